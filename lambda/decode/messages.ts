@@ -1,0 +1,127 @@
+/**
+ * What a logical decoding plugin says, as typed messages: the words between the decoders and the rest.
+ * Knows no plugin's syntax. Holds byte ranges, not copies: a change is valid until its decoder's next call.
+ */
+import type { Lsn } from './lsn.ts';
+
+/** A table as a plugin names it. One object a table, interned by the decoder: compare by identity. */
+export interface TableName {
+  /** As printed, schema-qualified and quoted where needed: `public."Order items"`. */
+  readonly printed: string;
+  /** Unquoted. */
+  readonly schema: string;
+  /** Unquoted. */
+  readonly name: string;
+}
+
+/** A column's name and type as a plugin prints them. Interned by the decoder: compare by identity. */
+export interface ColumnHeader {
+  /** Small, dense and unique among a decoder's headers, for tables indexed by it. */
+  readonly id: number;
+  /** As printed, quoted where needed. */
+  readonly printed: string;
+  /** Unquoted. */
+  readonly name: string;
+  /** As `format_type` prints it without a modifier: `integer`, `timestamp with time zone`, `public."My enum"[]`. */
+  readonly type: string;
+}
+
+/** How a value is written; see {@link Tuple.kinds}. */
+export const ValueKind = {
+  /** SQL NULL. */
+  null: 0,
+  /** Stored out of line and not sent, because it did not change. */
+  unchanged: 1,
+  /** Printed without quotes: numbers, `true`, `false`, NaN, Infinity. */
+  bare: 2,
+  /** Printed in apostrophes; the range excludes them, and holds no doubled apostrophe. */
+  quoted: 3,
+  /** As `quoted`, and apostrophes inside the range stand doubled. */
+  escaped: 4,
+  /** A bit string, `B'101'`; the range holds the bits. */
+  bits: 5,
+} as const;
+/** One of {@link ValueKind}'s numbers. */
+export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
+
+/** The columns of one row, as parallel arrays with `count` entries in use. The arrays are reused: see the decoder. */
+export interface Tuple {
+  /** How many columns; may be 0. */
+  count: number;
+  /** Each column's name and type. */
+  readonly headers: ColumnHeader[];
+  /** Each value's {@link ValueKind}. */
+  readonly kinds: number[];
+  /** Where each value's text begins in the change's bytes; meaningless for null and unchanged. */
+  readonly starts: number[];
+  /** Where it ends, exclusive. */
+  readonly ends: number[];
+}
+
+/** What a transaction is known by. The same object for all its messages. */
+export interface Transaction {
+  /** The transaction id, 32 bits. */
+  readonly xid: number;
+  /** The position to advance the slot to once all of the transaction is published. */
+  readonly commitLsn: Lsn;
+  /** When it was committed, microseconds since 1970-01-01T00:00:00Z. */
+  readonly commitTimeMicros: bigint;
+}
+
+/** A transaction begins. Its commit is known already. */
+export interface Begin {
+  readonly kind: 'begin';
+  readonly transaction: Transaction;
+}
+
+/** The transaction that began last is complete. */
+export interface Commit {
+  readonly kind: 'commit';
+  readonly transaction: Transaction;
+}
+
+/** One row's INSERT, UPDATE or DELETE. Valid until the decoder's next call. */
+export interface RowChange {
+  readonly kind: 'change';
+  readonly operation: 'INSERT' | 'UPDATE' | 'DELETE';
+  readonly table: TableName;
+  /** What the ranges of the tuples point into. UTF-8. */
+  readonly bytes: Buffer;
+  /** The new row; absent for DELETE. */
+  readonly newTuple: Tuple | undefined;
+  /** What was sent of the old row: the columns of the replica identity, without NULLs. */
+  readonly oldTuple: Tuple | undefined;
+}
+
+/** TRUNCATE of one table or several. */
+export interface Truncate {
+  readonly kind: 'truncate';
+  readonly tables: readonly TableName[];
+}
+
+/** A row that carries no change: a logical message. It counts towards a peek's limit. */
+export interface Ignored {
+  readonly kind: 'ignored';
+}
+
+/** Any message. */
+export type Message = Begin | Commit | RowChange | Truncate | Ignored;
+
+/** A decoder's refusal of a line: where, never what (I10). */
+export class UndecodableError extends Error {
+  /** What the decoder expected, without the line's contents. */
+  readonly expected: string;
+  /** The offset in the line, in bytes, at which it was not found. */
+  readonly offset: number;
+
+  /**
+   * @param expected - what should have stood there; no part of the line
+   * @param offset - in bytes from the line's beginning
+   */
+  constructor(expected: string, offset: number) {
+    super(`expected ${expected} at byte ${offset}`);
+    this.name = 'UndecodableError';
+    this.expected = expected;
+    this.offset = offset;
+  }
+}

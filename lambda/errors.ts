@@ -1,0 +1,57 @@
+/**
+ * Every error a user can meet: one class, a stable code each, and what an operator does about it.
+ * Knows no PostgreSQL and no AWS; the rooms that talk to them translate what they meet into these.
+ */
+
+/** What to do about each code, first step first. The README's table of errors is made of the same lines. */
+export const REMEDIES = {
+  CONFIG_INVALID: 'Correct the settings that the message names, then deploy or start again.',
+  EVENT_INVALID: 'Send one of the payloads that the message lists.',
+  DATABASE_UNREACHABLE:
+    'Check that the database is up, that its host and port are right, and that its security group admits the function; the next run tries again.',
+  DATABASE_AUTH_FAILED:
+    'Check the user and its secret; a rotation may be under way, then the next run succeeds by itself.',
+  SLOT_MISSING:
+    'Find out what the slot missed (failover, restore, upgrade or a dropped slot lose it), then create it with create-slot and reload what consumers missed.',
+  SLOT_LOST:
+    'The server removed WAL that the slot needed: drop it with drop-slot, create it with create-slot, reload what consumers missed, and raise max_slot_wal_keep_size.',
+  SLOT_BUSY: 'Find the process that the message names and stop it, or give this pipeline a slot of its own.',
+  WRONG_PLUGIN: 'Use another SLOT_NAME, or drop that slot and create it with create-slot.',
+  DECODE_FAILED:
+    'Report the message to the developers; to go on without that transaction, invoke skip-transaction with the commit LSN it names.',
+  KEY_UNRESOLVED:
+    "Restore the table's primary key or exclude the table; to go on without that transaction, invoke skip-transaction with the commit LSN the message names.",
+  RECORD_TOO_LARGE:
+    'Raise MAX_RECORD_KIB (and the limit of the stream), set OVERSIZE=key-only, exclude the table, or invoke skip-transaction with the commit LSN the message names.',
+  STREAM_MISSING: 'Create the stream, or correct STREAM_NAME and the region.',
+  STREAM_ACCESS_DENIED: 'Grant kinesis:PutRecords on the stream, and kms:GenerateDataKey on its key if it has one.',
+  STREAM_THROTTLED: "Give the stream more capacity: more shards, or on-demand mode's warm throughput.",
+  NO_PROGRESS: 'Invoke drain by hand, which has the whole time-out of the function; see the logs for what was slow.',
+} as const;
+
+/** A stable name of a failure, to match on and to look up in the README. */
+export type ErrorCode = keyof typeof REMEDIES;
+
+/**
+ * The base class of every error that a user can meet.
+ *
+ * The message says what happened, what was not done and what to do next. It never holds a password, a token or a
+ * row's value (I10).
+ *
+ * @example throw new PipelineError('SLOT_MISSING', 'The slot "pg2kinesis" does not exist in database "app".')
+ */
+export class PipelineError extends Error {
+  /** What kind of failure, for machines. */
+  readonly code: ErrorCode;
+
+  /**
+   * @param code - the kind of failure
+   * @param what - what happened and what was not done, in sentences
+   * @param options - `cause`: the error underneath, kept
+   */
+  constructor(code: ErrorCode, what: string, options?: ErrorOptions) {
+    super(`${code}: ${what} ${REMEDIES[code]}`, options);
+    this.name = code;
+    this.code = code;
+  }
+}

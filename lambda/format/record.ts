@@ -1,0 +1,63 @@
+/**
+ * What a format is given and what it gives: the one interface between the run's transformation and the formats.
+ * Pure; knows no plugin, no lane and no stream.
+ */
+import type { RowChange, TableName, Transaction, Tuple } from '../decode/messages.ts';
+import type { ByteWriter } from './byte-writer.ts';
+
+/** Where a primary key's parts stand: in key order, `count` entries in use; part i is column `columns[i]` of `tuples[i]`. */
+export interface Key {
+  /** How many columns the key has, 1 or more. */
+  count: number;
+  /** The tuple each part stands in. */
+  readonly tuples: Tuple[];
+  /** The part's index in that tuple. */
+  readonly columns: number[];
+}
+
+/** Which columns of a table a format leaves out, each by its printed name. */
+export interface Omissions {
+  /** Virtual generated columns, which the server does not send, and those of COLUMN_EXCLUDE_LIST. */
+  readonly columns: ReadonlySet<string>;
+}
+
+/** One record to be written. Reused: valid during one call of a format. */
+export interface ChangeRecord {
+  /** What the record says happened. Half a key change is DELETE or INSERT. */
+  operation: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE';
+  /** The row's table. */
+  table: TableName;
+  /** The transaction it was part of. */
+  transaction: Transaction;
+  /** The record's place in its transaction, counted from 1 before any filter. */
+  ordinal: number;
+  /** What was decoded; undefined for TRUNCATE. */
+  change: RowChange | undefined;
+  /** The key; undefined for TRUNCATE and for a DELETE that carries none. */
+  key: Key | undefined;
+  /** For half a key change, the key of the other half: the new key on the DELETE, the old one on the INSERT. */
+  otherKey: Key | undefined;
+  /** Columns to leave out of `row` and `old`. */
+  omitted: ReadonlySet<string>;
+  /** Too large: leave out `row` and `old`, and say so. */
+  truncated: boolean;
+}
+
+/** A format: how a change becomes the data of a user record. */
+export interface Format {
+  /** Whether a DELETE that carries no key can be told. */
+  readonly tellsKeylessDelete: boolean;
+  /**
+   * Appends one record's data, UTF-8.
+   *
+   * @param record - what to tell
+   * @param out - where to; appended to, never cleared
+   */
+  write(record: ChangeRecord, out: ByteWriter): void;
+}
+
+/** What a format may depend on. */
+export interface FormatOptions {
+  /** Names the source in every record: SOURCE_NAME. */
+  readonly source: string;
+}

@@ -1,0 +1,132 @@
+/**
+ * What the run loop asks of the world: its ports. Types only.
+ * The rooms `postgres` and `kinesis` implement them; tests implement them too.
+ */
+import type { Lsn } from './decode/lsn.ts';
+import type { Message, TableName } from './decode/messages.ts';
+import type { Round } from './pack/round.ts';
+
+/** Time, as the run sees it. */
+export interface Clock {
+  /** Milliseconds since 1970-01-01T00:00:00Z. */
+  now(): number;
+  /**
+   * Waits.
+   *
+   * @param ms - milliseconds
+   * @param signal - ends the wait early, without an error
+   */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** A number in [0, 1), for jitter. */
+  random(): number;
+}
+
+/** Structured log lines. No secret and no row value goes in (I10). */
+export interface Log {
+  debug(message: string, fields?: Record<string, unknown>): void;
+  info(message: string, fields?: Record<string, unknown>): void;
+  warn(message: string, fields?: Record<string, unknown>): void;
+  error(message: string, fields?: Record<string, unknown>): void;
+}
+
+/** The messages that arrived together; taken one at a time, each valid until the next is taken. */
+export interface MessageBlock {
+  /** @returns the next message, or undefined at the block's end. @throws {PipelineError} DECODE_FAILED */
+  next(): Message | undefined;
+}
+
+/** One peek's result as it streams. Iterate once. */
+export interface Peek extends AsyncIterable<MessageBlock> {
+  /** Rows taken so far, as the peek's limit counts them: changes, BEGIN, COMMIT and messages. */
+  readonly rows: number;
+  /** How many transactions the result holds; known once the first block has arrived. */
+  readonly transactions: number;
+  /** When the first block arrived: milliseconds since the peek was sent; undefined before. */
+  readonly firstRowMs: number | undefined;
+  /** Ends it early, and waits until the server has ended it too. Safe to call at any time. */
+  close(): Promise<void>;
+}
+
+/** The peek did not finish before its first row: ask for a smaller window. */
+export class WindowTooLargeError extends Error {
+  override readonly name = 'WindowTooLargeError';
+}
+
+/** The replication slot, on two connections. All methods throw {PipelineError} for what an operator can act on. */
+export interface Slot {
+  /** @returns the flush LSN (a standby's: the replay LSN): the farthest position a peek can see */
+  flushLsn(): Promise<Lsn>;
+  /** @returns how far the slot has been consumed, and where decoding starts */
+  position(): Promise<{ readonly confirmedFlush: Lsn; readonly restart: Lsn }>;
+  /**
+   * Reads without consuming. Iterating throws {@link WindowTooLargeError} when the time-out passes before the first row.
+   *
+   * @param upto - transactions whose commit record starts before it
+   * @param limit - stop at the first commit at or after so many rows; undefined: no limit
+   * @param timeoutMs - how long the server may work before the first row
+   */
+  peek(upto: Lsn, limit: number | undefined, timeoutMs: number): Peek;
+  /** Consumes up to `lsn`, which must be an advance target of I2. @returns the slot's new confirmed_flush_lsn */
+  advance(lsn: Lsn): Promise<Lsn>;
+  /** Tells a reading of the slot by anybody else from none: equal texts, nobody read. Undefined where it cannot be told. */
+  readingEvidence(): Promise<string | undefined>;
+  /** WAL that the slot makes the server keep, in bytes. */
+  retainedWalBytes(): Promise<number>;
+}
+
+/** What the catalogs say of a table. */
+export interface TableEntry {
+  /** The primary key's columns as the plugin prints their names, in key order; empty: no primary key. */
+  readonly key: readonly string[];
+  /** `schema.table`, unquoted, of the partitioned tables above it, nearest first. */
+  readonly ancestors: readonly string[];
+  /** Virtual generated columns, as printed. */
+  readonly virtualColumns: readonly string[];
+}
+
+/** The primary-key cache. Lookups are from memory. */
+export interface PrimaryKeys {
+  /** Changes with every reading that changed anything. */
+  readonly version: number;
+  /** @returns what the newest reading says; undefined where it does not know the table */
+  current(table: TableName): TableEntry | undefined;
+  /** @returns what an earlier reading said, where it differs from the newest; undefined where there is none */
+  earlier(table: TableName): TableEntry | undefined;
+  /** Reads the catalogs again. @returns how many tables have a primary key */
+  reload(): Promise<number>;
+  /** Reads them again if they are older than the time to live, or the set of primary keys has changed. */
+  refreshIfStale(): Promise<void>;
+}
+
+/** What became of a round. */
+export interface Published {
+  /** Every entry was acknowledged. If not, the deadline or the signal came first. */
+  readonly complete: boolean;
+  /** Entries that Kinesis refused for want of capacity, each refusal counted. */
+  readonly throttledEntries: number;
+}
+
+/** The stream. */
+export interface Publisher {
+  /**
+   * Sends a round and its retries. Resolves only when no request is in flight.
+   *
+   * @param round - what to send
+   * @param deadline - milliseconds since 1970: no request is begun that could end after it
+   * @param signal - sending stops when it aborts
+   * @throws {PipelineError} STREAM_MISSING, STREAM_ACCESS_DENIED
+   */
+  publish(round: Round, deadline: number, signal: AbortSignal): Promise<Published>;
+}
+
+/** The database side of a run: locked, connected. */
+export interface Session {
+  readonly slot: Slot;
+  readonly keys: PrimaryKeys;
+  /** Aborts when the connection that holds the lock is lost (I6); its reason is a {PipelineError}. */
+  readonly lost: AbortSignal;
+  /** Whether another holder had to be ended: its last request may still be in flight (I6). */
+  readonly tookOver: boolean;
+  /** Gives up the lock and closes the connections. */
+  close(): Promise<void>;
+}
