@@ -29,6 +29,38 @@ export interface Log {
   error(message: string, fields?: Record<string, unknown>): void;
 }
 
+/** The metrics of a run, by the names that alarms and the dashboard use. */
+export type MetricName =
+  | 'RunHealthy'
+  | 'Stalled'
+  | 'DeadlineOverrunMs'
+  | 'ChangesPublished'
+  | 'SkippedNoPrimaryKey'
+  | 'SkippedNoReplicaIdentity'
+  | 'SkippedDroppedTable'
+  | 'SkippedFiltered'
+  | 'TransactionsPublished'
+  | 'KinesisRecords'
+  | 'BytesPublished'
+  | 'LagBytes'
+  | 'LagSeconds'
+  | 'RetainedWalBytes'
+  | 'RunDurationMs'
+  | 'ThrottledEntries';
+
+/** Where metrics go. What is added stands under the time of the next flush. */
+export interface Metrics {
+  /**
+   * Adds one value. The unit follows from the name.
+   *
+   * @param name - which metric
+   * @param value - a count, bytes, seconds or milliseconds; left out of the metric altogether where it is unknown: do not call
+   */
+  add(name: MetricName, value: number): void;
+  /** Sends what was added since the last flush; nothing where nothing was. */
+  flush(): void;
+}
+
 /** The messages that arrived together; taken one at a time, each valid until the next is taken. */
 export interface MessageBlock {
   /** @returns the next message, or undefined at the block's end. @throws {PipelineError} DECODE_FAILED */
