@@ -1,0 +1,100 @@
+/**
+ * Which tables and columns are left out: comma-separated regular expressions on unquoted names.
+ * Pure. Knows no environment and no catalog; who filters remembers the answer a table, so that no expression runs a row.
+ */
+
+/** What the three lists of patterns say. Each expression is anchored at both ends. */
+export interface Filters {
+  /** `schema.table`; empty: all tables. */
+  readonly tableInclude: readonly RegExp[];
+  /** `schema.table`; wins over the first list. */
+  readonly tableExclude: readonly RegExp[];
+  /** `schema.table.column`. */
+  readonly columnExclude: readonly RegExp[];
+}
+
+/** Nothing is left out. */
+export const NO_FILTERS: Filters = { tableInclude: [], tableExclude: [], columnExclude: [] };
+
+/**
+ * Tells whether a table's changes are wanted.
+ *
+ * @param filters - the lists
+ * @param names - `schema.table`, unquoted, and for a partition those of the tables above it: any of them may match
+ */
+export function selectsTable(filters: Filters, names: readonly string[]): boolean {
+  const { tableInclude, tableExclude } = filters;
+  if (matchesAny(tableExclude, names)) return false;
+  return tableInclude.length === 0 || matchesAny(tableInclude, names);
+}
+
+/**
+ * Tells whether a column is to be left out of a row.
+ *
+ * @param filters - the lists
+ * @param names - as for {@link selectsTable}
+ * @param column - unquoted
+ */
+export function omitsColumn(filters: Filters, names: readonly string[], column: string): boolean {
+  if (filters.columnExclude.length === 0) return false;
+  return matchesAny(
+    filters.columnExclude,
+    names.map((name) => `${name}.${column}`),
+  );
+}
+
+/** Whether an expression matches one of the names. */
+function matchesAny(patterns: readonly RegExp[], names: readonly string[]): boolean {
+  return patterns.some((pattern) => names.some((name) => pattern.test(name)));
+}
+
+/**
+ * Compiles a comma-separated list. A comma inside braces, brackets or parentheses, or behind a backslash, belongs to
+ * its expression, so that `t_\d{1,3}` is one. Spaces around an expression are dropped.
+ *
+ * Nothing bounds the time that an expression takes: one such as `(a+)+` on a long name is for its author to avoid.
+ * It runs once a table, not once a row.
+ *
+ * @param list - for example `public\..*,audit\.log_\d{4}`
+ * @returns the expressions, anchored at both ends, case-sensitive, `.` matching any character
+ * @throws {SyntaxError} whose message names the expression that is none
+ */
+export function compilePatterns(list: string): readonly RegExp[] {
+  return splitPatterns(list).map((source) => {
+    try {
+      // By itself first: "a)(b" is a valid expression only between the parentheses of the anchors.
+      new RegExp(source, 'us');
+      return new RegExp(`^(?:${source})$`, 'us');
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new SyntaxError(`${JSON.stringify(source)} is no regular expression (${reason})`);
+    }
+  });
+}
+
+/** Cuts a list at its top-level commas. */
+function splitPatterns(list: string): string[] {
+  const parts: string[] = [];
+  let part = '';
+  let depth = 0;
+  let inClass = false;
+  for (let i = 0; i < list.length; i++) {
+    const c = list.charAt(i);
+    if (c === '\\') {
+      const next = list.charAt(++i);
+      // "\," is a comma here; as an expression's escape it would be an error.
+      part += next === ',' ? ',' : c + next;
+    } else if (c === ',' && depth === 0 && !inClass) {
+      parts.push(part);
+      part = '';
+    } else {
+      part += c;
+      if (inClass) inClass = c !== ']';
+      else if (c === '[') inClass = true;
+      else if (c === '(' || c === '{') depth++;
+      else if (c === ')' || c === '}') depth = Math.max(0, depth - 1);
+    }
+  }
+  parts.push(part);
+  return parts.map((text) => text.trim()).filter((text) => text !== '');
+}
