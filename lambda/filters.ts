@@ -67,7 +67,7 @@ export function compilePatterns(list: string): readonly RegExp[] {
       return new RegExp(`^(?:${source})$`, 'us');
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      throw new SyntaxError(`${JSON.stringify(source)} is no regular expression (${reason})`);
+      throw new SyntaxError(`${JSON.stringify(source)} is no regular expression (${reason})`, { cause: error });
     }
   });
 }

@@ -1,0 +1,19 @@
+/**
+ * The real clock. Knows nothing else; tests bring clocks of their own.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Clock } from './ports.ts';
+
+/** Time and chance as the machine has them. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  random: () => Math.random(),
+  async sleep(ms, signal) {
+    try {
+      await wait(ms, undefined, signal === undefined ? {} : { signal });
+    } catch (error) {
+      // The wait's end by its signal is no error here.
+      if (signal?.aborted !== true) throw error;
+    }
+  },
+};
