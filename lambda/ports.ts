@@ -61,36 +61,6 @@ export interface Metrics {
   flush(): void;
 }
 
-/** The metrics of the namespace `pg2kinesis`; the README's table says what each means. */
-export type MetricName =
-  | 'RunHealthy'
-  | 'Stalled'
-  | 'DeadlineOverrunMs'
-  | 'ChangesPublished'
-  | 'SkippedNoPrimaryKey'
-  | 'SkippedNoReplicaIdentity'
-  | 'SkippedDroppedTable'
-  | 'SkippedFiltered'
-  | 'TransactionsPublished'
-  | 'KinesisRecords'
-  | 'BytesPublished'
-  | 'LagBytes'
-  | 'LagSeconds'
-  | 'RetainedWalBytes'
-  | 'RunDurationMs'
-  | 'ThrottledEntries';
-
-/** Where metrics go. */
-export interface Metrics {
-  /**
-   * @param name - which
-   * @param value - in the unit that the name tells: milliseconds, bytes, seconds, else a count
-   */
-  put(name: MetricName, value: number): void;
-  /** Sends what was put. */
-  flush(): void;
-}
-
 /** The messages that arrived together; taken one at a time, each valid until the next is taken. */
 export interface MessageBlock {
   /** @returns the next message, or undefined at the block's end. @throws {PipelineError} DECODE_FAILED */
