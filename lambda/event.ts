@@ -122,8 +122,8 @@ function scheduledRun(): RunAction {
 /** Reads the fields of one action; unknown ones are errors. */
 function readAction(name: ActionName, event: Readonly<Record<string, unknown>>): Action {
   const { fields, allowed } = ACTIONS[name];
-  const { action: _action, ...given } = event;
-  const result = z.strictObject(fields as Record<string, z.ZodMiniType>).safeParse(given);
+  const given = Object.fromEntries(Object.entries(event).filter(([field]) => field !== 'action'));
+  const result = z.strictObject(fields).safeParse(given);
   if (!result.success) throw faults(name, given, Object.keys(fields), allowed, result.error.issues);
   const data = result.data as { maxSeconds?: number; maxBatches?: number; resume?: ResumePosition; commitLsn?: string };
   switch (name) {
