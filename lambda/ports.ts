@@ -138,6 +138,8 @@ export interface Published {
   readonly complete: boolean;
   /** Entries that Kinesis refused for want of capacity, each refusal counted. */
   readonly throttledEntries: number;
+  /** What the last refusal was, for a message; undefined where every entry was acknowledged at once. */
+  readonly lastFailure?: string;
 }
 
 /** The stream. */

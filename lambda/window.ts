@@ -28,23 +28,38 @@ export function initialWindow(maxRows: number): Window {
   return { rows: Math.min(250_000, maxRows), walBytes: 1024 ** 3 };
 }
 
+/** What a peek taught. */
+export interface PeekCost {
+  /** What ended it: its row limit, its WAL limit, or neither: then it says nothing of a larger one. */
+  readonly boundBy: 'rows' | 'wal' | 'nothing';
+  /** How long the server worked before the first row. */
+  readonly firstRowMs: number;
+  /** How long it was given. */
+  readonly budgetMs: number;
+  /** WAL between restart_lsn and the slot's position, which it read once more. */
+  readonly rereadBytes: number;
+  /** WAL behind the slot's position that it read for the first time. */
+  readonly readBytes: number;
+}
+
 /**
- * After a peek whose first row came.
- *
- * Only what held the peek back is worth growing; growing both keeps the two in step and costs nothing, since the
- * smaller of them decides.
+ * After a peek whose first row came: grow what bound it while it is quick. When most of what it read was WAL that had
+ * been read before (a transaction open since holds restart_lsn), a larger window makes that rarer: grow then too, as
+ * far as time allows.
  *
  * @param window - what it was given
- * @param firstRowMs - how long the server worked before the first row
+ * @param cost - what it taught
  * @param maxRows - BATCH_CHANGES
  */
-export function grown(window: Window, firstRowMs: number, maxRows: number): Window {
-  if (firstRowMs > TARGET_FIRST_ROW_MS) return window;
-  const factor = Math.max(1, Math.min(GROWTH, TARGET_FIRST_ROW_MS / Math.max(1, firstRowMs)));
-  return {
-    rows: Math.min(maxRows, Math.ceil(window.rows * factor)),
-    walBytes: Math.min(MAX_WAL_BYTES, Math.ceil(window.walBytes * factor)),
-  };
+export function grown(window: Window, cost: PeekCost, maxRows: number): Window {
+  if (cost.boundBy === 'nothing') return window;
+  let factor = Math.min(GROWTH, TARGET_FIRST_ROW_MS / Math.max(1, cost.firstRowMs));
+  if (cost.rereadBytes > cost.readBytes && cost.firstRowMs < cost.budgetMs / 2) factor = Math.max(2, factor);
+  // Slow, but in time: a time-out is the sign to ask for less, not this.
+  if (factor <= 1) return window;
+  return cost.boundBy === 'rows'
+    ? { ...window, rows: Math.min(maxRows, Math.ceil(window.rows * factor)) }
+    : { ...window, walBytes: Math.min(MAX_WAL_BYTES, Math.ceil(window.walBytes * factor)) };
 }
 
 /**

@@ -1,0 +1,309 @@
+/**
+ * The run loop: batches from the slot to the stream until caught up, out of time, or at a bound.
+ * Ports in, an answer out; knows no SQL, no SDK and no environment.
+ *
+ * A batch is one peek. Its rounds are acknowledged one after the other, and the slot follows what is acknowledged,
+ * never more (I1, I2). A crash anywhere repeats records; it loses and reorders none.
+ */
+import { Advancer } from './advancer.ts';
+import { type Counts, copyCounts, noCounts, type RunAnswer, type Stopped } from './answer.ts';
+import { BatchReader, type BatchParts } from './batch.ts';
+import { formatLsn, type Lsn } from './decode/lsn.ts';
+import { PipelineError } from './errors.ts';
+import type { Clock, Log, Metrics, Publisher, Session } from './ports.ts';
+import { type ResumePosition, resumePosition } from './resume.ts';
+import { grown, halved, initialWindow, type Window } from './window.ts';
+
+/** What a container remembers from run to run. Kept in module scope by the handler. */
+export interface RunMemory {
+  /** What the last peeks taught; undefined: nothing yet. */
+  window: Window | undefined;
+  /** Where the last run was cut short inside a transaction. */
+  resume: ResumePosition | undefined;
+  /** Tables without a primary key that the log has named. */
+  readonly named: Set<string>;
+}
+
+/** @returns a memory of nothing */
+export function noMemory(): RunMemory {
+  return { window: undefined, resume: undefined, named: new Set() };
+}
+
+/** What a run works with. */
+export interface RunPorts {
+  readonly session: Session;
+  readonly publisher: Publisher;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly memory: RunMemory;
+  /** Asks the run to finish its round, advance and answer. */
+  readonly stop?: AbortSignal;
+}
+
+/** What a run is to do. */
+export interface RunOptions extends BatchParts {
+  readonly action: 'run' | 'drain';
+  /** The slot's name, for the answer. */
+  readonly slotName: string;
+  /** When the run began, milliseconds since 1970. */
+  readonly startedAt: number;
+  /** When it must have answered. */
+  readonly deadline: number;
+  /** When the function itself ends: used in place of `deadline` where not even the smallest peek finishes by then. */
+  readonly functionDeadline: number;
+  /** At most so many batches. */
+  readonly maxBatches?: number;
+  /** Where to go on inside a transaction; it wins over the memory's. */
+  readonly resume?: ResumePosition;
+  /** BATCH_CHANGES: the most rows of one peek. */
+  readonly maxRows: number;
+  /** How long a request may be in flight: a holder that was ended may have sent one just before. */
+  readonly requestTimeoutMs: number;
+}
+
+/** Kept for the answer itself, the closing of a peek and what else is not measured. */
+const ANSWER_MS = 500;
+/** Metrics inside a long run, so that alarms see it alive. */
+const HEARTBEAT_MS = 60_000;
+
+/**
+ * Publishes what the slot holds.
+ *
+ * @param ports - the world
+ * @param options - settings and bounds
+ * @returns what was done; cut short by its deadline it succeeds with that
+ * @throws {PipelineError} what an operator can act on: the slot is then advanced over everything acknowledged before
+ */
+export async function run(ports: RunPorts, options: RunOptions): Promise<RunAnswer> {
+  return await new Run(ports, options).whole();
+}
+
+/** One run's state. */
+class Run {
+  readonly #ports: RunPorts;
+  readonly #options: RunOptions;
+  readonly #advancer: Advancer;
+  readonly #batches: BatchReader;
+  #deadline: number;
+  #window: Window;
+  #batchCount = 0;
+  #oldestUnpublishedMicros: bigint | undefined;
+  #unbounded = false;
+  #heartbeatAt: number;
+  #heartbeatCounts: Counts = noCounts();
+
+  constructor(ports: RunPorts, options: RunOptions) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#deadline = options.deadline;
+    this.#window = ports.memory.window ?? initialWindow(options.maxRows);
+    this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
+    this.#heartbeatAt = ports.clock.now() + HEARTBEAT_MS;
+    this.#batches = new BatchReader(options, {
+      ...ports,
+      advancer: this.#advancer,
+      // What follows the last round must fit in: two advances by the cost measured, and the answer (I7).
+      sendingDeadline: () => this.#deadline - ANSWER_MS - 2 * this.#advancer.costMs,
+      progressed: () => this.#heartbeat(),
+    });
+  }
+
+  async whole(): Promise<RunAnswer> {
+    const { session, clock, memory } = this.#ports;
+    if (session.tookOver) await clock.sleep(this.#options.requestTimeoutMs);
+    this.#advancer.position = (await session.slot.position()).confirmedFlush;
+    this.#batches.resume = await this.#provenResume();
+    memory.resume = undefined;
+    let stopped: Stopped;
+    try {
+      stopped = await this.#loop();
+      await this.#advancer.to(this.#batches.boundary ?? this.#advancer.position);
+      await this.#advancer.settle();
+    } catch (error) {
+      await this.#afterFailure();
+      throw error;
+    }
+    memory.resume = await this.#resumeForNext();
+    this.#refuseStandstill(stopped);
+    return await this.#answer(stopped);
+  }
+
+  /** Batch after batch. */
+  async #loop(): Promise<Stopped> {
+    const { session, memory } = this.#ports;
+    for (;;) {
+      if (this.#batchCount >= (this.#options.maxBatches ?? Infinity)) return 'max-batches';
+      if (!this.#hasTime()) return 'deadline';
+      const begun = await session.slot.position();
+      const flushed = await session.slot.flushLsn();
+      if (flushed <= this.#advancer.position) return 'caught-up';
+      const upto = min(flushed, this.#advancer.position + BigInt(this.#window.walBytes));
+      const rows = this.#unbounded ? undefined : this.#window.rows;
+      const budgetMs = this.#peekBudgetMs();
+      const batch = await this.#batches.read(upto, rows, budgetMs);
+      if (batch === 'window-too-large') {
+        this.#shrink(Number(upto - this.#advancer.position));
+        continue;
+      }
+      this.#batchCount++;
+      this.#unbounded = false;
+      this.#oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
+      if (batch.ended === 'throttled' || batch.ended === 'deadline') return batch.ended;
+      const full = rows !== undefined && batch.rows >= rows;
+      this.#window = memory.window = grown(
+        this.#window,
+        {
+          boundBy: full ? 'rows' : upto < flushed ? 'wal' : 'nothing',
+          firstRowMs: batch.firstRowMs,
+          budgetMs,
+          rereadBytes: Number(begun.confirmedFlush - begun.restart),
+          readBytes: Number((full ? (batch.boundary ?? upto) : upto) - begun.confirmedFlush),
+        },
+        this.#options.maxRows,
+      );
+      if (!full) {
+        // The peek saw everything up to `upto`, and all of it is acknowledged or counted: I2 (b).
+        await this.#advancer.to(upto);
+        if (upto === flushed) return 'caught-up';
+      } else if (batch.boundary !== undefined) {
+        await this.#advancer.to(batch.boundary);
+      } else {
+        // Full, and not one COMMIT: logical messages only. A limit by WAL alone gets past them.
+        this.#unbounded = true;
+        const smaller = halved(this.#window, Number(upto - this.#advancer.position));
+        this.#window = { ...this.#window, walBytes: smaller?.walBytes ?? this.#window.walBytes };
+      }
+    }
+  }
+
+  /** Whether a batch is still worth beginning. */
+  #hasTime(): boolean {
+    const { clock, stop, session } = this.#ports;
+    if (session.lost.aborted) throw session.lost.reason;
+    return stop?.aborted !== true && clock.now() < this.#batches.readingDeadline();
+  }
+
+  /** How long the server may work before the first row: what is left, less a share for what it finds. */
+  #peekBudgetMs(): number {
+    const left = this.#batches.readingDeadline() - this.#ports.clock.now();
+    return Math.max(1, Math.floor(left * 0.7));
+  }
+
+  /** A peek did not reach its first row in time. */
+  #shrink(spanBytes: number): void {
+    const { log, memory, clock } = this.#ports;
+    const smaller = halved(this.#window, spanBytes);
+    if (smaller !== undefined) {
+      this.#window = smaller;
+      memory.window = smaller;
+      log.info('The peek ran out of time or temporary space before its first row; the next asks for less.', { ...smaller });
+    }
+    // Re-reading from restart_lsn takes longer than this run may. The schedule's bound is there so that runs do not
+    // overlap, which the lock sees to as well: use what the function has.
+    const out = !this.#hasTime();
+    if ((smaller === undefined || out) && this.#deadline < this.#options.functionDeadline && this.#batchCount === 0) {
+      this.#deadline = this.#options.functionDeadline;
+      log.warn('Not even a small peek finishes in maxSeconds; this run goes on until the deadline of the function.', {
+        remainingMs: this.#deadline - clock.now(),
+      });
+    }
+  }
+
+  /** The resume position, if nobody else can have read the slot since. */
+  async #provenResume(): Promise<ResumePosition | undefined> {
+    const { session, memory, log } = this.#ports;
+    const position = this.#options.resume ?? memory.resume;
+    if (position === undefined) return undefined;
+    const evidence = await session.slot.readingEvidence();
+    if (evidence !== undefined && evidence === position.evidence) return position;
+    log.info('The slot may have been read by another run since: the transaction starts over.', {
+      commitLsn: position.commitLsn,
+      ordinal: position.ordinal,
+    });
+    return undefined;
+  }
+
+  /** Where the next run may go on, if this one ended inside a transaction. */
+  async #resumeForNext(): Promise<ResumePosition | undefined> {
+    const { within } = this.#batches;
+    if (within === undefined) return undefined;
+    const evidence = await this.#ports.session.slot.readingEvidence();
+    return evidence === undefined ? undefined : resumePosition(within.transaction, within.ordinal, evidence);
+  }
+
+  /** After an error: keep what is acknowledged, and let nothing hide the error itself. */
+  async #afterFailure(): Promise<void> {
+    const { session, memory, log } = this.#ports;
+    if (session.lost.aborted) return;
+    try {
+      await this.#advancer.to(this.#batches.boundary ?? this.#advancer.position);
+      memory.resume = await this.#resumeForNext();
+    } catch (error) {
+      log.warn('After the failure the slot could not be advanced over what was acknowledged; it will be published again.', {
+        reason: error instanceof Error ? error.message : String(error),
+      });
+    }
+  }
+
+  /** A run that did nothing at all fails, so that an alarm sees it (I7). */
+  #refuseStandstill(stopped: Stopped): void {
+    const { counts, resumed, lastFailure } = this.#batches;
+    if (this.#advancer.moved || counts.records > 0 || resumed || stopped === 'caught-up' || stopped === 'max-batches') return;
+    if (this.#ports.stop?.aborted === true) return;
+    if (stopped === 'throttled') {
+      throw new PipelineError(
+        'STREAM_THROTTLED',
+        'Kinesis refused records for want of capacity for the whole run. Nothing was published, and the slot was not advanced.',
+      );
+    }
+    throw new PipelineError(
+      'NO_PROGRESS',
+      `The run had no time to publish anything${lastFailure === undefined ? '' : ` (the last request failed: ${lastFailure})`}. The slot was not advanced.`,
+    );
+  }
+
+  async #answer(stopped: Stopped): Promise<RunAnswer> {
+    const { session, clock, memory } = this.#ports;
+    const { counts, throttledEntries } = this.#batches;
+    const caughtUp = stopped === 'caught-up';
+    const lagBytes = caughtUp ? 0 : Math.max(0, Number((await session.slot.flushLsn()) - this.#advancer.position));
+    const lagSeconds = caughtUp || lagBytes === 0 ? 0 : ageSeconds(this.#oldestUnpublishedMicros, clock.now());
+    return {
+      action: this.#options.action,
+      slot: this.#options.slotName,
+      caughtUp,
+      stopped,
+      batches: this.#batchCount,
+      ...copyCounts(counts),
+      advancedTo: formatLsn(this.#advancer.position),
+      lagBytes,
+      ...(lagSeconds === undefined ? {} : { lagSeconds }),
+      throttledEntries,
+      ...(memory.resume === undefined ? {} : { resume: memory.resume }),
+      durationMs: clock.now() - this.#options.startedAt,
+    };
+  }
+
+  /** Each 60 s of a run that makes progress. */
+  #heartbeat(): void {
+    const { clock, metrics } = this.#ports;
+    if (clock.now() < this.#heartbeatAt) return;
+    const progressed = this.#batches.counts.records > this.#heartbeatCounts.records;
+    this.#heartbeatCounts = copyCounts(this.#batches.counts);
+    this.#heartbeatAt = clock.now() + HEARTBEAT_MS;
+    if (!progressed) return;
+    metrics.add('RunHealthy', 1);
+    metrics.add('Stalled', 0);
+    metrics.flush();
+  }
+}
+
+/** How old a commit is; undefined where it is not known. */
+function ageSeconds(commitTimeMicros: bigint | undefined, now: number): number | undefined {
+  return commitTimeMicros === undefined ? undefined : Math.max(0, now - Number(commitTimeMicros / 1000n)) / 1000;
+}
+
+function min(a: Lsn, b: Lsn): Lsn {
+  return a < b ? a : b;
+}
