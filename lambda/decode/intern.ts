@@ -2,23 +2,26 @@
  * Table and column names, one object each: from the bytes a plugin prints to what the rest compares by identity.
  * Knows the printed form of a name, and nothing of the rows they stand in.
  */
-import { literal } from './scan.ts';
+import { mark } from './mark.ts';
 import { unquoteIdentifier } from './text.ts';
+import type { Mark } from './mark.ts';
 import type { ColumnHeader, TableName } from './messages.ts';
 
 /** A column's header and the bytes by which it is known again: ` name[type]:`. */
 export interface KnownHeader {
   readonly header: ColumnHeader;
-  readonly bytes: Uint8Array;
+  readonly mark: Mark;
 }
 
 /** A table, the bytes by which it is known again, and the columns last seen in its rows. */
 export interface KnownTable {
   readonly name: TableName;
   /** How a line on this table alone begins: `table schema.name: `. */
-  readonly prefix: Uint8Array;
+  readonly prefix: Mark;
   /** In the order of the row. A hint: a row is compared with it, never taken to follow it. */
   readonly layout: KnownHeader[];
+  /** The table whose rows came after this one's rows the last time: a guess at the next. */
+  successor: KnownTable | undefined;
 }
 
 /**
@@ -69,8 +72,9 @@ export class Names {
         schema: unquoteIdentifier(bytes.toString('utf8', at, dot)),
         name: unquoteIdentifier(bytes.toString('utf8', dot + 1, end)),
       },
-      prefix: literal(`table ${key}: `),
+      prefix: mark(Buffer.from(`table ${key}: `, 'latin1')),
       layout: [],
+      successor: undefined,
     };
     this.#tables.set(key, table);
     if (this.#tables.size > this.#limit) this.full = true;
@@ -97,7 +101,7 @@ export class Names {
         name: unquoteIdentifier(printed),
         type: bytes.toString('utf8', bracket + 1, end - 2),
       },
-      bytes: literal(key),
+      mark: mark(Buffer.from(key, 'latin1')),
     };
     this.#headers.set(key, header);
     if (this.#headers.size > this.#limit) this.full = true;

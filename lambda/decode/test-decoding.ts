@@ -6,6 +6,7 @@
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
 import { Names } from './intern.ts';
+import { isMarked } from './mark.ts';
 import { UndecodableError } from './messages.ts';
 import { decodeBegin, decodeCommit, decodeMessage, notALine } from './plain-lines.ts';
 import { literal, scanIdentifier, scanType, standsAt } from './scan.ts';
@@ -54,6 +55,10 @@ function emptyTuple(): Tuple {
  * A row's message, its tuples and their arrays are the same objects at every call: they are valid until the next one.
  * Table names and column headers are interned, and stay valid.
  *
+ * By test/bench/decode.bench.ts a change of 290 bytes in nine columns takes 265 ns on a 2-core cloud machine, one of
+ * another table than the one before 265 (in turn) to 450 (at random). Comparing names and headers one byte at a time
+ * took 370, and a map of names alone 530 for tables in turn.
+ *
  * @example
  * const line = new TestDecodingDecoder().decode(bytes, 0, bytes.length);
  * if (line.kind === 'change') console.log(line.operation, line.table.printed, line.newTuple?.count);
@@ -72,6 +77,8 @@ export class TestDecodingDecoder {
   };
   /** The last row's table: the next is most often the same. */
   #table: KnownTable | undefined;
+  /** Of the change's bytes. */
+  #view: DataView = new DataView(new ArrayBuffer(0));
   /** What {@link TestDecodingDecoder.#seekHeader} returns besides. */
   #place = 0;
 
@@ -116,14 +123,24 @@ export class TestDecodingDecoder {
       this.#names.forget();
       this.#table = undefined;
     }
+    if (bytes !== this.#change.bytes) {
+      this.#change.bytes = bytes;
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    }
     const last = this.#table;
-    if (last !== undefined && standsAt(bytes, start, end, last.prefix)) {
-      return this.#decodeChange(bytes, start + last.prefix.length, end, start, last);
+    if (last !== undefined) {
+      let known: KnownTable | undefined = last;
+      if (!isMarked(this.#view, start, end, known.prefix)) known = known.successor;
+      if (known !== undefined && (known === last || isMarked(this.#view, start, end, known.prefix))) {
+        this.#table = known;
+        return this.#decodeChange(bytes, start + known.prefix.length, end, start, known);
+      }
     }
     if (!standsAt(bytes, start, end, TABLE)) throw new UndecodableError('"table "', 0);
     const first = this.#scanTable(bytes, start + TABLE.length, end, start);
     let at = start + first.prefix.length - COLON_SPACE.length;
     if (standsAt(bytes, at, end, COLON_SPACE)) {
+      if (last !== undefined) last.successor = first;
       this.#table = first;
       return this.#decodeChange(bytes, at + COLON_SPACE.length, end, start, first);
     }
@@ -168,7 +185,6 @@ export class TestDecodingDecoder {
       return decodeTruncate(bytes, at, end, start, [table.name]);
     }
     change.table = table.name;
-    change.bytes = bytes;
     return change;
   }
 
@@ -188,19 +204,20 @@ export class TestDecodingDecoder {
    */
   #scanTuple(bytes: Buffer, from: number, end: number, start: number, table: KnownTable, tuple: Tuple, isOldKey: boolean): number {
     const { layout } = table;
+    const view = this.#view;
     let at = from;
     let place = 0;
     let count = 0;
     while (at < end) {
       let known = layout[place];
-      if (known === undefined || !standsAt(bytes, at, end, known.bytes)) {
+      if (known === undefined || !isMarked(view, at, end, known.mark)) {
         if (isOldKey && standsAt(bytes, at, end, NEW_TUPLE)) break;
         known = this.#seekHeader(bytes, at, end, start, layout, place);
         place = this.#place;
       }
       place++;
       tuple.headers[count] = known.header;
-      at = scanValue(bytes, at + known.bytes.length, end, start, tuple, count);
+      at = scanValue(bytes, at + known.mark.length, end, start, tuple, count);
       count++;
     }
     tuple.count = count;
@@ -211,7 +228,7 @@ export class TestDecodingDecoder {
   #seekHeader(bytes: Buffer, at: number, end: number, start: number, layout: KnownHeader[], place: number): KnownHeader {
     for (let ahead = place + 1; ahead < layout.length; ahead++) {
       const known = layout[ahead];
-      if (known !== undefined && standsAt(bytes, at, end, known.bytes)) {
+      if (known !== undefined && isMarked(this.#view, at, end, known.mark)) {
         this.#place = ahead;
         return known;
       }

@@ -22,6 +22,13 @@ const INFINITY = literal('Infinity');
 const A_VALUE = 'a value';
 
 /**
+ * How far an apostrophe is looked for byte by byte before the native search is called. By test/bench/decode.bench.ts on
+ * a 2-core cloud machine, for a row with one text of 40, 200 and 4,000 bytes, and one with an apostrophe every 20: 86,
+ * 117, 171 and 174 ns; with 16 92, 95, 146 and 350; without the native search 85, 156, 1,865 and 163.
+ */
+const NEAR = 64;
+
+/**
  * Scans a value and notes it in a tuple.
  *
  * @param bytes - the line and what is around it
@@ -117,5 +124,3 @@ function findApostrophe(bytes: Buffer, at: number, end: number, start: number): 
   return i;
 }
 
-/** How far an apostrophe is looked for byte by byte, before the native search is called. */
-const NEAR = 64;
