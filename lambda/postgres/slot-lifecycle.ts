@@ -1,0 +1,191 @@
+/**
+ * Making, copying and dropping replication slots, each with the proof that it is the slot meant.
+ * Knows no invocation and no CloudFormation; who may call it, and under which lock, is decided above.
+ */
+import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import { PipelineError } from '../errors.ts';
+import { type Connection, told } from './connection.ts';
+import { codeOf } from './sql-errors.ts';
+import { describeTransaction, FLUSH_LSN, readBlocker, readSession, readSlotRow, type SlotRow, type TransactionRow } from './status.ts';
+
+/** The plugin whose slots are read here. */
+export const PLUGIN = 'test_decoding';
+/** How often a creation that waits is looked at, so that the transaction it waits for can be named. */
+const WATCH_MS = 250;
+
+/** What became of a creation. */
+export interface Creation {
+  /** False: a slot of ours was there already. */
+  readonly created: boolean;
+  /** Where it will begin, or stands. */
+  readonly confirmedFlush: Lsn | undefined;
+}
+
+/**
+ * Refuses a slot that is not ours to use: another plugin's, another database's, a physical or a lost one.
+ *
+ * @param row - the slot's row
+ * @param database - the database it must belong to
+ * @throws {PipelineError} WRONG_PLUGIN, SLOT_LOST
+ */
+export function requireUsable(row: SlotRow, database: string): void {
+  requireOurs(row, database);
+  if (row.walStatus === 'lost' || row.invalidationReason !== undefined) {
+    throw new PipelineError('SLOT_LOST', `The slot "${row.name}" exists, but is lost (${row.invalidationReason ?? 'its WAL was removed'}). It was left as it is.`);
+  }
+}
+
+/** Refuses a slot of somebody else's. */
+function requireOurs(row: SlotRow, database: string): void {
+  const wrong = (what: string) =>
+    new PipelineError('WRONG_PLUGIN', `The slot "${row.name}" ${what}. It was left as it is.`);
+  if (row.type !== 'logical') throw wrong('is a physical one, not a logical one');
+  if (row.plugin !== PLUGIN) throw wrong(`uses the plugin ${row.plugin ?? 'none'}, not ${PLUGIN}`);
+  if (row.database !== database) throw wrong(`belongs to database "${row.database ?? ''}", not to "${database}"`);
+}
+
+/**
+ * Makes the slot, unless it is there. Making waits until every transaction that was writing then has ended; the wait is
+ * bounded, and whoever it was for is named.
+ *
+ * @param waiting - the connection that makes it; its statement time-out is changed
+ * @param watching - another connection, to see for whom the first waits
+ * @param name - the slot's name
+ * @param timeoutMs - how long to wait, milliseconds
+ * @throws {PipelineError} SLOT_BUSY naming the transaction in the way; WRONG_PLUGIN, SLOT_LOST, CONFIG_INVALID
+ */
+export async function createSlot(waiting: Connection, watching: Connection, name: string, timeoutMs: number): Promise<Creation> {
+  const context = { ...waiting.context, slot: name, undone: 'No slot was made.' };
+  const present = await readSlotRow(watching.client, name);
+  if (present !== undefined) {
+    requireUsable(present, context.database);
+    return { created: false, confirmedFlush: present.confirmedFlush };
+  }
+  let blocker: TransactionRow | undefined;
+  const watch = setInterval(() => {
+    readBlocker(watching.client, waiting.pid).then(
+      (found) => (blocker = found ?? blocker),
+      () => undefined,
+    );
+  }, WATCH_MS);
+  try {
+    await waiting.client.query(`SELECT set_config('statement_timeout', $1, false)`, [`${Math.max(1, Math.floor(timeoutMs))}ms`]);
+    await waiting.client.query('SELECT pg_create_logical_replication_slot($1, $2)', [name, PLUGIN]);
+  } catch (error) {
+    if (codeOf(error) === '57014') throw blocked(name, timeoutMs, blocker, error);
+    // Somebody else made it meanwhile.
+    if (codeOf(error) === '42710') return await createSlot(waiting, watching, name, timeoutMs);
+    throw cannotCreate(error, name) ?? told(error, context);
+  } finally {
+    clearInterval(watch);
+  }
+  const made = await readSlotRow(watching.client, name);
+  return { created: true, confirmedFlush: made?.confirmedFlush };
+}
+
+/** The wait was in vain. */
+function blocked(name: string, timeoutMs: number, blocker: TransactionRow | undefined, cause: unknown): PipelineError {
+  const who = blocker === undefined ? 'a transaction that could not be identified' : describeTransaction(blocker);
+  const end = blocker?.pid === undefined ? '' : ` SELECT pg_terminate_backend(${blocker.pid}) ends it.`;
+  return new PipelineError(
+    'SLOT_BUSY',
+    `Making the slot "${name}" waits for the transactions that were writing when it began, and one did not end within ${Math.round(timeoutMs / 1000)} s: ${who}.${end} No slot was made.`,
+    { cause },
+  );
+}
+
+/** What only a creation meets. */
+function cannotCreate(error: unknown, name: string): PipelineError | undefined {
+  const config = (what: string) => new PipelineError('CONFIG_INVALID', `The slot "${name}" cannot be made: ${what} No slot was made.`, { cause: error });
+  switch (codeOf(error)) {
+    case '55000':
+      return config('wal_level is not logical. Set it (on RDS and Aurora: rds.logical_replication = 1) and restart the server.');
+    case '53400':
+      return config('all replication slots are in use. Raise max_replication_slots, or drop a slot that nobody needs.');
+    case '58P01':
+    case '42704':
+      return config('the server does not have the plugin test_decoding. Install its contrib package.');
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * Drops the slot, if it is there and ours.
+ *
+ * @param connection - a connection to the slot's database
+ * @param name - the slot's name
+ * @returns whether there was one
+ * @throws {PipelineError} SLOT_BUSY naming who reads it, WRONG_PLUGIN
+ */
+export async function dropSlot(connection: Connection, name: string): Promise<boolean> {
+  const row = await readSlotRow(connection.client, name);
+  if (row === undefined) return false;
+  requireOurs(row, connection.context.database);
+  try {
+    await connection.client.query('SELECT pg_drop_replication_slot($1)', [name]);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === '42704') return false;
+    if (codeOf(error) === '55006') throw await inUse(connection, name, error);
+    throw told(error, { ...connection.context, slot: name, undone: 'The slot was not dropped.' });
+  }
+}
+
+/** Who reads the slot. */
+async function inUse(connection: Connection, name: string, cause: unknown): Promise<PipelineError> {
+  const pid = (await readSlotRow(connection.client, name))?.activePid;
+  const session = pid === undefined ? undefined : await readSession(connection.client, pid);
+  const who = session === undefined ? 'another process' : describeTransaction({ ...session, prepared: undefined });
+  return new PipelineError('SLOT_BUSY', `The slot "${name}" is being read by ${who}. It was not dropped.`, { cause });
+}
+
+/**
+ * Makes a slot that stands where another one does, so that nothing between the two is lost.
+ *
+ * Before PostgreSQL 12 the server cannot copy: the new slot is made where the server is now, and kept only if the old
+ * one has nothing left up to there.
+ *
+ * @param waiting - the connection that makes it; holds the old slot's lock, so that nobody reads that meanwhile
+ * @param watching - another connection
+ * @param from - the old slot
+ * @param to - the new one, which must not exist
+ * @param timeoutMs - how long a creation may wait, milliseconds
+ * @throws {PipelineError} SLOT_MISSING, SLOT_LOST, SLOT_BUSY, WRONG_PLUGIN; NO_PROGRESS before 12 while the old one is not drained
+ */
+export async function copySlot(waiting: Connection, watching: Connection, from: string, to: string, timeoutMs: number): Promise<void> {
+  const context = { ...waiting.context, slot: from, undone: `The slot "${to}" was not made.` };
+  const source = await readSlotRow(watching.client, from);
+  if (source === undefined) {
+    throw new PipelineError('SLOT_MISSING', `The slot "${from}", whose position "${to}" is to take over, does not exist. The slot "${to}" was not made: it would hide what is missing.`);
+  }
+  requireUsable(source, context.database);
+  if (waiting.versionNum >= 120_000) {
+    await waiting.client.query('SELECT pg_copy_logical_replication_slot($1, $2)', [from, to]).catch((error: unknown) => {
+      throw told(error, context);
+    });
+    return;
+  }
+  const { confirmedFlush } = await createSlot(waiting, watching, to, timeoutMs);
+  const { rows } = await waiting.client.query<{ lsn: string }>(
+    `SELECT lsn::text FROM pg_logical_slot_peek_binary_changes($1, $2, 1, 'skip-empty-xacts', '1') LIMIT 1`,
+    [from, confirmedFlush === undefined ? null : formatLsn(confirmedFlush)],
+  );
+  if (rows.length === 0) return;
+  await dropSlot(watching, to);
+  throw new PipelineError(
+    'NO_PROGRESS',
+    `The slot "${from}" still holds changes, and PostgreSQL before 12 cannot copy a slot's position. The slot "${to}" was not made. Drain "${from}" while nobody writes, then rename it.`,
+  );
+}
+
+/**
+ * Reads where the server is.
+ *
+ * @param connection - any
+ * @returns the flush LSN as text
+ */
+export async function readFlush(connection: Connection): Promise<string> {
+  const { rows } = await connection.client.query<{ flush: string }>(`SELECT ${FLUSH_LSN}::text AS flush`);
+  return rows[0]?.flush ?? '';
+}
