@@ -47,6 +47,19 @@ export class ByteWriter {
     for (let i = 0; i < text.length; i++) bytes[this.length++] = text.charCodeAt(i);
   }
 
+  /** @param value - a whole number from 0 to 2^53 - 1, written in decimal digits */
+  decimal(value: number): void {
+    let digits = 1;
+    for (let power = 10; value >= power; power *= 10) digits++;
+    const bytes = this.reserve(digits);
+    const begin = this.length;
+    let at = begin + digits;
+    let rest = value;
+    for (; rest > 0x7fffffff; rest = Math.floor(rest / 10)) bytes[--at] = 0x30 + (rest % 10);
+    for (let small = rest | 0; at > begin; small = (small / 10) | 0) bytes[--at] = 0x30 + (small % 10);
+    this.length = begin + digits;
+  }
+
   /** @param text - any text, written as UTF-8 */
   utf8(text: string): void {
     const bytes = this.reserve(text.length * 3);
@@ -56,18 +69,22 @@ export class ByteWriter {
   /**
    * Copies bytes as they are.
    *
+   * A loop takes 0.75 ns a byte, `Buffer.copy` 33 ns whatever the length: they are even at about 44 bytes.
+   *
    * @param source - where from
    * @param start - first byte
    * @param end - behind the last byte
    */
-  copy(source: Uint8Array, start = 0, end = source.length): void {
+  copy(source: Buffer, start = 0, end = source.length): void {
     const bytes = this.reserve(end - start);
-    if (end - start > 64) {
-      bytes.set(source.subarray(start, end), this.length);
-      this.length += end - start;
+    let at = this.length;
+    if (end - start > 44) {
+      source.copy(bytes, at, start, end);
+      at += end - start;
     } else {
-      for (let i = start; i < end; i++) bytes[this.length++] = source[i] ?? 0;
+      for (let i = start; i < end; i++) bytes[at++] = source[i] ?? 0;
     }
+    this.length = at;
   }
 
   /** @returns what was written, a view valid until the next write */

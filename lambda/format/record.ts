@@ -61,3 +61,10 @@ export interface FormatOptions {
   /** Names the source in every record: SOURCE_NAME. */
   readonly source: string;
 }
+
+/**
+ * Makes a format; each in the table of formats is one.
+ *
+ * @param options - what it may depend on; most depend on nothing
+ */
+export type MakeFormat = (options: FormatOptions) => Format;

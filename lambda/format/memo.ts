@@ -1,0 +1,50 @@
+/**
+ * Memory of bytes made before: what a table or a transaction adds to every record is encoded once.
+ * A leaf. Remembers by identity, as the decoder interns its objects, and holds on to none that is forgotten elsewhere.
+ */
+import type { ChangeRecord } from './record.ts';
+
+/**
+ * Makes a function remember what it made of each object. The object asked for last is found without a look-up.
+ *
+ * @param make - called once an object
+ * @returns the same function, remembering
+ */
+export function memoise<K extends object, V>(make: (key: K) => V): (key: K) => V {
+  const made = new WeakMap<K, V>();
+  let last: { readonly key: K; readonly value: V } | undefined;
+  return (key) => {
+    if (last?.key === key) return last.value;
+    let value = made.get(key);
+    if (value === undefined) {
+      value = make(key);
+      made.set(key, value);
+    }
+    last = { key, value };
+    return value;
+  };
+}
+
+/**
+ * Makes a function remember what it made of the last object only: for transactions, which come one after another.
+ *
+ * @param make - called when the object is another than in the last call
+ * @returns the same function, remembering
+ */
+export function memoiseLast<K extends object, V>(make: (key: K) => V): (key: K) => V {
+  let last: { readonly key: K; readonly value: V } | undefined;
+  return (key) => {
+    if (last?.key !== key) last = { key, value: make(key) };
+    return last.value;
+  };
+}
+
+/**
+ * Makes one thing for each operation.
+ *
+ * @param make - called once an operation
+ * @returns what was made, by the operation's name
+ */
+export function byOperation<V>(make: (operation: ChangeRecord['operation']) => V): Record<ChangeRecord['operation'], V> {
+  return { INSERT: make('INSERT'), UPDATE: make('UPDATE'), DELETE: make('DELETE'), TRUNCATE: make('TRUNCATE') };
+}

@@ -1,0 +1,92 @@
+/**
+ * Partition keys: what decides a record's lane, and with it what its order is kept against.
+ * Knows no lane and no stream, only Kinesis's limit of 256 characters. Names are unquoted here.
+ *
+ * @see https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecordsRequestEntry.html
+ */
+import { createHash } from 'node:crypto';
+import type { TableName, Transaction } from '../decode/messages.ts';
+import type { ByteWriter } from './byte-writer.ts';
+import { writeKeyText } from './key-text.ts';
+import { memoise, memoiseLast } from './memo.ts';
+import type { ChangeRecord } from './record.ts';
+
+/** What PARTITION_BY may say. */
+export const PARTITION_MODES = ['primary-key', 'table', 'transaction', 'stream'] as const;
+/** One of {@link PARTITION_MODES}. */
+export type PartitionMode = (typeof PARTITION_MODES)[number];
+
+/** Writes a record's partition key, UTF-8, behind what `out` holds. */
+export type PartitionKeyWriter = (record: ChangeRecord, out: ByteWriter) => void;
+
+/** The longest partition key Kinesis takes, in characters. */
+const MAX_CHARACTERS = 256;
+
+/**
+ * Makes the function that writes partition keys.
+ *
+ * @param mode - `primary-key`: `<schema>.<table>:<primary key>`, or `<schema>.<table>` for a TRUNCATE and a DELETE
+ *   without key; `table`: `<schema>.<table>`; `transaction`: the xid; `stream`: the source's name
+ * @param source - the source's name
+ * @returns the function; a key of more than 256 characters it replaces by its SHA-256 in hex
+ */
+export function partitionKeyWriter(mode: PartitionMode, source: string): PartitionKeyWriter {
+  switch (mode) {
+    case 'primary-key': {
+      const prefix = memoise((table: TableName) => Buffer.from(`${table.schema}.${table.name}:`, 'utf8'));
+      return (record, out) => {
+        const start = out.length;
+        const bytes = prefix(record.table);
+        if (record.key === undefined || record.change === undefined) {
+          out.copy(bytes, 0, bytes.length - 1);
+        } else {
+          out.copy(bytes);
+          writeKeyText(record.key, record.change.bytes, out);
+        }
+        shorten(out, start);
+      };
+    }
+    case 'table': {
+      const name = memoise((table: TableName) => Buffer.from(`${table.schema}.${table.name}`, 'utf8'));
+      return (record, out) => {
+        const start = out.length;
+        out.copy(name(record.table));
+        shorten(out, start);
+      };
+    }
+    case 'transaction': {
+      const xid = memoiseLast((transaction: Transaction) => Buffer.from(transaction.xid.toString(), 'latin1'));
+      return (record, out) => out.copy(xid(record.transaction));
+    }
+    case 'stream': {
+      const name = Buffer.from(source, 'utf8');
+      return (_record, out) => {
+        const start = out.length;
+        out.copy(name);
+        shorten(out, start);
+      };
+    }
+  }
+}
+
+/**
+ * Replaces what stands behind `start` by its SHA-256 if it is too long. Characters are counted as UTF-16 units, the
+ * largest of the counts a service may take, so that no key is refused whichever it is.
+ */
+function shorten(out: ByteWriter, start: number): void {
+  if (out.length - start <= MAX_CHARACTERS) return;
+  if (utf16Length(out.bytes, start, out.length) <= MAX_CHARACTERS) return;
+  const digest = createHash('sha256').update(out.bytes.subarray(start, out.length)).digest('hex');
+  out.length = start;
+  out.ascii(digest);
+}
+
+/** One unit for each character's first byte, and a second one for those of four bytes. */
+function utf16Length(bytes: Buffer, start: number, end: number): number {
+  let units = 0;
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i] ?? 0;
+    if ((byte & 0xc0) !== 0x80) units += byte >= 0xf0 ? 2 : 1;
+  }
+  return units;
+}

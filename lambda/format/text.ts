@@ -1,0 +1,146 @@
+/**
+ * Text from bytes to bytes: what has to be escaped is looked up byte by byte, everything else is copied as it is.
+ * A leaf: knows no format and no type. UTF-8 goes through untouched, as no byte of a multi-byte character is below 0x80.
+ */
+import type { ByteWriter } from './byte-writer.ts';
+
+// What `translate` does with a byte. From 0x20 on: writes a backslash and the action itself, a printable character.
+const COPY = 0;
+const DROP = 1;
+const KEEP_ONE_OF_TWO = 2;
+const UNICODE = 3;
+const TWICE = 4;
+const NEXT_AS_IS = 5;
+
+/** What becomes of each byte, by its value. */
+export type Translation = Readonly<Uint8Array>;
+
+const BACKSLASH = 0x5c;
+const HEX_DIGITS = Buffer.from('0123456789abcdef', 'latin1');
+
+function translation(...rules: readonly (readonly [characters: string, action: number])[]): Translation {
+  const table = new Uint8Array(256);
+  for (const [characters, action] of rules) {
+    for (const character of characters) table[character.charCodeAt(0)] = action;
+  }
+  return table;
+}
+
+const CONTROLS = String.fromCharCode(...Array(0x20).keys());
+const JSON_ESCAPES = [
+  [CONTROLS, UNICODE],
+  ['"', 0x22],
+  ['\\', BACKSLASH],
+  ['\b', 0x62],
+  ['\f', 0x66],
+  ['\n', 0x6e],
+  ['\r', 0x72],
+  ['\t', 0x74],
+] as const;
+const APOSTROPHES_DOUBLED = ["'", KEEP_ONE_OF_TWO] as const;
+
+/** A string's inside, as JSON wants it: the escapes of RFC 8259, the short ones where there are any. */
+export const JSON_TEXT = translation(...JSON_ESCAPES);
+/** The same of text whose apostrophes stand doubled. */
+export const JSON_TEXT_UNDOUBLED = translation(...JSON_ESCAPES, APOSTROPHES_DOUBLED);
+/** Text as it is, its doubled apostrophes undone. */
+export const UNDOUBLED = translation(APOSTROPHES_DOUBLED);
+/** Without line breaks: JSON text, which can hold them between tokens only. */
+export const ONE_LINE = translation(['\r\n', DROP]);
+/** The same of text whose apostrophes stand doubled. */
+export const ONE_LINE_UNDOUBLED = translation(['\r\n', DROP], APOSTROPHES_DOUBLED);
+/** A quoted CSV field's inside: quotes doubled. */
+export const CSV_QUOTED = translation(['"', TWICE]);
+/** Backslash escapes undone: what follows a backslash stands for itself. */
+export const BACKSLASHES_UNDONE = translation(['\\', NEXT_AS_IS]);
+
+/**
+ * Copies a range through a translation.
+ *
+ * First looks for the next byte that is not copied as it is, then copies the run before it: 1.5 ns a byte in short runs
+ * and 0.8 in long ones, where deciding and copying byte by byte in one loop took 2.
+ *
+ * @param out - where to; appended to
+ * @param bytes - where from
+ * @param start - first byte
+ * @param end - behind the last byte
+ * @param table - what becomes of each byte
+ */
+export function translate(out: ByteWriter, bytes: Buffer, start: number, end: number, table: Translation): void {
+  let i = start;
+  for (;;) {
+    const run = i;
+    while (i < end && (table[bytes[i] ?? 0] ?? COPY) === COPY) i++;
+    out.copy(bytes, run, i);
+    if (i >= end) return;
+    i += special(out, bytes, i, table);
+  }
+}
+
+/** Writes what becomes of a byte that is not copied as it is. @returns how many bytes that was the translation of */
+function special(out: ByteWriter, bytes: Buffer, at: number, table: Translation): number {
+  const byte = bytes[at] ?? 0;
+  const action = table[byte] ?? COPY;
+  switch (action) {
+    case DROP:
+      return 1;
+    case KEEP_ONE_OF_TWO:
+      out.byte(byte);
+      return 2;
+    case NEXT_AS_IS:
+      out.byte(bytes[at + 1] ?? 0);
+      return 2;
+    case TWICE:
+      out.byte(byte);
+      out.byte(byte);
+      return 1;
+    case UNICODE:
+      out.ascii('\\u00');
+      out.byte(HEX_DIGITS[byte >> 4] ?? 0);
+      out.byte(HEX_DIGITS[byte & 15] ?? 0);
+      return 1;
+    default:
+      out.byte(BACKSLASH);
+      out.byte(action);
+      return 1;
+  }
+}
+
+/**
+ * Writes a range of text as a JSON string, with its quotes.
+ *
+ * @param out - where to; appended to
+ * @param bytes - where from, UTF-8
+ * @param start - first byte
+ * @param end - behind the last byte
+ * @param doubled - whether apostrophes in the range stand doubled
+ */
+export function writeJsonString(out: ByteWriter, bytes: Buffer, start: number, end: number, doubled: boolean): void {
+  out.byte(0x22);
+  translate(out, bytes, start, end, doubled ? JSON_TEXT_UNDOUBLED : JSON_TEXT);
+  out.byte(0x22);
+}
+
+/**
+ * Writes a range of text as it is.
+ *
+ * @param out - where to; appended to
+ * @param bytes - where from
+ * @param start - first byte
+ * @param end - behind the last byte
+ * @param doubled - whether apostrophes in the range stand doubled
+ */
+export function writeText(out: ByteWriter, bytes: Buffer, start: number, end: number, doubled: boolean): void {
+  if (doubled) translate(out, bytes, start, end, UNDOUBLED);
+  else out.copy(bytes, start, end);
+}
+
+/**
+ * A name or another text that is known before any row, as JSON.
+ *
+ * @param text - any text
+ * @returns the JSON string's bytes, quotes included
+ */
+export function jsonString(text: string): Buffer {
+  return Buffer.from(JSON.stringify(text), 'utf8');
+}
