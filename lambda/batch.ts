@@ -28,7 +28,8 @@ export interface BatchPorts {
   readonly advancer: Advancer;
   /** Tables without a primary key that the log has named. */
   readonly memory: { readonly named: Set<string> };
-  readonly stop?: AbortSignal;
+  /** @returns whether to take on no more work, asked after each block */
+  readonly enough: () => boolean;
   /** @returns milliseconds since 1970: no request may end after it */
   readonly sendingDeadline: () => number;
   /** Called when a round was acknowledged. */
@@ -156,7 +157,7 @@ export class BatchReader {
   }
 
   async #consume(peek: Peek, transformer: Transformer, fresh: Promise<void>): Promise<'whole' | 'deadline'> {
-    const { session, clock, stop } = this.#ports;
+    const { session, enough } = this.#ports;
     for await (const block of peek) {
       await fresh;
       for (let message = block.next(); message !== undefined; message = block.next()) {
@@ -164,7 +165,7 @@ export class BatchReader {
         while (transformer.take(message) === 'needs-keys') await session.keys.reload();
         if (transformer.closed.length > 0 && !(await this.#send(transformer))) return 'deadline';
       }
-      if (stop?.aborted === true || clock.now() >= this.readingDeadline()) return 'deadline';
+      if (enough()) return 'deadline';
     }
     await fresh;
     return 'whole';

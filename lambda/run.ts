@@ -90,6 +90,7 @@ class Run {
   #batchCount = 0;
   #oldestUnpublishedMicros: bigint | undefined;
   #unbounded = false;
+  #canResume = false;
   #heartbeatAt: number;
   #heartbeatCounts: Counts = noCounts();
 
@@ -105,6 +106,7 @@ class Run {
       advancer: this.#advancer,
       // What follows the last round must fit in: two advances by the cost measured, and the answer (I7).
       sendingDeadline: () => this.#deadline - ANSWER_MS - 2 * this.#advancer.costMs,
+      enough: () => this.#enough(),
       progressed: () => this.#heartbeat(),
     });
   }
@@ -184,6 +186,25 @@ class Run {
     return stop?.aborted !== true && clock.now() < this.#batches.readingDeadline();
   }
 
+  /** Whether to take on no more of a batch. */
+  #enough(): boolean {
+    if (this.#hasTime()) return false;
+    const started = this.#batches.boundary === undefined && !this.#advancer.moved;
+    if (!started || this.#canResume || this.#ports.stop?.aborted === true) return true;
+    // Cut here, the next run would begin the same transaction again, and every run after it.
+    return !this.#extend('The first transaction is larger than a run, and this server cannot tell whether it may be gone on with');
+  }
+
+  /** Takes the function's own deadline. The schedule's is there so that runs do not overlap, which the lock sees to as well. */
+  #extend(why: string): boolean {
+    if (this.#deadline >= this.#options.functionDeadline) return false;
+    this.#deadline = this.#options.functionDeadline;
+    this.#ports.log.warn(`${why}: this run goes on until the deadline of the function.`, {
+      remainingMs: this.#deadline - this.#ports.clock.now(),
+    });
+    return true;
+  }
+
   /** How long the server may work before the first row: what is left, less a share for what it finds. */
   #peekBudgetMs(): number {
     const left = this.#batches.readingDeadline() - this.#ports.clock.now();
@@ -192,30 +213,26 @@ class Run {
 
   /** A peek did not reach its first row in time. */
   #shrink(spanBytes: number): void {
-    const { log, memory, clock } = this.#ports;
+    const { log, memory } = this.#ports;
     const smaller = halved(this.#window, spanBytes);
     if (smaller !== undefined) {
       this.#window = smaller;
       memory.window = smaller;
       log.info('The peek ran out of time or temporary space before its first row; the next asks for less.', { ...smaller });
     }
-    // Re-reading from restart_lsn takes longer than this run may. The schedule's bound is there so that runs do not
-    // overlap, which the lock sees to as well: use what the function has.
-    const out = !this.#hasTime();
-    if ((smaller === undefined || out) && this.#deadline < this.#options.functionDeadline && this.#batchCount === 0) {
-      this.#deadline = this.#options.functionDeadline;
-      log.warn('Not even a small peek finishes in maxSeconds; this run goes on until the deadline of the function.', {
-        remainingMs: this.#deadline - clock.now(),
-      });
+    // Reading again from restart_lsn takes longer than this run may: the schedule would never get past it.
+    if (this.#batchCount === 0 && (smaller === undefined || !this.#hasTime())) {
+      this.#extend('Not even a small peek finishes in maxSeconds');
     }
   }
 
   /** The resume position, if nobody else can have read the slot since. */
   async #provenResume(): Promise<ResumePosition | undefined> {
     const { session, memory, log } = this.#ports;
+    const evidence = await session.slot.readingEvidence();
+    this.#canResume = evidence !== undefined;
     const position = this.#options.resume ?? memory.resume;
     if (position === undefined) return undefined;
-    const evidence = await session.slot.readingEvidence();
     if (evidence !== undefined && evidence === position.evidence) return position;
     log.info('The slot may have been read by another run since: the transaction starts over.', {
       commitLsn: position.commitLsn,

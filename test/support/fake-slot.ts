@@ -1,0 +1,237 @@
+/**
+ * A replication slot in memory, for tests of the run loop: transactions with real test_decoding lines, read through the
+ * real decoder, cut and consumed by PostgreSQL's rules (FACTS of the slot are tested against real servers elsewhere).
+ * It stands here because the loop's decisions must be seen at moments, and with time-outs and losses, that a server
+ * does not show on command.
+ */
+import { TestDecodingDecoder } from '../../lambda/decode/test-decoding.ts';
+import type { Lsn } from '../../lambda/decode/lsn.ts';
+import type { Message, TableName, Transaction } from '../../lambda/decode/messages.ts';
+import {
+  type MessageBlock,
+  type Peek,
+  type PrimaryKeys,
+  type Session,
+  type Slot,
+  type TableEntry,
+  WindowTooLargeError,
+} from '../../lambda/ports.ts';
+
+/** A transaction in the fake's WAL. */
+export interface FakeTransaction extends Transaction {
+  /** Where its commit record starts: it is read by a peek, and consumed by an advance, to a position behind that. */
+  readonly commitStart: Lsn;
+  /** Its changes, as test_decoding prints them; none: a message outside a transaction. */
+  readonly lines: readonly string[];
+  /** A non-transactional message: one row, no BEGIN and no COMMIT. */
+  readonly message: boolean;
+}
+
+/** The fake. Positions begin at 1000 and grow by 10 a line. */
+export class FakeSlot implements Slot {
+  /** All WAL ever written. */
+  readonly wal: FakeTransaction[] = [];
+  /** How far WAL is flushed. */
+  flushed: Lsn = 1000n;
+  confirmed: Lsn = 1000n;
+  restart: Lsn = 1000n;
+  /** Every advance asked for, in order. */
+  readonly advances: Lsn[] = [];
+  /** Every peek asked for, in order. */
+  readonly peeks: { readonly upto: Lsn; readonly limit: number | undefined }[] = [];
+  /** Peeks that would read more WAL than this run out of time. */
+  walBytesInTime = Number.MAX_SAFE_INTEGER;
+  /** Called at each advance, before it takes effect. */
+  onAdvance: (lsn: Lsn) => void = () => undefined;
+  /** Called before each block of a peek. */
+  onBlock: () => void = () => undefined;
+  /** What {@link readingEvidence} says; undefined: nothing. */
+  evidence: string | undefined = 'never read';
+  /** Lines in one block. */
+  blockLines = 7;
+
+  readonly #decoder = new TestDecodingDecoder();
+  #xid = 700;
+
+  /**
+   * Commits a transaction of these lines.
+   *
+   * @returns its commit LSN
+   */
+  commit(...lines: string[]): Lsn {
+    const commitStart = this.flushed + 10n * BigInt(lines.length + 1);
+    this.flushed = commitStart + 8n;
+    const xid = this.#xid++;
+    const commitTimeMicros = 1_767_323_045_000_000n + BigInt(xid) * 1_000_000n;
+    this.wal.push({ xid, commitLsn: this.flushed, commitStart, commitTimeMicros, lines, message: false });
+    return this.flushed;
+  }
+
+  /** Emits a message outside a transaction. */
+  message(): void {
+    this.flushed += 10n;
+    const at = { xid: 0, commitLsn: this.flushed, commitStart: this.flushed - 5n, commitTimeMicros: 0n };
+    this.wal.push({ ...at, lines: ['message:'], message: true });
+  }
+
+  /** WAL of no interest: another database's. */
+  idleWal(bytes: bigint): void {
+    this.flushed += bytes;
+  }
+
+  /** @returns transactions not consumed yet */
+  unconsumed(): FakeTransaction[] {
+    return this.wal.filter(({ commitStart }) => commitStart >= this.confirmed);
+  }
+
+  flushLsn(): Promise<Lsn> {
+    return Promise.resolve(this.flushed);
+  }
+
+  position(): Promise<{ confirmedFlush: Lsn; restart: Lsn }> {
+    return Promise.resolve({ confirmedFlush: this.confirmed, restart: this.restart });
+  }
+
+  peek(upto: Lsn, limit: number | undefined, timeoutMs: number): Peek {
+    this.peeks.push({ upto, limit });
+    this.evidence &&= `read ${this.peeks.length} times`;
+    const taken: FakeTransaction[] = [];
+    let total = 0;
+    for (const transaction of this.unconsumed()) {
+      if (transaction.commitStart >= upto) break;
+      taken.push(transaction);
+      total += transaction.lines.length + (transaction.message ? 0 : 2);
+      if (limit !== undefined && total >= limit) break;
+    }
+    const tooLarge = Number(upto - this.restart) > this.walBytesInTime;
+    return new FakePeek(this, this.#decoder, taken, tooLarge ? timeoutMs : undefined);
+  }
+
+  advance(lsn: Lsn): Promise<Lsn> {
+    this.onAdvance(lsn);
+    this.advances.push(lsn);
+    if (lsn < this.confirmed) return Promise.reject(new Error('cannot advance backwards'));
+    this.confirmed = lsn < this.flushed ? lsn : this.flushed;
+    return Promise.resolve(this.confirmed);
+  }
+
+  readingEvidence(): Promise<string | undefined> {
+    return Promise.resolve(this.evidence);
+  }
+
+  retainedWalBytes(): Promise<number> {
+    return Promise.resolve(Number(this.flushed - this.restart));
+  }
+}
+
+class FakePeek implements Peek {
+  rows = 0;
+  firstRowMs: number | undefined;
+  readonly transactions: number;
+  readonly #slot: FakeSlot;
+  readonly #decoder: TestDecodingDecoder;
+  readonly #taken: readonly FakeTransaction[];
+  readonly #timeoutMs: number | undefined;
+
+  constructor(slot: FakeSlot, decoder: TestDecodingDecoder, taken: readonly FakeTransaction[], timeoutMs?: number) {
+    this.#slot = slot;
+    this.#decoder = decoder;
+    this.#taken = taken;
+    this.#timeoutMs = timeoutMs;
+    this.transactions = taken.filter(({ message }) => !message).length;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<MessageBlock> {
+    await Promise.resolve();
+    if (this.#timeoutMs !== undefined) throw new WindowTooLargeError('too large for the fake');
+    this.firstRowMs = 1;
+    const messages = this.#messages();
+    for (let done = false; !done; ) {
+      this.#slot.onBlock();
+      let left = this.#slot.blockLines;
+      yield {
+        next: (): Message | undefined => {
+          if (left-- <= 0) return undefined;
+          const next = messages.next();
+          done = next.done === true;
+          if (next.done === true) return undefined;
+          this.rows++;
+          return next.value;
+        },
+      };
+      if (left > 0) done = true;
+    }
+  }
+
+  *#messages(): Generator<Message, undefined> {
+    for (const transaction of this.#taken) {
+      if (!transaction.message) yield { kind: 'begin', transaction };
+      for (const line of transaction.lines) {
+        const bytes = Buffer.from(line);
+        const decoded = this.#decoder.decode(bytes, 0, bytes.length);
+        if (decoded.kind === 'begin' || decoded.kind === 'commit') throw new Error('a fake transaction holds changes only');
+        yield decoded;
+      }
+      if (!transaction.message) yield { kind: 'commit', transaction };
+    }
+    return undefined;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** A primary-key cache over a table of entries that a test changes at will; `reload` makes the change seen. */
+export class FakeKeys implements PrimaryKeys {
+  version = 1;
+  /** What the catalogs say now, by printed table name. */
+  readonly catalog = new Map<string, Partial<TableEntry>>();
+  reloads = 0;
+  #seen = new Map<string, TableEntry>();
+  #earlier = new Map<string, TableEntry>();
+
+  constructor(catalog: Record<string, Partial<TableEntry>>) {
+    for (const [name, entry] of Object.entries(catalog)) this.catalog.set(name, entry);
+    this.#read();
+  }
+
+  current(table: TableName): TableEntry | undefined {
+    return this.#seen.get(table.printed);
+  }
+
+  earlier(table: TableName): TableEntry | undefined {
+    return this.#earlier.get(table.printed);
+  }
+
+  reload(): Promise<number> {
+    this.reloads++;
+    this.#read();
+    return Promise.resolve(this.#seen.size);
+  }
+
+  refreshIfStale(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #read(): void {
+    const seen = new Map<string, TableEntry>();
+    for (const [name, entry] of this.catalog) {
+      seen.set(name, { key: ['id'], ancestors: [], virtualColumns: [], identityHoldsKey: true, ...entry });
+    }
+    for (const [name, entry] of this.#seen) {
+      if (JSON.stringify(seen.get(name)) !== JSON.stringify(entry)) this.#earlier.set(name, entry);
+    }
+    this.#seen = seen;
+    this.version++;
+  }
+}
+
+/** @returns a session over fakes, and the means to lose it */
+export function fakeSession(slot: Slot, keys: PrimaryKeys): { session: Session; lose: (reason: Error) => void } {
+  const lost = new AbortController();
+  return {
+    session: { slot, keys, lost: lost.signal, tookOver: false, close: () => Promise.resolve() },
+    lose: (reason) => lost.abort(reason),
+  };
+}
