@@ -1,0 +1,55 @@
+/**
+ * Chooses the packer that a setting asks for. To add a layout of aggregated records: write it as `kpl.ts` and `lines.ts`
+ * are, and name it here.
+ */
+import { kpl } from './kpl.ts';
+import { LanePacker } from './lane-packer.ts';
+import { type Limits, limitsFor } from './limits.ts';
+import { lines } from './lines.ts';
+import type { Packer } from './round.ts';
+import { SinglePacker } from './single.ts';
+
+/** How user records become Kinesis records: the values of AGGREGATION. */
+export type Aggregation = 'kpl' | 'lines' | 'none';
+
+/** What a packer depends on. */
+export interface PackerOptions {
+  /** How user records become Kinesis records. */
+  readonly aggregation: Aggregation;
+  /** How many lanes: a power of two, 1 to 256. Without aggregation it means nothing. */
+  readonly lanes: number;
+  /** What the stream allows for a Kinesis record, data and partition key together, in bytes: 1 MiB to 10 MiB. */
+  readonly maxRecordBytes: number;
+  /**
+   * The other limits, for tests.
+   *
+   * @default those of Kinesis, `limitsFor(maxRecordBytes)`
+   */
+  readonly limits?: Partial<Omit<Limits, 'recordBytes'>>;
+}
+
+/**
+ * Makes a packer.
+ *
+ * @param options - see {@link PackerOptions}
+ * @returns an empty packer
+ * @throws {RangeError} when the number of lanes is no power of two from 1 to 256
+ * @example
+ * const packer = createPacker({ aggregation: 'kpl', lanes: 64, maxRecordBytes: 1024 * 1024 });
+ * const full = packer.add(partitionKey, data);
+ * if (full !== undefined) {
+ *   await publisher.publish(full, deadline, signal);
+ *   packer.release(full);
+ * }
+ */
+export function createPacker(options: PackerOptions): Packer {
+  const limits: Limits = { ...limitsFor(options.maxRecordBytes), ...options.limits };
+  switch (options.aggregation) {
+    case 'kpl':
+      return new LanePacker(kpl, options.lanes, limits);
+    case 'lines':
+      return new LanePacker(lines, options.lanes, limits);
+    case 'none':
+      return new SinglePacker(limits);
+  }
+}
