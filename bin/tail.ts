@@ -4,7 +4,7 @@
  */
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { type StartAt, readStream } from './stream-reader.ts';
+import { type StartAt, type StreamRecord, readStream } from './stream-reader.ts';
 import { type UserRecord, lineRecords, userRecords } from './user-records.ts';
 
 /** What to print, and until when. */
@@ -23,20 +23,88 @@ export interface TailOptions {
 
 /** What a tail acts on; the process's own unless given. */
 export interface TailEnvironment {
+  /** @default one made of the AWS_* variables, in the region of a stream's ARN */
   readonly client?: KinesisClient;
-  /** Ends it. @default the first SIGINT or SIGTERM */
+  /** Ends it, beside the options. @default the first SIGINT or SIGTERM, and a reader of the output that went away */
   readonly signal?: AbortSignal;
-  /** Where to print. */
+  /** Where to print. @default the standard output */
   readonly out?: NodeJS.WritableStream;
+  /** Where to say what is going on. @default the standard error */
+  readonly notes?: NodeJS.WritableStream;
 }
 
 /**
  * Prints a stream until its bound, its signal or Ctrl-C.
  *
  * @param options - which stream, from where, until when
- * @param environment - client, signal, output; the process's own unless given
+ * @param environment - client, signal, output
  * @returns the exit status: 0
+ * @throws {Error} what the service refused for good
+ * @example await tail({ stream: 'pg2kinesis', from: 'trim-horizon', count: 10 })
  */
 export async function tail(options: TailOptions, environment: TailEnvironment = {}): Promise<number> {
-  throw new Error("not built yet");
+  const out = environment.out ?? process.stdout;
+  const notes = environment.notes ?? process.stderr;
+  const client = environment.client ?? kinesisClient(options.stream);
+  const done = new AbortController();
+  const stop = (): void => done.abort();
+  const timer = options.seconds === undefined ? undefined : setTimeout(stop, options.seconds * 1000);
+  const ownSignals = environment.signal === undefined;
+  if (ownSignals) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
+  // `tail | head` closes our output: that is an end, not a failure.
+  out.on('error', stop);
+  let left = options.count ?? Number.POSITIVE_INFINITY;
+  try {
+    await readStream({
+      client,
+      stream: options.stream,
+      from: options.from ?? 'latest',
+      signal: environment.signal === undefined ? done.signal : AbortSignal.any([done.signal, environment.signal]),
+      onReady: () => notes.write(`Reading ${options.stream} from ${options.from ?? 'latest'}.\n`),
+      onRecord: (record) => {
+        for (const user of unpack(record)) {
+          if (left-- <= 0) return;
+          out.write(`${options.json === true ? described(record, user) : user.data.toString()}\n`);
+        }
+        if (left <= 0) stop();
+      },
+    });
+  } finally {
+    clearTimeout(timer);
+    out.off('error', stop);
+    if (ownSignals) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
+    if (environment.client === undefined) client.destroy();
+  }
+  return 0;
+}
+
+/** User records, and lines where they cannot be anything else: our own formats have line breaks in `csv` only. */
+function unpack(record: StreamRecord): UserRecord[] {
+  const users = userRecords(record);
+  const [only] = users;
+  const lines = only !== undefined && only.place === undefined && /^(\{|0,CDC,\{)/.test(only.data.toString('latin1', 0, 8));
+  return lines ? lineRecords(only) : users;
+}
+
+/** One line that says all there is to say of a record. */
+function described(record: StreamRecord, user: UserRecord): string {
+  return JSON.stringify({
+    shardId: record.shardId,
+    sequenceNumber: record.sequenceNumber,
+    ...(user.place === undefined ? {} : { subSequenceNumber: user.place }),
+    partitionKey: user.partitionKey,
+    ...(user.explicitHashKey === undefined ? {} : { explicitHashKey: user.explicitHashKey }),
+    approximateArrival: new Date(record.arrivedMs).toISOString(),
+    data: user.data.toString(),
+  });
+}
+
+/**
+ * A client that reads over HTTP/1.1, which every emulator speaks too.
+ *
+ * @param stream - the stream's name or ARN; an ARN's region is used
+ */
+function kinesisClient(stream: string): KinesisClient {
+  const region = /^arn:[^:]+:kinesis:([^:]+):/.exec(stream)?.[1];
+  return new KinesisClient({ ...(region === undefined ? {} : { region }), requestHandler: new NodeHttpHandler() });
 }

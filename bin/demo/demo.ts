@@ -1,3 +1,24 @@
+/**
+ * The demo, whole: starts a database, a stream and the real function, writes, invokes, reads back, and proves at its
+ * end that everything arrived. Composes its neighbours; leaves no process and no file behind, however it ends.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import { readStream } from '../stream-reader.ts';
+import type { UserRecord } from '../user-records.ts';
+import type { RunAnswer } from '../../lambda/answer.ts';
+import type { Config } from '../../lambda/config.ts';
+import { type HashKeyRange, consumer } from './consumer.ts';
+import { type LocalFunction, startFunction } from './function.ts';
+import { InterruptedError, Interruption } from './interruption.ts';
+import { type Committed, Ledger } from './ledger.ts';
+import { type Output, Screen } from './screen.ts';
+import { type Servers, startServers } from './servers.ts';
+import { judged, passedSettings } from './settings.ts';
+import { type Runs, kilobytes, succeeded, summary } from './summary.ts';
+import { auditTrail, customers, hostile, orderLines, readings } from './tables.ts';
+import { Verifier } from './verifier.ts';
+import { Writer } from './writer.ts';
+
 /** What the demo can be told; what is left out has the pipeline's own default. */
 export interface DemoOptions {
   /** End by itself after so many seconds. @default until Ctrl-C */
@@ -12,12 +33,216 @@ export interface DemoOptions {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
+/** What the demo acts on; the process's own unless given. */
+export interface DemoEnvironment {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly out?: Output;
+  /** For tests: what becomes of each record on its way to the verifier. */
+  readonly tamper?: (record: UserRecord) => readonly UserRecord[];
+}
+
+/** What the schedule sends. */
+const TICK = { action: 'run', maxSeconds: 50 } as const;
+/** What is sent at the end. */
+const DRAIN = { action: 'drain', maxSeconds: 50 } as const;
+/** Failures in a row after which the demo gives up; the schedule would go on. */
+const MOST_FAILURES = 3;
+/** Drains in a row that may end before they have caught up. */
+const MOST_DRAINS = 20;
+const STATUS_EVERY_MS = 1000;
+const INTERRUPTED = 130;
+
 /**
  * Runs the demo.
  *
  * @param options - how long, how fast, with which settings
- * @returns the exit status: 0 when everything committed arrived, in order
+ * @param environment - environment variables and output
+ * @returns the exit status: 0 when everything committed arrived, in order; 1 when not; 130 when interrupted before the end
+ * @throws {PipelineError} CONFIG_INVALID, before anything is started
  */
-export function runDemo(options: DemoOptions = {}): Promise<number> {
-  return Promise.reject(new Error(`not built yet: ${JSON.stringify(options)}`));
+export async function runDemo(options: DemoOptions = {}, environment: DemoEnvironment = {}): Promise<number> {
+  const settings = passedSettings(options.settings ?? {}, environment.env ?? process.env);
+  const config = judged(settings);
+  const screen = new Screen(environment.out ?? process.stdout);
+  for (const warning of config.warnings) screen.line(`Note: ${warning}`);
+  const interruption = new Interruption();
+  const stack = new AsyncDisposableStack();
+  try {
+    return await interruption.race(demonstrate({ options, settings, config, screen, stack, interruption, tamper: environment.tamper }));
+  } catch (error) {
+    if (!(error instanceof InterruptedError)) throw error;
+    screen.line(error.message);
+    return INTERRUPTED;
+  } finally {
+    screen.end();
+    await stack.disposeAsync().catch((error: unknown) => screen.line(`Not everything could be stopped: ${describe(error)}`));
+    interruption.release();
+  }
+}
+
+interface Demo {
+  readonly options: DemoOptions;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly config: Config;
+  readonly screen: Screen;
+  /** What was started, to be stopped in reverse order. */
+  readonly stack: AsyncDisposableStack;
+  readonly interruption: Interruption;
+  readonly tamper: DemoEnvironment['tamper'];
+}
+
+async function demonstrate(demo: Demo): Promise<number> {
+  const { options, settings, config, screen, stack, interruption } = demo;
+  const { stop } = interruption;
+  const shards = options.shards ?? 4;
+  screen.line(`Starting PostgreSQL 18 and Kinesis with ${shards} shards.`);
+  const servers = await startServers(stack, config.stream.name, shards);
+  interruption.check();
+  const lambda = startFunction({ ...servers.env, ...settings }, (line) => screen.line(`function: ${line}`));
+  stack.defer(() => lambda.stop());
+  await lambda.invoke({ action: 'create-slot' });
+  screen.line(
+    `PostgreSQL on port ${servers.postgres.port}, slot ${config.slot}; Kinesis at ${servers.kinesis.endpoint}, stream ${config.stream.name}.\n` +
+      `FORMAT=${config.format} PARTITION_BY=${config.partitionBy} AGGREGATION=${config.aggregation} LANES=${config.lanes}; Ctrl-C ends and verifies.`,
+  );
+
+  const ledger = new Ledger({ partitionBy: config.partitionBy, source: config.source ?? `${servers.env.PGDATABASE}/${config.slot}` });
+  const verifier = new Verifier();
+  const runs: Runs = { answered: 0, failed: 0, published: 0, noPrimaryKey: 0, kinesisRecords: 0, bytes: 0 };
+  const allRead = new AbortController();
+  const readNoMore = new AbortController();
+  stack.defer(() => readNoMore.abort());
+  let failure: unknown;
+  /** One thing that fails ends them all. */
+  const together = <T>(work: Promise<T>): Promise<void> =>
+    work.then(
+      () => undefined,
+      (error: unknown) => {
+        failure ??= error;
+        interruption.ask();
+      },
+    );
+
+  const reading = together(
+    readStream({
+      client: servers.kinesis.client,
+      stream: config.stream.name,
+      from: 'trim-horizon',
+      signal: readNoMore.signal,
+      finish: allRead.signal,
+      onRecord: consumer({
+        format: config.format,
+        aggregation: config.aggregation,
+        shards: await hashKeyRanges(servers, config.stream.name),
+        verifier,
+        onText: (shard, text) => screen.record(`shard ${shard}  ${text}`),
+        tamper: demo.tamper,
+      }),
+    }),
+  );
+  const status = async (): Promise<string> => {
+    const lag = await lagBytes(servers, config.slot);
+    return `${new Date().toTimeString().slice(0, 8)}  ${ledger.keyed + ledger.keyless} changes made, ${verifier.distinct} of ${verifier.expected} records received, lag ${kilobytes(lag)}`;
+  };
+  const writers = await makeWriters(servers, options.rate ?? 60, (transaction) => {
+    for (const expected of ledger.commit(transaction)) verifier.expect(expected);
+  });
+  const timer = options.seconds === undefined ? undefined : setTimeout(() => interruption.ask(), options.seconds * 1000);
+  await Promise.all([
+    ...writers.map((writer) => together(writer.write(stop))),
+    together(invokeOnSchedule(lambda, runs, (options.every ?? 2) * 1000, screen, stop)),
+    together(repeat(STATUS_EVERY_MS, stop, async () => screen.flush(await status()))),
+  ]);
+  clearTimeout(timer);
+
+  if (failure === undefined) {
+    screen.line('Writing has stopped; publishing and reading the rest.');
+    await together(drain(lambda, runs, screen));
+    allRead.abort();
+    await reading;
+    screen.flush(await status());
+  }
+  if (failure !== undefined) throw failure instanceof Error ? failure : new Error(describe(failure));
+  screen.end();
+  const findings = { ledger, verdict: verifier.verdict(), runs };
+  screen.line(summary(findings).join('\n'));
+  return succeeded(findings) ? 0 : 1;
+}
+
+/** Two writers on tables of their own, so that transactions overlap and each table's order is known all the same. */
+async function makeWriters(servers: Servers, rate: number, onCommit: (transaction: Committed) => void): Promise<Writer[]> {
+  const each = { rate: rate / 2, random: Math.random, onCommit };
+  return [
+    new Writer({ ...each, name: 'shop', client: await servers.postgres.client(), tables: [customers, orderLines, auditTrail] }),
+    new Writer({ ...each, name: 'sensors', client: await servers.postgres.client(), tables: [readings, hostile] }),
+  ];
+}
+
+/** Invokes the function as the schedule does, only more often, and one invocation after the other. */
+async function invokeOnSchedule(lambda: LocalFunction, runs: Runs, everyMs: number, screen: Screen, stop: AbortSignal): Promise<void> {
+  let failures = 0;
+  await repeat(everyMs, stop, async () => {
+    try {
+      count(runs, await lambda.invoke(TICK));
+      failures = 0;
+    } catch (error) {
+      runs.failed++;
+      screen.line(`The function failed. ${describe(error)}`);
+      if (++failures === MOST_FAILURES) throw new Error(`The function has failed ${failures} times in a row; the demo has ended.`, { cause: error });
+    }
+  });
+}
+
+/** Publishes all that was committed. */
+async function drain(lambda: LocalFunction, runs: Runs, screen: Screen): Promise<void> {
+  for (let i = 0; i < MOST_DRAINS; i++) {
+    try {
+      if (count(runs, await lambda.invoke(DRAIN)).caughtUp) return;
+    } catch (error) {
+      runs.failed++;
+      screen.line(`The function failed. ${describe(error)}`);
+    }
+  }
+  screen.line(`The function has not caught up in ${MOST_DRAINS} runs.`);
+}
+
+/** Adds an answer to what the function said before. */
+function count(runs: Runs, answer: unknown): RunAnswer {
+  const run = answer as RunAnswer;
+  runs.answered++;
+  runs.published += run.published;
+  runs.noPrimaryKey += run.skipped.noPrimaryKey;
+  runs.kinesisRecords += run.kinesisRecords;
+  runs.bytes += run.bytes;
+  return run;
+}
+
+async function hashKeyRanges(servers: Servers, stream: string): Promise<ReadonlyMap<string, HashKeyRange>> {
+  const shards = await servers.kinesis.shards(stream);
+  return new Map(
+    shards.map(({ ShardId, HashKeyRange }) => [
+      ShardId ?? '',
+      { first: BigInt(HashKeyRange?.StartingHashKey ?? 0), last: BigInt(HashKeyRange?.EndingHashKey ?? -1) },
+    ]),
+  );
+}
+
+async function lagBytes(servers: Servers, slot: string): Promise<number> {
+  const [row] = await servers.postgres.sql<{ lag: string }>(
+    'SELECT pg_current_wal_flush_lsn() - confirmed_flush_lsn AS lag FROM pg_replication_slots WHERE slot_name = $1',
+    [slot],
+  );
+  return Number(row?.lag ?? 0);
+}
+
+/** Does something again and again, so long after it was done. */
+async function repeat(everyMs: number, stop: AbortSignal, action: () => Promise<void>): Promise<void> {
+  while (!stop.aborted) {
+    await action();
+    await wait(everyMs, undefined, { signal: stop }).catch(() => undefined);
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

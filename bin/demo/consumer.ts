@@ -1,0 +1,69 @@
+/**
+ * The demo's consumer: takes what the stream holds apart, as a KCL application would, shows it and hands it to the
+ * verifier. Knows the stream and the formats' readers, and none of the code that published.
+ */
+import type { StreamRecord } from '../stream-reader.ts';
+import { type UserRecord, lineRecords, userRecords } from '../user-records.ts';
+import { type FormatName, readRecord } from './received.ts';
+import type { Verifier } from './verifier.ts';
+
+/** A shard's slice of the hash keys, both ends included. */
+export interface HashKeyRange {
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+/** What the consumer works with. */
+export interface ConsumerOptions {
+  readonly format: FormatName;
+  readonly aggregation: 'kpl' | 'lines' | 'none';
+  /** By shard id. */
+  readonly shards: ReadonlyMap<string, HashKeyRange>;
+  readonly verifier: Verifier;
+  /** Shown each record: its shard's number and its text. */
+  readonly onText: (shard: string, text: string) => void;
+  /** For tests, which lose or swap records with it. @default each record as it is */
+  readonly tamper?: ((record: UserRecord) => readonly UserRecord[]) | undefined;
+}
+
+/**
+ * Makes a consumer.
+ *
+ * @param options - formats, and whom to tell
+ * @returns what to call with each Kinesis record, a shard's in order
+ */
+export function consumer(options: ConsumerOptions): (record: StreamRecord) => void {
+  const { format, aggregation, shards, verifier, onText } = options;
+  const tamper = options.tamper ?? ((record: UserRecord): readonly UserRecord[] => [record]);
+
+  const take = (record: StreamRecord, user: UserRecord): void => {
+    const text = user.data.toString();
+    onText(shardNumber(record.shardId), text);
+    try {
+      const said = readRecord(text, format);
+      const partitionKey = aggregation === 'lines' ? undefined : user.partitionKey;
+      verifier.receive({ ...said, partitionKey, arrivedMs: record.arrivedMs });
+    } catch (error) {
+      verifier.unreadable(error instanceof Error ? error.message : String(error));
+    }
+  };
+
+  return (record) => {
+    for (const unpacked of userRecords(record)) {
+      // KCL drops such a record without a word; so it must not be in the stream.
+      if (unpacked.explicitHashKey !== undefined && !inShard(shards.get(record.shardId), unpacked.explicitHashKey)) {
+        verifier.unreadable(`KCL would discard it: hash key ${unpacked.explicitHashKey} is not of ${record.shardId}`);
+        continue;
+      }
+      for (const user of aggregation === 'lines' ? lineRecords(unpacked) : [unpacked]) {
+        for (const kept of tamper(user)) take(record, kept);
+      }
+    }
+  };
+}
+
+const inShard = (range: HashKeyRange | undefined, hashKey: string): boolean =>
+  range !== undefined && BigInt(hashKey) >= range.first && BigInt(hashKey) <= range.last;
+
+/** `shardId-000000000003` is 3. */
+const shardNumber = (id: string): string => /([0-9]+)$/.exec(id)?.[1]?.replace(/^0+(?=.)/, '') ?? id;

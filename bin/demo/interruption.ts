@@ -1,0 +1,86 @@
+/**
+ * Ctrl-C and its like: the first asks for an end in good order, a second for one at once. Knows nothing of what is
+ * interrupted.
+ */
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/**
+ * A terminal's Ctrl-C reaches npm and us, and npm passes it on: within this time, in milliseconds, it is the same one.
+ */
+const SAME_MS = 500;
+
+const AT_ONCE = 'Interrupted a second time: ended at once, nothing verified.';
+
+/** The end at once. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError';
+}
+
+/** Listens from its making to its release. */
+export class Interruption {
+  readonly #stop = new AbortController();
+  readonly #now = new AbortController();
+  readonly #clock: () => number;
+  #first: number | undefined;
+
+  /** @param clock - milliseconds, never going back */
+  constructor(clock: () => number = () => performance.now()) {
+    this.#clock = clock;
+    for (const signal of SIGNALS) process.on(signal, this.#heard);
+    // `npm start | head` closes our output: nobody reads the summary.
+    process.stdout.on('error', this.#unread);
+  }
+
+  /** Aborts when the end is asked for. */
+  get stop(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Asks for the end in good order, as a first Ctrl-C does. */
+  ask(): void {
+    this.#stop.abort();
+  }
+
+  /** @throws {InterruptedError} after the second Ctrl-C: nothing more is to be started */
+  check(): void {
+    if (this.#now.signal.aborted) throw new InterruptedError(AT_ONCE);
+  }
+
+  /**
+   * @param work - what a second Ctrl-C cuts short
+   * @returns what it returns
+   * @throws {InterruptedError} at the second Ctrl-C; the work goes on unattended until what it uses is taken away
+   */
+  async race<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this.#now;
+    work.catch(() => undefined);
+    let cut = (): void => undefined;
+    const interrupted = new Promise<never>((_resolve, reject) => {
+      cut = () => reject(new InterruptedError(AT_ONCE));
+      if (signal.aborted) cut();
+      signal.addEventListener('abort', cut);
+    });
+    try {
+      return await Promise.race([work, interrupted]);
+    } finally {
+      signal.removeEventListener('abort', cut);
+    }
+  }
+
+  /** Listens no more. */
+  release(): void {
+    for (const signal of SIGNALS) process.off(signal, this.#heard);
+  }
+
+  readonly #heard = (): void => {
+    const now = this.#clock();
+    this.#first ??= now;
+    if (now - this.#first > SAME_MS) this.#now.abort();
+    this.#stop.abort();
+  };
+
+  readonly #unread = (): void => {
+    this.#stop.abort();
+    this.#now.abort();
+  };
+}

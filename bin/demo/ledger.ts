@@ -1,0 +1,193 @@
+/**
+ * The demo's own book of what was committed, kept from its own statements: the changes of each transaction, and the
+ * records that a consumer must therefore get. Written from the description of the formats alone; knows none of the code
+ * that it is to prove.
+ */
+import { createHash } from 'node:crypto';
+import { type DemoTable, type Json, type Row, TABLES, printedName } from './tables.ts';
+import type { Expected } from './verifier.ts';
+
+/** One change of a transaction, in the order in which it was made. */
+export type Change =
+  | { readonly kind: 'INSERT' | 'DELETE'; readonly table: DemoTable; readonly row: Row }
+  | { readonly kind: 'UPDATE'; readonly table: DemoTable; readonly before: Row; readonly row: Row }
+  | { readonly kind: 'TRUNCATE'; readonly table: DemoTable };
+
+/** A transaction that was committed. */
+export interface Committed {
+  /** Who wrote it: the order between two writers' transactions is not known, but a table has one writer. */
+  readonly writer: string;
+  readonly xid: string;
+  readonly changes: readonly Change[];
+}
+
+/** What decides the partition key, as PARTITION_BY names it. */
+export type PartitionBy = 'primary-key' | 'table' | 'transaction' | 'stream';
+
+/** What the records depend on. */
+export interface LedgerOptions {
+  readonly partitionBy: PartitionBy;
+  /** SOURCE_NAME. */
+  readonly source: string;
+}
+
+/** What one record says, before any format. */
+export interface Saying {
+  readonly xid: string;
+  /** As test_decoding prints it. */
+  readonly table: string;
+  readonly operation: string;
+  /** The key's parts in key order; undefined for TRUNCATE. */
+  readonly key: readonly Json[] | undefined;
+}
+
+/** The demo's tables and their partitions, by printed name. */
+export const KNOWN_TABLES: ReadonlyMap<string, DemoTable> = new Map(
+  TABLES.flatMap((table) => [table, ...(table.partitions ?? [])]).map((table) => [printedName(table), table]),
+);
+
+/**
+ * What tells a record from all others: the demo touches no key twice in a transaction.
+ *
+ * @param saying - what a record says
+ * @returns equal texts for equal records
+ */
+export function identityOf(saying: Saying): string {
+  return `${saying.xid} ${saying.operation} ${saying.table} ${saying.key === undefined ? '' : keyText(saying.key)}`;
+}
+
+/**
+ * A primary key as partition keys and the CSV formats write it.
+ *
+ * @param key - its parts in key order
+ */
+export function keyText(key: readonly Json[]): string {
+  const texts = key.map((part) => (typeof part === 'string' ? part : JSON.stringify(part)));
+  return texts.length === 1 ? (texts[0] ?? '') : JSON.stringify(texts);
+}
+
+/**
+ * JSON with every object's members in one order, so that equal values are equal texts.
+ *
+ * @param value - anything of JSON
+ */
+export function canonical(value: unknown): string {
+  return JSON.stringify(value, (_name, member: unknown) =>
+    typeof member === 'object' && member !== null && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
+  );
+}
+
+/** Counts commits and says which records they must give. */
+export class Ledger {
+  /** Transactions committed. */
+  transactions = 0;
+  /** Changes committed to tables with a primary key. */
+  keyed = 0;
+  /** Changes committed to tables without one. */
+  keyless = 0;
+  readonly #options: LedgerOptions;
+
+  /** @param options - what the records depend on */
+  constructor(options: LedgerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes down a transaction.
+   *
+   * @param transaction - what was committed; a writer's in the order of their commits
+   * @returns the records that must arrive, in order
+   */
+  commit(transaction: Committed): Expected[] {
+    this.transactions++;
+    const expected: Expected[] = [];
+    let ordinal = 0;
+    for (const change of transaction.changes) {
+      // Every change counts, also one of a table without a key; a key change counts two.
+      const halves = change.kind === 'UPDATE' && keyOf(change.table, change.before) !== keyOf(change.table, change.row);
+      const first = ordinal + 1;
+      ordinal += halves ? 2 : 1;
+      if (change.table.key.length === 0) {
+        this.keyless++;
+        continue;
+      }
+      this.keyed++;
+      if (halves) {
+        const { table, before, row } = change;
+        const [oldKey, newKey] = [keyObject(table, before), keyObject(table, row)];
+        expected.push(
+          this.#record(transaction, table, 'DELETE', before, first, { newKey }),
+          this.#record(transaction, table, 'INSERT', row, first + 1, { oldKey, ...told(table, row, before) }),
+        );
+      } else {
+        expected.push(this.#ofChange(transaction, change, first));
+      }
+    }
+    return expected;
+  }
+
+  #ofChange(transaction: Committed, change: Change, ordinal: number): Expected {
+    const { kind, table } = change;
+    switch (kind) {
+      case 'INSERT':
+        return this.#record(transaction, table, kind, change.row, ordinal, told(table, change.row));
+      case 'UPDATE':
+        return this.#record(transaction, table, kind, change.row, ordinal, told(table, change.row, change.before));
+      case 'DELETE':
+        return this.#record(transaction, table, kind, change.row, ordinal, {});
+      case 'TRUNCATE':
+        return this.#record(transaction, table, kind, undefined, ordinal, {});
+    }
+  }
+
+  #record(transaction: Committed, table: DemoTable, operation: string, row: Row | undefined, ordinal: number, more: object): Expected {
+    const { writer, xid } = transaction;
+    const key = row === undefined ? undefined : table.key.map((column) => row[column] ?? null);
+    const partitionKey = this.#partitionKey(xid, table, key);
+    return {
+      identity: identityOf({ xid, table: printedName(table), operation, key }),
+      partitionKey,
+      group: `${writer} ${partitionKey}`,
+      table: printedName(table),
+      fence: operation === 'TRUNCATE',
+      contents: canonical({
+        source: this.#options.source,
+        op: operation,
+        schema: table.schema,
+        table: table.name,
+        key: row === undefined ? null : keyObject(table, row),
+        ordinal,
+        ...more,
+      }),
+    };
+  }
+
+  #partitionKey(xid: string, table: DemoTable, key: readonly Json[] | undefined): string {
+    const name = `${table.schema}.${table.name}`;
+    switch (this.#options.partitionBy) {
+      case 'primary-key': {
+        const text = key === undefined ? name : `${name}:${keyText(key)}`;
+        return Array.from(text).length > 256 ? createHash('sha256').update(text).digest('hex') : text;
+      }
+      case 'table':
+        return name;
+      case 'transaction':
+        return xid;
+      case 'stream':
+        return this.#options.source;
+    }
+  }
+}
+
+const keyObject = (table: DemoTable, row: Row): Row => Object.fromEntries(table.key.map((column) => [column, row[column] ?? null]));
+const keyOf = (table: DemoTable, row: Row): string => canonical(keyObject(table, row));
+
+/** The new row as the record tells it: a long value that stayed is named, not sent. */
+function told(table: DemoTable, row: Row, before?: Row): { row: Row; unchanged?: string[] } {
+  const column = table.longColumn;
+  const stayed = column !== undefined && before !== undefined && typeof row[column] === 'string' && row[column] === before[column];
+  if (!stayed) return { row };
+  return { row: Object.fromEntries(Object.entries(row).filter(([name]) => name !== column)), unchanged: [column] };
+}

@@ -1,0 +1,78 @@
+/**
+ * What the demo prints: whole lines, a sample of the records as they arrive, and a status that a terminal keeps at its
+ * last line. Knows nothing of what the lines mean.
+ */
+
+/** Where to print. */
+export interface Output {
+  write(text: string): unknown;
+  /** Whether it is a terminal; if not, no escape codes. */
+  readonly isTTY?: boolean;
+  /** A terminal's width, in characters. */
+  readonly columns?: number;
+}
+
+/** Records shown of those that arrived together. */
+const SAMPLE = 6;
+/** Longest line of a record where there is no terminal that has a width. */
+const PLAIN_WIDTH = 240;
+const CLEAR_LINE = '\r\x1b[K';
+
+/** Prints. */
+export class Screen {
+  readonly #out: Output;
+  readonly #waiting: string[] = [];
+  #more = 0;
+  #status = '';
+
+  /** @param out - where to */
+  constructor(out: Output) {
+    this.#out = out;
+  }
+
+  /** @param text - one line or several, printed at once and above the status */
+  line(text: string): void {
+    if (this.#out.isTTY === true) this.#out.write(`${CLEAR_LINE}${text}\n${this.#status}`);
+    else this.#out.write(`${text}\n`);
+  }
+
+  /** @param text - a record, shown at the next {@link Screen.flush} if it is among the first since the last one */
+  record(text: string): void {
+    if (this.#waiting.length < SAMPLE) this.#waiting.push(text);
+    else this.#more++;
+  }
+
+  /**
+   * Prints the records gathered and how many more there were, then the status.
+   *
+   * @param status - one line; on a terminal it takes the earlier one's place
+   */
+  flush(status: string): void {
+    const lines = this.#waiting.splice(0).map((text) => this.#fit(text));
+    if (this.#more > 0) lines.push(`  ... and ${this.#more} more`);
+    this.#more = 0;
+    if (lines.length > 0) this.line(lines.join('\n'));
+    if (this.#out.isTTY === true) {
+      this.#status = this.#fit(status);
+      this.#out.write(`${CLEAR_LINE}${this.#status}`);
+    } else {
+      this.line(status);
+    }
+  }
+
+  /** Takes the status away, so that what is printed next is the last. */
+  end(): void {
+    if (this.#status !== '') this.#out.write(CLEAR_LINE);
+    this.#status = '';
+  }
+
+  /** On one line, shortened where it must be, and then its whole length told. */
+  #fit(text: string): string {
+    const line = text.replaceAll('\r', '\\r').replaceAll('\n', '\\n');
+    const width = this.#out.isTTY === true ? (this.#out.columns ?? 80) - 1 : PLAIN_WIDTH;
+    const characters = Array.from(line);
+    if (characters.length <= width) return line;
+    const rest = ` ... (${characters.length} characters)`;
+    return characters.slice(0, Math.max(0, width - rest.length)).join('') + rest;
+  }
+}

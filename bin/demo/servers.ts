@@ -1,0 +1,71 @@
+/**
+ * The demo's own PostgreSQL 18 and Kinesis, with the tables, the role and the stream it needs; gone when the demo is.
+ * Knows nothing of the pipeline.
+ */
+import { definitions } from './tables.ts';
+
+/** A clone's own: a package installed without its development dependencies has neither server. */
+async function support() {
+  try {
+    const [{ startPostgres }, { startKinesis, EMULATOR }] = await Promise.all([
+      import('../../test/support/postgres.ts'),
+      import('../../test/support/kinesis.ts'),
+    ]);
+    return { startPostgres, startKinesis, EMULATOR };
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND')) throw cause;
+    throw new Error(
+      'The demo was not started: it needs the embedded PostgreSQL and Kinesis, which come with a clone of the repository and its development dependencies. Clone it, then run: npm install && npm start',
+      { cause },
+    );
+  }
+}
+
+/** What the demo needs of its servers. */
+export type Servers = Awaited<ReturnType<typeof startServers>>;
+
+/** The role that the function connects as: it may replicate, and read or write no table. */
+const ROLE = { user: 'pg2kinesis', password: 'demo' } as const;
+
+/**
+ * Starts both servers and prepares them.
+ *
+ * @param stack - what is started is stopped and removed when it is disposed of, whatever state it is in
+ * @param stream - the stream to make
+ * @param shards - how many shards it has
+ */
+export async function startServers(stack: AsyncDisposableStack, stream: string, shards: number) {
+  const { startPostgres, startKinesis, EMULATOR } = await support();
+  // Named here, as PG2KINESIS_TEST_POSTGRES is for the tests.
+  const postgresStarting = startPostgres({ version: '18' });
+  const kinesisStarting = startKinesis();
+  for (const starting of [postgresStarting, kinesisStarting]) {
+    stack.defer(async () => {
+      await (await starting.catch(() => undefined))?.stop();
+    });
+  }
+  const [postgres, kinesis] = await Promise.all([postgresStarting, kinesisStarting]);
+  await Promise.all([
+    postgres.sql([...definitions(), `CREATE ROLE ${ROLE.user} LOGIN REPLICATION PASSWORD '${ROLE.password}'`].join(';\n')),
+    kinesis.createStream(stream, shards),
+  ]);
+  const { host, port, database } = postgres.connection;
+  return {
+    postgres,
+    kinesis,
+    /** The function's environment: how it reaches both, and nothing of ours. */
+    env: {
+      PGHOST: host,
+      PGPORT: String(port),
+      PGDATABASE: database,
+      PGUSER: ROLE.user,
+      PGPASSWORD: ROLE.password,
+      PGSSLMODE: 'disable',
+      AWS_ENDPOINT_URL: kinesis.endpoint,
+      AWS_REGION: EMULATOR.region,
+      AWS_ACCESS_KEY_ID: EMULATOR.credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: EMULATOR.credentials.secretAccessKey,
+      POWERTOOLS_SERVICE_NAME: 'pg2kinesis-demo',
+    },
+  };
+}

@@ -1,0 +1,40 @@
+/**
+ * Which of the function's settings the demo passes through, and what it makes of them for its own book. Pure.
+ */
+import { type Config, readConfig } from '../../lambda/config.ts';
+
+/** Settings that change how changes are written and sent, not which: the ledger knows nothing of filters. */
+const PASSED = [
+  'FORMAT', 'PARTITION_BY', 'AGGREGATION', 'LANES', 'BATCH_CHANGES', 'MAX_RECORD_KIB', 'SLOT_NAME', 'SOURCE_NAME', 'STREAM_NAME', 'LOG_LEVEL',
+] as const;
+
+/**
+ * Gathers the settings.
+ *
+ * @param given - by the command line, by the variables' names
+ * @param env - the environment; the same variables are taken from it where the command line gives none
+ * @returns what to set for the function, by the variables' names
+ * @throws {Error} when a setting is given that the demo cannot pass through
+ */
+export function passedSettings(given: Readonly<Record<string, string>>, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const refused = Object.keys(given).filter((name) => !PASSED.some((passed) => passed === name));
+  if (refused.length > 0) {
+    throw new Error(`The demo was not started: it does not pass ${refused.join(', ')} through; it passes ${PASSED.join(', ')}.`);
+  }
+  const settings: Record<string, string> = {};
+  for (const name of PASSED) {
+    const value = given[name] ?? env[name];
+    if (value !== undefined && value !== '') settings[name] = value;
+  }
+  return settings;
+}
+
+/**
+ * Has the function's own config judge the settings, before any server is started.
+ *
+ * @param settings - as {@link passedSettings} gathered them
+ * @throws {PipelineError} CONFIG_INVALID
+ */
+export function judged(settings: Readonly<Record<string, string>>): Config {
+  return readConfig({ ...settings, PGHOST: '127.0.0.1', PGDATABASE: 'postgres', PGUSER: 'pg2kinesis', PGPASSWORD: 'demo', PGSSLMODE: 'disable' });
+}

@@ -1,0 +1,218 @@
+/**
+ * Compares what was committed with what arrived: nothing missing, nothing else, each order group in order. Pure; knows
+ * no format, no database and no stream, only identities and what goes with them.
+ */
+
+/** A record that must arrive. */
+export interface Expected {
+  /** Tells it from all others. */
+  readonly identity: string;
+  /** Records of a group must arrive in the order in which they are expected. */
+  readonly group: string;
+  /** The partition key that it must have, where it arrives with its own. */
+  readonly partitionKey: string;
+  /** The table, for fences. */
+  readonly table: string;
+  /** Everything of the table expected before must be in the stream before it, everything after, after it: a TRUNCATE. */
+  readonly fence: boolean;
+  /** What it must say besides, where its format says so much. */
+  readonly contents: string;
+}
+
+/** A record that arrived. */
+export interface Received {
+  readonly identity: string;
+  /** Undefined where it shares another's: a line's. */
+  readonly partitionKey: string | undefined;
+  /** Undefined where its format says no more than the identity. */
+  readonly contents: string | undefined;
+  /** The identifier that its producer gave it, for consumers to drop repeats by; undefined where the format has none. */
+  readonly id: string | undefined;
+  /** When the stream took it, milliseconds since 1970. */
+  readonly arrivedMs: number;
+}
+
+/** What the comparison found: counts, and the first few findings in words. */
+export interface Verdict {
+  /** Records that had to arrive. */
+  readonly expected: number;
+  /** Of those, the ones that arrived. */
+  readonly distinct: number;
+  readonly missing: number;
+  /** Arrived after one that is later in its group, or on the wrong side of a fence. */
+  readonly outOfOrder: number;
+  /** Arrived again. */
+  readonly duplicates: number;
+  /** Arrived, though nothing of the kind was committed. */
+  readonly unexpected: number;
+  /** Arrived, but said something else, or under another partition key or identifier. */
+  readonly wrong: number;
+  readonly examples: readonly string[];
+}
+
+interface Entry {
+  readonly expected: Expected;
+  arrival: Arrival | undefined;
+}
+
+interface Arrival {
+  /** Counted from 1. */
+  readonly at: number;
+  readonly ms: number;
+  readonly id: string | undefined;
+  /** Kept until the expectation is known; a record may be faster than its COMMIT's answer. */
+  readonly received: Received | undefined;
+}
+
+const EXAMPLES = 5;
+
+/** Takes both sides as they come, in any interleaving, and judges at the end. */
+export class Verifier {
+  /** How many distinct expected records have arrived. */
+  distinct = 0;
+  /** How many arrived again. */
+  duplicates = 0;
+  readonly #entries = new Map<string, Entry>();
+  readonly #early = new Map<string, Arrival>();
+  readonly #identityOfId = new Map<string, string>();
+  readonly #examples: string[] = [];
+  #arrivals = 0;
+  #wrong = 0;
+  #unreadable = 0;
+
+  /** @returns how many records must arrive */
+  get expected(): number {
+    return this.#entries.size;
+  }
+
+  /**
+   * @param expected - a record that must arrive, after those of its group given before
+   * @throws {Error} when the same was expected before: the ledger is wrong
+   */
+  expect(expected: Expected): void {
+    if (this.#entries.has(expected.identity)) throw new Error(`The ledger expects this record twice: ${expected.identity}`);
+    const entry: Entry = { expected, arrival: undefined };
+    this.#entries.set(expected.identity, entry);
+    const early = this.#early.get(expected.identity);
+    if (early !== undefined) {
+      this.#early.delete(expected.identity);
+      this.#match(entry, early);
+    }
+  }
+
+  /** @param received - a record, in the order in which its shard held it */
+  receive(received: Received): void {
+    const entry = this.#entries.get(received.identity);
+    const earlier = entry?.arrival ?? this.#early.get(received.identity);
+    this.#checkId(received, earlier);
+    const arrival: Arrival = { at: ++this.#arrivals, ms: received.arrivedMs, id: received.id, received };
+    if (earlier !== undefined) {
+      this.duplicates++;
+      this.#note('again', received.identity);
+    } else if (entry !== undefined) {
+      this.#match(entry, arrival);
+    } else {
+      this.#early.set(received.identity, arrival);
+    }
+  }
+
+  /** @param what - a record that could not even be read, described */
+  unreadable(what: string): void {
+    this.#unreadable++;
+    this.#note('unreadable', what);
+  }
+
+  /** @returns what the comparison finds now; final once both sides are complete */
+  verdict(): Verdict {
+    const words: string[] = [];
+    const say = (what: string, identity: string): void => {
+      if (words.length < EXAMPLES) words.push(`${what}: ${identity}`);
+    };
+    let missing = 0;
+    for (const { expected, arrival } of this.#entries.values()) {
+      if (arrival !== undefined) continue;
+      missing++;
+      say('missing', expected.identity);
+    }
+    const late = new Set([...this.#lateInGroup(), ...this.#beyondFence()]);
+    for (const identity of late) say('out of order', identity);
+    for (const identity of this.#early.keys()) say('unexpected', identity);
+    return {
+      expected: this.#entries.size,
+      distinct: this.distinct,
+      missing,
+      outOfOrder: late.size,
+      duplicates: this.duplicates,
+      unexpected: this.#early.size + this.#unreadable,
+      wrong: this.#wrong,
+      examples: [...this.#examples, ...words].slice(0, 2 * EXAMPLES),
+    };
+  }
+
+  #match(entry: Entry, arrival: Arrival): void {
+    const { expected } = entry;
+    const { received } = arrival;
+    entry.arrival = { ...arrival, received: undefined };
+    this.distinct++;
+    if (received?.partitionKey !== undefined && received.partitionKey !== expected.partitionKey) {
+      this.#wrong++;
+      this.#note('wrong partition key', `${expected.identity}\n    expected ${expected.partitionKey}\n    received ${received.partitionKey}`);
+    } else if (received?.contents !== undefined && received.contents !== expected.contents) {
+      this.#wrong++;
+      this.#note('says something else', `${expected.identity}\n    expected ${expected.contents}\n    received ${received.contents}`);
+    }
+  }
+
+  /** An identifier belongs to one record, and a record that comes again has the same. */
+  #checkId(received: Received, earlier: Arrival | undefined): void {
+    if (received.id === undefined) return;
+    const owner = this.#identityOfId.get(received.id);
+    if ((owner !== undefined && owner !== received.identity) || (earlier !== undefined && earlier.id !== received.id)) {
+      this.#wrong++;
+      this.#note(`identifier ${received.id} is not its own`, received.identity);
+    }
+    if (owner === undefined) this.#identityOfId.set(received.id, received.identity);
+  }
+
+  /** Those that arrived after one that is later in their group. */
+  #lateInGroup(): string[] {
+    const late: string[] = [];
+    const last = new Map<string, number>();
+    for (const { expected, arrival } of this.#entries.values()) {
+      if (arrival === undefined) continue;
+      if (arrival.at < (last.get(expected.group) ?? 0)) late.push(expected.identity);
+      else last.set(expected.group, arrival.at);
+    }
+    return late;
+  }
+
+  /** Those that the stream took on the wrong side of a fence of their table; by its clock, as no order spans shards. */
+  #beyondFence(): string[] {
+    const late: string[] = [];
+    const latest = new Map<string, number>();
+    const fence = new Map<string, number>();
+    for (const { expected, arrival } of this.#entries.values()) {
+      if (arrival === undefined) continue;
+      const { table } = expected;
+      if (arrival.ms < ((expected.fence ? latest : fence).get(table) ?? 0)) late.push(expected.identity);
+      latest.set(table, Math.max(latest.get(table) ?? 0, arrival.ms));
+      if (expected.fence) fence.set(table, arrival.ms);
+    }
+    return late;
+  }
+
+  #note(what: string, identity: string): void {
+    if (this.#examples.length < EXAMPLES) this.#examples.push(`${what}: ${identity}`);
+  }
+}
+
+/**
+ * Whether a verdict proves that nothing was lost, invented or reordered.
+ *
+ * @param verdict - what was found
+ * @param repeatsExcused - whether something failed on the way that explains repeats
+ */
+export function proves(verdict: Verdict, repeatsExcused: boolean): boolean {
+  const { missing, outOfOrder, duplicates, unexpected, wrong } = verdict;
+  return missing + outOfOrder + unexpected + wrong === 0 && (duplicates === 0 || repeatsExcused);
+}

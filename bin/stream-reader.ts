@@ -1,0 +1,215 @@
+/**
+ * Reads a Kinesis data stream as a consumer does: all shards at once, a resharded one's children after their parents,
+ * within the service's limits. Knows neither PostgreSQL nor what the records hold.
+ */
+import {
+  GetRecordsCommand,
+  GetShardIteratorCommand,
+  type GetShardIteratorCommandInput,
+  type KinesisClient,
+  ListShardsCommand,
+  type Shard,
+} from '@aws-sdk/client-kinesis';
+import { setTimeout as wait } from 'node:timers/promises';
+
+/** Where reading begins: at what is written from now on, or at the oldest record that is kept. */
+export type StartAt = 'latest' | 'trim-horizon';
+
+/** A Kinesis record, still aggregated. */
+export interface StreamRecord {
+  readonly shardId: string;
+  readonly sequenceNumber: string;
+  readonly partitionKey: string;
+  readonly data: Buffer;
+  /** When the stream took it, milliseconds since 1970. */
+  readonly arrivedMs: number;
+}
+
+/** What to read and until when. */
+export interface ReadOptions {
+  readonly client: KinesisClient;
+  /** The stream's name or ARN. */
+  readonly stream: string;
+  readonly from: StartAt;
+  /** Stops reading at once. */
+  readonly signal: AbortSignal;
+  /** Stops reading once everything is read that was in the stream when it aborted. */
+  readonly finish?: AbortSignal;
+  /** Called once all open shards have their position: what is written from then on is read. */
+  readonly onReady?: () => void;
+  /** Called with each record, a shard's in their order. What it throws ends the reading. */
+  readonly onRecord: (record: StreamRecord) => void;
+  /** Waits; ends early when aborted. @default the process's timers */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** A shard takes five GetRecords a second, of all its readers together. */
+const PACE_MS = 250;
+/** How long to wait after an empty answer at the shard's tip. */
+const IDLE_MS = 500;
+/** The first wait after a refused call, doubled up to the last. */
+const BACKOFF_MS = { first: 250, last: 8_000 } as const;
+
+/** Refusals that mean: later. The SDK has retried each a few times already. */
+const LATER = new Set([
+  'ProvisionedThroughputExceededException',
+  'LimitExceededException',
+  'KMSThrottlingException',
+  'ThrottlingException',
+  'InternalFailureException',
+  'ServiceUnavailableException',
+  'TimeoutError',
+  'ECONNRESET',
+]);
+
+/**
+ * Reads a stream until it is told to stop.
+ *
+ * @param options - what to read, and what to do with it
+ * @returns when `signal` aborted, or everything is read after `finish`, or all shards are closed and read
+ * @throws {Error} what the service refused for good, or what `onRecord` threw; all shards have then stopped
+ */
+export async function readStream(options: ReadOptions): Promise<void> {
+  const failed = new AbortController();
+  const signal = AbortSignal.any([options.signal, failed.signal]);
+  const reader: Reader = {
+    ...options,
+    signal,
+    sleep: options.sleep ?? pause,
+    woken: options.finish === undefined ? signal : AbortSignal.any([signal, options.finish]),
+    name: options.stream.startsWith('arn:') ? { StreamARN: options.stream } : { StreamName: options.stream },
+  };
+  const known = new Map<string, Shard>();
+  for (const shard of await listShards(reader)) {
+    const open = shard.SequenceNumberRange?.EndingSequenceNumber === undefined;
+    if (options.from === 'trim-horizon' || open) known.set(shard.ShardId ?? '', shard);
+  }
+  const started = new Set<string>();
+  const ended = new Set<string>();
+  let running = 0;
+  let unplaced = 0;
+  let failure: unknown;
+
+  await new Promise<void>((resolve) => {
+    /** Starts each known shard whose parents, where they are read at all, have been read to their end. */
+    const startReady = (from: StartAt): void => {
+      for (const [id, shard] of known) {
+        if (started.has(id) || signal.aborted || parentsOf(shard).some((parent) => known.has(parent) && !ended.has(parent))) continue;
+        started.add(id);
+        running++;
+        unplaced++;
+        readShard(reader, id, from, () => {
+          if (--unplaced === 0) options.onReady?.();
+        })
+          .then(async (closed) => {
+            if (!closed) return;
+            ended.add(id);
+            for (const child of await listShards(reader)) {
+              if (parentsOf(child).some((parent) => known.has(parent))) known.set(child.ShardId ?? '', child);
+            }
+            // A child holds nothing older than its parents' end: from its beginning, whatever was asked for.
+            startReady('trim-horizon');
+          })
+          .catch((error: unknown) => {
+            failure ??= error;
+            failed.abort();
+          })
+          .finally(() => {
+            if (--running === 0) resolve();
+          });
+      }
+      if (running === 0) resolve();
+    };
+    startReady(options.from);
+  });
+  if (failure !== undefined) throw failure instanceof Error ? failure : new Error('Reading the stream failed.', { cause: failure });
+}
+
+interface Reader extends ReadOptions {
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly name: { readonly StreamARN: string } | { readonly StreamName: string };
+  /** Ends a wait: `signal` or `finish`. */
+  readonly woken: AbortSignal;
+}
+
+/** A split's child has one parent, a merger's has two. */
+function parentsOf(shard: Shard): string[] {
+  return [shard.ParentShardId, shard.AdjacentParentShardId].filter((parent) => parent !== undefined);
+}
+
+/** Reads one shard. @returns whether it is closed and read to its end; false: told to stop before */
+async function readShard(reader: Reader, shardId: string, from: StartAt, placed: () => void): Promise<boolean> {
+  let position: Position = { ShardIteratorType: from === 'latest' ? 'LATEST' : 'TRIM_HORIZON' };
+  let iterator = await iteratorAt(reader, shardId, position);
+  placed();
+  while (iterator !== undefined) {
+    // Looked at before the call: what was in the stream by then is in the answer, or the answer says there is more.
+    const finishing = reader.finish?.aborted === true;
+    const at = iterator;
+    const page = await attempt(reader, () => reader.client.send(new GetRecordsCommand({ ShardIterator: at, Limit: 10_000 })));
+    if (page === undefined) return false;
+    if (page === 'expired') {
+      iterator = await iteratorAt(reader, shardId, position);
+      continue;
+    }
+    const records = page.Records ?? [];
+    for (const record of records) {
+      if (reader.signal.aborted) return false;
+      reader.onRecord({
+        shardId,
+        sequenceNumber: record.SequenceNumber ?? '',
+        partitionKey: record.PartitionKey ?? '',
+        data: Buffer.from(record.Data ?? []),
+        arrivedMs: record.ApproximateArrivalTimestamp?.getTime() ?? 0,
+      });
+      position = { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', StartingSequenceNumber: record.SequenceNumber };
+    }
+    if (page.NextShardIterator === undefined) return true;
+    iterator = page.NextShardIterator;
+    const atTip = records.length === 0 && (page.MillisBehindLatest ?? 0) === 0;
+    if (atTip && finishing) return false;
+    await reader.sleep(atTip ? IDLE_MS : PACE_MS, finishing ? reader.signal : reader.woken);
+    if (reader.signal.aborted) return false;
+  }
+  return false;
+}
+
+type Position = Pick<GetShardIteratorCommandInput, 'ShardIteratorType' | 'StartingSequenceNumber'>;
+
+async function iteratorAt(reader: Reader, shardId: string, position: Position): Promise<string | undefined> {
+  const answer = await attempt(reader, () =>
+    reader.client.send(new GetShardIteratorCommand({ ...reader.name, ShardId: shardId, ...position })),
+  );
+  return answer === undefined || answer === 'expired' ? undefined : answer.ShardIterator;
+}
+
+async function listShards(reader: Reader): Promise<Shard[]> {
+  const shards: Shard[] = [];
+  let token: string | undefined;
+  do {
+    const page = await attempt(reader, () => reader.client.send(new ListShardsCommand(token === undefined ? reader.name : { NextToken: token })));
+    if (page === undefined || page === 'expired') return shards;
+    shards.push(...(page.Shards ?? []));
+    token = page.NextToken;
+  } while (token !== undefined);
+  return shards;
+}
+
+/** Calls, and calls again while the service says: later. @returns undefined when told to stop meanwhile */
+async function attempt<T>(reader: Reader, call: () => Promise<T>): Promise<T | 'expired' | undefined> {
+  for (let backoff: number = BACKOFF_MS.first; !reader.signal.aborted; backoff = Math.min(backoff * 2, BACKOFF_MS.last)) {
+    try {
+      return await call();
+    } catch (error) {
+      const name = error instanceof Error ? error.name : '';
+      if (name === 'ExpiredIteratorException') return 'expired';
+      if (!LATER.has(name)) throw error;
+      await reader.sleep(backoff, reader.signal);
+    }
+  }
+  return undefined;
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await wait(ms, undefined, { signal }).catch(() => undefined);
+}
