@@ -1,0 +1,33 @@
+/**
+ * The CDK app: the context's settings in, a stack for each pipeline out. Run by the CDK's command line, as cdk.json says.
+ * What the settings are stands in lib/settings-table.ts; what is deployed, in lib/pg2kinesis-stack.ts.
+ */
+import { App } from 'aws-cdk-lib';
+import { Pg2KinesisStack } from '../lib/pg2kinesis-stack.ts';
+import { EXAMPLE, SettingsError, readSettings } from '../lib/settings.ts';
+import { bundleFunction } from '../scripts/bundle.ts';
+
+const app = new App();
+try {
+  const pipelines = readSettings(app.node.getAllContext() as Record<string, unknown>);
+  if (pipelines.length === 0) {
+    console.error(`There are no settings yet, so there is nothing to deploy. ${EXAMPLE}`);
+  } else {
+    // Here, so that what is deployed is never older than the sources; it takes less than a second.
+    await bundleFunction();
+    for (const settings of pipelines) {
+      const account = settings.account ?? process.env['CDK_DEFAULT_ACCOUNT'];
+      const region = settings.region ?? process.env['CDK_DEFAULT_REGION'];
+      new Pg2KinesisStack(app, settings.name, {
+        settings,
+        env: { ...(account === undefined ? {} : { account }), ...(region === undefined ? {} : { region }) },
+      });
+    }
+  }
+  app.synth();
+} catch (error) {
+  if (!(error instanceof SettingsError)) throw error;
+  // The message is meant for the reader; where in the code it was thrown is not.
+  console.error(error.message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,47 @@
+/**
+ * From a publisher's props to its function's environment: the variables that `lambda/config.ts` reads.
+ * Writes only what was given, so that the defaults stand in one place, the function's.
+ */
+import { Token } from 'aws-cdk-lib';
+import type { SlotPublisherProps } from './slot-publisher-props.ts';
+
+/**
+ * @param props - what the publisher was given
+ * @param pipelineName - the one value of the metrics' one dimension
+ * @returns the variables; no secret is among them (the function reads it itself)
+ */
+export function functionEnvironment(props: SlotPublisherProps, pipelineName: string): Record<string, string> {
+  const variables: Record<string, string | number | readonly string[] | undefined> = {
+    POWERTOOLS_SERVICE_NAME: pipelineName,
+    PGHOST: props.databaseHost,
+    PGPORT: props.databasePort ?? 5432,
+    PGDATABASE: props.databaseName,
+    PGUSER: props.databaseUser,
+    PGSSLMODE: props.databaseSslMode,
+    PGSSLROOTCERT: props.databaseSslRootCert,
+    DATABASE_AUTH: props.databaseAuth,
+    DATABASE_SECRET_ARN: props.databaseAuth === 'iam' ? undefined : props.databaseSecret.secretArn,
+    SLOT_NAME: props.slotName,
+    SOURCE_NAME: props.sourceName,
+    // One imported by its ARN may be another account's or region's, which a name cannot say.
+    STREAM_NAME: Token.isUnresolved(props.stream.streamArn) ? props.stream.streamName : props.stream.streamArn,
+    FORMAT: props.format,
+    PARTITION_BY: props.partitionBy,
+    AGGREGATION: props.aggregation,
+    LANES: props.lanes,
+    TABLE_INCLUDE_LIST: props.tableIncludeList,
+    TABLE_EXCLUDE_LIST: props.tableExcludeList,
+    COLUMN_EXCLUDE_LIST: props.columnExcludeList,
+    OPERATIONS: props.operations,
+    BATCH_CHANGES: props.batchChanges,
+    PRIMARY_KEY_TTL_SECONDS: props.primaryKeyTtlSeconds,
+    OVERSIZE: props.oversize,
+    MAX_RECORD_KIB: props.maxRecordKib,
+    LOG_LEVEL: props.logLevel,
+  };
+  const environment: Record<string, string> = {};
+  for (const [name, value] of Object.entries(variables)) {
+    if (value !== undefined) environment[name] = Array.isArray(value) ? value.join(',') : String(value);
+  }
+  return environment;
+}

@@ -1,0 +1,169 @@
+/**
+ * One pipeline as a stack: from settings to constructs, and nothing else. What each does is in its own file.
+ */
+import { Annotations, CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as kms from 'aws-cdk-lib/aws-kms';
+import type * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
+import * as sns from 'aws-cdk-lib/aws-sns';
+import type { Construct } from 'constructs';
+import { invokeCommand } from './commands.ts';
+import type { PipelineSettings } from './pipeline-settings.ts';
+import { SettingsError } from './settings.ts';
+import { SlotAlarms } from './slot-alarms.ts';
+import { SlotDashboard } from './slot-dashboard.ts';
+import { SlotLifecycle } from './slot-lifecycle.ts';
+import type { DatabaseSignIn, SlotPublisherProps } from './slot-publisher-props.ts';
+import { SlotPublisher } from './slot-publisher.ts';
+import { SlotStream, importStream } from './slot-stream.ts';
+
+/** The settings that the publisher takes as they are. */
+const PUBLISHING = [
+  'endpoints',
+  'databaseHost',
+  'databasePort',
+  'databaseName',
+  'databaseSslMode',
+  'slotName',
+  'sourceName',
+  'format',
+  'partitionBy',
+  'aggregation',
+  'lanes',
+  'tableIncludeList',
+  'tableExcludeList',
+  'columnExcludeList',
+  'operations',
+  'batchChanges',
+  'primaryKeyTtlSeconds',
+  'oversize',
+  'maxRecordKib',
+  'logLevel',
+  'schedule',
+  'memoryMib',
+  'reservedConcurrency',
+  'tracing',
+] as const satisfies readonly (keyof PipelineSettings & keyof SlotPublisherProps)[];
+
+/** CloudWatch Logs' periods: the enum's values are days. */
+const RETENTIONS = Object.values(logs.RetentionDays).filter((value) => typeof value === 'number');
+
+/** What a `Pg2KinesisStack` takes besides its settings. */
+export interface Pg2KinesisStackProps extends StackProps {
+  /** What is deployed. */
+  readonly settings: PipelineSettings;
+  /** The function's code. @default the bundle that comes with this package */
+  readonly code?: lambda.Code;
+}
+
+/** A pipeline: stream, function, slot, alarms, dashboard. */
+export class Pg2KinesisStack extends Stack {
+  /** The publisher. */
+  readonly publisher: SlotPublisher;
+  /** The slot as a resource, unless switched off. */
+  readonly lifecycle: SlotLifecycle | undefined;
+  /** The alarms, unless switched off. */
+  readonly alarms: SlotAlarms | undefined;
+  /** The dashboard, unless switched off. */
+  readonly dashboard: SlotDashboard | undefined;
+
+  /**
+   * @param scope - the app
+   * @param id - the stack's name there
+   * @param props - what it takes
+   * @throws {SettingsError} where the VPC has to be looked up and there is no account to do it in
+   * @throws {Error} where the VPC has no subnets that fit
+   */
+  constructor(scope: Construct, id: string, props: Pg2KinesisStackProps) {
+    super(scope, id, { description: 'pg2kinesis: publishes the committed changes of a PostgreSQL database to a Kinesis data stream', ...props });
+    const { settings, code } = props;
+    const streamKey = settings.streamKeyArn === undefined ? undefined : kms.Key.fromKeyArn(this, 'StreamKey', settings.streamKeyArn);
+    const stream =
+      settings.existingStream === undefined
+        ? new SlotStream(this, 'Stream', {
+            ...given('retention', settings.streamRetentionHours === undefined ? undefined : Duration.hours(settings.streamRetentionHours)),
+            ...given('key', streamKey),
+            ...given('maxRecordKib', settings.maxRecordKib),
+          }).stream
+        : importStream(this, 'Stream', settings.existingStream, streamKey);
+
+    this.publisher = new SlotPublisher(this, 'Publisher', {
+      ...pick(settings, PUBLISHING),
+      ...this.network(settings),
+      ...this.signIn(settings),
+      databaseSecurityGroup: ec2.SecurityGroup.fromSecurityGroupId(this, 'DatabaseSecurityGroup', settings.databaseSecurityGroupId),
+      stream,
+      pipelineName: settings.name,
+      ...given('logRetention', RETENTIONS.find((days) => `${days}` === `${settings.logRetentionDays ?? ''}`)),
+      ...given('code', code),
+    });
+    this.lifecycle = settings.slotLifecycle ? new SlotLifecycle(this, 'Slot', { publisher: this.publisher, ...given('onRemoval', settings.onRemoval) }) : undefined;
+    this.alarms = settings.alarms ? this.makeAlarms(settings) : undefined;
+    this.dashboard = settings.dashboard ? new SlotDashboard(this, 'Dashboard', { publisher: this.publisher, ...given('alarms', this.alarms) }) : undefined;
+
+    const { functionName } = this.publisher.function;
+    new CfnOutput(this, 'StreamName', { value: stream.streamName, description: 'The Kinesis data stream to consume' });
+    new CfnOutput(this, 'StreamArn', { value: stream.streamArn, description: 'Its ARN' });
+    new CfnOutput(this, 'FunctionName', { value: functionName, description: 'The function, to be invoked by hand' });
+    new CfnOutput(this, 'FirstCheckCommand', { value: invokeCommand(functionName, this.region, 'check'), description: 'Checks every precondition, and says what to do' });
+    new CfnOutput(this, 'DrainCommand', { value: invokeCommand(functionName, this.region, 'drain'), description: 'Works off a backlog, for up to 15 minutes' });
+    new CfnOutput(this, 'StatusCommand', { value: invokeCommand(functionName, this.region, 'status'), description: 'Tells lag, retained WAL and what holds it' });
+  }
+
+  /** The VPC and the function's subnets: imported where the settings say all there is to know, else looked up. */
+  private network(settings: PipelineSettings): { vpc: ec2.IVpc; vpcSubnets?: ec2.SubnetSelection } {
+    const { vpcId, subnetIds, availabilityZones } = settings;
+    if (subnetIds !== undefined && availabilityZones !== undefined) {
+      const zones = [...new Set(availabilityZones)];
+      const subnets = subnetIds.map((subnetId, index) =>
+        ec2.Subnet.fromSubnetAttributes(this, `Subnet${index + 1}`, { subnetId, ...given('availabilityZone', availabilityZones[index]) }),
+      );
+      return { vpc: ec2.Vpc.fromVpcAttributes(this, 'Vpc', { vpcId, availabilityZones: zones }), vpcSubnets: { subnets } };
+    }
+    if (this.environment.includes('unknown-')) {
+      throw new SettingsError([
+        `vpcId ${vpcId} has to be looked up, which needs an account and a region: sign in (aws configure, or AWS_PROFILE), or set account and region. ` +
+          'With subnetIds and availabilityZones no look-up is needed.',
+      ]);
+    }
+    const vpc = ec2.Vpc.fromLookup(this, 'Vpc', { vpcId });
+    return subnetIds === undefined ? { vpc } : { vpc, vpcSubnets: { subnetFilters: [ec2.SubnetFilter.byIds([...subnetIds])] } };
+  }
+
+  /** What the function signs in with. */
+  private signIn(settings: PipelineSettings): DatabaseSignIn {
+    const { databaseAuth, databaseUser, databaseResourceId, databaseSecretArn, databaseSecretKeyArn } = settings;
+    if (databaseAuth === 'iam' && databaseUser !== undefined && databaseResourceId !== undefined) return { databaseAuth, databaseUser, databaseResourceId };
+    if (databaseAuth === 'iam' || databaseSecretArn === undefined) throw new SettingsError(['The settings were not read by readSettings, which refuses what cannot sign in.']);
+    const encryptionKey = databaseSecretKeyArn === undefined ? undefined : kms.Key.fromKeyArn(this, 'SecretKey', databaseSecretKeyArn);
+    const databaseSecret = secretsmanager.Secret.fromSecretAttributes(this, 'Secret', { secretCompleteArn: databaseSecretArn, ...given('encryptionKey', encryptionKey) });
+    return { databaseAuth, databaseSecret, ...given('databaseUser', databaseUser) };
+  }
+
+  private makeAlarms(settings: PipelineSettings): SlotAlarms {
+    const topic = settings.alarmTopicArn === undefined ? undefined : sns.Topic.fromTopicArn(this, 'AlarmTopic', settings.alarmTopicArn);
+    if (settings.alarmEmail === undefined && topic === undefined) {
+      Annotations.of(this).addWarningV2('pg2kinesis:alarmsTellNobody', 'The alarms tell nobody: set alarmEmail or alarmTopicArn (or alarms=false to make none).');
+    }
+    return new SlotAlarms(this, 'Alarms', {
+      publisher: this.publisher,
+      ...given('email', settings.alarmEmail),
+      ...given('topic', topic),
+      ...given('lag', settings.lagAlarmSeconds === undefined ? undefined : Duration.seconds(settings.lagAlarmSeconds)),
+      ...given('retainedWalGib', settings.retainedWalAlarmGib),
+      ...given('skipped', settings.skippedAlarm),
+    });
+  }
+}
+
+/** A field that is there only where it has a value: an optional field holds no undefined. */
+function given<N extends string, T>(name: N, value: T | undefined): { [K in N]?: NonNullable<T> } {
+  return (value === undefined ? {} : { [name]: value }) as { [K in N]?: NonNullable<T> };
+}
+
+/** The fields of those names that are there. */
+function pick<T extends object, const N extends keyof T>(from: T, names: readonly N[]): Pick<T, N> {
+  return Object.fromEntries(names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]])) as Pick<T, N>;
+}

@@ -1,0 +1,119 @@
+/**
+ * What a pipeline's settings in the CDK context may be: one documented field each. Types only.
+ * How they are read stands in `settings.ts`; what becomes of them, in `pg2kinesis-stack.ts`.
+ */
+
+/** The settings of one pipeline: one slot of one database, one function, one stream. */
+export interface PipelineSettings {
+  /** The pipeline's name, and its stack's: a letter, then letters, digits and hyphens, at most 128. @default pg2kinesis */
+  readonly name: string;
+  /** The AWS account to deploy to, 12 digits. @default the command line's */
+  readonly account?: string;
+  /** The AWS region to deploy to. @default the command line's */
+  readonly region?: string;
+
+  /** The VPC that the database is in. Looked up, which needs an account, unless `subnetIds` and `availabilityZones` are given. */
+  readonly vpcId: string;
+  /** The subnets of the function, with a route to the database and, without `endpoints`, out. @default the VPC's private subnets */
+  readonly subnetIds?: readonly string[];
+  /** The availability zone of each of `subnetIds`, in their order. With both, synthesis needs no account and no look-up. @default looked up */
+  readonly availabilityZones?: readonly string[];
+  /** Interface endpoints to make in the VPC, for subnets that have no route out. @default none */
+  readonly endpoints?: readonly Endpoint[];
+
+  /** The database's host name or address: the instance's or cluster's writer endpoint, never a pooler's. */
+  readonly databaseHost: string;
+  /** Its port, 1 to 65535. @default 5432 */
+  readonly databasePort: number;
+  /** The database that the slot belongs to: an RDS secret does not name one. 1 to 63 characters. */
+  readonly databaseName: string;
+  /** The security group of the database, which is to admit the function. */
+  readonly databaseSecurityGroupId: string;
+  /** How the function signs in: by the secret's password, or by an IAM token. @default secret */
+  readonly databaseAuth: 'secret' | 'iam';
+  /** The full ARN, with its random suffix, of the secret that holds `username` and `password`. Required with `databaseAuth` secret. */
+  readonly databaseSecretArn?: string;
+  /** The ARN of the KMS key that the secret is encrypted with. @default the account's aws/secretsmanager, which needs no grant */
+  readonly databaseSecretKeyArn?: string;
+  /** The role to sign in as. Required with `databaseAuth` iam, else the secret names it. 1 to 63 characters. @default the secret's */
+  readonly databaseUser?: string;
+  /** With `databaseAuth` iam, required: the resource ID of the instance (db-...), cluster (cluster-...) or proxy (prx-...). */
+  readonly databaseResourceId?: string;
+  /** What TLS has to prove. @default verify-full */
+  readonly databaseSslMode?: 'verify-full' | 'verify-ca' | 'require' | 'disable';
+
+  /** The name or ARN of a stream that is there. @default a stream is made, and kept when the stack goes */
+  readonly existingStream?: string;
+  /** How long the stream that is made keeps records, 24 to 8760 hours; 168 is recommended: a week to repair a consumer. @default 24 */
+  readonly streamRetentionHours?: number;
+  /** The ARN of the KMS key of the stream, made or existing. @default aws/kinesis for one that is made; none for an existing one */
+  readonly streamKeyArn?: string;
+
+  /** The replication slot: 1 to 63 lower-case letters, digits and underscores. @default pg2kinesis */
+  readonly slotName?: string;
+  /** Names the source in every json record, 1 to 256 characters. @default `<database>/<slot>` */
+  readonly sourceName?: string;
+  /** How a change is written. @default csv-payload */
+  readonly format?: 'csv' | 'csv-payload' | 'json';
+  /** What decides a record's partition key. @default primary-key */
+  readonly partitionBy?: 'primary-key' | 'table' | 'transaction' | 'stream';
+  /** How changes share a Kinesis record; `lines` not with `format` csv. @default kpl */
+  readonly aggregation?: 'kpl' | 'lines' | 'none';
+  /** Slices of the hash-key space: a power of two, 1 to 256. @default 64 */
+  readonly lanes?: number;
+  /** Only these tables: regular expressions on the whole unquoted schema.table. @default all */
+  readonly tableIncludeList?: readonly string[];
+  /** Not these tables: regular expressions on the whole unquoted schema.table. @default none */
+  readonly tableExcludeList?: readonly string[];
+  /** Not these columns, in `format` json: regular expressions on the whole unquoted schema.table.column. @default none */
+  readonly columnExcludeList?: readonly string[];
+  /** Only these operations. @default all four */
+  readonly operations?: readonly ('INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE')[];
+  /** The most rows that one peek asks for, 1 to 1000000000. @default 1000000 */
+  readonly batchChanges?: number;
+  /** How long primary keys are remembered, 0 to 604800 seconds. @default 3600 */
+  readonly primaryKeyTtlSeconds?: number;
+  /** What to do with a change too large for a Kinesis record. @default key-only */
+  readonly oversize?: 'key-only' | 'fail';
+  /** The stream's largest record, 1024 to 10240 KiB; a stream that is made is set to allow it. @default 1024 */
+  readonly maxRecordKib?: number;
+  /** How much the function logs. @default INFO */
+  readonly logLevel?: 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
+
+  /** Whether the function runs each minute. @default true */
+  readonly schedule: boolean;
+  /** The function's memory, 256 to 10240 MiB; its share of a processor grows with it, 1769 being a whole one. @default 1024 */
+  readonly memoryMib?: number;
+  /** Lambda's reserved concurrency, 3 to 1000: at 3 a tick, a drain and a status call fit side by side. @default none reserved */
+  readonly reservedConcurrency?: number;
+  /** Whether AWS X-Ray traces the function. @default false */
+  readonly tracing?: boolean;
+  /** How long the function's log is kept, in days, as CloudWatch Logs allows. @default 30 */
+  readonly logRetentionDays?: number;
+
+  /** Whether the slot is made with the stack, and removed with it. @default true */
+  readonly slotLifecycle: boolean;
+  /** What becomes of a slot that the stack made when the stack goes: an adopted slot always stays. @default drop */
+  readonly onRemoval?: 'drop' | 'retain';
+
+  /** Whether the alarms are made. @default true */
+  readonly alarms: boolean;
+  /** The address that alarms are mailed to, through a topic that is made; to be confirmed by its reader. @default nobody is told */
+  readonly alarmEmail?: string;
+  /** The ARN of a topic that is there, which CloudWatch may publish to; instead of `alarmEmail`. @default none */
+  readonly alarmTopicArn?: string;
+  /** The lag above which, when it does not fall, an alarm is raised, 60 to 86400 seconds. @default 300 */
+  readonly lagAlarmSeconds?: number;
+  /** The retained WAL above which an alarm is raised, 1 to 65536 GiB; below the disk's free space and max_slot_wal_keep_size. @default 10 */
+  readonly retainedWalAlarmGib?: number;
+  /** Whether changes left out for want of a key raise an alarm. @default false */
+  readonly skippedAlarm?: boolean;
+  /** Whether the dashboard is made. @default true */
+  readonly dashboard: boolean;
+}
+
+/** A service that can be given an interface endpoint. */
+export type Endpoint = 'kinesis' | 'secretsmanager';
+
+/** What can be read by a table, each field by itself. */
+export type PartialSettings = { -readonly [N in keyof PipelineSettings]?: PipelineSettings[N] };

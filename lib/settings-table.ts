@@ -1,0 +1,104 @@
+/**
+ * The settings' table: for each name of `PipelineSettings` the kind of value it takes, its default where synthesis needs
+ * one, and an example. Pure; what two settings say of each other is checked in `settings.ts`.
+ */
+import type { PipelineSettings } from './pipeline-settings.ts';
+import { type Kind, choice, flag, integer, list, numberOf, patterns, text } from './setting-kinds.ts';
+
+/** What is known of each setting. */
+export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNullable<PipelineSettings[N]>> } = {
+  name: text('a letter, then letters, digits and hyphens, at most 128 in all', /^[A-Za-z][A-Za-z0-9-]{0,127}$/),
+  account: text('an account of 12 digits', /^\d{12}$/),
+  region: text('a region such as eu-central-1', /^[a-z]{2}(-[a-z]+)+-\d$/),
+
+  vpcId: text('a VPC such as vpc-0a1b2c3d', /^vpc-[0-9a-f]{8,17}$/),
+  subnetIds: list(text('a subnet such as subnet-0a1b2c3d', /^subnet-[0-9a-f]{8,17}$/)),
+  availabilityZones: {
+    expects: 'a list of availability zones such as eu-central-1a, one for each of subnetIds',
+    // Two subnets may share a zone, so repeats are right here.
+    read: (value) => {
+      const zones: readonly unknown[] = typeof value === 'string' ? value.split(',').map((zone) => zone.trim()) : Array.isArray(value) ? value : [];
+      const read = zones.filter((zone): zone is string => typeof zone === 'string' && /^[a-z]{2}(-[a-z0-9]+)+[a-z]$/.test(zone));
+      return read.length === zones.length && read.length > 0 ? read : undefined;
+    },
+  },
+  endpoints: list(choice('kinesis', 'secretsmanager')),
+
+  databaseHost: text('one host name or address', /^[^\s@,?#/:]+$/),
+  databasePort: integer(1, 65_535),
+  databaseName: text("a database's name, 1 to 63 characters", /^[^\p{Cc}]{1,63}$/u),
+  databaseSecurityGroupId: text('a security group such as sg-0a1b2c3d', /^sg-[0-9a-f]{8,17}$/),
+  databaseAuth: choice('secret', 'iam'),
+  databaseSecretArn: text(
+    'the full ARN of a secret, with the six random characters at its end: arn:aws:secretsmanager:<region>:<account>:secret:<name>-AbCdEf',
+    /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[^\s*?]+-[A-Za-z0-9]{6}$/,
+  ),
+  databaseSecretKeyArn: keyArn(),
+  databaseUser: text("a role's name, 1 to 63 characters", /^[^\p{Cc}*?]{1,63}$/u),
+  databaseResourceId: text('a resource ID such as db-ABCDEFGHIJKL01234 or cluster-ABCDEFGHIJKL01234', /^(db|cluster|prx)-[A-Za-z0-9]+$/),
+  databaseSslMode: choice('verify-full', 'verify-ca', 'require', 'disable'),
+
+  existingStream: text(
+    "a stream's name (1 to 128 letters, digits, _, . and -) or its ARN",
+    /^([a-zA-Z0-9_.-]{1,128}|arn:aws[a-z-]*:kinesis:[a-z0-9-]+:\d{12}:stream\/[a-zA-Z0-9_.-]{1,128})$/,
+  ),
+  streamRetentionHours: integer(24, 8_760),
+  streamKeyArn: keyArn(),
+
+  slotName: text('1 to 63 lower-case letters, digits and underscores', /^[a-z0-9_]{1,63}$/),
+  sourceName: text('1 to 256 characters, none of them a control character', /^[^\p{Cc}]{1,256}$/u),
+  format: choice('csv', 'csv-payload', 'json'),
+  partitionBy: choice('primary-key', 'table', 'transaction', 'stream'),
+  aggregation: choice('kpl', 'lines', 'none'),
+  lanes: numberOf(1, 2, 4, 8, 16, 32, 64, 128, 256),
+  tableIncludeList: patterns(),
+  tableExcludeList: patterns(),
+  columnExcludeList: patterns(),
+  operations: list({
+    expects: 'one of INSERT, UPDATE, DELETE, TRUNCATE, in any case',
+    read: (value) =>
+      typeof value === 'string' ? (['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] as const).find((word) => word === value.toUpperCase()) : undefined,
+  }),
+  batchChanges: integer(1, 1_000_000_000),
+  primaryKeyTtlSeconds: integer(0, 604_800),
+  oversize: choice('key-only', 'fail'),
+  maxRecordKib: integer(1_024, 10_240),
+  logLevel: choice('DEBUG', 'INFO', 'WARN', 'ERROR'),
+
+  schedule: flag(),
+  memoryMib: integer(256, 10_240),
+  reservedConcurrency: integer(3, 1_000),
+  tracing: flag(),
+  // The periods that CloudWatch Logs has: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+  logRetentionDays: numberOf(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
+
+  slotLifecycle: flag(),
+  onRemoval: choice('drop', 'retain'),
+
+  alarms: flag(),
+  alarmEmail: text('one e-mail address', /^[^\s@,;<>]+@[^\s@,;<>]+$/),
+  alarmTopicArn: text('the ARN of an SNS topic', /^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$/),
+  lagAlarmSeconds: integer(60, 86_400),
+  retainedWalAlarmGib: integer(1, 65_536),
+  skippedAlarm: flag(),
+  dashboard: flag(),
+};
+
+/** What holds where nothing is said, of the settings that synthesis itself needs; the constructs and the function have the others. */
+export const DEFAULTS = {
+  name: 'pg2kinesis',
+  databasePort: 5432,
+  databaseAuth: 'secret',
+  schedule: true,
+  slotLifecycle: true,
+  alarms: true,
+  dashboard: true,
+} as const;
+
+/** A key's own ARN: grants on an alias name nothing. */
+function keyArn(): Kind<string> {
+  return text(
+    'the ARN of a KMS key (not of an alias): arn:aws:kms:<region>:<account>:key/<id>',
+    /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/,
+  );
+}

@@ -1,0 +1,184 @@
+/**
+ * From the CDK context to typed settings: everything is checked, and every fault reported in one error with an example.
+ * Pure: it is handed the context, and knows neither the app nor AWS. What each setting may be stands in `settings-table.ts`.
+ */
+import type { PartialSettings, PipelineSettings } from './pipeline-settings.ts';
+import { DEFAULTS, SETTINGS } from './settings-table.ts';
+
+/** The context's key that holds the settings: one object, or a list of them. */
+export const CONTEXT_KEY = 'pg2kinesis';
+
+/** What to put into cdk.json, or after `-c`; the required settings first, then some that are often wanted. */
+export const EXAMPLE = `In cdk.json, in "context" (a list of such objects for several databases or slots):
+
+  "${CONTEXT_KEY}": {
+    "vpcId": "vpc-0a1b2c3d4e5f60718",
+    "databaseHost": "app.abcdefghijkl.eu-central-1.rds.amazonaws.com",
+    "databaseName": "app",
+    "databaseSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:pg2kinesis-AbCdEf",
+    "databaseSecurityGroupId": "sg-0a1b2c3d4e5f60718",
+    "alarmEmail": "oncall@example.com"
+  }
+
+or on the command line, where each -c wins over cdk.json:
+
+  npx cdk deploy -c vpcId=vpc-0a1b2c3d4e5f60718 \\
+    -c databaseHost=app.abcdefghijkl.eu-central-1.rds.amazonaws.com -c databaseName=app \\
+    -c databaseSecretArn=arn:aws:secretsmanager:eu-central-1:123456789012:secret:pg2kinesis-AbCdEf \\
+    -c databaseSecurityGroupId=sg-0a1b2c3d4e5f60718 -c alarmEmail=oncall@example.com
+
+All settings: ${Object.keys(SETTINGS).join(', ')}.`;
+
+/** The settings are wrong. The message names every fault and shows an example. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  /** A sentence each. */
+  readonly faults: readonly string[];
+
+  /** @param faults - what is wrong, a sentence each; at least one */
+  constructor(faults: readonly string[]) {
+    const count = faults.length === 1 ? 'A setting is' : `${faults.length} settings are`;
+    super(`${count} wrong, nothing was synthesised:\n\n${faults.map((fault) => `- ${fault}`).join('\n')}\n\nAn example. ${EXAMPLE}`);
+    this.faults = faults;
+  }
+}
+
+type Name = keyof PipelineSettings;
+const NAMES = Object.keys(SETTINGS) as Name[];
+
+/**
+ * Reads all pipelines' settings.
+ *
+ * @param context - all of the app's context: `pg2kinesis` (an object or a list), settings that `-c name=value` put
+ *   beside it, which win in every pipeline, and the CDK's own keys, which hold a colon or a slash
+ * @returns one element a pipeline; none where there are no settings at all
+ * @throws {SettingsError} naming every fault of every pipeline
+ */
+export function readSettings(context: Readonly<Record<string, unknown>>): readonly PipelineSettings[] {
+  const faults: string[] = [];
+  const overrides: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(context)) {
+    if (name !== CONTEXT_KEY && !/[:/@]/.test(name)) overrides[name] = value;
+  }
+  const objects = toObjects(context[CONTEXT_KEY], Object.keys(overrides).length > 0, faults);
+  const several = objects.length > 1;
+  for (const name of Object.keys(overrides)) if (!Object.hasOwn(SETTINGS, name)) faults.push(unknownName(name));
+  const pipelines = objects.map((object, index) => {
+    for (const name of Object.keys(object)) if (!Object.hasOwn(SETTINGS, name)) faults.push(`${several ? `${CONTEXT_KEY}[${index}]: ` : ''}${unknownName(name)}`);
+    const own: string[] = [];
+    const settings = readOne({ ...object, ...overrides }, own);
+    faults.push(...own.map((fault) => (several ? `${CONTEXT_KEY}[${index}]: ${fault}` : fault)));
+    return settings;
+  });
+  faults.push(...clashes(pipelines));
+  if (faults.length > 0) throw new SettingsError(faults);
+  // No fault: what is required is there.
+  return pipelines as unknown as PipelineSettings[];
+}
+
+/** The context's objects; one empty object where there is nothing but overrides. */
+function toObjects(value: unknown, overridden: boolean, faults: string[]): Readonly<Record<string, unknown>>[] {
+  const values: readonly unknown[] = value === undefined ? [] : Array.isArray(value) ? value : [value];
+  const objects: Record<string, unknown>[] = [];
+  for (const each of values) {
+    if (typeof each === 'object' && each !== null && !Array.isArray(each)) objects.push({ ...each });
+    else faults.push(`${CONTEXT_KEY} cannot be ${shown(each)}: it must be an object of settings, or a list of such objects; single settings are given as -c name=value.`);
+  }
+  const [first] = objects;
+  if (objects.length === 1 && first !== undefined && Object.keys(first).length === 0 && !overridden) return [];
+  return objects.length === 0 && overridden ? [{}] : objects;
+}
+
+/** Reads one pipeline. What is bad is left out. */
+function readOne(given: Readonly<Record<string, unknown>>, faults: string[]): PartialSettings {
+  const settings: Record<string, unknown> = { ...DEFAULTS };
+  for (const name of NAMES) {
+    if (given[name] === undefined) continue;
+    const value = SETTINGS[name].read(given[name]);
+    if (value === undefined) faults.push(`${name} cannot be ${shown(given[name])}: it must be ${SETTINGS[name].expects}.`);
+    else settings[name] = value;
+  }
+  const has = (name: Name): boolean => given[name] !== undefined;
+  for (const name of ['vpcId', 'databaseHost', 'databaseName', 'databaseSecurityGroupId'] as const) {
+    if (!has(name)) faults.push(`${name} is missing: it must be ${SETTINGS[name].expects}.`);
+  }
+  faults.push(...contradictions(settings, has));
+  return settings;
+}
+
+/** What settings, each right by itself, have against each other. */
+function contradictions(settings: PartialSettings, has: (name: Name) => boolean): string[] {
+  const faults: string[] = [];
+  const iam = settings.databaseAuth === 'iam';
+  for (const name of ['databaseUser', 'databaseResourceId'] as const) {
+    if (iam && !has(name)) faults.push(`${name} is missing: databaseAuth iam needs it; it must be ${SETTINGS[name].expects}.`);
+  }
+  if (!iam && !has('databaseSecretArn')) {
+    faults.push(`databaseSecretArn is missing: it must be ${SETTINGS.databaseSecretArn.expects} (or databaseAuth iam with databaseUser and databaseResourceId).`);
+  }
+  for (const name of ['databaseSecretArn', 'databaseSecretKeyArn'] as const) {
+    if (iam && has(name)) faults.push(`${name} has no use with databaseAuth iam, which reads no secret: leave one of them out.`);
+  }
+  if (!iam && has('databaseResourceId')) faults.push('databaseResourceId has no use without databaseAuth iam: add that, or leave it out.');
+  if (iam && settings.databaseSslMode === 'disable') faults.push('databaseSslMode cannot be "disable" with databaseAuth iam, which RDS admits over TLS only.');
+  if (settings.aggregation === 'lines' && settings.format === 'csv') {
+    faults.push('aggregation cannot be "lines" with format csv, whose fields may hold line breaks: it must be kpl or none.');
+  }
+  if (has('availabilityZones') && !has('subnetIds')) faults.push('availabilityZones has no use without subnetIds: it gives the zone of each.');
+  if (settings.subnetIds !== undefined && settings.availabilityZones !== undefined && settings.subnetIds.length !== settings.availabilityZones.length) {
+    faults.push(
+      `availabilityZones cannot be ${shown(settings.availabilityZones)}: it must give the zone of each of the ${settings.subnetIds.length} subnetIds, in their order.`,
+    );
+  }
+  if (has('existingStream') && has('streamRetentionHours')) faults.push('streamRetentionHours has no use with existingStream, whose retention is its owner\'s: leave one of them out.');
+  if (iam && settings.endpoints?.includes('secretsmanager') === true) faults.push('endpoints cannot hold "secretsmanager" with databaseAuth iam, which reads no secret.');
+  if (has('alarmEmail') && has('alarmTopicArn')) faults.push('alarmEmail and alarmTopicArn cannot both be given: subscribe the address to that topic, or leave one of them out.');
+  for (const name of ['alarmEmail', 'alarmTopicArn', 'lagAlarmSeconds', 'retainedWalAlarmGib', 'skippedAlarm'] as const) {
+    if (settings.alarms === false && has(name)) faults.push(`${name} has no use with alarms false: leave one of them out.`);
+  }
+  if (settings.slotLifecycle === false && has('onRemoval')) faults.push('onRemoval has no use with slotLifecycle false, which leaves the slot to you: leave one of them out.');
+  return faults;
+}
+
+/** What pipelines have against each other. */
+function clashes(pipelines: readonly PartialSettings[]): string[] {
+  const faults: string[] = [];
+  const seen = (label: string, values: readonly (string | undefined)[], remedy: string): void => {
+    const repeated = values.filter((value, index) => value !== undefined && values.indexOf(value) !== index);
+    for (const value of new Set(repeated)) faults.push(`${label} ${shown(value)} is there more than once: ${remedy}.`);
+  };
+  seen('name', pipelines.map((pipeline) => pipeline.name?.toLowerCase()), 'each pipeline needs a name of its own, which its stack and metrics carry');
+  seen(
+    'the slot',
+    pipelines.map(({ databaseHost, databasePort, slotName = 'pg2kinesis' }) =>
+      databaseHost === undefined ? undefined : `${slotName} of ${databaseHost}:${databasePort ?? ''}`,
+    ),
+    "a server's slots share their names, whatever their database; give each pipeline a slotName of its own",
+  );
+  return faults;
+}
+
+/** An unknown name, and the nearest known one. */
+function unknownName(name: string): string {
+  const near = NAMES.find((known) => known.toLowerCase() === name.toLowerCase().replace(/[-_]/g, '')) ?? NAMES.find((known) => distance(known, name) <= 2);
+  return `${shown(name)} is no setting${near === undefined ? '.' : `; is ${near} meant?`} The settings' names are listed below.`;
+}
+
+/** How many letters to put in, take out or change. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 0; i < a.length; i++) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) {
+      next.push(Math.min((row[j] ?? 0) + (a.charAt(i) === b.charAt(j) ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}
+
+/** A value as it was given, cut where it is long. */
+function shown(value: unknown): string {
+  const json = JSON.stringify(value);
+  return json.length > 200 ? `${json.slice(0, 200)}...` : json;
+}

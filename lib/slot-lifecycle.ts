@@ -1,0 +1,58 @@
+/**
+ * The replication slot, made with the stack and removed with it. An abandoned slot fills the database's disk, one dropped
+ * by mistake loses data: what is done in which case is decided by the function (`lambda/lifecycle.ts`), which is asked here.
+ */
+import { CustomResource, Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import { Provider } from 'aws-cdk-lib/custom-resources';
+import { Construct } from 'constructs';
+import type { SlotPublisher } from './slot-publisher.ts';
+
+/** What a `SlotLifecycle` takes. */
+export interface SlotLifecycleProps {
+  /** The publisher of the slot. Its schedule is made after the slot, and removed before it. */
+  readonly publisher: SlotPublisher;
+  /** What becomes of a slot that the stack made when the stack goes; one that was there before always stays. @default drop */
+  readonly onRemoval?: 'drop' | 'retain';
+}
+
+/** The slot as a resource of the stack. Leave it out to make the slot by hand, with the action `create-slot`. */
+export class SlotLifecycle extends Construct {
+  /** The resource; its physical id is `created:<host>/<database>/<slot>`, or `adopted:...` where the slot was there. */
+  readonly resource: CustomResource;
+
+  /**
+   * @param scope - where it stands
+   * @param id - its name there
+   * @param props - what it takes
+   */
+  constructor(scope: Construct, id: string, props: SlotLifecycleProps) {
+    super(scope, id);
+    const { publisher, onRemoval = 'drop' } = props;
+    const logGroup = new logs.LogGroup(this, 'Log', { retention: logs.RetentionDays.ONE_MONTH, removalPolicy: RemovalPolicy.DESTROY });
+    // The function itself answers: it alone can reach the database.
+    const provider = new Provider(this, 'Provider', { onEventHandler: publisher.function, logGroup });
+    this.resource = new CustomResource(this, 'Slot', {
+      resourceType: 'Custom::Pg2KinesisSlot',
+      serviceToken: provider.serviceToken,
+      // What the function may take, and a minute: without it CloudFormation would wait an hour for an answer that was lost.
+      serviceTimeout: Duration.minutes(16),
+      // Under the names that lambda/lifecycle.ts reads.
+      properties: {
+        slotName: publisher.props.slotName ?? 'pg2kinesis',
+        databaseHost: publisher.props.databaseHost,
+        databaseName: publisher.props.databaseName,
+        onRemoval,
+      },
+    });
+    this.resource.node.addDependency(publisher.ready);
+    publisher.schedule.node.addDependency(this.resource);
+
+    const framework = 'The CDK\'s own provider framework, a function that does nothing but hand the event on: ';
+    Validations.of(provider).acknowledge(
+      { id: 'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]', reason: `${framework}it may write its log.` },
+      { id: 'AwsSolutions-IAM5', reason: `${framework}it may invoke any version of the one function, and there are none.` },
+      { id: 'AwsSolutions-L1', reason: `${framework}its runtime is what the CDK's release is tested with.` },
+    );
+  }
+}

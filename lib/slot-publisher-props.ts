@@ -1,0 +1,115 @@
+/**
+ * What a `SlotPublisher` takes: one documented field each. Types only.
+ * The names are those of the function's environment variables in camelCase; what is an AWS resource is given as a construct.
+ */
+import type { Duration } from 'aws-cdk-lib';
+import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as kinesis from 'aws-cdk-lib/aws-kinesis';
+import type * as kms from 'aws-cdk-lib/aws-kms';
+import type * as lambda from 'aws-cdk-lib/aws-lambda';
+import type * as logs from 'aws-cdk-lib/aws-logs';
+import type * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
+
+/** What the function publishes, and how. The function checks it all again and names every fault: `CONFIG_INVALID`. */
+export interface PublishingProps {
+  /** The replication slot: 1 to 63 lower-case letters, digits and underscores. @default pg2kinesis */
+  readonly slotName?: string;
+  /** Names the source in every json record, 1 to 256 characters. @default `<database>/<slot>` */
+  readonly sourceName?: string;
+  /** How a change is written. @default csv-payload */
+  readonly format?: 'csv' | 'csv-payload' | 'json';
+  /** What decides a record's partition key. @default primary-key */
+  readonly partitionBy?: 'primary-key' | 'table' | 'transaction' | 'stream';
+  /** How changes share a Kinesis record; `lines` not with `format` csv. @default kpl */
+  readonly aggregation?: 'kpl' | 'lines' | 'none';
+  /** Slices of the hash-key space: a power of two, 1 to 256. Drain before changing it. @default 64 */
+  readonly lanes?: number;
+  /** Only these tables: regular expressions on the whole unquoted schema.table. @default all */
+  readonly tableIncludeList?: readonly string[];
+  /** Not these tables: regular expressions on the whole unquoted schema.table. @default none */
+  readonly tableExcludeList?: readonly string[];
+  /** Not these columns, in `format` json: regular expressions on the whole unquoted schema.table.column. @default none */
+  readonly columnExcludeList?: readonly string[];
+  /** Only these operations. @default all four */
+  readonly operations?: readonly ('INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE')[];
+  /** The most rows that one peek asks for, 1 to 1000000000. @default 1000000 */
+  readonly batchChanges?: number;
+  /** How long primary keys are remembered, 0 to 604800 seconds. @default 3600 */
+  readonly primaryKeyTtlSeconds?: number;
+  /** What to do with a change too large for a Kinesis record. @default key-only */
+  readonly oversize?: 'key-only' | 'fail';
+  /** The stream's largest record, 1024 to 10240 KiB. A stream that is given must allow it. @default 1024 */
+  readonly maxRecordKib?: number;
+  /** How much the function logs. @default INFO */
+  readonly logLevel?: 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
+}
+
+/** How the function signs in: by a secret's password, or by an IAM token. */
+export type DatabaseSignIn =
+  | {
+      /** By password. @default secret */
+      readonly databaseAuth?: 'secret';
+      /** The secret with `username` and `password`; where it is encrypted with a key of yours, imported with that key. */
+      readonly databaseSecret: secretsmanager.ISecret;
+      /** The role to sign in as. @default the secret's `username` */
+      readonly databaseUser?: string;
+    }
+  | {
+      /** By an RDS IAM token. */
+      readonly databaseAuth: 'iam';
+      /** The role to sign in as, 1 to 63 characters; it must be granted `rds_iam`. */
+      readonly databaseUser: string;
+      /** The resource ID of the instance (db-...), cluster (cluster-...) or proxy (prx-...). */
+      readonly databaseResourceId: string;
+    };
+
+/** Where the database is. */
+export interface DatabaseProps {
+  /** The VPC that the function runs in: the database's, or one with a route to it. */
+  readonly vpc: ec2.IVpc;
+  /** The function's subnets. @default private subnets with a route out; with all the `endpoints` it needs, any */
+  readonly vpcSubnets?: ec2.SubnetSelection;
+  /** Interface endpoints to make, for subnets that have no route out; reached by this function only. @default none */
+  readonly endpoints?: readonly ('kinesis' | 'secretsmanager')[];
+  /** The database's host: the instance's or cluster's writer endpoint, never a pooler's. */
+  readonly databaseHost: string;
+  /** Its port, 1 to 65535. @default 5432 */
+  readonly databasePort?: number;
+  /** The database that the slot belongs to, 1 to 63 characters. */
+  readonly databaseName: string;
+  /** The database's security group. It is given an ingress rule for the function, also where it was imported as immutable. */
+  readonly databaseSecurityGroup: ec2.ISecurityGroup;
+  /** What TLS has to prove. @default verify-full */
+  readonly databaseSslMode?: 'verify-full' | 'verify-ca' | 'require' | 'disable';
+  /** A file of further authorities to trust, as the function sees it: /opt/... in one of `layers`. @default Amazon's and the public ones only */
+  readonly databaseSslRootCert?: string;
+}
+
+/** The function and its schedule. */
+export interface FunctionProps {
+  /** The stream to publish to; where it is encrypted with a key of yours, imported with that key. */
+  readonly stream: kinesis.IStream;
+  /** Whether the function runs each minute. @default true */
+  readonly schedule?: boolean;
+  /** How long a scheduled run may take before it ends by itself: 1 to 840 seconds; over 60, ticks find the slot locked. @default 50 seconds */
+  readonly runTime?: Duration;
+  /** The function's memory, 256 to 10240 MiB; its share of a processor grows with it, 1769 being a whole one. @default 1024 */
+  readonly memoryMib?: number;
+  /** Lambda's reserved concurrency, at least 3: a tick, a drain and a status call side by side. @default none reserved */
+  readonly reservedConcurrency?: number;
+  /** Whether AWS X-Ray traces the function. @default false */
+  readonly tracing?: boolean;
+  /** How long the function's log is kept. It outlives the stack. @default one month */
+  readonly logRetention?: logs.RetentionDays;
+  /** The key that the log is encrypted with; its policy must admit CloudWatch Logs. @default CloudWatch's own */
+  readonly logKey?: kms.IKey;
+  /** Layers, for example with a file for `databaseSslRootCert`. @default none */
+  readonly layers?: readonly lambda.ILayerVersion[];
+  /** The pipeline's name in metrics, log lines and alarms: unique in the account and region, 1 to 128 characters. @default made of the construct's path */
+  readonly pipelineName?: string;
+  /** The function's code. @default the bundle that comes with this package */
+  readonly code?: lambda.Code;
+}
+
+/** What a `SlotPublisher` takes. */
+export type SlotPublisherProps = DatabaseProps & DatabaseSignIn & PublishingProps & FunctionProps;

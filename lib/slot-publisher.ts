@@ -1,0 +1,183 @@
+/**
+ * The function that publishes a replication slot, with its schedule and exactly the grants it needs.
+ * Knows neither alarms nor the slot's making and dropping: those are constructs beside it, to be taken or left.
+ */
+import { ArnFormat, Duration, Names, RemovalPolicy, Stack, Token, Validations } from 'aws-cdk-lib';
+import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as kinesis from 'aws-cdk-lib/aws-kinesis';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import * as scheduler from 'aws-cdk-lib/aws-scheduler';
+import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
+import { Construct, DependencyGroup, type IDependable } from 'constructs';
+import { HANDLER, functionCode } from './function-code.ts';
+import { functionEnvironment } from './function-environment.ts';
+import { type SlotMetric, slotMetric } from './slot-metrics.ts';
+import { SlotNetwork } from './slot-network.ts';
+import type { SlotPublisherProps } from './slot-publisher-props.ts';
+
+/**
+ * One function that publishes one replication slot to one Kinesis data stream, each minute.
+ *
+ * @example
+ * const publisher = new SlotPublisher(this, 'Publisher', {
+ *   vpc, databaseHost: database.dbInstanceEndpointAddress, databaseName: 'app',
+ *   databaseSecret: secret, databaseSecurityGroup: group, stream,
+ * });
+ * new SlotLifecycle(this, 'Slot', { publisher });
+ * new SlotAlarms(this, 'Alarms', { publisher, email: 'oncall@example.com' });
+ */
+export class SlotPublisher extends Construct implements iam.IGrantable, ec2.IConnectable {
+  /** The function. Grants that `grantInvoke` does not cover are made on it. */
+  readonly function: lambda.Function;
+  /** The function's log. */
+  readonly logGroup: logs.LogGroup;
+  /** The function's own security group. */
+  readonly securityGroup: ec2.SecurityGroup;
+  /** What the function may connect to. */
+  readonly connections: ec2.Connections;
+  /** The function's role. */
+  readonly grantPrincipal: iam.IPrincipal;
+  /** The schedule. */
+  readonly schedule: scheduler.Schedule;
+  /** Whether the schedule is on. */
+  readonly scheduled: boolean;
+  /** The stream that is published to. */
+  readonly stream: kinesis.IStream;
+  /** The value of the metrics' one dimension, `service`. */
+  readonly pipelineName: string;
+  /** What must be there before the function can do anything: ingress, endpoints, invoke configuration. */
+  readonly ready: IDependable;
+  /** What it was given. */
+  readonly props: SlotPublisherProps;
+
+  /**
+   * @param scope - where it stands
+   * @param id - its name there
+   * @param props - what it takes
+   * @throws {Error} where a value is out of range, or the VPC has no subnets that fit
+   */
+  constructor(scope: Construct, id: string, props: SlotPublisherProps) {
+    super(scope, id);
+    this.props = props;
+    this.stream = props.stream;
+    this.scheduled = props.schedule ?? true;
+    this.pipelineName = props.pipelineName ?? Names.uniqueResourceName(this, { maxLength: 100, separator: '-' });
+    const concurrency = props.reservedConcurrency;
+    if (concurrency !== undefined && !Token.isUnresolved(concurrency) && concurrency < 3) {
+      throw new Error(`reservedConcurrency cannot be ${concurrency}: it must be at least 3, or a tick, a drain and a status call throttle each other. Leave it out to reserve none.`);
+    }
+    const network = new SlotNetwork(this, 'Network', { ...props, services: props.databaseAuth === 'iam' ? ['kinesis'] : ['kinesis', 'secretsmanager'] });
+    this.securityGroup = network.securityGroup;
+
+    this.logGroup = new logs.LogGroup(this, 'Log', {
+      retention: props.logRetention ?? logs.RetentionDays.ONE_MONTH,
+      ...(props.logKey === undefined ? {} : { encryptionKey: props.logKey }),
+      // It tells what became of the slot when the stack went, so it outlives the stack; not a creation that failed.
+      removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+    });
+    const role = this.makeRole();
+    this.grantPrincipal = role;
+    this.function = new lambda.Function(this, 'Function', {
+      description: `pg2kinesis: publishes the replication slot of ${this.pipelineName}`,
+      runtime: lambda.Runtime.NODEJS_24_X,
+      architecture: lambda.Architecture.ARM_64,
+      code: props.code ?? functionCode(),
+      handler: HANDLER,
+      role,
+      memorySize: props.memoryMib ?? 1024,
+      timeout: Duration.minutes(15),
+      environment: { ...functionEnvironment(props, this.pipelineName), ...network.environment, NODE_OPTIONS: '--enable-source-maps' },
+      vpc: props.vpc,
+      vpcSubnets: network.subnets,
+      allowPublicSubnet: network.allowPublicSubnet,
+      securityGroups: [network.securityGroup],
+      logGroup: this.logGroup,
+      tracing: props.tracing === true ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,
+      ...(concurrency === undefined ? {} : { reservedConcurrentExecutions: concurrency }),
+      ...(props.layers === undefined ? {} : { layers: [...props.layers] }),
+    });
+    this.connections = this.function.connections;
+    // A run that failed is not repeated: the next minute's does its work. Nor does one wait in the queue while another runs.
+    const invocation = new lambda.EventInvokeConfig(this, 'Invocation', { function: this.function, retryAttempts: 0, maxEventAge: Duration.seconds(60) });
+    this.ready = new DependencyGroup(...network.dependencies, invocation);
+    this.schedule = this.makeSchedule(props.runTime ?? Duration.seconds(50));
+    this.schedule.node.addDependency(this.ready);
+    this.acknowledge(role);
+  }
+
+  /**
+   * Lets somebody invoke the function: drain, status, check and the rest.
+   *
+   * @param grantee - who
+   */
+  grantInvoke(grantee: iam.IGrantable): iam.Grant {
+    return this.function.grantInvoke(grantee);
+  }
+
+  /**
+   * A metric that the function emits.
+   *
+   * @param name - which
+   * @param options - what to change @default the statistic that says most of it, over 60 seconds
+   */
+  metric(name: SlotMetric, options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return slotMetric(this.pipelineName, name, options);
+  }
+
+  /** The function's role, with its grants. Without managed policies, which allow every log group. */
+  private makeRole(): iam.Role {
+    const { props } = this;
+    const stack = Stack.of(this);
+    const role = new iam.Role(this, 'Role', {
+      assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
+      description: 'pg2kinesis: what the function may do',
+    });
+    const allow = (actions: string[], resources: string[], conditions?: Record<string, unknown>): void => {
+      role.addToPolicy(new iam.PolicyStatement({ actions, resources, ...(conditions === undefined ? {} : { conditions }) }));
+    };
+    const through = (service: string, region: string): Record<string, unknown> => ({ StringEquals: { 'kms:ViaService': `${service}.${region}.${stack.urlSuffix}` } });
+    this.logGroup.grantWrite(role);
+    // What Lambda itself needs to put a function into a VPC; none of it can be limited to a resource.
+    allow(['ec2:CreateNetworkInterface', 'ec2:DescribeNetworkInterfaces', 'ec2:DescribeSubnets', 'ec2:DeleteNetworkInterface', 'ec2:AssignPrivateIpAddresses', 'ec2:UnassignPrivateIpAddresses'], ['*']);
+    allow(['kinesis:PutRecords', 'kinesis:DescribeStreamSummary'], [props.stream.streamArn]);
+    if (props.stream.encryptionKey !== undefined) allow(['kms:GenerateDataKey'], [props.stream.encryptionKey.keyArn], through('kinesis', props.stream.env.region));
+    if (props.databaseAuth === 'iam') {
+      allow(
+        ['rds-db:connect'],
+        [stack.formatArn({ service: 'rds-db', resource: 'dbuser', resourceName: `${props.databaseResourceId}/${props.databaseUser}`, arnFormat: ArnFormat.COLON_RESOURCE_NAME })],
+      );
+    } else {
+      const secret = props.databaseSecret;
+      allow(['secretsmanager:GetSecretValue'], [secret.secretFullArn ?? `${secret.secretArn}-??????`]);
+      if (secret.encryptionKey !== undefined) allow(['kms:Decrypt'], [secret.encryptionKey.keyArn], through('secretsmanager', secret.env.region));
+    }
+    return role;
+  }
+
+  /** EventBridge Scheduler, each minute. */
+  private makeSchedule(runTime: Duration): scheduler.Schedule {
+    return new scheduler.Schedule(this, 'Schedule', {
+      description: `pg2kinesis: runs the function of ${this.pipelineName}`,
+      schedule: scheduler.ScheduleExpression.rate(Duration.minutes(1)),
+      enabled: this.scheduled,
+      target: new targets.LambdaInvoke(this.function, {
+        input: scheduler.ScheduleTargetInput.fromObject({ action: 'run', maxSeconds: runTime.toSeconds() }),
+        // A tick that Lambda would not take is not repeated either: the next one is a minute away.
+        retryAttempts: 0,
+        maxEventAge: Duration.seconds(60),
+        role: new iam.Role(this, 'ScheduleRole', {
+          description: 'pg2kinesis: lets the schedule invoke the function',
+          assumedBy: new iam.ServicePrincipal('scheduler.amazonaws.com', { conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } } }),
+        }),
+      }),
+    });
+  }
+
+  /** Why what a rule pack objects to is right here. */
+  private acknowledge(role: iam.Role): void {
+    Validations.of(role).acknowledge({ id: 'AwsSolutions-IAM5[Resource::*]', reason: 'The EC2 actions with which Lambda puts a function into a VPC, and those of X-Ray, cannot be limited to a resource.' });
+  }
+}

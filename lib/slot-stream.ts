@@ -1,0 +1,55 @@
+/**
+ * The stream: one that is made, or one that is there. Knows nothing of who publishes to it.
+ */
+import { Arn, ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import * as kinesis from 'aws-cdk-lib/aws-kinesis';
+import type * as kms from 'aws-cdk-lib/aws-kms';
+import { Construct } from 'constructs';
+
+/** What a `SlotStream` takes. */
+export interface SlotStreamProps {
+  /** How long it keeps records, 24 to 8760 hours; 168 is recommended: a week to repair a consumer. @default 24 hours */
+  readonly retention?: Duration;
+  /** The key that it is encrypted with. @default aws/kinesis, which costs nothing to keep */
+  readonly key?: kms.IKey;
+  /** The largest record that it takes, 1024 to 10240 KiB. @default 1024 */
+  readonly maxRecordKib?: number;
+}
+
+/** A stream fit for the publisher: on-demand, encrypted, its name generated, kept when the stack goes. */
+export class SlotStream extends Construct {
+  /** The stream. */
+  readonly stream: kinesis.Stream;
+
+  constructor(scope: Construct, id: string, props: SlotStreamProps = {}) {
+    super(scope, id);
+    this.stream = new kinesis.Stream(this, 'Stream', {
+      streamMode: kinesis.StreamMode.ON_DEMAND,
+      retentionPeriod: props.retention ?? Duration.hours(24),
+      // What was published must not go with the pipeline. Only a creation that fails takes its empty stream along, which would cost by the hour.
+      removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+      ...(props.key === undefined
+        ? { encryption: kinesis.StreamEncryption.MANAGED }
+        : { encryption: kinesis.StreamEncryption.KMS, encryptionKey: props.key }),
+    });
+    if (props.maxRecordKib !== undefined && props.maxRecordKib > 1024) {
+      const resource = this.stream.node.defaultChild as kinesis.CfnStream;
+      resource.maxRecordSizeInKiB = props.maxRecordKib;
+    }
+  }
+}
+
+/**
+ * A stream that is there.
+ *
+ * @param scope - where it stands
+ * @param id - its name there
+ * @param nameOrArn - a name in the stack's account and region, or an ARN
+ * @param key - the key that it is encrypted with @default none, or one that needs no grant
+ */
+export function importStream(scope: Construct, id: string, nameOrArn: string, key?: kms.IKey): kinesis.IStream {
+  const streamArn = nameOrArn.startsWith('arn:')
+    ? nameOrArn
+    : Arn.format({ service: 'kinesis', resource: 'stream', resourceName: nameOrArn, arnFormat: ArnFormat.SLASH_RESOURCE_NAME }, Stack.of(scope));
+  return kinesis.Stream.fromStreamAttributes(scope, id, { streamArn, ...(key === undefined ? {} : { encryptionKey: key }) });
+}

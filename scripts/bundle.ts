@@ -1,0 +1,70 @@
+/**
+ * Bundles the function: one minified ES module with all it needs, the SDK included, and its map without sources.
+ * Used by the CDK app, the build and tests; knows esbuild, and nothing of what it bundles.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type BuildOptions, build } from 'esbuild';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** What both bundles have alike. */
+export const COMMON = {
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  // Stack traces and error names are what an operator has: names stay.
+  minify: true,
+  keepNames: true,
+  write: false,
+  logLevel: 'warning',
+  absWorkingDir: ROOT,
+  // pg is CommonJS and requires Node's own modules, which an ES module cannot without this.
+  banner: { js: "import { createRequire as pg2kinesisRequire } from 'node:module'; const require = pg2kinesisRequire(import.meta.url);" },
+  // Natives that pg looks for and does without: libpq's binding, and Cloudflare's sockets.
+  external: ['pg-native', 'pg-cloudflare'],
+} as const satisfies BuildOptions;
+
+/**
+ * Bundles lambda/handler.ts.
+ *
+ * @param folder - where to @default dist/function, which lib/function-code.ts looks in
+ * @returns the files written or found right, with their sizes in bytes
+ */
+export async function bundleFunction(folder: string = join(ROOT, 'dist/function')): Promise<Map<string, number>> {
+  const result = await build({
+    ...COMMON,
+    external: [...COMMON.external],
+    entryPoints: ['lambda/handler.ts'],
+    outfile: join(folder, 'handler.mjs'),
+    target: 'node24',
+    sourcemap: true,
+    sourcesContent: false,
+    mainFields: ['module', 'main'],
+  });
+  return writeOutputs(folder, result.outputFiles);
+}
+
+/**
+ * Writes files that differ from what is there, each in one step: a synthesis or a test running beside this one never
+ * reads half a file.
+ *
+ * @param folder - made if need be
+ * @param files - as esbuild gives them
+ * @returns each file's name and size in bytes
+ */
+export async function writeOutputs(folder: string, files: readonly { readonly path: string; readonly contents: Uint8Array }[]): Promise<Map<string, number>> {
+  await mkdir(folder, { recursive: true });
+  const sizes = new Map<string, number>();
+  for (const { path, contents } of files) {
+    sizes.set(basename(path), contents.length);
+    const present = await readFile(path).catch(() => undefined);
+    if (present?.equals(contents) === true) continue;
+    const draft = `${path}.${randomUUID()}`;
+    await writeFile(draft, contents);
+    await rename(draft, path);
+  }
+  return sizes;
+}
