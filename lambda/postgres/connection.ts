@@ -158,7 +158,7 @@ function settle(options: ConnectOptions, now: number): string {
   const left = Math.max(1_000, Math.ceil(options.deadline - now));
   const life = Math.max(1_000, Math.ceil((options.latestEnd ?? options.deadline + 5_000) - now));
   const pinned: [name: string, value: string, since?: number][] = [
-    // What test_decoding prints follows these (FACTS of PostgreSQL's output functions): nobody's ALTER ROLE ... SET may.
+    // What test_decoding prints follows the session that reads: no ALTER ROLE ... SET may change it.
     ['search_path', 'pg_catalog'],
     ['quote_all_identifiers', 'off'],
     ['TimeZone', 'UTC'],
@@ -180,6 +180,7 @@ function settle(options: ConnectOptions, now: number): string {
     ['client_connection_check_interval', '2s', 140000],
     // Plans here are fixed and their estimates meaningless; compiling one costs more than it saves.
     ['jit', 'off', 110000],
+    ['max_parallel_workers_per_gather', '0'],
   ];
   if (options.workMem) pinned.push(['work_mem', WORK_MEM], ['logical_decoding_work_mem', WORK_MEM, 130000]);
   const set = pinned.map(([name, value, since]) => {
@@ -191,7 +192,7 @@ function settle(options: ConnectOptions, now: number): string {
     current_setting('server_version_num') AS version, pg_backend_pid() AS pid, current_setting('server_encoding') AS encoding`;
 }
 
-/** See test/bench: twice the default. An RDS micro instance has 1 GB in all, and 64 MB is the server's own default for decoding. */
+/** Ample for a batch's tuplestore. An RDS micro instance has 1 GB in all, and 64 MB is the server's own default for decoding. */
 const WORK_MEM = '64MB';
 
 /** A server that stopped answering must not keep us past our time: no time-out of the server's would end that. */

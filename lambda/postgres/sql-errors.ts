@@ -91,6 +91,15 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
         : new PipelineError('SLOT_BUSY', `Another process is using slot "${context.slot}". ${undone}`, { cause: error });
     case '53300':
       return unreachable(`PostgreSQL at ${at} has no connection left: too many clients, or the limit of user "${context.user}" (2 are needed).`);
+    case '57014':
+      return new PipelineError('NO_PROGRESS', `PostgreSQL at ${at} did not finish a statement before the time-out. ${undone}`, { cause: error });
+    case '22021':
+    case '22P05':
+      // The text quotes the row's bytes: it is not repeated, and neither kept as the cause.
+      return new PipelineError(
+        'DECODE_FAILED',
+        `A row holds text that is invalid in the database's own encoding, or has no equivalent in UTF-8. ${undone}`,
+      );
     case '57P03':
       return unreachable(`PostgreSQL at ${at} is starting up, shutting down or recovering.`);
     case '57P01':

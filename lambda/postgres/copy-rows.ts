@@ -1,0 +1,138 @@
+/**
+ * Rows of a binary COPY of (lsn pg_lsn, data bytea), found in the chunks in which they arrive. A row is looked at where
+ * it lies; only one that crosses from a chunk into the next is put together. Pure; knows neither SQL nor test_decoding.
+ *
+ * @see https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS-BINARY
+ */
+import type { Lsn } from '../decode/lsn.ts';
+
+const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
+/** Signature, flags, and the length of a header extension, which is always 0. */
+const HEADER_BYTES = 19;
+/** Field count, a length of 8, the LSN, a length. */
+const ROW_HEADER_BYTES = 18;
+/** Field count and two lengths of -1. */
+const NULL_ROW_BYTES = 10;
+const FIELDS = 2;
+
+/** Takes chunks, gives rows: push one chunk, then call {@link CopyRows.next} until it says false. */
+export class CopyRows {
+  /** Where the row's data stands: from `start` to `end`. Valid until the next call. */
+  bytes: Buffer = Buffer.alloc(0);
+  start = 0;
+  end = 0;
+  /** Whether the row is all NULL. */
+  isNull = false;
+  /** Whether the end of the data has been seen. */
+  ended = false;
+
+  #chunk: Buffer = Buffer.alloc(0);
+  #offset = 0;
+  /** The beginning of what did not end in its chunk. */
+  #carry = Buffer.allocUnsafeSlow(64 * 1024);
+  #carried = 0;
+  #headerSeen = false;
+
+  /** @param chunk - the next bytes; every row of the chunk before must have been taken */
+  push(chunk: Buffer): void {
+    this.#chunk = chunk;
+    this.#offset = 0;
+  }
+
+  /**
+   * Goes to the next row.
+   *
+   * @returns false when the chunk holds no further whole one
+   * @throws {Error} when the bytes are no such COPY
+   */
+  next(): boolean {
+    if (!this.#headerSeen && !this.#header()) return false;
+    if (this.ended) return false;
+    return this.#carried > 0 ? this.#nextCarried() : this.#nextInChunk();
+  }
+
+  /** @returns the row's LSN; not for a NULL row */
+  lsn(): Lsn {
+    return this.bytes.readBigUInt64BE(this.start - 12);
+  }
+
+  #nextInChunk(): boolean {
+    const chunk = this.#chunk;
+    const offset = this.#offset;
+    const length = this.#measure(chunk, offset, chunk.length);
+    if (length === 0 || offset + length > chunk.length) {
+      this.#keep(chunk.length - offset);
+      return false;
+    }
+    this.#offset = offset + length;
+    return this.#give(chunk, offset, length);
+  }
+
+  #nextCarried(): boolean {
+    let length = this.#measure(this.#carry, 0, this.#carried);
+    while (length === 0) {
+      // Too little to know the length yet.
+      if (this.#offset === this.#chunk.length) return false;
+      this.#keep(1);
+      length = this.#measure(this.#carry, 0, this.#carried);
+    }
+    this.#reserve(length);
+    this.#keep(Math.min(length - this.#carried, this.#chunk.length - this.#offset));
+    if (this.#carried < length) return false;
+    this.#carried = 0;
+    return this.#give(this.#carry, 0, length);
+  }
+
+  #give(bytes: Buffer, offset: number, length: number): boolean {
+    if (length === 2) {
+      this.ended = true;
+      return false;
+    }
+    this.bytes = bytes;
+    this.isNull = length === NULL_ROW_BYTES;
+    this.start = offset + ROW_HEADER_BYTES;
+    this.end = offset + length;
+    return true;
+  }
+
+  /** @returns the length of the row that begins at the offset; 2 for the trailer; 0 when there is too little to tell */
+  #measure(bytes: Buffer, offset: number, end: number): number {
+    if (end - offset < 2) return 0;
+    const fields = bytes.readInt16BE(offset);
+    if (fields === -1) return 2;
+    if (fields !== FIELDS) throw new Error(`a COPY row of ${fields} fields where ${FIELDS} were asked for`);
+    if (end - offset < NULL_ROW_BYTES) return 0;
+    const lsnBytes = bytes.readInt32BE(offset + 2);
+    if (lsnBytes === -1) return NULL_ROW_BYTES;
+    if (lsnBytes !== 8) throw new Error(`an LSN of ${lsnBytes} bytes in a COPY row`);
+    if (end - offset < ROW_HEADER_BYTES) return 0;
+    const dataBytes = bytes.readInt32BE(offset + 14);
+    if (dataBytes < 0) throw new Error('a COPY row with an LSN and no data');
+    return ROW_HEADER_BYTES + dataBytes;
+  }
+
+  #header(): boolean {
+    this.#keep(Math.min(HEADER_BYTES - this.#carried, this.#chunk.length - this.#offset));
+    if (this.#carried < HEADER_BYTES) return false;
+    if (!this.#carry.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw new Error('no binary COPY');
+    this.#carried = 0;
+    this.#headerSeen = true;
+    return true;
+  }
+
+  /** Moves bytes from the chunk to the carry. */
+  #keep(count: number): void {
+    this.#reserve(this.#carried + count);
+    this.#chunk.copy(this.#carry, this.#carried, this.#offset, this.#offset + count);
+    this.#carried += count;
+    this.#offset += count;
+  }
+
+  /** Room for a whole row at once: one of hundreds of megabytes comes in thousands of chunks. */
+  #reserve(bytes: number): void {
+    if (bytes <= this.#carry.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(this.#carry.length * 2, 1 << 20)));
+    this.#carry.copy(grown, 0, 0, this.#carried);
+    this.#carry = grown;
+  }
+}

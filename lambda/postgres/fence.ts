@@ -1,0 +1,175 @@
+/**
+ * The fence (I6): one session advisory lock a slot, held by the connection that peeks. Whoever has it may publish.
+ * A holder of ours that should have been gone long ago is ended; anybody else is named and left alone.
+ * Knows nothing of what is done under the lock.
+ */
+import { createHash } from 'node:crypto';
+import { PipelineError } from '../errors.ts';
+import type { Clock, Log } from '../ports.ts';
+import { APPLICATION } from './connection.ts';
+import type { Queryable } from './status.ts';
+
+/** A backend that holds the lock, or uses the slot. */
+export interface Holder {
+  readonly pid: number;
+  /** Undefined: not visible to this role, or none given. */
+  readonly application: string | undefined;
+  readonly user: string | undefined;
+  /** How long it has been connected. */
+  readonly ageSeconds: number | undefined;
+  readonly state: string | undefined;
+}
+
+/** What became of asking for the lock. */
+export type Fence =
+  | { readonly kind: 'held'; readonly tookOver: boolean }
+  | { readonly kind: 'locked'; readonly holder: Holder | undefined };
+
+/** How to ask. */
+export interface FenceOptions {
+  readonly slotName: string;
+  /** How long to wait for a holder that is alive and well. @default 0 */
+  readonly waitMs?: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface Backend extends Holder {
+  /** Of our role and with our name. */
+  readonly ours: boolean;
+  /** Past the end its name carries. */
+  readonly expired: boolean;
+}
+
+const RETRY_MS = 200;
+/** A backend ended by pg_terminate_backend is gone in milliseconds; one deep in decoding takes a little longer. */
+const ENDING_MS = 10_000;
+/** Somebody may look into the slot for a moment, as we do. */
+const PASSING_MS = 2_000;
+
+/**
+ * The key of a slot's advisory lock. The lock is of the slot's database.
+ *
+ * @param slotName - the slot
+ * @returns 64 bits, signed
+ */
+export function lockKey(slotName: string): bigint {
+  return createHash('sha256').update(`pg2kinesis:${slotName}`).digest().readBigInt64BE();
+}
+
+/**
+ * Takes the lock, for as long as the connection lives.
+ *
+ * @param client - the connection that is to hold it
+ * @param options - which, and how long to wait
+ * @returns held, or who holds it
+ */
+export async function takeFence(client: Queryable, { slotName, waitMs = 0, clock, log }: FenceOptions): Promise<Fence> {
+  const key = String(lockKey(slotName));
+  let until = clock.now() + waitMs;
+  let tookOver = false;
+  for (;;) {
+    const { rows } = await client.query('SELECT pg_try_advisory_lock($1) AS held', [key]);
+    if (rows[0]?.['held'] === true) return { kind: 'held', tookOver };
+    const holder = await readHolder(client, slotName);
+    if (holder?.expired === true && !tookOver) {
+      tookOver = await terminate(client, holder, slotName, log);
+      until = Math.max(until, clock.now() + ENDING_MS);
+    }
+    if (clock.now() >= until) return { kind: 'locked', holder };
+    await clock.sleep(RETRY_MS);
+  }
+}
+
+/**
+ * Finds who holds a slot's lock. Takes nothing.
+ *
+ * @param client - a connection to the slot's database
+ * @param slotName - the slot
+ * @returns undefined when nobody does
+ */
+export async function readHolder(client: Queryable, slotName: string): Promise<Backend | undefined> {
+  const { rows } = await client.query(
+    `SELECT ${BACKEND} FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+      WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (l.classid::bigint << 32) | l.objid::bigint = $1::bigint LIMIT 1`,
+    [String(lockKey(slotName))],
+  );
+  return toBackend(rows[0]);
+}
+
+/**
+ * With the lock taken, sees to it that no other backend is inside the slot: an orphan of ours (a run that was killed,
+ * its lock gone, a statement of it still working) is ended, anybody else is waited for a moment.
+ *
+ * @param client - the connection that holds the lock
+ * @param options - which slot
+ * @returns whether an orphan was ended
+ * @throws {PipelineError} SLOT_BUSY, naming the other process
+ */
+export async function clearSlot(client: Queryable, { slotName, clock, log }: FenceOptions): Promise<boolean> {
+  let until = clock.now() + PASSING_MS;
+  let ended = false;
+  for (;;) {
+    const { rows } = await client.query(
+      `SELECT ${BACKEND} FROM (SELECT active_pid AS pid FROM pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL) l
+         LEFT JOIN pg_stat_activity a ON a.pid = l.pid`,
+      [slotName],
+    );
+    const user = toBackend(rows[0]);
+    if (user === undefined) return ended;
+    if (clock.now() >= until) {
+      if (!user.ours || ended) {
+        throw new PipelineError('SLOT_BUSY', `Slot "${slotName}" is in use by ${describeHolder(user)}. Nothing was read and the slot was not advanced.`);
+      }
+      ended = await terminate(client, user, slotName, log);
+      until = clock.now() + ENDING_MS;
+    }
+    await clock.sleep(RETRY_MS);
+  }
+}
+
+/**
+ * Names a backend so that an operator can find it.
+ *
+ * @param holder - undefined: it was gone before it could be looked at
+ * @returns for example `backend 4711 (user app, application psql, connected for 12 s, active)`
+ */
+export function describeHolder(holder: Holder | undefined): string {
+  if (holder === undefined) return 'a backend that is gone by now';
+  const age = holder.ageSeconds === undefined ? 'for an unknown time' : `for ${Math.round(holder.ageSeconds)} s`;
+  return `backend ${holder.pid} (user ${holder.user ?? 'unknown'}, application ${holder.application ?? 'unnamed'}, connected ${age}, ${holder.state ?? 'state not visible to this role'})`;
+}
+
+/** Columns of a backend joined as `a` to `l`, which has its pid. The server's clock judges the server's names. */
+const BACKEND = `l.pid, a.application_name AS application, a.usename::text AS "user", a.state,
+  extract(epoch FROM clock_timestamp() - a.backend_start)::float8 AS age,
+  a.usename = session_user AND a.application_name LIKE '${APPLICATION}%' AS ours,
+  CASE WHEN a.usename = session_user AND a.application_name ~ '^${APPLICATION}[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z$'
+    THEN substr(a.application_name, ${APPLICATION.length + 1})::timestamptz < clock_timestamp() ELSE false END AS expired`;
+
+function toBackend(row: Record<string, unknown> | undefined): Backend | undefined {
+  if (row === undefined) return undefined;
+  const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
+  return {
+    pid: Number(row['pid']),
+    application: text(row['application']),
+    user: text(row['user']),
+    state: text(row['state']),
+    ageSeconds: typeof row['age'] === 'number' ? row['age'] : undefined,
+    ours: row['ours'] === true,
+    expired: row['expired'] === true,
+  };
+}
+
+/** Ends a backend, if it is still the one that was looked at. */
+async function terminate(client: Queryable, backend: Backend, slotName: string, log: Log): Promise<boolean> {
+  const { rows } = await client.query(
+    'SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity WHERE pid = $1 AND application_name = $2',
+    [backend.pid, backend.application ?? ''],
+  );
+  const ended = rows[0]?.['ended'] === true;
+  if (ended) log.warn(`Ended a backend that an earlier run left behind: ${describeHolder(backend)}.`, { slot: slotName, pid: backend.pid });
+  return ended;
+}

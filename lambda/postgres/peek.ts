@@ -1,0 +1,269 @@
+/**
+ * One peek: the statement, its rows as they stream, and the messages in them. The server works it out once and is read
+ * twice, COMMIT rows first, so that a transaction's commit LSN and time are known before its first change.
+ * Knows test_decoding's options and leaves its lines to the decoder; knows nothing of batches and rounds.
+ */
+import { isUtf8 } from 'node:buffer';
+import pg from 'pg';
+import { to as copyTo, type CopyToStreamQuery } from 'pg-copy-streams';
+import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import { UndecodableError, type Begin, type Commit, type Message, type Transaction } from '../decode/messages.ts';
+import type { Line } from '../decode/test-decoding.ts';
+import { PipelineError } from '../errors.ts';
+import { WindowTooLargeError, type Clock, type MessageBlock, type Peek } from '../ports.ts';
+import { Commits } from './commits.ts';
+import type { Connection } from './connection.ts';
+import { CopyRows } from './copy-rows.ts';
+import { codeOf } from './sql-errors.ts';
+
+/** What turns a row's bytes into a message; `TestDecodingDecoder` does. */
+export interface LineDecoder {
+  decode(bytes: Buffer, start: number, end: number): Line;
+}
+
+/** What a peek works with. */
+export interface PeekParts {
+  /** The connection that holds the lock: the peek runs on it. */
+  readonly reader: Connection;
+  /** Another, to end the peek from. */
+  readonly control: Connection;
+  readonly slotName: string;
+  readonly decoder: LineDecoder;
+  readonly clock: Clock;
+  /** Puts an error of the server in the operator's words; it may ask the control connection. */
+  readonly explain: (error: unknown) => Promise<unknown>;
+}
+
+/** How both ways of reading a slot ask the plugin: xids and times, and nothing of transactions that changed nothing. */
+export const PLUGIN_OPTIONS = `'include-xids', '1', 'include-timestamp', '1', 'skip-empty-xacts', '1'`;
+
+/**
+ * The statement of a peek.
+ *
+ * The nested loop over two numbers rescans the function's stored result; the decoding is not repeated. A pass that
+ * finds nothing gives one row of NULLs. A logical message is cut to its first word: its content can be of any size and
+ * is in no encoding.
+ *
+ * @param slotName - the slot
+ * @param upto - transactions whose commit record starts before it
+ * @param limit - stop at the first commit at or after so many rows; undefined: no limit
+ * @param encoding - the database's, as PostgreSQL names it
+ */
+export function peekStatement(slotName: string, upto: Lsn, limit: number | undefined, encoding: string): string {
+  // SQL_ASCII is bytes of unknown meaning, which no server converts: each row is checked to be UTF-8 on arrival.
+  const convert = encoding !== 'UTF8' && encoding !== 'SQL_ASCII';
+  const data = convert ? `convert(p.data, ${pg.escapeLiteral(encoding)}, 'UTF8')` : 'p.data';
+  return `COPY (SELECT p.lsn, CASE WHEN p.data >= 'message:'::bytea AND p.data < 'message;'::bytea THEN 'message:'::bytea ELSE ${data} END
+    FROM (VALUES (0), (1)) v(n) LEFT JOIN pg_logical_slot_peek_binary_changes(${pg.escapeLiteral(slotName)}, '${formatLsn(upto)}', ${limit ?? 'NULL'}, ${PLUGIN_OPTIONS}) p
+    ON (v.n = 1 OR (p.data >= 'COMMIT'::bytea AND p.data < 'COMMIU'::bytea))) TO STDOUT (FORMAT binary)`;
+}
+
+/** The statement ran out of time, of temporary files, of disk or memory: a smaller window needs less of each. */
+const TOO_LARGE = new Set(['57014', '53400', '53100', '53200']);
+
+/** Bytes that may wait here for the one who takes them, besides what the socket holds. */
+const READ_AHEAD_BYTES = 256 * 1024;
+
+/** A peek under way: it is sent when it is made. */
+export class SlotPeek implements Peek, MessageBlock {
+  rows = 0;
+  firstRowMs: number | undefined;
+
+  readonly #parts: PeekParts;
+  readonly #stream: CopyToStreamQuery;
+  readonly #sentAt: number;
+  readonly #in = new CopyRows();
+  readonly #commits = new Commits();
+  readonly #checkUtf8: boolean;
+  readonly #begin: { kind: 'begin'; transaction: Transaction };
+  readonly #commit: { kind: 'commit'; transaction: Transaction };
+  readonly #finished: Promise<void>;
+  readonly #firstRow = new AbortController();
+  #cancelled: Promise<void> | undefined;
+  #failure: unknown;
+  #ended = false;
+  #inChanges = false;
+  /** A row was taken to see that the first pass is over, and is yet to be given. */
+  #pending = false;
+  #transaction: Transaction | undefined;
+
+  /**
+   * @param parts - connections and decoder
+   * @param upto - W
+   * @param limit - N
+   * @param timeoutMs - how long the server may work before the first row
+   */
+  constructor(parts: PeekParts, upto: Lsn, limit: number | undefined, timeoutMs: number) {
+    this.#parts = parts;
+    const { client, encoding } = parts.reader;
+    this.#checkUtf8 = encoding === 'SQL_ASCII';
+    const none: Transaction = { xid: 0, commitLsn: 0n, commitTimeMicros: 0n };
+    this.#begin = { kind: 'begin', transaction: none };
+    this.#commit = { kind: 'commit', transaction: none };
+    this.#sentAt = parts.clock.now();
+    this.#stream = client.query(
+      copyTo(peekStatement(parts.slotName, upto, limit, encoding), { highWaterMark: READ_AHEAD_BYTES }),
+    );
+    this.#finished = new Promise((resolve) => {
+      const finish = () => {
+        this.#ended = true;
+        this.#firstRow.abort();
+        resolve();
+      };
+      this.#stream.once('end', finish);
+      this.#stream.once('error', (error) => {
+        this.#failure = error;
+        this.#stream.destroy();
+        stopListening(client);
+        finish();
+      });
+    });
+    void parts.clock.sleep(timeoutMs, this.#firstRow.signal).then(() => {
+      if (!this.#firstRow.signal.aborted) this.#cancel();
+    });
+  }
+
+  /** How many transactions the result holds. */
+  get transactions(): number {
+    return this.#commits.count;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<MessageBlock> {
+    try {
+      // Destroyed with the statement still running, the stream would leave the connection's data untaken for ever.
+      const chunks: AsyncIterable<Buffer> = this.#stream.iterator({ destroyOnReturn: false });
+      for await (const chunk of chunks) {
+        if (this.firstRowMs === undefined) {
+          this.firstRowMs = this.#parts.clock.now() - this.#sentAt;
+          this.#firstRow.abort();
+        }
+        this.#in.push(chunk);
+        if (!this.#inChanges && !this.#readCommits()) continue;
+        yield this;
+      }
+    } catch (caught) {
+      if (caught instanceof PipelineError) throw caught;
+      // A failure before the iteration reaches it as a premature end.
+      const error = this.#failure ?? caught;
+      if (this.#failure !== undefined) await this.#settled();
+      // A cancellation sent just before the first row arrived may end the statement behind it.
+      if (TOO_LARGE.has(codeOf(error)) && (this.firstRowMs === undefined || this.#cancelled !== undefined)) {
+        throw new WindowTooLargeError('the peek did not finish before its first row', { cause: error });
+      }
+      throw await this.#parts.explain(error);
+    }
+    if (!this.#in.ended || this.#transaction !== undefined || !this.#commits.empty) {
+      throw this.#undecodable('the result to end with its last COMMIT');
+    }
+  }
+
+  /** The next message of the block. */
+  next(): Message | undefined {
+    if (this.#pending) this.#pending = false;
+    else if (!this.#in.next()) return undefined;
+    while (this.#in.isNull) {
+      if (!this.#in.next()) return undefined;
+    }
+    this.rows++;
+    const line = this.#decode();
+    switch (line.kind) {
+      case 'begin': {
+        if (this.#transaction !== undefined) throw this.#undecodable('COMMIT before another BEGIN');
+        const transaction = this.#commits.take();
+        if (transaction === undefined || transaction.xid !== line.xid) throw this.#undecodable('BEGIN of the next transaction committed');
+        this.#transaction = transaction;
+        this.#begin.transaction = transaction;
+        return this.#begin satisfies Begin;
+      }
+      case 'commit': {
+        const transaction = this.#transaction;
+        if (transaction === undefined || transaction.xid !== line.xid || transaction.commitLsn !== this.#in.lsn()) {
+          throw this.#undecodable('COMMIT of the transaction begun last');
+        }
+        this.#transaction = undefined;
+        this.#commit.transaction = transaction;
+        return this.#commit satisfies Commit;
+      }
+      case 'ignored':
+        return line;
+      default:
+        if (this.#transaction === undefined) throw this.#undecodable('BEGIN before a change');
+        return line;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#firstRow.abort();
+    if (!this.#ended) {
+      this.#cancel();
+      // The server sees the cancellation only when its writing goes on: take what it still sends, and forget it.
+      this.#stream.removeAllListeners('readable');
+      this.#stream.resume();
+    }
+    await this.#settled();
+  }
+
+  /** Takes the first pass. @returns whether it is over, and the first row behind it found */
+  #readCommits(): boolean {
+    while (this.#in.next()) {
+      // The second pass begins with what is no COMMIT: every COMMIT has its BEGIN before it.
+      if (this.#in.isNull) continue;
+      if (this.#in.bytes[this.#in.start] !== 0x43) {
+        this.#inChanges = this.#pending = true;
+        return true;
+      }
+      const line = this.#decode();
+      if (line.kind !== 'commit' || line.xid === undefined || line.commitTimeMicros === undefined) {
+        throw this.#undecodable('COMMIT with xid and time');
+      }
+      this.#commits.add(line.xid, this.#in.lsn(), line.commitTimeMicros);
+    }
+    return false;
+  }
+
+  #decode(): Line {
+    const { bytes, start, end } = this.#in;
+    if (this.#checkUtf8 && !isUtf8(bytes.subarray(start, end))) {
+      throw this.#undecodable('text in UTF-8, which a SQL_ASCII database does not ensure');
+    }
+    try {
+      return this.#parts.decoder.decode(bytes, start, end);
+    } catch (error) {
+      if (error instanceof UndecodableError) throw this.#undecodable(error.expected, error.offset, error);
+      throw error;
+    }
+  }
+
+  #undecodable(expected: string, offset?: number, cause?: unknown): PipelineError {
+    const lsn = this.#in.ended || this.#in.isNull ? undefined : this.#in.lsn();
+    const commit = this.#transaction?.commitLsn ?? (this.#inChanges ? undefined : lsn);
+    const where = lsn === undefined ? 'at the end of the peek' : `in the row at ${formatLsn(lsn)}${offset === undefined ? '' : `, byte ${offset}`}`;
+    const skip = commit === undefined ? 'It is part of no transaction' : `Its transaction's commit LSN is ${formatLsn(commit)}`;
+    return new PipelineError(
+      'DECODE_FAILED',
+      `Slot "${this.#parts.slotName}": expected ${expected} ${where}. ${skip}; the slot was not advanced over it.`,
+      { cause },
+    );
+  }
+
+  /** Ends the statement on the server. A connection that is lost has ended it, or will. */
+  #cancel(): void {
+    const { control, reader } = this.#parts;
+    this.#cancelled ??= control.client.query('SELECT pg_cancel_backend($1)', [reader.pid]).then(
+      () => undefined,
+      () => undefined,
+    );
+  }
+
+  /** Waits until the server is out of the statement, and no cancellation is under way that could hit the next. */
+  async #settled(): Promise<void> {
+    await this.#finished;
+    await this.#cancelled;
+  }
+}
+
+/** Once a lost connection has ended the statement, pg-copy-streams would still read from the socket, into nothing. */
+function stopListening(client: pg.Client): void {
+  const { connection } = client as unknown as { connection: { stream: NodeJS.ReadableStream } };
+  connection.stream.removeAllListeners('readable');
+}

@@ -1,0 +1,128 @@
+/**
+ * The database side of a run: two connections opened at once, the lock taken, the slot checked.
+ * Composes this room; decides nothing that the run decides.
+ */
+import { PipelineError } from '../errors.ts';
+import type { Clock, Log, Session } from '../ports.ts';
+import { destroy, open, told, type ConnectOptions, type Connection, type Database } from './connection.ts';
+import { clearSlot, takeFence, type Holder } from './fence.ts';
+import type { LineDecoder } from './peek.ts';
+import type { PrimaryKeyCache } from './primary-keys.ts';
+import { faultOf, readSlotState } from './slot-state.ts';
+import { PostgresSlot } from './slot.ts';
+
+/** What {@link openSession} needs. */
+export interface SessionOptions {
+  readonly database: Database;
+  readonly slotName: string;
+  /** Every statement is over by then: milliseconds since 1970. */
+  readonly deadline: number;
+  /** When the process is gone for certain: another run may end our backends from then on. @default 5 s after `deadline` */
+  readonly latestEnd?: number;
+  /** How long to wait for the lock. @default 0 */
+  readonly waitMs?: number;
+  /** Survives from run to run. */
+  readonly keys: PrimaryKeyCache;
+  /** Survives from run to run, with its interned names. */
+  readonly decoder: LineDecoder;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Another run has the slot. */
+export interface Locked {
+  /** Undefined: gone before it could be looked at. */
+  readonly locked: Holder | undefined;
+}
+
+/**
+ * Opens a run's session.
+ *
+ * @param options - which slot of which database, until when
+ * @returns the session, to be closed; or who holds the lock
+ * @throws {PipelineError} DATABASE_*, SLOT_*, WRONG_PLUGIN, CONFIG_INVALID
+ * @example
+ * const session = await openSession(options);
+ * if ('locked' in session) console.log(describeHolder(session.locked));
+ */
+export async function openSession(options: SessionOptions): Promise<Session | Locked> {
+  const { database, slotName } = options;
+  const until = { deadline: options.deadline, ...(options.latestEnd === undefined ? {} : { latestEnd: options.latestEnd }) };
+  const [reader, control] = await both(database, { ...until, workMem: true }, until);
+  const loss = lossOf(reader);
+  const ends = async () => {
+    loss.forget();
+    await Promise.all([farewell(reader, options.clock), farewell(control, options.clock)]);
+  };
+  try {
+    const fence = await takeFence(reader.client, options);
+    if (fence.kind === 'locked') {
+      await ends();
+      return { locked: fence.holder };
+    }
+    const fault = faultOf(await readSlotState(control.client, slotName), slotName, control.context);
+    if (fault !== undefined) throw fault;
+    const orphan = await clearSlot(reader.client, options);
+    const slot = new PostgresSlot({ ...options, reader, control });
+    return {
+      slot,
+      keys: options.keys.over(control),
+      lost: loss.signal,
+      tookOver: fence.tookOver || orphan,
+      close: ends,
+    };
+  } catch (error) {
+    await ends();
+    throw told(error, { ...control.context, slot: slotName });
+  }
+}
+
+/** Aborts when the connection is lost; not when we end it, told by `forget`. */
+function lossOf({ client, context }: Connection): { readonly signal: AbortSignal; forget(): void } {
+  const lost = new AbortController();
+  const lose = (cause?: unknown) => {
+    lost.abort(
+      new PipelineError(
+        'DATABASE_UNREACHABLE',
+        `The connection to PostgreSQL at ${context.host}:${context.port} that holds the lock was lost, so sending stopped: another run may have the slot. The slot was not advanced over what was not acknowledged.`,
+        { cause },
+      ),
+    );
+  };
+  client.on('error', lose);
+  client.on('end', lose);
+  return {
+    signal: lost.signal,
+    forget: () => {
+      client.off('error', lose);
+      client.off('end', lose);
+    },
+  };
+}
+
+/** Two at once; when one fails, the other is not left behind. */
+async function both(database: Database, one: ConnectOptions, other: ConnectOptions): Promise<[Connection, Connection]> {
+  const second = open(database, other);
+  second.catch(() => undefined);
+  const first = await open(database, one).catch(async (error: unknown) => {
+    await second.then((opened) => farewell(opened, database.clock)).catch(() => undefined);
+    throw error;
+  });
+  return [
+    first,
+    await second.catch(async (error: unknown) => {
+      await farewell(first, database.clock);
+      throw error;
+    }),
+  ];
+}
+
+/** A second for an orderly end: the server gives up the lock when the connection goes, one way or the other. */
+async function farewell({ client }: Connection, clock: Clock): Promise<void> {
+  const gone = new AbortController();
+  void clock.sleep(1_000, gone.signal).then(() => {
+    if (!gone.signal.aborted) destroy(client);
+  });
+  await client.end().catch(() => undefined);
+  gone.abort();
+}

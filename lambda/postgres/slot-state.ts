@@ -1,0 +1,92 @@
+/**
+ * What a slot's row says against reading it, as the errors an operator meets. The judgement is pure; a slot that is
+ * missing or lost is reported and never made anew, which would hide the gap (I9).
+ */
+import { PipelineError } from '../errors.ts';
+import { codeOf, translate, type ErrorContext } from './sql-errors.ts';
+import { readSlotRow, type Queryable, type SlotRow } from './status.ts';
+
+/** The only plugin whose lines are understood. */
+export const PLUGIN = 'test_decoding';
+
+/** A slot, and what of its server matters to it. */
+export interface SlotState {
+  readonly slot: SlotRow | undefined;
+  readonly walLevel: string;
+}
+
+/**
+ * Reads a slot's state.
+ *
+ * @param client - a connection to the slot's database
+ * @param slotName - the slot
+ */
+export async function readSlotState(client: Queryable, slotName: string): Promise<SlotState> {
+  const slot = readSlotRow(client, slotName);
+  const { rows } = await client.query(`SELECT current_setting('wal_level') AS level`);
+  return { slot: await slot, walLevel: String(rows[0]?.['level']) };
+}
+
+/**
+ * Judges it.
+ *
+ * @param state - as read
+ * @param slotName - the slot
+ * @param context - whose it is
+ * @returns why it cannot be read, or undefined
+ */
+export function faultOf({ slot, walLevel }: SlotState, slotName: string, context: ErrorContext): PipelineError | undefined {
+  const undone = 'Nothing was read and the slot was not advanced.';
+  const at = `${context.host}:${context.port}`;
+  if (slot === undefined) {
+    return walLevel === 'logical'
+      ? new PipelineError('SLOT_MISSING', `There is no replication slot "${slotName}" at ${at}. ${undone}`)
+      : new PipelineError(
+          'CONFIG_INVALID',
+          `wal_level is ${walLevel} at ${at} and has to be logical: set rds.logical_replication = 1 in the parameter group on Amazon RDS (wal_level elsewhere) and restart the server, then create the slot. ${undone}`,
+        );
+  }
+  if (slot.type !== 'logical') return new PipelineError('WRONG_PLUGIN', `Slot "${slotName}" is a physical one. ${undone}`);
+  if (slot.plugin !== PLUGIN) {
+    return new PipelineError('WRONG_PLUGIN', `Slot "${slotName}" uses the plugin ${slot.plugin ?? 'none'}, not ${PLUGIN}. ${undone}`);
+  }
+  if (slot.database !== context.database) {
+    return new PipelineError(
+      'CONFIG_INVALID',
+      `Slot "${slotName}" belongs to database "${slot.database ?? ''}", and PGDATABASE (or the secret's dbname) says "${context.database}". ${undone}`,
+    );
+  }
+  if (slot.twoPhase) {
+    return new PipelineError('WRONG_PLUGIN', `Slot "${slotName}" was made with two_phase, whose prepared transactions are not understood. ${undone}`);
+  }
+  // Before 17 there is no reason given; before 13 no slot is ever lost.
+  if (slot.walStatus === 'lost' || slot.invalidationReason !== undefined) {
+    const why = slot.invalidationReason === undefined ? 'wal_status lost' : `invalidated: ${slot.invalidationReason}`;
+    return new PipelineError('SLOT_LOST', `Slot "${slotName}" can be read no more (${why}). ${undone}`);
+  }
+  return undefined;
+}
+
+/** What may mean anything until the slot's row is looked at. */
+const AMBIGUOUS = new Set(['55000', '42704', '58P01', '55006']);
+
+/**
+ * Explains an error of a statement on the slot: SQLSTATE 55000 alone tells a lost slot from nothing else.
+ *
+ * @param error - as caught
+ * @param client - a connection to look with
+ * @param slotName - the slot
+ * @param context - whose it is
+ * @returns the error to throw
+ */
+export async function explainSlotError(error: unknown, client: Queryable, slotName: string, context: ErrorContext): Promise<unknown> {
+  if (AMBIGUOUS.has(codeOf(error))) {
+    const state = await readSlotState(client, slotName).catch(() => undefined);
+    const fault = state === undefined ? undefined : faultOf(state, slotName, context);
+    if (fault !== undefined) {
+      fault.cause = error;
+      return fault;
+    }
+  }
+  return translate(error, { ...context, slot: slotName }) ?? error;
+}
