@@ -22,22 +22,25 @@ export class AlarmTopic extends Construct {
 
   constructor(scope: Construct, id: string, props: AlarmTopicProps) {
     super(scope, id);
-    const { account } = Stack.of(this);
     const cloudwatch = new iam.ServicePrincipal('cloudwatch.amazonaws.com');
-    const fromHere = { StringEquals: { 'aws:SourceAccount': account } };
     // A key of its own: the policy of the AWS-managed aws/sns does not admit CloudWatch, whose alarms then vanish.
     const key = new kms.Key(this, 'Key', {
       description: 'pg2kinesis: encrypts alarm messages',
       enableKeyRotation: true,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    key.addToResourcePolicy(
-      new iam.PolicyStatement({ principals: [cloudwatch], actions: ['kms:Decrypt', 'kms:GenerateDataKey*'], resources: ['*'], conditions: fromHere }),
-    );
+    // Who may publish is the topic's to say: CloudWatch is not known to name the source account to KMS.
+    key.addToResourcePolicy(new iam.PolicyStatement({ sid: 'AllowAlarms', principals: [cloudwatch], actions: ['kms:Decrypt', 'kms:GenerateDataKey*'], resources: ['*'] }));
     this.topic = new sns.Topic(this, 'Topic', { displayName: 'pg2kinesis alarms', masterKey: key, enforceSSL: true });
     // enforceSSL alone gives a policy that only denies, and a policy that allows nobody shuts CloudWatch out.
     this.topic.addToResourcePolicy(
-      new iam.PolicyStatement({ principals: [cloudwatch], actions: ['sns:Publish'], resources: [this.topic.topicArn], conditions: fromHere }),
+      new iam.PolicyStatement({
+        sid: 'AllowAlarms',
+        principals: [cloudwatch],
+        actions: ['sns:Publish'],
+        resources: [this.topic.topicArn],
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
     );
     this.topic.addSubscription(new subscriptions.EmailSubscription(props.email));
   }

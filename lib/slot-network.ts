@@ -46,7 +46,9 @@ export class SlotNetwork extends Construct {
       allowAllOutbound: false,
     });
     this.securityGroup.addEgressRule(props.databaseSecurityGroup, ec2.Port.tcp(port), 'PostgreSQL');
-    if (!closed) this.securityGroup.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'Kinesis and Secrets Manager');
+    // Where no route out is needed, a rule that leads nowhere: a group made without rules in it is given one that allows all.
+    if (closed) this.securityGroup.addEgressRule(ec2.Peer.ipv4('127.0.0.1/32'), ec2.Port.tcp(443), 'Nothing: the endpoints have rules of their own');
+    else this.securityGroup.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'Kinesis and Secrets Manager');
     // An L1 of our own, so that others can depend on it, and so that it is made whatever way the group was imported.
     const ingress = new ec2.CfnSecurityGroupIngress(this, 'DatabaseIngress', {
       groupId: props.databaseSecurityGroup.securityGroupId,
