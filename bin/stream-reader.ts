@@ -35,7 +35,7 @@ export interface ReadOptions {
   readonly signal: AbortSignal;
   /** Stops reading once everything is read that was in the stream when it aborted. */
   readonly finish?: AbortSignal;
-  /** Called once all open shards have their position: what is written from then on is read. */
+  /** Called once, when all shards begun with have their position: what is written from then on is read. */
   readonly onReady?: () => void;
   /** Called with each record, a shard's in their order. What it throws ends the reading. */
   readonly onRecord: (record: StreamRecord) => void;
@@ -88,6 +88,7 @@ export async function readStream(options: ReadOptions): Promise<void> {
   const ended = new Set<string>();
   let running = 0;
   let unplaced = 0;
+  let ready = false;
   let failure: unknown;
 
   await new Promise<void>((resolve) => {
@@ -99,7 +100,9 @@ export async function readStream(options: ReadOptions): Promise<void> {
         running++;
         unplaced++;
         readShard(reader, id, from, () => {
-          if (--unplaced === 0) options.onReady?.();
+          if (--unplaced > 0 || ready) return;
+          ready = true;
+          options.onReady?.();
         })
           .then(async (closed) => {
             if (!closed) return;
