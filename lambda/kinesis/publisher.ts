@@ -1,0 +1,156 @@
+/**
+ * Publishes rounds: PutRecords and its retries, until every entry is acknowledged or time is up. Sends again only the
+ * entries that failed, in their order; a round holds at most one Kinesis record of a lane, so this reorders none (I3).
+ * Knows no PostgreSQL, and nothing of what the records hold.
+ */
+import {
+  type KinesisClient,
+  PutRecordsCommand,
+  type PutRecordsRequestEntry,
+  type PutRecordsResultEntry,
+} from '@aws-sdk/client-kinesis';
+import { PipelineError } from '../errors.ts';
+import type { KinesisRecord, Round } from '../pack/round.ts';
+import type { Clock, Log, Published, Publisher } from '../ports.ts';
+import { classify, describe } from './classify.ts';
+
+/** What a publisher depends on. */
+export interface PublisherOptions {
+  /** A client without retries of its own; see `createKinesisClient`. */
+  readonly client: KinesisClient;
+  /** The stream's name or ARN. */
+  readonly stream: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How long one request may take, in milliseconds. */
+  readonly requestTimeoutMs: number;
+}
+
+/** The longest first wait, in milliseconds: many failures are gone at once. */
+const FIRST_BACKOFF_MS = 50;
+
+/** The longest wait, in milliseconds: a shard's capacity comes back every second. */
+const MAX_BACKOFF_MS = 5_000;
+
+/** The shortest time-out worth beginning a request with, in milliseconds. */
+const MIN_REQUEST_MS = 1_000;
+
+/** What became of one request's entries. */
+interface Attempt {
+  /** The entries that are not acknowledged, in their order. */
+  readonly failed: readonly KinesisRecord[];
+  readonly throttled: number;
+  /** Why, for messages; undefined when none failed. */
+  readonly failure: string | undefined;
+}
+
+/**
+ * Makes a publisher.
+ *
+ * @param options - see {@link PublisherOptions}
+ * @returns the publisher; it sends one request at a time
+ */
+export function createPublisher(options: PublisherOptions): Publisher {
+  const { clock, log } = options;
+  return {
+    async publish(round: Round, deadline: number, signal: AbortSignal): Promise<Published> {
+      // Less than this is not worth beginning a request with.
+      const enough = Math.min(MIN_REQUEST_MS, options.requestTimeoutMs);
+      let pending = round.entries;
+      let throttledEntries = 0;
+      let lastFailure: string | undefined;
+      let ceiling = FIRST_BACKOFF_MS / 2;
+      while (pending.length > 0) {
+        const left = deadline - clock.now();
+        if (signal.aborted || left < enough) break;
+        const attempt = await send(options, pending, Math.min(left, options.requestTimeoutMs));
+        throttledEntries += attempt.throttled;
+        if (attempt.failure === undefined) {
+          pending = [];
+          break;
+        }
+        lastFailure = attempt.failure;
+        const progress = attempt.failed.length < pending.length;
+        pending = attempt.failed;
+        log.debug('Entries are to be sent again.', { entries: pending.length, failure: lastFailure });
+        // Full jitter. While some entries pass, the stream is at its capacity and not far beyond it: wait less, not more.
+        ceiling = progress ? Math.max(FIRST_BACKOFF_MS, ceiling / 2) : Math.min(MAX_BACKOFF_MS, ceiling * 2);
+        const wait = clock.random() * ceiling;
+        if (clock.now() + wait + enough > deadline) break;
+        await clock.sleep(wait, signal);
+      }
+      const complete = pending.length === 0;
+      return { complete, throttledEntries, ...(lastFailure === undefined ? {} : { lastFailure }) };
+    },
+  };
+}
+
+/** Sends one request and judges the answer. Resolves when it is no longer in flight. */
+async function send(options: PublisherOptions, entries: readonly KinesisRecord[], timeoutMs: number): Promise<Attempt> {
+  const { client, stream, log } = options;
+  const command = new PutRecordsCommand({
+    ...(stream.startsWith('arn:') ? { StreamARN: stream } : { StreamName: stream }),
+    Records: entries.map(toRequestEntry),
+  });
+  let results: PutRecordsResultEntry[];
+  try {
+    const answer = await within(timeoutMs, (abortSignal) => client.send(command, { abortSignal }));
+    results = answer.Records ?? [];
+  } catch (error) {
+    const verdict = classify(error, stream);
+    if (verdict instanceof PipelineError) throw verdict;
+    const failure = describe(error);
+    log.warn('A request to Kinesis failed and is to be sent again.', { failure, entries: entries.length, timeoutMs });
+    return { failed: entries, throttled: verdict === 'throttled' ? entries.length : 0, failure };
+  }
+  if (results.length !== entries.length) {
+    const failure = `an answer about ${results.length} entries to a request of ${entries.length}`;
+    log.warn('Kinesis answered about another number of entries than were sent; all are to be sent again.', { failure });
+    return { failed: entries, throttled: 0, failure };
+  }
+  return judge(entries, results, log);
+}
+
+/** Which entries an answer acknowledges: those with a sequence number and no error. */
+function judge(entries: readonly KinesisRecord[], results: readonly PutRecordsResultEntry[], log: Log): Attempt {
+  let throttled = 0;
+  const codes = new Set<string>();
+  const failed = entries.filter((_, i) => {
+    const { ErrorCode: code, SequenceNumber: sequenceNumber } = results[i] ?? {};
+    if (code === undefined && sequenceNumber !== undefined && sequenceNumber !== '') return false;
+    codes.add(code ?? 'no sequence number');
+    if (code === 'ProvisionedThroughputExceededException') throttled++;
+    return true;
+  });
+  const unknown = [...codes].filter((code) => code !== 'ProvisionedThroughputExceededException' && code !== 'InternalFailure');
+  if (unknown.length > 0) log.warn('Kinesis refused entries for a reason that is not known; they are to be sent again.', { codes: unknown });
+  return { failed, throttled, failure: failed.length === 0 ? undefined : [...codes].join(', ') };
+}
+
+function toRequestEntry({ data, partitionKey, explicitHashKey }: KinesisRecord): PutRecordsRequestEntry {
+  return explicitHashKey === undefined
+    ? { Data: data, PartitionKey: partitionKey }
+    : { Data: data, PartitionKey: partitionKey, ExplicitHashKey: explicitHashKey };
+}
+
+/**
+ * Runs a request under a time-out that covers all of it, from credentials to the answer's last byte. When it strikes,
+ * the connection is closed, and the SDK begins nothing more under an aborted signal: nothing stays in flight (I6).
+ */
+async function within<T>(ms: number, request: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      controller.abort();
+      const error = new Error('The request to Kinesis took too long.');
+      error.name = 'TimeoutError';
+      reject(error);
+    }, ms);
+  });
+  try {
+    return await Promise.race([request(controller.signal), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
