@@ -1,0 +1,90 @@
+/**
+ * Invokes an action from a terminal: once, or again and again. The counterpart of `lambda/handler.ts`: it composes, and
+ * decides nothing. The answer goes to the standard output, all else to the standard error.
+ */
+import { type Answer, perform } from '../../lambda/actions.ts';
+import { systemClock } from '../../lambda/clock.ts';
+import { readConfig } from '../../lambda/config.ts';
+import { PipelineError } from '../../lambda/errors.ts';
+import { readEvent } from '../../lambda/event.ts';
+import { createTerminalLog, noMetrics } from '../../lambda/telemetry.ts';
+import { createWorld, type World } from '../../lambda/world.ts';
+import { explain } from './explain.ts';
+import { EXIT } from './program.ts';
+import type { InvokeOptions, Terminal } from './terminal.ts';
+
+/** As long as Lambda would allow. */
+const LONGEST_MS = 900_000;
+/** A second Ctrl-C: what a shell makes of SIGINT. */
+const INTERRUPTED = 130;
+/** After its deadline an action gets so long to end by itself. */
+const GRACE_MS = 10_000;
+
+/**
+ * Invokes an action.
+ *
+ * @param payload - as the function takes it
+ * @param options - how
+ * @param terminal - environment, output, signals
+ * @returns the exit status; with `every`, that of the last invocation
+ * @throws {PipelineError} what made a single invocation fail
+ */
+export async function invokeOnTerminal(payload: Readonly<Record<string, unknown>>, options: InvokeOptions, terminal: Terminal): Promise<number> {
+  const action = readEvent(payload);
+  const config = readConfig(terminal.env);
+  const stop = new AbortController();
+  const log = createTerminalLog((line) => void terminal.stderr.write(line), { level: config.logLevel, json: options.logJson, now: () => systemClock.now() });
+  for (const warning of config.warnings) log.warn(warning);
+  const world = createWorld(config, {
+    clock: systemClock,
+    log,
+    metrics: noMetrics,
+    region: terminal.env['AWS_REGION'] ?? terminal.env['AWS_DEFAULT_REGION'],
+    stop: stop.signal,
+  });
+  const interrupt = (): void => {
+    if (stop.signal.aborted) terminal.exit(INTERRUPTED);
+    log.info('Stopping: what is under way is finished first. Once more to stop at once.');
+    stop.abort();
+  };
+  // Only a publishing action has something to finish.
+  const gently = action.kind === 'run' || action.kind === 'drain';
+  if (gently) for (const signal of ['SIGINT', 'SIGTERM'] as const) terminal.on(signal, interrupt);
+  try {
+    if (options.every === undefined) return print(await once(), terminal);
+    return await again(options.every * 1000, once, world, terminal);
+  } finally {
+    if (gently) for (const signal of ['SIGINT', 'SIGTERM'] as const) terminal.off(signal, interrupt);
+  }
+
+  /** One invocation, the world kept warm. */
+  async function once(): Promise<Answer> {
+    const startedAt = systemClock.now();
+    const functionDeadline = startedAt + LONGEST_MS;
+    return await perform(action, world, { startedAt, functionDeadline, latestEnd: functionDeadline + GRACE_MS });
+  }
+}
+
+/** Invokes until it is stopped. A failure is told, and the next invocation tries again, as with the schedule. */
+async function again(everyMs: number, once: () => Promise<Answer>, { clock, stop }: World, terminal: Terminal): Promise<number> {
+  let status: number = EXIT.ok;
+  while (stop?.aborted !== true) {
+    const begun = clock.now();
+    try {
+      status = print(await once(), terminal);
+    } catch (error) {
+      // It would be the same for ever.
+      if (error instanceof PipelineError && error.code === 'CONFIG_INVALID') throw error;
+      terminal.stderr.write(explain(error, terminal.env));
+      status = EXIT.failed;
+    }
+    await clock.sleep(Math.max(0, begun + everyMs - clock.now()), stop);
+  }
+  return status;
+}
+
+/** Prints an answer: for people on a terminal, one line for programs. */
+function print(answer: Answer, terminal: Terminal): number {
+  terminal.stdout.write(`${JSON.stringify(answer, undefined, terminal.stdout.isTTY === true ? 2 : undefined)}\n`);
+  return 'ok' in answer && !answer.ok ? EXIT.failed : EXIT.ok;
+}

@@ -1,0 +1,154 @@
+/**
+ * The commands and their options. Each is read here and done elsewhere, loaded only then, so that `--help` is quick.
+ * Knows no PostgreSQL and no AWS.
+ */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { SETTINGS, type SettingName } from '../../lambda/settings.ts';
+import type { DemoOptions } from '../demo/demo.ts';
+import type { TailOptions } from '../tail.ts';
+import { type InvokeOptions, type Terminal } from './terminal.ts';
+
+/** Exit statuses. */
+export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+
+/** Reads a number from an option. */
+const number =
+  (least: number, whole: boolean) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isFinite(value) || value < least || (whole && !Number.isInteger(value))) {
+      throw new InvalidArgumentError(`It has to be a ${whole ? 'whole ' : ''}number, ${least} or more.`);
+    }
+    return value;
+  };
+
+/** Reads JSON from an option. */
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`It has to be JSON. ${error instanceof Error ? error.message : ''}`);
+  }
+}
+
+/** Settings that `demo` passes through, by their flags. */
+const PASSED = ['FORMAT', 'AGGREGATION', 'PARTITION_BY', 'LANES', 'OPERATIONS', 'TABLE_INCLUDE_LIST', 'TABLE_EXCLUDE_LIST', 'COLUMN_EXCLUDE_LIST', 'BATCH_CHANGES', 'OVERSIZE'] as const satisfies readonly SettingName[];
+
+/**
+ * Runs the command line.
+ *
+ * @param args - without the program's own name
+ * @param terminal - environment, output and signals: the process, or a test's
+ * @returns the exit status: 0, 1 failed, 2 used wrongly
+ */
+export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
+  let status: number = EXIT.ok;
+  const program = build(terminal, (result) => (status = result));
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return status;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    const { explain } = await import('./explain.ts');
+    terminal.stderr.write(explain(error, terminal.env));
+    return EXIT.failed;
+  }
+}
+
+/** All commands. @param done - told each command's exit status */
+function build(terminal: Terminal, done: (status: number) => void): Command {
+  const program = new Command('pg2kinesis')
+    .description('Publishes every committed change of a PostgreSQL database to a Kinesis data stream, in commit order.')
+    .option('--log-json', 'log JSON lines instead of text (to the standard error in both cases)')
+    .showHelpAfterError('(--help lists commands and settings)')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => void terminal.stdout.write(text), writeErr: (text) => void terminal.stderr.write(text) })
+    .addHelpText('after', `\n${settingsHelp()}\n\nIt prints the answer as JSON and exits with 0, 1 (failed; check: not all is well) or 2 (used wrongly).`);
+  program.action(() => program.help({ error: true }));
+
+  const invoke = async (payload: Readonly<Record<string, unknown>>, options: Omit<InvokeOptions, 'logJson'> = {}): Promise<void> => {
+    const { invokeOnTerminal } = await import('./invoke.ts');
+    done(await invokeOnTerminal(payload, { ...options, logJson: program.opts<{ logJson?: boolean }>().logJson === true }, terminal));
+  };
+
+  addDemo(program, done);
+  program
+    .command('run')
+    .description('publish what the slot holds, as the schedule does each minute')
+    .option('--max-seconds <n>', 'stop after so long, 1 to 900 (50 unless given)', number(1, false))
+    .option('--max-batches <n>', 'stop after so many batches', number(1, true))
+    .option('--resume <json>', 'the "resume" of an earlier answer', json)
+    .option('--every <seconds>', 'run again and again, so many seconds from start to start, until Ctrl-C or SIGTERM', number(0, false))
+    .action(({ every, ...fields }: { every?: number }) => invoke({ action: 'run', ...fields }, every === undefined ? {} : { every }));
+  program
+    .command('drain')
+    .description('wait for the slot, then publish until caught up, for 15 minutes at most')
+    .option('--max-seconds <n>', 'stop after so long, 1 to 900', number(1, false))
+    .option('--resume <json>', 'the "resume" of an earlier answer', json)
+    .action((fields: object) => invoke({ action: 'drain', ...fields }));
+  program.command('status').description('tell where the slot is, its lag, and what holds WAL').action(() => invoke({ action: 'status' }));
+  program.command('check').description('check every precondition, and tell what to do').action(() => invoke({ action: 'check' }));
+  addTail(program, terminal, done);
+  program.command('create-slot').description('make the replication slot, unless it is there').action(() => invoke({ action: 'create-slot' }));
+  program.command('drop-slot').description('drop the replication slot, if it is there').action(() => invoke({ action: 'drop-slot' }));
+  program
+    .command('skip-transaction')
+    .description('advance over exactly one transaction that cannot be published, the first unconsumed one')
+    .argument('<commit-lsn>', 'as the failing run names it, for example 0/16B3748')
+    .action((commitLsn: string) => invoke({ action: 'skip-transaction', commitLsn }));
+  return program;
+}
+
+function addDemo(program: Command, done: (status: number) => void): void {
+  const demo = program
+    .command('demo')
+    .description('start a PostgreSQL and a Kinesis here, capture changes, and prove that none is missing')
+    .option('--seconds <n>', 'end by itself after so long', number(1, false))
+    .option('--rate <n>', 'changes a second, roughly', number(1, false))
+    .option('--every <seconds>', 'seconds between two invocations', number(0.1, false))
+    .option('--shards <n>', 'shards of the stream', number(1, true));
+  for (const name of PASSED) {
+    const { about, allowed } = SETTINGS[name];
+    demo.addOption(new Option(`${flagOf(name)} <value>`, `${about}: ${allowed}`));
+  }
+  demo.action(async (given: Readonly<Record<string, string | number>>) => {
+    const settings: Record<string, string> = {};
+    const options: Record<string, number> = {};
+    for (const [field, value] of Object.entries(given)) {
+      if (typeof value === 'number') options[field] = value;
+      else settings[field.replace(/[A-Z]/g, '_$&').toUpperCase()] = value;
+    }
+    const { runDemo } = await import('../demo/demo.ts');
+    done(await runDemo({ ...options, settings } satisfies DemoOptions));
+  });
+}
+
+function addTail(program: Command, terminal: Terminal, done: (status: number) => void): void {
+  program
+    .command('tail')
+    .description("print a stream's records as they arrive, de-aggregated")
+    .option('--stream <name>', 'its name or ARN (STREAM_NAME unless given)')
+    .addOption(new Option('--from <position>', 'where to begin').choices(['latest', 'trim-horizon']).default('latest'))
+    .option('--json', 'one JSON object a record, with its keys and position')
+    .option('--count <n>', 'end after so many records', number(1, true))
+    .option('--seconds <n>', 'end after so long', number(1, false))
+    .action(async (given: Partial<TailOptions>) => {
+      const { tail } = await import('../tail.ts');
+      const stream = given.stream ?? terminal.env['STREAM_NAME'] ?? '';
+      done(await tail({ ...given, stream: stream === '' ? SETTINGS.STREAM_NAME.default : stream }));
+    });
+}
+
+/** A setting's flag: `PARTITION_BY` is `--partition-by`. */
+function flagOf(name: SettingName): string {
+  return `--${name.toLowerCase().replaceAll('_', '-')}`;
+}
+
+/** The settings, as the help shows them. */
+function settingsHelp(): string {
+  const rows = Object.entries(SETTINGS).map(([name, { about, default: fallback }]) => {
+    const value = fallback === undefined || fallback === '' ? '' : ` (${fallback})`;
+    return `  ${name.padEnd(24)} ${about}${value}`;
+  });
+  return `Settings, from the environment (and their defaults):\n${rows.join('\n')}\n\nAWS credentials and region are found as by every AWS tool.`;
+}

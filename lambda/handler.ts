@@ -1,0 +1,86 @@
+/**
+ * The Lambda function: the composition root, and the only file with module-scope state. What is built once a container
+ * survives in it: settings, clients, TLS context, credentials, primary keys, and what the last run has learnt.
+ * Decides nothing: events are read, actions performed, errors told by others.
+ */
+import middy from '@middy/core';
+import type { Context } from 'aws-lambda';
+import { type Answer, perform, type Times } from './actions.ts';
+import { systemClock } from './clock.ts';
+import { readConfig } from './config.ts';
+import { causeFields, presentable } from './error-report.ts';
+import { readEvent } from './event.ts';
+import { createFunctionLog, createFunctionMetrics } from './telemetry.ts';
+import { createWorld, type World } from './world.ts';
+
+/** Kept for flushing metrics and for the runtime's own work. */
+const MARGIN_MS = 2_000;
+
+const service = process.env['POWERTOOLS_SERVICE_NAME'] ?? 'pg2kinesis';
+const log = createFunctionLog(service);
+const metrics = createFunctionMetrics(service);
+let world: World | undefined;
+
+/**
+ * Built by the first invocation, not while the module loads: bad settings are then that invocation's error, by code and
+ * message, where an error at loading would only be `Runtime.Unknown`. It is tried again by the next.
+ */
+function theWorld(): World {
+  if (world === undefined) {
+    const config = readConfig(process.env);
+    log.setLevel(config.logLevel);
+    for (const warning of config.warnings) log.warn(warning);
+    world = createWorld(config, { clock: systemClock, log, metrics, region: process.env['AWS_REGION'] });
+  }
+  return world;
+}
+
+/** One invocation's bounds. */
+function timesOf(context: Pick<Context, 'getRemainingTimeInMillis'>): Times {
+  const startedAt = systemClock.now();
+  const latestEnd = startedAt + context.getRemainingTimeInMillis();
+  return { startedAt, latestEnd, functionDeadline: latestEnd - MARGIN_MS };
+}
+
+/** Reads the event, and does what it asks for. */
+async function invoke(event: unknown, context: Context): Promise<Answer> {
+  const times = timesOf(context);
+  let deadline = times.functionDeadline;
+  try {
+    const action = readEvent(event);
+    if (action.kind === 'run' && action.maxSeconds !== undefined) {
+      deadline = Math.min(deadline, times.startedAt + action.maxSeconds * 1000);
+    }
+    const answer = await perform(action, theWorld(), times);
+    log.info('Done.', { answer });
+    return answer;
+  } finally {
+    const overrun = systemClock.now() - deadline;
+    if (overrun > 0) metrics.add('DeadlineOverrunMs', overrun);
+  }
+}
+
+/** Lines and metrics of every invocation, however it ends. */
+const telemetry: middy.MiddlewareObj<unknown, Answer> = {
+  before: ({ context }) => log.setRequestId(context.awsRequestId),
+  after: () => metrics.flush(),
+  onError: (request) => {
+    const error = presentable(request.error);
+    // Lambda's `errorType` is the name, which for an error of the table is its code.
+    log.error(error.message, { code: error.name, ...causeFields(error) });
+    metrics.flush();
+    request.error = error;
+  },
+};
+
+/**
+ * What Lambda invokes.
+ *
+ * @param event - see the README's table of payloads; unknown ones are an error that lists them
+ * @param context - Lambda's
+ * @returns the action's answer
+ * @throws {PipelineError} whose name is its code
+ *
+ * @example await handler({ action: 'run', maxSeconds: 50 }, context)
+ */
+export const handler = middy<unknown, Answer>({ timeoutEarlyInMillis: 0 }).use(telemetry).handler(invoke);

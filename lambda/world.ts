@@ -1,0 +1,80 @@
+/**
+ * Everything that outlives a run: clients, caches and what the last run has learnt, built from the settings.
+ * For the handler, which keeps it in module scope, and for the command line. Reads no environment, opens no connection.
+ */
+import type { Config } from './config.ts';
+import { TestDecodingDecoder } from './decode/test-decoding.ts';
+import { createKinesisClient } from './kinesis/client.ts';
+import { describeStream, type StreamDescription } from './kinesis/describe.ts';
+import { createPublisher } from './kinesis/publisher.ts';
+import type { Clock, Log, Metrics, Publisher } from './ports.ts';
+import { createDatabase, type Database } from './postgres/connection.ts';
+import type { LineDecoder } from './postgres/peek.ts';
+import { PrimaryKeyCache } from './postgres/primary-keys.ts';
+import { noMemory, type RunMemory } from './run.ts';
+import { readSecretText, signIamToken } from './aws-credentials.ts';
+
+/** How long a request to Kinesis may be in flight; 10 MiB take well under a second inside a region. */
+export const REQUEST_TIMEOUT_MS = 10_000;
+
+/** What actions work with. */
+export interface World {
+  readonly config: Config;
+  readonly database: Database;
+  readonly keys: PrimaryKeyCache;
+  readonly decoder: LineDecoder;
+  readonly publisher: Publisher;
+  /** @returns what the stream says of itself */
+  readonly describeStream: (signal: AbortSignal) => Promise<StreamDescription>;
+  readonly memory: RunMemory;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Asks a run to finish its round, advance and answer. */
+  readonly stop?: AbortSignal;
+}
+
+/** What {@link createWorld} needs besides the settings. */
+export interface WorldParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** The environment's region, for IAM tokens of hosts whose name has none. */
+  readonly region?: string | undefined;
+  readonly stop?: AbortSignal;
+}
+
+/**
+ * Builds it.
+ *
+ * @param config - the settings
+ * @param parts - time, log and metrics
+ */
+export function createWorld(config: Config, parts: WorldParts): World {
+  const { clock, log, metrics } = parts;
+  const client = createKinesisClient({ region: config.stream.region, requestTimeoutMs: REQUEST_TIMEOUT_MS });
+  return {
+    config,
+    database: createDatabase({
+      settings: { ...config.database, region: parts.region },
+      secrets: readSecretText,
+      iamToken: signIamToken,
+      clock,
+    }),
+    keys: new PrimaryKeyCache({ ttlMs: config.primaryKeyTtlSeconds * 1000, clock, log }),
+    decoder: new TestDecodingDecoder(),
+    publisher: createPublisher({
+      client,
+      stream: config.stream.arn ?? config.stream.name,
+      clock,
+      log,
+      requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    }),
+    describeStream: (signal) => describeStream(client, config.stream, signal),
+    memory: noMemory(),
+    clock,
+    log,
+    metrics,
+    ...(parts.stop === undefined ? {} : { stop: parts.stop }),
+  };
+}
