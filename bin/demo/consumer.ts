@@ -2,6 +2,7 @@
  * The demo's consumer: takes what the stream holds apart, as a KCL application would, shows it and hands it to the
  * verifier. Knows the stream and the formats' readers, and none of the code that published.
  */
+import type { Shard } from '@aws-sdk/client-kinesis';
 import type { StreamRecord } from '../stream-reader.ts';
 import { type UserRecord, lineRecords, userRecords } from '../user-records.ts';
 import { type FormatName, readRecord } from './received.ts';
@@ -60,6 +61,19 @@ export function consumer(options: ConsumerOptions): (record: StreamRecord) => vo
       }
     }
   };
+}
+
+/**
+ * @param shards - as ListShards tells them
+ * @returns each shard's slice of the hash keys, by its id
+ */
+export function hashKeyRanges(shards: readonly Shard[]): ReadonlyMap<string, HashKeyRange> {
+  return new Map(
+    shards.map(({ ShardId, HashKeyRange: range }) => [
+      ShardId ?? '',
+      { first: BigInt(range?.StartingHashKey ?? 0), last: BigInt(range?.EndingHashKey ?? -1) },
+    ]),
+  );
 }
 
 const inShard = (range: HashKeyRange | undefined, hashKey: string): boolean =>

@@ -7,17 +7,16 @@ import { readStream } from '../stream-reader.ts';
 import type { UserRecord } from '../user-records.ts';
 import type { RunAnswer } from '../../lambda/answer.ts';
 import type { Config } from '../../lambda/config.ts';
-import { type HashKeyRange, consumer } from './consumer.ts';
+import { consumer, hashKeyRanges } from './consumer.ts';
 import { type LocalFunction, startFunction } from './function.ts';
 import { InterruptedError, Interruption } from './interruption.ts';
-import { type Committed, Ledger } from './ledger.ts';
+import { Ledger } from './ledger.ts';
 import { type Output, Screen } from './screen.ts';
 import { type Servers, startServers } from './servers.ts';
 import { judged, passedSettings } from './settings.ts';
 import { type Runs, kilobytes, succeeded, summary } from './summary.ts';
-import { auditTrail, customers, hostile, orderLines, readings } from './tables.ts';
 import { Verifier } from './verifier.ts';
-import { Writer } from './writer.ts';
+import { makeWriters } from './writer.ts';
 
 /** What the demo can be told; what is left out has the pipeline's own default. */
 export interface DemoOptions {
@@ -133,7 +132,7 @@ async function demonstrate(demo: Demo): Promise<number> {
       onRecord: consumer({
         format: config.format,
         aggregation: config.aggregation,
-        shards: await hashKeyRanges(servers, config.stream.name),
+        shards: hashKeyRanges(await servers.kinesis.shards(config.stream.name)),
         verifier,
         onText: (shard, text) => screen.record(`shard ${shard}  ${text}`),
         tamper: demo.tamper,
@@ -144,8 +143,13 @@ async function demonstrate(demo: Demo): Promise<number> {
     const lag = await lagBytes(servers, config.slot);
     return `${new Date().toTimeString().slice(0, 8)}  ${ledger.keyed + ledger.keyless} changes made, ${verifier.distinct} of ${verifier.expected} records received, lag ${kilobytes(lag)}`;
   };
-  const writers = await makeWriters(servers, options.rate ?? 60, (transaction) => {
-    for (const expected of ledger.commit(transaction)) verifier.expect(expected);
+  const writers = await makeWriters({
+    connect: () => servers.postgres.client(),
+    rate: options.rate ?? 60,
+    random: Math.random,
+    onCommit: (transaction) => {
+      for (const expected of ledger.commit(transaction)) verifier.expect(expected);
+    },
   });
   const timer = options.seconds === undefined ? undefined : setTimeout(() => interruption.ask(), options.seconds * 1000);
   await Promise.all([
@@ -167,15 +171,6 @@ async function demonstrate(demo: Demo): Promise<number> {
   const findings = { ledger, verdict: verifier.verdict(), runs };
   screen.line(summary(findings).join('\n'));
   return succeeded(findings) ? 0 : 1;
-}
-
-/** Two writers on tables of their own, so that transactions overlap and each table's order is known all the same. */
-async function makeWriters(servers: Servers, rate: number, onCommit: (transaction: Committed) => void): Promise<Writer[]> {
-  const each = { rate: rate / 2, random: Math.random, onCommit };
-  return [
-    new Writer({ ...each, name: 'shop', client: await servers.postgres.client(), tables: [customers, orderLines, auditTrail] }),
-    new Writer({ ...each, name: 'sensors', client: await servers.postgres.client(), tables: [readings, hostile] }),
-  ];
 }
 
 /** Invokes the function as the schedule does, only more often, and one invocation after the other. */
@@ -215,16 +210,6 @@ function count(runs: Runs, answer: unknown): RunAnswer {
   runs.kinesisRecords += run.kinesisRecords;
   runs.bytes += run.bytes;
   return run;
-}
-
-async function hashKeyRanges(servers: Servers, stream: string): Promise<ReadonlyMap<string, HashKeyRange>> {
-  const shards = await servers.kinesis.shards(stream);
-  return new Map(
-    shards.map(({ ShardId, HashKeyRange }) => [
-      ShardId ?? '',
-      { first: BigInt(HashKeyRange?.StartingHashKey ?? 0), last: BigInt(HashKeyRange?.EndingHashKey ?? -1) },
-    ]),
-  );
 }
 
 async function lagBytes(servers: Servers, slot: string): Promise<number> {

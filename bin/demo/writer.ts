@@ -5,8 +5,8 @@
 import type pg from 'pg';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Change, Committed } from './ledger.ts';
-import { type DemoTable, type Json, type Random, type Row, printedName, quoted } from './tables.ts';
 import { Rows } from './rows.ts';
+import { type DemoTable, type Json, type Random, type Row, auditTrail, customers, hostile, orderLines, printedName, quoted, readings } from './tables.ts';
 
 /** What a writer works with. */
 export interface WriterOptions {
@@ -186,3 +186,24 @@ export class Writer {
 
 const leaf = (table: DemoTable, row: Row): DemoTable => table.partitionOf?.(row) ?? table;
 const sameKey = (table: DemoTable): string => table.key.map((column) => `t.${quoted(column)} = o.${quoted(column)}`).join(' AND ');
+
+/** What the writers work with together. */
+export interface WorkloadOptions extends Pick<WriterOptions, 'random' | 'onCommit'> {
+  /** @returns a connection for one writer alone */
+  readonly connect: () => Promise<pg.Client>;
+  /** Changes a second of all writers, roughly. */
+  readonly rate: number;
+}
+
+/**
+ * Makes two writers on tables of their own, so that transactions overlap and each table's order is known all the same.
+ *
+ * @param options - connections, pace, and whom to tell
+ */
+export async function makeWriters(options: WorkloadOptions): Promise<Writer[]> {
+  const each = { rate: options.rate / 2, random: options.random, onCommit: options.onCommit };
+  return [
+    new Writer({ ...each, name: 'shop', client: await options.connect(), tables: [customers, orderLines, auditTrail] }),
+    new Writer({ ...each, name: 'sensors', client: await options.connect(), tables: [readings, hostile] }),
+  ];
+}
