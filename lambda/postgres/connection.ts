@@ -7,6 +7,7 @@ import { PipelineError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
 import { createCredentials, type Credentials, type CredentialsOptions, type DatabaseSettings, type Login } from './credentials.ts';
 import { codeOf, translate, type ErrorContext } from './sql-errors.ts';
+import type { Queryable } from './status.ts';
 import { createTls } from './tls.ts';
 
 /** The database and how to get in, kept by the handler from run to run: secret and TLS context are made once. */
@@ -33,7 +34,8 @@ export interface ConnectOptions {
 }
 
 /** A connection. */
-export interface Connection {
+export interface Connection extends Queryable {
+  /** What `query` goes through. Its own queue complains of more than one statement waiting. */
   readonly client: pg.Client;
   /** `server_version_num`: 180004. */
   readonly versionNum: number;
@@ -146,11 +148,21 @@ async function attempt(database: Database, login: Login, options: ConnectOptions
         `The server at ${login.host}:${login.port} is PostgreSQL ${Math.floor(versionNum / 10000)}.${Math.floor(versionNum / 100) % 100}, and pg2kinesis reads 10 and later. Nothing was read.`,
       );
     }
-    return { client, versionNum, pid: row.pid, encoding: row.encoding, context: context(database, login) };
+    return { client, query: inTurn(client), versionNum, pid: row.pid, encoding: row.encoding, context: context(database, login) };
   } catch (error) {
     await client.end().catch(() => undefined);
     throw error;
   }
+}
+
+/** One statement after the other, in the order in which they were asked for. */
+function inTurn(client: pg.Client): Queryable['query'] {
+  let last: Promise<unknown> = Promise.resolve();
+  return (text, values) => {
+    const result = last.then(() => client.query<Record<string, unknown>>(text, values));
+    last = result.catch(() => undefined);
+    return result;
+  };
 }
 
 /** The statement that pins the session's settings: one round trip. */

@@ -249,7 +249,7 @@ export class SlotPeek implements Peek, MessageBlock {
   /** Ends the statement on the server. A connection that is lost has ended it, or will. */
   #cancel(): void {
     const { control, reader } = this.#parts;
-    this.#cancelled ??= control.client.query('SELECT pg_cancel_backend($1)', [reader.pid]).then(
+    this.#cancelled ??= control.query('SELECT pg_cancel_backend($1)', [reader.pid]).then(
       () => undefined,
       () => undefined,
     );
@@ -259,6 +259,8 @@ export class SlotPeek implements Peek, MessageBlock {
   async #settled(): Promise<void> {
     await this.#finished;
     await this.#cancelled;
+    // After an error the server still clears up; it answers when it is ready.
+    if (this.#failure !== undefined) await this.#parts.reader.query('').catch(() => undefined);
   }
 }
 

@@ -3,7 +3,6 @@
  * handler from run to run; each run lends it a connection.
  * Read from pg_constraint and pg_attribute: information_schema hides tables that the role has no privilege on.
  */
-import type pg from 'pg';
 import type { TableName } from '../decode/messages.ts';
 import type { Clock, Log, PrimaryKeys, TableEntry } from '../ports.ts';
 import type { Connection } from './connection.ts';
@@ -17,7 +16,7 @@ export interface PrimaryKeyCacheOptions {
   readonly log: Log;
 }
 
-interface TableRow extends pg.QueryResultRow {
+interface TableRow {
   readonly printed: string;
   readonly key: string[] | null;
   readonly ancestors: string[] | null;
@@ -37,7 +36,7 @@ export class PrimaryKeyCache {
   readonly #options: PrimaryKeyCacheOptions;
   #current = new Map<string, TableEntry>();
   readonly #earlier = new Map<string, TableEntry>();
-  #fingerprint: string | undefined;
+  #fingerprint: unknown;
   #virtuals = false;
   #readAt = -Infinity;
   #version = 0;
@@ -92,7 +91,7 @@ export class PrimaryKeyCache {
     const readAt = this.#options.clock.now();
     // The fingerprint first: what changes between the two is then read again next time, rather than never.
     const before = await this.#print(connection);
-    const rows = await ask<TableRow>(connection, TABLES(connection.versionNum));
+    const rows = (await ask(connection, TABLES(connection.versionNum))) as unknown as TableRow[];
     const next = new Map<string, TableEntry>();
     for (const row of rows) {
       next.set(row.printed, {
@@ -113,8 +112,8 @@ export class PrimaryKeyCache {
     return keyed;
   }
 
-  async #print(connection: Connection): Promise<string | undefined> {
-    return (await ask<{ print: string }>(connection, FINGERPRINT(this.#virtuals)))[0]?.print;
+  async #print(connection: Connection): Promise<unknown> {
+    return (await ask(connection, FINGERPRINT(this.#virtuals)))[0]?.['print'];
   }
 
   /** Entries that did not change stay the same objects. @returns whether anything changed */
@@ -214,10 +213,10 @@ const FINGERPRINT = (virtuals: boolean): string => `
     ${virtuals ? versions("pg_attribute WHERE attgenerated = 'v'") : "''"},
     ${versions('pg_namespace')}) AS print`;
 
-async function ask<Row extends pg.QueryResultRow>({ client, context }: Connection, text: string): Promise<Row[]> {
+async function ask(connection: Connection, text: string): Promise<Record<string, unknown>[]> {
   try {
-    return (await client.query<Row>(text)).rows;
+    return (await connection.query(text)).rows;
   } catch (error) {
-    throw translate(error, context) ?? error;
+    throw translate(error, connection.context) ?? error;
   }
 }

@@ -55,14 +55,14 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     await Promise.all([farewell(reader, options.clock), farewell(control, options.clock)]);
   };
   try {
-    const fence = await takeFence(reader.client, options);
+    const fence = await takeFence(reader, options);
     if (fence.kind === 'locked') {
       await ends();
       return { locked: fence.holder };
     }
-    const fault = faultOf(await readSlotState(control.client, slotName), slotName, control.context);
+    const fault = faultOf(await readSlotState(control, slotName), slotName, control.context);
     if (fault !== undefined) throw fault;
-    const orphan = await clearSlot(reader.client, options);
+    const orphan = await clearSlot(reader, options);
     const slot = new PostgresSlot({ ...options, reader, control });
     return {
       slot,

@@ -103,18 +103,18 @@ export class PostgresSlot implements Slot {
 
   async #ask(text: string, values?: unknown[], target?: Lsn): Promise<Record<string, unknown>[]> {
     try {
-      return (await this.#parts.control.client.query<Record<string, unknown>>(text, values)).rows;
+      return (await this.#parts.control.query(text, values)).rows;
     } catch (error) {
       const explained = await this.#explain(error);
       if (explained !== error || target === undefined) throw explained;
-      const slot = await readSlotRow(this.#parts.control.client, this.#parts.slotName);
+      const slot = await readSlotRow(this.#parts.control, this.#parts.slotName);
       throw slot?.confirmedFlush !== undefined && slot.confirmedFlush > target ? this.#overtaken(target, slot.confirmedFlush) : error;
     }
   }
 
   #explain(error: unknown): Promise<unknown> {
     const { control, slotName } = this.#parts;
-    return explainSlotError(error, control.client, slotName, control.context);
+    return explainSlotError(error, control, slotName, control.context);
   }
 
   #overtaken(target: Lsn, found: Lsn): PipelineError {
