@@ -201,7 +201,7 @@ export class Transformer {
     }
     throw new PipelineError(
       'KEY_UNRESOLVED',
-      `A ${change.operation} of ${change.table.printed} does not show the table's primary key (${plan.key.join(', ')}), ` +
+      `The ${change.operation} of a row of ${change.table.printed} does not show the table's primary key (${plan.key.join(', ')}), ` +
         `in the transaction with commit LSN ${this.#commitLsn()}. It was not published, and the slot was not advanced past it.`,
     );
   }
@@ -277,7 +277,7 @@ export class Transformer {
     }
     throw new PipelineError(
       'RECORD_TOO_LARGE',
-      `The record of a ${record.operation} of ${record.table.printed} has ${size} bytes, more than a Kinesis record may, ` +
+      `The record of the ${record.operation} of a row of ${record.table.printed} has ${size} bytes, more than a Kinesis record may, ` +
         `in the transaction with commit LSN ${this.#commitLsn()}. It was not published, and the slot was not advanced past it.`,
     );
   }

@@ -252,6 +252,16 @@ describe('run', () => {
       assert.equal(kit.publisher.acknowledged.length, 20);
     });
 
+    it('keeps its position through a run that acknowledges nothing of it', async () => {
+      const slot = large();
+      const kit = runKit(slot, usual());
+      kit.publisher.fate = (round) => (round === 8 || round === 9 ? 'unanswered' : 'acknowledged');
+      await run(kit.ports, kit.options());
+      const second = await run(kit.ports, kit.options());
+      assert.deepEqual([second.stopped, second.published, second.resume?.ordinal], ['deadline', 0, 8]);
+      assert.equal((await run(kit.ports, kit.options())).published, 12);
+    });
+
     it('is gone on with from the answer of a run in another container', async () => {
       const slot = large();
       const kit = runKit(slot, usual());
