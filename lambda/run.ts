@@ -243,10 +243,13 @@ class Run {
 
   /** Where the next run may go on, if this one ended inside a transaction. */
   async #resumeForNext(): Promise<ResumePosition | undefined> {
-    const { within } = this.#batches;
-    if (within === undefined) return undefined;
+    const { within, boundary, resume } = this.#batches;
+    // A run that acknowledged nothing leaves off where it went on.
+    const kept = boundary === undefined && !this.#advancer.moved ? resume : undefined;
+    if (within === undefined && kept === undefined) return undefined;
     const evidence = await this.#ports.session.slot.readingEvidence();
-    return evidence === undefined ? undefined : resumePosition(within.transaction, within.ordinal, evidence);
+    if (evidence === undefined) return undefined;
+    return within === undefined ? kept && { ...kept, evidence } : resumePosition(within.transaction, within.ordinal, evidence);
   }
 
   /** After an error: keep what is acknowledged, and let nothing hide the error itself. */
