@@ -55,12 +55,12 @@ export async function skipTransaction(
 ): Promise<{ readonly transaction: Transaction; readonly advancedTo: Lsn }> {
   const first = await firstUnconsumed(slot, clock, deadline);
   if (first === undefined) {
-    throw new PipelineError('EVENT_INVALID', `${formatLsn(commitLsn)} was not skipped: the slot holds no transaction with changes. The slot was not advanced.`);
+    throw new PipelineError('EVENT_INVALID', `${formatLsn(commitLsn)} was not skipped: the slot holds no transaction with changes. The slot was not advanced. Payloads: {"action":"run"}.`);
   }
   if (first.commitLsn !== commitLsn) {
     throw new PipelineError(
       'EVENT_INVALID',
-      `${formatLsn(commitLsn)} was not skipped: the first unconsumed transaction is ${formatLsn(first.commitLsn)} (xid ${first.xid}), and only that one can be. The slot was not advanced.`,
+      `${formatLsn(commitLsn)} was not skipped: the first unconsumed transaction is ${formatLsn(first.commitLsn)} (xid ${first.xid}), and only that one can be. The slot was not advanced. Payloads: {"action":"run"} and, if that one cannot be published, {"action":"skip-transaction","commitLsn":"${formatLsn(first.commitLsn)}"}.`,
     );
   }
   return { transaction: first, advancedTo: await slot.advance(commitLsn) };
