@@ -108,7 +108,8 @@ export class TablePlans {
     const own = [`${table.schema}.${table.name}`];
     // An excluded table needs no catalogs. One that is not included might be by its ancestors' names.
     if (this.#filters.tableExclude.length > 0 && !selectsTable({ ...this.#filters, tableInclude: [] }, own)) {
-      return this.#plan('filtered', undefined, own);
+      // Its key is taken where it is known: a key change counts two ordinals, filtered or not.
+      return this.#plan('filtered', this.#keys.current(table) ?? this.#keys.earlier(table), own);
     }
     const current = this.#keys.current(table);
     if (current === undefined && this.asksForKeys(table)) return undefined;

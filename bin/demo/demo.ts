@@ -105,9 +105,9 @@ async function demonstrate(demo: Demo): Promise<number> {
       `FORMAT=${config.format} PARTITION_BY=${config.partitionBy} AGGREGATION=${config.aggregation} LANES=${config.lanes}; Ctrl-C ends and verifies.`,
   );
 
-  const ledger = new Ledger({ partitionBy: config.partitionBy, source: config.source ?? `${servers.env.PGDATABASE}/${config.slot}` });
+  const ledger = new Ledger({ ...config, source: config.source ?? `${servers.env.PGDATABASE}/${config.slot}` });
   const verifier = new Verifier();
-  const runs: Runs = { answered: 0, failed: 0, published: 0, noPrimaryKey: 0, kinesisRecords: 0, bytes: 0 };
+  const runs: Runs = { answered: 0, failed: 0, published: 0, noPrimaryKey: 0, filtered: 0, kinesisRecords: 0, bytes: 0 };
   const allRead = new AbortController();
   const readNoMore = new AbortController();
   stack.defer(() => readNoMore.abort());
@@ -207,6 +207,7 @@ function count(runs: Runs, answer: unknown): RunAnswer {
   runs.answered++;
   runs.published += run.published;
   runs.noPrimaryKey += run.skipped.noPrimaryKey;
+  runs.filtered += run.skipped.filtered;
   runs.kinesisRecords += run.kinesisRecords;
   runs.bytes += run.bytes;
   return run;

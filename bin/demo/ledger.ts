@@ -29,6 +29,14 @@ export interface LedgerOptions {
   readonly partitionBy: PartitionBy;
   /** SOURCE_NAME. */
   readonly source: string;
+  /** OPERATIONS. */
+  readonly operations: ReadonlySet<string>;
+  /** TABLE_INCLUDE_LIST, TABLE_EXCLUDE_LIST and COLUMN_EXCLUDE_LIST, each expression anchored. */
+  readonly filters: {
+    readonly tableInclude: readonly RegExp[];
+    readonly tableExclude: readonly RegExp[];
+    readonly columnExclude: readonly RegExp[];
+  };
 }
 
 /** What one record says, before any format. */
@@ -87,6 +95,8 @@ export class Ledger {
   keyed = 0;
   /** Changes committed to tables without one. */
   keyless = 0;
+  /** Changes committed that the settings leave out. */
+  filtered = 0;
   readonly #options: LedgerOptions;
 
   /** @param options - what the records depend on */
@@ -109,8 +119,16 @@ export class Ledger {
       const halves = change.kind === 'UPDATE' && keyOf(change.table, change.before) !== keyOf(change.table, change.row);
       const first = ordinal + 1;
       ordinal += halves ? 2 : 1;
+      if (!this.#wanted(change.table)) {
+        this.filtered++;
+        continue;
+      }
       if (change.table.key.length === 0) {
         this.keyless++;
+        continue;
+      }
+      if (!this.#options.operations.has(change.kind)) {
+        this.filtered++;
         continue;
       }
       this.keyed++;
@@ -119,7 +137,7 @@ export class Ledger {
         const [oldKey, newKey] = [keyObject(table, before), keyObject(table, row)];
         expected.push(
           this.#record(transaction, table, 'DELETE', before, first, { newKey }),
-          this.#record(transaction, table, 'INSERT', row, first + 1, { oldKey, ...told(table, row, before) }),
+          this.#record(transaction, table, 'INSERT', row, first + 1, { oldKey, ...this.#told(table, row, before) }),
         );
       } else {
         expected.push(this.#ofChange(transaction, change, first));
@@ -132,9 +150,9 @@ export class Ledger {
     const { kind, table } = change;
     switch (kind) {
       case 'INSERT':
-        return this.#record(transaction, table, kind, change.row, ordinal, told(table, change.row));
+        return this.#record(transaction, table, kind, change.row, ordinal, this.#told(table, change.row));
       case 'UPDATE':
-        return this.#record(transaction, table, kind, change.row, ordinal, told(table, change.row, change.before));
+        return this.#record(transaction, table, kind, change.row, ordinal, this.#told(table, change.row, change.before));
       case 'DELETE':
         return this.#record(transaction, table, kind, change.row, ordinal, {});
       case 'TRUNCATE':
@@ -164,6 +182,24 @@ export class Ledger {
     };
   }
 
+  /** Filters come before keys. */
+  #wanted(table: DemoTable): boolean {
+    const { tableInclude, tableExclude } = this.#options.filters;
+    const listed = (list: readonly RegExp[]): boolean => list.some((pattern) => namesOf(table).some((name) => pattern.test(name)));
+    return !listed(tableExclude) && (tableInclude.length === 0 || listed(tableInclude));
+  }
+
+  /** The new row as the record tells it: a long value that stayed is named, not sent. */
+  #told(table: DemoTable, row: Row, before?: Row): { row: Row; unchanged?: string[] } {
+    const shown = (column: string): boolean =>
+      table.key.includes(column) ||
+      !this.#options.filters.columnExclude.some((pattern) => namesOf(table).some((name) => pattern.test(`${name}.${column}`)));
+    const { longColumn: long } = table;
+    const stayed = long !== undefined && before !== undefined && typeof row[long] === 'string' && row[long] === before[long];
+    const told = Object.fromEntries(Object.entries(row).filter(([column]) => shown(column) && !(stayed && column === long)));
+    return stayed && shown(long) ? { row: told, unchanged: [long] } : { row: told };
+  }
+
   #partitionKey(xid: string, table: DemoTable, key: readonly Json[] | undefined): string {
     const name = `${table.schema}.${table.name}`;
     switch (this.#options.partitionBy) {
@@ -181,13 +217,11 @@ export class Ledger {
   }
 }
 
+/** `schema.table`, unquoted, the table's own name and for a partition its table's. */
+function namesOf(table: DemoTable): string[] {
+  const parent = TABLES.find((each) => each.partitions?.includes(table) === true);
+  return [table, ...(parent === undefined ? [] : [parent])].map((each) => `${each.schema}.${each.name}`);
+}
+
 const keyObject = (table: DemoTable, row: Row): Row => Object.fromEntries(table.key.map((column) => [column, row[column] ?? null]));
 const keyOf = (table: DemoTable, row: Row): string => canonical(keyObject(table, row));
-
-/** The new row as the record tells it: a long value that stayed is named, not sent. */
-function told(table: DemoTable, row: Row, before?: Row): { row: Row; unchanged?: string[] } {
-  const column = table.longColumn;
-  const stayed = column !== undefined && before !== undefined && typeof row[column] === 'string' && row[column] === before[column];
-  if (!stayed) return { row };
-  return { row: Object.fromEntries(Object.entries(row).filter(([name]) => name !== column)), unchanged: [column] };
-}

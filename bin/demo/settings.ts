@@ -2,11 +2,10 @@
  * Which of the function's settings the demo passes through, and what it makes of them for its own book. Pure.
  */
 import { type Config, readConfig } from '../../lambda/config.ts';
+import { SETTINGS, type SettingName } from '../../lambda/settings.ts';
 
-/** Settings that change how changes are written and sent, not which: the ledger knows nothing of filters. */
-const PASSED = [
-  'FORMAT', 'PARTITION_BY', 'AGGREGATION', 'LANES', 'BATCH_CHANGES', 'MAX_RECORD_KIB', 'SLOT_NAME', 'SOURCE_NAME', 'STREAM_NAME', 'LOG_LEVEL',
-] as const;
+/** All but those that say where the database is and how to enter it: these are the demo's own. */
+const PASSED = (Object.keys(SETTINGS) as SettingName[]).filter((name) => !/^(PG|DATABASE_)/.test(name));
 
 /**
  * Gathers the settings.

@@ -12,6 +12,8 @@ export interface Runs {
   published: number;
   /** Changes left out for want of a primary key. */
   noPrimaryKey: number;
+  /** Changes left out by the settings. */
+  filtered: number;
   /** Entries of PutRecords acknowledged. */
   kinesisRecords: number;
   /** Their size. */
@@ -20,7 +22,7 @@ export interface Runs {
 
 /** What the summary is made of. */
 export interface Findings {
-  readonly ledger: Pick<Ledger, 'transactions' | 'keyed' | 'keyless'>;
+  readonly ledger: Pick<Ledger, 'transactions' | 'keyed' | 'keyless' | 'filtered'>;
   readonly verdict: Verdict;
   readonly runs: Runs;
 }
@@ -37,7 +39,7 @@ export function succeeded(findings: Findings): boolean {
 
 /** A failed run tells no counts: then there is nothing to compare. */
 function countsAgree({ ledger, runs }: Findings): boolean {
-  return runs.failed > 0 || (runs.published === ledger.keyed && runs.noPrimaryKey === ledger.keyless);
+  return runs.failed > 0 || (runs.published === ledger.keyed && runs.noPrimaryKey === ledger.keyless && runs.filtered === ledger.filtered);
 }
 
 /**
@@ -52,11 +54,13 @@ export function summary(findings: Findings): string[] {
     row('transactions', ledger.transactions),
     row('changes committed with a key', ledger.keyed),
     row('changes committed without a key', ledger.keyless, 'cannot be published; counted by the function'),
+    ...(ledger.filtered > 0 ? [row('changes that the settings leave out', ledger.filtered)] : []),
     row('records due', verdict.expected, 'a key change is two'),
     'What was published, by the answers of the function:',
     row('runs', runs.answered, runs.failed > 0 ? `and ${runs.failed} that failed` : ''),
     row('changes published', runs.published),
     row('changes skipped without a key', runs.noPrimaryKey),
+    ...(ledger.filtered > 0 ? [row('changes left out by filters', runs.filtered)] : []),
     row('Kinesis records', runs.kinesisRecords, `${kilobytes(runs.bytes)} in all`),
     'What arrived, by its consumer:',
     row('distinct records received', verdict.distinct),
