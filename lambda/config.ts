@@ -91,8 +91,9 @@ function readValues(env: Readonly<Record<string, string | undefined>>, faults: s
     if (result.success) {
       values[name] = result.data;
     } else {
-      const more = result.error.issues.map((issue) => issue.message).filter((message) => message !== '');
-      const because = more.length === 0 ? '' : `: ${shown(more.join('; '), env)}`;
+      const [issue] = result.error.issues;
+      const why: unknown = issue?.code === 'custom' ? issue.params?.['why'] : undefined;
+      const because = typeof why === 'string' ? `: ${shown(why, env)}` : '';
       const value = setting.secret ? 'the value given' : shown(JSON.stringify(text), env);
       faults.push(`${name} cannot be ${value}${because} (allowed: ${setting.allowed}).`);
     }

@@ -16,7 +16,7 @@ export interface Setting<T, D extends string | undefined = string | undefined> {
   readonly about: string;
   /** Whether its value must never be shown. */
   readonly secret: boolean;
-  /** Text to value. An issue's message, where not empty, says more than `allowed` does. */
+  /** Text to value. An issue's `params.why`, where there is one, says more than `allowed` does. */
   readonly schema: z.ZodMiniType<T, string>;
 }
 
@@ -28,7 +28,7 @@ export type Operation = (typeof OPERATIONS)[number];
 const text = z.string();
 
 /** A regular expression on the whole text. */
-const like = (pattern: RegExp): z.ZodMiniType<string, string> => text.check(z.regex(pattern, ''));
+const like = (pattern: RegExp): z.ZodMiniType<string, string> => text.check(z.regex(pattern));
 
 /** One of some words, exactly. */
 const oneOf = <const T extends string>(...words: readonly T[]): z.ZodMiniType<T, string> =>
@@ -47,14 +47,14 @@ const whole = (least: number, most: number, test: (value: number) => boolean = (
 /** A conversion that refuses by answering undefined or by throwing what is to be said. */
 function convert<T>(read: (value: string) => T | undefined): z.ZodMiniType<T, string> {
   return z.transform<string, T>((value, context) => {
-    let message = '';
+    let why: string | undefined;
     try {
       const result = read(value);
       if (result !== undefined) return result;
     } catch (error) {
-      message = error instanceof Error ? error.message : String(error);
+      why = error instanceof Error ? error.message : String(error);
     }
-    context.issues.push({ code: 'custom', message, input: value });
+    context.issues.push({ code: 'custom', input: value, params: { why } });
     return z.NEVER;
   });
 }

@@ -1,0 +1,74 @@
+/**
+ * The real handler in a process of its own, as a Lambda container has it: its module scope and its standard output are
+ * the test's to look at. Forked by `startHandler`; the child's half stands at the end of the file.
+ */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+/** What an invocation came to. */
+export interface Outcome {
+  readonly answer?: unknown;
+  /** What Lambda would report: `errorType` is the name. `fields` are the error's enumerable properties. */
+  readonly error?: { readonly name: string; readonly message: string; readonly fields: Record<string, unknown> };
+}
+
+/** A container. */
+export interface HandlerProcess {
+  /** Invokes it. @param remainingMs - the function's time-out */
+  invoke(event: unknown, remainingMs?: number): Promise<Outcome>;
+  /** Everything it has written, standard error included. */
+  output(): string;
+  /** Its lines that are JSON. */
+  lines(): Record<string, unknown>[];
+  stop(): Promise<void>;
+}
+
+/** Starts a container. @param env - its variables, all of them */
+export async function startHandler(env: Readonly<Record<string, string>>): Promise<HandlerProcess> {
+  const child = fork(fileURLToPath(import.meta.url), ['child'], {
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    execArgv: [],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
+  await once(child, 'message');
+  return {
+    async invoke(event, remainingMs = 30_000) {
+      const answered = once(child, 'message') as Promise<[Outcome]>;
+      child.send({ event, remainingMs });
+      const [outcome] = await answered;
+      // What was written before the answer may arrive after it: another pipe.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return outcome;
+    },
+    output: () => output,
+    lines: () => output.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>),
+    async stop() {
+      if (child.exitCode !== null) return;
+      const gone = once(child, 'exit');
+      child.disconnect();
+      await gone;
+    },
+  };
+}
+
+if (process.argv[2] === 'child' && process.send !== undefined) {
+  const { handler } = await import('../../lambda/handler.ts');
+  let requests = 0;
+  process.on('message', ({ event, remainingMs }: { event: unknown; remainingMs: number }) => {
+    const until = Date.now() + remainingMs;
+    const context = { awsRequestId: `request-${++requests}`, getRemainingTimeInMillis: () => until - Date.now() };
+    const reply = (outcome: Outcome): unknown => process.send?.(outcome);
+    (handler as (event: unknown, context: unknown) => Promise<unknown>)(event, context).then(
+      (answer) => reply({ answer }),
+      (error: unknown) => {
+        const { name, message } = error as Error;
+        reply({ error: { name, message, fields: Object.fromEntries(Object.entries(error as object)) } });
+      },
+    );
+  });
+  process.on('disconnect', () => process.exit(0));
+  process.send('ready');
+}

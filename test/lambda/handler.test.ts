@@ -1,0 +1,57 @@
+/** The handler without a database: what a bad setting, a bad event and an unreachable server look like from outside. */
+import assert from 'node:assert/strict';
+import { createServer, type AddressInfo } from 'node:net';
+import { after, describe, it } from 'node:test';
+import { type HandlerProcess, startHandler } from './handler-process.ts';
+
+const LOGIN = { PGHOST: '127.0.0.1', PGDATABASE: 'app', PGUSER: 'cdc', PGPASSWORD: 's3cret-pass', PGSSLMODE: 'disable', AWS_REGION: 'us-east-1' };
+
+describe('handler', () => {
+  const started: HandlerProcess[] = [];
+  const start = async (env: Record<string, string>): Promise<HandlerProcess> => {
+    const process = await startHandler(env);
+    started.push(process);
+    return process;
+  };
+  after(() => Promise.all(started.map((process) => process.stop())));
+
+  it('fails with CONFIG_INVALID as the invocation’s error, every time, and not while loading', async () => {
+    const container = await start({ ...LOGIN, LANES: '63', FORMAT: 'xml' });
+    for (let i = 0; i < 2; i++) {
+      const { error } = await container.invoke({ action: 'run' });
+      assert.equal(error?.name, 'CONFIG_INVALID');
+      assert.match(error.message, /FORMAT cannot be "xml" \(.*LANES cannot be "63" \(/);
+    }
+    const [line] = container.lines().filter(({ level }) => level === 'ERROR');
+    assert.equal(line?.['code'], 'CONFIG_INVALID');
+    assert.equal(line['function_request_id'], 'request-1');
+  });
+
+  it('fails with EVENT_INVALID for an unknown event', async () => {
+    const container = await start(LOGIN);
+    const { error } = await container.invoke({ action: 'explode' });
+    assert.equal(error?.name, 'EVENT_INVALID');
+    assert.deepEqual(Object.keys(error.fields).sort(), ['code', 'name']);
+  });
+
+  it('fails with DATABASE_UNREACHABLE where nobody listens, and I10: shows no password', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    const container = await start({ ...LOGIN, PGPORT: String(port) });
+    const { error } = await container.invoke({ action: 'run', maxSeconds: 5 });
+    assert.equal(error?.name, 'DATABASE_UNREACHABLE');
+    assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${port}`));
+    assert.ok(!container.output().includes('s3cret-pass'));
+    assert.ok(!JSON.stringify(error).includes('s3cret-pass'));
+  });
+
+  it('tells a deadline that was overrun', async () => {
+    const container = await start(LOGIN);
+    // Its margin is larger than all the time it has.
+    await container.invoke({ action: 'status' }, 1);
+    const metric = container.lines().find((line) => '_aws' in line);
+    assert.ok(Number(metric?.['DeadlineOverrunMs']) > 0);
+  });
+});
