@@ -12,9 +12,7 @@ import { memoise, memoiseLast } from './memo.ts';
 import type { ChangeRecord } from './record.ts';
 
 /** What PARTITION_BY may say. */
-export const PARTITION_MODES = ['primary-key', 'table', 'transaction', 'stream'] as const;
-/** One of {@link PARTITION_MODES}. */
-export type PartitionMode = (typeof PARTITION_MODES)[number];
+export type PartitionMode = 'primary-key' | 'table' | 'transaction' | 'stream';
 
 /** Writes a record's partition key, UTF-8, behind what `out` holds. */
 export type PartitionKeyWriter = (record: ChangeRecord, out: ByteWriter) => void;

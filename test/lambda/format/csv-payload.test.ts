@@ -59,6 +59,15 @@ describe('csv-payload', () => {
     assert.equal(written(format, recordOf(line, { key: ['id'], half: 'INSERT' })), payload('INSERT', '2'));
   });
 
+  it('takes a key part stored out of line from the old row', () => {
+    const line =
+      "table public.t: UPDATE: old-key: a[integer]:1 b[text]:'k' new-tuple: x[integer]:9 a[integer]:1 b[text]:unchanged-toast-datum";
+    assert.equal(
+      written(format, recordOf(line, { key: ['a', 'b'] })),
+      '0,CDC,{"xid": "754", "table": "public.t", "operation": "UPDATE", "pkey": ["1","k"]}',
+    );
+  });
+
   it('is one line, and JSON gives back any table and any key', () => {
     const text = fc.string({ unit: 'binary', maxLength: 12 });
     const names = fc.tuple(text, text).map(([schema, table]) => `${printName(`s${schema}`)}.${printName(`t${table}`)}`);
