@@ -87,9 +87,9 @@ export interface RowChange {
   readonly table: TableName;
   /** What the ranges of the tuples point into. UTF-8. */
   readonly bytes: Buffer;
-  /** The new row; absent for DELETE. */
+  /** The new row; absent for DELETE, and where the plugin says that the server gave it none. */
   readonly newTuple: Tuple | undefined;
-  /** What was sent of the old row: the columns of the replica identity, without NULLs. */
+  /** What was sent of the old row: the columns of the replica identity, without NULLs; absent where nothing was. */
   readonly oldTuple: Tuple | undefined;
 }
 

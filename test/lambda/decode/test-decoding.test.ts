@@ -443,6 +443,34 @@ describe('what a decoder remembers', () => {
     assert.ok(ids.size > 12, 'it did forget');
   });
 
+  it('forgets too many columns of one table, and none of its objects stays behind', () => {
+    const decoder = new TestDecodingDecoder(4);
+    const first = header(decodeRow('table a.b: INSERT: x[t]:1', decoder));
+    decodeRow('table a.b: INSERT: c[t]:1 d[t]:2 e[t]:3 f[t]:4', decoder);
+    const anew = header(decodeRow('table a.b: INSERT: x[t]:1', decoder));
+    assert.notEqual(anew, first);
+    assert.equal(header(decodeRow('table a.c: INSERT: x[t]:1', decoder)), anew, 'one object in both tables');
+  });
+
+  it('forgets too many tables', () => {
+    const decoder = new TestDecodingDecoder(4);
+    const name = (i: number): unknown => decodeRow(`table a.t${i}: INSERT: x[t]:1`, decoder).table;
+    const first = name(0);
+    assert.equal(name(0), first);
+    for (let i = 1; i <= 5; i++) name(i);
+    assert.notEqual(name(0), first);
+  });
+
+  it('reads a table whose columns were altered more often than it can have columns', () => {
+    const decoder = new TestDecodingDecoder();
+    for (const pass of [1, 2]) {
+      for (let i = 0; i < 2_500; i++) {
+        const change = decodeRow(`table a.b: INSERT: id[t]:${pass} c${i}[t]:${i}`, decoder);
+        assert.deepEqual(cells(change.newTuple, change.bytes), [['id', 't', 'bare', String(pass)], [`c${i}`, 't', 'bare', String(i)]]);
+      }
+    }
+  });
+
   it('reads on after a line it refused', () => {
     const decoder = new TestDecodingDecoder();
     const line = 'table a.b: INSERT: x[t]:1 y[t]:2';
