@@ -19,6 +19,8 @@ export interface WriterOptions {
   readonly random: Random;
   /** Changes a second, roughly; larger transactions come on top. */
   readonly rate: number;
+  /** Rows of a larger transaction, least and most. @default 300 to 1500 */
+  readonly larger?: readonly [number, number];
   /** Told of each transaction once the server has said that it is committed. */
   readonly onCommit: (transaction: Committed) => void;
 }
@@ -30,7 +32,6 @@ const NOW_AND_THEN = {
   larger: { first: 9, every: 60 },
   truncate: { first: 16, every: 90 },
 } as const;
-/** Rows of a larger transaction, least and most. */
 const LARGER = [300, 1500] as const;
 /** Rows beyond which a table gets more DELETEs than INSERTs. */
 const ENOUGH_ROWS = 4000;
@@ -83,7 +84,8 @@ export class Writer {
     if (due(NOW_AND_THEN.truncate)) await this.#truncate(largest, draft);
     const count = 1 + Math.floor(random() ** 3 * 8);
     for (let i = 0; i < count; i++) await this.#change(this.#pickTable(), draft);
-    if (due(NOW_AND_THEN.larger)) await this.#insert(largest, LARGER[0] + Math.floor(random() * (LARGER[1] - LARGER[0])), draft);
+    const [least, most] = this.#options.larger ?? LARGER;
+    if (due(NOW_AND_THEN.larger)) await this.#insert(largest, least + Math.floor(random() * (most - least)), draft);
     if (due(NOW_AND_THEN.savepoint)) {
       // What a savepoint takes back must not arrive.
       await client.query('SAVEPOINT before_doubt');
@@ -188,7 +190,7 @@ const leaf = (table: DemoTable, row: Row): DemoTable => table.partitionOf?.(row)
 const sameKey = (table: DemoTable): string => table.key.map((column) => `t.${quoted(column)} = o.${quoted(column)}`).join(' AND ');
 
 /** What the writers work with together. */
-export interface WorkloadOptions extends Pick<WriterOptions, 'random' | 'onCommit'> {
+export interface WorkloadOptions extends Pick<WriterOptions, 'random' | 'onCommit' | 'larger'> {
   /** @returns a connection for one writer alone */
   readonly connect: () => Promise<pg.Client>;
   /** Changes a second of all writers, roughly. */
@@ -201,7 +203,7 @@ export interface WorkloadOptions extends Pick<WriterOptions, 'random' | 'onCommi
  * @param options - connections, pace, and whom to tell
  */
 export async function makeWriters(options: WorkloadOptions): Promise<Writer[]> {
-  const each = { rate: options.rate / 2, random: options.random, onCommit: options.onCommit };
+  const each = { ...options, rate: options.rate / 2 };
   return [
     new Writer({ ...each, name: 'shop', client: await options.connect(), tables: [customers, orderLines, auditTrail] }),
     new Writer({ ...each, name: 'sensors', client: await options.connect(), tables: [readings, hostile] }),
