@@ -38,7 +38,6 @@ const NO_FLAGS = literal(' (no-flags)');
 const RESTART_SEQS = literal(' restart_seqs');
 const CASCADE = literal(' cascade');
 
-
 /** Names kept before they are forgotten; some 10 MB at most. A database of as many columns decodes, only slower. */
 const NAMES_LIMIT = 32_768;
 
@@ -104,13 +103,13 @@ export class TestDecodingDecoder {
    */
   decode(bytes: Buffer, start: number, end: number): Line {
     switch (start < end ? bytes[start] : undefined) {
-      case 0x74:
+      case 0x74: // table
         return this.#decodeTable(bytes, start, end);
-      case 0x42:
+      case 0x42: // BEGIN
         return decodeBegin(bytes, start, end);
-      case 0x43:
+      case 0x43: // COMMIT
         return decodeCommit(bytes, start, end);
-      case 0x6d:
+      case 0x6d: // message
         return decodeMessage(bytes, start, end);
       default:
         throw notALine(bytes, start, end);
