@@ -1,0 +1,75 @@
+/** The app as the CDK's command line runs it: settings from -c, an assembly in a folder, messages for a reader. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { EXAMPLE } from '../../lib/settings.ts';
+import { MINIMAL } from './synth.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+let folder: string;
+
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pg2kinesis-app-'));
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs `cdk` in the checkout, with no account and none of the user's own settings. */
+function cdk(...args: string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+  return spawnSync(process.execPath, [join(ROOT, 'node_modules/aws-cdk/bin/cdk'), ...args], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    timeout: 240_000,
+    env: {
+      PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env['PATH'] ?? ''}`,
+      HOME: folder,
+      CDK_DISABLE_CLI_TELEMETRY: 'true',
+      AWS_EC2_METADATA_DISABLED: 'true',
+    },
+  });
+}
+
+/** Settings as -c options. */
+const options = (settings: Readonly<Record<string, unknown>>): string[] =>
+  Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${Array.isArray(value) ? value.join(',') : String(value)}`]);
+
+describe('cdk synth', () => {
+  it('synthesises a pipeline without an account, to a template that the CDK finds nothing wrong with', () => {
+    const out = join(folder, 'out');
+    const run = cdk('synth', '--quiet', '--strict', '--output', out, ...options({ ...MINIMAL, name: 'orders', alarmEmail: 'oncall@example.com', endpoints: 'kinesis,secretsmanager' }));
+    assert.equal(run.status, 0, run.stderr);
+    assert.doesNotMatch(run.stderr, /WARNING|ERROR/);
+    const template = JSON.parse(readFileSync(join(out, 'orders.template.json'), 'utf8')) as { Resources: Record<string, { Type: string }> };
+    assert.ok(Object.values(template.Resources).some(({ Type }) => Type === 'AWS::Scheduler::Schedule'));
+    const bundles = readdirSync(out).filter((name) => existsSync(join(out, name, 'handler.mjs')));
+    assert.equal(bundles.length, 1);
+    assert.deepEqual(readdirSync(join(out, bundles[0] ?? '')).sort(), ['handler.mjs', 'handler.mjs.map']);
+  });
+
+  it('fails on wrong settings with one message that names every fault and shows an example, and no stack trace', () => {
+    const out = join(folder, 'wrong');
+    const run = cdk('synth', '--quiet', '--output', out, ...options({ ...MINIMAL, lanes: 5, schedule: 'maybe', colour: 'red' }));
+    assert.equal(run.status, 1);
+    for (const fault of ['"colour" is no setting', 'lanes cannot be "5"', 'schedule cannot be "maybe"']) assert.ok(run.stderr.includes(fault), run.stderr);
+    assert.ok(run.stderr.includes(EXAMPLE));
+    assert.doesNotMatch(run.stderr, /\n\s+at /);
+    assert.ok(!existsSync(join(out, 'manifest.json')));
+  });
+});
+
+describe('the app with no settings at all', () => {
+  it('prints the example, synthesises nothing and exits 0', () => {
+    const run = spawnSync(process.execPath, ['bin/app.ts'], { cwd: ROOT, encoding: 'utf8', timeout: 60_000, env: { PATH: process.env['PATH'] ?? '', CDK_OUTDIR: join(folder, 'none'), CDK_CONTEXT_JSON: '{"aws:cdk:version-reporting":true}' } });
+    assert.equal(run.status, 0, run.stderr);
+    assert.ok(run.stderr.includes(EXAMPLE));
+    assert.deepEqual(readdirSync(join(folder, 'none')).filter((name) => name.endsWith('.template.json')), []);
+  });
+
+  it('lets cdk destroy end well', () => {
+    const run = cdk('destroy', '--force', '--all', '--output', join(folder, 'destroy'));
+    assert.equal(run.status, 0, run.stderr);
+  });
+});
