@@ -10,7 +10,7 @@ import { PipelineError } from '../errors.ts';
 /** What to do after a failure: send again, send again and count it as throttled, or give up with this error. */
 export type Verdict = 'retry' | 'throttled' | PipelineError;
 
-const NOT_DONE = 'The records of this request were not published and the slot is not advanced over them.';
+const NOT_DONE = 'What Kinesis has not acknowledged is not published, and the slot is not advanced over it.';
 
 /** Want of capacity, of the stream or of the key that encrypts it. */
 const THROTTLED = new Set([
@@ -132,6 +132,22 @@ export function classify(error: unknown, stream: string): Verdict {
     'CONFIG_INVALID',
     `Kinesis refused the request for STREAM_NAME "${stream}" as invalid (${describe(error)}): the name or ARN, its region, or an endpoint that is not Kinesis.`,
   );
+}
+
+/**
+ * Judges one entry that was refused while others may have been stored.
+ *
+ * @param code - the entry's ErrorCode; undefined where it has neither that nor a sequence number
+ * @param message - its ErrorMessage
+ * @param stream - the stream's name or ARN, for the message
+ * @returns what to do; an unknown code is sent again
+ */
+export function classifyEntry(code: string | undefined, message: string | undefined, stream: string): Verdict {
+  if (code === undefined) return 'retry';
+  if (THROTTLED.has(code)) return 'throttled';
+  // Sent again, it would be refused again: for example a record that is larger than this stream allows.
+  if (!INVALID.has(code) && !DENIED.has(code)) return 'retry';
+  return classify({ name: code, message, $metadata: { httpStatusCode: 400 } }, stream);
 }
 
 /** A text as a sentence. */

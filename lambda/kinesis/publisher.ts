@@ -12,7 +12,7 @@ import {
 import { PipelineError } from '../errors.ts';
 import type { KinesisRecord, Round } from '../pack/round.ts';
 import type { Clock, Log, Published, Publisher } from '../ports.ts';
-import { classify, describe } from './classify.ts';
+import { classify, classifyEntry, describe } from './classify.ts';
 
 /** What a publisher depends on. */
 export interface PublisherOptions {
@@ -108,22 +108,27 @@ async function send(options: PublisherOptions, entries: readonly KinesisRecord[]
     log.warn('Kinesis answered about another number of entries than were sent; all are to be sent again.', { failure });
     return { failed: entries, throttled: 0, failure };
   }
-  return judge(entries, results, log);
+  return judge(entries, results, options);
 }
 
 /** Which entries an answer acknowledges: those with a sequence number and no error. */
-function judge(entries: readonly KinesisRecord[], results: readonly PutRecordsResultEntry[], log: Log): Attempt {
+function judge(
+  entries: readonly KinesisRecord[],
+  results: readonly PutRecordsResultEntry[],
+  { stream, log }: PublisherOptions,
+): Attempt {
   let throttled = 0;
   const codes = new Set<string>();
   const failed = entries.filter((_, i) => {
-    const { ErrorCode: code, SequenceNumber: sequenceNumber } = results[i] ?? {};
+    const { ErrorCode: code, ErrorMessage: message, SequenceNumber: sequenceNumber } = results[i] ?? {};
     if (code === undefined && sequenceNumber !== undefined && sequenceNumber !== '') return false;
+    const verdict = classifyEntry(code, message, stream);
+    if (verdict instanceof PipelineError) throw verdict;
+    if (verdict === 'throttled') throttled++;
+    else if (code !== 'InternalFailure') log.warn('Kinesis refused an entry for a reason not known; it is sent again.', { code });
     codes.add(code ?? 'no sequence number');
-    if (code === 'ProvisionedThroughputExceededException') throttled++;
     return true;
   });
-  const unknown = [...codes].filter((code) => code !== 'ProvisionedThroughputExceededException' && code !== 'InternalFailure');
-  if (unknown.length > 0) log.warn('Kinesis refused entries for a reason that is not known; they are to be sent again.', { codes: unknown });
   return { failed, throttled, failure: failed.length === 0 ? undefined : [...codes].join(', ') };
 }
 
