@@ -52,7 +52,7 @@ describe('the slot’s lifecycle', () => {
   const send = async (event: Record<string, unknown>, world = ports()): Promise<LifecycleAnswer> => {
     const action = readEvent(event);
     assert.equal(action.kind, 'lifecycle');
-    return await handleLifecycle(action as Parameters<typeof handleLifecycle>[0], world);
+    return await handleLifecycle(action, world);
   };
   const properties = (slotName = 's', more: Record<string, unknown> = {}): Record<string, unknown> => ({ databaseHost: '127.0.0.1', databaseName: 'postgres', slotName, onRemoval: 'drop', ...more });
   const id = (slot = 's', kind = 'created', database = 'postgres'): string => `${kind}:127.0.0.1/${database}/${slot}`;
