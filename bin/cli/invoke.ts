@@ -6,12 +6,11 @@ import { type Answer, perform } from '../../lambda/actions.ts';
 import { systemClock } from '../../lambda/clock.ts';
 import { readConfig } from '../../lambda/config.ts';
 import { PipelineError } from '../../lambda/errors.ts';
-import { readEvent } from '../../lambda/event.ts';
+import { type Action, readEvent } from '../../lambda/event.ts';
 import { createTerminalLog, noMetrics } from '../../lambda/telemetry.ts';
 import { createWorld, type World } from '../../lambda/world.ts';
 import { explain } from './explain.ts';
-import { EXIT } from './program.ts';
-import type { InvokeOptions, Terminal } from './terminal.ts';
+import { EXIT, type InvokeOptions, type Terminal } from './terminal.ts';
 
 /** As long as Lambda would allow. */
 const LONGEST_MS = 900_000;
@@ -30,7 +29,13 @@ const GRACE_MS = 10_000;
  * @throws {PipelineError} what made a single invocation fail
  */
 export async function invokeOnTerminal(payload: Readonly<Record<string, unknown>>, options: InvokeOptions, terminal: Terminal): Promise<number> {
-  const action = readEvent(payload);
+  let action: Action;
+  try {
+    action = readEvent(payload);
+  } catch (error) {
+    terminal.stderr.write(explain(error, terminal.env));
+    return EXIT.usage;
+  }
   const config = readConfig(terminal.env);
   const stop = new AbortController();
   const log = createTerminalLog((line) => void terminal.stderr.write(line), { level: config.logLevel, json: options.logJson, now: () => systemClock.now() });

@@ -6,10 +6,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { SETTINGS, type SettingName } from '../../lambda/settings.ts';
 import type { DemoOptions } from '../demo/demo.ts';
 import type { TailOptions } from '../tail.ts';
-import { type InvokeOptions, type Terminal } from './terminal.ts';
-
-/** Exit statuses. */
-export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+import { EXIT, type InvokeOptions, type Terminal } from './terminal.ts';
 
 /** Reads a number from an option. */
 const number =
@@ -64,7 +61,6 @@ function build(terminal: Terminal, done: (status: number) => void): Command {
     .exitOverride()
     .configureOutput({ writeOut: (text) => void terminal.stdout.write(text), writeErr: (text) => void terminal.stderr.write(text) })
     .addHelpText('after', `\n${settingsHelp()}\n\nIt prints the answer as JSON and exits with 0, 1 (failed; check: not all is well) or 2 (used wrongly).`);
-  program.action(() => program.help({ error: true }));
 
   const invoke = async (payload: Readonly<Record<string, unknown>>, options: Omit<InvokeOptions, 'logJson'> = {}): Promise<void> => {
     const { invokeOnTerminal } = await import('./invoke.ts');

@@ -1,4 +1,7 @@
-/** What the command line acts on. Types only: the process is one, tests bring theirs. */
+/** What the command line acts on, and what it ends with. The process is a terminal; tests bring theirs. */
+
+/** Exit statuses. */
+export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
 
 /** Environment, output and signals. */
 export interface Terminal {

@@ -1,0 +1,125 @@
+/** The command line as a user has it: processes in a shell, against a real server and an emulated stream. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type EmbeddedKinesis, startKinesis } from '../support/kinesis.ts';
+import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+interface Ended {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+describe('pg2kinesis in a shell', () => {
+  let server: PostgresServer;
+  let kinesis: EmbeddedKinesis;
+  const children = new Set<ChildProcess>();
+
+  const environment = (): NodeJS.ProcessEnv => ({
+    PATH: process.env['PATH'],
+    HOME: process.env['HOME'],
+    PGHOST: '127.0.0.1',
+    PGPORT: String(server.port),
+    PGDATABASE: server.connection.database,
+    PGUSER: server.connection.user,
+    PGPASSWORD: server.connection.password,
+    PGSSLMODE: 'disable',
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'x',
+    AWS_SECRET_ACCESS_KEY: 'y',
+    AWS_ENDPOINT_URL_KINESIS: kinesis.endpoint,
+  });
+  const start = (args: string[]): { child: ChildProcess; ended: Promise<Ended>; seen: (text: RegExp) => Promise<void> } => {
+    const child = spawn(process.execPath, ['bin/pg2kinesis.ts', ...args], { cwd: root, env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
+    children.add(child);
+    let out = '';
+    let err = '';
+    const waiting = new Set<() => void>();
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      out += text;
+      for (const look of waiting) look();
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (err += text));
+    const ended = once(child, 'close').then(([status]) => {
+      children.delete(child);
+      return { status: status as number | null, out, err };
+    });
+    return {
+      child,
+      ended,
+      seen: (text) =>
+        new Promise((resolve, reject) => {
+          const look = (): void => {
+            if (!text.test(out)) return;
+            waiting.delete(look);
+            resolve();
+          };
+          waiting.add(look);
+          void ended.then(() => reject(new Error(`it ended without ${text}: ${out}${err}`)));
+          look();
+        }),
+    };
+  };
+  const cli = (...args: string[]): Promise<Ended> => start(args).ended;
+
+  before(async () => {
+    [server, kinesis] = await Promise.all([startPostgres(), startKinesis()]);
+    await kinesis.createStream('pg2kinesis', 1);
+    await server.sql('CREATE TABLE users (id int PRIMARY KEY)');
+  });
+  after(async () => {
+    for (const child of children) child.kill('SIGKILL');
+    await Promise.all([server.stop(), kinesis.stop()]);
+  });
+
+  it('checks with exit status 1 while something is missing, and 0 once it is not', async () => {
+    const missing = await cli('check');
+    assert.equal(missing.status, 1);
+    assert.equal((JSON.parse(missing.out) as { ok: boolean }).ok, false);
+    assert.equal((await cli('create-slot')).status, 0);
+    assert.equal((await cli('check')).status, 0);
+  });
+
+  it('prints a run’s answer as one line of JSON, and logs on the standard error', async () => {
+    await server.sql('INSERT INTO users VALUES (1)');
+    const { status, out } = await cli('--log-json', 'run');
+    assert.equal(status, 0);
+    assert.equal(out.trimEnd().split('\n').length, 1);
+    assert.equal((JSON.parse(out) as { published: number }).published, 1);
+    const dropped = await cli('--log-json', 'drop-slot');
+    assert.equal((JSON.parse(dropped.err) as { level: string }).level, 'WARN');
+    await cli('create-slot');
+  });
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    it(`runs again and again with --every, and ends in good order on ${signal}`, async () => {
+      const { child, ended, seen } = start(['run', '--every', '0.1']);
+      await seen(/"caughtUp":true.*\n.*"caughtUp":true/);
+      await server.sql('INSERT INTO users SELECT coalesce(max(id), 0) + 1 FROM users');
+      await seen(/"published":1,/);
+      child.kill(signal);
+      const { status, err } = await ended;
+      assert.equal(status, 0, err);
+      assert.match(err, /what is under way is finished first/);
+      const { lockHolder } = JSON.parse((await cli('status')).out) as { lockHolder: unknown };
+      assert.equal(lockHolder, null);
+    });
+  }
+
+  it('goes on after a failure with --every, as the schedule does', async () => {
+    await cli('drop-slot');
+    const { child, ended, seen } = start(['run', '--every', '0.1']);
+    await new Promise((resolve) => child.stderr?.once('data', resolve));
+    assert.equal((await cli('create-slot')).status, 0);
+    await seen(/"caughtUp":true/);
+    child.kill('SIGTERM');
+    const { status, err } = await ended;
+    assert.equal(status, 0);
+    assert.match(err, /^SLOT_MISSING: /);
+  });
+});

@@ -1,0 +1,82 @@
+/** The command line's surface: help, what is refused as wrong usage, exit statuses, and where things are printed. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { main } from '../../bin/cli/program.ts';
+import { SETTINGS } from '../../lambda/settings.ts';
+
+/** Runs a command line. */
+async function cli(args: string[], env: Record<string, string> = {}): Promise<{ status: number; out: string; err: string }> {
+  let out = '';
+  let err = '';
+  const nothing = (): void => undefined;
+  const status = await main(args, {
+    env,
+    stdout: { write: (text) => (out += text) },
+    stderr: { write: (text) => (err += text) },
+    on: nothing,
+    off: nothing,
+    exit: nothing,
+  });
+  return { status, out, err };
+}
+
+describe('pg2kinesis', () => {
+  it('lists commands and settings with --help, on the standard output', async () => {
+    const { status, out, err } = await cli(['--help']);
+    assert.equal(status, 0);
+    assert.equal(err, '');
+    for (const command of ['demo', 'run', 'drain', 'status', 'check', 'tail', 'create-slot', 'drop-slot', 'skip-transaction']) assert.match(out, new RegExp(`^  ${command}\\b`, 'm'));
+    for (const name of Object.keys(SETTINGS)) assert.ok(out.includes(name), name);
+  });
+
+  for (const command of ['demo', 'run', 'drain', 'tail', 'skip-transaction']) {
+    it(`explains ${command}`, async () => {
+      const { status, out } = await cli([command, '--help']);
+      assert.equal(status, 0);
+      assert.match(out, new RegExp(`^Usage: pg2kinesis ${command}`));
+    });
+  }
+
+  const misused: [what: string, args: string[], said: RegExp][] = [
+    ['no command', [], /Usage: pg2kinesis/],
+    ['an unknown command', ['explode'], /unknown command 'explode'/],
+    ['an unknown option', ['run', '--fast'], /unknown option '--fast'/],
+    ['an argument too many', ['status', 'now'], /too many arguments/],
+    ['a number that is none', ['run', '--max-seconds', 'x'], /It has to be a number, 1 or more/],
+    ['half a batch', ['run', '--max-batches', '1.5'], /It has to be a whole number, 1 or more/],
+    ['a resume that is no JSON', ['run', '--resume', '{'], /It has to be JSON/],
+    ['no commit LSN', ['skip-transaction'], /missing required argument 'commit-lsn'/],
+    ['a position that is none', ['tail', '--from', 'now'], /Allowed choices are latest, trim-horizon/],
+    ['a commit LSN that is none', ['skip-transaction', 'abc'], /EVENT_INVALID: .*"commitLsn" cannot be "abc"/],
+    ['more time than there is', ['drain', '--max-seconds', '901'], /EVENT_INVALID: .*"maxSeconds" cannot be 901/],
+  ];
+  for (const [what, args, said] of misused) {
+    it(`fails with 2 for ${what}`, async () => {
+      const { status, out, err } = await cli(args);
+      assert.equal(status, 2);
+      assert.match(err, said);
+      assert.equal(out, '');
+    });
+  }
+
+  it('fails with 1 for bad settings, by code and message, without a stack', async () => {
+    const { status, out, err } = await cli(['run'], { PGHOST: 'h', PGUSER: 'u', PGDATABASE: 'd', LANES: '3' });
+    assert.equal(status, 1);
+    assert.equal(out, '');
+    assert.match(err, /^CONFIG_INVALID: A setting is bad, nothing was done\. LANES cannot be "3"/);
+    assert.ok(!/^\s+at /m.test(err));
+  });
+
+  it('shows the stack with LOG_LEVEL=DEBUG', async () => {
+    const { err } = await cli(['run'], { LOG_LEVEL: 'debug' });
+    assert.match(err, /^CONFIG_INVALID: /);
+    assert.match(err, /^\s+at /m);
+  });
+
+  it('fails with 1 where nobody answers, and I10: shows no password', async () => {
+    const { status, err } = await cli(['status'], { PGHOST: '127.0.0.1', PGPORT: '1', PGUSER: 'u', PGDATABASE: 'd', PGPASSWORD: 's3cret-pass', LOG_LEVEL: 'DEBUG' });
+    assert.equal(status, 1);
+    assert.match(err, /^DATABASE_UNREACHABLE: /);
+    assert.ok(!err.includes('s3cret-pass'));
+  });
+});
