@@ -33,8 +33,9 @@ export class CopyRows {
   #carried = 0;
   #headerSeen = false;
 
-  /** @param chunk - the next bytes; every row of the chunk before must have been taken */
+  /** @param chunk - the next bytes @throws {Error} when rows of the chunk before were not taken */
   push(chunk: Buffer): void {
+    if (this.#offset < this.#chunk.length && !this.ended) throw new Error('rows were left behind in a block');
     this.#chunk = chunk;
     this.#offset = 0;
   }

@@ -5,7 +5,7 @@
 import { PipelineError } from '../errors.ts';
 import type { Clock, Log, Session } from '../ports.ts';
 import { destroy, open, told, type ConnectOptions, type Connection, type Database } from './connection.ts';
-import { clearSlot, takeFence, type Holder } from './fence.ts';
+import { clearSlot, readHolder, takeFence, type Holder } from './fence.ts';
 import type { LineDecoder } from './peek.ts';
 import type { PrimaryKeyCache } from './primary-keys.ts';
 import { faultOf, readSlotState } from './slot-state.ts';
@@ -49,7 +49,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
   const { database, slotName } = options;
   const until = { deadline: options.deadline, ...(options.latestEnd === undefined ? {} : { latestEnd: options.latestEnd }) };
   const [reader, control] = await both(database, { ...until, workMem: true }, until);
-  const loss = lossOf(reader);
+  const loss = lossOf(reader, control, options);
   const ends = async () => {
     loss.forget();
     await Promise.all([farewell(reader, options.clock), farewell(control, options.clock)]);
@@ -60,6 +60,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
       await ends();
       return { locked: fence.holder };
     }
+    loss.watch();
     const fault = faultOf(await readSlotState(control, slotName), slotName, control.context);
     if (fault !== undefined) throw fault;
     const orphan = await clearSlot(reader, options);
@@ -77,26 +78,52 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
   }
 }
 
-/** Aborts when the connection is lost; not when we end it, told by `forget`. */
-function lossOf({ client, context }: Connection): { readonly signal: AbortSignal; forget(): void } {
+interface Loss {
+  readonly signal: AbortSignal;
+  forget(): void;
+  /** Begins, with the lock taken. */
+  watch(): void;
+}
+
+/** How often the lock is looked after. A holder that is ended has that long, and a request more, to stop sending. */
+const WATCH_MS = 1_000;
+
+/**
+ * Aborts when the lock is lost; not when we end the connection, told by `forget`. A socket whose data is held back says
+ * nothing of its end, so the other connection keeps asking whether the lock is still held.
+ */
+function lossOf(reader: Connection, control: Connection, { slotName, clock }: SessionOptions): Loss {
+  const { host, port } = reader.context;
   const lost = new AbortController();
+  const forgotten = new AbortController();
   const lose = (cause?: unknown) => {
+    if (lost.signal.aborted) return;
+    forgotten.abort();
     lost.abort(
       new PipelineError(
         'DATABASE_UNREACHABLE',
-        `The connection to PostgreSQL at ${context.host}:${context.port} that holds the lock was lost, so sending stopped: another run may have the slot. The slot was not advanced over what was not acknowledged.`,
+        `The connection to PostgreSQL at ${host}:${port} that holds the lock was lost, so sending stopped: another run may have the slot. The slot was not advanced over what was not acknowledged.`,
         { cause },
       ),
     );
+    destroy(reader.client);
   };
-  client.on('error', lose);
-  client.on('end', lose);
+  const clients = [reader.client, control.client];
+  for (const client of clients) client.on('error', lose).on('end', lose);
+  const stopped = () => forgotten.signal.aborted;
+  const watch = async () => {
+    while (!stopped()) {
+      await clock.sleep(WATCH_MS, forgotten.signal);
+      if (!stopped() && (await readHolder(control, slotName))?.pid !== reader.pid && !stopped()) lose();
+    }
+  };
   return {
     signal: lost.signal,
     forget: () => {
-      client.off('error', lose);
-      client.off('end', lose);
+      forgotten.abort();
+      for (const client of clients) client.off('error', lose).off('end', lose);
     },
+    watch: () => void watch().catch((error: unknown) => (stopped() ? undefined : lose(error))),
   };
 }
 

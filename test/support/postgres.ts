@@ -40,6 +40,8 @@ export interface PostgresOptions {
   readonly encoding?: string;
   /** Lines of pg_hba.conf in place of the default one, which asks everybody for a password (scram-sha-256). */
   readonly hba?: readonly string[];
+  /** How the server's own clients here speak TLS, where `hba` wants it. @default not at all */
+  readonly clientSsl?: { readonly rejectUnauthorized: boolean };
   /** Files to lay beside the data, such as certificates: name and content. A setting names them as `../<name>`. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -133,7 +135,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
 
     const settings = { ...SETTINGS, ...options.settings };
     const launch = (port: number) => launchPostgres(join(native, 'bin', 'postgres'), dir, port, settings, { ...account, env });
-    return await ready(launch, dir, keeper);
+    return await ready(launch, dir, keeper, options.clientSsl ?? false);
   } catch (error) {
     await end(keeper);
     throw error;
@@ -144,6 +146,7 @@ async function ready(
   launch: (port: number) => Promise<ChildProcess>,
   dir: string,
   keeper: ChildProcess,
+  ssl: false | { rejectUnauthorized: boolean },
 ): Promise<PostgresServer> {
   let port = await freePort();
   let server: ChildProcess | undefined;
@@ -159,7 +162,7 @@ async function ready(
   const connection: PostgresConnection = { host: '127.0.0.1', port, user: 'postgres', password: 'password', database: 'postgres' };
   const clients = new Set<pg.Client>();
   const client = async (over: pg.ClientConfig = {}): Promise<pg.Client> => {
-    const made = new pg.Client({ ...connection, ...over });
+    const made = new pg.Client({ ...connection, ssl, ...over });
     // The server's end is a test's business only where it looks: queries under way reject all the same.
     made.on('error', () => undefined);
     await made.connect();

@@ -221,7 +221,9 @@ describe('a peek', () => {
     const peek = session.slot.peek(await session.slot.flushLsn(), undefined, 30_000);
     const taking = (async () => {
       for await (const block of peek) {
-        if (block.next()?.kind === 'begin') {
+        const first = block.next();
+        while (block.next() !== undefined);
+        if (first?.kind === 'begin') {
           await server.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%'`);
         }
       }

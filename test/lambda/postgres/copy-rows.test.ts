@@ -1,0 +1,92 @@
+/** https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS-BINARY */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { CopyRows } from '../../../lambda/postgres/copy-rows.ts';
+
+interface Row {
+  lsn: bigint;
+  data: Uint8Array;
+}
+
+const HEADER = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
+const TRAILER = Buffer.from([0xff, 0xff]);
+
+function encode(row: Row | null): Buffer {
+  if (row === null) return Buffer.from([0, 2, 255, 255, 255, 255, 255, 255, 255, 255]);
+  const head = Buffer.alloc(18);
+  head.writeInt16BE(2, 0);
+  head.writeInt32BE(8, 2);
+  head.writeBigUInt64BE(row.lsn, 6);
+  head.writeInt32BE(row.data.length, 14);
+  return Buffer.concat([head, row.data]);
+}
+
+/** All rows of the chunks, copied out. */
+function read(chunks: readonly Buffer[]): { rows: (Row | null)[]; ended: boolean } {
+  const reader = new CopyRows();
+  const rows: (Row | null)[] = [];
+  for (const chunk of chunks) {
+    reader.push(chunk);
+    while (reader.next()) {
+      rows.push(reader.isNull ? null : { lsn: reader.lsn(), data: Uint8Array.from(reader.bytes.subarray(reader.start, reader.end)) });
+    }
+  }
+  return { rows, ended: reader.ended };
+}
+
+/** Cut into pieces of the lengths given, over and over. */
+function cut(bytes: Buffer, lengths: readonly number[]): Buffer[] {
+  const chunks: Buffer[] = [];
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const length = lengths[i % lengths.length] ?? 1;
+    chunks.push(bytes.subarray(at, at + length));
+    at += length;
+  }
+  return chunks;
+}
+
+describe('CopyRows', () => {
+  const rows = fc.array(
+    fc.oneof(fc.constant(null), fc.record({ lsn: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), data: fc.uint8Array({ maxLength: 40 }) }, { noNullPrototype: true })),
+    { maxLength: 12 },
+  );
+
+  it('gives back the rows, wherever they are cut', () => {
+    fc.assert(
+      fc.property(rows, fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 6 }), (given, lengths) => {
+        const bytes = Buffer.concat([HEADER, ...given.map(encode), TRAILER]);
+        assert.deepEqual(read(cut(bytes, lengths)), { rows: given, ended: true });
+      }),
+    );
+  });
+
+  it('puts a row of many chunks together', () => {
+    const row = { lsn: 1n, data: new Uint8Array(3_000_000).fill(7) };
+    assert.deepEqual(read(cut(Buffer.concat([HEADER, encode(row), encode(null), TRAILER]), [65_536])).rows, [row, null]);
+  });
+
+  it('says that the end is not there yet', () => {
+    const bytes = Buffer.concat([HEADER, encode({ lsn: 1n, data: new Uint8Array(5) })]);
+    assert.equal(read([bytes]).ended, false);
+    assert.equal(read([bytes.subarray(0, -1)]).rows.length, 0);
+  });
+
+  for (const [what, bytes] of [
+    ['fails on what is no binary COPY', Buffer.from('table public.t: INSERT: id[integer]:1')],
+    ['fails on rows of three fields', Buffer.concat([HEADER, Buffer.from([0, 3])])],
+    ['fails on an LSN of four bytes', Buffer.concat([HEADER, Buffer.from([0, 2, 0, 0, 0, 4, 1, 2, 3, 4]), Buffer.alloc(20)])],
+    ['fails on an LSN without data', Buffer.concat([HEADER, Buffer.from([0, 2, 0, 0, 0, 8]), Buffer.alloc(8), Buffer.from([255, 255, 255, 255])])],
+  ] as const) {
+    it(what, () => {
+      assert.throws(() => read([bytes]), Error);
+    });
+  }
+
+  it('fails when a chunk comes before the last one is taken', () => {
+    const reader = new CopyRows();
+    reader.push(Buffer.concat([HEADER, encode(null), encode(null)]));
+    assert.equal(reader.next(), true);
+    assert.throws(() => reader.push(TRAILER), /left behind/);
+  });
+});

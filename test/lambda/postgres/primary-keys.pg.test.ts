@@ -1,0 +1,144 @@
+/** The primary-key cache against real catalogs. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { PrimaryKeyCache } from '../../../lambda/postgres/primary-keys.ts';
+import type { Connection } from '../../../lambda/postgres/connection.ts';
+import type { TableName } from '../../../lambda/decode/messages.ts';
+import type { PrimaryKeys } from '../../../lambda/ports.ts';
+import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
+import { clock, memoryLog, openOn } from './support.ts';
+
+const named = (printed: string): TableName => ({ printed, schema: '', name: '' });
+
+describe('the primary keys', () => {
+  let server: PostgresServer;
+  let connection: Connection;
+  let now = 0;
+  before(async () => {
+    server = await startPostgres();
+    connection = await openOn(server);
+    await server.sql(`
+      CREATE TABLE one (id int PRIMARY KEY, note text);
+      CREATE SCHEMA "My schema";
+      CREATE TABLE "My schema"."Order ""items""" (b text, a int, "the Key" int, PRIMARY KEY ("the Key", a));
+      CREATE TABLE none (id int UNIQUE NOT NULL);
+      CREATE UNLOGGED TABLE unlogged (id int PRIMARY KEY);
+      CREATE TABLE deferred (id int PRIMARY KEY DEFERRABLE);
+      CREATE TABLE nothing (id int PRIMARY KEY); ALTER TABLE nothing REPLICA IDENTITY NOTHING;
+      CREATE TABLE full_row (id int PRIMARY KEY DEFERRABLE); ALTER TABLE full_row REPLICA IDENTITY FULL;
+      CREATE TABLE other_index (id int PRIMARY KEY, u int NOT NULL); CREATE UNIQUE INDEX other_u ON other_index (u); ALTER TABLE other_index REPLICA IDENTITY USING INDEX other_u;
+      CREATE TABLE wider (id int PRIMARY KEY, u int NOT NULL); CREATE UNIQUE INDEX wider_u ON wider (u, id); ALTER TABLE wider REPLICA IDENTITY USING INDEX wider_u;
+      CREATE TABLE top (d int, id int) PARTITION BY RANGE (d);
+      CREATE TABLE mid PARTITION OF top FOR VALUES FROM (0) TO (100) PARTITION BY RANGE (id);
+      CREATE TABLE leaf PARTITION OF mid FOR VALUES FROM (0) TO (10);
+      CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent)`);
+    if (server.version >= 11) await server.sql('ALTER TABLE top ADD PRIMARY KEY (d, id)');
+    else await server.sql('ALTER TABLE leaf ADD PRIMARY KEY (d, id)');
+  });
+  after(async () => {
+    await connection.client.end();
+    await server.stop();
+  });
+
+  const cached = (ttlMs = 1e9): PrimaryKeys =>
+    new PrimaryKeyCache({ ttlMs, clock: { ...clock, now: () => now }, log: memoryLog() }).over(connection);
+
+  it('are read in key order, by the names the plugin prints', async () => {
+    const keys = cached();
+    assert.equal(keys.current(named('public.one')), undefined);
+    assert.ok((await keys.reload()) >= 9);
+    assert.deepEqual(keys.current(named('public.one')), { key: ['id'], ancestors: [], virtualColumns: [], identityHoldsKey: true });
+    assert.deepEqual(keys.current(named('"My schema"."Order ""items"""'))?.key, ['"the Key"', 'a']);
+    assert.deepEqual(keys.current(named('public.none'))?.key, []);
+    for (const unseen of ['public.unlogged', 'pg_catalog.pg_class', 'public.nowhere']) assert.equal(keys.current(named(unseen)), undefined);
+  });
+
+  it('come with the ancestors of a partition, nearest first, and none of an inheriting table', async () => {
+    const keys = cached();
+    await keys.reload();
+    assert.deepEqual(keys.current(named('public.leaf')), { key: ['d', 'id'], ancestors: ['public.mid', 'public.top'], virtualColumns: [], identityHoldsKey: true });
+    assert.deepEqual(keys.current(named('public.child'))?.ancestors, []);
+  });
+
+  it('come with whether a DELETE shows them', async () => {
+    const keys = cached();
+    await keys.reload();
+    const holds = (name: string) => keys.current(named(`public.${name}`))?.identityHoldsKey;
+    assert.deepEqual(
+      ['one', 'none', 'deferred', 'nothing', 'full_row', 'other_index', 'wider'].map(holds),
+      [true, false, false, false, true, false, true],
+    );
+  });
+
+  it('come with virtual generated columns', async (t) => {
+    if (server.version < 18) return t.skip('came in 18');
+    const keys = cached();
+    await keys.reload();
+    await server.sql('CREATE TABLE gen (id int PRIMARY KEY, "V" int GENERATED ALWAYS AS (id * 2) VIRTUAL, s int GENERATED ALWAYS AS (id) STORED)');
+    await keys.refreshIfStale();
+    assert.deepEqual(keys.current(named('public.gen'))?.virtualColumns, ['"V"']);
+    await keys.refreshIfStale();
+    const { version } = keys;
+    await keys.refreshIfStale();
+    assert.equal(keys.version, version);
+    await server.sql('ALTER TABLE gen RENAME COLUMN "V" TO w');
+    await keys.refreshIfStale();
+    assert.deepEqual(keys.current(named('public.gen'))?.virtualColumns, ['w']);
+  });
+
+  it('are read again when the time to live is over, and not before', async () => {
+    let reads = 0;
+    const log = { ...memoryLog(), debug: () => void reads++ };
+    const keys = new PrimaryKeyCache({ ttlMs: 1000, clock: { ...clock, now: () => now }, log }).over(connection);
+    now = 5000;
+    await keys.refreshIfStale();
+    await keys.refreshIfStale();
+    now = 5999;
+    await keys.refreshIfStale();
+    assert.equal(reads, 1);
+    now = 6000;
+    await keys.refreshIfStale();
+    assert.equal(reads, 2);
+    assert.equal(keys.version, 1, 'nothing had changed');
+  });
+
+  const key = (name: string) => (keys: PrimaryKeys) => keys.current(named(`public.${name}`))?.key;
+  for (const [what, sql, look, seen] of [
+    ['a table is made', 'CREATE TABLE fresh (k int PRIMARY KEY)', key('fresh'), ['k']],
+    ['a key is dropped', 'ALTER TABLE fresh DROP CONSTRAINT fresh_pkey', key('fresh'), []],
+    ['a key is added', 'ALTER TABLE fresh ADD COLUMN j int, ADD PRIMARY KEY (k)', key('fresh'), ['k']],
+    ['two columns swap their names', 'BEGIN; ALTER TABLE fresh RENAME k TO x; ALTER TABLE fresh RENAME j TO k; ALTER TABLE fresh RENAME x TO j; COMMIT', key('fresh'), ['j']],
+    ['a table is renamed', 'ALTER TABLE fresh RENAME TO "Stale"', key('"Stale"'), ['j']],
+    ['a schema is renamed', 'ALTER TABLE "Stale" SET SCHEMA "My schema"; ALTER SCHEMA "My schema" RENAME TO mine', (keys: PrimaryKeys) => keys.current(named('mine."Stale"'))?.key, ['j']],
+    ['a partition is detached', 'ALTER TABLE mid DETACH PARTITION leaf', (keys: PrimaryKeys) => keys.current(named('public.leaf'))?.ancestors, []],
+    ['a replica identity changes', 'ALTER TABLE one REPLICA IDENTITY NOTHING', (keys: PrimaryKeys) => [String(keys.current(named('public.one'))?.identityHoldsKey)], ['false']],
+    ['a table is dropped', 'DROP TABLE mine."Stale"', (keys: PrimaryKeys) => keys.current(named('mine."Stale"'))?.key, undefined],
+  ] as const) {
+    it(`are read again when ${what}`, async () => {
+      const keys = cached();
+      await keys.refreshIfStale();
+      const { version } = keys;
+      await keys.refreshIfStale();
+      assert.equal(keys.version, version);
+      await server.sql(sql);
+      await keys.refreshIfStale();
+      assert.deepEqual(look(keys), seen);
+      assert.equal(keys.version, version + 1);
+    });
+  }
+
+  it('tell what was before, of tables changed and dropped', async () => {
+    const keys = cached();
+    await server.sql('CREATE TABLE moving (a int, b int, PRIMARY KEY (a))');
+    await keys.reload();
+    assert.equal(keys.earlier(named('public.moving')), undefined);
+    await server.sql('ALTER TABLE moving DROP CONSTRAINT moving_pkey, ADD PRIMARY KEY (b)');
+    await keys.reload();
+    assert.deepEqual(keys.current(named('public.moving'))?.key, ['b']);
+    assert.deepEqual(keys.earlier(named('public.moving'))?.key, ['a']);
+    await server.sql('DROP TABLE moving');
+    await keys.reload();
+    assert.equal(keys.current(named('public.moving')), undefined);
+    assert.deepEqual(keys.earlier(named('public.moving'))?.key, ['b']);
+  });
+});
