@@ -182,15 +182,18 @@ export class Transformer {
 
   /** Finds the change's key: by the newest reading of the catalogs, by a newer one still, by an earlier one. */
   #locate(change: RowChange, plan: TablePlan): 'found' | 'keyless' | 'no-key' | 'needs-keys' {
-    const tuple = change.newTuple ?? change.oldTuple;
-    // A DELETE of which nothing was sent.
-    if (tuple === undefined) return 'keyless';
-    const fallback = change.newTuple === undefined ? undefined : change.oldTuple;
+    const deletes = change.operation === 'DELETE';
+    const tuple = deletes ? change.oldTuple : change.newTuple;
+    const fallback = deletes ? undefined : change.oldTuple;
     this.#keyUsed = plan.key;
+    if (tuple === undefined) {
+      if (deletes) return 'keyless';
+      throw this.#unresolved(change, plan);
+    }
     let located: Located = locateKey(plan.key, tuple, fallback, this.#key);
     if (located === 'found') return 'found';
     if (located === 'unsent') return 'keyless';
-    if (change.operation === 'DELETE' && !plan.identityHoldsKey) return 'keyless';
+    if (deletes && !plan.identityHoldsKey) return 'keyless';
     if (this.#parts.plans.asksForKeys(change.table)) return 'needs-keys';
     if (plan.earlierKey?.length === 0) return 'no-key';
     if (plan.earlierKey !== undefined) {
@@ -199,7 +202,11 @@ export class Transformer {
       if (located === 'found') return 'found';
       if (located === 'unsent') return 'keyless';
     }
-    throw new PipelineError(
+    throw this.#unresolved(change, plan);
+  }
+
+  #unresolved(change: RowChange, plan: TablePlan): PipelineError {
+    return new PipelineError(
       'KEY_UNRESOLVED',
       `The ${change.operation} of a row of ${change.table.printed} does not show the table's primary key (${plan.key.join(', ')}), ` +
         `in the transaction with commit LSN ${this.#commitLsn()}. It was not published, and the slot was not advanced past it.`,

@@ -198,6 +198,10 @@ describe('transform', () => {
       });
     });
 
+    it('fails with KEY_UNRESOLVED when a new row was not sent at all', async () => {
+      await assert.rejects(publish(['table public.t: UPDATE: (no-tuple-data)'], { 'public.t': {} }), { code: 'KEY_UNRESOLVED' });
+    });
+
     it('counts rows of before a table had a primary key', async () => {
       const { answer } = await publish(['table public.t: INSERT: v[integer]:1'], { 'public.t': { key: [] } }, {}, (keys) => {
         keys.catalog.set('public.t', { key: ['id'] });
