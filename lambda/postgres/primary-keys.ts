@@ -90,8 +90,16 @@ export class PrimaryKeyCache {
   async #reload(connection: Connection): Promise<number> {
     const readAt = this.#options.clock.now();
     // The fingerprint first: what changes between the two is then read again next time, rather than never.
-    const before = await this.#print(connection);
-    const rows = (await ask(connection, TABLES(connection.versionNum))) as unknown as TableRow[];
+    let before: unknown;
+    let rows: TableRow[];
+    for (;;) {
+      before = await this.#print(connection);
+      rows = (await ask(connection, TABLES(connection.versionNum))) as unknown as TableRow[];
+      // The first virtual column, or the last: the fingerprint takes another form.
+      const virtuals = rows.some((row) => row.virtual !== null);
+      if (virtuals === this.#virtuals) break;
+      this.#virtuals = virtuals;
+    }
     const next = new Map<string, TableEntry>();
     for (const row of rows) {
       next.set(row.printed, {
@@ -102,10 +110,7 @@ export class PrimaryKeyCache {
       });
     }
     if (this.#take(next)) this.#version++;
-    const virtuals = rows.some((row) => row.virtual !== null);
-    // The first ones: the fingerprint has another form now, and is taken again when asked for.
-    this.#fingerprint = virtuals === this.#virtuals ? before : '';
-    this.#virtuals = virtuals;
+    this.#fingerprint = before;
     this.#readAt = readAt;
     const keyed = rows.filter((row) => row.key !== null).length;
     this.#options.log.debug('Read the primary keys.', { tables: rows.length, keyed, version: this.#version });

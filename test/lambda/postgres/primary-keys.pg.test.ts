@@ -21,7 +21,7 @@ describe('the primary keys', () => {
       CREATE TABLE one (id int PRIMARY KEY, note text);
       CREATE SCHEMA "My schema";
       CREATE TABLE "My schema"."Order ""items""" (b text, a int, "the Key" int, PRIMARY KEY ("the Key", a));
-      CREATE TABLE none (id int UNIQUE NOT NULL);
+      CREATE TABLE keyless (id int UNIQUE NOT NULL);
       CREATE UNLOGGED TABLE unlogged (id int PRIMARY KEY);
       CREATE TABLE deferred (id int PRIMARY KEY DEFERRABLE);
       CREATE TABLE nothing (id int PRIMARY KEY); ALTER TABLE nothing REPLICA IDENTITY NOTHING;
@@ -49,7 +49,7 @@ describe('the primary keys', () => {
     assert.ok((await keys.reload()) >= 9);
     assert.deepEqual(keys.current(named('public.one')), { key: ['id'], ancestors: [], virtualColumns: [], identityHoldsKey: true });
     assert.deepEqual(keys.current(named('"My schema"."Order ""items"""'))?.key, ['"the Key"', 'a']);
-    assert.deepEqual(keys.current(named('public.none'))?.key, []);
+    assert.deepEqual(keys.current(named('public.keyless'))?.key, []);
     for (const unseen of ['public.unlogged', 'pg_catalog.pg_class', 'public.nowhere']) assert.equal(keys.current(named(unseen)), undefined);
   });
 
@@ -65,7 +65,7 @@ describe('the primary keys', () => {
     await keys.reload();
     const holds = (name: string) => keys.current(named(`public.${name}`))?.identityHoldsKey;
     assert.deepEqual(
-      ['one', 'none', 'deferred', 'nothing', 'full_row', 'other_index', 'wider'].map(holds),
+      ['one', 'keyless', 'deferred', 'nothing', 'full_row', 'other_index', 'wider'].map(holds),
       [true, false, false, false, true, false, true],
     );
   });
@@ -88,7 +88,7 @@ describe('the primary keys', () => {
 
   it('are read again when the time to live is over, and not before', async () => {
     let reads = 0;
-    const log = { ...memoryLog(), debug: () => void reads++ };
+    const log = { ...memoryLog(), debug: () => { reads++; } };
     const keys = new PrimaryKeyCache({ ttlMs: 1000, clock: { ...clock, now: () => now }, log }).over(connection);
     now = 5000;
     await keys.refreshIfStale();
