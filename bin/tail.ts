@@ -51,7 +51,7 @@ export async function tail(options: TailOptions, environment: TailEnvironment = 
   const timer = options.seconds === undefined ? undefined : setTimeout(stop, options.seconds * 1000);
   const ownSignals = environment.signal === undefined;
   if (ownSignals) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
-  // `tail | head` closes our output: that is an end, not a failure.
+  // `tail | head` closes our output: that is an end, not a failure, also when we hear of it late.
   out.on('error', stop);
   let left = options.count ?? Number.POSITIVE_INFINITY;
   try {
@@ -63,15 +63,13 @@ export async function tail(options: TailOptions, environment: TailEnvironment = 
       onReady: () => notes.write(`Reading ${options.stream} from ${options.from ?? 'latest'}.\n`),
       onRecord: (record) => {
         for (const user of unpack(record)) {
-          if (left-- <= 0) return;
           out.write(`${options.json === true ? described(record, user) : user.data.toString()}\n`);
+          if (--left <= 0) return stop();
         }
-        if (left <= 0) stop();
       },
     });
   } finally {
     clearTimeout(timer);
-    out.off('error', stop);
     if (ownSignals) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
     if (environment.client === undefined) client.destroy();
   }
