@@ -1,0 +1,79 @@
+/** Where logins come from. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createCredentials, type DatabaseSettings } from '../../../lambda/postgres/credentials.ts';
+
+const ARN = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-AbCdEf';
+const SECRET = { username: 'u', password: 'p', host: 'h', port: 5433, dbname: 'd' };
+
+function credentialsOf(settings: Partial<DatabaseSettings>, ...secrets: unknown[]) {
+  let reads = 0;
+  const credentials = createCredentials({
+    settings: { auth: 'secret', sslMode: 'verify-full', ...settings },
+    secrets: () => {
+      const secret = secrets[Math.min(reads++, secrets.length - 1)];
+      return Promise.resolve(typeof secret === 'string' ? secret : JSON.stringify(secret));
+    },
+    iamToken: ({ host, port, user, region }) => Promise.resolve(`token for ${user}@${host}:${port} in ${region ?? ''}`),
+  });
+  return { credentials, reads: () => reads };
+}
+
+describe('credentials', () => {
+  for (const [what, settings, secret, login] of [
+    ['a secret alone', { secretArn: ARN }, SECRET, { host: 'h', port: 5433, database: 'd', user: 'u', password: 'p' }],
+    ['settings win over the secret', { secretArn: ARN, host: 'H', port: 1, database: 'D', user: 'U', password: 'P' }, SECRET, { host: 'H', port: 1, database: 'D', user: 'U', password: 'P' }],
+    ["RDS's own secret, user and password only", { secretArn: ARN, host: 'H', database: 'D' }, { username: 'u', password: 'p' }, { host: 'H', port: 5432, database: 'D', user: 'u', password: 'p' }],
+    ['a port as text, empty fields as none', { secretArn: ARN, host: 'H' }, { ...SECRET, port: '5434', host: '' }, { host: 'H', port: 5434, database: 'd', user: 'u', password: 'p' }],
+    ['variables alone', { auth: 'password', host: 'H', database: 'D', user: 'U', password: 'P' }, 'unread', { host: 'H', port: 5432, database: 'D', user: 'U', password: 'P' }],
+    ['an IAM token', { auth: 'iam', host: 'H', database: 'D', user: 'U', region: 'r' }, 'unread', { host: 'H', port: 5432, database: 'D', user: 'U', password: 'token for U@H:5432 in r' }],
+  ] as const) {
+    it(what, async () => {
+      assert.deepEqual(await credentialsOf(settings, secret).credentials.get(), login);
+    });
+  }
+
+  for (const [what, settings, secret, message] of [
+    ['without a database, told both ways to give it', { secretArn: ARN }, { ...SECRET, dbname: undefined }, /PGDATABASE \(the secret has no "dbname"\).*not guessed/],
+    ['without anything, naming all', { auth: 'password' }, '', /PGHOST, PGDATABASE, PGUSER/],
+    ['on a secret that is not JSON', { secretArn: ARN }, 'hunter2', /db-AbCdEf is not JSON/],
+    ['on a secret that is no object', { secretArn: ARN }, '["hunter2"]', /no JSON object/],
+    ['on a secret whose password is a number', { secretArn: ARN }, { ...SECRET, password: 42 }, /"password" that is no text/],
+    ['on a secret whose port is none', { secretArn: ARN }, { ...SECRET, port: 'hunter2' }, /"port" that is none/],
+    ['on a secret without a password', { secretArn: ARN }, { ...SECRET, password: undefined }, /no "password"/],
+  ] as const) {
+    it(`I10: fails with CONFIG_INVALID ${what}`, async () => {
+      await assert.rejects(credentialsOf(settings, secret).credentials.get(), (error: Error & { code?: string }) => {
+        assert.equal(error.code, 'CONFIG_INVALID');
+        assert.match(error.message, message);
+        assert.ok(!error.message.includes('hunter2') && error.cause === undefined);
+        return true;
+      });
+    });
+  }
+
+  it('reads the secret once, and again after a refusal only', async () => {
+    const { credentials, reads } = credentialsOf({ secretArn: ARN }, SECRET, { ...SECRET, password: 'new' }, { ...SECRET, password: 'new' });
+    const first = await credentials.get();
+    await credentials.get();
+    assert.equal(reads(), 1);
+    const second = await credentials.after(first);
+    assert.equal(second?.password, 'new');
+    assert.equal((await credentials.after(first))?.password, 'new', 'known already');
+    assert.equal(reads(), 2);
+    assert.ok(second);
+    assert.equal(await credentials.after(second), undefined, 'nothing newer');
+    assert.equal(reads(), 3);
+  });
+
+  it('has nothing else to try where there is no secret', async () => {
+    const { credentials } = credentialsOf({ auth: 'password', host: 'H', database: 'D', user: 'U', password: 'P' });
+    assert.equal(await credentials.after(await credentials.get()), undefined);
+  });
+
+  it('reads again after a reading that failed', async () => {
+    const { credentials } = credentialsOf({ secretArn: ARN }, 'broken', SECRET);
+    await assert.rejects(credentials.get());
+    assert.equal((await credentials.get()).user, 'u');
+  });
+});
