@@ -12,8 +12,8 @@ export interface Output {
   readonly columns?: number;
 }
 
-/** Records shown of those that arrived together. */
-const SAMPLE = 6;
+/** The most records shown of those that arrived together. */
+const SAMPLE = 8;
 /** Longest line of a record where there is no terminal that has a width. */
 const PLAIN_WIDTH = 240;
 const CLEAR_LINE = '\r\x1b[K';
@@ -21,8 +21,9 @@ const CLEAR_LINE = '\r\x1b[K';
 /** Prints. */
 export class Screen {
   readonly #out: Output;
-  readonly #waiting: string[] = [];
-  #more = 0;
+  #sample: string[] = [];
+  #stride = 1;
+  #records = 0;
   #status = '';
 
   /** @param out - where to */
@@ -36,10 +37,14 @@ export class Screen {
     else this.#out.write(`${text}\n`);
   }
 
-  /** @param text - a record, shown at the next {@link Screen.flush} if it is among the first since the last one */
+  /** @param text - a record, shown at the next {@link Screen.flush} if it is among an even sample of those since the last */
   record(text: string): void {
-    if (this.#waiting.length < SAMPLE) this.#waiting.push(text);
-    else this.#more++;
+    if (this.#records++ % this.#stride !== 0) return;
+    this.#sample.push(text);
+    if (this.#sample.length <= SAMPLE) return;
+    // Every second one stays, and every second one is taken from here on.
+    this.#sample = this.#sample.filter((_, index) => index % 2 === 0);
+    this.#stride *= 2;
   }
 
   /**
@@ -48,9 +53,12 @@ export class Screen {
    * @param status - one line; on a terminal it takes the earlier one's place
    */
   flush(status: string): void {
-    const lines = this.#waiting.splice(0).map((text) => this.#fit(text));
-    if (this.#more > 0) lines.push(`  ... and ${this.#more} more`);
-    this.#more = 0;
+    const lines = this.#sample.map((text) => this.#fit(text));
+    const more = this.#records - lines.length;
+    if (more > 0) lines.push(`  ... and ${more} more`);
+    this.#sample = [];
+    this.#records = 0;
+    this.#stride = 1;
     if (lines.length > 0) this.line(lines.join('\n'));
     if (this.#out.isTTY === true) {
       this.#status = this.#fit(status);
