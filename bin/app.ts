@@ -7,11 +7,12 @@ import { Pg2KinesisStack } from '../lib/pg2kinesis-stack.ts';
 import { EXAMPLE, SettingsError, readSettings } from '../lib/settings.ts';
 import { bundleFunction } from '../scripts/bundle.ts';
 
-const app = new App();
+// Not by itself at the end: settings that are wrong must leave nothing behind that looks like an assembly.
+const app = new App({ autoSynth: false });
 try {
   const pipelines = readSettings(app.node.getAllContext() as Record<string, unknown>);
   if (pipelines.length === 0) {
-    console.error(`There are no settings yet, so there is nothing to deploy. ${EXAMPLE}`);
+    console.error(`There are no settings, so there is nothing to deploy or to destroy: give them as they were for deploying. ${EXAMPLE}`);
   } else {
     // Here, so that what is deployed is never older than the sources; it takes less than a second.
     await bundleFunction();
