@@ -5,4 +5,9 @@
  */
 import { main } from './cli/program.ts';
 
+// `pg2kinesis --help | head` closes our output: that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 process.exitCode = await main(process.argv.slice(2), process);

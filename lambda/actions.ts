@@ -117,6 +117,7 @@ async function publish(action: RunAction, world: World, times: Times): Promise<R
   const { config, clock, log, metrics } = world;
   const { startedAt, functionDeadline } = times;
   const ownDeadline = action.maxSeconds === undefined ? functionDeadline : startedAt + action.maxSeconds * 1000;
+  await world.requireRegion();
   const opened = await sessionFor(world, times, action.kind === 'drain' ? LOCK_WAIT_MS : 0);
   if ('locked' in opened) {
     const answer = lockedAnswer(action.kind, config.slot, clock.now() - startedAt);

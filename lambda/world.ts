@@ -4,6 +4,7 @@
  */
 import type { Config } from './config.ts';
 import { TestDecodingDecoder } from './decode/test-decoding.ts';
+import { PipelineError } from './errors.ts';
 import { createKinesisClient } from './kinesis/client.ts';
 import { describeStream, type StreamDescription } from './kinesis/describe.ts';
 import { createPublisher } from './kinesis/publisher.ts';
@@ -24,6 +25,8 @@ export interface World {
   readonly keys: PrimaryKeyCache;
   readonly decoder: LineDecoder;
   readonly publisher: Publisher;
+  /** @throws {PipelineError} CONFIG_INVALID where neither the settings nor the environment name a region */
+  readonly requireRegion: () => Promise<void>;
   /** @returns what the stream says of itself */
   readonly describeStream: (signal: AbortSignal) => Promise<StreamDescription>;
   readonly memory: RunMemory;
@@ -53,8 +56,16 @@ export interface WorldParts {
 export function createWorld(config: Config, parts: WorldParts): World {
   const { clock, log, metrics } = parts;
   const client = createKinesisClient({ region: config.stream.region, requestTimeoutMs: REQUEST_TIMEOUT_MS });
+  const requireRegion = async (): Promise<void> => {
+    try {
+      await client.config.region();
+    } catch (error) {
+      throw new PipelineError('CONFIG_INVALID', `There is no AWS region for the stream "${config.stream.name}": set AWS_REGION, or give STREAM_NAME as an ARN. Nothing was read and the slot was not advanced.`, { cause: error });
+    }
+  };
   return {
     config,
+    requireRegion,
     database: createDatabase({
       settings: { ...config.database, region: parts.region },
       secrets: readSecretText,
@@ -70,7 +81,11 @@ export function createWorld(config: Config, parts: WorldParts): World {
       log,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
     }),
-    describeStream: (signal) => describeStream(client, config.stream, signal),
+    describeStream: async (signal) =>
+      await requireRegion().then(
+        () => describeStream(client, config.stream, signal),
+        () => ({ kind: 'unreachable', reason: 'no AWS region is set' }) as const,
+      ),
     memory: noMemory(),
     clock,
     log,

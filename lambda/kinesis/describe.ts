@@ -50,7 +50,8 @@ export async function describeStream(
     const name = error instanceof Error ? error.name : '';
     if (name === 'ResourceNotFoundException') return { kind: 'missing' };
     if (name === 'AccessDeniedException' || name === 'AccessDenied') return { kind: 'denied' };
-    // The name alone: a message of the SDK's can quote headers and addresses.
-    return { kind: 'unreachable', reason: name === '' ? 'no answer' : name };
+    // Name and code alone: a message of the SDK's can quote headers and addresses.
+    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : name;
+    return { kind: 'unreachable', reason: code === '' ? 'no answer' : code };
   }
 }

@@ -40,11 +40,11 @@ describe('pg2kinesis in a shell', () => {
     let out = '';
     let err = '';
     const waiting = new Set<() => void>();
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
       out += text;
       for (const look of waiting) look();
     });
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => (err += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text));
     const ended = once(child, 'close').then(([status]) => {
       children.delete(child);
       return { status: status as number | null, out, err };

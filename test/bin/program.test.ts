@@ -4,6 +4,11 @@ import { describe, it } from 'node:test';
 import { main } from '../../bin/cli/program.ts';
 import { SETTINGS } from '../../lambda/settings.ts';
 
+// The SDK reads the process's own environment and files: none of them has a region.
+delete process.env['AWS_REGION'];
+delete process.env['AWS_PROFILE'];
+process.env['AWS_CONFIG_FILE'] = process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null';
+
 /** Runs a command line. */
 async function cli(args: string[], env: Record<string, string> = {}): Promise<{ status: number; out: string; err: string }> {
   let out = '';
@@ -65,6 +70,12 @@ describe('pg2kinesis', () => {
     assert.equal(out, '');
     assert.match(err, /^CONFIG_INVALID: A setting is bad, nothing was done\. LANES cannot be "3"/);
     assert.ok(!/^\s+at /m.test(err));
+  });
+
+  it('fails with CONFIG_INVALID without a region', async () => {
+    const { status, err } = await cli(['run'], { PGHOST: 'h', PGUSER: 'u', PGDATABASE: 'd' });
+    assert.equal(status, 1);
+    assert.match(err, /^CONFIG_INVALID: There is no AWS region for the stream "pg2kinesis"/);
   });
 
   it('shows the stack with LOG_LEVEL=DEBUG', async () => {
