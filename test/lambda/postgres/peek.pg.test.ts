@@ -215,6 +215,27 @@ describe('a peek', () => {
     await spoilt.close();
   });
 
+  // The first pass asks for one COMMIT, line 1; the second for BEGIN, the change and COMMIT, lines 2 to 4.
+  for (const [what, line, instead] of [
+    ['BEGIN of another transaction', 2, { kind: 'begin', xid: 1 }],
+    ['COMMIT of another transaction', 4, { kind: 'commit', xid: 1, commitTimeMicros: 0n }],
+    ['a change without BEGIN', 2, { kind: 'ignored' }],
+    ['an end without COMMIT', 4, { kind: 'ignored' }],
+  ] as const) {
+    it(`I1: fails with DECODE_FAILED on ${what}`, async () => {
+      const name = `pairs_${what.replaceAll(' ', '_').toLowerCase()}`;
+      await (await slotted(name)).close();
+      await server.sql('INSERT INTO t VALUES (400)');
+      const real = new TestDecodingDecoder();
+      let lines = 0;
+      const decode = (bytes: Buffer, start: number, end: number) => (++lines === line ? instead : real.decode(bytes, start, end));
+      const session = await sessionOn(server, name, { decoder: { decode } });
+      await assert.rejects(told(session.slot.peek(await session.slot.flushLsn(), undefined, 30_000)), { code: 'DECODE_FAILED' });
+      await session.close();
+      await server.sql(`SELECT pg_drop_replication_slot('${name}'); DELETE FROM t WHERE id = 400`);
+    });
+  }
+
   it('I6: the loss of the connection ends it with an error', async () => {
     const session = await slotted('lost_test');
     await server.sql(`INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(10000, 49999) i; DELETE FROM t WHERE id >= 10000`);
