@@ -48,7 +48,7 @@ async function invoke(event: unknown, context: Context): Promise<Answer> {
   let deadline = times.functionDeadline;
   try {
     const action = readEvent(event);
-    if (action.kind === 'run' && action.maxSeconds !== undefined) {
+    if ((action.kind === 'run' || action.kind === 'drain') && action.maxSeconds !== undefined) {
       deadline = Math.min(deadline, times.startedAt + action.maxSeconds * 1000);
     }
     const answer = await perform(action, theWorld(), times);

@@ -5,11 +5,10 @@
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import { type Connection, told } from './connection.ts';
+import { PLUGIN } from './slot-state.ts';
 import { codeOf } from './sql-errors.ts';
-import { describeTransaction, FLUSH_LSN, readBlocker, readSession, readSlotRow, type SlotRow, type TransactionRow } from './status.ts';
+import { describeTransaction, readBlocker, readSession, readSlotRow, type SlotRow, type TransactionRow } from './status.ts';
 
-/** The plugin whose slots are read here. */
-export const PLUGIN = 'test_decoding';
 /** How often a creation that waits is looked at, so that the transaction it waits for can be named. */
 const WATCH_MS = 250;
 
@@ -177,15 +176,4 @@ export async function copySlot(waiting: Connection, watching: Connection, from: 
     'NO_PROGRESS',
     `The slot "${from}" still holds changes, and PostgreSQL before 12 cannot copy a slot's position. The slot "${to}" was not made. Drain "${from}" while nobody writes, then rename it.`,
   );
-}
-
-/**
- * Reads where the server is.
- *
- * @param connection - any
- * @returns the flush LSN as text
- */
-export async function readFlush(connection: Connection): Promise<string> {
-  const { rows } = await connection.client.query<{ flush: string }>(`SELECT ${FLUSH_LSN}::text AS flush`);
-  return rows[0]?.flush ?? '';
 }
