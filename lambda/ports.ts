@@ -150,7 +150,7 @@ export interface Publisher {
    * @param round - what to send
    * @param deadline - milliseconds since 1970: no request is begun that could end after it
    * @param signal - sending stops when it aborts
-   * @throws {PipelineError} STREAM_MISSING, STREAM_ACCESS_DENIED
+   * @throws {PipelineError} STREAM_MISSING, STREAM_ACCESS_DENIED, RECORD_TOO_LARGE, CONFIG_INVALID
    */
   publish(round: Round, deadline: number, signal: AbortSignal): Promise<Published>;
 }
