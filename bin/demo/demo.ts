@@ -95,11 +95,10 @@ async function demonstrate(demo: Demo): Promise<number> {
   const { stop } = interruption;
   const shards = options.shards ?? 4;
   screen.line(`Starting PostgreSQL 18 and Kinesis with ${shards} shards.`);
-  const servers = await startServers(stack, config.stream.name, shards);
-  interruption.check();
+  const servers = await interruption.starting(startServers(stack, config.stream.name, shards));
   const lambda = startFunction({ ...servers.env, ...settings }, (line) => screen.line(`function: ${line}`));
   stack.defer(() => lambda.stop());
-  await lambda.invoke({ action: 'create-slot' });
+  await interruption.starting(lambda.invoke({ action: 'create-slot' }));
   screen.line(
     `PostgreSQL on port ${servers.postgres.port}, slot ${config.slot}; Kinesis at ${servers.kinesis.endpoint}, stream ${config.stream.name}.\n` +
       `FORMAT=${config.format} PARTITION_BY=${config.partitionBy} AGGREGATION=${config.aggregation} LANES=${config.lanes}; Ctrl-C ends and verifies.`,

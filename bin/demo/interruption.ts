@@ -10,8 +10,9 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const SAME_MS = 500;
 
 const AT_ONCE = 'Interrupted a second time: ended at once, nothing verified.';
+const AT_START = 'Interrupted at the start: nothing was written.';
 
-/** The end at once. */
+/** The end before its time. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
 }
@@ -41,9 +42,17 @@ export class Interruption {
     this.#stop.abort();
   }
 
-  /** @throws {InterruptedError} after the second Ctrl-C: nothing more is to be started */
-  check(): void {
-    if (this.#now.signal.aborted) throw new InterruptedError(AT_ONCE);
+  /**
+   * @param work - the start, before which nothing is there to be verified
+   * @returns what it returns
+   * @throws {InterruptedError} when the end was asked for meanwhile; Ctrl-C ends what was being started, too
+   */
+  async starting<T>(work: Promise<T>): Promise<T> {
+    const result = await work.catch((error: unknown) => {
+      if (!this.stop.aborted) throw error;
+    });
+    if (this.stop.aborted) throw new InterruptedError(AT_START);
+    return result as T;
   }
 
   /**

@@ -64,6 +64,12 @@ describe('userRecords', () => {
     );
   });
 
+  it('reads data of every length that its length takes a byte more for', () => {
+    const lengths = [0, 1, 127, 128, 300, 16_383, 16_384, 1_000_000];
+    const data = seal(field(1, Buffer.from('k')), ...lengths.map((length) => field(3, Buffer.concat([field(1, 0), field(3, Buffer.alloc(length, 'x'))]))));
+    assert.deepEqual(userRecords({ partitionKey: 'outer', data }).map((user) => user.data.length), lengths);
+  });
+
   it('gives the explicit hash key, also when the tables follow the records', () => {
     const data = seal(field(3, Buffer.concat([field(1, 0), field(2, 0), field(3, Buffer.from('x'))])), field(1, Buffer.from('k')), field(2, Buffer.from('42')));
     assert.deepEqual(read(data), [{ partitionKey: 'k', explicitHashKey: '42', place: 0, data: 'x' }]);

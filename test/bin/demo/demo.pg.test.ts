@@ -112,6 +112,15 @@ describe('the demo', { concurrency: 1 }, () => {
     await leavesNothing(demo.text());
   });
 
+  it('ends on Ctrl-C while it starts, and leaves nothing', async () => {
+    const demo = start();
+    await demo.printed(/Starting/);
+    demo.child.kill('SIGINT');
+    assert.equal(await demo.ended, 130, demo.text());
+    assert.match(demo.text(), /nothing was written/);
+    assert.deepEqual(await readdir(temp), []);
+  });
+
   it('ends at once on a second Ctrl-C, and leaves nothing all the same', async () => {
     const demo = start('--rate', '2000', '--every', '600');
     await demo.printed(/[1-9]\d* changes made/);
