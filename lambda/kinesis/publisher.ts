@@ -3,16 +3,12 @@
  * entries that failed, in their order; a round holds at most one Kinesis record of a lane, so this reorders none (I3).
  * Knows no PostgreSQL, and nothing of what the records hold.
  */
-import {
-  type KinesisClient,
-  PutRecordsCommand,
-  type PutRecordsRequestEntry,
-  type PutRecordsResultEntry,
-} from '@aws-sdk/client-kinesis';
+import { type KinesisClient, PutRecordsCommand, type PutRecordsResultEntry } from '@aws-sdk/client-kinesis';
 import { PipelineError } from '../errors.ts';
 import type { KinesisRecord, Round } from '../pack/round.ts';
 import type { Clock, Log, Published, Publisher } from '../ports.ts';
 import { classify, classifyEntry, describe } from './classify.ts';
+import { RequestBody } from './request-body.ts';
 
 /** What a publisher depends on. */
 export interface PublisherOptions {
@@ -52,6 +48,7 @@ interface Attempt {
  */
 export function createPublisher(options: PublisherOptions): Publisher {
   const { clock, log } = options;
+  const body = new RequestBody();
   return {
     async publish(round: Round, deadline: number, signal: AbortSignal): Promise<Published> {
       // Less than this is not worth beginning a request with.
@@ -63,7 +60,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       while (pending.length > 0) {
         const left = deadline - clock.now();
         if (signal.aborted || left < enough) break;
-        const attempt = await send(options, pending, Math.min(left, options.requestTimeoutMs));
+        const attempt = await send(options, body, pending, Math.min(left, options.requestTimeoutMs));
         throttledEntries += attempt.throttled;
         if (attempt.failure === undefined) {
           pending = [];
@@ -86,17 +83,30 @@ export function createPublisher(options: PublisherOptions): Publisher {
 }
 
 /** Sends one request and judges the answer. Resolves when it is no longer in flight. */
-async function send(options: PublisherOptions, entries: readonly KinesisRecord[], timeoutMs: number): Promise<Attempt> {
+async function send(
+  options: PublisherOptions,
+  body: RequestBody,
+  entries: readonly KinesisRecord[],
+  timeoutMs: number,
+): Promise<Attempt> {
   const { client, stream, log } = options;
-  const command = new PutRecordsCommand({
-    ...(stream.startsWith('arn:') ? { StreamARN: stream } : { StreamName: stream }),
-    Records: entries.map(toRequestEntry),
-  });
+  const parameter = stream.startsWith('arn:') ? { StreamARN: stream } : { StreamName: stream };
+  const command = new PutRecordsCommand({ ...parameter, Records: [] });
+  const content = body.write(parameter, entries);
+  // Behind the SDK's serialiser, before what measures and signs the body.
+  command.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { body: unknown }).body = content;
+      return next(args);
+    },
+    { step: 'build', priority: 'high', name: 'writtenBody' },
+  );
   let results: PutRecordsResultEntry[];
   try {
     const answer = await within(timeoutMs, (abortSignal) => client.send(command, { abortSignal }));
     results = answer.Records ?? [];
   } catch (error) {
+    body.forget();
     const verdict = classify(error, stream);
     if (verdict instanceof PipelineError) throw verdict;
     const failure = describe(error);
@@ -130,12 +140,6 @@ function judge(
     return true;
   });
   return { failed, throttled, failure: failed.length === 0 ? undefined : [...codes].join(', ') };
-}
-
-function toRequestEntry({ data, partitionKey, explicitHashKey }: KinesisRecord): PutRecordsRequestEntry {
-  return explicitHashKey === undefined
-    ? { Data: data, PartitionKey: partitionKey }
-    : { Data: data, PartitionKey: partitionKey, ExplicitHashKey: explicitHashKey };
 }
 
 /**

@@ -1,0 +1,51 @@
+/**
+ * The body of a PutRecords request, written at once into memory that is used again. Knows the wire format and no network.
+ *
+ * The SDK's serialiser encodes base64 a byte at a time in JavaScript, into a buffer that it doubles and throws away: for
+ * 135 MB of records it took 0.28 s of a drain's 1.9 s, and most of its garbage (test/bench/drain.bench.ts, profiled).
+ * Node's native encoder takes a tenth of that. Everything else of the request stays the SDK's: endpoint, headers,
+ * signature, connection, errors.
+ *
+ * @see https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
+ */
+import type { KinesisRecord } from '../pack/round.ts';
+
+/** What stands around an entry's fields, and some room. */
+const ENTRY_BYTES = 128;
+
+/** Writes bodies, each valid until the next is written. */
+export class RequestBody {
+  #bytes = Buffer.alloc(0);
+
+  /**
+   * Writes a request's body.
+   *
+   * @param stream - the parameter that names the stream
+   * @param entries - what to send
+   * @returns a view of memory that the next call writes over
+   */
+  write(stream: Readonly<Record<string, string>>, entries: readonly KinesisRecord[]): Buffer {
+    const head = `${JSON.stringify(stream).slice(0, -1)},"Records":[`;
+    let size = head.length * 3 + 2;
+    for (const { data, partitionKey } of entries) size += Math.ceil(data.length / 3) * 4 + partitionKey.length * 6 + ENTRY_BYTES;
+    if (size > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(size);
+    const bytes = this.#bytes;
+    const headEnd = bytes.write(head);
+    let end = headEnd;
+    for (const { data, partitionKey, explicitHashKey } of entries) {
+      const comma = end === headEnd ? '' : ',';
+      end += bytes.write(`${comma}{"Data":"`, end);
+      end += bytes.write(Buffer.from(data.buffer, data.byteOffset, data.length).toString('base64'), end, 'latin1');
+      end += bytes.write(`","PartitionKey":${JSON.stringify(partitionKey)}`, end);
+      if (explicitHashKey !== undefined) end += bytes.write(`,"ExplicitHashKey":"${explicitHashKey}"`, end);
+      end += bytes.write('}', end);
+    }
+    end += bytes.write(']}', end);
+    return bytes.subarray(0, end);
+  }
+
+  /** Gives the memory up: a request that failed may still hold on to it. */
+  forget(): void {
+    this.#bytes = Buffer.alloc(0);
+  }
+}

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { RequestBody } from '../../../lambda/kinesis/request-body.ts';
+
+const record = fc.record({
+  data: fc.uint8Array({ maxLength: 50 }),
+  partitionKey: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }),
+  explicitHashKey: fc.option(fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }).map(String), { nil: undefined }),
+});
+
+describe('RequestBody', () => {
+  it('writes the JSON of a PutRecords request, whatever the keys and the data', () => {
+    const body = new RequestBody();
+    fc.assert(
+      fc.property(fc.array(record, { minLength: 1, maxLength: 10 }), fc.string({ minLength: 1 }), (entries, name) => {
+        assert.deepEqual(JSON.parse(body.write({ StreamName: name }, entries).toString()), {
+          StreamName: name,
+          Records: entries.map(({ data, partitionKey, explicitHashKey }) => ({
+            Data: Buffer.from(data).toString('base64'),
+            PartitionKey: partitionKey,
+            ...(explicitHashKey === undefined ? {} : { ExplicitHashKey: explicitHashKey }),
+          })),
+        });
+      }),
+    );
+  });
+
+  it('writes data that is a part of a larger buffer', () => {
+    const data = Buffer.from('--data--').subarray(2, 6);
+    const [entry] = (JSON.parse(new RequestBody().write({ StreamName: 's' }, [{ data, partitionKey: 'k', explicitHashKey: undefined }]).toString()) as { Records: { Data: string }[] }).Records;
+    assert.equal(entry?.Data, Buffer.from('data').toString('base64'));
+  });
+
+  it('uses its memory again, and no more once it is forgotten', () => {
+    const body = new RequestBody();
+    const entries = [{ data: Buffer.from('x'), partitionKey: 'k', explicitHashKey: '0' }];
+    const first = body.write({ StreamName: 's' }, entries);
+    assert.equal(body.write({ StreamName: 's' }, entries).buffer, first.buffer);
+    body.forget();
+    assert.notEqual(body.write({ StreamName: 's' }, entries).buffer, first.buffer);
+  });
+});
