@@ -30,6 +30,9 @@ const PACKAGES: Readonly<Record<string, string>> = {
 };
 const INSTALLED = '18';
 
+/** The major version of the servers that ask for none: for tests of what came, or went, with a version. */
+export const TESTED_MAJOR = Number(process.env['PG2KINESIS_TEST_POSTGRES'] ?? INSTALLED);
+
 /** How a server is to be. */
 export interface PostgresOptions {
   /** The major version. @default PG2KINESIS_TEST_POSTGRES, else 18 */
@@ -110,7 +113,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
  * @throws {Error} when it cannot be installed or started; the message holds its log
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
-  const major = options.version ?? process.env['PG2KINESIS_TEST_POSTGRES'] ?? INSTALLED;
+  const major = options.version ?? `${TESTED_MAJOR}`;
   const installed = await binaries(major);
   const account = await unprivileged();
   const dir = await mkdtemp(join(tmpdir(), `pg2kinesis-postgres-${major}-`));

