@@ -6,12 +6,14 @@
  * never more (I1, I2). A crash anywhere repeats records; it loses and reorders none.
  */
 import { Advancer } from './advancer.ts';
-import { type Counts, copyCounts, noCounts, type RunAnswer, type Stopped } from './answer.ts';
+import { copyCounts, type RunAnswer, type Stopped } from './answer.ts';
 import { BatchReader, type BatchParts } from './batch.ts';
 import { formatLsn, type Lsn } from './decode/lsn.ts';
 import { PipelineError } from './errors.ts';
+import { Heartbeat } from './heartbeat.ts';
 import type { Clock, Log, Metrics, Publisher, Session } from './ports.ts';
-import { type ResumePosition, resumePosition } from './resume.ts';
+import type { ResumePosition } from './resume.ts';
+import { ResumeKeeper } from './resume-keeper.ts';
 import { grown, halved, initialWindow, type Window } from './window.ts';
 
 /** What a container remembers from run to run. Kept in module scope by the handler. */
@@ -64,8 +66,6 @@ export interface RunOptions extends BatchParts {
 
 /** Kept for the answer itself, the closing of a peek and what else is not measured. */
 const ANSWER_MS = 500;
-/** Metrics inside a long run, so that alarms see it alive. */
-const HEARTBEAT_MS = 60_000;
 
 /**
  * Publishes what the slot holds.
@@ -85,29 +85,28 @@ class Run {
   readonly #options: RunOptions;
   readonly #advancer: Advancer;
   readonly #batches: BatchReader;
+  readonly #resumes: ResumeKeeper;
   #deadline: number;
   #window: Window;
   #batchCount = 0;
   #oldestUnpublishedMicros: bigint | undefined;
   #unbounded = false;
-  #canResume = false;
-  #heartbeatAt: number;
-  #heartbeatCounts: Counts = noCounts();
 
   constructor(ports: RunPorts, options: RunOptions) {
     this.#ports = ports;
     this.#options = options;
     this.#deadline = options.deadline;
     this.#window = ports.memory.window ?? initialWindow(options.maxRows);
+    this.#resumes = new ResumeKeeper(ports.session.slot, ports.log);
     this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
-    this.#heartbeatAt = ports.clock.now() + HEARTBEAT_MS;
+    const heartbeat = new Heartbeat(ports.clock, ports.metrics);
     this.#batches = new BatchReader(options, {
       ...ports,
       advancer: this.#advancer,
       // What follows the last round must fit in: two advances by the cost measured, and the answer (I7).
       sendingDeadline: () => this.#deadline - ANSWER_MS - 2 * this.#advancer.costMs,
       enough: () => this.#enough(),
-      progressed: () => this.#heartbeat(),
+      progressed: () => heartbeat.beat(this.#batches.counts.records),
     });
   }
 
@@ -115,7 +114,7 @@ class Run {
     const { session, clock, memory } = this.#ports;
     if (session.tookOver) await clock.sleep(this.#options.requestTimeoutMs);
     this.#advancer.position = (await session.slot.position()).confirmedFlush;
-    this.#batches.resume = await this.#provenResume();
+    this.#batches.resume = await this.#resumes.proven(this.#options.resume ?? memory.resume);
     memory.resume = undefined;
     let stopped: Stopped;
     try {
@@ -126,7 +125,7 @@ class Run {
       await this.#afterFailure();
       throw error;
     }
-    memory.resume = await this.#resumeForNext();
+    memory.resume = await this.#resumes.next(this.#batches, this.#advancer.moved);
     this.#refuseStandstill(stopped);
     return await this.#answer(stopped);
   }
@@ -190,7 +189,7 @@ class Run {
   #enough(): boolean {
     if (this.#hasTime()) return false;
     const started = this.#batches.boundary === undefined && !this.#advancer.moved;
-    if (!started || this.#canResume || this.#ports.stop?.aborted === true) return true;
+    if (!started || this.#resumes.possible || this.#ports.stop?.aborted === true) return true;
     // Cut here, the next run would begin the same transaction again, and every run after it.
     return !this.#extend('The first transaction is larger than a run, and this server cannot tell whether it may be gone on with');
   }
@@ -226,39 +225,13 @@ class Run {
     }
   }
 
-  /** The resume position, if nobody else can have read the slot since. */
-  async #provenResume(): Promise<ResumePosition | undefined> {
-    const { session, memory, log } = this.#ports;
-    const evidence = await session.slot.readingEvidence();
-    this.#canResume = evidence !== undefined;
-    const position = this.#options.resume ?? memory.resume;
-    if (position === undefined) return undefined;
-    if (evidence !== undefined && evidence === position.evidence) return position;
-    log.info('The slot may have been read by another run since: the transaction starts over.', {
-      commitLsn: position.commitLsn,
-      ordinal: position.ordinal,
-    });
-    return undefined;
-  }
-
-  /** Where the next run may go on, if this one ended inside a transaction. */
-  async #resumeForNext(): Promise<ResumePosition | undefined> {
-    const { within, boundary, resume } = this.#batches;
-    // A run that acknowledged nothing leaves off where it went on.
-    const kept = boundary === undefined && !this.#advancer.moved ? resume : undefined;
-    if (within === undefined && kept === undefined) return undefined;
-    const evidence = await this.#ports.session.slot.readingEvidence();
-    if (evidence === undefined) return undefined;
-    return within === undefined ? kept && { ...kept, evidence } : resumePosition(within.transaction, within.ordinal, evidence);
-  }
-
   /** After an error: keep what is acknowledged, and let nothing hide the error itself. */
   async #afterFailure(): Promise<void> {
     const { session, memory, log } = this.#ports;
     if (session.lost.aborted) return;
     try {
       await this.#advancer.to(this.#batches.boundary ?? this.#advancer.position);
-      memory.resume = await this.#resumeForNext();
+      memory.resume = await this.#resumes.next(this.#batches, this.#advancer.moved);
     } catch (error) {
       log.warn('After the failure the slot could not be advanced over what was acknowledged; it will be published again.', {
         reason: error instanceof Error ? error.message : String(error),
@@ -303,19 +276,6 @@ class Run {
       ...(memory.resume === undefined ? {} : { resume: memory.resume }),
       durationMs: clock.now() - this.#options.startedAt,
     };
-  }
-
-  /** Each 60 s of a run that makes progress. */
-  #heartbeat(): void {
-    const { clock, metrics } = this.#ports;
-    if (clock.now() < this.#heartbeatAt) return;
-    const progressed = this.#batches.counts.records > this.#heartbeatCounts.records;
-    this.#heartbeatCounts = copyCounts(this.#batches.counts);
-    this.#heartbeatAt = clock.now() + HEARTBEAT_MS;
-    if (!progressed) return;
-    metrics.add('RunHealthy', 1);
-    metrics.add('Stalled', 0);
-    metrics.flush();
   }
 }
 

@@ -3,12 +3,12 @@
  * Pure but for its counts; knows no SQL, no SDK and no plugin. What it leaves out it counts (I9).
  */
 import { type Counts, copyCounts, noCounts, type Skipped } from './answer.ts';
+import { ChangeKeys } from './change-keys.ts';
 import { formatLsn, type Lsn } from './decode/lsn.ts';
 import type { Message, RowChange, Transaction, Truncate } from './decode/messages.ts';
 import { PipelineError } from './errors.ts';
 import { ByteWriter } from './format/byte-writer.ts';
 import type { ChangeRecord, Format } from './format/record.ts';
-import { emptyKey, type Located, locateKey, sameKey } from './keys.ts';
 import type { Packer, Round } from './pack/round.ts';
 import { isSameTransaction, type ResumePosition } from './resume.ts';
 import type { Operation } from './settings.ts';
@@ -53,8 +53,7 @@ export class Transformer {
   readonly #parts: TransformerParts;
   readonly #data = new ByteWriter();
   readonly #partitionKey = new ByteWriter(512);
-  readonly #key = emptyKey();
-  readonly #oldKey = emptyKey();
+  readonly #keys = new ChangeKeys();
   readonly #record: ChangeRecord;
   #resume: ResumePosition | undefined;
   #transaction: Transaction | undefined;
@@ -139,70 +138,43 @@ export class Transformer {
   }
 
   #change(change: RowChange): 'taken' | 'needs-keys' {
-    const plan = this.#parts.plans.of(change.table);
+    const { plans, operations, format } = this.#parts;
+    const keys = this.#keys;
+    const plan = plans.of(change.table);
     if (plan === undefined) return 'needs-keys';
-    if (plan.skip !== undefined || !this.#parts.operations.has(change.operation)) {
-      const moves = change.oldTuple !== undefined && plan.key.length > 0 && this.#movesKey(change, plan.key);
-      this.#leaveOut(plan.skip ?? 'filtered', moves ? 2 : 1);
+    if (plan.skip !== undefined || !operations.has(change.operation)) {
+      this.#leaveOut(plan.skip ?? 'filtered', keys.moves(change, plan.key) ? 2 : 1);
       return 'taken';
     }
-    const located = this.#locate(change, plan);
-    if (located === 'needs-keys') return 'needs-keys';
-    if (located === 'no-key') {
-      this.#leaveOut('noPrimaryKey', 1);
-      return 'taken';
+    let search = keys.find(change, plan, false);
+    if (search === 'stale') {
+      if (plans.asksForKeys(change.table)) return 'needs-keys';
+      search = keys.find(change, plan, true);
     }
-    this.#parts.plans.judgeColumns(plan, change.newTuple);
-    this.#parts.plans.judgeColumns(plan, change.oldTuple);
+    if (search === 'unresolved') throw this.#unresolved(change, plan);
+    plans.judgeColumns(plan, change.newTuple);
+    plans.judgeColumns(plan, change.oldTuple);
     const record = this.#record;
     record.change = change;
     record.table = change.table;
     record.omitted = plan.omitted;
-    if (located === 'found') {
-      if (change.operation === 'UPDATE' && change.oldTuple !== undefined && this.#movesKey(change, this.#keyUsed)) {
-        const begun = this.#ordinal;
-        this.#publish('DELETE', this.#oldKey, this.#key, undefined);
-        this.#publish('INSERT', this.#key, this.#oldKey, undefined);
-        if (begun + 2 > this.#skipTo) this.#count();
+    if (search === 'no-key') {
+      this.#leaveOut('noPrimaryKey', 1);
+    } else if (search === 'found') {
+      if (keys.moves(change)) {
+        this.#publish('DELETE', keys.oldKey, keys.key, undefined);
+        this.#publish('INSERT', keys.key, keys.oldKey, undefined);
       } else {
-        this.#publish(change.operation, this.#key, undefined, undefined);
-        if (this.#ordinal > this.#skipTo) this.#count();
+        this.#publish(change.operation, keys.key, undefined, undefined);
       }
-    } else if (change.operation === 'DELETE' && this.#parts.format.tellsKeylessDelete) {
+      this.#count();
+    } else if (change.operation === 'DELETE' && format.tellsKeylessDelete) {
       this.#publish('DELETE', undefined, undefined, change.table.printed);
-      if (this.#ordinal > this.#skipTo) this.#count();
+      this.#count();
     } else {
       this.#leaveOut('noReplicaIdentity', 1);
     }
     return 'taken';
-  }
-
-  /** The key columns that {@link #locate} found the key by. */
-  #keyUsed: readonly string[] = [];
-
-  /** Finds the change's key: by the newest reading of the catalogs, by a newer one still, by an earlier one. */
-  #locate(change: RowChange, plan: TablePlan): 'found' | 'keyless' | 'no-key' | 'needs-keys' {
-    const deletes = change.operation === 'DELETE';
-    const tuple = deletes ? change.oldTuple : change.newTuple;
-    const fallback = deletes ? undefined : change.oldTuple;
-    this.#keyUsed = plan.key;
-    if (tuple === undefined) {
-      if (deletes) return 'keyless';
-      throw this.#unresolved(change, plan);
-    }
-    let located: Located = locateKey(plan.key, tuple, fallback, this.#key);
-    if (located === 'found') return 'found';
-    if (located === 'unsent') return 'keyless';
-    if (deletes && !plan.identityHoldsKey) return 'keyless';
-    if (this.#parts.plans.asksForKeys(change.table)) return 'needs-keys';
-    if (plan.earlierKey?.length === 0) return 'no-key';
-    if (plan.earlierKey !== undefined) {
-      this.#keyUsed = plan.earlierKey;
-      located = locateKey(plan.earlierKey, tuple, fallback, this.#key);
-      if (located === 'found') return 'found';
-      if (located === 'unsent') return 'keyless';
-    }
-    throw this.#unresolved(change, plan);
   }
 
   #unresolved(change: RowChange, plan: TablePlan): PipelineError {
@@ -210,18 +182,6 @@ export class Transformer {
       'KEY_UNRESOLVED',
       `The ${change.operation} of a row of ${change.table.printed} does not show the table's primary key (${plan.key.join(', ')}), ` +
         `in the transaction with commit LSN ${this.#commitLsn()}. It was not published, and the slot was not advanced past it.`,
-    );
-  }
-
-  /** Whether an UPDATE's old key was sent and differs from its new one. Leaves both in `#key` and `#oldKey`. */
-  #movesKey(change: RowChange, key: readonly string[]): boolean {
-    return (
-      change.operation === 'UPDATE' &&
-      change.newTuple !== undefined &&
-      change.oldTuple !== undefined &&
-      locateKey(key, change.newTuple, change.oldTuple, this.#key) === 'found' &&
-      locateKey(key, change.oldTuple, undefined, this.#oldKey) === 'found' &&
-      !sameKey(this.#key, this.#oldKey, change.bytes)
     );
   }
 
@@ -237,7 +197,7 @@ export class Transformer {
       this.#record.table = table;
       this.#record.omitted = plan.omitted;
       this.#publish('TRUNCATE', undefined, undefined, table.printed);
-      if (this.#ordinal > this.#skipTo) this.#count();
+      this.#count();
     }
     return 'taken';
   }
@@ -289,7 +249,9 @@ export class Transformer {
     );
   }
 
+  /** Counts a change as published, unless an earlier run has: its last record was then acknowledged already. */
   #count(): void {
+    if (this.#ordinal <= this.#skipTo) return;
     this.counts.changes++;
     this.counts.published++;
   }
