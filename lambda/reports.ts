@@ -4,7 +4,8 @@
  */
 import { formatLsn } from './decode/lsn.ts';
 import { PipelineError } from './errors.ts';
-import { type Finding, isLost, judgeServer, judgeStream } from './health.ts';
+import { type Finding, isLost, judgeServer } from './health.ts';
+import { judgeStream } from './stream-health.ts';
 import { readCheck } from './postgres/check.ts';
 import type { Connection } from './postgres/connection.ts';
 import { type Holder, readHolder } from './postgres/fence.ts';

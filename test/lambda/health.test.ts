@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readConfig } from '../../lambda/config.ts';
-import { type Finding, judgeServer, judgeStream, type ServerFacts, type SlotFacts, type StreamFacts, type TableFacts } from '../../lambda/health.ts';
+import { type Finding, judgeServer, type ServerFacts, type SlotFacts, type TableFacts } from '../../lambda/health.ts';
+import { judgeStream, type StreamFacts } from '../../lambda/stream-health.ts';
 import { explainRetention } from '../../lambda/retained-wal.ts';
 
 const SLOT: SlotFacts = { plugin: 'test_decoding', type: 'logical', database: 'app', temporary: false, confirmedFlush: 16n, restart: 8n, walStatus: 'reserved', twoPhase: false, invalidationReason: undefined, failover: false };
