@@ -12,7 +12,9 @@ const app = new App({ autoSynth: false });
 try {
   const pipelines = readSettings(app.node.getAllContext() as Record<string, unknown>);
   if (pipelines.length === 0) {
-    console.error(`There are no settings, so there is nothing to deploy or to destroy: give them as they were for deploying. ${EXAMPLE}`);
+    console.error(
+      `There are no settings, so there is nothing to deploy or to destroy: give them as they were for deploying. (To bootstrap without them: npx cdk bootstrap --app '' aws://<account>/<region>.) ${EXAMPLE}`,
+    );
   } else {
     // Here, so that what is deployed is never older than the sources; it takes less than a second.
     await bundleFunction();
