@@ -1,0 +1,126 @@
+/**
+ * Everything at once: containers killed at random moments, two at a time, the server crashed, the backend that holds the
+ * lock ended, and a stream that refuses, breaks off and answers late. Whatever happens, what was committed is in the
+ * stream, in the order of the commits.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { REMEDIES } from '../../lambda/errors.ts';
+import type { Ending } from './container.ts';
+import type { Fault } from '../support/faulty-endpoint.ts';
+import { type Ground, startGround } from './ground.ts';
+import { assertAllArrived } from './order.ts';
+import { Book, type Random, seeded, TABLES, Writer } from './workload.ts';
+
+/** What a container may answer with while all this happens. */
+const EXPECTED_ERRORS: ReadonlySet<string> = new Set(['DATABASE_UNREACHABLE', 'SLOT_BUSY', 'STREAM_THROTTLED', 'NO_PROGRESS'] satisfies (keyof typeof REMEDIES)[]);
+/** It goes on until so much has happened, and no longer than this. */
+const ENOUGH = { kills: 6, crashes: 2, terminations: 3, answers: 4 } as const;
+/** Two lanes: a round is then at most half a MiB, and a larger transaction has many. */
+const SETTINGS = { LANES: '2' };
+const LONGEST_MS = 30_000;
+
+/** What happens to a request. */
+function fault(random: Random): Fault {
+  const dice = random();
+  if (dice < 0.3) return { kind: 'delay', ms: 10 + random() * 200 };
+  if (dice < 0.5) {
+    const share = random();
+    return { kind: 'refuse', entries: () => random() < share, ...(random() < 0.3 ? { code: 'InternalFailure' } : {}) };
+  }
+  if (dice < 0.58) return { kind: 'drop', when: 'before' };
+  if (dice < 0.68) return { kind: 'drop', when: 'after' };
+  if (dice < 0.74) return { kind: 'error', status: 500, type: 'InternalFailure' };
+  if (dice < 0.78) return { kind: 'error', status: 400, type: 'ProvisionedThroughputExceededException' };
+  return { kind: 'pass' };
+}
+
+describe('everything at once', () => {
+    const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+    it(`I1, I3, I6: loses nothing and reorders nothing, `, async (t) => {
+      t.diagnostic(`CHAOS_SEED=${seed}`);
+      const ground = await startGround({ shards: 3 });
+      try {
+        await ground.server.sql(TABLES);
+        await ground.server.createSlot('pg2kinesis');
+        const book = new Book();
+        const happened = await havoc(ground, book, seeded(seed));
+        t.diagnostic(JSON.stringify(happened));
+        ground.proxy.always(() => ({ kind: 'pass' }));
+        const container = await ground.container(SETTINGS);
+        const began = Date.now();
+        const drained = await container.run({ action: 'drain' });
+        t.diagnostic(`drain ${Date.now() - began} ms ${JSON.stringify(drained)}`);
+        assert.equal(drained.caughtUp, true);
+        assertAllArrived(await ground.arrived(), book);
+      } catch (error) {
+        throw new Error(`with CHAOS_SEED=${seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      } finally {
+        await ground.stop();
+      }
+    });
+});
+
+/** Writers write, containers run, and all of it is disturbed. @returns what came about */
+async function havoc(ground: Ground, book: Book, random: Random) {
+  const { server, proxy } = ground;
+  const happened = { kills: 0, crashes: 0, terminations: 0, answers: 0, locked: 0, errors: {} as Record<string, number> };
+  const until = Date.now() + LONGEST_MS;
+  const goesOn = () => Date.now() < until && Object.entries(ENOUGH).some(([what, times]) => happened[what as keyof typeof ENOUGH] < times);
+  proxy.always(() => fault(random));
+  const quiet = new AbortController();
+  const writers = [1, 2, 3].map((owner) => new Writer({ owner, random: seeded(Math.floor(random() * 2 ** 31)), book, connect: () => server.client() }));
+  const writing = Promise.all(writers.map((writer) => writer.write(quiet.signal, 15)));
+
+  const invoking = async (): Promise<void> => {
+    while (goesOn()) {
+      const container = await ground.container(SETTINGS);
+      // Killed in the middle of whatever invocation it is in by then.
+      let killing: Promise<void> | undefined;
+      for (let ending: Ending | undefined; ending !== 'killed' && goesOn(); ) {
+        killing ??= wait(200 + random() * 1_800).then(() => container.kill());
+        ending = await container.invoke({ action: 'run', maxSeconds: 4 });
+        if (ending === 'killed') {
+          happened.kills++;
+        } else if (ending.error !== undefined) {
+          const { name, message } = ending.error;
+          assert.ok(EXPECTED_ERRORS.has(name), `${name}: ${message}`);
+          happened.errors[name] = (happened.errors[name] ?? 0) + 1;
+        } else if ((ending.answer as { stopped: string }).stopped === 'locked') {
+          happened.locked++;
+          await wait(100);
+        } else {
+          happened.answers++;
+        }
+      }
+      await killing;
+    }
+  };
+  const crashing = async (): Promise<void> => {
+    for (; happened.crashes < ENOUGH.crashes && goesOn(); happened.crashes++) {
+      await wait(2_500 + random() * 2_000);
+      // What was advanced before is remembered, what is advanced after is not.
+      if (random() < 0.5) await server.sql('CHECKPOINT');
+      await wait(500 + random() * 1_000);
+      await server.restart('immediate');
+    }
+  };
+  const terminating = async (): Promise<void> => {
+    while (goesOn()) {
+      await wait(1_500 + random() * 2_500);
+      // The server may be away, and the holder too.
+      const pid = await ground.lockHolder().catch(() => undefined);
+      if (pid === undefined) continue;
+      const ended = await server.sql<{ ended: boolean }>('SELECT pg_terminate_backend($1) AS ended', [pid]).catch(() => []);
+      if (ended[0]?.ended === true) happened.terminations++;
+    }
+  };
+  try {
+    await Promise.all([invoking(), invoking(), crashing(), terminating()]);
+  } finally {
+    quiet.abort();
+    await writing;
+  }
+  return happened;
+}

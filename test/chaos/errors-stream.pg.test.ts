@@ -1,0 +1,100 @@
+/** Errors of the stream's side as a user meets them: through the handler, on the wire, and what is left to do after. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { DeleteStreamCommand } from '@aws-sdk/client-kinesis';
+import { type Container, ROW_MARKER } from './container.ts';
+import { eventually, type Ground, startGround } from './ground.ts';
+import { withoutRepeats } from './order.ts';
+
+const RUN = { action: 'run', maxSeconds: 4 };
+const ROWS = 30;
+
+describe('errors of the stream', () => {
+  let ground: Ground;
+  let rows = 0;
+  before(async () => {
+    ground = await startGround();
+    await ground.server.sql('CREATE TABLE t (id int PRIMARY KEY, note text)');
+  });
+  after(() => ground.stop());
+
+  /** A slot with rows committed one by one, a stream of one's own, and a container that sends one record a request. */
+  async function prepare(name: string): Promise<Container> {
+    await Promise.all([ground.server.createSlot(name), ground.kinesis.createStream(name, 1)]);
+    for (let i = 0; i < ROWS; i++) await ground.server.sql('INSERT INTO t VALUES ($1, $2)', [++rows, ROW_MARKER]);
+    return await ground.container({ SLOT_NAME: name, STREAM_NAME: name, AGGREGATION: 'none', PARTITION_BY: 'stream' });
+  }
+  async function position(slot: string): Promise<string | undefined> {
+    const [row] = await ground.server.sql<{ lsn: string }>('SELECT confirmed_flush_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = $1', [slot]);
+    return row?.lsn;
+  }
+  /** Nothing was advanced over; once all is well everything is published. */
+  async function assertAllLeft(container: Container, name: string, before: string | undefined): Promise<void> {
+    assert.equal(await position(name), before, 'I1: the slot was advanced over what was not acknowledged');
+    ground.proxy.always(() => ({ kind: 'pass' }));
+    const answer = await container.run({ ...RUN, maxSeconds: 30 });
+    assert.deepEqual({ caughtUp: answer.caughtUp, published: answer.published }, { caughtUp: true, published: ROWS });
+    assert.equal(withoutRepeats(await ground.arrived(name)).length, ROWS);
+  }
+
+  it('fails with STREAM_THROTTLED when every entry is refused for want of capacity all the time', async () => {
+    const container = await prepare('throttled');
+    const before = await position('throttled');
+    ground.proxy.always(() => ({ kind: 'refuse', entries: () => true }));
+    const { code, message } = await container.refusal(RUN);
+    assert.equal(code, 'STREAM_THROTTLED', message);
+    await assertAllLeft(container, 'throttled', before);
+  });
+
+  it('a run that is throttled after some records is none that fails: it answers so, and keeps what was acknowledged', async () => {
+    const container = await prepare('partly');
+    const from = ground.proxy.seen.length;
+    ground.proxy.always(() => (ground.proxy.seen.length < from + 10 ? { kind: 'pass' } : { kind: 'refuse', entries: () => true }));
+    const { stopped, published, throttledEntries } = await container.run(RUN);
+    assert.equal(stopped, 'throttled');
+    assert.ok(published > 0 && published < ROWS && throttledEntries > 0);
+    ground.proxy.always(() => ({ kind: 'pass' }));
+    assert.equal((await container.run({ ...RUN, maxSeconds: 30 })).published, ROWS - published);
+    assert.equal((await ground.arrived('partly')).length, ROWS);
+  });
+
+  it('fails with NO_PROGRESS when no request is ever answered, naming what the last one met', async () => {
+    const container = await prepare('broken');
+    const before = await position('broken');
+    ground.proxy.always(() => ({ kind: 'error', status: 500, type: 'InternalFailure' }));
+    const { code, message } = await container.refusal(RUN);
+    assert.equal(code, 'NO_PROGRESS', message);
+    assert.match(message, /the last request failed: .*drain/s);
+    await assertAllLeft(container, 'broken', before);
+  });
+
+  it('fails with STREAM_ACCESS_DENIED', async () => {
+    const container = await prepare('denied');
+    const before = await position('denied');
+    ground.proxy.always(() => ({ kind: 'error', status: 400, type: 'AccessDeniedException', message: 'not authorized' }));
+    const { code, message } = await container.refusal(RUN);
+    assert.equal(code, 'STREAM_ACCESS_DENIED', message);
+    assert.match(message, /kinesis:PutRecords/);
+    await assertAllLeft(container, 'denied', before);
+  });
+
+  it('fails with STREAM_MISSING when the stream is deleted in mid-run; what was acknowledged before is advanced over, no more', async () => {
+    const container = await prepare('deleted');
+    ground.proxy.always(() => ({ kind: 'delay', ms: 60 }));
+    const from = ground.proxy.seen.length;
+    const refusing = container.refusal({ ...RUN, maxSeconds: 30 });
+    await eventually(() => ground.proxy.seen.length > from + 8, 'it sends');
+    const stored = await ground.arrived('deleted');
+    await ground.kinesis.client.send(new DeleteStreamCommand({ StreamName: 'deleted' }));
+    const { code, message } = await refusing;
+    assert.equal(code, 'STREAM_MISSING', message);
+    ground.proxy.always(() => ({ kind: 'pass' }));
+    await eventually(async () => (await ground.kinesis.createStream('deleted', 1).catch(() => '')) !== '', 'the stream is there again');
+    const { published } = await container.run({ ...RUN, maxSeconds: 30 });
+    assert.ok(published > 0 && published <= ROWS - stored.length + 1, `${published} after ${stored.length}`);
+    const later = await ground.arrived('deleted');
+    assert.equal(later.length, published);
+    const sent = ground.proxy.seen.slice(from).flatMap(({ body }) => body.Records.map(({ Data }) => Data));
+    assert.equal(new Set(sent).size, ROWS, 'a record was never sent');
+  });
+});
