@@ -110,18 +110,21 @@ try {
   await server.createSlot('peer');
   await write(server, CHANGES);
   const times: Record<string, number[]> = {};
+  const sizes: Record<string, string> = {};
   for (let round = 0; round < ROUNDS; round++) {
     const copy = await copyOf('peer');
     (times['pg_recvlogical'] ??= []).push(await recvlogical(copy));
     await server.sql('SELECT pg_drop_replication_slot($1)', [copy]);
     for (const FORMAT of ['json', 'csv-payload', 'csv']) {
-      (times[FORMAT] ??= []).push((await drainOnce('peer', { FORMAT }, CHANGES)).ms);
+      const { ms, answer } = await drainOnce('peer', { FORMAT }, CHANGES);
+      (times[FORMAT] ??= []).push(ms);
+      sizes[FORMAT] = `, ${whole(answer.bytes / CHANGES)} bytes a change in ${answer.kinesisRecords} Kinesis records`;
     }
   }
   const peer = median(times['pg_recvlogical'] ?? []);
   console.log(`drain of ${CHANGES} changes in ${CHANGES / 5} transactions, kpl; medians of ${ROUNDS}`);
   for (const [name, values] of Object.entries(times)) {
-    console.log(`  ${name.padEnd(15)} ${whole(median(values))} ms (${values.map(whole).join(', ')})  ${(peer / median(values)).toFixed(2)}x the peer's throughput`);
+    console.log(`  ${name.padEnd(15)} ${whole(median(values))} ms (${values.map(whole).join(', ')})  ${(peer / median(values)).toFixed(2)}x the peer's throughput${sizes[name] ?? ''}`);
   }
   await server.sql("SELECT pg_drop_replication_slot('peer')");
 
