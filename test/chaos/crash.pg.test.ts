@@ -16,10 +16,10 @@ import { Book, type Random, seeded, TABLES, Writer } from './workload.ts';
 /** What a container may answer with while all this happens. */
 const EXPECTED_ERRORS: ReadonlySet<string> = new Set(['DATABASE_UNREACHABLE', 'SLOT_BUSY', 'STREAM_THROTTLED', 'NO_PROGRESS'] satisfies (keyof typeof REMEDIES)[]);
 /** It goes on until so much has happened, and no longer than this. */
-const ENOUGH = { kills: 6, crashes: 2, terminations: 3, answers: 4 } as const;
+const ENOUGH = { kills: 8, crashes: 2, terminations: 3, answers: 2 } as const;
 /** Two lanes: a round is then at most half a MiB, and a larger transaction has many. */
 const SETTINGS = { LANES: '2' };
-const LONGEST_MS = 30_000;
+const LONGEST_MS = 25_000;
 
 /** What happens to a request. */
 function fault(random: Random): Fault {
@@ -37,29 +37,26 @@ function fault(random: Random): Fault {
 }
 
 describe('everything at once', () => {
+  it('I1, I3, I6: loses nothing and reorders nothing', async (t) => {
     const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-    it(`I1, I3, I6: loses nothing and reorders nothing, `, async (t) => {
-      t.diagnostic(`CHAOS_SEED=${seed}`);
-      const ground = await startGround({ shards: 3 });
-      try {
-        await ground.server.sql(TABLES);
-        await ground.server.createSlot('pg2kinesis');
-        const book = new Book();
-        const happened = await havoc(ground, book, seeded(seed));
-        t.diagnostic(JSON.stringify(happened));
-        ground.proxy.always(() => ({ kind: 'pass' }));
-        const container = await ground.container(SETTINGS);
-        const began = Date.now();
-        const drained = await container.run({ action: 'drain' });
-        t.diagnostic(`drain ${Date.now() - began} ms ${JSON.stringify(drained)}`);
-        assert.equal(drained.caughtUp, true);
-        assertAllArrived(await ground.arrived(), book);
-      } catch (error) {
-        throw new Error(`with CHAOS_SEED=${seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-      } finally {
-        await ground.stop();
-      }
-    });
+    t.diagnostic(`CHAOS_SEED=${seed}`);
+    const ground = await startGround({ shards: 3 });
+    try {
+      await ground.server.sql(TABLES);
+      await ground.server.createSlot('pg2kinesis');
+      const book = new Book();
+      t.diagnostic(JSON.stringify(await havoc(ground, book, seeded(seed))));
+      ground.proxy.always(() => ({ kind: 'pass' }));
+      const { caughtUp } = await (await ground.container(SETTINGS)).run({ action: 'drain' });
+      assert.equal(caughtUp, true);
+      assertAllArrived(await ground.arrived(), book);
+      assert.ok(book.rows.size > 100, 'too little was written to prove anything');
+    } catch (error) {
+      throw new Error(`with CHAOS_SEED=${seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    } finally {
+      await ground.stop();
+    }
+  });
 });
 
 /** Writers write, containers run, and all of it is disturbed. @returns what came about */
@@ -71,7 +68,9 @@ async function havoc(ground: Ground, book: Book, random: Random) {
   proxy.always(() => fault(random));
   const quiet = new AbortController();
   const writers = [1, 2, 3].map((owner) => new Writer({ owner, random: seeded(Math.floor(random() * 2 ** 31)), book, connect: () => server.client() }));
-  const writing = Promise.all(writers.map((writer) => writer.write(quiet.signal, 15)));
+  const writing = Promise.all(writers.map((writer) => writer.write(quiet.signal, 20)));
+  // It is awaited at the end; until then its failure is nobody's.
+  writing.catch(() => undefined);
 
   const invoking = async (): Promise<void> => {
     while (goesOn()) {
