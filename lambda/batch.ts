@@ -121,7 +121,7 @@ export class BatchReader {
    * @throws {PipelineError} what an operator can act on; everything before it was sent, and is acknowledged or not as
    *   `counts` and `boundary` say
    */
-  async read(upto: Lsn, rows: number | undefined, timeoutMs: number): Promise<Batch | 'window-too-large'> {
+  async read(upto: Lsn, rows: number | undefined, timeoutMs: number): Promise<Batch | WindowTooLargeError> {
     const { session } = this.#ports;
     const peek = session.slot.peek(upto, rows, timeoutMs);
     this.#plans.beginBatch();
@@ -146,7 +146,11 @@ export class BatchReader {
         oldestUnpublishedMicros: this.#oldest,
       };
     } catch (error) {
-      if (error instanceof WindowTooLargeError) return 'window-too-large';
+      if (error instanceof WindowTooLargeError) {
+        // Rows may have come before a cancellation took effect: no request of theirs may outlast this (I6).
+        await this.#finish(transformer);
+        return error;
+      }
       // What came before the failure is good: send it, so that what failed is the first thing left (skip-transaction).
       await this.#finish(transformer).catch(() => undefined);
       throw session.lost.aborted ? session.lost.reason : error;

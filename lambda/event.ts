@@ -53,6 +53,7 @@ const resume = z.strictObject({
   xid: z.int().check(z.minimum(0)),
   commitTimeMicros: z.string().check(z.regex(/^-?\d{1,19}$/)),
   ordinal: z.int().check(z.minimum(1)),
+  rows: z.int().check(z.minimum(1)),
   evidence: z.string(),
 });
 

@@ -82,6 +82,17 @@ export interface Peek extends AsyncIterable<MessageBlock> {
 /** The peek did not finish before its first row: ask for a smaller window. */
 export class WindowTooLargeError extends Error {
   override readonly name = 'WindowTooLargeError';
+  /** The SQLSTATE, where the server lacked not time but room: temporary files, disk or memory. */
+  readonly noRoom: string | undefined;
+
+  /**
+   * @param message - what happened
+   * @param options - `noRoom`: see the field; `cause`: the error underneath
+   */
+  constructor(message: string, options: ErrorOptions & { readonly noRoom?: string | undefined } = {}) {
+    super(message, options);
+    this.noRoom = options.noRoom;
+  }
 }
 
 /** The replication slot, on two connections. All methods throw {PipelineError} for what an operator can act on. */

@@ -9,8 +9,12 @@ import type { Mark } from './transform.ts';
 
 /** One run's use of the position before it, and the one it leaves behind. */
 export class ResumeKeeper {
-  /** Whether this server can tell whether the slot was read since. Known once {@link proven} has answered. */
-  possible = false;
+  /**
+   * Whether the next run is likely to go on where this one is cut. Not where the server cannot tell whether the slot was
+   * read since; and not after a position was refused: containers that take turns read the slot in between, and would
+   * begin the same transaction over and over. Known once {@link proven} has answered.
+   */
+  hopeful = false;
 
   readonly #slot: Slot;
   readonly #log: Log;
@@ -30,9 +34,10 @@ export class ResumeKeeper {
    */
   async proven(position: ResumePosition | undefined): Promise<ResumePosition | undefined> {
     const evidence = await this.#slot.readingEvidence();
-    this.possible = evidence !== undefined;
+    this.hopeful = evidence !== undefined;
     if (position === undefined) return undefined;
     if (evidence !== undefined && evidence === position.evidence) return position;
+    this.hopeful = false;
     this.#log.info('The slot may have been read by another run since: the transaction starts over.', {
       commitLsn: position.commitLsn,
       ordinal: position.ordinal,
@@ -55,6 +60,6 @@ export class ResumeKeeper {
     if (within === undefined && kept === undefined) return undefined;
     const evidence = await this.#slot.readingEvidence();
     if (evidence === undefined) return undefined;
-    return within === undefined ? kept && { ...kept, evidence } : resumePosition(within.transaction, within.ordinal, evidence);
+    return within === undefined ? kept && { ...kept, evidence } : resumePosition(within, evidence);
   }
 }

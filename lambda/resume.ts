@@ -6,6 +6,15 @@
 import { formatLsn, parseLsn } from './decode/lsn.ts';
 import type { Transaction } from './decode/messages.ts';
 
+/** How far inside a transaction a run has come. */
+export interface Within {
+  readonly transaction: Transaction;
+  /** The ordinal of the last change done, 1 or more. */
+  readonly ordinal: number;
+  /** How many rows are done, 1 or more. */
+  readonly rows: number;
+}
+
 /** A position inside a transaction, as the run's answer gives it and `run` and `drain` accept it. */
 export interface ResumePosition {
   /** The transaction's commit LSN. */
@@ -14,8 +23,13 @@ export interface ResumePosition {
   readonly xid: number;
   /** Its commit time, microseconds since 1970, as text: it may exceed 2^53. */
   readonly commitTimeMicros: string;
-  /** The ordinal of its last change that Kinesis has acknowledged. */
+  /** The ordinal of its last change that Kinesis has acknowledged: the next one's follows it. */
   readonly ordinal: number;
+  /**
+   * How many of its rows, as the server sends them, are done with. Rows are what is skipped, not ordinals: how many of
+   * these a row takes depends on the table's key, which may be another by then.
+   */
+  readonly rows: number;
   /** What the server said of readings of the slot when the position was taken. */
   readonly evidence: string;
 }
@@ -23,16 +37,16 @@ export interface ResumePosition {
 /**
  * Writes a position down.
  *
- * @param transaction - which
- * @param ordinal - of the last change acknowledged, 1 or more
+ * @param within - which transaction, and how far inside it
  * @param evidence - of `Slot.readingEvidence`, taken after the run's last reading
  */
-export function resumePosition(transaction: Transaction, ordinal: number, evidence: string): ResumePosition {
+export function resumePosition({ transaction, ordinal, rows }: Within, evidence: string): ResumePosition {
   return {
     commitLsn: formatLsn(transaction.commitLsn),
     xid: transaction.xid,
     commitTimeMicros: String(transaction.commitTimeMicros),
     ordinal,
+    rows,
     evidence,
   };
 }

@@ -1,7 +1,7 @@
 /**
  * What a finished run says to CloudWatch. Pure but for the port; what the names mean stands in the README.
  */
-import type { RunAnswer } from './answer.ts';
+import type { Counts, RunAnswer } from './answer.ts';
 import type { Metrics } from './ports.ts';
 
 /** What only the end of a run knows, besides its answer. */
@@ -10,6 +10,24 @@ export interface RunEnd {
   readonly moved: boolean;
   /** Undefined: not read. */
   readonly retainedWalBytes: number | undefined;
+}
+
+/**
+ * Adds what a run did, also one that fails: what it left out would be told nowhere else (I9).
+ *
+ * @param metrics - where to
+ * @param counts - its counts
+ */
+export function addCountMetrics(metrics: Metrics, counts: Counts & Pick<RunAnswer, 'throttledEntries'>): void {
+  metrics.add('ChangesPublished', counts.published);
+  metrics.add('SkippedNoPrimaryKey', counts.skipped.noPrimaryKey);
+  metrics.add('SkippedNoReplicaIdentity', counts.skipped.noReplicaIdentity);
+  metrics.add('SkippedDroppedTable', counts.skipped.droppedTable);
+  metrics.add('SkippedFiltered', counts.skipped.filtered);
+  metrics.add('TransactionsPublished', counts.transactions);
+  metrics.add('KinesisRecords', counts.kinesisRecords);
+  metrics.add('BytesPublished', counts.bytes);
+  metrics.add('ThrottledEntries', counts.throttledEntries);
 }
 
 /**
@@ -28,15 +46,7 @@ export function addRunMetrics(metrics: Metrics, answer: RunAnswer, end: RunEnd):
     metrics.add('RunHealthy', 1);
     metrics.add('Stalled', stalled ? 1 : 0);
   }
-  metrics.add('ChangesPublished', answer.published);
-  metrics.add('SkippedNoPrimaryKey', answer.skipped.noPrimaryKey);
-  metrics.add('SkippedNoReplicaIdentity', answer.skipped.noReplicaIdentity);
-  metrics.add('SkippedDroppedTable', answer.skipped.droppedTable);
-  metrics.add('SkippedFiltered', answer.skipped.filtered);
-  metrics.add('TransactionsPublished', answer.transactions);
-  metrics.add('KinesisRecords', answer.kinesisRecords);
-  metrics.add('BytesPublished', answer.bytes);
-  metrics.add('ThrottledEntries', answer.throttledEntries);
+  addCountMetrics(metrics, answer);
   if (answer.lagBytes !== undefined) metrics.add('LagBytes', answer.lagBytes);
   if (answer.lagSeconds !== undefined) metrics.add('LagSeconds', answer.lagSeconds);
   if (end.retainedWalBytes !== undefined) metrics.add('RetainedWalBytes', end.retainedWalBytes);

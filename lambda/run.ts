@@ -9,11 +9,12 @@ import { Advancer } from './advancer.ts';
 import { copyCounts, type RunAnswer, type Stopped } from './answer.ts';
 import { BatchReader, type BatchParts } from './batch.ts';
 import { formatLsn, type Lsn } from './decode/lsn.ts';
-import { PipelineError } from './errors.ts';
 import { Heartbeat } from './heartbeat.ts';
-import type { Clock, Log, Metrics, Publisher, Session } from './ports.ts';
+import { type Clock, type Log, type Metrics, type Publisher, type Session, WindowTooLargeError } from './ports.ts';
 import type { ResumePosition } from './resume.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
+import { addCountMetrics } from './run-metrics.ts';
+import { outOfRoom, standstill } from './standstill.ts';
 import { grown, halved, initialWindow, type Window } from './window.ts';
 
 /** What a container remembers from run to run. Kept in module scope by the handler. */
@@ -76,7 +77,14 @@ const ANSWER_MS = 500;
  * @throws {PipelineError} what an operator can act on: the slot is then advanced over everything acknowledged before
  */
 export async function run(ports: RunPorts, options: RunOptions): Promise<RunAnswer> {
-  return await new Run(ports, options).whole();
+  const whole = new Run(ports, options);
+  try {
+    return await whole.run();
+  } catch (error) {
+    // No answer will tell what was done before, and what was left out (I9).
+    whole.tellCounts();
+    throw error;
+  }
 }
 
 /** One run's state. */
@@ -110,7 +118,13 @@ class Run {
     });
   }
 
-  async whole(): Promise<RunAnswer> {
+  tellCounts(): void {
+    const { counts, throttledEntries } = this.#batches;
+    addCountMetrics(this.#ports.metrics, { ...counts, throttledEntries });
+    this.#ports.log.info('Done before the failure.', { ...copyCounts(counts), throttledEntries });
+  }
+
+  async run(): Promise<RunAnswer> {
     const { session, clock, memory } = this.#ports;
     if (session.tookOver) await clock.sleep(this.#options.requestTimeoutMs);
     this.#advancer.position = (await session.slot.position()).confirmedFlush;
@@ -143,8 +157,8 @@ class Run {
       const rows = this.#unbounded ? undefined : this.#window.rows;
       const budgetMs = this.#peekBudgetMs();
       const batch = await this.#batches.read(upto, rows, budgetMs);
-      if (batch === 'window-too-large') {
-        this.#shrink(Number(upto - this.#advancer.position));
+      if (batch instanceof WindowTooLargeError) {
+        this.#shrink(Number(upto - this.#advancer.position), batch);
         continue;
       }
       this.#batchCount++;
@@ -152,6 +166,8 @@ class Run {
       this.#oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
       if (batch.ended === 'throttled' || batch.ended === 'deadline') return batch.ended;
       const full = rows !== undefined && batch.rows >= rows;
+      // A boundary of an earlier batch is none of this one's.
+      const boundary = batch.boundary !== undefined && batch.boundary > begun.confirmedFlush ? batch.boundary : undefined;
       this.#window = memory.window = grown(
         this.#window,
         {
@@ -159,7 +175,7 @@ class Run {
           firstRowMs: batch.firstRowMs,
           budgetMs,
           rereadBytes: Number(begun.confirmedFlush - begun.restart),
-          readBytes: Number((full ? (batch.boundary ?? upto) : upto) - begun.confirmedFlush),
+          readBytes: Number((full ? (boundary ?? upto) : upto) - begun.confirmedFlush),
         },
         this.#options.maxRows,
       );
@@ -167,8 +183,8 @@ class Run {
         // The peek saw everything up to `upto`, and all of it is acknowledged or counted: I2 (b).
         await this.#advancer.to(upto);
         if (upto === flushed) return 'caught-up';
-      } else if (batch.boundary !== undefined) {
-        await this.#advancer.to(batch.boundary);
+      } else if (boundary !== undefined) {
+        await this.#advancer.to(boundary);
       } else {
         // Full, and not one COMMIT: logical messages only. A limit by WAL alone gets past them.
         this.#unbounded = true;
@@ -189,9 +205,9 @@ class Run {
   #enough(): boolean {
     if (this.#hasTime()) return false;
     const started = this.#batches.boundary === undefined && !this.#advancer.moved;
-    if (!started || this.#resumes.possible || this.#ports.stop?.aborted === true) return true;
+    if (!started || this.#resumes.hopeful || this.#ports.stop?.aborted === true) return true;
     // Cut here, the next run would begin the same transaction again, and every run after it.
-    return !this.#extend('The first transaction is larger than a run, and this server cannot tell whether it may be gone on with');
+    return !this.#extend('The first transaction is larger than a run, and nothing says that the next run may go on with it');
   }
 
   /** Takes the function's own deadline. The schedule's is there so that runs do not overlap, which the lock sees to as well. */
@@ -211,9 +227,10 @@ class Run {
   }
 
   /** A peek did not reach its first row in time. */
-  #shrink(spanBytes: number): void {
+  #shrink(spanBytes: number, error: WindowTooLargeError): void {
     const { log, memory } = this.#ports;
     const smaller = halved(this.#window, spanBytes);
+    if (smaller === undefined && error.noRoom !== undefined) throw outOfRoom(error.noRoom, error);
     if (smaller !== undefined) {
       this.#window = smaller;
       memory.window = smaller;
@@ -244,16 +261,7 @@ class Run {
     const { counts, resumed, lastFailure } = this.#batches;
     if (this.#advancer.moved || counts.records > 0 || resumed || stopped === 'caught-up' || stopped === 'max-batches') return;
     if (this.#ports.stop?.aborted === true) return;
-    if (stopped === 'throttled') {
-      throw new PipelineError(
-        'STREAM_THROTTLED',
-        'Kinesis refused records for want of capacity for the whole run. Nothing was published, and the slot was not advanced.',
-      );
-    }
-    throw new PipelineError(
-      'NO_PROGRESS',
-      `The run had no time to publish anything${lastFailure === undefined ? '' : ` (the last request failed: ${lastFailure})`}. The slot was not advanced.`,
-    );
+    throw standstill(stopped, lastFailure);
   }
 
   async #answer(stopped: Stopped): Promise<RunAnswer> {

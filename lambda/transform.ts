@@ -10,7 +10,7 @@ import { PipelineError } from './errors.ts';
 import { ByteWriter } from './format/byte-writer.ts';
 import type { ChangeRecord, Format } from './format/record.ts';
 import type { Packer, Round } from './pack/round.ts';
-import { isSameTransaction, type ResumePosition } from './resume.ts';
+import { isSameTransaction, type ResumePosition, type Within } from './resume.ts';
 import type { Operation } from './settings.ts';
 import type { TablePlan, TablePlans } from './table-plans.ts';
 
@@ -20,8 +20,8 @@ export interface Mark {
   readonly boundary: Lsn | undefined;
   /** What is done once it is acknowledged. */
   readonly counts: Counts;
-  /** The transaction in which the round ends, and the ordinal of the last change done in it; undefined at a boundary. */
-  readonly within: { readonly transaction: Transaction; readonly ordinal: number } | undefined;
+  /** The transaction in which the round ends, and the last row all of whose records are acknowledged then; undefined at a boundary. */
+  readonly within: Within | undefined;
   /** The transaction that is under way, of which something is left to be done. */
   readonly underWay: Transaction | undefined;
 }
@@ -58,8 +58,11 @@ export class Transformer {
   #resume: ResumePosition | undefined;
   #transaction: Transaction | undefined;
   #ordinal = 0;
-  #done = 0;
-  #skipTo = 0;
+  /** How many rows are done with, and the ordinal the last of them ended with. */
+  #doneRows = 0;
+  #doneOrdinal = 0;
+  /** How many rows are yet to be skipped: an earlier run has done with them. */
+  #skip = 0;
   #boundary: Lsn | undefined;
 
   /** @param parts - what it is made of */
@@ -98,9 +101,8 @@ export class Transformer {
         this.counts.transactions++;
         return 'taken';
       case 'change':
-        return this.#change(message);
       case 'truncate':
-        return this.#truncate(message);
+        return this.#row(message);
       case 'ignored':
         return 'taken';
     }
@@ -118,23 +120,37 @@ export class Transformer {
     return {
       boundary: this.#boundary,
       counts: copyCounts(this.counts),
-      within: transaction && this.#done > 0 ? { transaction, ordinal: this.#done } : undefined,
+      within: transaction && this.#doneRows > 0 ? { transaction, ordinal: this.#doneOrdinal, rows: this.#doneRows } : undefined,
       underWay: transaction,
     };
   }
 
   #begin(transaction: Transaction): void {
     this.#transaction = transaction;
-    this.#ordinal = 0;
-    this.#skipTo = 0;
+    this.#doneRows = this.#doneOrdinal = this.#skip = 0;
     if (this.#resume !== undefined) {
       if (isSameTransaction(this.#resume, transaction)) {
-        this.#skipTo = this.#resume.ordinal;
+        this.#doneRows = this.#skip = this.#resume.rows;
+        this.#doneOrdinal = this.#resume.ordinal;
         this.resumed = true;
       }
       this.#resume = undefined;
     }
-    this.#done = this.#skipTo;
+    this.#ordinal = this.#doneOrdinal;
+  }
+
+  /** One row as the server sends it. */
+  #row(message: RowChange | Truncate): 'taken' | 'needs-keys' {
+    if (this.#skip > 0) {
+      this.#skip--;
+      return 'taken';
+    }
+    const result = message.kind === 'change' ? this.#change(message) : this.#truncate(message);
+    if (result === 'taken') {
+      this.#doneRows++;
+      this.#doneOrdinal = this.#ordinal;
+    }
+    return result;
   }
 
   #change(change: RowChange): 'taken' | 'needs-keys' {
@@ -210,7 +226,6 @@ export class Transformer {
     barrier: string | undefined,
   ): void {
     const ordinal = ++this.#ordinal;
-    if (ordinal <= this.#skipTo) return;
     const { packer, format, partitionKey } = this.#parts;
     const record = this.#record;
     record.operation = operation;
@@ -230,7 +245,6 @@ export class Transformer {
     if (full !== undefined) this.#close(full);
     if (truncate) this.counts.truncated++;
     this.counts.records++;
-    this.#done = ordinal;
   }
 
   /** Writes a record that is too large again, without its row. */
@@ -249,19 +263,15 @@ export class Transformer {
     );
   }
 
-  /** Counts a change as published, unless an earlier run has: its last record was then acknowledged already. */
   #count(): void {
-    if (this.#ordinal <= this.#skipTo) return;
     this.counts.changes++;
     this.counts.published++;
   }
 
   #leaveOut(reason: keyof Skipped, ordinals: number): void {
     this.#ordinal += ordinals;
-    if (this.#ordinal <= this.#skipTo) return;
     this.counts.changes++;
     this.counts.skipped[reason]++;
-    this.#done = this.#ordinal;
   }
 
   #close(round: Round): void {

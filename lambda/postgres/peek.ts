@@ -59,7 +59,8 @@ export function peekStatement(slotName: string, upto: Lsn, limit: number | undef
 }
 
 /** The statement ran out of time, of temporary files, of disk or memory: a smaller window needs less of each. */
-const TOO_LARGE = new Set(['57014', '53400', '53100', '53200']);
+const OUT_OF_TIME = '57014';
+const TOO_LARGE = new Set([OUT_OF_TIME, '53400', '53100', '53200']);
 
 /** Bytes that may wait here for the one who takes them, besides what the socket holds. */
 const READ_AHEAD_BYTES = 256 * 1024;
@@ -147,8 +148,12 @@ export class SlotPeek implements Peek, MessageBlock {
       const error = this.#failure ?? caught;
       if (this.#failure !== undefined) await this.#settled();
       // A cancellation sent just before the first row arrived may end the statement behind it.
-      if (TOO_LARGE.has(codeOf(error)) && (this.firstRowMs === undefined || this.#cancelled !== undefined)) {
-        throw new WindowTooLargeError('the peek did not finish before its first row', { cause: error });
+      const code = codeOf(error);
+      if (TOO_LARGE.has(code) && (this.firstRowMs === undefined || this.#cancelled !== undefined)) {
+        throw new WindowTooLargeError('the peek did not finish before its first row', {
+          cause: error,
+          noRoom: code === OUT_OF_TIME ? undefined : code,
+        });
       }
       throw await this.#parts.explain(error);
     }

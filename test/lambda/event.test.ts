@@ -5,7 +5,7 @@ import { PipelineError } from '../../lambda/errors.ts';
 import { ACTION_NAMES, readEvent } from '../../lambda/event.ts';
 
 const SCHEDULED = { kind: 'run', maxSeconds: 50, maxBatches: undefined, resume: undefined };
-const RESUME = { commitLsn: '0/16B3748', xid: 754, commitTimeMicros: '1767323045678901', ordinal: 3, evidence: 'x' };
+const RESUME = { commitLsn: '0/16B3748', xid: 754, commitTimeMicros: '1767323045678901', ordinal: 3, rows: 2, evidence: 'x' };
 
 function refusal(payload: unknown): string {
   try {
