@@ -32,13 +32,16 @@ describe('overlapping runs', () => {
     const settings = { LANES: '4' };
     const containers = await Promise.all([1, 2, 3].map(() => ground.container(settings)));
     const answers: RunAnswer[] = [];
-    await Promise.all(
-      containers.map(async (container) => {
-        for (let i = 0; i < 10; i++) answers.push(await container.run({ action: 'run', maxSeconds: 20 }));
-      }),
-    );
-    quiet.abort();
-    await writing;
+    try {
+      await Promise.all(
+        containers.map(async (container) => {
+          for (let i = 0; i < 10; i++) answers.push(await container.run({ action: 'run', maxSeconds: 20 }));
+        }),
+      );
+    } finally {
+      quiet.abort();
+      await writing;
+    }
     const [container] = containers;
     const last = await container?.run({ action: 'drain' });
     assert.equal(last?.caughtUp, true);
