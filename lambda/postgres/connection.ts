@@ -188,7 +188,9 @@ function settle(options: ConnectOptions, now: number): string {
     ['tcp_keepalives_idle', '10'],
     ['tcp_keepalives_interval', '5'],
     ['tcp_keepalives_count', '3'],
-    ['tcp_user_timeout', '30s', 120000],
+    // A client that holds the stream back (Kinesis is slow, or refuses) keeps its window shut, which counts as not
+    // acknowledging: less than our whole life would end a run that waits for capacity.
+    ['tcp_user_timeout', `${life}ms`, 120000],
     ['client_connection_check_interval', '2s', 140000],
     // Plans here are fixed and their estimates meaningless; compiling one costs more than it saves.
     ['jit', 'off', 110000],

@@ -38,6 +38,8 @@ describe('a connection', () => {
     assert.match(await setting('application_name'), /^pg2kinesis until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     assert.notEqual(await setting('statement_timeout'), '0');
     if (versionNum >= 140000) assert.equal(await setting('client_connection_check_interval'), '2s');
+    const patience = await connection.query(`SELECT setting::int AS ms FROM pg_settings WHERE name = 'tcp_user_timeout'`);
+    if (versionNum >= 120000) assert.ok(Number(patience.rows[0]?.['ms']) > 60_000, 'a stream held back all the time of a run is no lost connection');
     assert.equal(versionNum, server.versionNum);
     assert.equal(encoding, 'UTF8');
     assert.equal((await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid, pid);
