@@ -62,6 +62,9 @@ export function peekStatement(slotName: string, upto: Lsn, limit: number | undef
 const OUT_OF_TIME = '57014';
 const TOO_LARGE = new Set([OUT_OF_TIME, '53400', '53100', '53200']);
 
+/** The server could not convert a row's text. Its message quotes the bytes: it goes no further, not even as a cause (I10). */
+const INCONVERTIBLE = new Set(['22021', '22P05']);
+
 /** Bytes that may wait here for the one who takes them, besides what the socket holds. */
 const READ_AHEAD_BYTES = 256 * 1024;
 
@@ -83,6 +86,7 @@ export class SlotPeek implements Peek, MessageBlock {
   #cancelled: Promise<void> | undefined;
   #failure: unknown;
   #ended = false;
+  #iterated = false;
   #inChanges = false;
   /** A row was taken to see that the first pass is over, and is yet to be given. */
   #pending = false;
@@ -114,8 +118,9 @@ export class SlotPeek implements Peek, MessageBlock {
       this.#stream.once('end', finish);
       this.#stream.once('error', (error) => {
         this.#failure = error;
-        this.#stream.destroy();
-        stopListening(client);
+        letGo(this.#stream, client);
+        // Iterated, it first gives the rows that came before the error.
+        if (!this.#iterated) this.#stream.destroy();
         finish();
       });
     });
@@ -130,6 +135,7 @@ export class SlotPeek implements Peek, MessageBlock {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<MessageBlock> {
+    this.#iterated = !this.#ended;
     try {
       // Destroyed with the statement still running, the stream would leave the connection's data untaken for ever.
       const chunks: AsyncIterable<Buffer> = this.#stream.iterator({ destroyOnReturn: false });
@@ -154,6 +160,10 @@ export class SlotPeek implements Peek, MessageBlock {
           cause: error,
           noRoom: code === OUT_OF_TIME ? undefined : code,
         });
+      }
+      // The row that has no UTF-8 is the one behind the last that came: name its transaction, so that it can be skipped.
+      if (INCONVERTIBLE.has(code) && this.#transaction !== undefined) {
+        throw this.#undecodable('text that the server can put in UTF-8', undefined, undefined, 'behind the row');
       }
       throw await this.#parts.explain(error);
     }
@@ -239,10 +249,10 @@ export class SlotPeek implements Peek, MessageBlock {
     }
   }
 
-  #undecodable(expected: string, offset?: number, cause?: unknown): PipelineError {
+  #undecodable(expected: string, offset?: number, cause?: unknown, place = 'in the row'): PipelineError {
     const lsn = this.#in.ended || this.#in.isNull ? undefined : this.#in.lsn();
     const commit = this.#transaction?.commitLsn ?? (this.#inChanges ? undefined : lsn);
-    const where = lsn === undefined ? 'at the end of the peek' : `in the row at ${formatLsn(lsn)}${offset === undefined ? '' : `, byte ${offset}`}`;
+    const where = lsn === undefined ? 'at the end of the peek' : `${place} at ${formatLsn(lsn)}${offset === undefined ? '' : `, byte ${offset}`}`;
     const skip = commit === undefined ? 'It is part of no transaction' : `Its transaction's commit LSN is ${formatLsn(commit)}`;
     return new PipelineError(
       'DECODE_FAILED',
@@ -269,8 +279,15 @@ export class SlotPeek implements Peek, MessageBlock {
   }
 }
 
-/** Once a lost connection has ended the statement, pg-copy-streams would still read from the socket, into nothing. */
-function stopListening(client: pg.Client): void {
+/**
+ * After an error pg-copy-streams would still read from the socket, into nothing; and what arrived in one packet with the
+ * error it would keep to itself, which are up to 8 KB of rows: whole transactions, and the BEGIN of the one that failed.
+ */
+function letGo(stream: CopyToStreamQuery, client: pg.Client): void {
   const { connection } = client as unknown as { connection: { stream: NodeJS.ReadableStream } };
   connection.stream.removeAllListeners('readable');
+  const copy = stream as unknown as { connection: unknown; _copyDataChunks: { readonly size: number; take(bytes: number): Buffer } | null };
+  copy.connection = undefined;
+  const rest = copy._copyDataChunks;
+  if (rest !== null && rest.size > 0) stream.push(rest.take(rest.size));
 }

@@ -1,10 +1,11 @@
 /** Peeks of a real slot: what they tell, in which order, and how they end. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { parseLsn } from '../../../lambda/decode/lsn.ts';
+import { formatLsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import { UndecodableError, type Transaction } from '../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding.ts';
 import { WindowTooLargeError } from '../../../lambda/ports.ts';
+import { firstUnconsumed } from '../../../lambda/skip-transaction.ts';
 import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
 import { clock, databaseOf, eventually, sessionOn, shortly, told } from './support.ts';
 
@@ -285,6 +286,44 @@ describe('a peek of a database in another encoding', () => {
       await session.close();
     });
   }
+
+  it('tells what comes before a text that has no UTF-8, then fails with DECODE_FAILED and the commit LSN to skip', async (t) => {
+    const server = await startPostgres({ encoding: 'WIN1252' });
+    t.after(() => server.stop());
+    await server.sql('CREATE TABLE t (id int PRIMARY KEY, note text)');
+    await server.createSlot('enc');
+    const session = await sessionOn(server, 'enc');
+    await server.sql(`INSERT INTO t VALUES (1, 'a')`);
+    // A byte that WIN1252 does not define, and that a database of that encoding takes all the same.
+    await server.sql(`INSERT INTO t VALUES (2, 'b'), (3, convert_from('\\x81', 'WIN1252'))`);
+    const seen: string[] = [];
+    const read = async () => {
+      seen.length = 0;
+      const peek = session.slot.peek(await session.slot.flushLsn(), undefined, 30_000);
+      try {
+        for await (const block of peek) {
+          for (let message = block.next(); message !== undefined; message = block.next()) seen.push(shortly(message));
+        }
+      } finally {
+        await peek.close();
+      }
+    };
+    const first = await firstUnconsumed(session.slot, clock, Date.now() + 30_000);
+    await session.slot.advance(first?.commitLsn ?? 0n);
+    const second = await firstUnconsumed(session.slot, clock, Date.now() + 30_000);
+    assert.ok(second !== undefined && second.commitLsn > (first?.commitLsn ?? 0n));
+    await assert.rejects(read(), (error: Error) => {
+      assert.match(error.message, new RegExp(`^DECODE_FAILED: .*commit LSN is ${formatLsn(second.commitLsn)};`));
+      assert.ok(!JSON.stringify([error.message, String(error.cause)]).includes('81'));
+      return true;
+    });
+    assert.deepEqual(seen, ['B', 'INSERT public.t 2|b']);
+    await session.slot.advance(second.commitLsn);
+    await server.sql(`INSERT INTO t VALUES (4, 'd')`);
+    await read();
+    assert.deepEqual(seen, ['B', 'INSERT public.t 4|d', 'C']);
+    await session.close();
+  });
 
   it('fails with DECODE_FAILED on bytes of a SQL_ASCII database that are no UTF-8', async (t) => {
     const server = await startPostgres({ encoding: 'SQL_ASCII' });
