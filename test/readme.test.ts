@@ -9,6 +9,7 @@ import { REMEDIES } from '../lambda/errors.ts';
 import { readEvent } from '../lambda/event.ts';
 import { FORMATS } from '../lambda/format/formats.ts';
 import { SETTINGS } from '../lambda/settings.ts';
+import { SLOT_METRICS } from '../lib/slot-metrics.ts';
 import { recordOf, truncateOf, written } from './support/changes.ts';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
@@ -33,6 +34,14 @@ describe('README', () => {
   it('lists every error code with what to do', () => {
     const rows = Object.entries(REMEDIES).map(([code, remedy]) => `| \`${code}\` | ${remedy} |\n`);
     assert.equal(section('errors'), `| code | what to do |\n|---|---|\n${rows.join('')}`);
+  });
+
+  it('names every metric, and every alarm of the stack', () => {
+    const told = readme.slice(readme.indexOf('## Metrics and alarms'), readme.indexOf('## Guarantees'));
+    for (const metric of SLOT_METRICS) assert.ok(told.includes(`\`${metric}\``), metric);
+    const alarms = [...section('alarms').matchAll(/^\| `(\w+)` \|/gm)].map(([, name = '']) => name);
+    const made = [...readFileSync(new URL('../lib/slot-alarms.ts', import.meta.url), 'utf8').matchAll(/this\.add\('(\w+)'/g)].map(([, name = '']) => name);
+    assert.deepEqual(alarms, made);
   });
 
   it('shows payloads that the function takes', () => {
