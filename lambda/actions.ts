@@ -13,7 +13,7 @@ import { createPacker } from './pack/packer.ts';
 import type { Session } from './ports.ts';
 import { type Connection, open } from './postgres/connection.ts';
 import { describeHolder, takeFence } from './postgres/fence.ts';
-import { openSession } from './postgres/session.ts';
+import { LOSS_TOLD_MS, openSession } from './postgres/session.ts';
 import { createSlot, dropSlot } from './postgres/slot-lifecycle.ts';
 import { type CheckAnswer, check, type StatusAnswer, status } from './reports.ts';
 import { addRunMetrics } from './run-metrics.ts';
@@ -141,7 +141,7 @@ async function publish(action: RunAction, world: World, times: Times): Promise<R
         ...(action.maxBatches === undefined ? {} : { maxBatches: action.maxBatches }),
         ...(action.resume === undefined ? {} : { resume: action.resume }),
         maxRows: config.batchChanges,
-        requestTimeoutMs: REQUEST_TIMEOUT_MS,
+        lastRequestMs: LOSS_TOLD_MS + REQUEST_TIMEOUT_MS,
         format: FORMATS[config.format]({ source }),
         partitionKey: partitionKeyWriter(config.partitionBy, source),
         packer: createPacker(config),
@@ -151,7 +151,7 @@ async function publish(action: RunAction, world: World, times: Times): Promise<R
       },
     );
     const moved = answer.advancedTo !== undefined && answer.advancedTo !== formatLsn(before.confirmedFlush);
-    addRunMetrics(metrics, answer, { moved, retainedWalBytes: await session.slot.retainedWalBytes() });
+    addRunMetrics(metrics, answer, { moved, retainedWalBytes: await session.slot.retainedWalBytes().catch(() => undefined) });
     return answer;
   } finally {
     await session.close();

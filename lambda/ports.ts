@@ -172,7 +172,7 @@ export interface Session {
   readonly keys: PrimaryKeys;
   /** Aborts when the connection that holds the lock is lost (I6); its reason is a {PipelineError}. */
   readonly lost: AbortSignal;
-  /** Whether another holder had to be ended: its last request may still be in flight (I6). */
+  /** Whether another holder had to be ended, or has lost the lock: its last request may still be in flight (I6). */
   readonly tookOver: boolean;
   /** Gives up the lock and closes the connections. */
   close(): Promise<void>;

@@ -61,8 +61,8 @@ export interface RunOptions extends BatchParts {
   readonly resume?: ResumePosition;
   /** BATCH_CHANGES: the most rows of one peek. */
   readonly maxRows: number;
-  /** How long a request may be in flight: a holder that was ended may have sent one just before. */
-  readonly requestTimeoutMs: number;
+  /** For how long after a holder was ended its last request may be in flight. */
+  readonly lastRequestMs: number;
 }
 
 /** Kept for the answer itself, the closing of a peek and what else is not measured. */
@@ -126,7 +126,7 @@ class Run {
 
   async run(): Promise<RunAnswer> {
     const { session, clock, memory } = this.#ports;
-    if (session.tookOver) await clock.sleep(this.#options.requestTimeoutMs);
+    if (session.tookOver) await clock.sleep(this.#options.lastRequestMs);
     this.#advancer.position = (await session.slot.position()).confirmedFlush;
     this.#batches.resume = await this.#resumes.proven(this.#options.resume ?? memory.resume);
     memory.resume = undefined;

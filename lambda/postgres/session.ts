@@ -60,6 +60,8 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
       await ends();
       return { locked: fence.holder };
     }
+    // Who lost the lock with its connection may still have a request in flight: its other connection tells of it.
+    const sender = await takeFence(control, { ...options, slotName: `${slotName} (second connection)`, waitMs: SETTLING_MS });
     loss.watch();
     const fault = faultOf(await readSlotState(control, slotName), slotName, control.context);
     if (fault !== undefined) throw fault;
@@ -69,7 +71,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
       slot,
       keys: options.keys.over(control),
       lost: loss.signal,
-      tookOver: fence.tookOver || orphan,
+      tookOver: fence.tookOver || orphan || sender.kind === 'locked' || sender.tookOver,
       close: ends,
     };
   } catch (error) {
@@ -85,29 +87,48 @@ interface Loss {
   watch(): void;
 }
 
-/** How often the lock is looked after. A holder that is ended has that long, and a request more, to stop sending. */
+/** How often the lock is looked after. */
 const WATCH_MS = 1_000;
+/** Who has lost the lock knows it within this, and sends no further request: the look and its answer. */
+export const LOSS_TOLD_MS = 2 * WATCH_MS;
+/** A run that ends closes its two connections at once, and the server lets go of one before the other. */
+const SETTLING_MS = 2_000;
+/** How long the other connection outlives that loss: as long as a request may be in flight, of which its lock tells. */
+const LAST_WORDS_MS = 15_000;
+/** What is left of the time behind the deadline is for the answer: nobody who asks the server may wait into it. */
+const SILENCE_MS = 500;
 
 /**
  * Aborts when the lock is lost; not when we end the connection, told by `forget`. A socket whose data is held back says
  * nothing of its end, so the other connection keeps asking whether the lock is still held.
  */
-function lossOf(reader: Connection, control: Connection, { slotName, clock }: SessionOptions): Loss {
+function lossOf(reader: Connection, control: Connection, { slotName, clock, deadline }: SessionOptions): Loss {
   const { host, port } = reader.context;
   const lost = new AbortController();
   const forgotten = new AbortController();
-  const lose = (cause?: unknown) => {
+  const ended = new AbortController();
+  const destroyControl = (afterMs: number) =>
+    void clock.sleep(afterMs, ended.signal).then(() => (ended.signal.aborted ? undefined : destroy(control.client)));
+  const loseFor = (what: string, cause?: unknown) => {
     if (lost.signal.aborted) return;
     forgotten.abort();
     lost.abort(
       new PipelineError(
         'DATABASE_UNREACHABLE',
-        `The connection to PostgreSQL at ${host}:${port} that holds the lock was lost, so sending stopped: another run may have the slot. The slot was not advanced over what was not acknowledged.`,
+        `${what}, so sending stopped: another run may have the slot. The slot was not advanced over what was not acknowledged.`,
         { cause },
       ),
     );
     destroy(reader.client);
+    destroyControl(LAST_WORDS_MS);
   };
+  const lose = (cause?: unknown) => loseFor(`The connection to PostgreSQL at ${host}:${port} that holds the lock was lost`, cause);
+  // A network that swallows everything says nothing of it: whoever waits for an answer would wait until we are killed.
+  const overMs = Math.max(0, deadline + SILENCE_MS - clock.now());
+  destroyControl(overMs);
+  void clock.sleep(overMs, forgotten.signal).then(() => {
+    if (!forgotten.signal.aborted) loseFor(`PostgreSQL at ${host}:${port} had not answered when the time was over`);
+  });
   const clients = [reader.client, control.client];
   for (const client of clients) client.on('error', lose).on('end', lose);
   const stopped = () => forgotten.signal.aborted;
@@ -121,6 +142,7 @@ function lossOf(reader: Connection, control: Connection, { slotName, clock }: Se
     signal: lost.signal,
     forget: () => {
       forgotten.abort();
+      ended.abort();
       for (const client of clients) client.off('error', lose).off('end', lose);
     },
     watch: () => void watch().catch((error: unknown) => (stopped() ? undefined : lose(error))),

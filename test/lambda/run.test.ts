@@ -174,7 +174,7 @@ describe('run', () => {
     slot.commit(insert(1));
     const kit = runKit(slot, usual());
     await run({ ...kit.ports, session: { ...kit.session, tookOver: true } }, kit.options());
-    assert.deepEqual(kit.clock.slept, [10_000]);
+    assert.deepEqual(kit.clock.slept, [12_000]);
   });
 
   describe('I7: the deadline', () => {

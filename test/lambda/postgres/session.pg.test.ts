@@ -1,5 +1,6 @@
 /** A run's session on a real server: the lock, the slot's checks, and each error as a user meets it. */
 import assert from 'node:assert/strict';
+import { type AddressInfo, connect as connectTo, createServer, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { PipelineError } from '../../../lambda/errors.ts';
 import { describeHolder, lockKey, readHolder, takeFence } from '../../../lambda/postgres/fence.ts';
@@ -103,6 +104,45 @@ describe('a session', () => {
     assert.equal((session.lost.reason as PipelineError).code, 'DATABASE_UNREACHABLE');
     await session.close();
     await looking.client.end();
+  });
+
+  it('I6: a run whose lock was lost without its doing is told to the next one, which waits for its last request', async () => {
+    const first = await sessionOn(server, 's');
+    const looking = await openOn(server);
+    await server.sql('SELECT pg_terminate_backend($1)', [(await readHolder(looking, 's'))?.pid]);
+    await eventually(() => first.lost.aborted, 'the loss is told');
+    const second = await sessionOn(server, 's');
+    assert.equal(second.tookOver, true);
+    await first.close();
+    await second.close();
+    const third = await sessionOn(server, 's', { waitMs: 5_000 });
+    assert.equal(third.tookOver, false);
+    await third.close();
+    await looking.client.end();
+  });
+
+  it('I7: whoever waits for a server that fell silent is told when the time is over', async (t) => {
+    const sockets: Socket[] = [];
+    let silent = false;
+    const proxy = createServer((ours) => {
+      const theirs = connectTo(server.port, '127.0.0.1');
+      sockets.push(ours, theirs);
+      ours.on('error', () => undefined).on('data', (data) => silent || theirs.write(data));
+      theirs.on('error', () => undefined).on('data', (data) => silent || ours.write(data));
+    });
+    t.after(() => {
+      for (const socket of sockets) socket.destroy();
+      proxy.close();
+    });
+    await new Promise<void>((listening) => proxy.listen(0, '127.0.0.1', listening));
+    const { port } = proxy.address() as AddressInfo;
+    const deadline = Date.now() + 1_500;
+    const session = await sessionOn(server, 's', { database: databaseOf(server, { port }), deadline, latestEnd: deadline + 60_000 });
+    silent = true;
+    await assert.rejects(session.slot.flushLsn(), { code: 'DATABASE_UNREACHABLE' });
+    assert.equal((session.lost.reason as PipelineError).code, 'DATABASE_UNREACHABLE');
+    assert.ok(Date.now() < deadline + 20_000);
+    await session.close();
   });
 
   it('I6: ends the statement that an earlier run left inside the slot', async () => {
