@@ -12,7 +12,7 @@ import { type LocalFunction, startFunction } from './function.ts';
 import { InterruptedError, Interruption } from './interruption.ts';
 import { Ledger } from './ledger.ts';
 import { type Output, Screen } from './screen.ts';
-import { type Servers, startServers } from './servers.ts';
+import { type Servers, assertInstalled, startServers } from './servers.ts';
 import { judged, passedSettings } from './settings.ts';
 import { type Runs, kilobytes, succeeded, summary } from './summary.ts';
 import { Verifier } from './verifier.ts';
@@ -58,10 +58,12 @@ const INTERRUPTED = 130;
  * @param environment - environment variables and output
  * @returns the exit status: 0 when everything committed arrived, in order; 1 when not; 130 when interrupted before the end
  * @throws {PipelineError} CONFIG_INVALID, before anything is started
+ * @throws {Error} where the servers are not installed
  */
 export async function runDemo(options: DemoOptions = {}, environment: DemoEnvironment = {}): Promise<number> {
   const settings = passedSettings(options.settings ?? {}, environment.env ?? process.env);
   const config = judged(settings);
+  assertInstalled();
   const screen = new Screen(environment.out ?? process.stdout);
   for (const warning of config.warnings) screen.line(`Note: ${warning}`);
   const interruption = new Interruption();

