@@ -4,6 +4,7 @@
  */
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { PipelineError } from '../lambda/errors.ts';
 import { type StartAt, type StreamRecord, readStream } from './stream-reader.ts';
 import { type UserRecord, lineRecords, userRecords } from './user-records.ts';
 
@@ -39,7 +40,8 @@ export interface TailEnvironment {
  * @param options - which stream, from where, until when
  * @param environment - client, signal, output
  * @returns the exit status: 0
- * @throws {Error} what the service refused for good
+ * @throws {PipelineError} STREAM_MISSING
+ * @throws {Error} what else the service refused for good, and what to look at
  * @example await tail({ stream: 'pg2kinesis', from: 'trim-horizon', count: 10 })
  */
 export async function tail(options: TailOptions, environment: TailEnvironment = {}): Promise<number> {
@@ -68,12 +70,24 @@ export async function tail(options: TailOptions, environment: TailEnvironment = 
         }
       },
     });
+  } catch (error) {
+    throw told(error, options.stream);
   } finally {
     clearTimeout(timer);
     if (ownSignals) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
     if (environment.client === undefined) client.destroy();
   }
   return 0;
+}
+
+/** What made the reading fail, in words to act on. The remedies of `lambda/errors.ts` for others are those of writing. */
+function told(error: unknown, stream: string): Error {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  if (name === 'ResourceNotFoundException') return new PipelineError('STREAM_MISSING', `Kinesis has no stream "${stream}": nothing was read.`, { cause: error });
+  return new Error(
+    `Reading the stream "${stream}" failed: ${name}: ${message.replace(/\.$/, '')}. Check the region, the credentials, their right to kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords, and the way to Kinesis.`,
+    { cause: error },
+  );
 }
 
 /** User records, and lines where they cannot be anything else: our own formats have line breaks in `csv` only. */

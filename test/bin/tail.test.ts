@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { Writable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { PutRecordCommand } from '@aws-sdk/client-kinesis';
+import { KinesisClient, PutRecordCommand } from '@aws-sdk/client-kinesis';
 import { type TailOptions, tail } from '../../bin/tail.ts';
 import { EMULATOR, type EmbeddedKinesis, startKinesis } from '../support/kinesis.ts';
 
@@ -92,7 +92,14 @@ describe('tail', () => {
   });
 
   it('fails when there is no such stream', async () => {
-    await assert.rejects(run({ stream: 'missing' }), { name: 'ResourceNotFoundException' });
+    await assert.rejects(run({ stream: 'missing' }), { code: 'STREAM_MISSING', message: /"missing": nothing was read\. Create the stream, or correct STREAM_NAME/ });
+  });
+
+  it('fails when Kinesis cannot be reached, and says what to check', async () => {
+    const client = new KinesisClient({ ...EMULATOR, endpoint: 'http://127.0.0.1:1', maxAttempts: 1 });
+    const failing = tail({ stream }, { client, signal: new AbortController().signal, out: new Kept(), notes: new Kept() });
+    await assert.rejects(failing, /"tailed" failed: .*ECONNREFUSED.*\. Check the region, the credentials/);
+    client.destroy();
   });
 
   const command = fileURLToPath(new URL('../../bin/pg2kinesis.ts', import.meta.url));
