@@ -5,6 +5,7 @@
 import { App } from 'aws-cdk-lib';
 import { Pg2KinesisStack } from '../lib/pg2kinesis-stack.ts';
 import { EXAMPLE, SettingsError, readSettings } from '../lib/settings.ts';
+import { SubnetsError } from '../lib/slot-network.ts';
 import { bundleFunction } from '../scripts/bundle.ts';
 
 // Not by itself at the end: settings that are wrong must leave nothing behind that looks like an assembly.
@@ -29,7 +30,7 @@ try {
   }
   app.synth();
 } catch (error) {
-  if (!(error instanceof SettingsError)) throw error;
+  if (!(error instanceof SettingsError || error instanceof SubnetsError)) throw error;
   // The message is meant for the reader; where in the code it was thrown is not.
   console.error(error.message);
   process.exitCode = 1;

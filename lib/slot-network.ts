@@ -18,6 +18,11 @@ const SERVICES = {
   secretsmanager: { service: ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER, variable: 'AWS_ENDPOINT_URL_SECRETS_MANAGER' },
 } as const;
 
+/** The VPC has no subnets that fit. The message says what to give. */
+export class SubnetsError extends Error {
+  override readonly name = 'SubnetsError';
+}
+
 /** The function's place in the VPC. */
 export class SlotNetwork extends Construct {
   /** The function's own security group. */
@@ -31,7 +36,7 @@ export class SlotNetwork extends Construct {
   /** All that must be there before the function can reach anything. */
   readonly dependencies: readonly IDependable[];
 
-  /** @throws {Error} where the VPC has no subnets that fit; it says what to give */
+  /** @throws {SubnetsError} where the VPC has none that fit */
   constructor(scope: Construct, id: string, props: SlotNetworkProps) {
     super(scope, id);
     const port = props.databasePort ?? 5432;
@@ -106,7 +111,7 @@ function selectSubnets(vpc: ec2.IVpc, closed: boolean, services: readonly string
   const subnets = choices.find((candidates) => candidates.length > 0);
   if (subnets === undefined) {
     const name = Token.isUnresolved(vpc.vpcId) ? `of stack ${Stack.of(vpc).stackName}` : vpc.vpcId;
-    throw new Error(
+    throw new SubnetsError(
       `The VPC ${name} has no private subnets with a route out (through a NAT gateway), which the function needs to reach ` +
         `${services.join(' and ')}, so nothing was synthesised. Either let the stack make interface endpoints: endpoints=${services.join(',')} ` +
         `(in code: endpoints: [${services.map((service) => `'${service}'`).join(', ')}]), which cost about 7 USD a month each in every zone; or name subnets ` +

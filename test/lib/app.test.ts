@@ -60,9 +60,33 @@ describe('cdk synth', () => {
   });
 });
 
+/** Runs the app as the CDK's command line does, with what that would have looked up. */
+const synthesise = (context: Readonly<Record<string, unknown>>, out: string) =>
+  spawnSync(process.execPath, ['bin/app.ts'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    timeout: 60_000,
+    env: { PATH: process.env['PATH'] ?? '', CDK_OUTDIR: join(folder, out), CDK_CONTEXT_JSON: JSON.stringify(context) },
+  });
+
+describe('the app in a VPC that it has looked up', () => {
+  it('fails where there are no private subnets with what to do, and no stack trace', () => {
+    const { subnetIds, availabilityZones, ...settings } = MINIMAL;
+    assert.ok(subnetIds && availabilityZones);
+    const vpcId = String(settings['vpcId']);
+    const lookup = `vpc-provider:account=123456789012:filter.vpc-id=${vpcId}:region=eu-central-1:returnAsymmetricSubnets=true`;
+    const vpc = { vpcId, vpcCidrBlock: '10.0.0.0/16', availabilityZones: [], subnetGroups: [] };
+    const run = synthesise({ ...settings, account: '123456789012', region: 'eu-central-1', [lookup]: vpc }, 'public');
+    assert.equal(run.status, 1, run.stderr);
+    assert.match(run.stderr, /^The VPC vpc-\w+ has no private subnets with a route out.*subnetIds=/);
+    assert.doesNotMatch(run.stderr, /\n\s+at /);
+    assert.ok(!existsSync(join(folder, 'public', 'manifest.json')));
+  });
+});
+
 describe('the app with no settings at all', () => {
   it('prints the example, synthesises nothing and exits 0', () => {
-    const run = spawnSync(process.execPath, ['bin/app.ts'], { cwd: ROOT, encoding: 'utf8', timeout: 60_000, env: { PATH: process.env['PATH'] ?? '', CDK_OUTDIR: join(folder, 'none'), CDK_CONTEXT_JSON: '{"aws:cdk:version-reporting":true}' } });
+    const run = synthesise({ 'aws:cdk:version-reporting': true }, 'none');
     assert.equal(run.status, 0, run.stderr);
     assert.ok(run.stderr.includes(EXAMPLE));
     assert.deepEqual(readdirSync(join(folder, 'none')).filter((name) => name.endsWith('.template.json')), []);
