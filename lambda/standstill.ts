@@ -19,7 +19,9 @@ export function standstill(stopped: Stopped, lastFailure: string | undefined): P
   }
   return new PipelineError(
     'NO_PROGRESS',
-    `The run had no time to publish anything${lastFailure === undefined ? '' : ` (the last request failed: ${lastFailure})`}. The slot was not advanced.`,
+    lastFailure === undefined
+      ? 'The run had no time to publish anything. The slot was not advanced.'
+      : `Kinesis took nothing for the whole run (the last request failed: ${lastFailure}). The slot was not advanced. If it never answers, give the function a way to it: a NAT gateway, or an interface endpoint.`,
   );
 }
 
