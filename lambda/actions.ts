@@ -116,9 +116,9 @@ export async function perform(action: Action, world: World, times: Times): Promi
 async function publish(action: RunAction, world: World, times: Times): Promise<RunAnswer> {
   const { config, clock, log, metrics } = world;
   const { startedAt, functionDeadline } = times;
-  const ownDeadline = action.maxSeconds === undefined ? functionDeadline : startedAt + action.maxSeconds * 1000;
+  const deadline = Math.min(functionDeadline, action.maxSeconds === undefined ? Infinity : startedAt + action.maxSeconds * 1000);
   await world.requireRegion();
-  const opened = await sessionFor(world, times, action.kind === 'drain' ? LOCK_WAIT_MS : 0);
+  const opened = await sessionFor(world, times, action.kind === 'drain' ? Math.max(0, Math.min(LOCK_WAIT_MS, deadline - clock.now())) : 0);
   if ('locked' in opened) {
     const answer = lockedAnswer(action.kind, config.slot, clock.now() - startedAt);
     log.info(`Another run holds the slot: ${describeHolder(opened.locked)}.`, { slot: config.slot });
@@ -136,7 +136,7 @@ async function publish(action: RunAction, world: World, times: Times): Promise<R
         action: action.kind,
         slotName: config.slot,
         startedAt,
-        deadline: Math.min(ownDeadline, functionDeadline),
+        deadline,
         functionDeadline,
         ...(action.maxBatches === undefined ? {} : { maxBatches: action.maxBatches }),
         ...(action.resume === undefined ? {} : { resume: action.resume }),

@@ -5,7 +5,8 @@
 import { formatLsn, type Lsn } from './decode/lsn.ts';
 import type { Transaction } from './decode/messages.ts';
 import { PipelineError } from './errors.ts';
-import type { Clock, Slot } from './ports.ts';
+import { type Clock, type Slot, WindowTooLargeError } from './ports.ts';
+import { outOfRoom } from './standstill.ts';
 
 /** How many rows to ask for, one after the other, until a transaction is among them: messages come outside of any. */
 const LIMITS = [1, 1_000, 1_000_000, undefined] as const;
@@ -30,11 +31,20 @@ export async function firstUnconsumed(slot: Slot, clock: Clock, deadline: number
         }
       }
       if (limit === undefined || peek.rows < limit) return undefined;
+    } catch (error) {
+      throw error instanceof WindowTooLargeError ? unread(error) : error;
     } finally {
       await peek.close();
     }
   }
   return undefined;
+}
+
+/** Not even the first transaction could be read. */
+function unread(error: WindowTooLargeError): PipelineError {
+  return error.noRoom === undefined
+    ? new PipelineError('NO_PROGRESS', 'PostgreSQL did not find the first unconsumed transaction in time. The slot was not advanced.', { cause: error })
+    : outOfRoom(error.noRoom, error);
 }
 
 /**
