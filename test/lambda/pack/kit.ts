@@ -7,6 +7,8 @@ import fc from 'fast-check';
 import { createPacker, type PackerOptions } from '../../../lambda/pack/packer.ts';
 import type { KinesisRecord, Round } from '../../../lambda/pack/round.ts';
 
+const SPACE = 2n ** 128n;
+
 /** What goes in. */
 export interface Input {
   readonly key: string;
@@ -52,13 +54,17 @@ export function hashKeyOf(record: { partitionKey: string; explicitHashKey: strin
     : BigInt(record.explicitHashKey);
 }
 
+/** The first hash key of a partition key's lane: the space cut into equal slices. */
+export function laneStart(partitionKey: string, lanes: number): string {
+  const slice = SPACE / BigInt(lanes);
+  return String((hashKeyOf({ partitionKey, explicitHashKey: undefined }) / slice) * slice);
+}
+
 /** A shard: its first and last hash key. */
 export interface Range {
   readonly start: bigint;
   readonly end: bigint;
 }
-
-const SPACE = 2n ** 128n;
 
 /** The shards of a new stream. */
 export function evenShards(count: number): Range[] {
