@@ -116,7 +116,7 @@ export class SlotAlarms extends Construct {
       comparison: AT_LEAST,
       periods: [15, 10],
       description:
-        `The newest published change is over ${lag.toSeconds()} seconds old and the lag does not fall: more is written than is published. First: drain by hand; if it returns, see ThrottledEntries (the stream's capacity), then give the function more memory.`,
+        `The oldest change that waits to be published is over ${lag.toSeconds()} seconds old and the lag does not fall: more is written than is published. First: drain by hand; if it returns, see ThrottledEntries (the stream's capacity), then give the function more memory.`,
     });
     this.retainedWal = this.add('RetainedWal', {
       metric: publisher.metric('RetainedWalBytes'),
