@@ -80,6 +80,17 @@ export interface RunAnswer extends Counts {
 }
 
 /**
+ * How old a commit is.
+ *
+ * @param commitTimeMicros - microseconds since 1970; undefined: not known
+ * @param now - milliseconds since 1970
+ * @returns seconds, 0 or more; undefined where it is not known
+ */
+export function ageSeconds(commitTimeMicros: bigint | undefined, now: number): number | undefined {
+  return commitTimeMicros === undefined ? undefined : Math.max(0, now - Number(commitTimeMicros / 1000n)) / 1000;
+}
+
+/**
  * The answer of a run that did not get the slot.
  *
  * @param action - what was invoked

@@ -26,7 +26,8 @@ export const REMEDIES = {
   STREAM_MISSING: 'Create the stream, or correct STREAM_NAME and the region.',
   STREAM_ACCESS_DENIED: 'Grant kinesis:PutRecords on the stream, and kms:GenerateDataKey on its key if it has one.',
   STREAM_THROTTLED: "Give the stream more capacity: more shards, or on-demand mode's warm throughput.",
-  NO_PROGRESS: 'Invoke drain by hand, which has the whole time-out of the function; see the logs for what was slow.',
+  NO_PROGRESS:
+    'Mend what the message and the log say was slow, refused or lacking; then invoke drain by hand, which has the whole time-out of the function.',
 } as const;
 
 /** A stable name of a failure, to match on and to look up in the README. */

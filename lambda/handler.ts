@@ -51,11 +51,13 @@ async function invoke(event: unknown, context: Context): Promise<Answer> {
     if ((action.kind === 'run' || action.kind === 'drain') && action.maxSeconds !== undefined) {
       deadline = Math.min(deadline, times.startedAt + action.maxSeconds * 1000);
     }
+    theWorld().memory.deadline = undefined;
     const answer = await perform(action, theWorld(), times);
     log.info('Done.', { answer });
     return answer;
   } finally {
-    const overrun = systemClock.now() - deadline;
+    // A run may have taken more time than it was asked to, on purpose: that is not late.
+    const overrun = systemClock.now() - (world?.memory.deadline ?? deadline);
     if (overrun > 0) metrics.add('DeadlineOverrunMs', overrun);
   }
 }

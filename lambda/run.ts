@@ -6,7 +6,7 @@
  * never more (I1, I2). A crash anywhere repeats records; it loses and reorders none.
  */
 import { Advancer } from './advancer.ts';
-import { copyCounts, type RunAnswer, type Stopped } from './answer.ts';
+import { ageSeconds, copyCounts, type RunAnswer, type Stopped } from './answer.ts';
 import { BatchReader, type BatchParts } from './batch.ts';
 import { formatLsn, type Lsn } from './decode/lsn.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -14,7 +14,7 @@ import { type Clock, type Log, type Metrics, type Publisher, type Session, Windo
 import type { ResumePosition } from './resume.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
 import { addCountMetrics } from './run-metrics.ts';
-import { outOfRoom, standstill } from './standstill.ts';
+import { endlessTransaction, outOfRoom, standstill } from './standstill.ts';
 import { grown, halved, initialWindow, type Window } from './window.ts';
 
 /** What a container remembers from run to run. Kept in module scope by the handler. */
@@ -25,11 +25,13 @@ export interface RunMemory {
   resume: ResumePosition | undefined;
   /** Tables without a primary key that the log has named. */
   readonly named: Set<string>;
+  /** When the run that is under way, or was last, had to have answered: later than asked for where it took more time. */
+  deadline: number | undefined;
 }
 
 /** @returns a memory of nothing */
 export function noMemory(): RunMemory {
-  return { window: undefined, resume: undefined, named: new Set() };
+  return { window: undefined, resume: undefined, named: new Set(), deadline: undefined };
 }
 
 /** What a run works with. */
@@ -103,7 +105,7 @@ class Run {
   constructor(ports: RunPorts, options: RunOptions) {
     this.#ports = ports;
     this.#options = options;
-    this.#deadline = options.deadline;
+    this.#deadline = ports.memory.deadline = options.deadline;
     this.#window = ports.memory.window ?? initialWindow(options.maxRows);
     this.#resumes = new ResumeKeeper(ports.session.slot, ports.log);
     this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
@@ -213,7 +215,7 @@ class Run {
   /** Takes the function's own deadline. The schedule's is there so that runs do not overlap, which the lock sees to as well. */
   #extend(why: string): boolean {
     if (this.#deadline >= this.#options.functionDeadline) return false;
-    this.#deadline = this.#options.functionDeadline;
+    this.#deadline = this.#ports.memory.deadline = this.#options.functionDeadline;
     this.#ports.log.warn(`${why}: this run goes on until the deadline of the function.`, {
       remainingMs: this.#deadline - this.#ports.clock.now(),
     });
@@ -258,9 +260,14 @@ class Run {
 
   /** A run that did nothing at all fails, so that an alarm sees it (I7). */
   #refuseStandstill(stopped: Stopped): void {
-    const { counts, resumed, lastFailure } = this.#batches;
+    const { counts, resumed, lastFailure, within, boundary } = this.#batches;
+    const { stop, memory } = this.#ports;
+    if (stop?.aborted === true) return;
+    const endless = stopped === 'deadline' && within !== undefined && boundary === undefined && memory.resume === undefined;
+    if (endless && !this.#advancer.moved && this.#deadline >= this.#options.functionDeadline) {
+      throw endlessTransaction(formatLsn(within.transaction.commitLsn), counts.records);
+    }
     if (this.#advancer.moved || counts.records > 0 || resumed || stopped === 'caught-up' || stopped === 'max-batches') return;
-    if (this.#ports.stop?.aborted === true) return;
     throw standstill(stopped, lastFailure);
   }
 
@@ -285,11 +292,6 @@ class Run {
       durationMs: clock.now() - this.#options.startedAt,
     };
   }
-}
-
-/** How old a commit is; undefined where it is not known. */
-function ageSeconds(commitTimeMicros: bigint | undefined, now: number): number | undefined {
-  return commitTimeMicros === undefined ? undefined : Math.max(0, now - Number(commitTimeMicros / 1000n)) / 1000;
 }
 
 function min(a: Lsn, b: Lsn): Lsn {

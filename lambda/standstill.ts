@@ -26,6 +26,20 @@ export function standstill(stopped: Stopped, lastFailure: string | undefined): P
 }
 
 /**
+ * A transaction that would be published from its beginning again and again: it is larger than the whole time-out of the
+ * function allows, and nothing shows where the next run may go on.
+ *
+ * @param commitLsn - the transaction's, as PostgreSQL prints it
+ * @param records - how many of its records were published, for nothing
+ */
+export function endlessTransaction(commitLsn: string, records: number): PipelineError {
+  return new PipelineError(
+    'NO_PROGRESS',
+    `The transaction with commit LSN ${commitLsn} is larger than what could be published in the whole time-out of the function (${records} records were), and only from PostgreSQL 15 on can the server show where the next run may go on. The slot was not advanced, and the next run publishes it from its beginning. Give the stream more capacity and the function more memory, or leave the transaction out with skip-transaction.`,
+  );
+}
+
+/**
  * A peek for which the server has no room, however little is asked for: asked again at once, it would fail again.
  *
  * @param sqlState - 53400 (temp_file_limit), 53100 (disk) or 53200 (memory)

@@ -272,6 +272,20 @@ describe('run', () => {
       assert.equal((await run(other.ports, other.options({ resume }))).published, 12);
     });
 
+    it('fails with NO_PROGRESS where not even that is enough, and going on is not possible: it would repeat for ever', async () => {
+      const slot = new FakeSlot();
+      slot.commit(...range(60).map(() => insert(1)));
+      slot.evidence = undefined;
+      slot.blockLines = 1;
+      const kit = runKit(slot, usual());
+      kit.publisher.roundMs = 20_000;
+      await assert.rejects(run(kit.ports, kit.options()), (error: Error) => {
+        assert.match(error.message, new RegExp(`^NO_PROGRESS: The transaction with commit LSN ${formatLsn(slot.flushed)} is larger`));
+        return true;
+      });
+      assert.equal(slot.confirmed, 1000n);
+    });
+
     it("is finished within the function's own deadline where going on is not possible", async () => {
       const slot = large();
       slot.evidence = undefined;
