@@ -314,7 +314,8 @@ describe('a peek of a database in another encoding', () => {
     assert.ok(second !== undefined && second.commitLsn > (first?.commitLsn ?? 0n));
     await assert.rejects(read(), (error: Error) => {
       assert.match(error.message, new RegExp(`^DECODE_FAILED: .*commit LSN is ${formatLsn(second.commitLsn)};`));
-      assert.ok(!JSON.stringify([error.message, String(error.cause)]).includes('81'));
+      // Not the server's words, which are: character with byte sequence 0x81 in encoding "WIN1252" has no equivalent ...
+      assert.doesNotMatch(`${error.message} ${String(error.cause)}`, /0x81|byte sequence/);
       return true;
     });
     assert.deepEqual(seen, ['B', 'INSERT public.t 2|b']);
