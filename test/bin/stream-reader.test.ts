@@ -1,3 +1,4 @@
+/** The stream reader against a made-up Kinesis: pages, splits and merges, expired iterators, throttling. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';

@@ -1,3 +1,4 @@
+/** `pg2kinesis tail` against the emulated Kinesis: what it prints, when it ends, what it says when it cannot read. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

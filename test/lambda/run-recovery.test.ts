@@ -1,3 +1,4 @@
+/** Runs that go on where another was cut, and runs in which something fails. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createPacker } from '../../lambda/pack/packer.ts';

@@ -1,3 +1,4 @@
+/** The loop against a made-up slot and stream: what it publishes, where it advances to, when it stops, what it counts. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+/** What is said where the transaction to be skipped cannot be read. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Peek, WindowTooLargeError } from '../../lambda/ports.ts';

@@ -1,3 +1,4 @@
+/** Messages to user records: keys, key changes, filters, what is counted and what fails. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { formatLsn } from '../../lambda/decode/lsn.ts';

@@ -1,3 +1,4 @@
+/** How much the next peek asks for, by what the last one cost. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { grown, halved, initialWindow, type PeekCost } from '../../lambda/window.ts';

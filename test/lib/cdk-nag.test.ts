@@ -1,3 +1,4 @@
+/** The templates against cdk-nag's AwsSolutions, and each waiver with its reason. */
 import { Validations } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 import { AwsSolutionsChecks } from 'cdk-nag';

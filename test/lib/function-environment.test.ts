@@ -1,3 +1,4 @@
+/** The environment that is deployed, read by the function's own config reader. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readConfig } from '../../lambda/config.ts';

@@ -1,3 +1,4 @@
+/** The template: function, rights, network, stream and outputs. */
 import { App, Stack } from 'aws-cdk-lib';
 import { Match } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';

@@ -1,3 +1,4 @@
+/** Lists of patterns, held to what the function takes. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+/** The settings of the context: one pipeline or several, -c over cdk.json, every fault at once. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CONTEXT_KEY, EXAMPLE, SettingsError, readSettings } from '../../lib/settings.ts';

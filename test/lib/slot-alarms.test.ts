@@ -1,3 +1,4 @@
+/** The alarms: their rules, what they say, and whom they tell. */
 import { App, Stack } from 'aws-cdk-lib';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+/** The dashboard: what it shows, in which order, of metrics that exist. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { SLOT_METRICS } from '../../lib/slot-metrics.ts';

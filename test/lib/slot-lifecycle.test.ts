@@ -1,3 +1,4 @@
+/** The slot as a resource: what it asks of the function, and what it waits for. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Resource, onlyResource, resourcesOf, synthesise } from './synth.ts';

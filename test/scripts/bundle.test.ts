@@ -1,3 +1,4 @@
+/** The function's bundle: its size, and that it needs nothing beside it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';

@@ -1,3 +1,4 @@
+/** The trimmed source map, against the positions of the whole one. */
 import assert from 'node:assert/strict';
 import { SourceMap as NodeSourceMap } from 'node:module';
 import { describe, it } from 'node:test';

@@ -1,3 +1,4 @@
+/** What the demo prints: at a terminal, into a file, and when there is much of it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Screen } from '../../../bin/demo/screen.ts';

@@ -1,3 +1,4 @@
+/** Whether the demo's judge finds what is missing, repeated, unexpected, wrong or out of order. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+/** The table of Kinesis's refusals: sent again, throttled, or which error. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { classify, classifyEntry, describe as describeError } from '../../../lambda/kinesis/classify.ts';

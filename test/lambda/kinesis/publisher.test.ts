@@ -1,3 +1,4 @@
+/** The publisher against a made-up endpoint and clock: what is sent again, how long it waits, when it gives up. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { KinesisClient } from '@aws-sdk/client-kinesis';

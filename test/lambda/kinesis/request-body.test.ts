@@ -1,3 +1,4 @@
+/** The body that is written at once, parsed again and compared with what went in. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';

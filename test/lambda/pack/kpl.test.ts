@@ -1,3 +1,4 @@
+/** Aggregates against the KPL's format, an independent library, and the shards of any history. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';

@@ -1,3 +1,4 @@
+/** A key's lane: constant for ever, and the slice that Kinesis's own hash falls in. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';

@@ -1,3 +1,4 @@
+/** What all three aggregations promise of rounds: order, barriers, limits, exact sizes, bounded memory. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
