@@ -132,7 +132,13 @@ export class Pg2KinesisStack extends Stack {
       ]);
     }
     const vpc = ec2.Vpc.fromLookup(this, 'Vpc', { vpcId });
-    return subnetIds === undefined ? { vpc } : { vpc, vpcSubnets: { subnetFilters: [ec2.SubnetFilter.byIds([...subnetIds])] } };
+    if (subnetIds === undefined) return { vpc };
+    // Before the look-up a stand-in has another id, and subnets of its own.
+    const known = [...vpc.privateSubnets, ...vpc.isolatedSubnets, ...vpc.publicSubnets].map(({ subnetId }) => subnetId);
+    const strangers = vpc.vpcId === vpcId ? subnetIds.filter((subnetId) => !known.includes(subnetId)) : [];
+    // The filter would leave them out without a word, and the function with too few subnets, or none.
+    if (strangers.length > 0) throw new SettingsError([`subnetIds cannot have ${strangers.join(', ')}: VPC ${vpcId} has ${known.join(', ') || 'no subnets'}.`]);
+    return { vpc, vpcSubnets: { subnetFilters: [ec2.SubnetFilter.byIds([...subnetIds])] } };
   }
 
   /** What the function signs in with. */

@@ -70,13 +70,32 @@ const synthesise = (context: Readonly<Record<string, unknown>>, out: string) =>
   });
 
 describe('the app in a VPC that it has looked up', () => {
+  const { subnetIds, availabilityZones, ...settings } = MINIMAL;
+  assert.ok(subnetIds && availabilityZones);
+  const vpcId = String(settings['vpcId']);
+  const lookup = `vpc-provider:account=123456789012:filter.vpc-id=${vpcId}:region=eu-central-1:returnAsymmetricSubnets=true`;
+  const context = { ...settings, account: '123456789012', region: 'eu-central-1' };
+  const vpc = (...subnets: string[]) => ({
+    vpcId,
+    vpcCidrBlock: '10.0.0.0/16',
+    availabilityZones: [],
+    subnetGroups: [{ name: 'Private', type: 'Private', subnets: subnets.map((subnetId) => ({ subnetId, cidr: '10.0.0.0/24', availabilityZone: 'eu-central-1a', routeTableId: 'rtb-1' })) }],
+  });
+
+  it('takes the subnets that the settings name', () => {
+    const run = synthesise({ ...context, subnetIds: 'subnet-0a1b2c3e', [lookup]: vpc('subnet-0a1b2c3d', 'subnet-0a1b2c3e') }, 'named');
+    assert.equal(run.status, 0, run.stderr);
+    assert.match(readFileSync(join(folder, 'named', 'pg2kinesis.template.json'), 'utf8'), /"SubnetIds": \[\s*"subnet-0a1b2c3e"\s*\]/);
+  });
+
+  it('fails for a subnet that it does not have', () => {
+    const run = synthesise({ ...context, subnetIds: 'subnet-0a1b2c3d,subnet-0a1b2c3f', [lookup]: vpc('subnet-0a1b2c3d') }, 'strange');
+    assert.equal(run.status, 1, run.stderr);
+    assert.match(run.stderr, /subnetIds cannot have subnet-0a1b2c3f: VPC vpc-0a1b2c3d has subnet-0a1b2c3d\./);
+  });
+
   it('fails where there are no private subnets with what to do, and no stack trace', () => {
-    const { subnetIds, availabilityZones, ...settings } = MINIMAL;
-    assert.ok(subnetIds && availabilityZones);
-    const vpcId = String(settings['vpcId']);
-    const lookup = `vpc-provider:account=123456789012:filter.vpc-id=${vpcId}:region=eu-central-1:returnAsymmetricSubnets=true`;
-    const vpc = { vpcId, vpcCidrBlock: '10.0.0.0/16', availabilityZones: [], subnetGroups: [] };
-    const run = synthesise({ ...settings, account: '123456789012', region: 'eu-central-1', [lookup]: vpc }, 'public');
+    const run = synthesise({ ...context, [lookup]: { ...vpc(), subnetGroups: [] } }, 'public');
     assert.equal(run.status, 1, run.stderr);
     assert.match(run.stderr, /^The VPC vpc-\w+ has no private subnets with a route out.*subnetIds=/);
     assert.doesNotMatch(run.stderr, /\n\s+at /);
