@@ -150,6 +150,9 @@ async function publish(action: RunAction, world: World, times: Times): Promise<R
         filters: config.filters,
       },
     );
+    if (answer.truncated > 0) {
+      log.warn('Changes too large for a Kinesis record were published without their row.', { records: answer.truncated });
+    }
     const moved = answer.advancedTo !== undefined && answer.advancedTo !== formatLsn(before.confirmedFlush);
     addRunMetrics(metrics, answer, { moved, retainedWalBytes: await session.slot.retainedWalBytes().catch(() => undefined) });
     return answer;

@@ -75,6 +75,7 @@ describe('errors of the database', () => {
     const other = await ground.container({ ...settings, SLOT_NAME: 'oversize_2' });
     const { published, truncated } = await other.run(RUN);
     assert.deepEqual({ published, truncated }, { published: 3, truncated: 1 });
+    assert.ok(other.lines.some(({ message, records }) => records === 1 && String(message).includes('without their row')), 'the log tells of it');
   });
 
   /** A database of another encoding, with a row that cannot be read between two that can. */
