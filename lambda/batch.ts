@@ -52,7 +52,8 @@ export interface Batch {
 
 /** Two rounds as slow as the slowest so far must fit between the end of reading and the end of sending. */
 const ROUNDS_KEPT = 2;
-const LEAST_ROUND_MS = 250;
+/** A publisher begins no request with less than a second left: reading ends before that, not because of it. */
+const LEAST_ROUND_MS = 1_000;
 
 /** Reads batches. Its progress is that of the whole run. */
 export class BatchReader {
@@ -162,12 +163,20 @@ export class BatchReader {
 
   async #consume(peek: Peek, transformer: Transformer, fresh: Promise<void>): Promise<'whole' | 'deadline'> {
     const { session, enough } = this.#ports;
+    let due = false;
     for await (const block of peek) {
       await fresh;
       for (let message = block.next(); message !== undefined; message = block.next()) {
         if (message.kind === 'begin') this.#oldest ??= message.transaction.commitTimeMicros;
         while (transformer.take(message) === 'needs-keys') await session.keys.reload();
-        if (transformer.closed.length > 0 && !(await this.#send(transformer))) return 'deadline';
+        if (transformer.closed.length > 0) {
+          if (!(await this.#send(transformer)) || due) return 'deadline';
+          // Asked after each round, too: a block can hold many, and a run that may take more time must hear of it in time.
+          due = enough();
+        }
+        // What is due waits for the transaction's end, or for the next round where that is far: a transaction in whole
+        // needs no resuming. The one that begins next tells how old the lag is.
+        if (due && message.kind === 'begin') return 'deadline';
       }
       if (enough()) return 'deadline';
     }

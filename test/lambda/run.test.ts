@@ -273,6 +273,16 @@ describe('run', () => {
       assert.equal((await run(other.ports, other.options({ resume }))).published, 12);
     });
 
+    it("takes the function's own deadline in time, also where all of it comes in one block", async () => {
+      const slot = large();
+      slot.evidence = undefined;
+      slot.blockLines = 1_000;
+      const kit = runKit(slot, usual());
+      kit.publisher.roundMs = 5_000;
+      const answer = await run(kit.ports, kit.options());
+      assert.deepEqual([answer.stopped, answer.published], ['caught-up', 20]);
+    });
+
     it('fails with NO_PROGRESS where not even that is enough, and going on is not possible: it would repeat for ever', async () => {
       const slot = new FakeSlot();
       slot.commit(...range(60).map(() => insert(1)));
