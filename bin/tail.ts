@@ -6,7 +6,7 @@ import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { PipelineError } from '../lambda/errors.ts';
 import { type StartAt, type StreamRecord, readStream } from './stream-reader.ts';
-import { type UserRecord, lineRecords, userRecords } from './user-records.ts';
+import { type UserRecord, lineRecords, userRecords } from './deaggregate.ts';
 
 /** What to print, and until when. */
 export interface TailOptions {

@@ -4,11 +4,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { readConfig } from '../lambda/config.ts';
+import { readConfig } from '../lambda/settings/config.ts';
 import { REMEDIES } from '../lambda/errors.ts';
-import { readEvent } from '../lambda/event.ts';
+import { readEvent } from '../lambda/settings/event.ts';
 import { FORMATS } from '../lambda/format/formats.ts';
-import { SETTINGS } from '../lambda/settings.ts';
+import { SETTINGS } from '../lambda/settings/settings.ts';
 import { SLOT_METRICS } from '../lib/slot-metrics.ts';
 import { recordOf, truncateOf, written } from './support/changes.ts';
 

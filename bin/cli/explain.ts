@@ -1,5 +1,5 @@
 /** Errors as the command line prints them: code and message, and where it happened only when debugging. */
-import { causeFields, presentable } from '../../lambda/error-report.ts';
+import { causeFields, presentable } from '../../lambda/telemetry/error-report.ts';
 
 /**
  * Puts an error in words.

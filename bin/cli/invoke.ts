@@ -2,13 +2,13 @@
  * Invokes an action from a terminal: once, or again and again. The counterpart of `lambda/handler.ts`: it composes, and
  * decides nothing. The answer goes to the standard output, all else to the standard error.
  */
-import { type Answer, perform } from '../../lambda/actions.ts';
+import { type Answer, perform } from '../../lambda/actions/actions.ts';
 import { systemClock } from '../../lambda/clock.ts';
-import { readConfig } from '../../lambda/config.ts';
+import { readConfig } from '../../lambda/settings/config.ts';
 import { PipelineError } from '../../lambda/errors.ts';
-import { type Action, readEvent } from '../../lambda/event.ts';
-import { createTerminalLog, noMetrics } from '../../lambda/telemetry.ts';
-import { createWorld, type World } from '../../lambda/world.ts';
+import { type Action, readEvent } from '../../lambda/settings/event.ts';
+import { createTerminalLog, noMetrics } from '../../lambda/telemetry/telemetry.ts';
+import { createWorld, type World } from '../../lambda/container.ts';
 import { explain } from './explain.ts';
 import { EXIT, type InvokeOptions, type Terminal } from './terminal.ts';
 

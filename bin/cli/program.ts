@@ -3,7 +3,7 @@
  * Knows no PostgreSQL and no AWS.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { SETTINGS, type SettingName } from '../../lambda/settings.ts';
+import { SETTINGS, type SettingName } from '../../lambda/settings/settings.ts';
 import type { DemoOptions } from '../demo/demo.ts';
 import type { TailOptions } from '../tail.ts';
 import { EXIT, type InvokeOptions, type Terminal } from './terminal.ts';

@@ -4,8 +4,8 @@
  */
 import type { Shard } from '@aws-sdk/client-kinesis';
 import type { StreamRecord } from '../stream-reader.ts';
-import { type UserRecord, lineRecords, userRecords } from '../user-records.ts';
-import { type FormatName, readRecord } from './received.ts';
+import { type UserRecord, lineRecords, userRecords } from '../deaggregate.ts';
+import { type FormatName, readRecord } from './parse-record.ts';
 import type { Verifier } from './verifier.ts';
 
 /** A shard's slice of the hash keys, both ends included. */

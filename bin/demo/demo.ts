@@ -4,9 +4,9 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { readStream } from '../stream-reader.ts';
-import type { UserRecord } from '../user-records.ts';
-import type { RunAnswer } from '../../lambda/answer.ts';
-import type { Config } from '../../lambda/config.ts';
+import type { UserRecord } from '../deaggregate.ts';
+import type { RunAnswer } from '../../lambda/run/answer.ts';
+import type { Config } from '../../lambda/settings/config.ts';
 import { consumer, hashKeyRanges } from './consumer.ts';
 import { type LocalFunction, startFunction } from './function.ts';
 import { InterruptedError, Interruption } from './interruption.ts';

@@ -1,8 +1,8 @@
 /**
  * Which of the function's settings the demo passes through, and what it makes of them for its own book. Pure.
  */
-import { type Config, readConfig } from '../../lambda/config.ts';
-import { SETTINGS, type SettingName } from '../../lambda/settings.ts';
+import { type Config, readConfig } from '../../lambda/settings/config.ts';
+import { SETTINGS, type SettingName } from '../../lambda/settings/settings.ts';
 
 /** All but those that say where the database is and how to enter it: these are the demo's own. */
 const PASSED = (Object.keys(SETTINGS) as SettingName[]).filter((name) => !/^(PG|DATABASE_)/.test(name));

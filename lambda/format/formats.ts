@@ -10,7 +10,7 @@
  */
 import { csv } from './csv.ts';
 import { csvPayload } from './csv-payload.ts';
-import { json } from './json.ts';
+import { json } from './json/json.ts';
 import type { MakeFormat } from './record.ts';
 
 /** Every format by its name: makes it. */

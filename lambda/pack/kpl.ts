@@ -20,7 +20,7 @@
  */
 import { hash } from 'node:crypto';
 import type { ByteWriter } from '../format/byte-writer.ts';
-import type { Layout } from './layout.ts';
+import type { Layout } from './aggregation.ts';
 
 /** What an aggregated record begins with. */
 const MAGIC = Buffer.from([0xf3, 0x89, 0x9a, 0xc2]);

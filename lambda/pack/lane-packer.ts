@@ -3,7 +3,7 @@
  * Knows the lanes and the limits; what a Kinesis record looks like inside is its layout's.
  */
 import { laneOfHead, lanes, md5Head } from './lanes.ts';
-import type { Layout } from './layout.ts';
+import type { Layout } from './aggregation.ts';
 import type { Limits } from './limits.ts';
 import { OpenLane } from './open-lane.ts';
 import type { KinesisRecord, Packer, Round } from './round.ts';

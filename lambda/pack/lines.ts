@@ -3,7 +3,7 @@
  * Firehose to S3. Partition keys are not carried, and data with line breaks of their own could not be told apart: the
  * settings do not allow it with `csv`.
  */
-import type { Layout } from './layout.ts';
+import type { Layout } from './aggregation.ts';
 
 const NEWLINE = 0x0a;
 

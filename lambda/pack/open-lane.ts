@@ -4,7 +4,7 @@
  */
 import { ByteWriter } from '../format/byte-writer.ts';
 import type { Lane } from './lanes.ts';
-import type { LaneContent, Layout } from './layout.ts';
+import type { LaneContent, Layout } from './aggregation.ts';
 
 /** How many partition keys of a lane are remembered, by a part of their hash: a power of two. */
 const SLOTS = 256;

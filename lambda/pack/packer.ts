@@ -7,7 +7,7 @@ import { LanePacker } from './lane-packer.ts';
 import { type Limits, limitsFor } from './limits.ts';
 import { lines } from './lines.ts';
 import type { Packer } from './round.ts';
-import { SinglePacker } from './single.ts';
+import { SinglePacker } from './unaggregated-packer.ts';
 
 /** How user records become Kinesis records: the values of AGGREGATION. */
 export type Aggregation = 'kpl' | 'lines' | 'none';

@@ -8,7 +8,7 @@ import pg from 'pg';
 import { to as copyTo, type CopyToStreamQuery } from 'pg-copy-streams';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { UndecodableError, type Begin, type Commit, type Message, type Transaction } from '../decode/messages.ts';
-import type { Line } from '../decode/test-decoding.ts';
+import type { Line } from '../decode/test-decoding/decoder.ts';
 import { PipelineError } from '../errors.ts';
 import { WindowTooLargeError, type Clock, type MessageBlock, type Peek } from '../ports.ts';
 import { Commits } from './commits.ts';

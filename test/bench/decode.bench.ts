@@ -2,7 +2,7 @@
  * What decoding one change costs: `node test/bench/decode.bench.ts`. Prints; asserts nothing.
  * The cases are run in turn, several times over, and each one's best is shown: the machine's other work only ever adds.
  */
-import { TestDecodingDecoder } from '../../lambda/decode/test-decoding.ts';
+import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 
 const ROWS = 2_000;
 const PASSES = 60;

@@ -10,7 +10,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { RunAnswer } from '../../lambda/answer.ts';
+import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
 
 const run = promisify(execFile);

@@ -4,7 +4,7 @@
  * and the best of their turns counts; what was written is summed up and printed, so that no work is optimised away.
  * The records' keys and texts differ, as a format that met one row only would profit from the processor's memory of it.
  */
-import { TestDecodingDecoder } from '../../lambda/decode/test-decoding.ts';
+import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 import { ByteWriter } from '../../lambda/format/byte-writer.ts';
 import { FORMATS } from '../../lambda/format/formats.ts';
 import { partitionKeyWriter } from '../../lambda/format/partition-key.ts';

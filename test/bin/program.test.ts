@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { main } from '../../bin/cli/program.ts';
-import { SETTINGS } from '../../lambda/settings.ts';
+import { SETTINGS } from '../../lambda/settings/settings.ts';
 
 // The SDK reads the process's own environment and files: none of them has a region.
 delete process.env['AWS_REGION'];

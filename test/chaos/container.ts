@@ -5,7 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { RunAnswer } from '../../lambda/answer.ts';
+import type { RunAnswer } from '../../lambda/run/answer.ts';
 import type { Outcome } from '../lambda/handler-process.ts';
 
 /** The password of the role that the handler logs in with. */

@@ -1,7 +1,7 @@
 /** I7: runs that have less time than work, and transactions that are larger than a run. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { RunAnswer } from '../../lambda/answer.ts';
+import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { TESTED_MAJOR } from '../support/postgres.ts';
 import { type Container, ROW_MARKER } from './container.ts';
 import { type Ground, startGround } from './ground.ts';

@@ -9,7 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { RunAnswer } from '../../lambda/answer.ts';
+import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { PASSWORD, ROW_MARKER } from './container.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { RunAnswer } from '../../lambda/answer.ts';
-import { REQUEST_TIMEOUT_MS } from '../../lambda/world.ts';
+import type { RunAnswer } from '../../lambda/run/answer.ts';
+import { REQUEST_TIMEOUT_MS } from '../../lambda/container.ts';
 import { startFaultyEndpoint } from '../support/faulty-endpoint.ts';
 import { ROW_MARKER } from './container.ts';
 import { eventually, type Ground, startGround } from './ground.ts';

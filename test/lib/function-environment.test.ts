@@ -1,8 +1,8 @@
 /** The environment that is deployed, read by the function's own config reader. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readConfig } from '../../lambda/config.ts';
-import { SETTINGS as VARIABLES } from '../../lambda/settings.ts';
+import { readConfig } from '../../lambda/settings/config.ts';
+import { SETTINGS as VARIABLES } from '../../lambda/settings/settings.ts';
 import { IAM, MINIMAL, synthesise } from './synth.ts';
 
 /** The synthesised environment as Lambda would have it: what CloudFormation resolves, resolved. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { compilePatterns } from '../../lambda/filters.ts';
+import { compilePatterns } from '../../lambda/settings/filters.ts';
 import { patterns } from '../../lib/setting-kinds.ts';
 
 /** What the function makes of a list; undefined where it refuses it. */

@@ -4,7 +4,7 @@
  * It stands here because the loop's decisions must be seen at moments, and with time-outs and losses, that a server
  * does not show on command.
  */
-import { TestDecodingDecoder } from '../../lambda/decode/test-decoding.ts';
+import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 import type { Lsn } from '../../lambda/decode/lsn.ts';
 import type { Message, TableName, Transaction } from '../../lambda/decode/messages.ts';
 import {

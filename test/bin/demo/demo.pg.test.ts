@@ -10,7 +10,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { runDemo } from '../../../bin/demo/demo.ts';
-import type { UserRecord } from '../../../bin/user-records.ts';
+import type { UserRecord } from '../../../bin/deaggregate.ts';
 
 const COMMAND = fileURLToPath(new URL('../../../bin/pg2kinesis.ts', import.meta.url));
 

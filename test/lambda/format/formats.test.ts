@@ -1,10 +1,10 @@
 // The table of formats: what holds for every one of them.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding.ts';
+import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { ByteWriter } from '../../../lambda/format/byte-writer.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
-import { SETTINGS } from '../../../lambda/settings.ts';
+import { SETTINGS } from '../../../lambda/settings/settings.ts';
 import { recordOf, truncateOf, written } from '../../support/changes.ts';
 
 describe('FORMATS', () => {

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { formatLsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import { UndecodableError, type Transaction } from '../../../lambda/decode/messages.ts';
-import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding.ts';
+import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { WindowTooLargeError } from '../../../lambda/ports.ts';
-import { firstUnconsumed } from '../../../lambda/skip-transaction.ts';
+import { firstUnconsumed } from '../../../lambda/actions/skip-transaction.ts';
 import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
 import { clock, databaseOf, eventually, sessionOn, shortly, told } from './support.ts';
 

@@ -2,7 +2,7 @@
  * What the tests of this room share: a real clock, a log that remembers, and sessions on a server of the test's own.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding.ts';
+import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import type { Message } from '../../../lambda/decode/messages.ts';
 import { createDatabase, open, type Connection, type Database } from '../../../lambda/postgres/connection.ts';
 import type { DatabaseSettings } from '../../../lambda/postgres/credentials.ts';

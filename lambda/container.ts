@@ -1,0 +1,95 @@
+/**
+ * Everything that outlives a run: clients, caches and what the last run has learnt, built from the settings.
+ * For the handler, which keeps it in module scope, and for the command line. Reads no environment, opens no connection.
+ */
+import type { Config } from './settings/config.ts';
+import { TestDecodingDecoder } from './decode/test-decoding/decoder.ts';
+import { PipelineError } from './errors.ts';
+import { createKinesisClient } from './kinesis/client.ts';
+import { describeStream, type StreamDescription } from './kinesis/describe.ts';
+import { createPublisher } from './kinesis/publisher.ts';
+import type { Clock, Log, Metrics, Publisher } from './ports.ts';
+import { createDatabase, type Database } from './postgres/connection.ts';
+import type { LineDecoder } from './postgres/peek.ts';
+import { PrimaryKeyCache } from './postgres/primary-keys.ts';
+import { noMemory, type RunMemory } from './run/run.ts';
+import { readSecretText, signIamToken } from './aws-credentials.ts';
+
+/** How long a request to Kinesis may be in flight; 10 MiB take well under a second inside a region. */
+export const REQUEST_TIMEOUT_MS = 10_000;
+
+/** What actions work with. */
+export interface World {
+  readonly config: Config;
+  readonly database: Database;
+  readonly keys: PrimaryKeyCache;
+  readonly decoder: LineDecoder;
+  readonly publisher: Publisher;
+  /** @throws {PipelineError} CONFIG_INVALID where neither the settings nor the environment name a region */
+  readonly requireRegion: () => Promise<void>;
+  /** @returns what the stream says of itself */
+  readonly describeStream: (signal: AbortSignal) => Promise<StreamDescription>;
+  readonly memory: RunMemory;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Asks a run to finish its round, advance and answer. */
+  readonly stop?: AbortSignal;
+}
+
+/** What {@link createWorld} needs besides the settings. */
+export interface WorldParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** The environment's region, for IAM tokens of hosts whose name has none. */
+  readonly region?: string | undefined;
+  readonly stop?: AbortSignal;
+}
+
+/**
+ * Builds it.
+ *
+ * @param config - the settings
+ * @param parts - time, log and metrics
+ */
+export function createWorld(config: Config, parts: WorldParts): World {
+  const { clock, log, metrics } = parts;
+  const client = createKinesisClient({ region: config.stream.region, requestTimeoutMs: REQUEST_TIMEOUT_MS });
+  const requireRegion = async (): Promise<void> => {
+    try {
+      await client.config.region();
+    } catch (error) {
+      throw new PipelineError('CONFIG_INVALID', `There is no AWS region for the stream "${config.stream.name}": set AWS_REGION, or give STREAM_NAME as an ARN. Nothing was read and the slot was not advanced.`, { cause: error });
+    }
+  };
+  return {
+    config,
+    requireRegion,
+    database: createDatabase({
+      settings: { ...config.database, region: parts.region },
+      secrets: readSecretText,
+      iamToken: signIamToken,
+      clock,
+    }),
+    keys: new PrimaryKeyCache({ ttlMs: config.primaryKeyTtlSeconds * 1000, clock, log }),
+    decoder: new TestDecodingDecoder(),
+    publisher: createPublisher({
+      client,
+      stream: config.stream.arn ?? config.stream.name,
+      clock,
+      log,
+      requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    }),
+    describeStream: async (signal) =>
+      await requireRegion().then(
+        () => describeStream(client, config.stream, signal),
+        () => ({ kind: 'unreachable', reason: 'no AWS region is set' }) as const,
+      ),
+    memory: noMemory(),
+    clock,
+    log,
+    metrics,
+    ...(parts.stop === undefined ? {} : { stop: parts.stop }),
+  };
+}

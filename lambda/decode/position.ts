@@ -1,0 +1,66 @@
+/**
+ * Where a run was cut short inside a transaction, and when the next may go on from there.
+ * Pure. A position is good only for the very reading it was taken from: a slot that somebody else has read since, or
+ * that was made anew, may hold another transaction at the same LSN, and going on inside it would lose changes (I1).
+ */
+import { formatLsn, parseLsn } from './lsn.ts';
+import type { Transaction } from './messages.ts';
+
+/** How far inside a transaction a run has come. */
+export interface Within {
+  readonly transaction: Transaction;
+  /** The ordinal of the last change done, 1 or more. */
+  readonly ordinal: number;
+  /** How many rows are done, 1 or more. */
+  readonly rows: number;
+}
+
+/** A position inside a transaction, as the run's answer gives it and `run` and `drain` accept it. */
+export interface ResumePosition {
+  /** The transaction's commit LSN. */
+  readonly commitLsn: string;
+  /** Its id. */
+  readonly xid: number;
+  /** Its commit time, microseconds since 1970, as text: it may exceed 2^53. */
+  readonly commitTimeMicros: string;
+  /** The ordinal of its last change that Kinesis has acknowledged: the next one's follows it. */
+  readonly ordinal: number;
+  /**
+   * How many of its rows, as the server sends them, are done with. Rows are what is skipped, not ordinals: how many of
+   * these a row takes depends on the table's key, which may be another by then.
+   */
+  readonly rows: number;
+  /** What the server said of readings of the slot when the position was taken. */
+  readonly evidence: string;
+}
+
+/**
+ * Writes a position down.
+ *
+ * @param within - which transaction, and how far inside it
+ * @param evidence - of `Slot.readingEvidence`, taken after the run's last reading
+ */
+export function resumePosition({ transaction, ordinal, rows }: Within, evidence: string): ResumePosition {
+  return {
+    commitLsn: formatLsn(transaction.commitLsn),
+    xid: transaction.xid,
+    commitTimeMicros: String(transaction.commitTimeMicros),
+    ordinal,
+    rows,
+    evidence,
+  };
+}
+
+/**
+ * Whether a transaction is the one that a position was taken in.
+ *
+ * @param position - the position
+ * @param transaction - the first unconsumed transaction of the slot
+ */
+export function isSameTransaction(position: ResumePosition, transaction: Transaction): boolean {
+  return (
+    parseLsn(position.commitLsn) === transaction.commitLsn &&
+    position.xid === transaction.xid &&
+    position.commitTimeMicros === String(transaction.commitTimeMicros)
+  );
+}

@@ -1,0 +1,148 @@
+/**
+ * test_decoding's lines that carry no row: BEGIN, COMMIT, logical messages and those of prepared transactions.
+ * Pure functions over bytes; knows nothing of tables and columns.
+ *
+ * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
+ */
+import { UndecodableError } from '../messages.ts';
+import { literal, readInteger, standsAt } from './scan.ts';
+import { parseTimestampMicros } from '../timestamp.ts';
+import type { Ignored } from '../messages.ts';
+
+/** `BEGIN 754`. */
+export interface BeginLine {
+  readonly kind: 'begin';
+  /** The transaction id, 32 bits unsigned; undefined where the slot was read without include-xids. */
+  readonly xid: number | undefined;
+}
+
+/** `COMMIT 754 (at 2026-01-02 03:04:05.678901+00)`. */
+export interface CommitLine {
+  readonly kind: 'commit';
+  /** The transaction id, 32 bits unsigned; undefined where the slot was read without include-xids. */
+  readonly xid: number | undefined;
+  /** Microseconds since 1970-01-01T00:00:00Z; undefined where the slot was read without include-timestamp. */
+  readonly commitTimeMicros: bigint | undefined;
+}
+
+const SPACE = 0x20;
+const BEGIN = literal('BEGIN');
+const COMMIT = literal('COMMIT');
+const PREPARE_TRANSACTION = literal('PREPARE TRANSACTION ');
+const ROLLBACK_PREPARED = literal('ROLLBACK PREPARED ');
+const PREPARED = literal(' PREPARED ');
+const AT = literal(' (at ');
+const MESSAGE = literal('message:');
+const TRANSACTIONAL = literal(' transactional: ');
+const PREFIX = literal(' prefix: ');
+const SIZE = Buffer.from(', sz: ');
+const CONTENT = literal(' content:');
+const CLOSING_PARENTHESIS = 0x29;
+const MAX_XID = 0xffffffff;
+const IGNORED: Ignored = { kind: 'ignored' };
+
+/**
+ * What to throw for a line that begins like none we read.
+ *
+ * @param bytes - where the line stands
+ * @param start - its first byte
+ * @param end - behind its last byte
+ * @returns the error, which tells prepared transactions from garbage
+ */
+export function notALine(bytes: Buffer, start: number, end: number): UndecodableError {
+  const prepared = standsAt(bytes, start, end, PREPARE_TRANSACTION) || standsAt(bytes, start, end, ROLLBACK_PREPARED);
+  return prepared ? preparedTransaction() : new UndecodableError('"table ", "BEGIN", "COMMIT" or "message:"', 0);
+}
+
+function preparedTransaction(): UndecodableError {
+  return new UndecodableError('no line of a prepared transaction (the slot was made with two_phase, which is not supported)', 0);
+}
+
+/** The index behind ` 754` where that stands, else the same index. */
+function behindXid(bytes: Buffer, at: number, end: number): number {
+  let i = at + 1;
+  if (at + 1 >= end || bytes[at] !== SPACE) return at;
+  while (i < end && bytes[i] !== SPACE) i++;
+  return i;
+}
+
+/**
+ * Decodes `BEGIN 754`.
+ *
+ * @param bytes - where the line stands
+ * @param start - its first byte
+ * @param end - behind its last byte
+ * @returns what it says
+ * @throws {UndecodableError} when it is anything else
+ */
+export function decodeBegin(bytes: Buffer, start: number, end: number): BeginLine {
+  if (!standsAt(bytes, start, end, BEGIN)) throw new UndecodableError('"BEGIN"', 0);
+  const at = start + BEGIN.length;
+  return at === end ? { kind: 'begin', xid: undefined } : { kind: 'begin', xid: readXid(bytes, at, end, start) };
+}
+
+/** ` 754`, up to an index. */
+function readXid(bytes: Buffer, at: number, end: number, start: number): number {
+  if (at >= end || bytes[at] !== SPACE) throw new UndecodableError('" " before a transaction id', at - start);
+  const xid = readInteger(bytes, at + 1, end, MAX_XID);
+  if (xid < 0) throw new UndecodableError('a transaction id of 32 bits', at + 1 - start);
+  return xid;
+}
+
+/**
+ * Decodes `COMMIT 754 (at 2026-01-02 03:04:05.678901+00)`.
+ *
+ * @param bytes - where the line stands
+ * @param start - its first byte
+ * @param end - behind its last byte
+ * @returns what it says
+ * @throws {UndecodableError} when it is anything else
+ */
+export function decodeCommit(bytes: Buffer, start: number, end: number): CommitLine {
+  if (!standsAt(bytes, start, end, COMMIT)) throw new UndecodableError('"COMMIT"', 0);
+  let at = start + COMMIT.length;
+  if (standsAt(bytes, at, end, PREPARED)) throw preparedTransaction();
+  let xid: number | undefined;
+  if (at < end && !standsAt(bytes, at, end, AT)) {
+    const behind = behindXid(bytes, at, end);
+    xid = readXid(bytes, at, behind, start);
+    at = behind;
+  }
+  if (at === end) return { kind: 'commit', xid, commitTimeMicros: undefined };
+  if (!standsAt(bytes, at, end, AT)) throw new UndecodableError('" (at "', at - start);
+  at += AT.length;
+  if (bytes[end - 1] !== CLOSING_PARENTHESIS) throw new UndecodableError('")" behind a commit time', end - start);
+  const commitTimeMicros = parseTimestampMicros(bytes.toString('latin1', at, end - 1));
+  if (commitTimeMicros === undefined) throw new UndecodableError('a commit time in ISO style', at - start);
+  return { kind: 'commit', xid, commitTimeMicros };
+}
+
+/**
+ * Decodes `message: transactional: 1 prefix: p, sz: 3 content:abc`, or just `message:`.
+ *
+ * @param bytes - where the line stands
+ * @param start - its first byte
+ * @param end - behind its last byte
+ * @returns that it is to be counted and ignored
+ * @throws {UndecodableError} when it is anything else
+ */
+export function decodeMessage(bytes: Buffer, start: number, end: number): Ignored {
+  if (!standsAt(bytes, start, end, MESSAGE)) throw new UndecodableError('"message:"', 0);
+  let at = start + MESSAGE.length;
+  if (at === end) return IGNORED;
+  if (!standsAt(bytes, at, end, TRANSACTIONAL)) throw new UndecodableError('" transactional: "', at - start);
+  at += TRANSACTIONAL.length;
+  if (at >= end || (bytes[at] !== 0x30 && bytes[at] !== 0x31)) throw new UndecodableError('0 or 1', at - start);
+  at++;
+  if (!standsAt(bytes, at, end, PREFIX)) throw new UndecodableError('" prefix: "', at - start);
+  at += PREFIX.length;
+  // The prefix is not escaped, so the size may seem to come more than once: it is right where the content has it.
+  for (let size = bytes.indexOf(SIZE, at); size >= 0 && size < end; size = bytes.indexOf(SIZE, size + 1)) {
+    const digits = size + SIZE.length;
+    let behind = digits;
+    while (behind < end && bytes[behind] !== SPACE) behind++;
+    const content = behind + CONTENT.length;
+    if (standsAt(bytes, behind, end, CONTENT) && readInteger(bytes, digits, behind, end - content) === end - content) return IGNORED;
+  }
+  throw new UndecodableError('", sz: ", a size and " content:" of that size', at - start);
+}

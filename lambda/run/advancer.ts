@@ -1,0 +1,79 @@
+/**
+ * Advances the slot: to acknowledged positions only, and only when that is worth its cost.
+ * Knows no SQL; which positions are acknowledged is its caller's to know (I1, I2).
+ */
+import type { Lsn } from '../decode/lsn.ts';
+import type { Clock, Slot } from '../ports.ts';
+
+/** An advance in mid-batch must be outweighed by so many times its own cost in work since the last. */
+const WORTH = 10;
+/** And by at least this, however cheap: each one takes the slot and writes WAL's position. */
+const LEAST_INTERVAL_MS = 1_000;
+
+/** Moves a slot forward, one advance at a time. */
+export class Advancer {
+  /** The slot's confirmed_flush_lsn as far as is known. */
+  position: Lsn;
+  /** What an advance costs, in milliseconds: the dearest seen so far in this run. */
+  costMs = 0;
+  /** Whether the slot moved. */
+  moved = false;
+
+  readonly #slot: Slot;
+  readonly #clock: Clock;
+  #underWay: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #lastEnd: number;
+
+  /**
+   * @param slot - what to advance
+   * @param clock - for the cost
+   * @param position - its confirmed_flush_lsn
+   */
+  constructor(slot: Slot, clock: Clock, position: Lsn) {
+    this.#slot = slot;
+    this.#clock = clock;
+    this.position = position;
+    this.#lastEnd = clock.now();
+  }
+
+  /**
+   * Advances in the background if it is worth it now. Its failure is thrown by the next {@link to}.
+   *
+   * @param boundary - an acknowledged commit LSN
+   */
+  offer(boundary: Lsn): void {
+    const due = this.#lastEnd + Math.max(LEAST_INTERVAL_MS, WORTH * this.costMs);
+    if (boundary <= this.position || this.#underWay || this.#failure || this.#clock.now() < due) return;
+    this.#underWay = this.#advance(boundary).catch((error: unknown) => {
+      this.#failure = { error };
+    });
+  }
+
+  /**
+   * Advances now, once what is under way is done; does nothing when the slot is there already.
+   *
+   * @param target - an advance target of I2
+   */
+  async to(target: Lsn): Promise<void> {
+    await this.#underWay;
+    if (this.#failure) throw this.#failure.error;
+    if (target > this.position) await this.#advance(target);
+  }
+
+  /** Advances once more to where the slot is: restart_lsn moves by one candidate an advance, and catches up with this one. */
+  async settle(): Promise<void> {
+    await this.#underWay;
+    if (this.#failure) throw this.#failure.error;
+    if (this.moved) await this.#slot.advance(this.position);
+  }
+
+  async #advance(target: Lsn): Promise<void> {
+    const begun = this.#clock.now();
+    this.position = await this.#slot.advance(target);
+    this.moved = true;
+    this.#lastEnd = this.#clock.now();
+    this.costMs = Math.max(this.costMs, this.#lastEnd - begun);
+    this.#underWay = undefined;
+  }
+}

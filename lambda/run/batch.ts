@@ -1,0 +1,212 @@
+/**
+ * Reads one peek after another into rounds: messages through the transformation, rounds through the pump, and what
+ * Kinesis has acknowledged into the run's progress. Ports in; knows no SQL and no SDK.
+ */
+import type { Advancer } from './advancer.ts';
+import { type Counts, noCounts } from './answer.ts';
+import type { Lsn } from '../decode/lsn.ts';
+import { type Peek, WindowTooLargeError } from '../ports.ts';
+import type { Clock, Log, Publisher, Session } from '../ports.ts';
+import type { ResumePosition } from '../decode/position.ts';
+import { RoundPump } from './publish-queue.ts';
+import { TablePlans } from '../transform/table-plans.ts';
+import { type Mark, Transformer, type TransformerParts } from '../transform/transform.ts';
+import type { Filters } from '../settings/filters.ts';
+
+/** What is to be published, and how. */
+export interface BatchParts extends Omit<TransformerParts, 'plans' | 'resume'> {
+  /** Which tables and columns are wanted. */
+  readonly filters: Filters;
+}
+
+/** What a reader works with. */
+export interface BatchPorts {
+  readonly session: Session;
+  readonly publisher: Publisher;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly advancer: Advancer;
+  /** Tables without a primary key that the log has named. */
+  readonly memory: { readonly named: Set<string> };
+  /** @returns whether to take on no more work, asked after each block */
+  readonly enough: () => boolean;
+  /** @returns milliseconds since 1970: no request may end after it */
+  readonly sendingDeadline: () => number;
+  /** Called when a round was acknowledged. */
+  readonly progressed: () => void;
+}
+
+/** What became of one batch. */
+export interface Batch {
+  /** `whole`: all of it is acknowledged or counted. */
+  readonly ended: 'whole' | 'throttled' | 'deadline';
+  /** Rows read, as the peek's limit counts them. */
+  readonly rows: number;
+  /** Milliseconds to the first row. */
+  readonly firstRowMs: number;
+  /** The newest boundary; undefined where no transaction was completed. */
+  readonly boundary: Lsn | undefined;
+  /** Commit time of the first transaction that is not published whole; undefined where there is none in the batch. */
+  readonly oldestUnpublishedMicros: bigint | undefined;
+}
+
+/** Two rounds as slow as the slowest so far must fit between the end of reading and the end of sending. */
+const ROUNDS_KEPT = 2;
+/** A publisher begins no request with less than a second left: reading ends before that, not because of it. */
+const LEAST_ROUND_MS = 1_000;
+
+/** Reads batches. Its progress is that of the whole run. */
+export class BatchReader {
+  /** Everything acknowledged, or counted as left out, so far. */
+  counts: Counts = noCounts();
+  /** The newest boundary (I2 a). */
+  boundary: Lsn | undefined;
+  /** How far inside which transaction the run has come; undefined at a boundary. */
+  within: Mark['within'];
+  /** Where to go on inside the first transaction. Set before the first batch. */
+  resume: ResumePosition | undefined;
+  /** Whether it was used. */
+  resumed = false;
+
+  readonly #parts: BatchParts;
+  readonly #ports: BatchPorts;
+  readonly #plans: TablePlans;
+  readonly #pump: RoundPump;
+  #transformer: Transformer | undefined;
+  #oldest: bigint | undefined;
+
+  /**
+   * @param parts - what is to be published, and how
+   * @param ports - what it works with
+   */
+  constructor(parts: BatchParts, ports: BatchPorts) {
+    this.#parts = parts;
+    this.#ports = ports;
+    this.#plans = new TablePlans(ports.session.keys, parts.filters, ports.log, ports.memory.named);
+    this.#pump = new RoundPump({
+      publisher: ports.publisher,
+      clock: ports.clock,
+      signal: ports.session.lost,
+      deadline: ports.sendingDeadline,
+      acknowledged: (round, mark) => {
+        this.#acknowledge(mark);
+        parts.packer.release(round);
+        if (this.boundary !== undefined) ports.advancer.offer(this.boundary);
+        ports.progressed();
+      },
+    });
+  }
+
+  /** Entries that Kinesis refused for want of capacity. */
+  get throttledEntries(): number {
+    return this.#pump.throttledEntries;
+  }
+
+  /** What the last refusal of a request or entry was. */
+  get lastFailure(): string | undefined {
+    return this.#pump.lastFailure;
+  }
+
+  /** @returns milliseconds since 1970: when to take on no more work (I7) */
+  readingDeadline(): number {
+    return this.#ports.sendingDeadline() - ROUNDS_KEPT * Math.max(LEAST_ROUND_MS, this.#pump.slowestMs);
+  }
+
+  /**
+   * Reads one peek and publishes what it holds.
+   *
+   * @param upto - W
+   * @param rows - N; undefined: no limit
+   * @param timeoutMs - how long the server may work before the first row
+   * @returns what became of it, no request in flight
+   * @throws {PipelineError} what an operator can act on; everything before it was sent, and is acknowledged or not as
+   *   `counts` and `boundary` say
+   */
+  async read(upto: Lsn, rows: number | undefined, timeoutMs: number): Promise<Batch | WindowTooLargeError> {
+    const { session } = this.#ports;
+    const peek = session.slot.peek(upto, rows, timeoutMs);
+    this.#plans.beginBatch();
+    this.#oldest = undefined;
+    const transformer = (this.#transformer ??= new Transformer({
+      ...this.#parts,
+      plans: this.#plans,
+      resume: this.resume,
+    }));
+    try {
+      // Only now: a primary key made between this look and the position that the peek reads up to would be missed.
+      const fresh = session.keys.refreshIfStale();
+      fresh.catch(() => undefined);
+      const ended = await this.#consume(peek, transformer, fresh);
+      await this.#finish(transformer);
+      if (session.lost.aborted) throw session.lost.reason;
+      return {
+        ended: this.#pump.stopped ?? ended,
+        rows: peek.rows,
+        firstRowMs: peek.firstRowMs ?? 0,
+        boundary: this.boundary,
+        oldestUnpublishedMicros: this.#oldest,
+      };
+    } catch (error) {
+      if (error instanceof WindowTooLargeError) {
+        // Rows may have come before a cancellation took effect: no request of theirs may outlast this (I6).
+        await this.#finish(transformer);
+        return error;
+      }
+      // What came before the failure is good: send it, so that what failed is the first thing left (skip-transaction).
+      await this.#finish(transformer).catch(() => undefined);
+      throw session.lost.aborted ? session.lost.reason : error;
+    } finally {
+      this.resumed = transformer.resumed;
+      await peek.close();
+    }
+  }
+
+  async #consume(peek: Peek, transformer: Transformer, fresh: Promise<void>): Promise<'whole' | 'deadline'> {
+    const { session, enough } = this.#ports;
+    let due = false;
+    for await (const block of peek) {
+      await fresh;
+      for (let message = block.next(); message !== undefined; message = block.next()) {
+        if (message.kind === 'begin') this.#oldest ??= message.transaction.commitTimeMicros;
+        while (transformer.take(message) === 'needs-keys') await session.keys.reload();
+        if (transformer.closed.length > 0) {
+          if (!(await this.#send(transformer)) || due) return 'deadline';
+          // Asked after each round, too: a block can hold many, and a run that may take more time must hear of it in time.
+          due = enough();
+        }
+        // What is due waits for the transaction's end, or for the next round where that is far: a transaction in whole
+        // needs no resuming. The one that begins next tells how old the lag is.
+        if (due && message.kind === 'begin') return 'deadline';
+      }
+      if (enough()) return 'deadline';
+    }
+    await fresh;
+    return 'whole';
+  }
+
+  /** Sends the rounds that are full. @returns false when no more can be sent */
+  async #send(transformer: Transformer): Promise<boolean> {
+    for (const { round, mark } of transformer.closed) await this.#pump.send(round, mark);
+    transformer.closed.length = 0;
+    return this.#pump.open;
+  }
+
+  /** Sends what is left and waits for it: then everything taken is acknowledged, unless the pump was stopped. */
+  async #finish(transformer: Transformer): Promise<void> {
+    try {
+      transformer.flush();
+      await this.#send(transformer);
+    } finally {
+      await this.#pump.idle();
+    }
+    await this.#pump.settle();
+    if (this.#pump.open) this.#acknowledge(transformer.mark());
+  }
+
+  #acknowledge(mark: Mark): void {
+    this.counts = mark.counts;
+    this.boundary = mark.boundary ?? this.boundary;
+    this.within = mark.within;
+    this.#oldest = mark.underWay?.commitTimeMicros;
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * What a run says that got nowhere. Pure: facts in, errors out.
+ */
+import type { Stopped } from './answer.ts';
+import { PipelineError } from '../errors.ts';
+
+/**
+ * A run that did nothing at all.
+ *
+ * @param stopped - why it ended
+ * @param lastFailure - what the last refusal of a request or entry was
+ */
+export function standstill(stopped: Stopped, lastFailure: string | undefined): PipelineError {
+  if (stopped === 'throttled') {
+    return new PipelineError(
+      'STREAM_THROTTLED',
+      'Kinesis refused records for want of capacity for the whole run. Nothing was published, and the slot was not advanced.',
+    );
+  }
+  return new PipelineError(
+    'NO_PROGRESS',
+    lastFailure === undefined
+      ? 'The run had no time to publish anything. The slot was not advanced.'
+      : `Kinesis took nothing for the whole run (the last request failed: ${lastFailure}). The slot was not advanced. If it never answers, give the function a way to it: a NAT gateway, or an interface endpoint.`,
+  );
+}
+
+/**
+ * A transaction that would be published from its beginning again and again: it is larger than the whole time-out of the
+ * function allows, and nothing shows where the next run may go on.
+ *
+ * @param commitLsn - the transaction's, as PostgreSQL prints it
+ * @param records - how many of its records were published, for nothing
+ */
+export function endlessTransaction(commitLsn: string, records: number): PipelineError {
+  return new PipelineError(
+    'NO_PROGRESS',
+    `The transaction with commit LSN ${commitLsn} is larger than what could be published in the whole time-out of the function (${records} records were), and only from PostgreSQL 15 on can the server show where the next run may go on. The slot was not advanced, and the next run publishes it from its beginning. Give the stream more capacity and the function more memory, or leave the transaction out with skip-transaction.`,
+  );
+}
+
+/**
+ * A peek for which the server has no room, however little is asked for: asked again at once, it would fail again.
+ *
+ * @param sqlState - 53400 (temp_file_limit), 53100 (disk) or 53200 (memory)
+ * @param cause - the error underneath
+ */
+export function outOfRoom(sqlState: string, cause: unknown): PipelineError {
+  const lack = sqlState === '53100' ? 'disk space' : sqlState === '53200' ? 'memory' : 'temporary files, by its temp_file_limit,';
+  return new PipelineError(
+    'NO_PROGRESS',
+    `PostgreSQL has not enough ${lack} to decode even the smallest batch (SQLSTATE ${sqlState}): its first transaction is larger. Give it more; more time would change nothing. The slot was not advanced over it.`,
+    { cause },
+  );
+}

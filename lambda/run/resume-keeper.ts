@@ -1,0 +1,65 @@
+/**
+ * Takes and checks positions inside a transaction, by what the server says of readings of the slot.
+ * What a position is, and why it needs proof, stands in `resume.ts`.
+ */
+import type { Lsn } from '../decode/lsn.ts';
+import type { Log, Slot } from '../ports.ts';
+import { type ResumePosition, resumePosition } from '../decode/position.ts';
+import type { Mark } from '../transform/transform.ts';
+
+/** One run's use of the position before it, and the one it leaves behind. */
+export class ResumeKeeper {
+  /**
+   * Whether the next run is likely to go on where this one is cut. Not where the server cannot tell whether the slot was
+   * read since; and not after a position was refused: containers that take turns read the slot in between, and would
+   * begin the same transaction over and over. Known once {@link proven} has answered.
+   */
+  hopeful = false;
+
+  readonly #slot: Slot;
+  readonly #log: Log;
+
+  /**
+   * @param slot - whose readings are told apart
+   * @param log - where a position that cannot be used is named
+   */
+  constructor(slot: Slot, log: Log) {
+    this.#slot = slot;
+    this.#log = log;
+  }
+
+  /**
+   * @param position - of an earlier run; undefined: none
+   * @returns it, if nobody else can have read the slot since; to be asked before the run's first peek
+   */
+  async proven(position: ResumePosition | undefined): Promise<ResumePosition | undefined> {
+    const evidence = await this.#slot.readingEvidence();
+    this.hopeful = evidence !== undefined;
+    if (position === undefined) return undefined;
+    if (evidence !== undefined && evidence === position.evidence) return position;
+    this.hopeful = false;
+    this.#log.info('The slot may have been read by another run since: the transaction starts over.', {
+      commitLsn: position.commitLsn,
+      ordinal: position.ordinal,
+    });
+    return undefined;
+  }
+
+  /**
+   * @param reached - how far the run has come, and the position it went on from
+   * @param moved - whether it advanced the slot
+   * @returns where the next run may go on; undefined: at the slot's position. To be asked after the last peek and advance
+   */
+  async next(
+    reached: { readonly within: Mark['within']; readonly boundary: Lsn | undefined; readonly resume: ResumePosition | undefined },
+    moved: boolean,
+  ): Promise<ResumePosition | undefined> {
+    const { within, boundary, resume } = reached;
+    // A run that acknowledged nothing leaves off where it went on.
+    const kept = boundary === undefined && !moved ? resume : undefined;
+    if (within === undefined && kept === undefined) return undefined;
+    const evidence = await this.#slot.readingEvidence();
+    if (evidence === undefined) return undefined;
+    return within === undefined ? kept && { ...kept, evidence } : resumePosition(within, evidence);
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * What a finished run says to CloudWatch. Pure but for the port; what the names mean stands in the README.
+ */
+import type { Counts, RunAnswer } from './answer.ts';
+import type { Metrics } from '../ports.ts';
+
+/** What only the end of a run knows, besides its answer. */
+export interface RunEnd {
+  /** Whether the slot's position changed. */
+  readonly moved: boolean;
+  /** Undefined: not read. */
+  readonly retainedWalBytes: number | undefined;
+}
+
+/**
+ * Adds what a run did, also one that fails: what it left out would be told nowhere else (I9).
+ *
+ * @param metrics - where to
+ * @param counts - its counts
+ */
+export function addCountMetrics(metrics: Metrics, counts: Counts & Pick<RunAnswer, 'throttledEntries'>): void {
+  metrics.add('ChangesPublished', counts.published);
+  metrics.add('SkippedNoPrimaryKey', counts.skipped.noPrimaryKey);
+  metrics.add('SkippedNoReplicaIdentity', counts.skipped.noReplicaIdentity);
+  metrics.add('SkippedDroppedTable', counts.skipped.droppedTable);
+  metrics.add('SkippedFiltered', counts.skipped.filtered);
+  metrics.add('TransactionsPublished', counts.transactions);
+  metrics.add('KinesisRecords', counts.kinesisRecords);
+  metrics.add('BytesPublished', counts.bytes);
+  metrics.add('ThrottledEntries', counts.throttledEntries);
+}
+
+/**
+ * Adds a run's metrics. Sending them is its caller's.
+ *
+ * @param metrics - where to
+ * @param answer - the run's
+ * @param end - what else is known
+ */
+export function addRunMetrics(metrics: Metrics, answer: RunAnswer, end: RunEnd): void {
+  metrics.add('RunDurationMs', answer.durationMs);
+  // It did nothing, and knows nothing: whoever holds the lock tells how things are.
+  if (answer.stopped === 'locked') return;
+  if (answer.stopped !== 'throttled') {
+    const stalled = (answer.lagBytes ?? 0) > 0 && answer.kinesisRecords === 0 && !end.moved;
+    metrics.add('RunHealthy', 1);
+    metrics.add('Stalled', stalled ? 1 : 0);
+  }
+  addCountMetrics(metrics, answer);
+  if (answer.lagBytes !== undefined) metrics.add('LagBytes', answer.lagBytes);
+  if (answer.lagSeconds !== undefined) metrics.add('LagSeconds', answer.lagSeconds);
+  if (end.retainedWalBytes !== undefined) metrics.add('RetainedWalBytes', end.retainedWalBytes);
+}

@@ -1,0 +1,299 @@
+/**
+ * The run loop: batches from the slot to the stream until caught up, out of time, or at a bound.
+ * Ports in, an answer out; knows no SQL, no SDK and no environment.
+ *
+ * A batch is one peek. Its rounds are acknowledged one after the other, and the slot follows what is acknowledged,
+ * never more (I1, I2). A crash anywhere repeats records; it loses and reorders none.
+ */
+import { Advancer } from './advancer.ts';
+import { ageSeconds, copyCounts, type RunAnswer, type Stopped } from './answer.ts';
+import { BatchReader, type BatchParts } from './batch.ts';
+import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { type Clock, type Log, type Metrics, type Publisher, type Session, WindowTooLargeError } from '../ports.ts';
+import type { ResumePosition } from '../decode/position.ts';
+import { ResumeKeeper } from './resume-keeper.ts';
+import { addCountMetrics } from './run-metrics.ts';
+import { endlessTransaction, outOfRoom, standstill } from './no-progress-errors.ts';
+import { grown, halved, initialWindow, type Window } from './window.ts';
+
+/** What a container remembers from run to run. Kept in module scope by the handler. */
+export interface RunMemory {
+  /** What the last peeks taught; undefined: nothing yet. */
+  window: Window | undefined;
+  /** Where the last run was cut short inside a transaction. */
+  resume: ResumePosition | undefined;
+  /** Tables without a primary key that the log has named. */
+  readonly named: Set<string>;
+  /** When the run that is under way, or was last, had to have answered: later than asked for where it took more time. */
+  deadline: number | undefined;
+}
+
+/** @returns a memory of nothing */
+export function noMemory(): RunMemory {
+  return { window: undefined, resume: undefined, named: new Set(), deadline: undefined };
+}
+
+/** What a run works with. */
+export interface RunPorts {
+  readonly session: Session;
+  readonly publisher: Publisher;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly memory: RunMemory;
+  /** Asks the run to finish its round, advance and answer. */
+  readonly stop?: AbortSignal;
+}
+
+/** What a run is to do. */
+export interface RunOptions extends BatchParts {
+  readonly action: 'run' | 'drain';
+  /** The slot's name, for the answer. */
+  readonly slotName: string;
+  /** When the run began, milliseconds since 1970. */
+  readonly startedAt: number;
+  /** When it must have answered. */
+  readonly deadline: number;
+  /** When the function itself ends: used in place of `deadline` where not even the smallest peek finishes by then. */
+  readonly functionDeadline: number;
+  /** At most so many batches. */
+  readonly maxBatches?: number;
+  /** Where to go on inside a transaction; it wins over the memory's. */
+  readonly resume?: ResumePosition;
+  /** BATCH_CHANGES: the most rows of one peek. */
+  readonly maxRows: number;
+  /** For how long after a holder was ended its last request may be in flight. */
+  readonly lastRequestMs: number;
+}
+
+/** Kept for the answer itself, the closing of a peek and what else is not measured. */
+const ANSWER_MS = 500;
+
+/**
+ * Publishes what the slot holds.
+ *
+ * @param ports - the world
+ * @param options - settings and bounds
+ * @returns what was done; cut short by its deadline it succeeds with that
+ * @throws {PipelineError} what an operator can act on: the slot is then advanced over everything acknowledged before
+ */
+export async function run(ports: RunPorts, options: RunOptions): Promise<RunAnswer> {
+  const whole = new Run(ports, options);
+  try {
+    return await whole.run();
+  } catch (error) {
+    // No answer will tell what was done before, and what was left out (I9).
+    whole.tellCounts();
+    throw error;
+  }
+}
+
+/** One run's state. */
+class Run {
+  readonly #ports: RunPorts;
+  readonly #options: RunOptions;
+  readonly #advancer: Advancer;
+  readonly #batches: BatchReader;
+  readonly #resumes: ResumeKeeper;
+  #deadline: number;
+  #window: Window;
+  #batchCount = 0;
+  #oldestUnpublishedMicros: bigint | undefined;
+  #unbounded = false;
+
+  constructor(ports: RunPorts, options: RunOptions) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#deadline = ports.memory.deadline = options.deadline;
+    this.#window = ports.memory.window ?? initialWindow(options.maxRows);
+    this.#resumes = new ResumeKeeper(ports.session.slot, ports.log);
+    this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
+    const heartbeat = new Heartbeat(ports.clock, ports.metrics);
+    this.#batches = new BatchReader(options, {
+      ...ports,
+      advancer: this.#advancer,
+      // What follows the last round must fit in: two advances by the cost measured, and the answer (I7).
+      sendingDeadline: () => this.#deadline - ANSWER_MS - 2 * this.#advancer.costMs,
+      enough: () => this.#enough(),
+      progressed: () => heartbeat.beat(this.#batches.counts.records),
+    });
+  }
+
+  tellCounts(): void {
+    const { counts, throttledEntries } = this.#batches;
+    addCountMetrics(this.#ports.metrics, { ...counts, throttledEntries });
+    this.#ports.log.info('Done before the failure.', { ...copyCounts(counts), throttledEntries });
+  }
+
+  async run(): Promise<RunAnswer> {
+    const { session, clock, memory } = this.#ports;
+    if (session.tookOver) await clock.sleep(this.#options.lastRequestMs);
+    this.#advancer.position = (await session.slot.position()).confirmedFlush;
+    this.#batches.resume = await this.#resumes.proven(this.#options.resume ?? memory.resume);
+    memory.resume = undefined;
+    let stopped: Stopped;
+    try {
+      stopped = await this.#loop();
+      await this.#advancer.to(this.#batches.boundary ?? this.#advancer.position);
+      await this.#advancer.settle();
+    } catch (error) {
+      await this.#afterFailure();
+      throw error;
+    }
+    memory.resume = await this.#resumes.next(this.#batches, this.#advancer.moved);
+    this.#refuseStandstill(stopped);
+    return await this.#answer(stopped);
+  }
+
+  /** Batch after batch. */
+  async #loop(): Promise<Stopped> {
+    const { session, memory } = this.#ports;
+    for (;;) {
+      if (this.#batchCount >= (this.#options.maxBatches ?? Infinity)) return 'max-batches';
+      if (!this.#hasTime()) return 'deadline';
+      const begun = await session.slot.position();
+      const flushed = await session.slot.flushLsn();
+      if (flushed <= this.#advancer.position) return 'caught-up';
+      const upto = min(flushed, this.#advancer.position + BigInt(this.#window.walBytes));
+      const rows = this.#unbounded ? undefined : this.#window.rows;
+      const budgetMs = this.#peekBudgetMs();
+      const batch = await this.#batches.read(upto, rows, budgetMs);
+      if (batch instanceof WindowTooLargeError) {
+        this.#shrink(Number(upto - this.#advancer.position), batch);
+        continue;
+      }
+      this.#batchCount++;
+      this.#unbounded = false;
+      this.#oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
+      if (batch.ended === 'throttled' || batch.ended === 'deadline') return batch.ended;
+      const full = rows !== undefined && batch.rows >= rows;
+      // A boundary of an earlier batch is none of this one's.
+      const boundary = batch.boundary !== undefined && batch.boundary > begun.confirmedFlush ? batch.boundary : undefined;
+      this.#window = memory.window = grown(
+        this.#window,
+        {
+          boundBy: full ? 'rows' : upto < flushed ? 'wal' : 'nothing',
+          firstRowMs: batch.firstRowMs,
+          budgetMs,
+          rereadBytes: Number(begun.confirmedFlush - begun.restart),
+          readBytes: Number((full ? (boundary ?? upto) : upto) - begun.confirmedFlush),
+        },
+        this.#options.maxRows,
+      );
+      if (!full) {
+        // The peek saw everything up to `upto`, and all of it is acknowledged or counted: I2 (b).
+        await this.#advancer.to(upto);
+        if (upto === flushed) return 'caught-up';
+      } else if (boundary !== undefined) {
+        await this.#advancer.to(boundary);
+      } else {
+        // Full, and not one COMMIT: logical messages only. A limit by WAL alone gets past them.
+        this.#unbounded = true;
+        const smaller = halved(this.#window, Number(upto - this.#advancer.position));
+        this.#window = { ...this.#window, walBytes: smaller?.walBytes ?? this.#window.walBytes };
+      }
+    }
+  }
+
+  /** Whether a batch is still worth beginning. */
+  #hasTime(): boolean {
+    const { clock, stop, session } = this.#ports;
+    if (session.lost.aborted) throw session.lost.reason;
+    return stop?.aborted !== true && clock.now() < this.#batches.readingDeadline();
+  }
+
+  /** Whether to take on no more of a batch. */
+  #enough(): boolean {
+    if (this.#hasTime()) return false;
+    const started = this.#batches.boundary === undefined && !this.#advancer.moved;
+    if (!started || this.#resumes.hopeful || this.#ports.stop?.aborted === true) return true;
+    // Cut here, the next run would begin the same transaction again, and every run after it.
+    return !this.#extend('The first transaction is larger than a run, and nothing says that the next run may go on with it');
+  }
+
+  /** Takes the function's own deadline. The schedule's is there so that runs do not overlap, which the lock sees to as well. */
+  #extend(why: string): boolean {
+    if (this.#deadline >= this.#options.functionDeadline) return false;
+    this.#deadline = this.#ports.memory.deadline = this.#options.functionDeadline;
+    this.#ports.log.warn(`${why}: this run goes on until the deadline of the function.`, {
+      remainingMs: this.#deadline - this.#ports.clock.now(),
+    });
+    return true;
+  }
+
+  /** How long the server may work before the first row: what is left, less a share for what it finds. */
+  #peekBudgetMs(): number {
+    const left = this.#batches.readingDeadline() - this.#ports.clock.now();
+    return Math.max(1, Math.floor(left * 0.7));
+  }
+
+  /** A peek did not reach its first row in time. */
+  #shrink(spanBytes: number, error: WindowTooLargeError): void {
+    const { log, memory } = this.#ports;
+    const smaller = halved(this.#window, spanBytes);
+    if (smaller === undefined && error.noRoom !== undefined) throw outOfRoom(error.noRoom, error);
+    if (smaller !== undefined) {
+      this.#window = smaller;
+      memory.window = smaller;
+      log.info('The peek ran out of time or temporary space before its first row; the next asks for less.', { ...smaller });
+    }
+    // Reading again from restart_lsn takes longer than this run may: the schedule would never get past it.
+    if (this.#batchCount === 0 && (smaller === undefined || !this.#hasTime())) {
+      this.#extend('Not even a small peek finishes in maxSeconds');
+    }
+  }
+
+  /** After an error: keep what is acknowledged, and let nothing hide the error itself. */
+  async #afterFailure(): Promise<void> {
+    const { session, memory, log } = this.#ports;
+    if (session.lost.aborted) return;
+    try {
+      await this.#advancer.to(this.#batches.boundary ?? this.#advancer.position);
+      memory.resume = await this.#resumes.next(this.#batches, this.#advancer.moved);
+    } catch (error) {
+      log.warn('After the failure the slot could not be advanced over what was acknowledged; it will be published again.', {
+        reason: error instanceof Error ? error.message : String(error),
+      });
+    }
+  }
+
+  /** A run that did nothing at all fails, so that an alarm sees it (I7). */
+  #refuseStandstill(stopped: Stopped): void {
+    const { counts, resumed, lastFailure, within, boundary } = this.#batches;
+    const { stop, memory } = this.#ports;
+    if (stop?.aborted === true) return;
+    const endless = stopped === 'deadline' && within !== undefined && boundary === undefined && memory.resume === undefined;
+    if (endless && !this.#advancer.moved && this.#deadline >= this.#options.functionDeadline) {
+      throw endlessTransaction(formatLsn(within.transaction.commitLsn), counts.records);
+    }
+    if (this.#advancer.moved || counts.records > 0 || resumed || stopped === 'caught-up' || stopped === 'max-batches') return;
+    throw standstill(stopped, lastFailure);
+  }
+
+  async #answer(stopped: Stopped): Promise<RunAnswer> {
+    const { session, clock, memory } = this.#ports;
+    const { counts, throttledEntries } = this.#batches;
+    const caughtUp = stopped === 'caught-up';
+    const lagBytes = caughtUp ? 0 : Math.max(0, Number((await session.slot.flushLsn()) - this.#advancer.position));
+    const lagSeconds = caughtUp || lagBytes === 0 ? 0 : ageSeconds(this.#oldestUnpublishedMicros, clock.now());
+    return {
+      action: this.#options.action,
+      slot: this.#options.slotName,
+      caughtUp,
+      stopped,
+      batches: this.#batchCount,
+      ...copyCounts(counts),
+      advancedTo: formatLsn(this.#advancer.position),
+      lagBytes,
+      ...(lagSeconds === undefined ? {} : { lagSeconds }),
+      throttledEntries,
+      ...(memory.resume === undefined ? {} : { resume: memory.resume }),
+      durationMs: clock.now() - this.#options.startedAt,
+    };
+  }
+}
+
+function min(a: Lsn, b: Lsn): Lsn {
+  return a < b ? a : b;
+}

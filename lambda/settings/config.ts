@@ -1,0 +1,188 @@
+/**
+ * From the environment's text to typed settings: everything is checked, and every fault reported at once.
+ * Pure: it is handed the variables, opens no file and asks no service. What each variable may be stands in `settings.ts`.
+ */
+import { PipelineError } from '../errors.ts';
+import type { Filters } from './filters.ts';
+import { type Operation, type SettingName, type SettingValues, SETTINGS } from './settings.ts';
+
+/** Where the database is and how to enter it. What is undefined may come from the secret. */
+export interface DatabaseConfig {
+  /** Where the password comes from. */
+  readonly auth: 'secret' | 'password' | 'iam';
+  readonly secretArn: string | undefined;
+  readonly host: string | undefined;
+  /** 5432 where the secret does not know better either. */
+  readonly port: number | undefined;
+  readonly database: string | undefined;
+  readonly user: string | undefined;
+  /** Never to be logged (I10). */
+  readonly password: string | undefined;
+  readonly sslMode: 'verify-full' | 'verify-ca' | 'require' | 'disable';
+  /** The path of a file of authorities, trusted besides Amazon's and the public ones. */
+  readonly sslRootCert: string | undefined;
+}
+
+/** Which stream. */
+export interface StreamConfig {
+  /** The name, also where an ARN was given. */
+  readonly name: string;
+  /** The ARN, which is then what is sent. */
+  readonly arn: string | undefined;
+  /** The ARN's region; undefined: the environment's. */
+  readonly region: string | undefined;
+}
+
+/** The settings of DESIGN's table, checked. */
+export interface Config {
+  readonly database: DatabaseConfig;
+  /** The replication slot's name. */
+  readonly slot: string;
+  /** SOURCE_NAME; undefined: `<database>/<slot>`, once the database is known. */
+  readonly source: string | undefined;
+  readonly stream: StreamConfig;
+  readonly format: 'csv' | 'csv-payload' | 'json';
+  readonly partitionBy: 'primary-key' | 'table' | 'transaction' | 'stream';
+  readonly aggregation: 'kpl' | 'lines' | 'none';
+  /** A power of two, 1 to 256. */
+  readonly lanes: number;
+  readonly filters: Filters;
+  readonly operations: ReadonlySet<Operation>;
+  /** The most rows that one peek asks for. */
+  readonly batchChanges: number;
+  readonly primaryKeyTtlSeconds: number;
+  readonly oversize: 'key-only' | 'fail';
+  /** The stream's largest record, in bytes, its partition key included. */
+  readonly maxRecordBytes: number;
+  readonly logLevel: 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
+  /** What is allowed but hardly meant, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads the settings. An empty variable counts as unset; variables it does not know are not looked at.
+ *
+ * @param env - the environment's variables
+ * @throws {PipelineError} CONFIG_INVALID, one message that names every bad setting, its value and what is allowed
+ *
+ * @example readConfig({ PGHOST: 'db', PGDATABASE: 'app', PGUSER: 'cdc', PGPASSWORD: '...' }).slot // 'pg2kinesis'
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const faults: string[] = [];
+  const values = readValues(env, faults);
+  faults.push(...contradictions(values, env));
+  if (faults.length > 0) {
+    const count = faults.length === 1 ? 'A setting is bad' : `${faults.length} settings are bad`;
+    throw new PipelineError('CONFIG_INVALID', `${count}, nothing was done. ${faults.join(' ')}`);
+  }
+  // No fault: what has a default has a value.
+  return toConfig(values as SettingValues);
+}
+
+/** Reads each variable by itself. What is bad is left out. */
+function readValues(env: Readonly<Record<string, string | undefined>>, faults: string[]): Partial<SettingValues> {
+  const values: Partial<Record<SettingName, unknown>> = {};
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    const setting = SETTINGS[name];
+    const given = env[name];
+    const text = given === undefined || given === '' ? setting.default : given;
+    if (text === undefined) continue;
+    const result = setting.schema.safeParse(text);
+    if (result.success) {
+      values[name] = result.data;
+    } else {
+      const [issue] = result.error.issues;
+      const why: unknown = issue?.code === 'custom' ? issue.params?.['why'] : undefined;
+      const because = typeof why === 'string' ? `: ${shown(why, env)}` : '';
+      const value = setting.secret ? 'the value given' : shown(JSON.stringify(text), env);
+      faults.push(`${name} cannot be ${value}${because} (allowed: ${setting.allowed}).`);
+    }
+  }
+  return values as Partial<SettingValues>;
+}
+
+/** A value as a message may show it: whoever sets a URL, or a password, in the wrong place must not find it in a log (I10). */
+function shown(text: string, env: Readonly<Record<string, string | undefined>>): string {
+  const password = env['PGPASSWORD'];
+  const masked = text.replace(/\/\/[^@]*@/g, '//***@').replace(/(password|pwd|token)=[^\s&;"]*/gi, '$1=***');
+  const hidden = password === undefined || password === '' ? masked : masked.replaceAll(password, '***');
+  return hidden.length > 300 ? `${hidden.slice(0, 300)}...` : hidden;
+}
+
+/** What settings, each right by itself, have against each other. */
+function contradictions(values: Partial<SettingValues>, env: Readonly<Record<string, string | undefined>>): string[] {
+  const faults: string[] = [];
+  const given = (name: SettingName): boolean => (env[name] ?? '') !== '';
+  const secret = given('DATABASE_SECRET_ARN');
+  if (!secret) {
+    for (const name of ['PGHOST', 'PGDATABASE', 'PGUSER'] as const) {
+      if (!given(name)) faults.push(`${name} is not set (allowed: ${SETTINGS[name].allowed}; needed where DATABASE_SECRET_ARN is not set).`);
+    }
+  }
+  if (values.DATABASE_AUTH === 'secret' && !secret) {
+    faults.push('DATABASE_AUTH cannot be "secret" where DATABASE_SECRET_ARN is not set (allowed then: password, iam).');
+  }
+  if (values.DATABASE_AUTH === 'iam' && values.PGSSLMODE === 'disable') {
+    faults.push('PGSSLMODE cannot be "disable" with DATABASE_AUTH "iam", which RDS admits over TLS only (allowed then: verify-full, verify-ca, require).');
+  }
+  if (values.AGGREGATION === 'lines' && values.FORMAT === 'csv') {
+    faults.push('AGGREGATION cannot be "lines" with FORMAT "csv", whose fields may hold line breaks (allowed then: kpl, none).');
+  }
+  return faults;
+}
+
+/** Values in the shape the rooms take. */
+function toConfig(values: SettingValues): Config {
+  return {
+    database: {
+      auth: values.DATABASE_AUTH ?? (values.DATABASE_SECRET_ARN === undefined ? 'password' : 'secret'),
+      secretArn: values.DATABASE_SECRET_ARN,
+      host: values.PGHOST,
+      port: values.PGPORT,
+      database: values.PGDATABASE,
+      user: values.PGUSER,
+      password: values.PGPASSWORD,
+      sslMode: values.PGSSLMODE,
+      sslRootCert: values.PGSSLROOTCERT,
+    },
+    slot: values.SLOT_NAME,
+    source: values.SOURCE_NAME,
+    stream: toStream(values.STREAM_NAME),
+    format: values.FORMAT,
+    partitionBy: values.PARTITION_BY,
+    aggregation: values.AGGREGATION,
+    lanes: values.LANES,
+    filters: {
+      tableInclude: values.TABLE_INCLUDE_LIST,
+      tableExclude: values.TABLE_EXCLUDE_LIST,
+      columnExclude: values.COLUMN_EXCLUDE_LIST,
+    },
+    operations: values.OPERATIONS,
+    batchChanges: values.BATCH_CHANGES,
+    primaryKeyTtlSeconds: values.PRIMARY_KEY_TTL_SECONDS,
+    oversize: values.OVERSIZE,
+    maxRecordBytes: values.MAX_RECORD_KIB * 1024,
+    logLevel: values.LOG_LEVEL,
+    warnings: warningsOf(values),
+  };
+}
+
+/** `arn:aws:kinesis:<region>:<account>:stream/<name>`, or a name. */
+function toStream(text: string): StreamConfig {
+  if (!text.startsWith('arn:')) return { name: text, arn: undefined, region: undefined };
+  return { name: text.slice(text.indexOf('/') + 1), arn: text, region: text.split(':')[3] };
+}
+
+/** What is allowed but hardly meant. */
+function warningsOf(values: SettingValues): string[] {
+  const warnings: string[] = [];
+  if (values.AGGREGATION === 'none' && values.PARTITION_BY !== 'primary-key') {
+    warnings.push(
+      `AGGREGATION "none" with PARTITION_BY "${values.PARTITION_BY}" is slow: a request carries one record of a partition key. Aggregate, or partition by primary-key.`,
+    );
+  }
+  if (values.COLUMN_EXCLUDE_LIST.length > 0 && values.FORMAT !== 'json') {
+    warnings.push(`COLUMN_EXCLUDE_LIST has no effect with FORMAT "${values.FORMAT}", which publishes no columns but the key.`);
+  }
+  return warnings;
+}

@@ -1,0 +1,196 @@
+/**
+ * From an invocation's payload to what is to be done: every field known, or an error that lists what there is.
+ * Pure; does nothing itself, and knows neither Lambda nor a command line.
+ */
+import * as z from 'zod/mini';
+import { type Lsn, parseLsn } from '../decode/lsn.ts';
+import { PipelineError } from '../errors.ts';
+import type { ResumePosition } from '../decode/position.ts';
+
+/** How long the scheduled run may take where the payload does not say, in seconds: a tick is 60. */
+const RUN_SECONDS = 50;
+/** Lambda's own longest time-out, in seconds. */
+const MOST_SECONDS = 900;
+
+/** What an invocation asks for. */
+export type Action =
+  | RunAction
+  | { readonly kind: 'status' | 'check' | 'create-slot' | 'drop-slot' | 'refresh-keys' }
+  | SkipTransactionAction
+  | LifecycleAction;
+
+/** Publish, for a while. `drain` waits for the lock, and uses all the time there is. */
+export interface RunAction {
+  readonly kind: 'run' | 'drain';
+  /** Undefined: as long as the function may. */
+  readonly maxSeconds: number | undefined;
+  readonly maxBatches: number | undefined;
+  readonly resume: ResumePosition | undefined;
+}
+
+/** Advance over exactly one transaction that cannot be published. */
+export interface SkipTransactionAction {
+  readonly kind: 'skip-transaction';
+  readonly commitLsn: Lsn;
+}
+
+/** What CloudFormation says of the stack's slot, through the CDK's provider framework. */
+export interface LifecycleAction {
+  readonly kind: 'lifecycle';
+  readonly requestType: 'Create' | 'Update' | 'Delete';
+  /** What an earlier event answered; undefined for Create. */
+  readonly physicalResourceId: string | undefined;
+  /** The resource's properties, as the template has them. */
+  readonly properties: Readonly<Record<string, unknown>>;
+  /** For Update: as the template had them before. */
+  readonly oldProperties: Readonly<Record<string, unknown>>;
+}
+
+const seconds = z.number().check(z.minimum(1), z.maximum(MOST_SECONDS));
+const lsnText = z.string().check(z.refine((text) => parseLsn(text) !== undefined));
+const resume = z.strictObject({
+  commitLsn: lsnText,
+  xid: z.int().check(z.minimum(0)),
+  commitTimeMicros: z.string().check(z.regex(/^-?\d{1,19}$/)),
+  ordinal: z.int().check(z.minimum(1)),
+  rows: z.int().check(z.minimum(1)),
+  evidence: z.string(),
+});
+
+/** Each action: its fields, what they may be, and a payload to copy. */
+const ACTIONS = {
+  run: {
+    fields: { maxSeconds: z.optional(seconds), maxBatches: z.optional(z.int().check(z.minimum(1))), resume: z.optional(resume) },
+    allowed: { maxSeconds: `a number, 1 to ${MOST_SECONDS}`, maxBatches: 'a whole number, 1 or more', resume: 'the "resume" of an earlier answer, as it is' },
+    example: '{"action":"run","maxSeconds":50,"maxBatches":n,"resume":{...}}',
+  },
+  drain: {
+    fields: { maxSeconds: z.optional(seconds), resume: z.optional(resume) },
+    allowed: { maxSeconds: `a number, 1 to ${MOST_SECONDS}`, resume: 'the "resume" of an earlier answer, as it is' },
+    example: '{"action":"drain","maxSeconds":n,"resume":{...}}',
+  },
+  status: { fields: {}, allowed: {}, example: '{"action":"status"}' },
+  check: { fields: {}, allowed: {}, example: '{"action":"check"}' },
+  'create-slot': { fields: {}, allowed: {}, example: '{"action":"create-slot"}' },
+  'drop-slot': { fields: {}, allowed: {}, example: '{"action":"drop-slot"}' },
+  'refresh-keys': { fields: {}, allowed: {}, example: '{"action":"refresh-keys"}' },
+  'skip-transaction': {
+    fields: { commitLsn: lsnText },
+    allowed: { commitLsn: 'an LSN such as "0/16B3748"' },
+    example: '{"action":"skip-transaction","commitLsn":"0/16B3748"}',
+  },
+} as const;
+
+/** An action's name, as payloads and the command line give it. */
+export type ActionName = keyof typeof ACTIONS;
+
+/** The names of all actions. */
+export const ACTION_NAMES = Object.keys(ACTIONS) as readonly ActionName[];
+
+/**
+ * Reads a payload.
+ *
+ * An empty one, and one from EventBridge, is a run. One with `RequestType` comes from CloudFormation.
+ *
+ * @param payload - parsed JSON of unknown origin
+ * @throws {PipelineError} EVENT_INVALID, which lists the actions, or the fields of the one that was meant
+ *
+ * @example readEvent({ action: 'run', maxSeconds: 50 }).kind // 'run'
+ */
+export function readEvent(payload: unknown): Action {
+  if (payload === undefined || payload === null) return scheduledRun();
+  if (typeof payload !== 'object' || Array.isArray(payload)) {
+    throw invalid(`The payload is ${Array.isArray(payload) ? 'an array' : `a ${typeof payload}`}, not an object.`);
+  }
+  const event = payload as Readonly<Record<string, unknown>>;
+  if (Object.keys(event).length === 0) return scheduledRun();
+  if ('RequestType' in event) return readLifecycle(event);
+  const { action, source } = event;
+  if (action === undefined) {
+    if (source === 'aws.events' || source === 'aws.scheduler') return scheduledRun();
+    throw invalid(`The payload has no "action" (its fields: ${names(Object.keys(event))}).`);
+  }
+  const name = ACTION_NAMES.find((known) => known === action);
+  if (name === undefined) throw invalid(`The action ${brief(action)} does not exist.`);
+  return readAction(name, event);
+}
+
+/** What the schedule's tick asks for. */
+function scheduledRun(): RunAction {
+  return { kind: 'run', maxSeconds: RUN_SECONDS, maxBatches: undefined, resume: undefined };
+}
+
+/** Reads the fields of one action; unknown ones are errors. */
+function readAction(name: ActionName, event: Readonly<Record<string, unknown>>): Action {
+  const { fields, allowed } = ACTIONS[name];
+  const given = Object.fromEntries(Object.entries(event).filter(([field]) => field !== 'action'));
+  const result = z.strictObject(fields).safeParse(given);
+  if (!result.success) throw faults(name, given, Object.keys(fields), allowed, result.error.issues);
+  const data = result.data as { maxSeconds?: number; maxBatches?: number; resume?: ResumePosition; commitLsn?: string };
+  switch (name) {
+    case 'run':
+      return { kind: name, maxSeconds: data.maxSeconds ?? RUN_SECONDS, maxBatches: data.maxBatches, resume: data.resume };
+    case 'drain':
+      return { kind: name, maxSeconds: data.maxSeconds, maxBatches: undefined, resume: data.resume };
+    case 'skip-transaction':
+      return { kind: name, commitLsn: parseLsn(data.commitLsn ?? '') ?? 0n };
+    default:
+      return { kind: name };
+  }
+}
+
+/** What is wrong with an action's fields, all of it. */
+function faults(
+  name: ActionName,
+  given: Readonly<Record<string, unknown>>,
+  known: readonly string[],
+  allowed: Readonly<Record<string, string>>,
+  issues: readonly { readonly path: readonly PropertyKey[] }[],
+): PipelineError {
+  const said = Object.keys(given)
+    .filter((field) => !known.includes(field))
+    .map((field) => `"${name}" has no field ${brief(field)}.`);
+  const bad = new Set(issues.map((issue) => issue.path[0]).filter((field) => typeof field === 'string'));
+  for (const field of bad) {
+    said.push(`"${field}" ${given[field] === undefined ? 'is missing' : `cannot be ${brief(given[field])}`} (allowed: ${allowed[field] ?? ''}).`);
+  }
+  return invalid(said.join(' '));
+}
+
+/** An event of the CDK's provider framework. */
+function readLifecycle(event: Readonly<Record<string, unknown>>): LifecycleAction {
+  const requestType = (['Create', 'Update', 'Delete'] as const).find((type) => type === event['RequestType']);
+  if (requestType === undefined) {
+    throw invalid(`The RequestType ${brief(event['RequestType'])} does not exist (allowed: Create, Update, Delete).`);
+  }
+  const id = event['PhysicalResourceId'];
+  return {
+    kind: 'lifecycle',
+    requestType,
+    physicalResourceId: typeof id === 'string' ? id : undefined,
+    properties: record(event['ResourceProperties']),
+    oldProperties: record(event['OldResourceProperties']),
+  };
+}
+
+/** An object's fields; none where it is no object. */
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+/** The error, with what there is to send. */
+function invalid(what: string): PipelineError {
+  const payloads = Object.values(ACTIONS).map(({ example }) => example);
+  return new PipelineError('EVENT_INVALID', `${what} Nothing was done. Payloads: ${payloads.join(' ')}.`);
+}
+
+/** A value as a message shows it: short. */
+function brief(value: unknown): string {
+  const text = value === undefined ? 'undefined' : JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+}
+
+/** Some names, quoted. */
+function names(list: readonly string[]): string {
+  return list.slice(0, 10).map(brief).join(', ');
+}

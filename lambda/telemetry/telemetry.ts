@@ -1,0 +1,112 @@
+/**
+ * Log lines and metrics: Powertools behind the ports Log and Metrics for the function, plain text for a terminal.
+ * Knows no run; what is counted and when is told by others. Values of rows, passwords and tokens never come here (I10).
+ */
+import { Logger } from '@aws-lambda-powertools/logger';
+import { Metrics as Powertools, MetricUnit } from '@aws-lambda-powertools/metrics';
+import type { Log, MetricName, Metrics } from '../ports.ts';
+
+/** The namespace of all metrics. Alarms and dashboard use the same. */
+export const NAMESPACE = 'pg2kinesis';
+
+/** Each metric's unit. */
+const UNITS: Readonly<Record<MetricName, (typeof MetricUnit)[keyof typeof MetricUnit]>> = {
+  RunHealthy: MetricUnit.Count,
+  Stalled: MetricUnit.Count,
+  DeadlineOverrunMs: MetricUnit.Milliseconds,
+  ChangesPublished: MetricUnit.Count,
+  SkippedNoPrimaryKey: MetricUnit.Count,
+  SkippedNoReplicaIdentity: MetricUnit.Count,
+  SkippedDroppedTable: MetricUnit.Count,
+  SkippedFiltered: MetricUnit.Count,
+  TransactionsPublished: MetricUnit.Count,
+  KinesisRecords: MetricUnit.Count,
+  BytesPublished: MetricUnit.Bytes,
+  LagBytes: MetricUnit.Bytes,
+  LagSeconds: MetricUnit.Seconds,
+  RetainedWalBytes: MetricUnit.Bytes,
+  RunDurationMs: MetricUnit.Milliseconds,
+  ThrottledEntries: MetricUnit.Count,
+};
+
+/** How much is logged. */
+export type LogLevel = 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
+
+/** A log that can be told later how much to say, and whose invocation it is. */
+export interface FunctionLog extends Log {
+  /** @param level - from now on */
+  setLevel(level: LogLevel): void;
+  /** @param requestId - stands in every line from now on */
+  setRequestId(requestId: string): void;
+}
+
+/**
+ * The function's log: JSON lines by Powertools.
+ *
+ * @param service - the pipeline's name, in every line
+ */
+export function createFunctionLog(service: string): FunctionLog {
+  const logger = new Logger({ serviceName: service });
+  return {
+    debug: (message, fields = {}) => logger.debug(message, fields),
+    info: (message, fields = {}) => logger.info(message, fields),
+    warn: (message, fields = {}) => logger.warn(message, fields),
+    error: (message, fields = {}) => logger.error(message, fields),
+    setLevel: (level) => logger.setLogLevel(level),
+    setRequestId: (requestId) => logger.appendKeys({ function_request_id: requestId }),
+  };
+}
+
+/**
+ * The function's metrics: embedded metric format on the standard output, with `service` as the only dimension.
+ *
+ * @param service - the pipeline's unique name, which alarms name too
+ */
+export function createFunctionMetrics(service: string): Metrics {
+  const metrics = new Powertools({ namespace: NAMESPACE, serviceName: service });
+  return {
+    add(name, value) {
+      metrics.addMetric(name, UNITS[name], value);
+    },
+    flush() {
+      // Without metrics Powertools would log a warning.
+      if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
+    },
+  };
+}
+
+/** Metrics that go nowhere: the command line has the answer. */
+export const noMetrics: Metrics = { add: () => undefined, flush: () => undefined };
+
+const LEVELS = { DEBUG: 0, INFO: 1, WARN: 2, ERROR: 3 } as const;
+
+/**
+ * The command line's log.
+ *
+ * @param write - where a line goes; it has its line break
+ * @param options - the least level shown; `json`: one JSON object a line; `now`: milliseconds since 1970
+ */
+export function createTerminalLog(
+  write: (line: string) => void,
+  options: { readonly level: LogLevel; readonly json: boolean; readonly now: () => number },
+): Log {
+  const at = (level: LogLevel) => (message: string, fields: Record<string, unknown> = {}) => {
+    if (LEVELS[level] < LEVELS[options.level]) return;
+    const timestamp = new Date(options.now()).toISOString();
+    if (options.json) {
+      write(`${toJson({ level, message, timestamp, ...fields })}\n`);
+    } else {
+      const details = Object.entries(fields).map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : toJson(value)}`);
+      write(`${timestamp} ${level} ${message}${details.join('')}\n`);
+    }
+  };
+  return { debug: at('DEBUG'), info: at('INFO'), warn: at('WARN'), error: at('ERROR') };
+}
+
+/** JSON of anything that is logged. */
+function toJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) => {
+    if (typeof part === 'bigint') return String(part);
+    return part instanceof Error ? { name: part.name, message: part.message } : part;
+  });
+}

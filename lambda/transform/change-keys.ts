@@ -1,0 +1,68 @@
+/**
+ * The primary keys of one change: where its parts stand, by the newest reading of the catalogs or by an earlier one, and
+ * whether an UPDATE moves it. Pure; what becomes of a change without a key is the transformation's.
+ */
+import type { RowChange } from '../decode/messages.ts';
+import type { Key } from '../format/record.ts';
+import { emptyKey, locateKey, sameKey } from './row-key.ts';
+import type { TablePlan } from './table-plans.ts';
+
+/**
+ * What became of a search. `keyless`: the server did not send it. `no-key`: the table had none when the change was made.
+ * `stale`: the catalogs as read do not fit the change; read them again, unless that was done. `unresolved`: they do not
+ * fit it either way.
+ */
+export type KeySearch = 'found' | 'keyless' | 'no-key' | 'stale' | 'unresolved';
+
+/** Finds keys, in memory that is used again from change to change. */
+export class ChangeKeys {
+  /** The key of the new row; for a DELETE, of the old one. Good after 'found'. */
+  readonly key: Key = emptyKey();
+  /** The key of the old row. Good after {@link moves} has answered true. */
+  readonly oldKey: Key = emptyKey();
+  /** The columns by which the key was found. */
+  #columns: readonly string[] = [];
+
+  /**
+   * Finds the key of a change.
+   *
+   * @param change - valid during the call
+   * @param plan - of its table, which is published
+   * @param reread - whether the catalogs were read again for this table already
+   */
+  find(change: RowChange, plan: TablePlan, reread: boolean): KeySearch {
+    const deletes = change.operation === 'DELETE';
+    const tuple = deletes ? change.oldTuple : change.newTuple;
+    const fallback = deletes ? undefined : change.oldTuple;
+    if (tuple === undefined) return deletes ? 'keyless' : 'unresolved';
+    this.#columns = plan.key;
+    const located = locateKey(plan.key, tuple, fallback, this.key);
+    if (located === 'found') return 'found';
+    if (located === 'unsent') return 'keyless';
+    if (deletes && !plan.identityHoldsKey) return 'keyless';
+    if (!reread) return 'stale';
+    if (plan.earlierKey === undefined) return 'unresolved';
+    if (plan.earlierKey.length === 0) return 'no-key';
+    this.#columns = plan.earlierKey;
+    const before = locateKey(plan.earlierKey, tuple, fallback, this.key);
+    return before === 'found' ? 'found' : before === 'unsent' ? 'keyless' : 'unresolved';
+  }
+
+  /**
+   * Whether an UPDATE's old key was sent and differs from its new one.
+   *
+   * @param change - valid during the call
+   * @param columns - the key's columns @default those that {@link find} found it by
+   */
+  moves(change: RowChange, columns: readonly string[] = this.#columns): boolean {
+    return (
+      change.operation === 'UPDATE' &&
+      change.newTuple !== undefined &&
+      change.oldTuple !== undefined &&
+      columns.length > 0 &&
+      locateKey(columns, change.newTuple, change.oldTuple, this.key) === 'found' &&
+      locateKey(columns, change.oldTuple, undefined, this.oldKey) === 'found' &&
+      !sameKey(this.key, this.oldKey, change.bytes)
+    );
+  }
+}

@@ -1,0 +1,287 @@
+/**
+ * Turns messages into user records and hands them to the packer: filter, key, format, pack, and count.
+ * Pure but for its counts; knows no SQL, no SDK and no plugin. What it leaves out it counts (I9).
+ */
+import { type Counts, copyCounts, noCounts, type Skipped } from '../run/answer.ts';
+import { ChangeKeys } from './change-keys.ts';
+import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import type { Message, RowChange, Transaction, Truncate } from '../decode/messages.ts';
+import { PipelineError } from '../errors.ts';
+import { ByteWriter } from '../format/byte-writer.ts';
+import type { ChangeRecord, Format } from '../format/record.ts';
+import type { Packer, Round } from '../pack/round.ts';
+import { isSameTransaction, type ResumePosition, type Within } from '../decode/position.ts';
+import type { Operation } from '../settings/settings.ts';
+import type { TablePlan, TablePlans } from './table-plans.ts';
+
+/** Where a round's acknowledgement takes the run. */
+export interface Mark {
+  /** The newest commit LSN of which nothing is left to be sent; undefined: none in this batch. */
+  readonly boundary: Lsn | undefined;
+  /** What is done once it is acknowledged. */
+  readonly counts: Counts;
+  /** The transaction in which the round ends, and the last row all of whose records are acknowledged then; undefined at a boundary. */
+  readonly within: Within | undefined;
+  /** The transaction that is under way, of which something is left to be done. */
+  readonly underWay: Transaction | undefined;
+}
+
+/** What a transformation is made of. */
+export interface TransformerParts {
+  readonly format: Format;
+  /** Writes a record's partition key. */
+  readonly partitionKey: (record: ChangeRecord, out: ByteWriter) => void;
+  readonly packer: Packer;
+  readonly plans: TablePlans;
+  /** Operations that are published. */
+  readonly operations: ReadonlySet<Operation>;
+  /** What to do with a record too large to send. */
+  readonly oversize: 'key-only' | 'fail';
+  /** Where to go on inside the first transaction. */
+  readonly resume: ResumePosition | undefined;
+}
+
+/** Messages in, rounds out. */
+export class Transformer {
+  /** What was done with every message so far, sent or not. */
+  readonly counts: Counts = noCounts();
+  /** Rounds that are full, oldest first, with where each takes the run. The caller sends and removes them. */
+  readonly closed: { readonly round: Round; readonly mark: Mark }[] = [];
+  /** Whether the resume position was used. */
+  resumed = false;
+
+  readonly #parts: TransformerParts;
+  readonly #data = new ByteWriter();
+  readonly #partitionKey = new ByteWriter(512);
+  readonly #keys = new ChangeKeys();
+  readonly #record: ChangeRecord;
+  #resume: ResumePosition | undefined;
+  #transaction: Transaction | undefined;
+  #ordinal = 0;
+  /** How many rows are done with, and the ordinal the last of them ended with. */
+  #doneRows = 0;
+  #doneOrdinal = 0;
+  /** How many rows are yet to be skipped: an earlier run has done with them. */
+  #skip = 0;
+  #boundary: Lsn | undefined;
+
+  /** @param parts - what it is made of */
+  constructor(parts: TransformerParts) {
+    this.#parts = parts;
+    this.#resume = parts.resume;
+    this.#record = {
+      operation: 'INSERT',
+      table: { printed: '', schema: '', name: '' },
+      transaction: { xid: 0, commitLsn: 0n, commitTimeMicros: 0n },
+      ordinal: 0,
+      change: undefined,
+      key: undefined,
+      otherKey: undefined,
+      omitted: new Set(),
+      truncated: false,
+    };
+  }
+
+  /**
+   * Takes one message. May close rounds: see {@link closed}.
+   *
+   * @param message - valid during the call
+   * @returns 'needs-keys' when nothing was done because the catalogs have to be read again: read them, then give the
+   *   same message again
+   * @throws {PipelineError} KEY_UNRESOLVED, RECORD_TOO_LARGE
+   */
+  take(message: Message): 'taken' | 'needs-keys' {
+    switch (message.kind) {
+      case 'begin':
+        this.#begin(message.transaction);
+        return 'taken';
+      case 'commit':
+        this.#boundary = message.transaction.commitLsn;
+        this.#transaction = undefined;
+        this.counts.transactions++;
+        return 'taken';
+      case 'change':
+      case 'truncate':
+        return this.#row(message);
+      case 'ignored':
+        return 'taken';
+    }
+  }
+
+  /** Closes the open round, so that everything taken is in `closed` or was sent. */
+  flush(): void {
+    const round = this.#parts.packer.flush();
+    if (round !== undefined) this.#close(round);
+  }
+
+  /** @returns where the run is once everything taken so far is acknowledged */
+  mark(): Mark {
+    const transaction = this.#transaction;
+    return {
+      boundary: this.#boundary,
+      counts: copyCounts(this.counts),
+      within: transaction && this.#doneRows > 0 ? { transaction, ordinal: this.#doneOrdinal, rows: this.#doneRows } : undefined,
+      underWay: transaction,
+    };
+  }
+
+  #begin(transaction: Transaction): void {
+    this.#transaction = transaction;
+    this.#doneRows = this.#doneOrdinal = this.#skip = 0;
+    if (this.#resume !== undefined) {
+      if (isSameTransaction(this.#resume, transaction)) {
+        this.#doneRows = this.#skip = this.#resume.rows;
+        this.#doneOrdinal = this.#resume.ordinal;
+        this.resumed = true;
+      }
+      this.#resume = undefined;
+    }
+    this.#ordinal = this.#doneOrdinal;
+  }
+
+  /** One row as the server sends it. */
+  #row(message: RowChange | Truncate): 'taken' | 'needs-keys' {
+    if (this.#skip > 0) {
+      this.#skip--;
+      return 'taken';
+    }
+    const result = message.kind === 'change' ? this.#change(message) : this.#truncate(message);
+    if (result === 'taken') {
+      this.#doneRows++;
+      this.#doneOrdinal = this.#ordinal;
+    }
+    return result;
+  }
+
+  #change(change: RowChange): 'taken' | 'needs-keys' {
+    const { plans, operations, format } = this.#parts;
+    const keys = this.#keys;
+    const plan = plans.of(change.table);
+    if (plan === undefined) return 'needs-keys';
+    if (plan.skip !== undefined || !operations.has(change.operation)) {
+      this.#leaveOut(plan.skip ?? 'filtered', keys.moves(change, plan.key) ? 2 : 1);
+      return 'taken';
+    }
+    let search = keys.find(change, plan, false);
+    if (search === 'stale') {
+      if (plans.asksForKeys(change.table)) return 'needs-keys';
+      search = keys.find(change, plan, true);
+    }
+    if (search === 'unresolved') throw this.#unresolved(change, plan);
+    plans.judgeColumns(plan, change.newTuple);
+    plans.judgeColumns(plan, change.oldTuple);
+    const record = this.#record;
+    record.change = change;
+    record.table = change.table;
+    record.omitted = plan.omitted;
+    if (search === 'no-key') {
+      this.#leaveOut('noPrimaryKey', 1);
+    } else if (search === 'found') {
+      if (keys.moves(change)) {
+        this.#publish('DELETE', keys.oldKey, keys.key, undefined);
+        this.#publish('INSERT', keys.key, keys.oldKey, undefined);
+      } else {
+        this.#publish(change.operation, keys.key, undefined, undefined);
+      }
+      this.#count();
+    } else if (change.operation === 'DELETE' && format.tellsKeylessDelete) {
+      this.#publish('DELETE', undefined, undefined, change.table.printed);
+      this.#count();
+    } else {
+      this.#leaveOut('noReplicaIdentity', 1);
+    }
+    return 'taken';
+  }
+
+  #unresolved(change: RowChange, plan: TablePlan): PipelineError {
+    return new PipelineError(
+      'KEY_UNRESOLVED',
+      `The ${change.operation} of a row of ${change.table.printed} does not show the table's primary key (${plan.key.join(', ')}), ` +
+        `in the transaction with commit LSN ${this.#commitLsn()}. It was not published, and the slot was not advanced past it.`,
+    );
+  }
+
+  #truncate(message: Truncate): 'taken' | 'needs-keys' {
+    const plans = message.tables.map((table) => ({ table, plan: this.#parts.plans.of(table) }));
+    if (plans.some(({ plan }) => plan === undefined)) return 'needs-keys';
+    for (const { table, plan } of plans) {
+      if (plan === undefined || plan.skip !== undefined || !this.#parts.operations.has('TRUNCATE')) {
+        this.#leaveOut(plan?.skip ?? 'filtered', 1);
+        continue;
+      }
+      this.#record.change = undefined;
+      this.#record.table = table;
+      this.#record.omitted = plan.omitted;
+      this.#publish('TRUNCATE', undefined, undefined, table.printed);
+      this.#count();
+    }
+    return 'taken';
+  }
+
+  /** Writes and packs one record under the next ordinal. */
+  #publish(
+    operation: ChangeRecord['operation'],
+    key: ChangeRecord['key'],
+    otherKey: ChangeRecord['key'],
+    barrier: string | undefined,
+  ): void {
+    const ordinal = ++this.#ordinal;
+    const { packer, format, partitionKey } = this.#parts;
+    const record = this.#record;
+    record.operation = operation;
+    record.transaction = this.#transaction ?? record.transaction;
+    record.ordinal = ordinal;
+    record.key = key;
+    record.otherKey = otherKey;
+    record.truncated = false;
+    this.#partitionKey.clear();
+    partitionKey(record, this.#partitionKey);
+    this.#data.clear();
+    format.write(record, this.#data);
+    const truncate = !packer.fits(this.#partitionKey.length, this.#data.length);
+    if (truncate) this.#shorten(record);
+    const full = packer.add(this.#partitionKey.view(), this.#data.view(), barrier);
+    // The full round ends before this record: its mark must not tell of it.
+    if (full !== undefined) this.#close(full);
+    if (truncate) this.counts.truncated++;
+    this.counts.records++;
+  }
+
+  /** Writes a record that is too large again, without its row. */
+  #shorten(record: ChangeRecord): void {
+    const size = this.#data.length;
+    if (this.#parts.oversize === 'key-only') {
+      record.truncated = true;
+      this.#data.clear();
+      this.#parts.format.write(record, this.#data);
+      if (this.#parts.packer.fits(this.#partitionKey.length, this.#data.length)) return;
+    }
+    throw new PipelineError(
+      'RECORD_TOO_LARGE',
+      `The record of the ${record.operation} of a row of ${record.table.printed} has ${size} bytes, more than a Kinesis record may, ` +
+        `in the transaction with commit LSN ${this.#commitLsn()}. It was not published, and the slot was not advanced past it.`,
+    );
+  }
+
+  #count(): void {
+    this.counts.changes++;
+    this.counts.published++;
+  }
+
+  #leaveOut(reason: keyof Skipped, ordinals: number): void {
+    this.#ordinal += ordinals;
+    this.counts.changes++;
+    this.counts.skipped[reason]++;
+  }
+
+  #close(round: Round): void {
+    this.counts.kinesisRecords += round.entries.length;
+    this.counts.bytes += round.bytes;
+    this.closed.push({ round, mark: this.mark() });
+  }
+
+  #commitLsn(): string {
+    return this.#transaction === undefined ? 'unknown' : formatLsn(this.#transaction.commitLsn);
+  }
+}
+

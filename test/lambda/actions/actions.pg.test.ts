@@ -1,0 +1,248 @@
+/**
+ * Every action through the real handler, against a real server and an emulated stream, as a user meets them: a cold and
+ * warm invocations of one container, each answer, each error by its code, and no password anywhere.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { type HandlerProcess, type Outcome, startHandler } from '../handler-process.ts';
+import { deaggregate } from '../../support/deaggregate.ts';
+import { type EmbeddedKinesis, startKinesis } from '../../support/kinesis.ts';
+import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
+
+const PASSWORD = 's3cret-pass';
+
+describe('actions', () => {
+  let server: PostgresServer;
+  let kinesis: EmbeddedKinesis;
+  let container: HandlerProcess;
+  const containers: HandlerProcess[] = [];
+
+  const environment = (over: Record<string, string> = {}): Record<string, string> => ({
+    PGHOST: '127.0.0.1',
+    PGPORT: String(server.port),
+    PGDATABASE: 'postgres',
+    PGUSER: 'cdc',
+    PGPASSWORD: PASSWORD,
+    PGSSLMODE: 'disable',
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'x',
+    AWS_SECRET_ACCESS_KEY: 'y',
+    AWS_ENDPOINT_URL_KINESIS: kinesis.endpoint,
+    POWERTOOLS_SERVICE_NAME: 'orders',
+    FORMAT: 'csv',
+    ...over,
+  });
+  const start = async (over: Record<string, string> = {}): Promise<HandlerProcess> => {
+    const started = await startHandler(environment(over));
+    containers.push(started);
+    return started;
+  };
+  const answer = ({ answer: given, error }: Outcome): Record<string, unknown> => {
+    assert.equal(error, undefined);
+    return given as Record<string, unknown>;
+  };
+  const invoke = async (event: unknown): Promise<Record<string, unknown>> => answer(await container.invoke(event));
+  const published = async (): Promise<string[]> => (await kinesis.readAll('pg2kinesis')).flatMap(deaggregate).map(({ data }) => data.toString());
+  const refused = async (from: HandlerProcess, event: unknown, code: string, said: RegExp): Promise<void> => {
+    const { error } = await from.invoke(event);
+    assert.equal(error?.name, code, error?.message);
+    assert.match(error.message, said);
+    assert.ok(!JSON.stringify(error).includes(PASSWORD));
+  };
+
+  before(async () => {
+    [server, kinesis] = await Promise.all([startPostgres(), startKinesis()]);
+    await kinesis.createStream('pg2kinesis', 2);
+    await server.sql(`CREATE ROLE cdc LOGIN REPLICATION PASSWORD '${PASSWORD}'`);
+    await server.sql('CREATE TABLE users (id int PRIMARY KEY, name text)');
+    await server.sql('CREATE TABLE notes (note text)');
+    container = await start();
+  });
+  after(async () => {
+    await Promise.all(containers.map((each) => each.stop()));
+    await Promise.all([server.stop(), kinesis.stop()]);
+    for (const each of containers) assert.ok(!each.output().includes(PASSWORD), 'I10');
+  });
+
+  it('fails with SLOT_MISSING before there is a slot', () => refused(container, { action: 'run' }, 'SLOT_MISSING', /no replication slot "pg2kinesis"/));
+
+  it('checks: the slot is missing, the rest is told', async () => {
+    const { ok, findings } = (await invoke({ action: 'check' })) as { ok: boolean; findings: { check: string; state: string }[] };
+    const states = Object.fromEntries(findings.map(({ check, state }) => [check, state]));
+    assert.equal(ok, false);
+    assert.deepEqual(states, {
+      database: 'ok',
+      'server version': 'ok',
+      wal_level: 'ok',
+      role: 'ok',
+      encoding: 'ok',
+      plugin: 'unknown',
+      slot: 'missing',
+      max_replication_slots: 'ok',
+      max_slot_wal_keep_size: 'warning',
+      failover: server.version < 17 ? 'ok' : 'unknown',
+      'primary keys': 'warning',
+      'REPLICA IDENTITY': 'ok',
+      filters: 'ok',
+      stream: 'ok',
+    });
+  });
+
+  it('reports the status of a slot that is missing', async () => {
+    const { slotState, walStatus, lockHolder } = await invoke({ action: 'status' });
+    assert.deepEqual({ slotState, walStatus, lockHolder }, { slotState: 'missing', walStatus: 'missing', lockHolder: null });
+  });
+
+  it('creates the slot, once', async () => {
+    const first = await invoke({ action: 'create-slot' });
+    assert.equal(first['created'], true);
+    assert.match(String(first['confirmedFlushLsn']), /^[0-9A-F]+\/[0-9A-F]+$/);
+    assert.equal((await invoke({ action: 'create-slot' }))['created'], false);
+  });
+
+  it('publishes what was committed, and answers as documented', async () => {
+    await server.sql(`INSERT INTO users VALUES (1, 'Ada'), (2, 'Bob'); INSERT INTO notes VALUES ('x')`);
+    const { durationMs, bytes, advancedTo, kinesisRecords, ...rest } = await invoke({});
+    assert.ok(Number(durationMs) >= 0 && Number(bytes) > 0 && Number(kinesisRecords) > 0);
+    assert.match(String(advancedTo), /^[0-9A-F]+\/[0-9A-F]+$/);
+    assert.deepEqual(rest, {
+      action: 'run',
+      slot: 'pg2kinesis',
+      caughtUp: true,
+      stopped: 'caught-up',
+      batches: 1,
+      transactions: 1,
+      changes: 3,
+      published: 2,
+      records: 2,
+      skipped: { noPrimaryKey: 1, noReplicaIdentity: 0, droppedTable: 0, filtered: 0 },
+      truncated: 0,
+      lagBytes: 0,
+      lagSeconds: 0,
+      throttledEntries: 0,
+    });
+    const data = await published();
+    assert.deepEqual(data.map((text) => text.replace(/^0,CDC,\d+,/, '')).sort(), ['public.users,INSERT,1', 'public.users,INSERT,2']);
+  });
+
+  it('emits every metric with one dimension set, of service alone', () => {
+    const emitted = container.lines().filter((line) => '_aws' in line) as { _aws: { CloudWatchMetrics: { Namespace: string; Dimensions: string[][]; Metrics: { Name: string }[] }[] }; service: string }[];
+    assert.ok(emitted.length > 0);
+    for (const { _aws: aws, service } of emitted) {
+      assert.equal(service, 'orders');
+      assert.deepEqual(aws.CloudWatchMetrics.map(({ Namespace, Dimensions }) => ({ Namespace, Dimensions })), [{ Namespace: 'pg2kinesis', Dimensions: [['service']] }]);
+    }
+    const run = emitted.at(-1)?._aws.CloudWatchMetrics[0]?.Metrics.map(({ Name }) => Name).sort();
+    assert.deepEqual(run, [
+      'BytesPublished', 'ChangesPublished', 'KinesisRecords', 'LagBytes', 'LagSeconds', 'RetainedWalBytes', 'RunDurationMs', 'RunHealthy',
+      'SkippedDroppedTable', 'SkippedFiltered', 'SkippedNoPrimaryKey', 'SkippedNoReplicaIdentity', 'Stalled', 'ThrottledEntries', 'TransactionsPublished',
+    ]);
+  });
+
+  it('drains', async () => {
+    await server.sql(`INSERT INTO users SELECT g, 'x' FROM generate_series(10, 19) g`);
+    const { action, caughtUp, published } = await invoke({ action: 'drain' });
+    assert.deepEqual({ action, caughtUp, published }, { action: 'drain', caughtUp: true, published: 10 });
+  });
+
+  it('reads the primary keys again', async () => {
+    const { tables } = await invoke({ action: 'refresh-keys' });
+    assert.ok(Number(tables) >= 1);
+  });
+
+  it('I6: a run that finds the lock held succeeds with nothing done', async () => {
+    const { lockKey } = await import('../../../lambda/postgres/fence.ts');
+    const holder = await server.client({ application_name: 'holder' });
+    try {
+      await holder.query('SELECT pg_advisory_lock($1)', [String(lockKey('pg2kinesis'))]);
+      const { stopped, caughtUp } = await invoke({ action: 'run' });
+      assert.deepEqual({ stopped, caughtUp }, { stopped: 'locked', caughtUp: false });
+      const { lockHolder } = (await invoke({ action: 'status' })) as { lockHolder: { application: string } };
+      assert.equal(lockHolder.application, 'holder');
+      assert.ok(!JSON.stringify(container.lines().filter((line) => '_aws' in line).at(-1)).includes('RunHealthy'));
+    } finally {
+      await holder.end();
+    }
+  });
+
+  it('I2: skips exactly the first unconsumed transaction, and refuses any other', async () => {
+    await server.sql(`SELECT pg_logical_emit_message(false, 'noise', 'x')`);
+    await server.sql(`INSERT INTO users VALUES (100, 'bad')`);
+    await server.sql(`INSERT INTO users VALUES (101, 'good')`);
+    const commits = await server.sql<{ lsn: string }>(
+      `SELECT lsn::text FROM pg_logical_slot_peek_changes('pg2kinesis', NULL, NULL, 'skip-empty-xacts', '1') WHERE data LIKE 'COMMIT%'`,
+    );
+    const [first, second] = commits.map(({ lsn }) => lsn);
+    assert.ok(first !== undefined && second !== undefined);
+    for (const other of [second, '0/1']) {
+      await refused(container, { action: 'skip-transaction', commitLsn: other }, 'EVENT_INVALID', new RegExp(`first unconsumed transaction is ${first} `));
+    }
+    const { advancedTo, skipped } = (await invoke({ action: 'skip-transaction', commitLsn: first })) as { advancedTo: string; skipped: { commitLsn: string } };
+    assert.deepEqual([advancedTo, skipped.commitLsn], [first, first]);
+    assert.equal((await invoke({ action: 'run' }))['published'], 1);
+    const data = await published();
+    assert.ok(data.some((text) => text.endsWith(',101')) && !data.some((text) => text.endsWith(',100')));
+    await refused(container, { action: 'skip-transaction', commitLsn: second }, 'EVENT_INVALID', /no transaction with changes/);
+  });
+
+  it('checks REPLICA IDENTITY, filters and lists what to do', async () => {
+    await server.sql(`CREATE TABLE hidden (id int PRIMARY KEY); ALTER TABLE hidden REPLICA IDENTITY NOTHING;
+      CREATE TABLE deferred (id int PRIMARY KEY DEFERRABLE); CREATE TABLE indexed (id int PRIMARY KEY, a int NOT NULL UNIQUE);
+      ALTER TABLE indexed REPLICA IDENTITY USING INDEX indexed_a_key; CREATE TABLE whole (id int PRIMARY KEY DEFERRABLE); ALTER TABLE whole REPLICA IDENTITY FULL`);
+    const bad = await start({ TABLE_INCLUDE_LIST: 'public\\..*,typo\\..*' });
+    const found = async (from: HandlerProcess): Promise<Map<string, { state: string; found: string }>> => {
+      const { findings } = answer(await from.invoke({ action: 'check' })) as { findings: { check: string; state: string; found: string }[] };
+      return new Map(findings.map((finding) => [finding.check, finding]));
+    };
+    const first = await found(bad);
+    assert.equal(first.get('REPLICA IDENTITY')?.state, 'fault');
+    assert.match(String(first.get('REPLICA IDENTITY')?.found), /public\.deferred \(deferrable key\), public\.hidden \(NOTHING\), public\.indexed \(USING INDEX that is not the key\)$/);
+    assert.match(String(first.get('filters')?.found), /TABLE_INCLUDE_LIST typo\\\.\.\*$/);
+    const excluded = await found(await start({ TABLE_EXCLUDE_LIST: 'public\\.(hidden|deferred|indexed)' }));
+    assert.equal(excluded.get('REPLICA IDENTITY')?.state, 'ok');
+    await server.sql('DROP TABLE hidden, deferred, indexed, whole');
+  });
+
+  it('checks a stream that is missing, and a database that refuses', async () => {
+    const elsewhere = await start({ STREAM_NAME: 'nowhere', PGPASSWORD: 'wrong' });
+    const { ok, findings } = answer(await elsewhere.invoke({ action: 'check' })) as { ok: boolean; findings: { check: string; state: string; found: string }[] };
+    assert.equal(ok, false);
+    assert.deepEqual(findings.map(({ check, state }) => [check, state]), [['database', 'fault'], ['stream', 'missing']]);
+    assert.equal(findings[0]?.found, 'DATABASE_AUTH_FAILED');
+  });
+
+  it('fails with DATABASE_AUTH_FAILED for a wrong password', async () => {
+    await refused(await start({ PGPASSWORD: 'wrong' }), { action: 'status' }, 'DATABASE_AUTH_FAILED', /refused the password of user "cdc"/);
+  });
+
+  it('fails with STREAM_MISSING, and the slot stays', async () => {
+    await server.sql(`INSERT INTO users VALUES (200, 'kept')`);
+    await refused(await start({ STREAM_NAME: 'nowhere' }), { action: 'run', maxSeconds: 10 }, 'STREAM_MISSING', /nowhere/);
+    assert.equal((await invoke({ action: 'run' }))['published'], 1);
+  });
+
+  it('names what holds WAL', async () => {
+    const writer = await server.client({ application_name: 'slow writer' });
+    try {
+      await writer.query(`BEGIN; INSERT INTO users VALUES (300, 'open')`);
+      await server.sql(`INSERT INTO users VALUES (301, 'x')`);
+      await server.sql('CHECKPOINT');
+      await invoke({ action: 'run' });
+      const { retainedBy } = (await invoke({ action: 'status' })) as { retainedBy: { what: string; detail: string }[] };
+      assert.ok(retainedBy.some(({ what, detail }) => what === 'open transaction' && detail.includes('slow writer')), JSON.stringify(retainedBy));
+    } finally {
+      await writer.end();
+    }
+  });
+
+  it('drops the slot, once', async () => {
+    assert.equal((await invoke({ action: 'drop-slot' }))['dropped'], true);
+    assert.equal((await invoke({ action: 'drop-slot' }))['dropped'], false);
+  });
+
+  it('fails with WRONG_PLUGIN for another’s slot, which it neither reads nor drops', async () => {
+    await server.createSlot('pg2kinesis', 'pgoutput');
+    for (const action of ['run', 'create-slot', 'drop-slot']) await refused(container, { action }, 'WRONG_PLUGIN', /pgoutput/);
+    await server.sql(`SELECT pg_drop_replication_slot('pg2kinesis')`);
+  });
+});

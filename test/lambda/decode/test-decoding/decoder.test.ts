@@ -1,0 +1,151 @@
+/** test_decoding's lines, production by production: what is read, and where what is none is refused. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
+import { assertRefused, cells, decode, decodeRow } from './decoding.ts';
+import type { Tuple } from '../../../../lambda/decode/messages.ts';
+import type { Line } from '../../../../lambda/decode/test-decoding/decoder.ts';
+
+const MICROS = 1767323045678901n;
+
+describe('BEGIN and COMMIT', () => {
+  const lines: readonly (readonly [string, Line])[] = [
+    ['BEGIN 754', { kind: 'begin', xid: 754 }],
+    ['BEGIN 0', { kind: 'begin', xid: 0 }],
+    ['BEGIN 4294967295', { kind: 'begin', xid: 4294967295 }],
+    ['BEGIN', { kind: 'begin', xid: undefined }],
+    ['COMMIT 754 (at 2026-01-02 03:04:05.678901+00)', { kind: 'commit', xid: 754, commitTimeMicros: MICROS }],
+    ['COMMIT (at 2026-01-02 03:04:05.678901+00)', { kind: 'commit', xid: undefined, commitTimeMicros: MICROS }],
+    ['COMMIT 754', { kind: 'commit', xid: 754, commitTimeMicros: undefined }],
+    ['COMMIT', { kind: 'commit', xid: undefined, commitTimeMicros: undefined }],
+  ];
+  for (const [line, message] of lines) it(`reads ${line}`, () => assert.deepEqual(decode(line), message));
+
+  const refused: readonly (readonly [string, number, RegExp])[] = [
+    ['', 0, /"table "/],
+    ['B', 0, /"BEGIN"/],
+    ['BEGI', 0, /"BEGIN"/],
+    ['BEGIN ', 6, /32 bits/],
+    ['BEGINS', 5, /transaction id/],
+    ['BEGIN x', 6, /32 bits/],
+    ['BEGIN 754 ', 6, /32 bits/],
+    ['BEGIN 4294967296', 6, /32 bits/],
+    ['BEGIN -1', 6, /32 bits/],
+    ['BEGIN 007', 6, /32 bits/],
+    ['begin 1', 0, /"table "/],
+    ['COMMI', 0, /"COMMIT"/],
+    ['COMMIT ', 6, /transaction id/],
+    ['COMMITTED', 6, /transaction id/],
+    ['COMMIT 754 ', 10, /\(at/],
+    ['COMMIT 754 (at', 10, /\(at/],
+    ['COMMIT 754 (at )', 15, /commit time/],
+    ['COMMIT 754 (at 2026-01-02 03:04:05+00', 37, /"\)"/],
+    ['COMMIT 754 (at 2026-01-02 03:04:05+00) ', 39, /"\)"/],
+    ['COMMIT 754 (at 2026-01-02 03:04:05+00))', 15, /commit time/],
+    ['COMMIT 754 (at 2026-01-02T03:04:05Z)', 15, /commit time/],
+    ['COMMIT 754 (at infinity)', 15, /commit time/],
+    ["PREPARE TRANSACTION 'g', txid 5", 0, /prepared transaction/],
+    ["COMMIT PREPARED 'g', txid 5 (at 2026-01-02 03:04:05+00)", 0, /prepared transaction/],
+    ["ROLLBACK PREPARED E'\\\\g'", 0, /prepared transaction/],
+    ['opening a streamed block for transaction TXN 5', 0, /"table "/],
+    ['streaming change for transaction', 0, /"table "/],
+  ];
+  for (const [line, offset, expected] of refused) {
+    it(`fails on ${JSON.stringify(line)}`, () => assertRefused(line, offset, expected));
+  }
+});
+
+describe('rows', () => {
+  const rows: readonly (readonly [line: string, oldTuple: readonly string[] | undefined, newTuple: readonly string[] | undefined])[] = [
+    ['INSERT: x[t]:1 y[t]:2', undefined, ['x', 'y']],
+    ['INSERT:', undefined, []],
+    ['INSERT: (no-tuple-data)', undefined, undefined],
+    ['UPDATE: x[t]:1', undefined, ['x']],
+    ['UPDATE:', undefined, []],
+    ['UPDATE: (no-tuple-data)', undefined, undefined],
+    ['UPDATE: old-key: x[t]:1 new-tuple: x[t]:2 y[t]:3', ['x'], ['x', 'y']],
+    ['UPDATE: old-key: y[t]:3 new-tuple: x[t]:2 y[t]:3', ['y'], ['x', 'y']],
+    ['UPDATE: old-key: new-tuple: x[t]:null', [], ['x']],
+    ['UPDATE: old-key: new-tuple:', [], []],
+    ['UPDATE: old-key: x[t]:1 new-tuple: (no-tuple-data)', ['x'], undefined],
+    ['DELETE: x[t]:1', ['x'], undefined],
+    ['DELETE:', [], undefined],
+    ['DELETE: (no-tuple-data)', undefined, undefined],
+  ];
+  for (const [line, oldTuple, newTuple] of rows) {
+    it(`reads ${line}`, () => {
+      const change = decodeRow(`table a.b: ${line}`);
+      const names = (tuple: Tuple | undefined): unknown => cells(tuple, change.bytes)?.map(([name]) => name);
+      assert.equal(change.operation, line.slice(0, 6));
+      assert.deepEqual(names(change.oldTuple), oldTuple);
+      assert.deepEqual(names(change.newTuple), newTuple);
+    });
+  }
+
+  const refused: readonly (readonly [string, number, RegExp])[] = [
+    ['INSERT: (no-tuple-data) ', 34, /end of the line/],
+    ['INSERT: (no-tuple-data', 19, /column's name/],
+    ['INSERT: x[t]:1 (no-tuple-data)', 26, /column's name/],
+    ['INSERT: old-key: x[t]:1 new-tuple: x[t]:1', 22, /"\["/],
+    ['INSERT: x[t]:1 new-tuple: x[t]:1', 29, /"\["/],
+    ['DELETE: old-key: x[t]:1', 22, /"\["/],
+    ['UPDATE: old-key:', 27, /new-tuple/],
+    ['UPDATE: old-key: x[t]:1', 34, /new-tuple/],
+    ['UPDATE: old-key: x[t]:1 new-tuple', 38, /"\["/],
+    ['UPDATE: old-key: (no-tuple-data) new-tuple: x[t]:1', 28, /column's name/],
+    ['UPDATE: new-tuple: x[t]:1', 22, /"\["/],
+    ['UPDATE: old-key: x[t]:1 new-tuple: x[t]:1 new-tuple: x[t]:1', 56, /"\["/],
+    ['UPDATE:old-key: x[t]:1 new-tuple: x[t]:1', 18, /" " before a column/],
+  ];
+  for (const [line, offset, expected] of refused) {
+    it(`fails on ${line}`, () => assertRefused(`table a.b: ${line}`, offset, expected));
+  }
+});
+
+describe('TRUNCATE', () => {
+  for (const flags of [' (no-flags)', ' restart_seqs', ' cascade', ' restart_seqs cascade']) {
+    it(`reads one table and several with${flags}`, () => {
+      const names = (line: Line): unknown => line.kind === 'truncate' && line.tables.map(({ printed }) => printed);
+      assert.deepEqual(names(decode(`table a.b: TRUNCATE:${flags}`)), ['a.b']);
+      assert.deepEqual(names(decode(`table a.b, "C".d, e."f, g": TRUNCATE:${flags}`)), ['a.b', '"C".d', 'e."f, g"']);
+    });
+  }
+
+  for (const [flags, offset] of [['', 0], [' ', 0], [' cascade restart_seqs', 8], [' (no-flags) cascade', 11], [' cascade ', 8], [' cascades', 8]] as const) {
+    it(`fails on ${JSON.stringify(`TRUNCATE:${flags}`)}`, () =>
+      assertRefused(`table a.b: TRUNCATE:${flags}`, 20 + offset, /no-flags|end of the line/));
+  }
+});
+
+describe('logical messages', () => {
+  const lines = [
+    'message: transactional: 1 prefix: test, sz: 4 content:msg1',
+    'message: transactional: 0 prefix: , sz: 0 content:',
+    'message: transactional: 0 prefix: a, sz: 3 content:x, sz: 5 content:BEGIN',
+    'message: transactional: 0 prefix: a, sz: 26 content:COMMIT 1, sz: 3 content:xy',
+    "message: transactional: 1 prefix: p, sz: 28 content:\ntable a.b: INSERT: x[t]:'1'",
+    'message: transactional: 1 prefix: €, sz: 3 content:€',
+    'message:',
+  ];
+  for (const line of lines) it(`ignores ${JSON.stringify(line)}`, () => assert.deepEqual(decode(line), { kind: 'ignored' }));
+
+  it('ignores one whose content is no UTF-8 and holds a zero', () => {
+    const bytes = Buffer.concat([Buffer.from('message: transactional: 1 prefix: p, sz: 3 content:'), Buffer.from([0xff, 0, 0x80])]);
+    assert.deepEqual(new TestDecodingDecoder().decode(bytes, 0, bytes.length), { kind: 'ignored' });
+  });
+
+  const refused: readonly (readonly [string, number, RegExp])[] = [
+    ['message', 0, /"message:"/],
+    ['message: ', 8, /transactional/],
+    ['message: transactional: 2 prefix: p, sz: 0 content:', 24, /0 or 1/],
+    ['message: transactional: 1', 25, /prefix/],
+    ['message: transactional: 1 prefix: p, sz: 4 content:msg', 34, /of that size/],
+    ['message: transactional: 1 prefix: p, sz: 4 content:msg12', 34, /of that size/],
+    ['message: transactional: 1 prefix: p, sz: 04 content:msg1', 34, /of that size/],
+    ['message: transactional: 1 prefix: p, sz: content:', 34, /of that size/],
+    ['message: transactional: 1 prefix: p', 34, /of that size/],
+  ];
+  for (const [line, offset, expected] of refused) {
+    it(`fails on ${JSON.stringify(line)}`, () => assertRefused(line, offset, expected));
+  }
+});

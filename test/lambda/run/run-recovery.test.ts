@@ -1,0 +1,139 @@
+/** Runs that go on where another was cut, and runs in which something fails. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createPacker } from '../../../lambda/pack/packer.ts';
+import { type Peek, type Publisher, WindowTooLargeError } from '../../../lambda/ports.ts';
+import { run } from '../../../lambda/run/run.ts';
+import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
+import { type RunKit, runKit } from '../../support/run-kit.ts';
+
+const insert = (id: number, table = 'public.t'): string => `table ${table}: INSERT: id[integer]:${id}`;
+const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+const usual = (): FakeKeys => new FakeKeys({ 'public.t': {}, 'public.keyless': { key: [] } });
+
+/** A peek that ends with an error behind so many blocks. */
+function failing(peek: Peek, blocks: number, fail: () => Error): Peek {
+  return {
+    get rows() {
+      return peek.rows;
+    },
+    transactions: peek.transactions,
+    firstRowMs: 1,
+    close: () => peek.close(),
+    async *[Symbol.asyncIterator]() {
+      let taken = 0;
+      for await (const block of peek) {
+        if (taken++ === blocks) throw fail();
+        yield block;
+      }
+    },
+  };
+}
+
+/** Twelve records a round, one of a key. */
+const roundsOfTwelve = () =>
+  createPacker({ aggregation: 'none', lanes: 64, maxRecordBytes: 1024 * 1024, limits: { requestEntries: 12 } });
+
+describe('a run that goes on where another was cut', () => {
+  it('I1: skips what was acknowledged and nothing else, though a primary key was altered in between', async () => {
+    const slot = new FakeSlot();
+    const move = (a: number) => `table public.m: UPDATE: old-key: a[integer]:${a} b[integer]:0 new-tuple: a[integer]:${a} b[integer]:1`;
+    slot.commit(...range(5).map(move), ...range(20).map((id) => insert(id)));
+    const keys = new FakeKeys({ 'public.t': {}, 'public.m': { key: ['a', 'b'] } });
+    const kit = runKit(slot, keys);
+    kit.publisher.fate = (round) => (round === 1 ? 'unanswered' : 'acknowledged');
+    const first = await run(kit.ports, kit.options({ packer: roundsOfTwelve() }));
+    assert.deepEqual([first.resume?.rows, first.resume?.ordinal], [7, 12]);
+    // Each of the updates took two ordinals, and takes one from now on.
+    keys.catalog.set('public.m', { key: ['a'] });
+    await keys.reload();
+    const second = await run(kit.ports, kit.options({ packer: roundsOfTwelve() }));
+    assert.equal(second.stopped, 'caught-up');
+    const inserted = kit.publisher.acknowledged.filter((record) => record.includes('public.t,'));
+    assert.deepEqual(inserted, range(20).map((id) => `0,CDC,700,public.t,INSERT,${id}`));
+  });
+
+  it('I1: repeats a row of which only one half was acknowledged', async () => {
+    const slot = new FakeSlot();
+    const update = (from: number) => `table public.t: UPDATE: old-key: id[integer]:${from} new-tuple: id[integer]:${from + 100}`;
+    slot.commit(...range(11).map((id) => insert(id)), update(50), insert(60));
+    const kit = runKit(slot, usual());
+    kit.publisher.fate = (round) => (round === 1 ? 'unanswered' : 'acknowledged');
+    const first = await run(kit.ports, kit.options({ packer: roundsOfTwelve() }));
+    assert.deepEqual([first.resume?.rows, first.resume?.ordinal], [11, 11]);
+    await run(kit.ports, kit.options({ packer: roundsOfTwelve() }));
+    const told = (record: string) => record.replace('0,CDC,700,public.t,', '');
+    assert.deepEqual(kit.publisher.acknowledged.slice(11).map(told), ['DELETE,50', 'DELETE,50', 'INSERT,150', 'INSERT,60']);
+  });
+
+  it('I7: containers that take turns do not begin a large transaction over and over', async () => {
+    const slot = new FakeSlot();
+    slot.commit(...range(40).map(() => insert(1)));
+    const kits = [runKit(slot, usual()), runKit(slot, usual())];
+    const stops: string[] = [];
+    for (let i = 0; i < 6 && stops.at(-1) !== 'caught-up'; i++) {
+      const kit = kits[i % 2] as RunKit;
+      kit.publisher.roundMs = 4_000;
+      stops.push((await run(kit.ports, kit.options())).stopped);
+    }
+    assert.deepEqual(stops, ['deadline', 'deadline', 'caught-up']);
+  });
+});
+
+describe('a run', () => {
+  it('gets past messages outside transactions behind a batch that held commits', async () => {
+    const slot = new FakeSlot();
+    slot.commit(...range(8).map((id) => insert(id)));
+    for (let i = 0; i < 40; i++) slot.message();
+    slot.commit(insert(99));
+    const kit = runKit(slot, usual());
+    slot.onBlock = () => (kit.clock.time += 100);
+    const answer = await run(kit.ports, kit.options({ maxRows: 10 }));
+    assert.deepEqual([answer.stopped, answer.published], ['caught-up', 9]);
+    assert.ok(slot.peeks.length <= 4, `${slot.peeks.length} peeks`);
+  });
+
+  it('I6: answers with no request in flight when a cancellation struck behind the first rows', async () => {
+    const slot = new FakeSlot();
+    slot.commit(...range(20).map(() => insert(1)));
+    const kit = runKit(slot, usual());
+    const peek = slot.peek.bind(slot);
+    slot.peek = (...asked) =>
+      failing(peek(...asked), 1, () => {
+        kit.clock.time += 60_000;
+        return new WindowTooLargeError('cancelled behind its first row');
+      });
+    let inFlight = 0;
+    const publisher: Publisher = {
+      publish: async () => {
+        inFlight++;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        inFlight--;
+        return { complete: true, throttledEntries: 0 };
+      },
+    };
+    const answer = await run({ ...kit.ports, publisher }, kit.options({ functionDeadline: kit.clock.now() + 50_000 }));
+    assert.deepEqual([answer.stopped, inFlight], ['deadline', 0]);
+  });
+
+  it('fails at once with NO_PROGRESS where the server has no room for the smallest batch', async () => {
+    const slot = new FakeSlot();
+    slot.commit(...range(20).map(() => insert(1)));
+    const kit = runKit(slot, usual());
+    const peek = slot.peek.bind(slot);
+    slot.peek = (...asked) => failing(peek(...asked), 0, () => new WindowTooLargeError('no room', { noRoom: '53400' }));
+    await assert.rejects(run(kit.ports, kit.options()), { code: 'NO_PROGRESS', message: /temp_file_limit.*SQLSTATE 53400/ });
+    assert.ok(slot.peeks.length < 20, `${slot.peeks.length} peeks`);
+  });
+
+  it('I9: counts what it advanced over also when it fails behind it', async () => {
+    const slot = new FakeSlot();
+    const before = slot.commit(insert(1), insert(2, 'public.keyless'));
+    slot.commit('table public.t: INSERT: other[integer]:4');
+    const kit = runKit(slot, usual());
+    await assert.rejects(run(kit.ports, kit.options()), { code: 'KEY_UNRESOLVED' });
+    assert.equal(slot.confirmed, before);
+    const values = new Map(kit.recorder.values);
+    assert.deepEqual([values.get('ChangesPublished'), values.get('SkippedNoPrimaryKey'), values.get('RunHealthy')], [1, 1, undefined]);
+  });
+});

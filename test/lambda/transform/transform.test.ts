@@ -1,0 +1,272 @@
+/** Messages to user records: keys, key changes, filters, what is counted and what fails. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { formatLsn } from '../../../lambda/decode/lsn.ts';
+import { compilePatterns, type Filters, NO_FILTERS } from '../../../lambda/settings/filters.ts';
+import { FORMATS } from '../../../lambda/format/formats.ts';
+import { createPacker } from '../../../lambda/pack/packer.ts';
+import { run, type RunOptions } from '../../../lambda/run/run.ts';
+import type { RunAnswer } from '../../../lambda/run/answer.ts';
+import type { TableEntry } from '../../../lambda/ports.ts';
+import type { Operation } from '../../../lambda/settings/settings.ts';
+import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
+import { runKit } from '../../support/run-kit.ts';
+
+const filters = (changes: { include?: string; exclude?: string; columns?: string }): Filters => ({
+  tableInclude: compilePatterns(changes.include ?? ''),
+  tableExclude: compilePatterns(changes.exclude ?? ''),
+  columnExclude: compilePatterns(changes.columns ?? ''),
+});
+
+/** One transaction through the whole run, as csv or json. */
+async function publish(
+  lines: readonly string[],
+  catalog: Record<string, Partial<TableEntry>>,
+  options: Partial<RunOptions> = {},
+  change: (keys: FakeKeys) => void = () => undefined,
+): Promise<{ records: string[]; rounds: (readonly string[])[]; answer: RunAnswer; keys: FakeKeys }> {
+  const slot = new FakeSlot();
+  slot.commit(...lines);
+  const keys = new FakeKeys(catalog);
+  change(keys);
+  const kit = runKit(slot, keys);
+  const answer = await run(kit.ports, kit.options(options));
+  const rounds = kit.publisher.rounds.map(({ records }) => records);
+  return { records: kit.publisher.acknowledged.map((record) => record.replace('0,CDC,700,', '')), rounds, answer, keys };
+}
+
+const json = FORMATS.json({ source: 'test/fake' });
+interface Told {
+  op: string;
+  key: unknown;
+  ordinal: number;
+  row?: Record<string, unknown>;
+  old?: Record<string, unknown>;
+  newKey?: unknown;
+  oldKey?: unknown;
+  truncated?: boolean;
+  unchanged?: string[];
+}
+const told = (records: readonly string[]): Told[] => records.map((record) => JSON.parse(record) as Told);
+
+describe('transform', () => {
+  it('writes composite keys in key order, whatever the order of the columns', async () => {
+    const { records } = await publish(["table public.t: INSERT: a[text]:'x' b[integer]:7 c[text]:'y'"], { 'public.t': { key: ['c', 'b'] } });
+    assert.deepEqual(records, ['public.t,INSERT,"[""y"",""7""]"']);
+  });
+
+  it('publishes a key change as DELETE and INSERT, counted once and numbered twice', async () => {
+    const { records, answer } = await publish(
+      ['table public.t: INSERT: id[integer]:1', 'table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2', 'table public.t: DELETE: id[integer]:2'],
+      { 'public.t': {} },
+      { format: json },
+    );
+    assert.deepEqual(
+      told(records).map(({ op, key, ordinal, newKey, oldKey }) => ({ op, key, ordinal, newKey, oldKey })),
+      [
+        { op: 'INSERT', key: { id: 1 }, ordinal: 1, newKey: undefined, oldKey: undefined },
+        { op: 'DELETE', key: { id: 1 }, ordinal: 2, newKey: { id: 2 }, oldKey: undefined },
+        { op: 'INSERT', key: { id: 2 }, ordinal: 3, newKey: undefined, oldKey: { id: 1 } },
+        { op: 'DELETE', key: { id: 2 }, ordinal: 4, newKey: undefined, oldKey: undefined },
+      ],
+    );
+    assert.deepEqual([answer.changes, answer.published, answer.records], [3, 3, 4]);
+  });
+
+  it('takes an old key that is the same for an update', async () => {
+    const { records } = await publish(
+      ["table public.t: UPDATE: old-key: id[integer]:1 v[text]:'before' new-tuple: id[integer]:1 v[text]:'after'"],
+      { 'public.t': {} },
+    );
+    assert.deepEqual(records, ['public.t,UPDATE,1']);
+  });
+
+  it('takes a key column that was not sent from the old key', async () => {
+    const { records } = await publish(
+      ["table public.t: UPDATE: old-key: id[text]:'long' new-tuple: id[text]:unchanged-toast-datum v[integer]:1"],
+      { 'public.t': {} },
+    );
+    assert.deepEqual(records, ['public.t,UPDATE,long']);
+  });
+
+  it('counts an UPDATE whose key was not sent at all', async () => {
+    const { answer } = await publish(['table public.t: UPDATE: id[text]:unchanged-toast-datum v[integer]:1'], { 'public.t': {} });
+    assert.equal(answer.skipped.noReplicaIdentity, 1);
+  });
+
+  it('filters an update that changes the key by UPDATE, not by its halves', async () => {
+    const lines = ['table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2', 'table public.t: INSERT: id[integer]:3'];
+    const operations = (...words: Operation[]): Partial<RunOptions> => ({ operations: new Set(words), format: json });
+    const without = await publish(lines, { 'public.t': {} }, operations('INSERT', 'DELETE'));
+    // Numbered before any filter: the two halves are 1 and 2 though they are not published.
+    assert.deepEqual(told(without.records).map(({ op, ordinal }) => [op, ordinal]), [['INSERT', 3]]);
+    assert.equal(without.answer.skipped.filtered, 1);
+    const only = await publish(lines, { 'public.t': {} }, operations('UPDATE'));
+    assert.deepEqual(told(only.records).map(({ op }) => op), ['DELETE', 'INSERT']);
+  });
+
+  it('filters tables by their own and by their ancestors\' names', async () => {
+    const catalog = {
+      'public.sales_2026': { ancestors: ['public.sales'] },
+      'public.users': {},
+      'audit."Log 1"': {},
+    };
+    const lines = Object.keys(catalog).map((table) => `table ${table}: INSERT: id[integer]:1`);
+    for (const [lists, expected] of [
+      [{ include: 'public\\.sales' }, ['public.sales_2026,INSERT,1']],
+      [{ exclude: 'public\\.sales,audit\\..*' }, ['public.users,INSERT,1']],
+      [{ include: 'audit\\.Log 1' }, ['"audit.""Log 1""",INSERT,1']],
+      [{ include: 'public\\.user' }, []],
+      [{ include: 'public\\..*', exclude: 'public\\.users' }, ['public.sales_2026,INSERT,1']],
+    ] as const) {
+      const { records, answer } = await publish(lines, catalog, { filters: filters(lists) });
+      assert.deepEqual(records, expected, JSON.stringify(lists));
+      assert.equal(answer.skipped.filtered, 3 - expected.length);
+    }
+  });
+
+  it('needs no catalogs for a table that is excluded', async () => {
+    const { keys, answer } = await publish(['table public.t: INSERT: id[integer]:1'], {}, { filters: filters({ exclude: 'public\\.t' }) });
+    assert.deepEqual([keys.reloads, answer.skipped.filtered], [0, 1]);
+  });
+
+  it('leaves out columns by name, but never the key, and virtual ones', async () => {
+    const { records } = await publish(
+      ["table public.t: INSERT: id[integer]:1 \"Secret\"[text]:'s' v[integer]:null n[integer]:5"],
+      { 'public.t': { virtualColumns: ['v'] } },
+      { format: json, filters: filters({ columns: 'public\\.t\\.(Secret|id)' }) },
+    );
+    assert.deepEqual(told(records)[0]?.row, { id: 1, n: 5 });
+  });
+
+  describe('keys that the cache does not know', () => {
+    it('reads the catalogs again when a table is new', async () => {
+      const { records, keys } = await publish(['table public.t: INSERT: id[integer]:1', 'table public.t: INSERT: id[integer]:2'], {}, {}, ({ catalog }) => {
+        catalog.set('public.t', {});
+      });
+      assert.deepEqual(records, ['public.t,INSERT,1', 'public.t,INSERT,2']);
+      assert.equal(keys.reloads, 1);
+    });
+
+    it('reads them again when a key column is new', async () => {
+      const { records } = await publish(['table public.t: INSERT: uid[integer]:1'], { 'public.t': {} }, {}, ({ catalog }) => {
+        catalog.set('public.t', { key: ['uid'] });
+      });
+      assert.deepEqual(records, ['public.t,INSERT,1']);
+    });
+
+    it('tries the earlier key of a table whose key column was renamed since', async () => {
+      const { records } = await publish(
+        ['table public.t: INSERT: id[integer]:1', 'table public.t: DELETE: id[integer]:1', 'table public.t: UPDATE: old-key: id[integer]:2 new-tuple: id[integer]:3', 'table public.t: INSERT: uid[integer]:4'],
+        { 'public.t': {} },
+        {},
+        (keys) => {
+          keys.catalog.set('public.t', { key: ['uid'] });
+          void keys.reload();
+        },
+      );
+      assert.deepEqual(records, ['public.t,INSERT,1', 'public.t,DELETE,1', 'public.t,DELETE,2', 'public.t,INSERT,3', 'public.t,INSERT,4']);
+    });
+
+    it('publishes what is left of a dropped table by its earlier key, and counts it where there is none', async () => {
+      const line = 'table public.t: INSERT: id[integer]:1';
+      const known = await publish([line], { 'public.t': {} }, {}, (keys) => {
+        keys.catalog.delete('public.t');
+        void keys.reload();
+      });
+      assert.deepEqual(known.records, ['public.t,INSERT,1']);
+      const unknown = await publish([line], {});
+      assert.deepEqual([unknown.answer.skipped.droppedTable, unknown.answer.changes], [1, 1]);
+    });
+
+    it('asks about a dropped table in each batch: it may have been made again', async () => {
+      const slot = new FakeSlot();
+      slot.commit('table public.t: INSERT: id[integer]:1');
+      slot.commit('table public.t: INSERT: id[integer]:2');
+      const keys = new FakeKeys({});
+      const kit = runKit(slot, keys);
+      await run(kit.ports, kit.options({ maxRows: 1, maxBatches: 1 }));
+      keys.catalog.set('public.t', {});
+      const answer = await run(kit.ports, kit.options({ maxRows: 1 }));
+      assert.equal(answer.published, 1);
+    });
+
+    it('fails with KEY_UNRESOLVED when nothing shows the key, naming table and key, never a value', async () => {
+      await assert.rejects(publish(["table public.t: INSERT: v[text]:'private'"], { 'public.t': {} }), (error: Error) => {
+        assert.match(error.message, /^KEY_UNRESOLVED: The INSERT of a row of public\.t does not show the table's primary key \(id\)/);
+        assert.doesNotMatch(error.message, /private/);
+        return true;
+      });
+    });
+
+    it('fails with KEY_UNRESOLVED when a new row was not sent at all', async () => {
+      await assert.rejects(publish(['table public.t: UPDATE: (no-tuple-data)'], { 'public.t': {} }), { code: 'KEY_UNRESOLVED' });
+    });
+
+    it('counts rows of before a table had a primary key', async () => {
+      const { answer } = await publish(['table public.t: INSERT: v[integer]:1'], { 'public.t': { key: [] } }, {}, (keys) => {
+        keys.catalog.set('public.t', { key: ['id'] });
+        void keys.reload();
+      });
+      assert.equal(answer.skipped.noPrimaryKey, 1);
+    });
+  });
+
+  describe('a DELETE that carries no key', () => {
+    for (const [what, line, entry] of [
+      ['nothing was sent', 'table public.t: DELETE: (no-tuple-data)', {}],
+      ['the index is not the key', "table public.t: DELETE: email[text]:'a@b'", { identityHoldsKey: false }],
+    ] as const) {
+      it(`is told by json and counted by csv where ${what}`, async () => {
+        const asJson = await publish([line], { 'public.t': entry }, { format: json });
+        assert.deepEqual(told(asJson.records).map(({ op, key }) => [op, key]), [['DELETE', null]]);
+        const asCsv = await publish([line], { 'public.t': entry });
+        assert.deepEqual([asCsv.records.length, asCsv.answer.skipped.noReplicaIdentity], [0, 1]);
+      });
+    }
+  });
+
+  it('I3: gives a TRUNCATE and a DELETE without key a round of their own, shared by consecutive ones of a table', async () => {
+    const { rounds } = await publish(
+      [
+        'table public.t: INSERT: id[integer]:1',
+        'table public.t, public.u: TRUNCATE: (no-flags)',
+        'table public.u: DELETE: (no-tuple-data)',
+        'table public.t: INSERT: id[integer]:2',
+        'table public.t: INSERT: id[integer]:3',
+      ],
+      { 'public.t': {}, 'public.u': {} },
+      { format: json, packer: createPacker({ aggregation: 'lines', lanes: 1, maxRecordBytes: 1024 * 1024 }) },
+    );
+    const shape = rounds.map((records) => records.flatMap((record) => told(record.trimEnd().split('\n')).map(({ op }) => op)));
+    assert.deepEqual(shape, [['INSERT'], ['TRUNCATE'], ['TRUNCATE', 'DELETE'], ['INSERT', 'INSERT']]);
+  });
+
+  describe('a record too large for Kinesis', () => {
+    const big = `table public.t: INSERT: id[integer]:1 v[text]:'${'x'.repeat(1024 * 1024)}'`;
+
+    it('is published without its row, and counted', async () => {
+      const { records, answer } = await publish([big], { 'public.t': {} }, { format: json });
+      assert.deepEqual(told(records).map(({ key, row, truncated }) => ({ key, row, truncated })), [{ key: { id: 1 }, row: undefined, truncated: true }]);
+      assert.equal(answer.truncated, 1);
+    });
+
+    it('fails with RECORD_TOO_LARGE where OVERSIZE says so, naming the commit LSN, never a value', async () => {
+      await assert.rejects(publish([big], { 'public.t': {} }, { format: json, oversize: 'fail' }), (error: Error) => {
+        assert.match(error.message, new RegExp(`^RECORD_TOO_LARGE: The record of the INSERT of a row of public\\.t has \\d+ bytes.* commit LSN ${formatLsn(1028n)}`));
+        assert.doesNotMatch(error.message, /xxx/);
+        return true;
+      });
+    });
+
+    it('fails where even its key is too large', async () => {
+      const line = `table public.t: INSERT: id[text]:'${'x'.repeat(1024 * 1024)}'`;
+      await assert.rejects(publish([line], { 'public.t': {} }), { code: 'RECORD_TOO_LARGE' });
+    });
+  });
+
+  it('counts all of a filtered database and publishes nothing', async () => {
+    const { answer } = await publish(['table public.t: INSERT: id[integer]:1'], { 'public.t': {} }, { filters: { ...NO_FILTERS, tableInclude: compilePatterns('none') } });
+    assert.deepEqual([answer.changes, answer.published, answer.kinesisRecords, answer.caughtUp], [1, 0, 0, true]);
+  });
+});
