@@ -1,5 +1,6 @@
 // The lint rules, and with them the table of who may import whom (ARCHITECTURE.md).
 import js from '@eslint/js';
+import simpleImportSort from 'eslint-plugin-simple-import-sort';
 import tseslint from 'typescript-eslint';
 
 /**
@@ -24,6 +25,7 @@ const room = (files, patterns, { env = false, except = [] } = {}) => ({
 
 const synth = ['(^|/)lib/|^aws-cdk-lib|^constructs', 'lambda/ knows nothing of lib/ or the CDK.'];
 const handler = ['/handler\\.ts$', 'Nothing imports the handler but bin/ and tests.'];
+const above = ['(^|/)(actions/|container\\.ts$)', 'Only actions, the handler and bin/ know actions and the container.'];
 const sdk = ['^@aws-sdk/|^@smithy/', 'This room knows no AWS.'];
 const postgres = ['^pg($|-)|(^|/)postgres/', 'This room knows no PostgreSQL.'];
 const kinesis = ['(^|/)kinesis/|^@aws-sdk/client-kinesis', 'This room knows no Kinesis.'];
@@ -37,7 +39,10 @@ export default tseslint.config(
   {
     files: ['**/*.ts'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    plugins: { 'simple-import-sort': simpleImportSort },
     rules: {
+      'simple-import-sort/imports': ['error', { groups: [['^node:', '^@?\\w', '^\\.\\.', '^\\.']] }],
+      'simple-import-sort/exports': 'error',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-non-null-assertion': 'error',
@@ -48,12 +53,95 @@ export default tseslint.config(
   {
     files: ['test/**/*.ts'],
     // node:test's describe and it return promises that the runner awaits by itself.
-    rules: { '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: [{ from: 'package', package: 'node:test', name: ['describe', 'it', 'test', 'suite', 'before', 'after', 'beforeEach', 'afterEach'] }] }] },
+    rules: {
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: [
+            {
+              from: 'package',
+              package: 'node:test',
+              name: ['describe', 'it', 'test', 'suite', 'before', 'after', 'beforeEach', 'afterEach'],
+            },
+          ],
+        },
+      ],
+    },
   },
-  room(['lambda/{decode,format,pack}/**/*.ts'], [synth, handler, sdk, postgres, kinesis, powertools, node]),
-  room(['lambda/*.ts'], [synth, handler, sdk, postgres, kinesis, powertools], { except: ['lambda/handler.ts', 'lambda/actions.ts', 'lambda/lifecycle.ts', 'lambda/reports.ts', 'lambda/aws-credentials.ts', 'lambda/telemetry.ts', 'lambda/world.ts'] }),
+  // lambda/, from the bottom up. What a row does not forbid, it may import; nothing imports the handler.
+  room(
+    ['lambda/{decode,format,pack}/**/*.ts'],
+    [
+      synth,
+      handler,
+      above,
+      sdk,
+      postgres,
+      kinesis,
+      powertools,
+      node,
+      ['(^|/)(transform|run|settings)/', 'A pure room imports pure rooms.'],
+    ],
+  ),
+  room(
+    ['lambda/settings/**/*.ts'],
+    [
+      synth,
+      handler,
+      above,
+      sdk,
+      postgres,
+      kinesis,
+      powertools,
+      ['(^|/)(transform|run|health|format|pack)/', 'settings imports decode and errors only.'],
+    ],
+  ),
+  room(
+    ['lambda/health/**/*.ts'],
+    [
+      synth,
+      handler,
+      above,
+      sdk,
+      postgres,
+      kinesis,
+      powertools,
+      ['(^|/)(transform|run|format|pack)/', 'health judges facts; it imports settings and decode only.'],
+    ],
+  ),
+  room(
+    ['lambda/transform/**/*.ts'],
+    [synth, handler, above, sdk, postgres, kinesis, powertools, ['(^|/)(run|health)/', 'transform knows no run.']],
+  ),
+  room(['lambda/run/**/*.ts'], [synth, handler, above, sdk, postgres, kinesis, powertools]),
+  room(
+    ['lambda/postgres/**/*.ts'],
+    [
+      synth,
+      handler,
+      above,
+      kinesis,
+      powertools,
+      ['(^|/)(format|pack|transform|run|settings|health)/', 'postgres imports decode, errors and ports only.'],
+    ],
+  ),
+  room(
+    ['lambda/kinesis/**/*.ts'],
+    [
+      synth,
+      handler,
+      above,
+      postgres,
+      powertools,
+      ['(^|/)(decode|format|transform|run|settings|health)/', 'kinesis imports pack, errors and ports only.'],
+    ],
+  ),
+  room(['lambda/telemetry/**/*.ts'], [synth, handler, above, postgres, kinesis, sdk]),
+  room(['lambda/actions/**/*.ts', 'lambda/container.ts', 'lambda/aws-credentials.ts'], [synth, handler, powertools]),
+  room(['lambda/{ports,errors,clock}.ts'], [synth, handler, above, sdk, postgres, kinesis, powertools]),
   room(['lambda/handler.ts'], [synth], { env: true }),
-  room(['lambda/postgres/**/*.ts'], [synth, handler, kinesis, powertools, ['(^|/)(format|pack)/', 'postgres imports decode and errors only.']]),
-  room(['lambda/kinesis/**/*.ts'], [synth, handler, postgres, powertools, ['(^|/)(decode|format)/', 'kinesis imports pack and errors only.']]),
-  room(['lib/**/*.ts'], [sdk, postgres, ['(^|/)lambda/', 'lib/ ships the function as a bundle; it imports none of it.']]),
+  room(
+    ['lib/**/*.ts'],
+    [sdk, postgres, ['(^|/)lambda/', 'lib/ ships the function as a bundle; it imports none of it.']],
+  ),
 );

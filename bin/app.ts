@@ -4,7 +4,7 @@
  */
 import { App } from 'aws-cdk-lib';
 import { Pg2KinesisStack } from '../lib/pg2kinesis-stack.ts';
-import { EXAMPLE, SettingsError, readSettings } from '../lib/settings.ts';
+import { EXAMPLE, readSettings, SettingsError } from '../lib/settings.ts';
 import { SubnetsError } from '../lib/slot-network.ts';
 import { bundleFunction } from '../scripts/bundle.ts';
 

@@ -86,7 +86,12 @@ function readAggregate(body: Buffer): UserRecord[] {
 }
 
 /** message Record { partition_key_index = 1; explicit_hash_key_index = 2; data = 3; tags = 4; } */
-function readRecord(bytes: Buffer, place: number, partitionKeys: readonly string[], hashKeys: readonly string[]): UserRecord {
+function readRecord(
+  bytes: Buffer,
+  place: number,
+  partitionKeys: readonly string[],
+  hashKeys: readonly string[],
+): UserRecord {
   let keyIndex = 0;
   let hashIndex: number | undefined;
   let data = Buffer.alloc(0);
@@ -96,10 +101,12 @@ function readRecord(bytes: Buffer, place: number, partitionKeys: readonly string
     else if (field === 3 && typeof value !== 'number') data = value;
   }
   const partitionKey = partitionKeys[keyIndex];
-  if (partitionKey === undefined) throw new Error(`Record ${place} of the aggregate names partition key ${keyIndex} of ${partitionKeys.length}.`);
+  if (partitionKey === undefined)
+    throw new Error(`Record ${place} of the aggregate names partition key ${keyIndex} of ${partitionKeys.length}.`);
   if (hashIndex === undefined) return { partitionKey, place, data };
   const explicitHashKey = hashKeys[hashIndex];
-  if (explicitHashKey === undefined) throw new Error(`Record ${place} of the aggregate names explicit hash key ${hashIndex} of ${hashKeys.length}.`);
+  if (explicitHashKey === undefined)
+    throw new Error(`Record ${place} of the aggregate names explicit hash key ${hashIndex} of ${hashKeys.length}.`);
   return { partitionKey, explicitHashKey, place, data };
 }
 

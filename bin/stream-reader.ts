@@ -2,6 +2,7 @@
  * Reads a Kinesis data stream as a consumer does: all shards at once, a resharded one's children after their parents,
  * within the service's limits. Knows neither PostgreSQL nor what the records hold.
  */
+import { setTimeout as wait } from 'node:timers/promises';
 import {
   GetRecordsCommand,
   GetShardIteratorCommand,
@@ -10,7 +11,6 @@ import {
   ListShardsCommand,
   type Shard,
 } from '@aws-sdk/client-kinesis';
-import { setTimeout as wait } from 'node:timers/promises';
 
 /** Where reading begins: at what is written from now on, or at the oldest record that is kept. */
 export type StartAt = 'latest' | 'trim-horizon';
@@ -95,7 +95,12 @@ export async function readStream(options: ReadOptions): Promise<void> {
     /** Starts each known shard whose parents, where they are read at all, have been read to their end. */
     const startReady = (from: StartAt): void => {
       for (const [id, shard] of known) {
-        if (started.has(id) || signal.aborted || parentsOf(shard).some((parent) => known.has(parent) && !ended.has(parent))) continue;
+        if (
+          started.has(id) ||
+          signal.aborted ||
+          parentsOf(shard).some((parent) => known.has(parent) && !ended.has(parent))
+        )
+          continue;
         started.add(id);
         running++;
         unplaced++;
@@ -125,7 +130,8 @@ export async function readStream(options: ReadOptions): Promise<void> {
     };
     startReady(options.from);
   });
-  if (failure !== undefined) throw failure instanceof Error ? failure : new Error('Reading the stream failed.', { cause: failure });
+  if (failure !== undefined)
+    throw failure instanceof Error ? failure : new Error('Reading the stream failed.', { cause: failure });
 }
 
 interface Reader extends ReadOptions {
@@ -149,7 +155,9 @@ async function readShard(reader: Reader, shardId: string, from: StartAt, placed:
     // Looked at before the call: what was in the stream by then is in the answer, or the answer says there is more.
     const finishing = reader.finish?.aborted === true;
     const at = iterator;
-    const page = await attempt(reader, () => reader.client.send(new GetRecordsCommand({ ShardIterator: at, Limit: 10_000 })));
+    const page = await attempt(reader, () =>
+      reader.client.send(new GetRecordsCommand({ ShardIterator: at, Limit: 10_000 })),
+    );
     if (page === undefined) return false;
     if (page === 'expired') {
       iterator = await iteratorAt(reader, shardId, position);
@@ -190,7 +198,9 @@ async function listShards(reader: Reader): Promise<Shard[]> {
   const shards: Shard[] = [];
   let token: string | undefined;
   do {
-    const page = await attempt(reader, () => reader.client.send(new ListShardsCommand(token === undefined ? reader.name : { NextToken: token })));
+    const page = await attempt(reader, () =>
+      reader.client.send(new ListShardsCommand(token === undefined ? reader.name : { NextToken: token })),
+    );
     if (page === undefined || page === 'expired') return shards;
     shards.push(...(page.Shards ?? []));
     token = page.NextToken;
@@ -200,7 +210,11 @@ async function listShards(reader: Reader): Promise<Shard[]> {
 
 /** Calls, and calls again while the service says: later. @returns undefined when told to stop meanwhile */
 async function attempt<T>(reader: Reader, call: () => Promise<T>): Promise<T | 'expired' | undefined> {
-  for (let backoff: number = BACKOFF_MS.first; !reader.signal.aborted; backoff = Math.min(backoff * 2, BACKOFF_MS.last)) {
+  for (
+    let backoff: number = BACKOFF_MS.first;
+    !reader.signal.aborted;
+    backoff = Math.min(backoff * 2, BACKOFF_MS.last)
+  ) {
     try {
       return await call();
     } catch (error) {

@@ -5,8 +5,8 @@
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { PipelineError } from '../lambda/errors.ts';
-import { type StartAt, type StreamRecord, readStream } from './stream-reader.ts';
-import { type UserRecord, lineRecords, userRecords } from './deaggregate.ts';
+import { lineRecords, type UserRecord, userRecords } from './deaggregate.ts';
+import { readStream, type StartAt, type StreamRecord } from './stream-reader.ts';
 
 /** What to print, and until when. */
 export interface TailOptions {
@@ -83,7 +83,10 @@ export async function tail(options: TailOptions, environment: TailEnvironment = 
 /** What made the reading fail, in words to act on. The remedies of `lambda/errors.ts` for others are those of writing. */
 function told(error: unknown, stream: string): Error {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
-  if (name === 'ResourceNotFoundException') return new PipelineError('STREAM_MISSING', `Kinesis has no stream "${stream}": nothing was read.`, { cause: error });
+  if (name === 'ResourceNotFoundException')
+    return new PipelineError('STREAM_MISSING', `Kinesis has no stream "${stream}": nothing was read.`, {
+      cause: error,
+    });
   return new Error(
     `Reading the stream "${stream}" failed: ${name}: ${message.replace(/\.$/, '')}. Check the region, the credentials, their right to kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords, and the way to Kinesis.`,
     { cause: error },
@@ -94,7 +97,8 @@ function told(error: unknown, stream: string): Error {
 function unpack(record: StreamRecord): UserRecord[] {
   const users = userRecords(record);
   const [only] = users;
-  const lines = only !== undefined && only.place === undefined && /^(\{|0,CDC,\{)/.test(only.data.toString('latin1', 0, 8));
+  const lines =
+    only !== undefined && only.place === undefined && /^(\{|0,CDC,\{)/.test(only.data.toString('latin1', 0, 8));
   return lines ? lineRecords(only) : users;
 }
 

@@ -28,7 +28,11 @@ export async function readSecretText(arn: string): Promise<string> {
     const { SecretString: text } = await client.send(new GetSecretValueCommand({ SecretId: arn }), {
       abortSignal: AbortSignal.timeout(OVERALL_MS),
     });
-    if (text === undefined) throw new PipelineError('CONFIG_INVALID', `DATABASE_SECRET_ARN: the secret ${arn} is binary, not text. Nothing was read.`);
+    if (text === undefined)
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `DATABASE_SECRET_ARN: the secret ${arn} is binary, not text. Nothing was read.`,
+      );
     return text;
   } catch (error) {
     throw secretError(error, arn);
@@ -46,12 +50,21 @@ function secretError(error: unknown, arn: string): unknown {
     case 'ResourceNotFoundException':
       return failed('CONFIG_INVALID', `DATABASE_SECRET_ARN: the secret ${arn} does not exist.`);
     case 'InvalidRequestException':
-      return failed('CONFIG_INVALID', `DATABASE_SECRET_ARN: the secret ${arn} cannot be read; it may be marked for deletion.`);
+      return failed(
+        'CONFIG_INVALID',
+        `DATABASE_SECRET_ARN: the secret ${arn} cannot be read; it may be marked for deletion.`,
+      );
     case 'AccessDeniedException':
     case 'DecryptionFailure':
-      return failed('DATABASE_AUTH_FAILED', `The secret ${arn} may not be read (${error.name}): grant secretsmanager:GetSecretValue on it, and kms:Decrypt on its key if it has one.`);
+      return failed(
+        'DATABASE_AUTH_FAILED',
+        `The secret ${arn} may not be read (${error.name}): grant secretsmanager:GetSecretValue on it, and kms:Decrypt on its key if it has one.`,
+      );
     default:
-      return failed('DATABASE_AUTH_FAILED', `The secret ${arn} could not be read (${error.name}): Secrets Manager has to be reachable through NAT or an interface endpoint.`);
+      return failed(
+        'DATABASE_AUTH_FAILED',
+        `The secret ${arn} could not be read (${error.name}): Secrets Manager has to be reachable through NAT or an interface endpoint.`,
+      );
   }
 }
 
@@ -74,9 +87,18 @@ export async function signIamToken({ host, port, user, region }: TokenRequest): 
   const { Signer } = await import('@aws-sdk/rds-signer');
   const own = regionOfEndpoint(host) ?? region;
   try {
-    return await new Signer({ hostname: host, port, username: user, ...(own === undefined ? {} : { region: own }) }).getAuthToken();
+    return await new Signer({
+      hostname: host,
+      port,
+      username: user,
+      ...(own === undefined ? {} : { region: own }),
+    }).getAuthToken();
   } catch (error) {
-    throw new PipelineError('DATABASE_AUTH_FAILED', `No IAM token for user "${user}" could be signed: there are no AWS credentials, or no region. Nothing was read and the slot was not advanced.`, { cause: error });
+    throw new PipelineError(
+      'DATABASE_AUTH_FAILED',
+      `No IAM token for user "${user}" could be signed: there are no AWS credentials, or no region. Nothing was read and the slot was not advanced.`,
+      { cause: error },
+    );
   }
 }
 

@@ -2,7 +2,7 @@
  * Everything that outlives a run: clients, caches and what the last run has learnt, built from the settings.
  * For the handler, which keeps it in module scope, and for the command line. Reads no environment, opens no connection.
  */
-import type { Config } from './settings/config.ts';
+import { readSecretText, signIamToken } from './aws-credentials.ts';
 import { TestDecodingDecoder } from './decode/test-decoding/decoder.ts';
 import { PipelineError } from './errors.ts';
 import { createKinesisClient } from './kinesis/client.ts';
@@ -13,7 +13,7 @@ import { createDatabase, type Database } from './postgres/connection.ts';
 import type { LineDecoder } from './postgres/peek.ts';
 import { PrimaryKeyCache } from './postgres/primary-keys.ts';
 import { noMemory, type RunMemory } from './run/run.ts';
-import { readSecretText, signIamToken } from './aws-credentials.ts';
+import type { Config } from './settings/config.ts';
 
 /** How long a request to Kinesis may be in flight; 10 MiB take well under a second inside a region. */
 export const REQUEST_TIMEOUT_MS = 10_000;
@@ -60,7 +60,11 @@ export function createWorld(config: Config, parts: WorldParts): World {
     try {
       await client.config.region();
     } catch (error) {
-      throw new PipelineError('CONFIG_INVALID', `There is no AWS region for the stream "${config.stream.name}": set AWS_REGION, or give STREAM_NAME as an ARN. Nothing was read and the slot was not advanced.`, { cause: error });
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `There is no AWS region for the stream "${config.stream.name}": set AWS_REGION, or give STREAM_NAME as an ARN. Nothing was read and the slot was not advanced.`,
+        { cause: error },
+      );
     }
   };
   return {

@@ -7,11 +7,11 @@ import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import { type Answer, perform, type Times } from './actions/actions.ts';
 import { systemClock } from './clock.ts';
-import { readConfig } from './settings/config.ts';
-import { causeFields, presentable } from './telemetry/error-report.ts';
-import { readEvent } from './settings/event.ts';
-import { createFunctionLog, createFunctionMetrics } from './telemetry/telemetry.ts';
 import { createWorld, type World } from './container.ts';
+import { readConfig } from './settings/config.ts';
+import { readEvent } from './settings/event.ts';
+import { causeFields, presentable } from './telemetry/error-report.ts';
+import { createFunctionLog, createFunctionMetrics } from './telemetry/telemetry.ts';
 
 /** Kept for flushing metrics and for the runtime's own work. */
 const MARGIN_MS = 2_000;

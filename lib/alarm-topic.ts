@@ -30,7 +30,14 @@ export class AlarmTopic extends Construct {
       removalPolicy: RemovalPolicy.DESTROY,
     });
     // Who may publish is the topic's to say: CloudWatch is not known to name the source account to KMS.
-    key.addToResourcePolicy(new iam.PolicyStatement({ sid: 'AllowAlarms', principals: [cloudwatch], actions: ['kms:Decrypt', 'kms:GenerateDataKey*'], resources: ['*'] }));
+    key.addToResourcePolicy(
+      new iam.PolicyStatement({
+        sid: 'AllowAlarms',
+        principals: [cloudwatch],
+        actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
+        resources: ['*'],
+      }),
+    );
     this.topic = new sns.Topic(this, 'Topic', { displayName: 'pg2kinesis alarms', masterKey: key, enforceSSL: true });
     // enforceSSL alone gives a policy that only denies, and a policy that allows nobody shuts CloudWatch out.
     this.topic.addToResourcePolicy(

@@ -18,7 +18,9 @@ export function bundleFolder(from: string = import.meta.url): string {
   const folders = ['../function/', '../dist/function/'].map((path) => fileURLToPath(new URL(path, from)));
   const folder = folders.find((path) => existsSync(`${path}handler.mjs`));
   if (folder === undefined) {
-    throw new Error(`The function's bundle is in neither ${folders.join(' nor ')}, so nothing was synthesised. Make it: npm run build.`);
+    throw new Error(
+      `The function's bundle is in neither ${folders.join(' nor ')}, so nothing was synthesised. Make it: npm run build.`,
+    );
   }
   return folder;
 }

@@ -15,9 +15,9 @@ import { SettingsError } from './settings.ts';
 import { SlotAlarms } from './slot-alarms.ts';
 import { SlotDashboard } from './slot-dashboard.ts';
 import { SlotLifecycle } from './slot-lifecycle.ts';
-import type { DatabaseSignIn, SlotPublisherProps } from './slot-publisher-props.ts';
 import { SlotPublisher } from './slot-publisher.ts';
-import { SlotStream, importStream } from './slot-stream.ts';
+import type { DatabaseSignIn, SlotPublisherProps } from './slot-publisher-props.ts';
+import { importStream, SlotStream } from './slot-stream.ts';
 
 /** The settings that the publisher takes as they are. */
 const PUBLISHING = [
@@ -77,13 +77,20 @@ export class Pg2KinesisStack extends Stack {
    * @throws {Error} where the VPC has no subnets that fit
    */
   constructor(scope: Construct, id: string, props: Pg2KinesisStackProps) {
-    super(scope, id, { description: 'pg2kinesis: publishes the committed changes of a PostgreSQL database to a Kinesis data stream', ...props });
+    super(scope, id, {
+      description: 'pg2kinesis: publishes the committed changes of a PostgreSQL database to a Kinesis data stream',
+      ...props,
+    });
     const { settings, code } = props;
-    const streamKey = settings.streamKeyArn === undefined ? undefined : kms.Key.fromKeyArn(this, 'StreamKey', settings.streamKeyArn);
+    const streamKey =
+      settings.streamKeyArn === undefined ? undefined : kms.Key.fromKeyArn(this, 'StreamKey', settings.streamKeyArn);
     const stream =
       settings.existingStream === undefined
         ? new SlotStream(this, 'Stream', {
-            ...given('retention', settings.streamRetentionHours === undefined ? undefined : Duration.hours(settings.streamRetentionHours)),
+            ...given(
+              'retention',
+              settings.streamRetentionHours === undefined ? undefined : Duration.hours(settings.streamRetentionHours),
+            ),
             ...given('key', streamKey),
             ...given('maxRecordKib', settings.maxRecordKib),
           }).stream
@@ -93,23 +100,43 @@ export class Pg2KinesisStack extends Stack {
       ...pick(settings, PUBLISHING),
       ...this.network(settings),
       ...this.signIn(settings),
-      databaseSecurityGroup: ec2.SecurityGroup.fromSecurityGroupId(this, 'DatabaseSecurityGroup', settings.databaseSecurityGroupId),
+      databaseSecurityGroup: ec2.SecurityGroup.fromSecurityGroupId(
+        this,
+        'DatabaseSecurityGroup',
+        settings.databaseSecurityGroupId,
+      ),
       stream,
       pipelineName: settings.name,
-      ...given('logRetention', RETENTIONS.find((days) => `${days}` === `${settings.logRetentionDays ?? ''}`)),
+      ...given(
+        'logRetention',
+        RETENTIONS.find((days) => `${days}` === `${settings.logRetentionDays ?? ''}`),
+      ),
       ...given('code', code),
     });
-    this.lifecycle = settings.slotLifecycle ? new SlotLifecycle(this, 'Slot', { publisher: this.publisher, ...given('onRemoval', settings.onRemoval) }) : undefined;
+    this.lifecycle = settings.slotLifecycle
+      ? new SlotLifecycle(this, 'Slot', { publisher: this.publisher, ...given('onRemoval', settings.onRemoval) })
+      : undefined;
     this.alarms = settings.alarms ? this.makeAlarms(settings) : undefined;
-    this.dashboard = settings.dashboard ? new SlotDashboard(this, 'Dashboard', { publisher: this.publisher, ...given('alarms', this.alarms) }) : undefined;
+    this.dashboard = settings.dashboard
+      ? new SlotDashboard(this, 'Dashboard', { publisher: this.publisher, ...given('alarms', this.alarms) })
+      : undefined;
 
     const { functionName } = this.publisher.function;
     new CfnOutput(this, 'StreamName', { value: stream.streamName, description: 'The Kinesis data stream to consume' });
     new CfnOutput(this, 'StreamArn', { value: stream.streamArn, description: 'Its ARN' });
     new CfnOutput(this, 'FunctionName', { value: functionName, description: 'The function, to be invoked by hand' });
-    new CfnOutput(this, 'FirstCheckCommand', { value: invokeCommand(functionName, this.region, 'check'), description: 'Checks every precondition, and says what to do' });
-    new CfnOutput(this, 'DrainCommand', { value: invokeCommand(functionName, this.region, 'drain'), description: 'Works off a backlog, for up to 15 minutes' });
-    new CfnOutput(this, 'StatusCommand', { value: invokeCommand(functionName, this.region, 'status'), description: 'Tells lag, retained WAL and what holds it' });
+    new CfnOutput(this, 'FirstCheckCommand', {
+      value: invokeCommand(functionName, this.region, 'check'),
+      description: 'Checks every precondition, and says what to do',
+    });
+    new CfnOutput(this, 'DrainCommand', {
+      value: invokeCommand(functionName, this.region, 'drain'),
+      description: 'Works off a backlog, for up to 15 minutes',
+    });
+    new CfnOutput(this, 'StatusCommand', {
+      value: invokeCommand(functionName, this.region, 'status'),
+      description: 'Tells lag, retained WAL and what holds it',
+    });
   }
 
   /** The VPC and the function's subnets: imported where the settings say all there is to know, else looked up. */
@@ -118,12 +145,18 @@ export class Pg2KinesisStack extends Stack {
     if (subnetIds !== undefined && availabilityZones !== undefined) {
       const zones = [...new Set(availabilityZones)];
       const subnets = subnetIds.map((subnetId, index) => {
-        const subnet = ec2.Subnet.fromSubnetAttributes(this, `Subnet${index + 1}`, { subnetId, ...given('availabilityZone', availabilityZones[index]) });
+        const subnet = ec2.Subnet.fromSubnetAttributes(this, `Subnet${index + 1}`, {
+          subnetId,
+          ...given('availabilityZone', availabilityZones[index]),
+        });
         // Nothing here asks for its route table.
         Annotations.of(subnet).acknowledgeWarning('@aws-cdk/aws-ec2:noSubnetRouteTableId');
         return subnet;
       });
-      return { vpc: ec2.Vpc.fromVpcAttributes(this, 'Vpc', { vpcId, availabilityZones: zones }), vpcSubnets: { subnets } };
+      return {
+        vpc: ec2.Vpc.fromVpcAttributes(this, 'Vpc', { vpcId, availabilityZones: zones }),
+        vpcSubnets: { subnets },
+      };
     }
     if (this.environment.includes('unknown-')) {
       throw new SettingsError([
@@ -137,24 +170,39 @@ export class Pg2KinesisStack extends Stack {
     const known = [...vpc.privateSubnets, ...vpc.isolatedSubnets, ...vpc.publicSubnets].map(({ subnetId }) => subnetId);
     const strangers = vpc.vpcId === vpcId ? subnetIds.filter((subnetId) => !known.includes(subnetId)) : [];
     // The filter would leave them out without a word, and the function with too few subnets, or none.
-    if (strangers.length > 0) throw new SettingsError([`subnetIds cannot have ${strangers.join(', ')}: VPC ${vpcId} has ${known.join(', ') || 'no subnets'}.`]);
+    if (strangers.length > 0)
+      throw new SettingsError([
+        `subnetIds cannot have ${strangers.join(', ')}: VPC ${vpcId} has ${known.join(', ') || 'no subnets'}.`,
+      ]);
     return { vpc, vpcSubnets: { subnetFilters: [ec2.SubnetFilter.byIds([...subnetIds])] } };
   }
 
   /** What the function signs in with. */
   private signIn(settings: PipelineSettings): DatabaseSignIn {
     const { databaseAuth, databaseUser, databaseResourceId, databaseSecretArn, databaseSecretKeyArn } = settings;
-    if (databaseAuth === 'iam' && databaseUser !== undefined && databaseResourceId !== undefined) return { databaseAuth, databaseUser, databaseResourceId };
-    if (databaseAuth === 'iam' || databaseSecretArn === undefined) throw new SettingsError(['The settings were not read by readSettings, which refuses what cannot sign in.']);
-    const encryptionKey = databaseSecretKeyArn === undefined ? undefined : kms.Key.fromKeyArn(this, 'SecretKey', databaseSecretKeyArn);
-    const databaseSecret = secretsmanager.Secret.fromSecretAttributes(this, 'Secret', { secretCompleteArn: databaseSecretArn, ...given('encryptionKey', encryptionKey) });
+    if (databaseAuth === 'iam' && databaseUser !== undefined && databaseResourceId !== undefined)
+      return { databaseAuth, databaseUser, databaseResourceId };
+    if (databaseAuth === 'iam' || databaseSecretArn === undefined)
+      throw new SettingsError(['The settings were not read by readSettings, which refuses what cannot sign in.']);
+    const encryptionKey =
+      databaseSecretKeyArn === undefined ? undefined : kms.Key.fromKeyArn(this, 'SecretKey', databaseSecretKeyArn);
+    const databaseSecret = secretsmanager.Secret.fromSecretAttributes(this, 'Secret', {
+      secretCompleteArn: databaseSecretArn,
+      ...given('encryptionKey', encryptionKey),
+    });
     return { databaseAuth, databaseSecret, ...given('databaseUser', databaseUser) };
   }
 
   private makeAlarms(settings: PipelineSettings): SlotAlarms {
-    const topic = settings.alarmTopicArn === undefined ? undefined : sns.Topic.fromTopicArn(this, 'AlarmTopic', settings.alarmTopicArn);
+    const topic =
+      settings.alarmTopicArn === undefined
+        ? undefined
+        : sns.Topic.fromTopicArn(this, 'AlarmTopic', settings.alarmTopicArn);
     if (settings.alarmEmail === undefined && topic === undefined) {
-      Annotations.of(this).addWarningV2('pg2kinesis:alarmsTellNobody', 'The alarms tell nobody: set alarmEmail or alarmTopicArn (or alarms=false to make none).');
+      Annotations.of(this).addWarningV2(
+        'pg2kinesis:alarmsTellNobody',
+        'The alarms tell nobody: set alarmEmail or alarmTopicArn (or alarms=false to make none).',
+      );
     }
     return new SlotAlarms(this, 'Alarms', {
       publisher: this.publisher,
@@ -174,5 +222,8 @@ function given<N extends string, T>(name: N, value: T | undefined): { [K in N]?:
 
 /** The fields of those names that are there. */
 function pick<T extends object, const N extends keyof T>(from: T, names: readonly N[]): Pick<T, N> {
-  return Object.fromEntries(names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]])) as Pick<T, N>;
+  return Object.fromEntries(names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]])) as Pick<
+    T,
+    N
+  >;
 }

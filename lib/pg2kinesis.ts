@@ -5,11 +5,17 @@
 export { AlarmTopic, type AlarmTopicProps } from './alarm-topic.ts';
 export { Pg2KinesisStack, type Pg2KinesisStackProps } from './pg2kinesis-stack.ts';
 export type { Endpoint, PipelineSettings } from './pipeline-settings.ts';
-export { SettingsError, readSettings } from './settings.ts';
+export { readSettings, SettingsError } from './settings.ts';
 export { SlotAlarms, type SlotAlarmsProps } from './slot-alarms.ts';
 export { SlotDashboard, type SlotDashboardProps } from './slot-dashboard.ts';
 export { SlotLifecycle, type SlotLifecycleProps } from './slot-lifecycle.ts';
 export { NAMESPACE, SLOT_METRICS, type SlotMetric, slotMetric } from './slot-metrics.ts';
-export type { DatabaseProps, DatabaseSignIn, FunctionProps, PublishingProps, SlotPublisherProps } from './slot-publisher-props.ts';
 export { SlotPublisher } from './slot-publisher.ts';
-export { SlotStream, type SlotStreamProps, importStream } from './slot-stream.ts';
+export type {
+  DatabaseProps,
+  DatabaseSignIn,
+  FunctionProps,
+  PublishingProps,
+  SlotPublisherProps,
+} from './slot-publisher-props.ts';
+export { importStream, SlotStream, type SlotStreamProps } from './slot-stream.ts';

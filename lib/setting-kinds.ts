@@ -48,7 +48,8 @@ function numeric(expects: string, test: (number: number) => boolean): Kind<numbe
 export function flag(): Kind<boolean> {
   return {
     expects: 'true or false',
-    read: (value) => (value === true || value === 'true' ? true : value === false || value === 'false' ? false : undefined),
+    read: (value) =>
+      value === true || value === 'true' ? true : value === false || value === 'false' ? false : undefined,
   };
 }
 
@@ -57,7 +58,8 @@ export function list<T>(of: Kind<T>): Kind<readonly T[]> {
   return {
     expects: `a list (a JSON array, or separated by commas), without repeats, each entry ${of.expects}`,
     read(value) {
-      const parts: readonly unknown[] | undefined = typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : undefined;
+      const parts: readonly unknown[] | undefined =
+        typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : undefined;
       const entries: T[] = [];
       for (const part of parts ?? []) {
         const entry = of.read(typeof part === 'string' ? part.trim() : part);
@@ -72,9 +74,11 @@ export function list<T>(of: Kind<T>): Kind<readonly T[]> {
 /** Regular expressions, as the function's environment carries them: with commas between. Each must be one by itself, for it is anchored at both ends. */
 export function patterns(): Kind<readonly string[]> {
   return {
-    expects: 'a list (a JSON array, or separated by commas) of regular expressions on unquoted names, for example public\\.orders,audit\\..*',
+    expects:
+      'a list (a JSON array, or separated by commas) of regular expressions on unquoted names, for example public\\.orders,audit\\..*',
     read(value) {
-      const parts: readonly unknown[] | undefined = typeof value === 'string' ? splitAtCommas(value) : Array.isArray(value) ? value : undefined;
+      const parts: readonly unknown[] | undefined =
+        typeof value === 'string' ? splitAtCommas(value) : Array.isArray(value) ? value : undefined;
       const entries: string[] = [];
       for (const part of parts ?? []) {
         if (typeof part !== 'string' || !isPattern(part.trim()) || splitAtCommas(part).length !== 1) return undefined;
@@ -88,7 +92,10 @@ export function patterns(): Kind<readonly string[]> {
 function isPattern(source: string): boolean {
   try {
     // "\\," is how a list writes a comma; as an expression's escape it would be an error.
-    new RegExp(source.replace(/\\(.)/gsu, (escape, character) => (character === ',' ? ',' : escape)), 'us');
+    new RegExp(
+      source.replace(/\\(.)/gsu, (escape, character) => (character === ',' ? ',' : escape)),
+      'us',
+    );
     return source !== '';
   } catch {
     return false;

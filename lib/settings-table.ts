@@ -3,7 +3,7 @@
  * one, and an example. Pure; what two settings say of each other is checked in `settings.ts`.
  */
 import type { PipelineSettings } from './pipeline-settings.ts';
-import { type Kind, choice, flag, integer, list, numberOf, patterns, text } from './setting-kinds.ts';
+import { choice, flag, integer, type Kind, list, numberOf, patterns, text } from './setting-kinds.ts';
 
 /** What is known of each setting. */
 export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNullable<PipelineSettings[N]>> } = {
@@ -17,8 +17,11 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
     expects: 'a list of availability zones such as eu-central-1a, one for each of subnetIds',
     // Two subnets may share a zone, so repeats are right here.
     read: (value) => {
-      const zones: readonly unknown[] = typeof value === 'string' ? value.split(',').map((zone) => zone.trim()) : Array.isArray(value) ? value : [];
-      const read = zones.filter((zone): zone is string => typeof zone === 'string' && /^[a-z]{2}(-[a-z0-9]+)+[a-z]$/.test(zone));
+      const zones: readonly unknown[] =
+        typeof value === 'string' ? value.split(',').map((zone) => zone.trim()) : Array.isArray(value) ? value : [];
+      const read = zones.filter(
+        (zone): zone is string => typeof zone === 'string' && /^[a-z]{2}(-[a-z0-9]+)+[a-z]$/.test(zone),
+      );
       return read.length === zones.length && read.length > 0 ? read : undefined;
     },
   },
@@ -35,7 +38,10 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   ),
   databaseSecretKeyArn: keyArn(),
   databaseUser: text("a role's name, 1 to 63 characters", /^[^\p{Cc}*?]{1,63}$/u),
-  databaseResourceId: text('a resource ID such as db-ABCDEFGHIJKL01234 or cluster-ABCDEFGHIJKL01234', /^(db|cluster|prx)-[A-Za-z0-9]+$/),
+  databaseResourceId: text(
+    'a resource ID such as db-ABCDEFGHIJKL01234 or cluster-ABCDEFGHIJKL01234',
+    /^(db|cluster|prx)-[A-Za-z0-9]+$/,
+  ),
   databaseSslMode: choice('verify-full', 'verify-ca', 'require', 'disable'),
 
   existingStream: text(
@@ -57,7 +63,9 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   operations: list({
     expects: 'one of INSERT, UPDATE, DELETE, TRUNCATE, in any case',
     read: (value) =>
-      typeof value === 'string' ? (['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] as const).find((word) => word === value.toUpperCase()) : undefined,
+      typeof value === 'string'
+        ? (['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] as const).find((word) => word === value.toUpperCase())
+        : undefined,
   }),
   batchChanges: integer(1, 1_000_000_000),
   primaryKeyTtlSeconds: integer(0, 604_800),
@@ -70,7 +78,30 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   reservedConcurrency: integer(3, 1_000),
   tracing: flag(),
   // The periods that CloudWatch Logs has: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
-  logRetentionDays: numberOf(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
+  logRetentionDays: numberOf(
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+  ),
 
   slotLifecycle: flag(),
   onRemoval: choice('drop', 'retain'),

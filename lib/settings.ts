@@ -38,7 +38,9 @@ export class SettingsError extends Error {
   /** @param faults - what is wrong, a sentence each; at least one */
   constructor(faults: readonly string[]) {
     const count = faults.length === 1 ? 'A setting is' : `${faults.length} settings are`;
-    super(`${count} wrong, nothing was synthesised:\n\n${faults.map((fault) => `- ${fault}`).join('\n')}\n\nAn example. ${EXAMPLE}`);
+    super(
+      `${count} wrong, nothing was synthesised:\n\n${faults.map((fault) => `- ${fault}`).join('\n')}\n\nAn example. ${EXAMPLE}`,
+    );
     this.faults = faults;
   }
 }
@@ -64,7 +66,9 @@ export function readSettings(context: Readonly<Record<string, unknown>>): readon
   const several = objects.length > 1;
   for (const name of Object.keys(overrides)) if (!Object.hasOwn(SETTINGS, name)) faults.push(unknownName(name));
   const pipelines = objects.map((object, index) => {
-    for (const name of Object.keys(object)) if (!Object.hasOwn(SETTINGS, name)) faults.push(`${several ? `${CONTEXT_KEY}[${index}]: ` : ''}${unknownName(name)}`);
+    for (const name of Object.keys(object))
+      if (!Object.hasOwn(SETTINGS, name))
+        faults.push(`${several ? `${CONTEXT_KEY}[${index}]: ` : ''}${unknownName(name)}`);
     const own: string[] = [];
     const settings = readOne({ ...object, ...overrides }, own);
     faults.push(...own.map((fault) => (several ? `${CONTEXT_KEY}[${index}]: ${fault}` : fault)));
@@ -82,7 +86,10 @@ function toObjects(value: unknown, overridden: boolean, faults: string[]): Reado
   const objects: Record<string, unknown>[] = [];
   for (const each of values) {
     if (typeof each === 'object' && each !== null && !Array.isArray(each)) objects.push({ ...each });
-    else faults.push(`${CONTEXT_KEY} cannot be ${shown(each)}: it must be an object of settings, or a list of such objects; single settings are given as -c name=value.`);
+    else
+      faults.push(
+        `${CONTEXT_KEY} cannot be ${shown(each)}: it must be an object of settings, or a list of such objects; single settings are given as -c name=value.`,
+      );
   }
   const [first] = objects;
   if (objects.length === 1 && first !== undefined && Object.keys(first).length === 0 && !overridden) return [];
@@ -95,7 +102,8 @@ function readOne(given: Readonly<Record<string, unknown>>, faults: string[]): Pa
   for (const name of NAMES) {
     if (given[name] === undefined) continue;
     const value = SETTINGS[name].read(given[name]);
-    if (value === undefined) faults.push(`${name} cannot be ${shown(given[name])}: it must be ${SETTINGS[name].expects}.`);
+    if (value === undefined)
+      faults.push(`${name} cannot be ${shown(given[name])}: it must be ${SETTINGS[name].expects}.`);
     else settings[name] = value;
   }
   const has = (name: Name): boolean => given[name] !== undefined;
@@ -111,32 +119,60 @@ function contradictions(settings: PartialSettings, has: (name: Name) => boolean)
   const faults: string[] = [];
   const iam = settings.databaseAuth === 'iam';
   for (const name of ['databaseUser', 'databaseResourceId'] as const) {
-    if (iam && !has(name)) faults.push(`${name} is missing: databaseAuth iam needs it; it must be ${SETTINGS[name].expects}.`);
+    if (iam && !has(name))
+      faults.push(`${name} is missing: databaseAuth iam needs it; it must be ${SETTINGS[name].expects}.`);
   }
   if (!iam && !has('databaseSecretArn')) {
-    faults.push(`databaseSecretArn is missing: it must be ${SETTINGS.databaseSecretArn.expects} (or databaseAuth iam with databaseUser and databaseResourceId).`);
+    faults.push(
+      `databaseSecretArn is missing: it must be ${SETTINGS.databaseSecretArn.expects} (or databaseAuth iam with databaseUser and databaseResourceId).`,
+    );
   }
   for (const name of ['databaseSecretArn', 'databaseSecretKeyArn'] as const) {
-    if (iam && has(name)) faults.push(`${name} has no use with databaseAuth iam, which reads no secret: leave one of them out.`);
+    if (iam && has(name))
+      faults.push(`${name} has no use with databaseAuth iam, which reads no secret: leave one of them out.`);
   }
-  if (!iam && has('databaseResourceId')) faults.push('databaseResourceId has no use without databaseAuth iam: add that, or leave it out.');
-  if (iam && settings.databaseSslMode === 'disable') faults.push('databaseSslMode cannot be "disable" with databaseAuth iam, which RDS admits over TLS only.');
+  if (!iam && has('databaseResourceId'))
+    faults.push('databaseResourceId has no use without databaseAuth iam: add that, or leave it out.');
+  if (iam && settings.databaseSslMode === 'disable')
+    faults.push('databaseSslMode cannot be "disable" with databaseAuth iam, which RDS admits over TLS only.');
   if (settings.aggregation === 'lines' && settings.format === 'csv') {
-    faults.push('aggregation cannot be "lines" with format csv, whose fields may hold line breaks: it must be kpl or none.');
+    faults.push(
+      'aggregation cannot be "lines" with format csv, whose fields may hold line breaks: it must be kpl or none.',
+    );
   }
-  if (has('availabilityZones') && !has('subnetIds')) faults.push('availabilityZones has no use without subnetIds: it gives the zone of each.');
-  if (settings.subnetIds !== undefined && settings.availabilityZones !== undefined && settings.subnetIds.length !== settings.availabilityZones.length) {
+  if (has('availabilityZones') && !has('subnetIds'))
+    faults.push('availabilityZones has no use without subnetIds: it gives the zone of each.');
+  if (
+    settings.subnetIds !== undefined &&
+    settings.availabilityZones !== undefined &&
+    settings.subnetIds.length !== settings.availabilityZones.length
+  ) {
     faults.push(
       `availabilityZones cannot be ${shown(settings.availabilityZones)}: it must give the zone of each of the ${settings.subnetIds.length} subnetIds, in their order.`,
     );
   }
-  if (has('existingStream') && has('streamRetentionHours')) faults.push('streamRetentionHours has no use with existingStream, whose retention is its owner\'s: leave one of them out.');
-  if (iam && settings.endpoints?.includes('secretsmanager') === true) faults.push('endpoints cannot hold "secretsmanager" with databaseAuth iam, which reads no secret.');
-  if (has('alarmEmail') && has('alarmTopicArn')) faults.push('alarmEmail and alarmTopicArn cannot both be given: subscribe the address to that topic, or leave one of them out.');
-  for (const name of ['alarmEmail', 'alarmTopicArn', 'lagAlarmSeconds', 'retainedWalAlarmGib', 'skippedAlarm'] as const) {
-    if (settings.alarms === false && has(name)) faults.push(`${name} has no use with alarms false: leave one of them out.`);
+  if (has('existingStream') && has('streamRetentionHours'))
+    faults.push(
+      "streamRetentionHours has no use with existingStream, whose retention is its owner's: leave one of them out.",
+    );
+  if (iam && settings.endpoints?.includes('secretsmanager') === true)
+    faults.push('endpoints cannot hold "secretsmanager" with databaseAuth iam, which reads no secret.');
+  if (has('alarmEmail') && has('alarmTopicArn'))
+    faults.push(
+      'alarmEmail and alarmTopicArn cannot both be given: subscribe the address to that topic, or leave one of them out.',
+    );
+  for (const name of [
+    'alarmEmail',
+    'alarmTopicArn',
+    'lagAlarmSeconds',
+    'retainedWalAlarmGib',
+    'skippedAlarm',
+  ] as const) {
+    if (settings.alarms === false && has(name))
+      faults.push(`${name} has no use with alarms false: leave one of them out.`);
   }
-  if (settings.slotLifecycle === false && has('onRemoval')) faults.push('onRemoval has no use with slotLifecycle false, which leaves the slot to you: leave one of them out.');
+  if (settings.slotLifecycle === false && has('onRemoval'))
+    faults.push('onRemoval has no use with slotLifecycle false, which leaves the slot to you: leave one of them out.');
   return faults;
 }
 
@@ -147,7 +183,11 @@ function clashes(pipelines: readonly PartialSettings[]): string[] {
     const repeated = values.filter((value, index) => value !== undefined && values.indexOf(value) !== index);
     for (const value of new Set(repeated)) faults.push(`${label} ${shown(value)} is there more than once: ${remedy}.`);
   };
-  seen('name', pipelines.map((pipeline) => pipeline.name?.toLowerCase()), 'each pipeline needs a name of its own, which its stack and metrics carry');
+  seen(
+    'name',
+    pipelines.map((pipeline) => pipeline.name?.toLowerCase()),
+    'each pipeline needs a name of its own, which its stack and metrics carry',
+  );
   seen(
     'the slot',
     pipelines.map(({ databaseHost, databasePort, slotName = 'pg2kinesis' }) =>
@@ -160,7 +200,9 @@ function clashes(pipelines: readonly PartialSettings[]): string[] {
 
 /** An unknown name, and the nearest known one. */
 function unknownName(name: string): string {
-  const near = NAMES.find((known) => known.toLowerCase() === name.toLowerCase().replace(/[-_]/g, '')) ?? NAMES.find((known) => distance(known, name) <= 2);
+  const near =
+    NAMES.find((known) => known.toLowerCase() === name.toLowerCase().replace(/[-_]/g, '')) ??
+    NAMES.find((known) => distance(known, name) <= 2);
   return `${shown(name)} is no setting${near === undefined ? '.' : `; is ${near} meant?`} The settings' names are listed below.`;
 }
 
@@ -170,7 +212,9 @@ function distance(a: string, b: string): number {
   for (let i = 0; i < a.length; i++) {
     const next = [i + 1];
     for (let j = 0; j < b.length; j++) {
-      next.push(Math.min((row[j] ?? 0) + (a.charAt(i) === b.charAt(j) ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+      next.push(
+        Math.min((row[j] ?? 0) + (a.charAt(i) === b.charAt(j) ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1),
+      );
     }
     row = next;
   }

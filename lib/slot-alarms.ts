@@ -37,7 +37,11 @@ interface Rule {
   readonly description: string;
 }
 
-const { GREATER_THAN_OR_EQUAL_TO_THRESHOLD: AT_LEAST, GREATER_THAN_THRESHOLD: ABOVE, LESS_THAN_THRESHOLD: BELOW } = cloudwatch.ComparisonOperator;
+const {
+  GREATER_THAN_OR_EQUAL_TO_THRESHOLD: AT_LEAST,
+  GREATER_THAN_THRESHOLD: ABOVE,
+  LESS_THAN_THRESHOLD: BELOW,
+} = cloudwatch.ComparisonOperator;
 const MINUTE = Duration.minutes(1);
 
 /** The alarms of one publisher. */
@@ -70,7 +74,8 @@ export class SlotAlarms extends Construct {
   constructor(scope: Construct, id: string, props: SlotAlarmsProps) {
     super(scope, id);
     const { publisher } = props;
-    if (props.email !== undefined && props.topic !== undefined) throw new Error('SlotAlarms cannot take both email and topic: subscribe the address to the topic.');
+    if (props.email !== undefined && props.topic !== undefined)
+      throw new Error('SlotAlarms cannot take both email and topic: subscribe the address to the topic.');
     this.topic = props.email === undefined ? props.topic : new AlarmTopic(this, 'Topic', { email: props.email }).topic;
     const lag = props.lag ?? Duration.minutes(5);
     const retainedWalGib = props.retainedWalGib ?? 10;
@@ -87,7 +92,12 @@ export class SlotAlarms extends Construct {
     this.notRunning = publisher.scheduled
       ? this.add('NotRunning', {
           // FILL, because an alarm that counts missing data as breaching looks back past its window at older points first.
-          metric: new cloudwatch.MathExpression({ ...perMinute, expression: 'FILL(healthy,0)', label: 'RunHealthy', usingMetrics: { healthy: publisher.metric('RunHealthy') } }),
+          metric: new cloudwatch.MathExpression({
+            ...perMinute,
+            expression: 'FILL(healthy,0)',
+            label: 'RunHealthy',
+            usingMetrics: { healthy: publisher.metric('RunHealthy') },
+          }),
           threshold: 1,
           comparison: BELOW,
           periods: [5, 5],
@@ -115,16 +125,14 @@ export class SlotAlarms extends Construct {
       threshold: 1,
       comparison: AT_LEAST,
       periods: [15, 10],
-      description:
-        `The oldest change that waits to be published is over ${lag.toSeconds()} seconds old and the lag does not fall: more is written than is published. First: drain by hand; if it returns, see ThrottledEntries (the stream's capacity), then give the function more memory.`,
+      description: `The oldest change that waits to be published is over ${lag.toSeconds()} seconds old and the lag does not fall: more is written than is published. First: drain by hand; if it returns, see ThrottledEntries (the stream's capacity), then give the function more memory.`,
     });
     this.retainedWal = this.add('RetainedWal', {
       metric: publisher.metric('RetainedWalBytes'),
       threshold: retainedWalGib * 1024 ** 3,
       comparison: ABOVE,
       periods: [5, 3],
-      description:
-        `The slot makes the server keep over ${retainedWalGib} GiB of WAL, which fills its disk or, at max_slot_wal_keep_size, loses the slot. First: invoke {"action":"status"}: it tells lag, to be drained, from a transaction open for long, to be ended.`,
+      description: `The slot makes the server keep over ${retainedWalGib} GiB of WAL, which fills its disk or, at max_slot_wal_keep_size, loses the slot. First: invoke {"action":"status"}: it tells lag, to be drained, from a transaction open for long, to be ended.`,
     });
     this.throttled = this.add('Throttled', {
       metric: publisher.function.metricThrottles({ ...perMinute, statistic: cloudwatch.Stats.SUM }),
@@ -140,7 +148,7 @@ export class SlotAlarms extends Construct {
       comparison: ABOVE,
       periods: [1, 1],
       description:
-        'A run answered over 5 seconds past its deadline: a round or an advance took longer than was foreseen, and runs may begin to overlap. First: read that run\'s answer in the log; see RunDurationMs and whether the database or the stream was slow.',
+        "A run answered over 5 seconds past its deadline: a round or an advance took longer than was foreseen, and runs may begin to overlap. First: read that run's answer in the log; see RunDurationMs and whether the database or the stream was slow.",
     });
     this.skipped =
       props.skipped === true
@@ -149,7 +157,10 @@ export class SlotAlarms extends Construct {
               ...perMinute,
               expression: 'FILL(primaryKey,0) + FILL(replicaIdentity,0)',
               label: 'changes left out for want of a key',
-              usingMetrics: { primaryKey: publisher.metric('SkippedNoPrimaryKey'), replicaIdentity: publisher.metric('SkippedNoReplicaIdentity') },
+              usingMetrics: {
+                primaryKey: publisher.metric('SkippedNoPrimaryKey'),
+                replicaIdentity: publisher.metric('SkippedNoReplicaIdentity'),
+              },
             }),
             threshold: 0,
             comparison: ABOVE,
@@ -162,7 +173,16 @@ export class SlotAlarms extends Construct {
 
   /** All that were made, in the order in which an engineer on call reads. */
   get all(): readonly cloudwatch.Alarm[] {
-    return [this.errors, this.notRunning, this.stalled, this.fallingBehind, this.retainedWal, this.throttled, this.overrun, this.skipped].filter((alarm) => alarm !== undefined);
+    return [
+      this.errors,
+      this.notRunning,
+      this.stalled,
+      this.fallingBehind,
+      this.retainedWal,
+      this.throttled,
+      this.overrun,
+      this.skipped,
+    ].filter((alarm) => alarm !== undefined);
   }
 
   private add(id: string, rule: Rule): cloudwatch.Alarm {

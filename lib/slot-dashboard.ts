@@ -34,8 +34,22 @@ export class SlotDashboard extends Construct {
     super(scope, id);
     const { publisher, alarms } = props;
     const { region } = Stack.of(this);
-    const graph = (title: string, left: cloudwatch.IMetric[], right: cloudwatch.IMetric[] = [], annotations: cloudwatch.HorizontalAnnotation[] = []): cloudwatch.GraphWidget =>
-      new cloudwatch.GraphWidget({ title, region, left, right, leftAnnotations: annotations, width: WIDTH, leftYAxis: { min: 0 }, rightYAxis: { min: 0 } });
+    const graph = (
+      title: string,
+      left: cloudwatch.IMetric[],
+      right: cloudwatch.IMetric[] = [],
+      annotations: cloudwatch.HorizontalAnnotation[] = [],
+    ): cloudwatch.GraphWidget =>
+      new cloudwatch.GraphWidget({
+        title,
+        region,
+        left,
+        right,
+        leftAnnotations: annotations,
+        width: WIDTH,
+        leftYAxis: { min: 0 },
+        rightYAxis: { min: 0 },
+      });
     const minute = { period: Duration.minutes(1) };
     // An imported stream has no metrics that say its region; the same names under the stream's own.
     const stream = (metricName: string, statistic: string): cloudwatch.Metric =>
@@ -53,22 +67,50 @@ export class SlotDashboard extends Construct {
       ...(props.dashboardName === undefined ? {} : { dashboardName: props.dashboardName }),
     });
     if (alarms !== undefined) {
-      this.dashboard.addWidgets(new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms: [...alarms.all], width: 2 * WIDTH, height: 3 }));
+      this.dashboard.addWidgets(
+        new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms: [...alarms.all], width: 2 * WIDTH, height: 3 }),
+      );
     }
     this.dashboard.addWidgets(
-      graph('Lag: age of the first unpublished commit (s), WAL not consumed (bytes)', [publisher.metric('LagSeconds')], [publisher.metric('LagBytes')]),
-      graph('Throughput: changes, bytes', [publisher.metric('ChangesPublished'), publisher.metric('TransactionsPublished')], [publisher.metric('BytesPublished')]),
-    );
-    this.dashboard.addWidgets(
-      graph('WAL that the slot retains (bytes)', [publisher.metric('RetainedWalBytes')], [], alarms === undefined ? [] : [alarms.retainedWal.toAnnotation()]),
       graph(
-        'Errors: failed, refused and stalled runs; changes left out',
-        [publisher.function.metricErrors(minute), publisher.function.metricThrottles(minute), publisher.metric('Stalled'), publisher.metric('RunHealthy')],
-        [publisher.metric('SkippedNoPrimaryKey'), publisher.metric('SkippedNoReplicaIdentity'), publisher.metric('SkippedDroppedTable')],
+        'Lag: age of the first unpublished commit (s), WAL not consumed (bytes)',
+        [publisher.metric('LagSeconds')],
+        [publisher.metric('LagBytes')],
+      ),
+      graph(
+        'Throughput: changes, bytes',
+        [publisher.metric('ChangesPublished'), publisher.metric('TransactionsPublished')],
+        [publisher.metric('BytesPublished')],
       ),
     );
     this.dashboard.addWidgets(
-      graph('Duration of runs (ms), how late they ended (ms)', [publisher.metric('RunDurationMs')], [publisher.metric('DeadlineOverrunMs')]),
+      graph(
+        'WAL that the slot retains (bytes)',
+        [publisher.metric('RetainedWalBytes')],
+        [],
+        alarms === undefined ? [] : [alarms.retainedWal.toAnnotation()],
+      ),
+      graph(
+        'Errors: failed, refused and stalled runs; changes left out',
+        [
+          publisher.function.metricErrors(minute),
+          publisher.function.metricThrottles(minute),
+          publisher.metric('Stalled'),
+          publisher.metric('RunHealthy'),
+        ],
+        [
+          publisher.metric('SkippedNoPrimaryKey'),
+          publisher.metric('SkippedNoReplicaIdentity'),
+          publisher.metric('SkippedDroppedTable'),
+        ],
+      ),
+    );
+    this.dashboard.addWidgets(
+      graph(
+        'Duration of runs (ms), how late they ended (ms)',
+        [publisher.metric('RunDurationMs')],
+        [publisher.metric('DeadlineOverrunMs')],
+      ),
       graph(
         'Kinesis: refused entries; bytes that came in',
         [publisher.metric('ThrottledEntries'), stream('WriteProvisionedThroughputExceeded', cloudwatch.Stats.SUM)],

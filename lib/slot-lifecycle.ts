@@ -29,7 +29,10 @@ export class SlotLifecycle extends Construct {
   constructor(scope: Construct, id: string, props: SlotLifecycleProps) {
     super(scope, id);
     const { publisher, onRemoval = 'drop' } = props;
-    const logGroup = new logs.LogGroup(this, 'Log', { retention: logs.RetentionDays.ONE_MONTH, removalPolicy: RemovalPolicy.DESTROY });
+    const logGroup = new logs.LogGroup(this, 'Log', {
+      retention: logs.RetentionDays.ONE_MONTH,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
     // The function itself answers: it alone can reach the database.
     const provider = new Provider(this, 'Provider', { onEventHandler: publisher.function, logGroup });
     this.resource = new CustomResource(this, 'Slot', {
@@ -48,10 +51,16 @@ export class SlotLifecycle extends Construct {
     this.resource.node.addDependency(publisher.ready);
     publisher.schedule.node.addDependency(this.resource);
 
-    const framework = 'The CDK\'s own provider framework, a function that does nothing but hand the event on: ';
+    const framework = "The CDK's own provider framework, a function that does nothing but hand the event on: ";
     Validations.of(provider).acknowledge(
-      { id: 'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]', reason: `${framework}it may write its log.` },
-      { id: publisher.anyVersionFinding, reason: `${framework}it may invoke any version of the one function, and there are none.` },
+      {
+        id: 'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]',
+        reason: `${framework}it may write its log.`,
+      },
+      {
+        id: publisher.anyVersionFinding,
+        reason: `${framework}it may invoke any version of the one function, and there are none.`,
+      },
     );
   }
 }

@@ -45,7 +45,11 @@ export const SLOT_METRICS = Object.keys(STATISTICS) as SlotMetric[];
  * @param name - which metric
  * @param options - what to change, for example the statistic @default the statistic that says most of it, over 60 seconds
  */
-export function slotMetric(pipelineName: string, name: SlotMetric, options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
+export function slotMetric(
+  pipelineName: string,
+  name: SlotMetric,
+  options: cloudwatch.MetricOptions = {},
+): cloudwatch.Metric {
   return new cloudwatch.Metric({
     statistic: STATISTICS[name],
     period: Duration.minutes(1),

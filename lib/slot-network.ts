@@ -15,7 +15,10 @@ export interface SlotNetworkProps extends DatabaseProps {
 
 const SERVICES = {
   kinesis: { service: ec2.InterfaceVpcEndpointAwsService.KINESIS_STREAMS, variable: 'AWS_ENDPOINT_URL_KINESIS' },
-  secretsmanager: { service: ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER, variable: 'AWS_ENDPOINT_URL_SECRETS_MANAGER' },
+  secretsmanager: {
+    service: ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
+    variable: 'AWS_ENDPOINT_URL_SECRETS_MANAGER',
+  },
 } as const;
 
 /** The VPC has no subnets that fit. The message says what to give. */
@@ -52,7 +55,12 @@ export class SlotNetwork extends Construct {
     });
     this.securityGroup.addEgressRule(props.databaseSecurityGroup, ec2.Port.tcp(port), 'PostgreSQL');
     // Where no route out is needed, a rule that leads nowhere: a group made without rules in it is given one that allows all.
-    if (closed) this.securityGroup.addEgressRule(ec2.Peer.ipv4('127.0.0.1/32'), ec2.Port.tcp(443), 'Nothing: the endpoints have rules of their own');
+    if (closed)
+      this.securityGroup.addEgressRule(
+        ec2.Peer.ipv4('127.0.0.1/32'),
+        ec2.Port.tcp(443),
+        'Nothing: the endpoints have rules of their own',
+      );
     else this.securityGroup.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'Kinesis and Secrets Manager');
     // An L1 of our own, so that others can depend on it, and so that it is made whatever way the group was imported.
     const ingress = new ec2.CfnSecurityGroupIngress(this, 'DatabaseIngress', {
@@ -73,7 +81,10 @@ export class SlotNetwork extends Construct {
    * led to them and shut out, since they admit this function only, and making one would fail where the VPC has one. The
    * function is told their own names instead.
    */
-  private makeEndpoints(vpc: ec2.IVpc, endpoints: readonly (keyof typeof SERVICES)[]): { environment: Record<string, string>; dependencies: IDependable[] } {
+  private makeEndpoints(
+    vpc: ec2.IVpc,
+    endpoints: readonly (keyof typeof SERVICES)[],
+  ): { environment: Record<string, string>; dependencies: IDependable[] } {
     const environment: Record<string, string> = {};
     const dependencies: IDependable[] = [];
     if (endpoints.length === 0) return { environment, dependencies };

@@ -12,7 +12,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
 import { Construct, DependencyGroup, type IDependable } from 'constructs';
-import { HANDLER, functionCode } from './function-code.ts';
+import { functionCode, HANDLER } from './function-code.ts';
 import { functionEnvironment } from './function-environment.ts';
 import { type SlotMetric, slotMetric } from './slot-metrics.ts';
 import { SlotNetwork } from './slot-network.ts';
@@ -67,9 +67,14 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
     this.pipelineName = props.pipelineName ?? Names.uniqueResourceName(this, { maxLength: 100, separator: '-' });
     const concurrency = props.reservedConcurrency;
     if (concurrency !== undefined && !Token.isUnresolved(concurrency) && concurrency < 3) {
-      throw new Error(`reservedConcurrency cannot be ${concurrency}: it must be at least 3, or a tick, a drain and a status call throttle each other. Leave it out to reserve none.`);
+      throw new Error(
+        `reservedConcurrency cannot be ${concurrency}: it must be at least 3, or a tick, a drain and a status call throttle each other. Leave it out to reserve none.`,
+      );
     }
-    const network = new SlotNetwork(this, 'Network', { ...props, services: props.databaseAuth === 'iam' ? ['kinesis'] : ['kinesis', 'secretsmanager'] });
+    const network = new SlotNetwork(this, 'Network', {
+      ...props,
+      services: props.databaseAuth === 'iam' ? ['kinesis'] : ['kinesis', 'secretsmanager'],
+    });
     this.securityGroup = network.securityGroup;
 
     this.logGroup = new logs.LogGroup(this, 'Log', {
@@ -89,7 +94,11 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
       role,
       memorySize: props.memoryMib ?? 1024,
       timeout: Duration.minutes(15),
-      environment: { ...functionEnvironment(props, this.pipelineName), ...network.environment, NODE_OPTIONS: '--enable-source-maps' },
+      environment: {
+        ...functionEnvironment(props, this.pipelineName),
+        ...network.environment,
+        NODE_OPTIONS: '--enable-source-maps',
+      },
       vpc: props.vpc,
       vpcSubnets: network.subnets,
       allowPublicSubnet: network.allowPublicSubnet,
@@ -101,7 +110,11 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
     });
     this.connections = this.function.connections;
     // A run that failed is not repeated: the next minute's does its work. Nor does one wait in the queue while another runs.
-    const invocation = new lambda.EventInvokeConfig(this, 'Invocation', { function: this.function, retryAttempts: 0, maxEventAge: Duration.seconds(60) });
+    const invocation = new lambda.EventInvokeConfig(this, 'Invocation', {
+      function: this.function,
+      retryAttempts: 0,
+      maxEventAge: Duration.seconds(60),
+    });
     this.ready = new DependencyGroup(...network.dependencies, invocation);
     this.schedule = this.makeSchedule(props.runTime ?? Duration.seconds(50));
     this.schedule.node.addDependency(this.ready);
@@ -136,23 +149,46 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
       description: 'pg2kinesis: what the function may do',
     });
     const allow = (actions: string[], resources: string[], conditions?: Record<string, unknown>): void => {
-      role.addToPolicy(new iam.PolicyStatement({ actions, resources, ...(conditions === undefined ? {} : { conditions }) }));
+      role.addToPolicy(
+        new iam.PolicyStatement({ actions, resources, ...(conditions === undefined ? {} : { conditions }) }),
+      );
     };
-    const through = (service: string, region: string): Record<string, unknown> => ({ StringEquals: { 'kms:ViaService': `${service}.${region}.${stack.urlSuffix}` } });
+    const through = (service: string, region: string): Record<string, unknown> => ({
+      StringEquals: { 'kms:ViaService': `${service}.${region}.${stack.urlSuffix}` },
+    });
     this.logGroup.grantWrite(role);
     // What Lambda itself needs to put a function into a VPC; none of it can be limited to a resource.
-    allow(['ec2:CreateNetworkInterface', 'ec2:DescribeNetworkInterfaces', 'ec2:DescribeSubnets', 'ec2:DeleteNetworkInterface', 'ec2:AssignPrivateIpAddresses', 'ec2:UnassignPrivateIpAddresses'], ['*']);
+    allow(
+      [
+        'ec2:CreateNetworkInterface',
+        'ec2:DescribeNetworkInterfaces',
+        'ec2:DescribeSubnets',
+        'ec2:DeleteNetworkInterface',
+        'ec2:AssignPrivateIpAddresses',
+        'ec2:UnassignPrivateIpAddresses',
+      ],
+      ['*'],
+    );
     allow(['kinesis:PutRecords', 'kinesis:DescribeStreamSummary'], [props.stream.streamArn]);
-    if (props.stream.encryptionKey !== undefined) allow(['kms:GenerateDataKey'], [props.stream.encryptionKey.keyArn], through('kinesis', props.stream.env.region));
+    if (props.stream.encryptionKey !== undefined)
+      allow(['kms:GenerateDataKey'], [props.stream.encryptionKey.keyArn], through('kinesis', props.stream.env.region));
     if (props.databaseAuth === 'iam') {
       allow(
         ['rds-db:connect'],
-        [stack.formatArn({ service: 'rds-db', resource: 'dbuser', resourceName: `${props.databaseResourceId}/${props.databaseUser}`, arnFormat: ArnFormat.COLON_RESOURCE_NAME })],
+        [
+          stack.formatArn({
+            service: 'rds-db',
+            resource: 'dbuser',
+            resourceName: `${props.databaseResourceId}/${props.databaseUser}`,
+            arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+          }),
+        ],
       );
     } else {
       const secret = props.databaseSecret;
       allow(['secretsmanager:GetSecretValue'], [secret.secretFullArn ?? `${secret.secretArn}-??????`]);
-      if (secret.encryptionKey !== undefined) allow(['kms:Decrypt'], [secret.encryptionKey.keyArn], through('secretsmanager', secret.env.region));
+      if (secret.encryptionKey !== undefined)
+        allow(['kms:Decrypt'], [secret.encryptionKey.keyArn], through('secretsmanager', secret.env.region));
     }
     return role;
   }
@@ -170,7 +206,9 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
         maxEventAge: Duration.seconds(60),
         role: new iam.Role(this, 'ScheduleRole', {
           description: 'pg2kinesis: lets the schedule invoke the function',
-          assumedBy: new iam.ServicePrincipal('scheduler.amazonaws.com', { conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } } }),
+          assumedBy: new iam.ServicePrincipal('scheduler.amazonaws.com', {
+            conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+          }),
         }),
       }),
     });
@@ -180,9 +218,13 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
   private acknowledge(role: iam.Role): void {
     Validations.of(role).acknowledge({
       id: 'AwsSolutions-IAM5[Resource::*]',
-      reason: 'The EC2 actions with which Lambda puts a function into a VPC, and those of X-Ray, cannot be limited to a resource.',
+      reason:
+        'The EC2 actions with which Lambda puts a function into a VPC, and those of X-Ray, cannot be limited to a resource.',
     });
-    Validations.of(this).acknowledge({ id: this.anyVersionFinding, reason: 'The schedule may invoke any version of the one function, as the CDK grants it, and there are none.' });
+    Validations.of(this).acknowledge({
+      id: this.anyVersionFinding,
+      reason: 'The schedule may invoke any version of the one function, as the CDK grants it, and there are none.',
+    });
   }
 
   /** How cdk-nag names the finding that somebody may invoke any version of this function. */

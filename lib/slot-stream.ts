@@ -33,7 +33,10 @@ export class SlotStream extends Construct {
         : { encryption: kinesis.StreamEncryption.KMS, encryptionKey: props.key }),
     });
     if (props.key !== undefined) {
-      Validations.of(this.stream).acknowledge({ id: 'AwsSolutions-KDS3', reason: 'The rule prefers aws/kinesis because it is cheaper; a key of its own was asked for.' });
+      Validations.of(this.stream).acknowledge({
+        id: 'AwsSolutions-KDS3',
+        reason: 'The rule prefers aws/kinesis because it is cheaper; a key of its own was asked for.',
+      });
     }
     if (props.maxRecordKib !== undefined && props.maxRecordKib > 1024) {
       const resource = this.stream.node.defaultChild as kinesis.CfnStream;
@@ -53,6 +56,12 @@ export class SlotStream extends Construct {
 export function importStream(scope: Construct, id: string, nameOrArn: string, key?: kms.IKey): kinesis.IStream {
   const streamArn = nameOrArn.startsWith('arn:')
     ? nameOrArn
-    : Arn.format({ service: 'kinesis', resource: 'stream', resourceName: nameOrArn, arnFormat: ArnFormat.SLASH_RESOURCE_NAME }, Stack.of(scope));
-  return kinesis.Stream.fromStreamAttributes(scope, id, { streamArn, ...(key === undefined ? {} : { encryptionKey: key }) });
+    : Arn.format(
+        { service: 'kinesis', resource: 'stream', resourceName: nameOrArn, arnFormat: ArnFormat.SLASH_RESOURCE_NAME },
+        Stack.of(scope),
+      );
+  return kinesis.Stream.fromStreamAttributes(scope, id, {
+    streamArn,
+    ...(key === undefined ? {} : { encryptionKey: key }),
+  });
 }

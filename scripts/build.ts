@@ -11,8 +11,14 @@ import { bundleCommandLine, bundleFunction } from './bundle.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 for (const folder of ['lib', 'bin']) await rm(join(root, 'dist', folder), { recursive: true, force: true });
-const compiler = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+const compiler = spawnSync(
+  process.execPath,
+  [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'],
+  { cwd: root, stdio: 'inherit' },
+);
 if (compiler.status !== 0) throw new Error('TypeScript found faults (above); nothing was built.');
 const outputs = [...(await bundleFunction()), ...(await bundleCommandLine())];
 await chmod(join(root, 'dist/bin/pg2kinesis.js'), 0o755);
-console.log(`Built dist/: lib, ${outputs.map(([name, bytes]) => `${name} (${Math.ceil(bytes / 1024)} KiB)`).join(', ')}.`);
+console.log(
+  `Built dist/: lib, ${outputs.map(([name, bytes]) => `${name} (${Math.ceil(bytes / 1024)} KiB)`).join(', ')}.`,
+);

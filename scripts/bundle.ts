@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BuildOptions, build } from 'esbuild';
+import { build, type BuildOptions } from 'esbuild';
 import { type SourceMap, trimMap } from './trim-map.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -23,7 +23,9 @@ export const COMMON = {
   logLevel: 'warning',
   absWorkingDir: ROOT,
   // pg is CommonJS and requires Node's own modules, which an ES module cannot without this.
-  banner: { js: "import { createRequire as pg2kinesisRequire } from 'node:module'; const require = pg2kinesisRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as pg2kinesisRequire } from 'node:module'; const require = pg2kinesisRequire(import.meta.url);",
+  },
   // Natives that pg looks for and does without: libpq's binding, and Cloudflare's sockets.
   external: ['pg-native', 'pg-cloudflare'],
 } as const satisfies BuildOptions;
@@ -47,7 +49,12 @@ export async function bundleFunction(folder: string = join(ROOT, 'dist/function'
   });
   const files = result.outputFiles.map(({ path, contents, text }) =>
     path.endsWith('.map')
-      ? { path, contents: Buffer.from(JSON.stringify(trimMap(JSON.parse(text) as SourceMap, (source) => !source.includes('node_modules/')))) }
+      ? {
+          path,
+          contents: Buffer.from(
+            JSON.stringify(trimMap(JSON.parse(text) as SourceMap, (source) => !source.includes('node_modules/'))),
+          ),
+        }
       : { path, contents },
   );
   return writeOutputs(folder, files);
@@ -79,7 +86,10 @@ export async function bundleCommandLine(folder: string = join(ROOT, 'dist/bin'))
  * @param files - as esbuild gives them
  * @returns each file's name and size in bytes
  */
-export async function writeOutputs(folder: string, files: readonly { readonly path: string; readonly contents: Uint8Array }[]): Promise<Map<string, number>> {
+export async function writeOutputs(
+  folder: string,
+  files: readonly { readonly path: string; readonly contents: Uint8Array }[],
+): Promise<Map<string, number>> {
   await mkdir(folder, { recursive: true });
   const sizes = new Map<string, number>();
   for (const { path, contents } of files) {

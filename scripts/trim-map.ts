@@ -38,7 +38,15 @@ export function trimMap(map: SourceMap, keep: (source: string) => boolean): Sour
       const kept = fields.length >= 4 && keep(map.sources[source] ?? '');
       if (!kept && nowhere) continue;
       nowhere = !kept;
-      const values = kept ? [column, sources.number(source), sourceLine, sourceColumn, ...(fields.length === 5 ? [names.number(name)] : [])] : [column];
+      const values = kept
+        ? [
+            column,
+            sources.number(source),
+            sourceLine,
+            sourceColumn,
+            ...(fields.length === 5 ? [names.number(name)] : []),
+          ]
+        : [column];
       segments.push(values.map((value, at) => encode(value - (written[at] ?? 0))).join(''));
       for (const [at, value] of values.entries()) written[at] = value;
     }

@@ -9,10 +9,16 @@ const root = new URL('../', import.meta.url);
 const text = readFileSync(new URL('ARCHITECTURE.md', root), 'utf8');
 
 describe('ARCHITECTURE.md', () => {
-  const rows = [...text.matchAll(/^\| (I\d+) \| .* \| (`.*`) \|$/gm)].map(([, invariant = '', files = '']) => ({ invariant, files: files.split(', ').map((file) => file.slice(1, -1)) }));
+  const rows = [...text.matchAll(/^\| (I\d+) \| .* \| (`.*`) \|$/gm)].map(([, invariant = '', files = '']) => ({
+    invariant,
+    files: files.split(', ').map((file) => file.slice(1, -1)),
+  }));
 
   it('names every invariant', () => {
-    assert.deepEqual(rows.map(({ invariant }) => invariant), Array.from({ length: 10 }, (_, i) => `I${i + 1}`));
+    assert.deepEqual(
+      rows.map(({ invariant }) => invariant),
+      Array.from({ length: 10 }, (_, i) => `I${i + 1}`),
+    );
   });
 
   for (const { invariant, files } of rows) {
@@ -26,8 +32,11 @@ describe('ARCHITECTURE.md', () => {
   }
 
   it('names only files that are there', () => {
-    const named = [...text.matchAll(/`((?:lambda|lib|bin|test|scripts)\/[a-z0-9/.-]+\.ts)`/g)].map(([, file = '']) => file);
+    const named = [...text.matchAll(/`((?:lambda|lib|bin|test|scripts)\/[a-z0-9/.-]+\.ts)`/g)].map(
+      ([, file = '']) => file,
+    );
     assert.ok(named.length > 0);
-    for (const file of named.filter((name) => !name.endsWith('.test.ts'))) assert.ok(existsSync(new URL(file, root)), file);
+    for (const file of named.filter((name) => !name.endsWith('.test.ts')))
+      assert.ok(existsSync(new URL(file, root)), file);
   });
 });

@@ -4,10 +4,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { readConfig } from '../lambda/settings/config.ts';
 import { REMEDIES } from '../lambda/errors.ts';
-import { readEvent } from '../lambda/settings/event.ts';
 import { FORMATS } from '../lambda/format/formats.ts';
+import { readConfig } from '../lambda/settings/config.ts';
+import { readEvent } from '../lambda/settings/event.ts';
 import { SETTINGS } from '../lambda/settings/settings.ts';
 import { SLOT_METRICS } from '../lib/slot-metrics.ts';
 import { recordOf, truncateOf, written } from './support/changes.ts';
@@ -40,7 +40,9 @@ describe('README', () => {
     const told = readme.slice(readme.indexOf('## Metrics and alarms'), readme.indexOf('## Guarantees'));
     for (const metric of SLOT_METRICS) assert.ok(told.includes(`\`${metric}\``), metric);
     const alarms = [...section('alarms').matchAll(/^\| `(\w+)` \|/gm)].map(([, name = '']) => name);
-    const made = [...readFileSync(new URL('../lib/slot-alarms.ts', import.meta.url), 'utf8').matchAll(/this\.add\('(\w+)'/g)].map(([, name = '']) => name);
+    const made = [
+      ...readFileSync(new URL('../lib/slot-alarms.ts', import.meta.url), 'utf8').matchAll(/this\.add\('(\w+)'/g),
+    ].map(([, name = '']) => name);
     assert.deepEqual(alarms, made);
   });
 
@@ -54,19 +56,29 @@ describe('README', () => {
   it('shows records as the formats write them', () => {
     const transaction = { xid: 754, commitLsn: 0x16b3748n, commitTimeMicros: 1_767_323_045_678_901n };
     const users = (xid: number, name: 'csv' | 'csv-payload'): string =>
-      written(FORMATS[name]({ source: '' }), recordOf('table public.users: INSERT: id[integer]:42', { key: ['id'], transaction: { ...transaction, xid } }));
+      written(
+        FORMATS[name]({ source: '' }),
+        recordOf('table public.users: INSERT: id[integer]:42', { key: ['id'], transaction: { ...transaction, xid } }),
+      );
     const line = "table public.order_lines: UPDATE: order_id[integer]:7 product[text]:'a b'";
     for (const name of ['csv', 'csv-payload'] as const) {
       const format = FORMATS[name]({ source: '' });
       const shown = [
         users(754, name),
         written(format, recordOf(line, { key: ['order_id', 'product'], transaction: { ...transaction, xid: 755 } })),
-        written(format, { ...truncateOf({ printed: 'public.users', schema: 'public', name: 'users' }), transaction: { ...transaction, xid: 756 } }),
+        written(format, {
+          ...truncateOf({ printed: 'public.users', schema: 'public', name: 'users' }),
+          transaction: { ...transaction, xid: 756 },
+        }),
       ];
       assert.ok(readme.includes(`\`\`\`text\n${shown.join('\n')}\n\`\`\``), `${name}:\n${shown.join('\n')}`);
     }
-    const update = "table public.users: UPDATE: id[integer]:42 name[text]:'Ada' balance[numeric]:12.50 bio[text]:unchanged-toast-datum";
-    const json = written(FORMATS.json({ source: 'app/pg2kinesis' }), recordOf(update, { key: ['id'], ordinal: 3, transaction }));
+    const update =
+      "table public.users: UPDATE: id[integer]:42 name[text]:'Ada' balance[numeric]:12.50 bio[text]:unchanged-toast-datum";
+    const json = written(
+      FORMATS.json({ source: 'app/pg2kinesis' }),
+      recordOf(update, { key: ['id'], ordinal: 3, transaction }),
+    );
     const [, shown = ''] = /```json\n(\{"id":"0\/16B3748[^`]*)\n```/.exec(readme) ?? [];
     assert.equal(shown.replaceAll('\n ', ''), json);
   });

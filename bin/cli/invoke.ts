@@ -4,11 +4,11 @@
  */
 import { type Answer, perform } from '../../lambda/actions/actions.ts';
 import { systemClock } from '../../lambda/clock.ts';
-import { readConfig } from '../../lambda/settings/config.ts';
+import { createWorld, type World } from '../../lambda/container.ts';
 import { PipelineError } from '../../lambda/errors.ts';
+import { readConfig } from '../../lambda/settings/config.ts';
 import { type Action, readEvent } from '../../lambda/settings/event.ts';
 import { createTerminalLog, noMetrics } from '../../lambda/telemetry/telemetry.ts';
-import { createWorld, type World } from '../../lambda/container.ts';
 import { explain } from './explain.ts';
 import { EXIT, type InvokeOptions, type Terminal } from './terminal.ts';
 
@@ -28,7 +28,11 @@ const GRACE_MS = 10_000;
  * @returns the exit status; with `every`, that of the last invocation
  * @throws {PipelineError} what made a single invocation fail
  */
-export async function invokeOnTerminal(payload: Readonly<Record<string, unknown>>, options: InvokeOptions, terminal: Terminal): Promise<number> {
+export async function invokeOnTerminal(
+  payload: Readonly<Record<string, unknown>>,
+  options: InvokeOptions,
+  terminal: Terminal,
+): Promise<number> {
   let action: Action;
   try {
     action = readEvent(payload);
@@ -38,7 +42,11 @@ export async function invokeOnTerminal(payload: Readonly<Record<string, unknown>
   }
   const config = readConfig(terminal.env);
   const stop = new AbortController();
-  const log = createTerminalLog((line) => void terminal.stderr.write(line), { level: config.logLevel, json: options.logJson, now: () => systemClock.now() });
+  const log = createTerminalLog((line) => void terminal.stderr.write(line), {
+    level: config.logLevel,
+    json: options.logJson,
+    now: () => systemClock.now(),
+  });
   for (const warning of config.warnings) log.warn(warning);
   const world = createWorld(config, {
     clock: systemClock,
@@ -71,7 +79,12 @@ export async function invokeOnTerminal(payload: Readonly<Record<string, unknown>
 }
 
 /** Invokes until it is stopped. A failure is told, and the next invocation tries again, as with the schedule. */
-async function again(everyMs: number, once: () => Promise<Answer>, { clock, stop }: World, terminal: Terminal): Promise<number> {
+async function again(
+  everyMs: number,
+  once: () => Promise<Answer>,
+  { clock, stop }: World,
+  terminal: Terminal,
+): Promise<number> {
   let status: number = EXIT.ok;
   while (stop?.aborted !== true) {
     const begun = clock.now();

@@ -3,7 +3,7 @@
  * Knows no PostgreSQL and no AWS.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { SETTINGS, type SettingName } from '../../lambda/settings/settings.ts';
+import { type SettingName, SETTINGS } from '../../lambda/settings/settings.ts';
 import type { DemoOptions } from '../demo/demo.ts';
 import type { TailOptions } from '../tail.ts';
 import { EXIT, type InvokeOptions, type Terminal } from './terminal.ts';
@@ -29,7 +29,18 @@ function json(text: string): unknown {
 }
 
 /** Settings that `demo` passes through, by their flags. */
-const PASSED = ['FORMAT', 'AGGREGATION', 'PARTITION_BY', 'LANES', 'OPERATIONS', 'TABLE_INCLUDE_LIST', 'TABLE_EXCLUDE_LIST', 'COLUMN_EXCLUDE_LIST', 'BATCH_CHANGES', 'OVERSIZE'] as const satisfies readonly SettingName[];
+const PASSED = [
+  'FORMAT',
+  'AGGREGATION',
+  'PARTITION_BY',
+  'LANES',
+  'OPERATIONS',
+  'TABLE_INCLUDE_LIST',
+  'TABLE_EXCLUDE_LIST',
+  'COLUMN_EXCLUDE_LIST',
+  'BATCH_CHANGES',
+  'OVERSIZE',
+] as const satisfies readonly SettingName[];
 
 /**
  * Runs the command line.
@@ -59,12 +70,27 @@ function build(terminal: Terminal, done: (status: number) => void): Command {
     .option('--log-json', 'log JSON lines instead of text (to the standard error in both cases)')
     .showHelpAfterError('(--help lists commands and settings)')
     .exitOverride()
-    .configureOutput({ writeOut: (text) => void terminal.stdout.write(text), writeErr: (text) => void terminal.stderr.write(text) })
-    .addHelpText('after', `\n${settingsHelp()}\n\nIt prints the answer as JSON and exits with 0, 1 (failed; check: not all is well) or 2 (used wrongly).`);
+    .configureOutput({
+      writeOut: (text) => void terminal.stdout.write(text),
+      writeErr: (text) => void terminal.stderr.write(text),
+    })
+    .addHelpText(
+      'after',
+      `\n${settingsHelp()}\n\nIt prints the answer as JSON and exits with 0, 1 (failed; check: not all is well) or 2 (used wrongly).`,
+    );
 
-  const invoke = async (payload: Readonly<Record<string, unknown>>, options: Omit<InvokeOptions, 'logJson'> = {}): Promise<void> => {
+  const invoke = async (
+    payload: Readonly<Record<string, unknown>>,
+    options: Omit<InvokeOptions, 'logJson'> = {},
+  ): Promise<void> => {
     const { invokeOnTerminal } = await import('./invoke.ts');
-    done(await invokeOnTerminal(payload, { ...options, logJson: program.opts<{ logJson?: boolean }>().logJson === true }, terminal));
+    done(
+      await invokeOnTerminal(
+        payload,
+        { ...options, logJson: program.opts<{ logJson?: boolean }>().logJson === true },
+        terminal,
+      ),
+    );
   };
 
   addDemo(program, done);
@@ -74,19 +100,37 @@ function build(terminal: Terminal, done: (status: number) => void): Command {
     .option('--max-seconds <n>', 'stop after so long, 1 to 900 (50 unless given)', number(1, false))
     .option('--max-batches <n>', 'stop after so many batches', number(1, true))
     .option('--resume <json>', 'the "resume" of an earlier answer', json)
-    .option('--every <seconds>', 'run again and again, so many seconds from start to start, until Ctrl-C or SIGTERM', number(0, false))
-    .action(({ every, ...fields }: { every?: number }) => invoke({ action: 'run', ...fields }, every === undefined ? {} : { every }));
+    .option(
+      '--every <seconds>',
+      'run again and again, so many seconds from start to start, until Ctrl-C or SIGTERM',
+      number(0, false),
+    )
+    .action(({ every, ...fields }: { every?: number }) =>
+      invoke({ action: 'run', ...fields }, every === undefined ? {} : { every }),
+    );
   program
     .command('drain')
     .description('wait for the slot, then publish until caught up, for 15 minutes at most')
     .option('--max-seconds <n>', 'stop after so long, 1 to 900', number(1, false))
     .option('--resume <json>', 'the "resume" of an earlier answer', json)
     .action((fields: object) => invoke({ action: 'drain', ...fields }));
-  program.command('status').description('tell where the slot is, its lag, and what holds WAL').action(() => invoke({ action: 'status' }));
-  program.command('check').description('check every precondition, and tell what to do').action(() => invoke({ action: 'check' }));
+  program
+    .command('status')
+    .description('tell where the slot is, its lag, and what holds WAL')
+    .action(() => invoke({ action: 'status' }));
+  program
+    .command('check')
+    .description('check every precondition, and tell what to do')
+    .action(() => invoke({ action: 'check' }));
   addTail(program, terminal, done);
-  program.command('create-slot').description('make the replication slot, unless it is there').action(() => invoke({ action: 'create-slot' }));
-  program.command('drop-slot').description('drop the replication slot, if it is there').action(() => invoke({ action: 'drop-slot' }));
+  program
+    .command('create-slot')
+    .description('make the replication slot, unless it is there')
+    .action(() => invoke({ action: 'create-slot' }));
+  program
+    .command('drop-slot')
+    .description('drop the replication slot, if it is there')
+    .action(() => invoke({ action: 'drop-slot' }));
   program
     .command('skip-transaction')
     .description('advance over exactly one transaction that cannot be published, the first unconsumed one')

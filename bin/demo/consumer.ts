@@ -3,8 +3,8 @@
  * verifier. Knows the stream and the formats' readers, and none of the code that published.
  */
 import type { Shard } from '@aws-sdk/client-kinesis';
+import { lineRecords, type UserRecord, userRecords } from '../deaggregate.ts';
 import type { StreamRecord } from '../stream-reader.ts';
-import { type UserRecord, lineRecords, userRecords } from '../deaggregate.ts';
 import { type FormatName, readRecord } from './parse-record.ts';
 import type { Verifier } from './verifier.ts';
 

@@ -3,18 +3,18 @@
  * end that everything arrived. Composes its neighbours; leaves no process and no file behind, however it ends.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { readStream } from '../stream-reader.ts';
-import type { UserRecord } from '../deaggregate.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import type { Config } from '../../lambda/settings/config.ts';
+import type { UserRecord } from '../deaggregate.ts';
+import { readStream } from '../stream-reader.ts';
 import { consumer, hashKeyRanges } from './consumer.ts';
 import { type LocalFunction, startFunction } from './function.ts';
 import { InterruptedError, Interruption } from './interruption.ts';
 import { Ledger } from './ledger.ts';
 import { type Output, Screen } from './screen.ts';
-import { type Servers, assertInstalled, startServers } from './servers.ts';
+import { assertInstalled, type Servers, startServers } from './servers.ts';
 import { judged, passedSettings } from './settings.ts';
-import { type Runs, kilobytes, succeeded, summary } from './summary.ts';
+import { kilobytes, type Runs, succeeded, summary } from './summary.ts';
 import { Verifier } from './verifier.ts';
 import { makeWriters } from './writer.ts';
 
@@ -69,14 +69,18 @@ export async function runDemo(options: DemoOptions = {}, environment: DemoEnviro
   const interruption = new Interruption();
   const stack = new AsyncDisposableStack();
   try {
-    return await interruption.race(demonstrate({ options, settings, config, screen, stack, interruption, tamper: environment.tamper }));
+    return await interruption.race(
+      demonstrate({ options, settings, config, screen, stack, interruption, tamper: environment.tamper }),
+    );
   } catch (error) {
     if (!(error instanceof InterruptedError)) throw error;
     screen.line(error.message);
     return INTERRUPTED;
   } finally {
     screen.end();
-    await stack.disposeAsync().catch((error: unknown) => screen.line(`Not everything could be stopped: ${describe(error)}`));
+    await stack
+      .disposeAsync()
+      .catch((error: unknown) => screen.line(`Not everything could be stopped: ${describe(error)}`));
     interruption.release();
   }
 }
@@ -108,7 +112,15 @@ async function demonstrate(demo: Demo): Promise<number> {
 
   const ledger = new Ledger({ ...config, source: config.source ?? `${servers.env.PGDATABASE}/${config.slot}` });
   const verifier = new Verifier();
-  const runs: Runs = { answered: 0, failed: 0, published: 0, noPrimaryKey: 0, filtered: 0, kinesisRecords: 0, bytes: 0 };
+  const runs: Runs = {
+    answered: 0,
+    failed: 0,
+    published: 0,
+    noPrimaryKey: 0,
+    filtered: 0,
+    kinesisRecords: 0,
+    bytes: 0,
+  };
   const allRead = new AbortController();
   const readNoMore = new AbortController();
   stack.defer(() => readNoMore.abort());
@@ -152,7 +164,8 @@ async function demonstrate(demo: Demo): Promise<number> {
       for (const expected of ledger.commit(transaction)) verifier.expect(expected);
     },
   });
-  const timer = options.seconds === undefined ? undefined : setTimeout(() => interruption.ask(), options.seconds * 1000);
+  const timer =
+    options.seconds === undefined ? undefined : setTimeout(() => interruption.ask(), options.seconds * 1000);
   await Promise.all([
     ...writers.map((writer) => together(writer.write(stop))),
     together(invokeOnSchedule(lambda, runs, (options.every ?? 2) * 1000, screen, stop)),
@@ -175,7 +188,13 @@ async function demonstrate(demo: Demo): Promise<number> {
 }
 
 /** Invokes the function as the schedule does, only more often, and one invocation after the other. */
-async function invokeOnSchedule(lambda: LocalFunction, runs: Runs, everyMs: number, screen: Screen, stop: AbortSignal): Promise<void> {
+async function invokeOnSchedule(
+  lambda: LocalFunction,
+  runs: Runs,
+  everyMs: number,
+  screen: Screen,
+  stop: AbortSignal,
+): Promise<void> {
   let failures = 0;
   await repeat(everyMs, stop, async () => {
     try {
@@ -184,7 +203,8 @@ async function invokeOnSchedule(lambda: LocalFunction, runs: Runs, everyMs: numb
     } catch (error) {
       runs.failed++;
       screen.line(`The function failed. ${describe(error)}`);
-      if (++failures === MOST_FAILURES) throw new Error(`The function has failed ${failures} times in a row; the demo has ended.`, { cause: error });
+      if (++failures === MOST_FAILURES)
+        throw new Error(`The function has failed ${failures} times in a row; the demo has ended.`, { cause: error });
     }
   });
 }

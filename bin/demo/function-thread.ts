@@ -2,9 +2,9 @@
  * The thread in which the demo's function lives: hands each request to the real handler, with a context as Lambda
  * makes it. Its environment is the function's, set before the handler is imported.
  */
-import type { Context } from 'aws-lambda';
 import { randomUUID } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
+import type { Context } from 'aws-lambda';
 import type { Request, Response } from './function.ts';
 
 const port = parentPort;
@@ -22,7 +22,13 @@ async function invoke({ id, event, timeoutMs }: Request): Promise<Response> {
     const { handler } = await loaded;
     return { id, answer: await handler(event, lambdaContext(timeoutMs) as Context) };
   } catch (error) {
-    return { id, failure: error instanceof Error ? { name: error.name, message: error.message } : { name: 'Error', message: String(error) } };
+    return {
+      id,
+      failure:
+        error instanceof Error
+          ? { name: error.name, message: error.message }
+          : { name: 'Error', message: String(error) },
+    };
   }
 }
 

@@ -72,7 +72,9 @@ export function startFunction(env: Readonly<Record<string, string>>, onLog: (lin
       if (said !== undefined) onLog(said);
     });
   }
-  thread.on('error', (error: unknown) => end(`The function's thread failed: ${error instanceof Error ? error.message : String(error)}`));
+  thread.on('error', (error: unknown) =>
+    end(`The function's thread failed: ${error instanceof Error ? error.message : String(error)}`),
+  );
   thread.on('exit', () => end("The function's thread has ended."));
   thread.on('message', (response: Response) => {
     const caller = waiting.get(response.id);

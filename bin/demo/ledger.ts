@@ -4,7 +4,7 @@
  * that it is to prove.
  */
 import { createHash } from 'node:crypto';
-import { type DemoTable, type Json, type Row, TABLES, printedName } from './tables.ts';
+import { type DemoTable, type Json, printedName, type Row, TABLES } from './tables.ts';
 import type { Expected } from './verifier.ts';
 
 /** One change of a transaction, in the order in which it was made. */
@@ -152,7 +152,14 @@ export class Ledger {
       case 'INSERT':
         return this.#record(transaction, table, kind, change.row, ordinal, this.#told(table, change.row));
       case 'UPDATE':
-        return this.#record(transaction, table, kind, change.row, ordinal, this.#told(table, change.row, change.before));
+        return this.#record(
+          transaction,
+          table,
+          kind,
+          change.row,
+          ordinal,
+          this.#told(table, change.row, change.before),
+        );
       case 'DELETE':
         return this.#record(transaction, table, kind, change.row, ordinal, {});
       case 'TRUNCATE':
@@ -160,7 +167,14 @@ export class Ledger {
     }
   }
 
-  #record(transaction: Committed, table: DemoTable, operation: string, row: Row | undefined, ordinal: number, more: object): Expected {
+  #record(
+    transaction: Committed,
+    table: DemoTable,
+    operation: string,
+    row: Row | undefined,
+    ordinal: number,
+    more: object,
+  ): Expected {
     const { writer, xid } = transaction;
     const key = row === undefined ? undefined : table.key.map((column) => row[column] ?? null);
     const partitionKey = this.#partitionKey(xid, table, key);
@@ -185,7 +199,8 @@ export class Ledger {
   /** Filters come before keys. */
   #wanted(table: DemoTable): boolean {
     const { tableInclude, tableExclude } = this.#options.filters;
-    const listed = (list: readonly RegExp[]): boolean => list.some((pattern) => namesOf(table).some((name) => pattern.test(name)));
+    const listed = (list: readonly RegExp[]): boolean =>
+      list.some((pattern) => namesOf(table).some((name) => pattern.test(name)));
     return !listed(tableExclude) && (tableInclude.length === 0 || listed(tableInclude));
   }
 
@@ -193,10 +208,15 @@ export class Ledger {
   #told(table: DemoTable, row: Row, before?: Row): { row: Row; unchanged?: string[] } {
     const shown = (column: string): boolean =>
       table.key.includes(column) ||
-      !this.#options.filters.columnExclude.some((pattern) => namesOf(table).some((name) => pattern.test(`${name}.${column}`)));
+      !this.#options.filters.columnExclude.some((pattern) =>
+        namesOf(table).some((name) => pattern.test(`${name}.${column}`)),
+      );
     const { longColumn: long } = table;
-    const stayed = long !== undefined && before !== undefined && typeof row[long] === 'string' && row[long] === before[long];
-    const told = Object.fromEntries(Object.entries(row).filter(([column]) => shown(column) && !(stayed && column === long)));
+    const stayed =
+      long !== undefined && before !== undefined && typeof row[long] === 'string' && row[long] === before[long];
+    const told = Object.fromEntries(
+      Object.entries(row).filter(([column]) => shown(column) && !(stayed && column === long)),
+    );
     return stayed && shown(long) ? { row: told, unchanged: [long] } : { row: told };
   }
 
@@ -223,5 +243,6 @@ function namesOf(table: DemoTable): string[] {
   return [table, ...(parent === undefined ? [] : [parent])].map((each) => `${each.schema}.${each.name}`);
 }
 
-const keyObject = (table: DemoTable, row: Row): Row => Object.fromEntries(table.key.map((column) => [column, row[column] ?? null]));
+const keyObject = (table: DemoTable, row: Row): Row =>
+  Object.fromEntries(table.key.map((column) => [column, row[column] ?? null]));
 const keyOf = (table: DemoTable, row: Row): string => canonical(keyObject(table, row));

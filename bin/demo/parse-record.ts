@@ -2,8 +2,8 @@
  * What an arrived user record says, read as a consumer would: each format with the means that its readers have (a JSON
  * parser, an RFC 4180 splitter). Pure; knows none of the code that wrote it.
  */
-import { KNOWN_TABLES, canonical, identityOf } from './ledger.ts';
-import { type Json, type Row, quoted } from './tables.ts';
+import { canonical, identityOf, KNOWN_TABLES } from './ledger.ts';
+import { type Json, quoted, type Row } from './tables.ts';
 
 /** FORMAT's values. */
 export type FormatName = 'csv' | 'csv-payload' | 'json';
@@ -54,7 +54,8 @@ function readCsvPayload(data: string): Said {
 }
 
 function plain(xid: unknown, table: unknown, operation: unknown, pkey: unknown): Said {
-  if (typeof xid !== 'string' || typeof table !== 'string' || typeof operation !== 'string') throw new Error('a field is missing');
+  if (typeof xid !== 'string' || typeof table !== 'string' || typeof operation !== 'string')
+    throw new Error('a field is missing');
   const known = KNOWN_TABLES.get(table);
   if (known === undefined) throw new Error(`no table of the demo: ${table}`);
   if (pkey !== null && typeof pkey !== 'string') throw new Error('a key that is no text');
@@ -83,13 +84,19 @@ interface JsonRecord {
 function readJson(data: string): Said {
   const record = JSON.parse(data) as JsonRecord;
   const { id, xid, commitLsn, commitTime, old, ...told } = record;
-  if (id !== `${commitLsn}@${micros(commitTime)}#${record.ordinal}`) throw new Error(`identifier and position differ: ${data}`);
-  if (record.op === 'DELETE' && old !== undefined && canonical(old) !== canonical(record.key)) throw new Error(`the old row is not the key: ${data}`);
+  if (id !== `${commitLsn}@${micros(commitTime)}#${record.ordinal}`)
+    throw new Error(`identifier and position differ: ${data}`);
+  if (record.op === 'DELETE' && old !== undefined && canonical(old) !== canonical(record.key))
+    throw new Error(`the old row is not the key: ${data}`);
   const table = `${quoted(record.schema)}.${quoted(record.table)}`;
   const known = KNOWN_TABLES.get(table);
   if (known === undefined) throw new Error(`no table of the demo: ${table}`);
   const key = record.key === null ? undefined : known.key.map((column) => record.key?.[column] ?? null);
-  return { identity: identityOf({ xid: String(xid), table, operation: record.op, key }), contents: canonical(told), id };
+  return {
+    identity: identityOf({ xid: String(xid), table, operation: record.op, key }),
+    contents: canonical(told),
+    id,
+  };
 }
 
 /** An ISO instant in microseconds since 1970. */
@@ -101,7 +108,7 @@ function micros(instant: string): string {
 /** RFC 4180: one record's fields. */
 function splitCsv(line: string): string[] {
   const fields: string[] = [];
-  for (let at = 0; at <= line.length; ) {
+  for (let at = 0; at <= line.length;) {
     if (line[at] === '"') {
       let field = '';
       for (at++; ; at++) {

@@ -54,7 +54,9 @@ export async function startServers(stack: AsyncDisposableStack, stream: string, 
   }
   const [postgres, kinesis] = await Promise.all([postgresStarting, kinesisStarting]);
   await Promise.all([
-    postgres.sql([...definitions(), `CREATE ROLE ${ROLE.user} LOGIN REPLICATION PASSWORD '${ROLE.password}'`].join(';\n')),
+    postgres.sql(
+      [...definitions(), `CREATE ROLE ${ROLE.user} LOGIN REPLICATION PASSWORD '${ROLE.password}'`].join(';\n'),
+    ),
     kinesis.createStream(stream, shards),
   ]);
   const { host, port, database } = postgres.connection;

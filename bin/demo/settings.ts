@@ -2,7 +2,7 @@
  * Which of the function's settings the demo passes through, and what it makes of them for its own book. Pure.
  */
 import { type Config, readConfig } from '../../lambda/settings/config.ts';
-import { SETTINGS, type SettingName } from '../../lambda/settings/settings.ts';
+import { type SettingName, SETTINGS } from '../../lambda/settings/settings.ts';
 
 /** All but those that say where the database is and how to enter it: these are the demo's own. */
 const PASSED = (Object.keys(SETTINGS) as SettingName[]).filter((name) => !/^(PG|DATABASE_)/.test(name));
@@ -15,10 +15,15 @@ const PASSED = (Object.keys(SETTINGS) as SettingName[]).filter((name) => !/^(PG|
  * @returns what to set for the function, by the variables' names
  * @throws {Error} when a setting is given that the demo cannot pass through
  */
-export function passedSettings(given: Readonly<Record<string, string>>, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+export function passedSettings(
+  given: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
   const refused = Object.keys(given).filter((name) => !PASSED.some((passed) => passed === name));
   if (refused.length > 0) {
-    throw new Error(`The demo was not started: it does not pass ${refused.join(', ')} through; it passes ${PASSED.join(', ')}.`);
+    throw new Error(
+      `The demo was not started: it does not pass ${refused.join(', ')} through; it passes ${PASSED.join(', ')}.`,
+    );
   }
   const settings: Record<string, string> = {};
   for (const name of PASSED) {
@@ -35,5 +40,12 @@ export function passedSettings(given: Readonly<Record<string, string>>, env: Rea
  * @throws {PipelineError} CONFIG_INVALID
  */
 export function judged(settings: Readonly<Record<string, string>>): Config {
-  return readConfig({ ...settings, PGHOST: '127.0.0.1', PGDATABASE: 'postgres', PGUSER: 'pg2kinesis', PGPASSWORD: 'demo', PGSSLMODE: 'disable' });
+  return readConfig({
+    ...settings,
+    PGHOST: '127.0.0.1',
+    PGDATABASE: 'postgres',
+    PGUSER: 'pg2kinesis',
+    PGPASSWORD: 'demo',
+    PGSSLMODE: 'disable',
+  });
 }

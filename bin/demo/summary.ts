@@ -1,6 +1,6 @@
 /** The demo's last words: what was committed beside what arrived, and whether it proves anything. Pure. */
 import type { Ledger } from './ledger.ts';
-import { type Verdict, proves } from './verifier.ts';
+import { proves, type Verdict } from './verifier.ts';
 
 /** What the function said of itself, over all runs. */
 export interface Runs {
@@ -39,7 +39,10 @@ export function succeeded(findings: Findings): boolean {
 
 /** A failed run tells no counts: then there is nothing to compare. */
 function countsAgree({ ledger, runs }: Findings): boolean {
-  return runs.failed > 0 || (runs.published === ledger.keyed && runs.noPrimaryKey === ledger.keyless && runs.filtered === ledger.filtered);
+  return (
+    runs.failed > 0 ||
+    (runs.published === ledger.keyed && runs.noPrimaryKey === ledger.keyless && runs.filtered === ledger.filtered)
+  );
 }
 
 /**
@@ -48,7 +51,8 @@ function countsAgree({ ledger, runs }: Findings): boolean {
  */
 export function summary(findings: Findings): string[] {
   const { ledger, verdict, runs } = findings;
-  const row = (what: string, count: number, note = ''): string => `  ${what.padEnd(34)}${String(count).padStart(9)}${note === '' ? '' : `  ${note}`}`;
+  const row = (what: string, count: number, note = ''): string =>
+    `  ${what.padEnd(34)}${String(count).padStart(9)}${note === '' ? '' : `  ${note}`}`;
   const lines = [
     'What was committed, by the book of its writers:',
     row('transactions', ledger.transactions),

@@ -36,7 +36,19 @@ export interface DemoTable {
   moved(row: Row, serial: number): Row;
 }
 
-const WORDS = ['Ada', "O'Brien", 'Zoë', '日本語', 'a,b', 'say "hi"', 'back\\slash', '', 'null', ' new-tuple: x[integer]:1', '🐘'];
+const WORDS = [
+  'Ada',
+  "O'Brien",
+  'Zoë',
+  '日本語',
+  'a,b',
+  'say "hi"',
+  'back\\slash',
+  '',
+  'null',
+  ' new-tuple: x[integer]:1',
+  '🐘',
+];
 
 const pick = <T>(items: readonly [T, ...T[]] | readonly T[], random: Random): T => {
   const item = items[Math.floor(random() * items.length)];
@@ -47,7 +59,8 @@ const money = (random: Random): string => (random() * 10_000).toFixed(2);
 // As the server prints it: no fraction where it is zero, no zeros at its end.
 const instant = (random: Random): string =>
   new Date(1_767_323_045_000 + Math.floor(random() * 1e9)).toISOString().replace(/\.?0+Z$/, 'Z');
-const story = (random: Random): string => Array.from({ length: 300 }, () => random().toString(36).slice(2, 12)).join('\n');
+const story = (random: Random): string =>
+  Array.from({ length: 300 }, () => random().toString(36).slice(2, 12)).join('\n');
 
 /** One integer key; a long text stored out of line in every third row. */
 export const customers: DemoTable = {
@@ -75,7 +88,12 @@ export const orderLines: DemoTable = {
   name: 'order_lines',
   key: ['order_id', 'sku'],
   ddl: `(quantity integer, sku text, order_id integer, price numeric, PRIMARY KEY (order_id, sku))`,
-  fresh: (serial, random) => ({ quantity: 1, sku: `${pick(WORDS, random)}/${serial}`, order_id: 1000 + Math.floor(serial / 3), price: money(random) }),
+  fresh: (serial, random) => ({
+    quantity: 1,
+    sku: `${pick(WORDS, random)}/${serial}`,
+    order_id: 1000 + Math.floor(serial / 3),
+    price: money(random),
+  }),
   changed: (row, random) => ({ ...row, quantity: Math.floor(random() * 100), price: money(random) }),
   moved: (row, serial) => ({ ...row, sku: `moved "${serial}"` }),
 };
@@ -116,7 +134,10 @@ const anyReading: Omit<DemoTable, 'name'> = {
     value: Math.fround(Math.round(random() * 1000) / 8),
   }),
   changed: (row, random) => ({ ...row, value: Math.fround(Math.round(random() * 1000) / 8) }),
-  moved: (row) => ({ ...row, day: in2025(row) ? dayOf(row).replace('2025', '2026') : dayOf(row).replace('2026', '2025') }),
+  moved: (row) => ({
+    ...row,
+    day: in2025(row) ? dayOf(row).replace('2025', '2026') : dayOf(row).replace('2026', '2025'),
+  }),
 };
 const dayOf = (row: Row): string => (typeof row['day'] === 'string' ? row['day'] : '');
 const in2025 = (row: Row): boolean => dayOf(row).startsWith('2025');

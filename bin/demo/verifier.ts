@@ -90,7 +90,8 @@ export class Verifier {
    * @throws {Error} when the same was expected before: the ledger is wrong
    */
   expect(expected: Expected): void {
-    if (this.#entries.has(expected.identity)) throw new Error(`The ledger expects this record twice: ${expected.identity}`);
+    if (this.#entries.has(expected.identity))
+      throw new Error(`The ledger expects this record twice: ${expected.identity}`);
     const entry: Entry = { expected, arrival: undefined };
     this.#entries.set(expected.identity, entry);
     const early = this.#early.get(expected.identity);
@@ -156,10 +157,16 @@ export class Verifier {
     this.distinct++;
     if (received?.partitionKey !== undefined && received.partitionKey !== expected.partitionKey) {
       this.#wrong++;
-      this.#note('wrong partition key', `${expected.identity}\n    expected ${expected.partitionKey}\n    received ${received.partitionKey}`);
+      this.#note(
+        'wrong partition key',
+        `${expected.identity}\n    expected ${expected.partitionKey}\n    received ${received.partitionKey}`,
+      );
     } else if (received?.contents !== undefined && received.contents !== expected.contents) {
       this.#wrong++;
-      this.#note('says something else', `${expected.identity}\n    expected ${expected.contents}\n    received ${received.contents}`);
+      this.#note(
+        'says something else',
+        `${expected.identity}\n    expected ${expected.contents}\n    received ${received.contents}`,
+      );
     }
   }
 

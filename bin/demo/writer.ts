@@ -2,11 +2,23 @@
  * The demo's writers: each makes transactions on tables of its own, and tells the ledger of those that were committed.
  * What it commits it knows from its own statements and their row counts. Knows no slot, no function and no stream.
  */
-import type pg from 'pg';
 import { setTimeout as wait } from 'node:timers/promises';
+import type pg from 'pg';
 import type { Change, Committed } from './ledger.ts';
 import { Rows } from './rows.ts';
-import { type DemoTable, type Json, type Random, type Row, auditTrail, customers, hostile, orderLines, printedName, quoted, readings } from './tables.ts';
+import {
+  auditTrail,
+  customers,
+  type DemoTable,
+  hostile,
+  type Json,
+  orderLines,
+  printedName,
+  quoted,
+  type Random,
+  readings,
+  type Row,
+} from './tables.ts';
 
 /** What a writer works with. */
 export interface WriterOptions {
@@ -126,7 +138,11 @@ export class Writer {
   async #insert(table: DemoTable, count: number, draft: Draft): Promise<void> {
     const rows = Array.from({ length: count }, () => table.fresh(++this.#serial, this.#options.random));
     const name = printedName(table);
-    await this.#expectRows(count, `INSERT INTO ${name} SELECT * FROM jsonb_populate_recordset(NULL::${name}, $1::jsonb)`, [rows]);
+    await this.#expectRows(
+      count,
+      `INSERT INTO ${name} SELECT * FROM jsonb_populate_recordset(NULL::${name}, $1::jsonb)`,
+      [rows],
+    );
     for (const row of rows) {
       draft.touched.add(this.#mark(table, row));
       draft.changes.push({ kind: 'INSERT', table: leaf(table, row), row });
@@ -135,8 +151,15 @@ export class Writer {
 
   async #update(table: DemoTable, before: Row, row: Row, draft: Draft): Promise<void> {
     const name = printedName(table);
-    const set = Object.keys(row).filter((column) => row[column] !== before[column]).map((column) => `${quoted(column)} = n.${quoted(column)}`);
-    const changed = set.length > 0 ? set : Object.keys(row).slice(0, 1).map((column) => `${quoted(column)} = n.${quoted(column)}`);
+    const set = Object.keys(row)
+      .filter((column) => row[column] !== before[column])
+      .map((column) => `${quoted(column)} = n.${quoted(column)}`);
+    const changed =
+      set.length > 0
+        ? set
+        : Object.keys(row)
+            .slice(0, 1)
+            .map((column) => `${quoted(column)} = n.${quoted(column)}`);
     await this.#expectRows(
       1,
       `UPDATE ${name} t SET ${changed.join(', ')} FROM jsonb_populate_record(NULL::${name}, $2::jsonb) n, jsonb_populate_record(NULL::${name}, $1::jsonb) o WHERE ${sameKey(table)}`,
@@ -149,7 +172,11 @@ export class Writer {
 
   async #delete(table: DemoTable, row: Row, draft: Draft): Promise<void> {
     const name = printedName(table);
-    await this.#expectRows(1, `DELETE FROM ${name} t USING jsonb_populate_record(NULL::${name}, $1::jsonb) o WHERE ${sameKey(table)}`, [row]);
+    await this.#expectRows(
+      1,
+      `DELETE FROM ${name} t USING jsonb_populate_record(NULL::${name}, $1::jsonb) o WHERE ${sameKey(table)}`,
+      [row],
+    );
     draft.changes.push({ kind: 'DELETE', table: leaf(table, row), row });
   }
 
@@ -161,8 +188,12 @@ export class Writer {
   }
 
   async #expectRows(count: number, text: string, values: readonly (Json | readonly Row[])[]): Promise<void> {
-    const result = await this.#options.client.query(text, values.map((value) => JSON.stringify(value)));
-    if (result.rowCount !== count) throw new Error(`The demo's writer changed ${result.rowCount ?? 'no'} rows where it meant ${count}: ${text}`);
+    const result = await this.#options.client.query(
+      text,
+      values.map((value) => JSON.stringify(value)),
+    );
+    if (result.rowCount !== count)
+      throw new Error(`The demo's writer changed ${result.rowCount ?? 'no'} rows where it meant ${count}: ${text}`);
   }
 
   #rowsOf(table: DemoTable): Rows {
@@ -176,7 +207,9 @@ export class Writer {
   }
 
   #apply(change: Change): void {
-    const table = this.#options.tables.find((each) => each === change.table || each.partitions?.includes(change.table) === true);
+    const table = this.#options.tables.find(
+      (each) => each === change.table || each.partitions?.includes(change.table) === true,
+    );
     if (table === undefined || table.key.length === 0) return;
     const rows = this.#rowsOf(table);
     if (change.kind === 'TRUNCATE') return rows.clear();
@@ -187,7 +220,8 @@ export class Writer {
 }
 
 const leaf = (table: DemoTable, row: Row): DemoTable => table.partitionOf?.(row) ?? table;
-const sameKey = (table: DemoTable): string => table.key.map((column) => `t.${quoted(column)} = o.${quoted(column)}`).join(' AND ');
+const sameKey = (table: DemoTable): string =>
+  table.key.map((column) => `t.${quoted(column)} = o.${quoted(column)}`).join(' AND ');
 
 /** What the writers work with together. */
 export interface WorkloadOptions extends Pick<WriterOptions, 'random' | 'onCommit' | 'larger'> {

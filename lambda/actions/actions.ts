@@ -2,24 +2,24 @@
  * What each action does, and what it answers. Composes the rooms; holds no SQL and no policy of a run.
  * Knows neither Lambda nor a terminal: the handler and the command line call it alike.
  */
-import { lockedAnswer, type RunAnswer } from '../run/answer.ts';
+import { REQUEST_TIMEOUT_MS, type World } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
-import type { Action, RunAction, SkipTransactionAction } from '../settings/event.ts';
 import { FORMATS } from '../format/formats.ts';
 import { partitionKeyWriter } from '../format/partition-key.ts';
-import { handleLifecycle, type LifecycleAnswer } from './slot-resource.ts';
 import { createPacker } from '../pack/packer.ts';
 import type { Session } from '../ports.ts';
 import { type Connection, open } from '../postgres/connection.ts';
 import { describeHolder, takeFence } from '../postgres/fence.ts';
 import { LOSS_TOLD_MS, openSession } from '../postgres/session.ts';
 import { createSlot, dropSlot } from '../postgres/slot-lifecycle.ts';
-import { type CheckAnswer, check, type StatusAnswer, status } from './status-and-check.ts';
-import { addRunMetrics } from '../run/run-metrics.ts';
+import { lockedAnswer, type RunAnswer } from '../run/answer.ts';
 import { run } from '../run/run.ts';
+import { addRunMetrics } from '../run/run-metrics.ts';
+import type { Action, RunAction, SkipTransactionAction } from '../settings/event.ts';
 import { skipTransaction } from './skip-transaction.ts';
-import { REQUEST_TIMEOUT_MS, type World } from '../container.ts';
+import { handleLifecycle, type LifecycleAnswer } from './slot-resource.ts';
+import { check, type CheckAnswer, status, type StatusAnswer } from './status-and-check.ts';
 
 /** How long an action by hand waits for a run that holds the slot. */
 const LOCK_WAIT_MS = 60_000;
@@ -108,7 +108,11 @@ export async function perform(action: Action, world: World, times: Times): Promi
     case 'skip-transaction':
       return await skip(action, world, times);
     case 'lifecycle':
-      return await handleLifecycle(action, { ...world, slot: world.config.slot, functionDeadline: times.functionDeadline });
+      return await handleLifecycle(action, {
+        ...world,
+        slot: world.config.slot,
+        functionDeadline: times.functionDeadline,
+      });
   }
 }
 
@@ -116,9 +120,16 @@ export async function perform(action: Action, world: World, times: Times): Promi
 async function publish(action: RunAction, world: World, times: Times): Promise<RunAnswer> {
   const { config, clock, log, metrics } = world;
   const { startedAt, functionDeadline } = times;
-  const deadline = Math.min(functionDeadline, action.maxSeconds === undefined ? Infinity : startedAt + action.maxSeconds * 1000);
+  const deadline = Math.min(
+    functionDeadline,
+    action.maxSeconds === undefined ? Infinity : startedAt + action.maxSeconds * 1000,
+  );
   await world.requireRegion();
-  const opened = await sessionFor(world, times, action.kind === 'drain' ? Math.max(0, Math.min(LOCK_WAIT_MS, deadline - clock.now())) : 0);
+  const opened = await sessionFor(
+    world,
+    times,
+    action.kind === 'drain' ? Math.max(0, Math.min(LOCK_WAIT_MS, deadline - clock.now())) : 0,
+  );
   if ('locked' in opened) {
     const answer = lockedAnswer(action.kind, config.slot, clock.now() - startedAt);
     log.info(`Another run holds the slot: ${describeHolder(opened.locked)}.`, { slot: config.slot });
@@ -151,10 +162,15 @@ async function publish(action: RunAction, world: World, times: Times): Promise<R
       },
     );
     if (answer.truncated > 0) {
-      log.warn('Changes too large for a Kinesis record were published without their row.', { records: answer.truncated });
+      log.warn('Changes too large for a Kinesis record were published without their row.', {
+        records: answer.truncated,
+      });
     }
     const moved = answer.advancedTo !== undefined && answer.advancedTo !== formatLsn(before.confirmedFlush);
-    addRunMetrics(metrics, answer, { moved, retainedWalBytes: await session.slot.retainedWalBytes().catch(() => undefined) });
+    addRunMetrics(metrics, answer, {
+      moved,
+      retainedWalBytes: await session.slot.retainedWalBytes().catch(() => undefined),
+    });
     return answer;
   } finally {
     await session.close();
@@ -162,7 +178,11 @@ async function publish(action: RunAction, world: World, times: Times): Promise<R
 }
 
 /** A session for actions that work under the lock. */
-async function sessionFor(world: World, { functionDeadline, latestEnd }: Times, waitMs: number): ReturnType<typeof openSession> {
+async function sessionFor(
+  world: World,
+  { functionDeadline, latestEnd }: Times,
+  waitMs: number,
+): ReturnType<typeof openSession> {
   return await openSession({ ...world, slotName: world.config.slot, deadline: functionDeadline, latestEnd, waitMs });
 }
 
@@ -170,11 +190,19 @@ async function skip(action: SkipTransactionAction, world: World, times: Times): 
   const { config, clock, log, memory } = world;
   const opened = await sessionFor(world, times, LOCK_WAIT_MS);
   if ('locked' in opened) {
-    throw new PipelineError('SLOT_BUSY', `A run holds the slot "${config.slot}": ${describeHolder(opened.locked)}. The slot was not advanced.`);
+    throw new PipelineError(
+      'SLOT_BUSY',
+      `A run holds the slot "${config.slot}": ${describeHolder(opened.locked)}. The slot was not advanced.`,
+    );
   }
   const session: Session = opened;
   try {
-    const { transaction, advancedTo } = await skipTransaction(session.slot, clock, action.commitLsn, times.functionDeadline);
+    const { transaction, advancedTo } = await skipTransaction(
+      session.slot,
+      clock,
+      action.commitLsn,
+      times.functionDeadline,
+    );
     memory.resume = undefined;
     const skipped = {
       commitLsn: formatLsn(transaction.commitLsn),
@@ -213,25 +241,38 @@ async function drop(world: World, times: Times): Promise<DropSlotAnswer> {
   return await withLock(world, times, 'The slot was not dropped.', async (connection) => {
     const dropped = await dropSlot(connection, config.slot);
     memory.resume = undefined;
-    if (dropped) log.warn('The slot was dropped; what is committed from now on is not captured.', { slot: config.slot });
+    if (dropped)
+      log.warn('The slot was dropped; what is committed from now on is not captured.', { slot: config.slot });
     return { action: 'drop-slot', slot: config.slot, dropped };
   });
 }
 
 /** One connection that holds the slot's lock. @param undone - what is not done where the lock is not to be had */
-async function withLock<T>(world: World, times: Times, undone: string, work: (connection: Connection) => Promise<T>): Promise<T> {
+async function withLock<T>(
+  world: World,
+  times: Times,
+  undone: string,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
   const { config, clock, log } = world;
   return await withConnection(world, times, async (connection) => {
     const fence = await takeFence(connection.client, { slotName: config.slot, waitMs: LOCK_WAIT_MS, clock, log });
     if (fence.kind === 'locked') {
-      throw new PipelineError('SLOT_BUSY', `A run holds the slot "${config.slot}": ${describeHolder(fence.holder)}. ${undone}`);
+      throw new PipelineError(
+        'SLOT_BUSY',
+        `A run holds the slot "${config.slot}": ${describeHolder(fence.holder)}. ${undone}`,
+      );
     }
     return await work(connection);
   });
 }
 
 /** One connection, closed whatever happens. */
-async function withConnection<T>(world: World, { functionDeadline, latestEnd }: Times, work: (connection: Connection) => Promise<T>): Promise<T> {
+async function withConnection<T>(
+  world: World,
+  { functionDeadline, latestEnd }: Times,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
   const connection = await open(world.database, { deadline: functionDeadline, latestEnd });
   try {
     return await work(connection);

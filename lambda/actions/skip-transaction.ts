@@ -43,7 +43,11 @@ export async function firstUnconsumed(slot: Slot, clock: Clock, deadline: number
 /** Not even the first transaction could be read. */
 function unread(error: WindowTooLargeError): PipelineError {
   return error.noRoom === undefined
-    ? new PipelineError('NO_PROGRESS', 'PostgreSQL did not find the first unconsumed transaction in time. The slot was not advanced.', { cause: error })
+    ? new PipelineError(
+        'NO_PROGRESS',
+        'PostgreSQL did not find the first unconsumed transaction in time. The slot was not advanced.',
+        { cause: error },
+      )
     : outOfRoom(error.noRoom, error);
 }
 
@@ -65,7 +69,10 @@ export async function skipTransaction(
 ): Promise<{ readonly transaction: Transaction; readonly advancedTo: Lsn }> {
   const first = await firstUnconsumed(slot, clock, deadline);
   if (first === undefined) {
-    throw new PipelineError('EVENT_INVALID', `${formatLsn(commitLsn)} was not skipped: the slot holds no transaction with changes. The slot was not advanced. Payloads: {"action":"run"}.`);
+    throw new PipelineError(
+      'EVENT_INVALID',
+      `${formatLsn(commitLsn)} was not skipped: the slot holds no transaction with changes. The slot was not advanced. Payloads: {"action":"run"}.`,
+    );
   }
   if (first.commitLsn !== commitLsn) {
     throw new PipelineError(

@@ -6,13 +6,13 @@
  * @see https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.custom_resources-readme.html
  */
 import { PipelineError } from '../errors.ts';
-import type { LifecycleAction } from '../settings/event.ts';
 import type { Clock, Log } from '../ports.ts';
 import { type Connection, type Database, open } from '../postgres/connection.ts';
 import { describeHolder, readHolder, takeFence } from '../postgres/fence.ts';
-import { codeOf } from '../postgres/sql-errors.ts';
 import { copySlot, createSlot, dropSlot, requireUsable } from '../postgres/slot-lifecycle.ts';
+import { codeOf } from '../postgres/sql-errors.ts';
 import { readSlotRow } from '../postgres/status.ts';
+import type { LifecycleAction } from '../settings/event.ts';
 
 /** A slot, as a physical resource id names it. */
 export interface SlotIdentity {
@@ -90,7 +90,10 @@ async function wanted({ properties }: LifecycleAction, { database, slot }: Lifec
     slot: text(properties['slotName']) ?? slot,
   };
   if (!isSameDatabase(identity, login)) {
-    throw new PipelineError('EVENT_INVALID', `The resource is about ${identity.host}/${identity.database}, and the function is connected to ${login.host}/${login.database}. No slot was touched.`);
+    throw new PipelineError(
+      'EVENT_INVALID',
+      `The resource is about ${identity.host}/${identity.database}, and the function is connected to ${login.host}/${login.database}. No slot was touched.`,
+    );
   }
   return identity;
 }
@@ -136,7 +139,10 @@ async function remove(event: LifecycleAction, ports: LifecyclePorts): Promise<Li
   const PhysicalResourceId = event.physicalResourceId ?? '';
   const identity = parsePhysicalId(PhysicalResourceId);
   const keep = (because: string): LifecycleAnswer => {
-    ports.log.warn(`The slot was not dropped: ${because}.`, { physicalResourceId: PhysicalResourceId, ...byHand(identity) });
+    ports.log.warn(`The slot was not dropped: ${because}.`, {
+      physicalResourceId: PhysicalResourceId,
+      ...byHand(identity),
+    });
     return { PhysicalResourceId };
   };
   if (identity === undefined) return keep('the physical id names no slot made by this stack');
@@ -144,7 +150,10 @@ async function remove(event: LifecycleAction, ports: LifecyclePorts): Promise<Li
   if (event.properties['onRemoval'] === 'retain') return keep('onRemoval is "retain"');
   try {
     const login = await ports.database.credentials.get();
-    if (!isSameDatabase(identity, login)) return keep(`it is in ${identity.host}/${identity.database}, and the function is connected to ${login.host}/${login.database}`);
+    if (!isSameDatabase(identity, login))
+      return keep(
+        `it is in ${identity.host}/${identity.database}, and the function is connected to ${login.host}/${login.database}`,
+      );
     await drop(identity, ports);
   } catch (error) {
     const gone = whatIsGone(error);
@@ -159,7 +168,10 @@ async function drop(identity: SlotIdentity, ports: LifecyclePorts): Promise<void
   const { clock, log } = ports;
   await withConnections(ports, async (locking) => {
     const slotName = identity.slot;
-    const waitMs = Math.min(ports.lockWaitMs ?? LOCK_WAIT_MS, ports.functionDeadline - clock.now() - ENDED_MS - ANSWER_MS);
+    const waitMs = Math.min(
+      ports.lockWaitMs ?? LOCK_WAIT_MS,
+      ports.functionDeadline - clock.now() - ENDED_MS - ANSWER_MS,
+    );
     let fence = await takeFence(locking.client, { slotName, waitMs: Math.max(0, waitMs), clock, log });
     if (fence.kind === 'locked') {
       const holder = await readHolder(locking.client, slotName);
@@ -170,7 +182,10 @@ async function drop(identity: SlotIdentity, ports: LifecyclePorts): Promise<void
       fence = await takeFence(locking.client, { slotName, waitMs: ENDED_MS, clock, log });
     }
     if (fence.kind === 'locked') {
-      throw new PipelineError('SLOT_BUSY', `The lock of slot "${slotName}" is held by ${describeHolder(fence.holder)}. The slot was not dropped.`);
+      throw new PipelineError(
+        'SLOT_BUSY',
+        `The lock of slot "${slotName}" is held by ${describeHolder(fence.holder)}. The slot was not dropped.`,
+      );
     }
     const dropped = await dropSlot(locking, slotName);
     log.info(dropped ? 'The slot was dropped with its stack.' : 'The slot was gone already.', { slot: slotName });
@@ -178,10 +193,17 @@ async function drop(identity: SlotIdentity, ports: LifecyclePorts): Promise<void
 }
 
 /** Takes the lock, or says who has it. */
-async function requireLock(locking: Connection, slotName: string, { clock, log, lockWaitMs = LOCK_WAIT_MS }: LifecyclePorts): Promise<void> {
+async function requireLock(
+  locking: Connection,
+  slotName: string,
+  { clock, log, lockWaitMs = LOCK_WAIT_MS }: LifecyclePorts,
+): Promise<void> {
   const fence = await takeFence(locking.client, { slotName, waitMs: lockWaitMs, clock, log });
   if (fence.kind === 'held') return;
-  throw new PipelineError('SLOT_BUSY', `The lock of slot "${slotName}" is held by ${describeHolder(fence.holder)}. No slot was made.`);
+  throw new PipelineError(
+    'SLOT_BUSY',
+    `The lock of slot "${slotName}" is held by ${describeHolder(fence.holder)}. No slot was made.`,
+  );
 }
 
 /** Two connections, closed whatever happens. */

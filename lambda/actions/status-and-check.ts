@@ -2,16 +2,16 @@
  * The two actions that read and change nothing: `status` and `check`. Facts are read in the rooms and judged in
  * `health.ts` and `retained-wal.ts`; here they are put together into answers.
  */
+import type { World } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
+import { explainRetention, type Retainer } from '../health/retained-wal.ts';
 import { type Finding, isLost, judgeServer } from '../health/server-health.ts';
 import { judgeStream } from '../health/stream-health.ts';
 import { readCheck } from '../postgres/check.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { type Holder, readHolder } from '../postgres/fence.ts';
 import { describeTransaction, readStatus, type SlotRow } from '../postgres/status.ts';
-import { explainRetention, type Retainer } from '../health/retained-wal.ts';
-import type { World } from '../container.ts';
 
 /** How long DescribeStreamSummary may take. */
 const DESCRIBE_MS = 10_000;

@@ -20,7 +20,8 @@ export function parseTimestampMicros(text: string): bigint | undefined {
   let micros = 0;
   if (text[at] === '.') {
     const begin = ++at;
-    for (let digit = digitAt(text, at); digit >= 0 && at < begin + 6; digit = digitAt(text, ++at)) micros = micros * 10 + digit;
+    for (let digit = digitAt(text, at); digit >= 0 && at < begin + 6; digit = digitAt(text, ++at))
+      micros = micros * 10 + digit;
     if (at === begin) return undefined;
     for (let digits = at - begin; digits < 6; digits++) micros *= 10;
   }

@@ -45,6 +45,8 @@ export function memoiseLast<K extends object, V>(make: (key: K) => V): (key: K) 
  * @param make - called once an operation
  * @returns what was made, by the operation's name
  */
-export function byOperation<V>(make: (operation: ChangeRecord['operation']) => V): Record<ChangeRecord['operation'], V> {
+export function byOperation<V>(
+  make: (operation: ChangeRecord['operation']) => V,
+): Record<ChangeRecord['operation'], V> {
   return { INSERT: make('INSERT'), UPDATE: make('UPDATE'), DELETE: make('DELETE'), TRUNCATE: make('TRUNCATE') };
 }

@@ -29,15 +29,29 @@ export interface Retainer {
  * @param facts - as read
  * @returns nothing where nothing is retained
  */
-export function explainRetention({ flush, confirmedFlush, restart, oldestTransaction, olderSlots }: RetentionFacts): Retainer[] {
+export function explainRetention({
+  flush,
+  confirmedFlush,
+  restart,
+  oldestTransaction,
+  olderSlots,
+}: RetentionFacts): Retainer[] {
   const reasons: Retainer[] = [];
   const unread = confirmedFlush === undefined ? 0 : distance(flush, confirmedFlush);
   const behind = confirmedFlush === undefined || restart === undefined ? 0 : distance(confirmedFlush, restart);
   if (unread > 0) {
-    reasons.push({ what: 'unread changes', bytes: unread, detail: 'WAL that no run has consumed yet; runs, or drain, do.' });
+    reasons.push({
+      what: 'unread changes',
+      bytes: unread,
+      detail: 'WAL that no run has consumed yet; runs, or drain, do.',
+    });
   }
   if (behind > 0 && oldestTransaction !== undefined) {
-    reasons.push({ what: 'open transaction', bytes: behind, detail: `Decoding has to start before it: ${oldestTransaction}.` });
+    reasons.push({
+      what: 'open transaction',
+      bytes: behind,
+      detail: `Decoding has to start before it: ${oldestTransaction}.`,
+    });
   } else if (behind > 0) {
     reasons.push({ what: 'decoding position', bytes: behind, detail: 'Consumed, and let go by the next runs.' });
   }

@@ -2,8 +2,8 @@
  * What the server's facts mean: a finding a precondition for `check`, and what holds WAL for `status`.
  * Pure: facts in, findings out. It asks nobody; `missing` and `unknown` are findings like any other.
  */
-import type { Config } from '../settings/config.ts';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import type { Config } from '../settings/config.ts';
 import { selectsTable } from '../settings/filters.ts';
 
 /**
@@ -99,14 +99,25 @@ function serverVersion({ serverVersion: version, serverVersionNum: num }: Server
   const check = 'server version';
   const major = Math.floor(num / 10_000);
   if (major < 10) return { check, state: 'fault', found: version, todo: 'Upgrade the server: 10 to 18 are supported.' };
-  if (major > 18) return { check, state: 'warning', found: version, todo: 'Newer than 18, the newest tried: test it first, or ask for an update of pg2kinesis.' };
+  if (major > 18)
+    return {
+      check,
+      state: 'warning',
+      found: version,
+      todo: 'Newer than 18, the newest tried: test it first, or ask for an update of pg2kinesis.',
+    };
   return ok(check, version);
 }
 
 function walLevel({ walLevel: level }: ServerFacts): Finding {
   const check = 'wal_level';
   if (level === 'logical') return ok(check, level);
-  return { check, state: 'fault', found: level, todo: 'Set wal_level = logical (on RDS and Aurora: rds.logical_replication = 1 in the parameter group) and restart the server.' };
+  return {
+    check,
+    state: 'fault',
+    found: level,
+    todo: 'Set wal_level = logical (on RDS and Aurora: rds.logical_replication = 1 in the parameter group) and restart the server.',
+  };
 }
 
 function role({ role: { name, superuser, replication, rdsReplication } }: ServerFacts): Finding {
@@ -114,32 +125,60 @@ function role({ role: { name, superuser, replication, rdsReplication } }: Server
   if (superuser) return ok(check, `${name} is a superuser`);
   if (replication) return ok(check, `${name} has REPLICATION`);
   if (rdsReplication === true) return ok(check, `${name} is a member of rds_replication`);
-  const todo = rdsReplication === undefined ? `ALTER ROLE ${quoted(name)} REPLICATION;` : `GRANT rds_replication TO ${quoted(name)};`;
+  const todo =
+    rdsReplication === undefined
+      ? `ALTER ROLE ${quoted(name)} REPLICATION;`
+      : `GRANT rds_replication TO ${quoted(name)};`;
   return { check, state: 'fault', found: `${name} may not use replication slots`, todo };
 }
 
 function encoding({ encoding: found }: ServerFacts): Finding {
   const check = 'encoding';
   if (found !== 'SQL_ASCII') return ok(check, found);
-  return { check, state: 'warning', found, todo: 'The server does not know the encoding of its own texts; those that are not UTF-8 cannot be told faithfully.' };
+  return {
+    check,
+    state: 'warning',
+    found,
+    todo: 'The server does not know the encoding of its own texts; those that are not UTF-8 cannot be told faithfully.',
+  };
 }
 
 function plugin({ slot: found }: ServerFacts): Finding {
   const check = 'plugin';
   // No catalog lists output plugins: only a slot proves one.
-  if (found === undefined) return { check, state: 'unknown', found: 'no slot to tell by', todo: 'create-slot will tell. RDS and Aurora have test_decoding; elsewhere it comes with the contrib package.' };
+  if (found === undefined)
+    return {
+      check,
+      state: 'unknown',
+      found: 'no slot to tell by',
+      todo: 'create-slot will tell. RDS and Aurora have test_decoding; elsewhere it comes with the contrib package.',
+    };
   if (found.plugin === 'test_decoding') return ok(check, found.plugin);
-  return { check, state: 'fault', found: found.plugin ?? 'none', todo: 'The slot is read by another plugin: use another SLOT_NAME, or drop that slot if nobody needs it.' };
+  return {
+    check,
+    state: 'fault',
+    found: found.plugin ?? 'none',
+    todo: 'The slot is read by another plugin: use another SLOT_NAME, or drop that slot if nobody needs it.',
+  };
 }
 
 function slot({ slot: found, database }: ServerFacts, name: string): Finding {
   const check = 'slot';
   const fault = (what: string, todo: string): Finding => ({ check, state: 'fault', found: `${name}: ${what}`, todo });
   if (found === undefined) {
-    return { check, state: 'missing', found: `${name} does not exist`, todo: 'Create it with create-slot; what was committed before that is not captured.' };
+    return {
+      check,
+      state: 'missing',
+      found: `${name} does not exist`,
+      todo: 'Create it with create-slot; what was committed before that is not captured.',
+    };
   }
   if (found.type !== 'logical') return fault('a physical slot', 'Use another SLOT_NAME.');
-  if (found.database !== database) return fault(`belongs to database ${found.database ?? 'unknown'}`, 'Connect to that database, or use another SLOT_NAME.');
+  if (found.database !== database)
+    return fault(
+      `belongs to database ${found.database ?? 'unknown'}`,
+      'Connect to that database, or use another SLOT_NAME.',
+    );
   if (found.temporary) return fault('temporary', 'It goes with its session: use another SLOT_NAME.');
   if (found.twoPhase) return fault('made with two_phase', 'Drop it and create it with create-slot.');
   if (isLost(found)) {
@@ -147,9 +186,17 @@ function slot({ slot: found, database }: ServerFacts, name: string): Finding {
     return fault(`lost${why}`, 'Drop it with drop-slot, create it with create-slot, and reload what consumers missed.');
   }
   if (found.walStatus === 'unreserved') {
-    return { check, state: 'warning', found: `${name}: about to be lost`, todo: 'Drain it now, and raise max_slot_wal_keep_size.' };
+    return {
+      check,
+      state: 'warning',
+      found: `${name}: about to be lost`,
+      todo: 'Drain it now, and raise max_slot_wal_keep_size.',
+    };
   }
-  return ok(check, `${name}, at ${found.confirmedFlush === undefined ? 'an unknown position' : formatLsn(found.confirmedFlush)}`);
+  return ok(
+    check,
+    `${name}, at ${found.confirmedFlush === undefined ? 'an unknown position' : formatLsn(found.confirmedFlush)}`,
+  );
 }
 
 /** Whether the server has given the slot up. */
@@ -161,13 +208,30 @@ function freeSlots({ slot: found, slotsInUse, maxReplicationSlots }: ServerFacts
   const check = 'max_replication_slots';
   const use = `${slotsInUse} of ${maxReplicationSlots} in use`;
   if (found !== undefined || slotsInUse < maxReplicationSlots) return ok(check, use);
-  return { check, state: 'fault', found: use, todo: 'Raise max_replication_slots (restarts the server), or drop a slot that nobody needs.' };
+  return {
+    check,
+    state: 'fault',
+    found: use,
+    todo: 'Raise max_replication_slots (restarts the server), or drop a slot that nobody needs.',
+  };
 }
 
 function slotWalLimit({ maxSlotWalKeepMib: mib }: ServerFacts): Finding {
   const check = 'max_slot_wal_keep_size';
-  if (mib === undefined) return { check, state: 'warning', found: 'not there before PostgreSQL 13', todo: 'An unread slot fills the disk: watch RetainedWalBytes.' };
-  if (mib === -1) return { check, state: 'warning', found: 'no limit', todo: 'An unread slot fills the disk: set a limit the disk can bear, or watch RetainedWalBytes.' };
+  if (mib === undefined)
+    return {
+      check,
+      state: 'warning',
+      found: 'not there before PostgreSQL 13',
+      todo: 'An unread slot fills the disk: watch RetainedWalBytes.',
+    };
+  if (mib === -1)
+    return {
+      check,
+      state: 'warning',
+      found: 'no limit',
+      todo: 'An unread slot fills the disk: set a limit the disk can bear, or watch RetainedWalBytes.',
+    };
   return ok(check, `${mib} MiB`);
 }
 
@@ -177,12 +241,19 @@ function failover({ slot: found, synchronizedStandbySlots: standbys, serverVersi
   if (found === undefined) return { check, state: 'unknown', found: 'no slot to tell by' };
   if (!found.failover) return ok(check, 'the slot is not synchronised to standbys');
   if (standbys === '') return ok(check, 'the slot is synchronised to standbys, and waits for none');
-  return { check, state: 'warning', found: `reading waits for the standbys of synchronized_standby_slots (${standbys})`, todo: 'When one of them is gone for good, take it out of the list: until then no run gets further.' };
+  return {
+    check,
+    state: 'warning',
+    found: `reading waits for the standbys of synchronized_standby_slots (${standbys})`,
+    todo: 'When one of them is gone for good, take it out of the list: until then no run gets further.',
+  };
 }
 
 /** What the tables lack. Partitioned tables hold no rows: their partitions are judged. */
 function tables(all: readonly TableFacts[], config: Pick<Config, 'filters' | 'format'>): Finding[] {
-  const selected = all.filter((table) => !table.partitioned && selectsTable(config.filters, [table.name, ...table.ancestors]));
+  const selected = all.filter(
+    (table) => !table.partitioned && selectsTable(config.filters, [table.name, ...table.ancestors]),
+  );
   const keyless = selected.filter((table) => !table.hasPrimaryKey);
   const hidden = selected.filter((table) => table.hasPrimaryKey && hidesOldKey(table));
   const check = 'REPLICA IDENTITY';
@@ -238,7 +309,12 @@ function filters(all: readonly TableFacts[], { filters: lists }: Pick<Config, 'f
     ...unmatched('COLUMN_EXCLUDE_LIST', lists.columnExclude, columnNames),
   ];
   if (idle.length === 0) return ok(check, 'each matches something');
-  return { check, state: 'warning', found: `matching nothing: ${listed(idle)}`, todo: 'Correct them: they match whole unquoted names, with the schema, case-sensitively.' };
+  return {
+    check,
+    state: 'warning',
+    found: `matching nothing: ${listed(idle)}`,
+    todo: 'Correct them: they match whole unquoted names, with the schema, case-sensitively.',
+  };
 }
 
 function unmatched(variable: string, patterns: readonly RegExp[], names: readonly string[]): string[] {

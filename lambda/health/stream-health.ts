@@ -30,11 +30,26 @@ export function judgeStream(facts: StreamFacts, config: Pick<Config, 'stream' | 
   const name = config.stream.arn ?? config.stream.name;
   switch (facts.kind) {
     case 'missing':
-      return { check, state: 'missing', found: `${name} does not exist`, todo: 'Create it, or correct STREAM_NAME and the region.' };
+      return {
+        check,
+        state: 'missing',
+        found: `${name} does not exist`,
+        todo: 'Create it, or correct STREAM_NAME and the region.',
+      };
     case 'denied':
-      return { check, state: 'unknown', found: `${name} may not be described`, todo: 'Publishing does not need it; to have it checked, grant kinesis:DescribeStreamSummary.' };
+      return {
+        check,
+        state: 'unknown',
+        found: `${name} may not be described`,
+        todo: 'Publishing does not need it; to have it checked, grant kinesis:DescribeStreamSummary.',
+      };
     case 'unreachable':
-      return { check, state: 'unknown', found: `Kinesis did not answer for ${name}: ${facts.reason}`, todo: 'Check the region, the credentials, and the way to Kinesis (NAT or an interface endpoint).' };
+      return {
+        check,
+        state: 'unknown',
+        found: `Kinesis did not answer for ${name}: ${facts.reason}`,
+        todo: 'Check the region, the credentials, and the way to Kinesis (NAT or an interface endpoint).',
+      };
     case 'found':
       return judgeFoundStream(facts, name, config.maxRecordBytes / 1024);
   }
@@ -48,7 +63,12 @@ function judgeFoundStream(facts: Extract<StreamFacts, { kind: 'found' }>, name: 
     return { check, state: 'fault', found, todo: 'Wait until it is ACTIVE, or use another.' };
   }
   if (facts.maxRecordKib !== undefined && recordKib > facts.maxRecordKib) {
-    return { check, state: 'fault', found: `${found}, records to ${facts.maxRecordKib} KiB`, todo: `Set MAX_RECORD_KIB=${facts.maxRecordKib}, or raise the stream's limit.` };
+    return {
+      check,
+      state: 'fault',
+      found: `${found}, records to ${facts.maxRecordKib} KiB`,
+      todo: `Set MAX_RECORD_KIB=${facts.maxRecordKib}, or raise the stream's limit.`,
+    };
   }
   return ok(check, found);
 }

@@ -103,8 +103,10 @@ export function describe(error: unknown): string {
 export function classify(error: unknown, stream: string): Verdict {
   const facts = read(error);
   const { name, message, status } = facts;
-  const fail = (code: 'STREAM_MISSING' | 'STREAM_ACCESS_DENIED' | 'RECORD_TOO_LARGE' | 'CONFIG_INVALID', what: string) =>
-    new PipelineError(code, `${what} ${NOT_DONE}`, { cause: error });
+  const fail = (
+    code: 'STREAM_MISSING' | 'STREAM_ACCESS_DENIED' | 'RECORD_TOO_LARGE' | 'CONFIG_INVALID',
+    what: string,
+  ) => new PipelineError(code, `${what} ${NOT_DONE}`, { cause: error });
 
   if (THROTTLED.has(name) || status === 429) return 'throttled';
   // The SDK has taken the server's time over: signed anew, the request passes.
@@ -113,7 +115,10 @@ export function classify(error: unknown, stream: string): Verdict {
     return fail('STREAM_MISSING', `Kinesis has no stream "${stream}": ${sentence(message)}`);
   }
   if (DENIED.has(name)) {
-    return fail('STREAM_ACCESS_DENIED', `Kinesis refused to take records for "${stream}": ${name}: ${sentence(message)}`);
+    return fail(
+      'STREAM_ACCESS_DENIED',
+      `Kinesis refused to take records for "${stream}": ${name}: ${sentence(message)}`,
+    );
   }
   if (NO_CREDENTIALS.has(name)) {
     return fail(
@@ -123,7 +128,10 @@ export function classify(error: unknown, stream: string): Verdict {
   }
   if (status === undefined || status < 400 || status >= 500 || status === 408) return 'retry';
   if (status === 413 || (INVALID.has(name) && TOO_LARGE.test(message))) {
-    return fail('RECORD_TOO_LARGE', `Kinesis refused a record or request for "${stream}" as too large (${describe(error)}).`);
+    return fail(
+      'RECORD_TOO_LARGE',
+      `Kinesis refused a record or request for "${stream}" as too large (${describe(error)}).`,
+    );
   }
   if (status === 401 || status === 403) {
     return fail('STREAM_ACCESS_DENIED', `Kinesis refused to take records for "${stream}": ${describe(error)}.`);

@@ -135,7 +135,8 @@ function judge(
     const verdict = classifyEntry(code, message, stream);
     if (verdict instanceof PipelineError) throw verdict;
     if (verdict === 'throttled') throttled++;
-    else if (code !== 'InternalFailure') log.warn('Kinesis refused an entry for a reason not known; it is sent again.', { code });
+    else if (code !== 'InternalFailure')
+      log.warn('Kinesis refused an entry for a reason not known; it is sent again.', { code });
     codes.add(code ?? 'no sequence number');
     return true;
   });

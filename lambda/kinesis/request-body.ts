@@ -27,7 +27,8 @@ export class RequestBody {
   write(stream: Readonly<Record<string, string>>, entries: readonly KinesisRecord[]): Buffer {
     const head = `${JSON.stringify(stream).slice(0, -1)},"Records":[`;
     let size = head.length * 3 + 2;
-    for (const { data, partitionKey } of entries) size += Math.ceil(data.length / 3) * 4 + partitionKey.length * 6 + ENTRY_BYTES;
+    for (const { data, partitionKey } of entries)
+      size += Math.ceil(data.length / 3) * 4 + partitionKey.length * 6 + ENTRY_BYTES;
     if (size > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(size);
     const bytes = this.#bytes;
     const headEnd = bytes.write(head);

@@ -2,8 +2,8 @@
  * Packs user records by lane: at most one Kinesis record of a lane a round, its user records in the order they came (I3).
  * Knows the lanes and the limits; what a Kinesis record looks like inside is its layout's.
  */
-import { laneOfHead, lanes, md5Head } from './lanes.ts';
 import type { Layout } from './aggregation.ts';
+import { laneOfHead, lanes, md5Head } from './lanes.ts';
 import type { Limits } from './limits.ts';
 import { OpenLane } from './open-lane.ts';
 import type { KinesisRecord, Packer, Round } from './round.ts';

@@ -3,8 +3,8 @@
  * Knows no limits and no other lane.
  */
 import { ByteWriter } from '../format/byte-writer.ts';
-import type { Lane } from './lanes.ts';
 import type { LaneContent, Layout } from './aggregation.ts';
+import type { Lane } from './lanes.ts';
 
 /** How many partition keys of a lane are remembered, by a part of their hash: a power of two. */
 const SLOTS = 256;

@@ -33,7 +33,8 @@ export class Commits {
     const xid = this.#xids[i];
     const commitLsn = this.#lsns[i];
     const commitTimeMicros = this.#micros[i];
-    if (i >= this.count || xid === undefined || commitLsn === undefined || commitTimeMicros === undefined) return undefined;
+    if (i >= this.count || xid === undefined || commitLsn === undefined || commitTimeMicros === undefined)
+      return undefined;
     this.#taken++;
     return { xid, commitLsn, commitTimeMicros };
   }

@@ -5,8 +5,14 @@
 import pg from 'pg';
 import { PipelineError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
-import { createCredentials, type Credentials, type CredentialsOptions, type DatabaseSettings, type Login } from './credentials.ts';
-import { codeOf, translate, type ErrorContext } from './sql-errors.ts';
+import {
+  createCredentials,
+  type Credentials,
+  type CredentialsOptions,
+  type DatabaseSettings,
+  type Login,
+} from './credentials.ts';
+import { codeOf, type ErrorContext, translate } from './sql-errors.ts';
 import type { Queryable } from './status.ts';
 import { createTls } from './tls.ts';
 
@@ -138,7 +144,9 @@ async function attempt(database: Database, login: Login, options: ConnectOptions
   await client.connect();
   try {
     closeAt(client, options.latestEnd ?? options.deadline + 5_000, clock);
-    const { rows } = await client.query<{ version: string; pid: number; encoding: string }>(settle(options, clock.now()));
+    const { rows } = await client.query<{ version: string; pid: number; encoding: string }>(
+      settle(options, clock.now()),
+    );
     const [row] = rows;
     if (row === undefined) throw new Error('the session settings gave no row');
     const versionNum = Number(row.version);
@@ -148,7 +156,14 @@ async function attempt(database: Database, login: Login, options: ConnectOptions
         `The server at ${login.host}:${login.port} is PostgreSQL ${Math.floor(versionNum / 10000)}.${Math.floor(versionNum / 100) % 100}, and pg2kinesis reads 10 and later. Nothing was read.`,
       );
     }
-    return { client, query: inTurn(client), versionNum, pid: row.pid, encoding: row.encoding, context: context(database, login) };
+    return {
+      client,
+      query: inTurn(client),
+      versionNum,
+      pid: row.pid,
+      encoding: row.encoding,
+      context: context(database, login),
+    };
   } catch (error) {
     await client.end().catch(() => undefined);
     throw error;
@@ -199,7 +214,9 @@ function settle(options: ConnectOptions, now: number): string {
   if (options.workMem) pinned.push(['work_mem', WORK_MEM], ['logical_decoding_work_mem', WORK_MEM, 130000]);
   const set = pinned.map(([name, value, since]) => {
     const call = `set_config('${name}', '${value}', false)`;
-    return since === undefined ? call : `CASE WHEN current_setting('server_version_num')::int >= ${since} THEN ${call} END`;
+    return since === undefined
+      ? call
+      : `CASE WHEN current_setting('server_version_num')::int >= ${since} THEN ${call} END`;
   });
   const until = `to_char((clock_timestamp() + interval '${life} ms') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
   return `SELECT ${set.join(', ')}, set_config('application_name', '${APPLICATION}' || ${until}, false),

@@ -101,7 +101,10 @@ export function createCredentials({ settings, secrets, iamToken }: CredentialsOp
         ? await iamToken({ host, port, user, region: settings.region })
         : (settings.password ?? from.password);
     if (password === undefined && settings.auth === 'secret') {
-      throw new PipelineError('CONFIG_INVALID', `The secret ${settings.secretArn ?? ''} has no "password". Nothing was read.`);
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `The secret ${settings.secretArn ?? ''} has no "password". Nothing was read.`,
+      );
     }
     // Without any, a server that asks for none (pg_hba.conf says trust) still lets us in.
     return { host, port, database, user, password: password ?? '' };

@@ -121,7 +121,10 @@ export async function clearSlot(client: Queryable, { slotName, clock, log }: Fen
     if (user === undefined) return ended;
     if (clock.now() >= until) {
       if (!user.ours || ended) {
-        throw new PipelineError('SLOT_BUSY', `Slot "${slotName}" is in use by ${describeHolder(user)}. Nothing was read and the slot was not advanced.`);
+        throw new PipelineError(
+          'SLOT_BUSY',
+          `Slot "${slotName}" is in use by ${describeHolder(user)}. Nothing was read and the slot was not advanced.`,
+        );
       }
       ended = await terminate(client, user, slotName, log);
       until = clock.now() + ENDING_MS;
@@ -170,6 +173,10 @@ async function terminate(client: Queryable, backend: Backend, slotName: string, 
     [backend.pid, backend.application ?? ''],
   );
   const ended = rows[0]?.['ended'] === true;
-  if (ended) log.warn(`Ended a backend that an earlier run left behind: ${describeHolder(backend)}.`, { slot: slotName, pid: backend.pid });
+  if (ended)
+    log.warn(`Ended a backend that an earlier run left behind: ${describeHolder(backend)}.`, {
+      slot: slotName,
+      pid: backend.pid,
+    });
   return ended;
 }

@@ -5,12 +5,12 @@
  */
 import { isUtf8 } from 'node:buffer';
 import pg from 'pg';
-import { to as copyTo, type CopyToStreamQuery } from 'pg-copy-streams';
+import { type CopyToStreamQuery, to as copyTo } from 'pg-copy-streams';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
-import { UndecodableError, type Begin, type Commit, type Message, type Transaction } from '../decode/messages.ts';
+import { type Begin, type Commit, type Message, type Transaction, UndecodableError } from '../decode/messages.ts';
 import type { Line } from '../decode/test-decoding/decoder.ts';
 import { PipelineError } from '../errors.ts';
-import { WindowTooLargeError, type Clock, type MessageBlock, type Peek } from '../ports.ts';
+import { type Clock, type MessageBlock, type Peek, WindowTooLargeError } from '../ports.ts';
 import { Commits } from './commits.ts';
 import type { Connection } from './connection.ts';
 import { CopyRows } from './copy-rows.ts';
@@ -185,7 +185,8 @@ export class SlotPeek implements Peek, MessageBlock {
       case 'begin': {
         if (this.#transaction !== undefined) throw this.#undecodable('COMMIT before another BEGIN');
         const transaction = this.#commits.take();
-        if (transaction === undefined || transaction.xid !== line.xid) throw this.#undecodable('BEGIN of the next transaction committed');
+        if (transaction === undefined || transaction.xid !== line.xid)
+          throw this.#undecodable('BEGIN of the next transaction committed');
         this.#transaction = transaction;
         this.#begin.transaction = transaction;
         return this.#begin satisfies Begin;
@@ -252,8 +253,12 @@ export class SlotPeek implements Peek, MessageBlock {
   #undecodable(expected: string, offset?: number, cause?: unknown, place = 'in the row'): PipelineError {
     const lsn = this.#in.ended || this.#in.isNull ? undefined : this.#in.lsn();
     const commit = this.#transaction?.commitLsn ?? (this.#inChanges ? undefined : lsn);
-    const where = lsn === undefined ? 'at the end of the peek' : `${place} at ${formatLsn(lsn)}${offset === undefined ? '' : `, byte ${offset}`}`;
-    const skip = commit === undefined ? 'It is part of no transaction' : `Its transaction's commit LSN is ${formatLsn(commit)}`;
+    const where =
+      lsn === undefined
+        ? 'at the end of the peek'
+        : `${place} at ${formatLsn(lsn)}${offset === undefined ? '' : `, byte ${offset}`}`;
+    const skip =
+      commit === undefined ? 'It is part of no transaction' : `Its transaction's commit LSN is ${formatLsn(commit)}`;
     return new PipelineError(
       'DECODE_FAILED',
       `Slot "${this.#parts.slotName}": expected ${expected} ${where}. ${skip}; the slot was not advanced over it.`,
@@ -286,7 +291,10 @@ export class SlotPeek implements Peek, MessageBlock {
 function letGo(stream: CopyToStreamQuery, client: pg.Client): void {
   const { connection } = client as unknown as { connection: { stream: NodeJS.ReadableStream } };
   connection.stream.removeAllListeners('readable');
-  const copy = stream as unknown as { connection: unknown; _copyDataChunks: { readonly size: number; take(bytes: number): Buffer } | null };
+  const copy = stream as unknown as {
+    connection: unknown;
+    _copyDataChunks: { readonly size: number; take(bytes: number): Buffer } | null;
+  };
   copy.connection = undefined;
   const rest = copy._copyDataChunks;
   if (rest !== null && rest.size > 0) stream.push(rest.take(rest.size));

@@ -200,7 +200,8 @@ const TABLES = (versionNum: number): string => `
     LEFT JOIN ancestors p ON p.leaf = t.oid LEFT JOIN virtuals v ON v.attrelid = t.oid`;
 
 /** A few rows' versions as one text: a row that is written gets a new xmin, whatever was changed in it. */
-const versions = (from: string, xmin = 'xmin') => `(SELECT count(*) || ':' || sum(hashtext(${xmin}::text)::bigint) FROM ${from})`;
+const versions = (from: string, xmin = 'xmin') =>
+  `(SELECT count(*) || ':' || sum(hashtext(${xmin}::text)::bigint) FROM ${from})`;
 
 /**
  * A text that changes with the set of primary keys and with the names of tables and key columns, for every run. Reads

@@ -4,12 +4,12 @@
  */
 import { PipelineError } from '../errors.ts';
 import type { Clock, Log, Session } from '../ports.ts';
-import { destroy, open, told, type ConnectOptions, type Connection, type Database } from './connection.ts';
-import { clearSlot, readHolder, takeFence, type Holder } from './fence.ts';
+import { type Connection, type ConnectOptions, type Database, destroy, open, told } from './connection.ts';
+import { clearSlot, type Holder, readHolder, takeFence } from './fence.ts';
 import type { LineDecoder } from './peek.ts';
 import type { PrimaryKeyCache } from './primary-keys.ts';
-import { faultOf, readSlotState } from './slot-state.ts';
 import { PostgresSlot } from './slot.ts';
+import { faultOf, readSlotState } from './slot-state.ts';
 
 /** What {@link openSession} needs. */
 export interface SessionOptions {
@@ -47,7 +47,10 @@ export interface Locked {
  */
 export async function openSession(options: SessionOptions): Promise<Session | Locked> {
   const { database, slotName } = options;
-  const until = { deadline: options.deadline, ...(options.latestEnd === undefined ? {} : { latestEnd: options.latestEnd }) };
+  const until = {
+    deadline: options.deadline,
+    ...(options.latestEnd === undefined ? {} : { latestEnd: options.latestEnd }),
+  };
   const [reader, control] = await both(database, { ...until, workMem: true }, until);
   const loss = lossOf(reader, control, options);
   const ends = async () => {
@@ -61,7 +64,11 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
       return { locked: fence.holder };
     }
     // Who lost the lock with its connection may still have a request in flight: its other connection tells of it.
-    const sender = await takeFence(control, { ...options, slotName: `${slotName} (second connection)`, waitMs: SETTLING_MS });
+    const sender = await takeFence(control, {
+      ...options,
+      slotName: `${slotName} (second connection)`,
+      waitMs: SETTLING_MS,
+    });
     loss.watch();
     const fault = faultOf(await readSlotState(control, slotName), slotName, control.context);
     if (fault !== undefined) throw fault;
@@ -122,7 +129,8 @@ function lossOf(reader: Connection, control: Connection, { slotName, clock, dead
     destroy(reader.client);
     destroyControl(LAST_WORDS_MS);
   };
-  const lose = (cause?: unknown) => loseFor(`The connection to PostgreSQL at ${host}:${port} that holds the lock was lost`, cause);
+  const lose = (cause?: unknown) =>
+    loseFor(`The connection to PostgreSQL at ${host}:${port} that holds the lock was lost`, cause);
   // A network that swallows everything says nothing of it: whoever waits for an answer would wait until we are killed.
   const overMs = Math.max(0, deadline + SILENCE_MS - clock.now());
   destroyControl(overMs);

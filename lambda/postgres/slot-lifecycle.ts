@@ -7,7 +7,14 @@ import { PipelineError } from '../errors.ts';
 import { type Connection, told } from './connection.ts';
 import { PLUGIN } from './slot-state.ts';
 import { codeOf } from './sql-errors.ts';
-import { describeTransaction, readBlocker, readSession, readSlotRow, type SlotRow, type TransactionRow } from './status.ts';
+import {
+  describeTransaction,
+  readBlocker,
+  readSession,
+  readSlotRow,
+  type SlotRow,
+  type TransactionRow,
+} from './status.ts';
 
 /** How often a creation that waits is looked at, so that the transaction it waits for can be named. */
 const WATCH_MS = 250;
@@ -30,7 +37,10 @@ export interface Creation {
 export function requireUsable(row: SlotRow, database: string): void {
   requireOurs(row, database);
   if (row.walStatus === 'lost' || row.invalidationReason !== undefined) {
-    throw new PipelineError('SLOT_LOST', `The slot "${row.name}" exists, but is lost (${row.invalidationReason ?? 'its WAL was removed'}). It was left as it is.`);
+    throw new PipelineError(
+      'SLOT_LOST',
+      `The slot "${row.name}" exists, but is lost (${row.invalidationReason ?? 'its WAL was removed'}). It was left as it is.`,
+    );
   }
 }
 
@@ -53,7 +63,12 @@ function requireOurs(row: SlotRow, database: string): void {
  * @param timeoutMs - how long to wait, milliseconds
  * @throws {PipelineError} SLOT_BUSY naming the transaction in the way; WRONG_PLUGIN, SLOT_LOST, CONFIG_INVALID
  */
-export async function createSlot(waiting: Connection, watching: Connection, name: string, timeoutMs: number): Promise<Creation> {
+export async function createSlot(
+  waiting: Connection,
+  watching: Connection,
+  name: string,
+  timeoutMs: number,
+): Promise<Creation> {
   const context = { ...waiting.context, slot: name, undone: 'No slot was made.' };
   const present = await readSlotRow(watching.client, name);
   if (present !== undefined) {
@@ -68,7 +83,9 @@ export async function createSlot(waiting: Connection, watching: Connection, name
     );
   }, WATCH_MS);
   try {
-    await waiting.client.query(`SELECT set_config('statement_timeout', $1, false)`, [`${Math.max(1, Math.floor(timeoutMs))}ms`]);
+    await waiting.client.query(`SELECT set_config('statement_timeout', $1, false)`, [
+      `${Math.max(1, Math.floor(timeoutMs))}ms`,
+    ]);
     await waiting.client.query('SELECT pg_create_logical_replication_slot($1, $2)', [name, PLUGIN]);
   } catch (error) {
     if (codeOf(error) === '57014') throw blocked(name, timeoutMs, blocker, error);
@@ -95,10 +112,15 @@ function blocked(name: string, timeoutMs: number, blocker: TransactionRow | unde
 
 /** What only a creation meets. */
 function cannotCreate(error: unknown, name: string): PipelineError | undefined {
-  const config = (what: string) => new PipelineError('CONFIG_INVALID', `The slot "${name}" cannot be made: ${what} No slot was made.`, { cause: error });
+  const config = (what: string) =>
+    new PipelineError('CONFIG_INVALID', `The slot "${name}" cannot be made: ${what} No slot was made.`, {
+      cause: error,
+    });
   switch (codeOf(error)) {
     case '55000':
-      return config('wal_level is not logical. Set it (on RDS and Aurora: rds.logical_replication = 1) and restart the server.');
+      return config(
+        'wal_level is not logical. Set it (on RDS and Aurora: rds.logical_replication = 1) and restart the server.',
+      );
     case '53400':
       return config('all replication slots are in use. Raise max_replication_slots, or drop a slot that nobody needs.');
     case '58P01':
@@ -152,17 +174,28 @@ async function inUse(connection: Connection, name: string, cause: unknown): Prom
  * @param timeoutMs - how long a creation may wait, milliseconds
  * @throws {PipelineError} SLOT_MISSING, SLOT_LOST, SLOT_BUSY, WRONG_PLUGIN; NO_PROGRESS before 12 while the old one is not drained
  */
-export async function copySlot(waiting: Connection, watching: Connection, from: string, to: string, timeoutMs: number): Promise<void> {
+export async function copySlot(
+  waiting: Connection,
+  watching: Connection,
+  from: string,
+  to: string,
+  timeoutMs: number,
+): Promise<void> {
   const context = { ...waiting.context, slot: from, undone: `The slot "${to}" was not made.` };
   const source = await readSlotRow(watching.client, from);
   if (source === undefined) {
-    throw new PipelineError('SLOT_MISSING', `The slot "${from}", whose position "${to}" is to take over, does not exist. The slot "${to}" was not made: it would hide what is missing.`);
+    throw new PipelineError(
+      'SLOT_MISSING',
+      `The slot "${from}", whose position "${to}" is to take over, does not exist. The slot "${to}" was not made: it would hide what is missing.`,
+    );
   }
   requireUsable(source, context.database);
   if (waiting.versionNum >= 120_000) {
-    await waiting.client.query('SELECT pg_copy_logical_replication_slot($1, $2)', [from, to]).catch((error: unknown) => {
-      throw told(error, context);
-    });
+    await waiting.client
+      .query('SELECT pg_copy_logical_replication_slot($1, $2)', [from, to])
+      .catch((error: unknown) => {
+        throw told(error, context);
+      });
     return;
   }
   const { confirmedFlush } = await createSlot(waiting, watching, to, timeoutMs);

@@ -3,8 +3,8 @@
  * missing or lost is reported and never made anew, which would hide the gap (I9).
  */
 import { PipelineError } from '../errors.ts';
-import { codeOf, translate, type ErrorContext } from './sql-errors.ts';
-import { readSlotRow, type Queryable, type SlotRow } from './status.ts';
+import { codeOf, type ErrorContext, translate } from './sql-errors.ts';
+import { type Queryable, readSlotRow, type SlotRow } from './status.ts';
 
 /** The only plugin whose lines are understood. */
 export const PLUGIN = 'test_decoding';
@@ -35,7 +35,11 @@ export async function readSlotState(client: Queryable, slotName: string): Promis
  * @param context - whose it is
  * @returns why it cannot be read, or undefined
  */
-export function faultOf({ slot, walLevel }: SlotState, slotName: string, context: ErrorContext): PipelineError | undefined {
+export function faultOf(
+  { slot, walLevel }: SlotState,
+  slotName: string,
+  context: ErrorContext,
+): PipelineError | undefined {
   const undone = 'Nothing was read and the slot was not advanced.';
   const at = `${context.host}:${context.port}`;
   if (slot === undefined) {
@@ -46,9 +50,13 @@ export function faultOf({ slot, walLevel }: SlotState, slotName: string, context
           `wal_level is ${walLevel} at ${at} and has to be logical: set rds.logical_replication = 1 in the parameter group on Amazon RDS (wal_level elsewhere) and restart the server, then create the slot. ${undone}`,
         );
   }
-  if (slot.type !== 'logical') return new PipelineError('WRONG_PLUGIN', `Slot "${slotName}" is a physical one. ${undone}`);
+  if (slot.type !== 'logical')
+    return new PipelineError('WRONG_PLUGIN', `Slot "${slotName}" is a physical one. ${undone}`);
   if (slot.plugin !== PLUGIN) {
-    return new PipelineError('WRONG_PLUGIN', `Slot "${slotName}" uses the plugin ${slot.plugin ?? 'none'}, not ${PLUGIN}. ${undone}`);
+    return new PipelineError(
+      'WRONG_PLUGIN',
+      `Slot "${slotName}" uses the plugin ${slot.plugin ?? 'none'}, not ${PLUGIN}. ${undone}`,
+    );
   }
   if (slot.database !== context.database) {
     return new PipelineError(
@@ -57,7 +65,10 @@ export function faultOf({ slot, walLevel }: SlotState, slotName: string, context
     );
   }
   if (slot.twoPhase) {
-    return new PipelineError('WRONG_PLUGIN', `Slot "${slotName}" was made with two_phase, whose prepared transactions are not understood. ${undone}`);
+    return new PipelineError(
+      'WRONG_PLUGIN',
+      `Slot "${slotName}" was made with two_phase, whose prepared transactions are not understood. ${undone}`,
+    );
   }
   // Before 17 there is no reason given; before 13 no slot is ever lost.
   if (slot.walStatus === 'lost' || slot.invalidationReason !== undefined) {
@@ -79,7 +90,12 @@ const AMBIGUOUS = new Set(['55000', '42704', '58P01', '55006']);
  * @param context - whose it is
  * @returns the error to throw
  */
-export async function explainSlotError(error: unknown, client: Queryable, slotName: string, context: ErrorContext): Promise<unknown> {
+export async function explainSlotError(
+  error: unknown,
+  client: Queryable,
+  slotName: string,
+  context: ErrorContext,
+): Promise<unknown> {
   if (AMBIGUOUS.has(codeOf(error))) {
     const state = await readSlotState(client, slotName).catch(() => undefined);
     const fault = state === undefined ? undefined : faultOf(state, slotName, context);

@@ -3,11 +3,11 @@
  * Two connections: the one that holds the lock peeks, the other advances and looks while the first streams.
  * Knows no batch and no stream; that an advance goes only where I2 allows is the run's affair.
  */
-import { formatLsn, parseLsn, type Lsn } from '../decode/lsn.ts';
+import { formatLsn, type Lsn, parseLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import type { Clock, Peek, Slot } from '../ports.ts';
 import type { Connection } from './connection.ts';
-import { PLUGIN_OPTIONS, SlotPeek, type LineDecoder } from './peek.ts';
+import { type LineDecoder, PLUGIN_OPTIONS, SlotPeek } from './peek.ts';
 import { explainSlotError } from './slot-state.ts';
 import { FLUSH_LSN, readSlotRow } from './status.ts';
 
@@ -61,13 +61,21 @@ export class PostgresSlot implements Slot {
     const { slotName, control } = this.#parts;
     const to = formatLsn(lsn);
     if (advanceIsTrusted(control.versionNum)) {
-      const [row] = await this.#ask('SELECT end_lsn::text AS lsn FROM pg_replication_slot_advance($1, $2)', [slotName, to], lsn);
+      const [row] = await this.#ask(
+        'SELECT end_lsn::text AS lsn FROM pg_replication_slot_advance($1, $2)',
+        [slotName, to],
+        lsn,
+      );
       return lsnOf(row, 'lsn');
     }
     // This way goes back without a word, where the other refuses.
     const { confirmedFlush } = await this.position();
     if (confirmedFlush > lsn) throw this.#overtaken(lsn, confirmedFlush);
-    await this.#ask(`SELECT count(*) FROM pg_logical_slot_get_binary_changes($1, $2, NULL, ${PLUGIN_OPTIONS})`, [slotName, to], lsn);
+    await this.#ask(
+      `SELECT count(*) FROM pg_logical_slot_get_binary_changes($1, $2, NULL, ${PLUGIN_OPTIONS})`,
+      [slotName, to],
+      lsn,
+    );
     return (await this.position()).confirmedFlush;
   }
 
@@ -108,7 +116,9 @@ export class PostgresSlot implements Slot {
       const explained = await this.#explain(error);
       if (explained !== error || target === undefined) throw explained;
       const slot = await readSlotRow(this.#parts.control, this.#parts.slotName);
-      throw slot?.confirmedFlush !== undefined && slot.confirmedFlush > target ? this.#overtaken(target, slot.confirmedFlush) : error;
+      throw slot?.confirmedFlush !== undefined && slot.confirmedFlush > target
+        ? this.#overtaken(target, slot.confirmedFlush)
+        : error;
     }
   }
 

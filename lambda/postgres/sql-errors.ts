@@ -23,12 +23,16 @@ const UNDONE = 'Nothing was read and the slot was not advanced.';
 
 /** Codes of Node's sockets and resolver that mean: not reachable, or no longer. */
 const NETWORK = new Set(
-  'ECONNREFUSED ECONNRESET ENOTFOUND EAI_AGAIN ETIMEDOUT EHOSTUNREACH ENETUNREACH EHOSTDOWN EPIPE ECONNABORTED EADDRNOTAVAIL ENOENT EACCES'.split(' '),
+  'ECONNREFUSED ECONNRESET ENOTFOUND EAI_AGAIN ETIMEDOUT EHOSTUNREACH ENETUNREACH EHOSTDOWN EPIPE ECONNABORTED EADDRNOTAVAIL ENOENT EACCES'.split(
+    ' ',
+  ),
 );
 
 /** OpenSSL's names for a certificate chain that does not prove itself. */
 const UNTRUSTED = new Set(
-  'DEPTH_ZERO_SELF_SIGNED_CERT SELF_SIGNED_CERT_IN_CHAIN UNABLE_TO_VERIFY_LEAF_SIGNATURE UNABLE_TO_GET_ISSUER_CERT_LOCALLY UNABLE_TO_GET_ISSUER_CERT CERT_SIGNATURE_FAILURE CERT_UNTRUSTED INVALID_CA CERT_CHAIN_TOO_LONG'.split(' '),
+  'DEPTH_ZERO_SELF_SIGNED_CERT SELF_SIGNED_CERT_IN_CHAIN UNABLE_TO_VERIFY_LEAF_SIGNATURE UNABLE_TO_GET_ISSUER_CERT_LOCALLY UNABLE_TO_GET_ISSUER_CERT CERT_SIGNATURE_FAILURE CERT_UNTRUSTED INVALID_CA CERT_CHAIN_TOO_LONG'.split(
+    ' ',
+  ),
 );
 
 /**
@@ -44,7 +48,8 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
   const code = codeOf(error);
   const at = `${context.host}:${context.port}`;
   const undone = context.undone ?? UNDONE;
-  const unreachable = (what: string) => new PipelineError('DATABASE_UNREACHABLE', `${what} ${undone}`, { cause: error });
+  const unreachable = (what: string) =>
+    new PipelineError('DATABASE_UNREACHABLE', `${what} ${undone}`, { cause: error });
   const refused = (what: string) => new PipelineError('DATABASE_AUTH_FAILED', `${what} ${undone}`, { cause: error });
   const config = (what: string) => new PipelineError('CONFIG_INVALID', `${what} ${undone}`, { cause: error });
 
@@ -60,7 +65,9 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
     );
   }
   if (code.startsWith('CERT_') || code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')) {
-    return unreachable(`TLS with PostgreSQL at ${at} failed (${code}); PGSSLMODE and PGSSLROOTCERT decide what is accepted.`);
+    return unreachable(
+      `TLS with PostgreSQL at ${at} failed (${code}); PGSSLMODE and PGSSLROOTCERT decide what is accepted.`,
+    );
   }
   switch (code) {
     case '28P01':
@@ -80,7 +87,9 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
     case '42704':
       return context.slot === undefined
         ? undefined
-        : new PipelineError('SLOT_MISSING', `There is no replication slot "${context.slot}" at ${at}. ${undone}`, { cause: error });
+        : new PipelineError('SLOT_MISSING', `There is no replication slot "${context.slot}" at ${at}. ${undone}`, {
+            cause: error,
+          });
     case '58P01':
       return context.slot === undefined
         ? undefined
@@ -88,11 +97,19 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
     case '55006':
       return context.slot === undefined
         ? undefined
-        : new PipelineError('SLOT_BUSY', `Another process is using slot "${context.slot}". ${undone}`, { cause: error });
+        : new PipelineError('SLOT_BUSY', `Another process is using slot "${context.slot}". ${undone}`, {
+            cause: error,
+          });
     case '53300':
-      return unreachable(`PostgreSQL at ${at} has no connection left: too many clients, or the limit of user "${context.user}" (2 are needed).`);
+      return unreachable(
+        `PostgreSQL at ${at} has no connection left: too many clients, or the limit of user "${context.user}" (2 are needed).`,
+      );
     case '57014':
-      return new PipelineError('NO_PROGRESS', `PostgreSQL at ${at} did not finish a statement before the time-out. ${undone}`, { cause: error });
+      return new PipelineError(
+        'NO_PROGRESS',
+        `PostgreSQL at ${at} did not finish a statement before the time-out. ${undone}`,
+        { cause: error },
+      );
     case '22021':
     case '22P05':
       // The text quotes the row's bytes: it is not repeated, and neither kept as the cause.
@@ -104,24 +121,34 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
       return unreachable(`PostgreSQL at ${at} is starting up, shutting down or recovering.`);
     case '57P01':
     case '57P02':
-      return unreachable(`PostgreSQL at ${at} ended the connection (${code}): a restart, a failover, or pg_terminate_backend.`);
+      return unreachable(
+        `PostgreSQL at ${at} ended the connection (${code}): a restart, a failover, or pg_terminate_backend.`,
+      );
     default:
   }
   if (code.startsWith('08')) return unreachable(`The connection to PostgreSQL at ${at} failed (${code}).`);
   // What follows is node-postgres', which gives no codes.
   const text = error.message;
   if (text === 'timeout expired') return unreachable(`PostgreSQL at ${at} did not answer in time.`);
-  if (text.startsWith('Connection terminated') || text.startsWith('Client was closed') || text.startsWith('Client has encountered a connection error')) {
+  if (
+    text.startsWith('Connection terminated') ||
+    text.startsWith('Client was closed') ||
+    text.startsWith('Client has encountered a connection error')
+  ) {
     return unreachable(`The connection to PostgreSQL at ${at} was lost.`);
   }
   if (text === 'The server does not support SSL connections') {
-    return unreachable(`PostgreSQL at ${at} offers no TLS: turn it on there, or set PGSSLMODE=disable to send everything unencrypted.`);
+    return unreachable(
+      `PostgreSQL at ${at} offers no TLS: turn it on there, or set PGSSLMODE=disable to send everything unencrypted.`,
+    );
   }
   if (text === 'There was an error establishing an SSL connection') {
     return unreachable(`PostgreSQL at ${at} did not begin TLS; is it a PostgreSQL server?`);
   }
   if (text.startsWith('SASL')) {
-    return refused(`PostgreSQL at ${at} asks user "${context.user}" for a password, and ${context.auth === 'password' ? 'PGPASSWORD is empty or' : 'the one at hand is empty or'} the exchange failed.`);
+    return refused(
+      `PostgreSQL at ${at} asks user "${context.user}" for a password, and ${context.auth === 'password' ? 'PGPASSWORD is empty or' : 'the one at hand is empty or'} the exchange failed.`,
+    );
   }
   return undefined;
 }
@@ -131,7 +158,8 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
  * @returns its SQLSTATE or Node's error code; empty where there is none
  */
 export function codeOf(error: unknown): string {
-  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string') return error.code;
+  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
+    return error.code;
   return '';
 }
 

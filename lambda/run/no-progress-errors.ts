@@ -1,8 +1,8 @@
 /**
  * What a run says that got nowhere. Pure: facts in, errors out.
  */
-import type { Stopped } from './answer.ts';
 import { PipelineError } from '../errors.ts';
+import type { Stopped } from './answer.ts';
 
 /**
  * A run that did nothing at all.
@@ -46,7 +46,8 @@ export function endlessTransaction(commitLsn: string, records: number): Pipeline
  * @param cause - the error underneath
  */
 export function outOfRoom(sqlState: string, cause: unknown): PipelineError {
-  const lack = sqlState === '53100' ? 'disk space' : sqlState === '53200' ? 'memory' : 'temporary files, by its temp_file_limit,';
+  const lack =
+    sqlState === '53100' ? 'disk space' : sqlState === '53200' ? 'memory' : 'temporary files, by its temp_file_limit,';
   return new PipelineError(
     'NO_PROGRESS',
     `PostgreSQL has not enough ${lack} to decode even the smallest batch (SQLSTATE ${sqlState}): its first transaction is larger. Give it more; more time would change nothing. The slot was not advanced over it.`,

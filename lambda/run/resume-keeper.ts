@@ -3,8 +3,8 @@
  * What a position is, and why it needs proof, stands in `resume.ts`.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { Log, Slot } from '../ports.ts';
 import { type ResumePosition, resumePosition } from '../decode/position.ts';
+import type { Log, Slot } from '../ports.ts';
 import type { Mark } from '../transform/transform.ts';
 
 /** One run's use of the position before it, and the one it leaves behind. */
@@ -51,7 +51,11 @@ export class ResumeKeeper {
    * @returns where the next run may go on; undefined: at the slot's position. To be asked after the last peek and advance
    */
   async next(
-    reached: { readonly within: Mark['within']; readonly boundary: Lsn | undefined; readonly resume: ResumePosition | undefined },
+    reached: {
+      readonly within: Mark['within'];
+      readonly boundary: Lsn | undefined;
+      readonly resume: ResumePosition | undefined;
+    },
     moved: boolean,
   ): Promise<ResumePosition | undefined> {
     const { within, boundary, resume } = reached;

@@ -1,8 +1,8 @@
 /**
  * What a finished run says to CloudWatch. Pure but for the port; what the names mean stands in the README.
  */
-import type { Counts, RunAnswer } from './answer.ts';
 import type { Metrics } from '../ports.ts';
+import type { Counts, RunAnswer } from './answer.ts';
 
 /** What only the end of a run knows, besides its answer. */
 export interface RunEnd {

@@ -5,16 +5,16 @@
  * A batch is one peek. Its rounds are acknowledged one after the other, and the slot follows what is acknowledged,
  * never more (I1, I2). A crash anywhere repeats records; it loses and reorders none.
  */
+import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import type { ResumePosition } from '../decode/position.ts';
+import { type Clock, type Log, type Metrics, type Publisher, type Session, WindowTooLargeError } from '../ports.ts';
 import { Advancer } from './advancer.ts';
 import { ageSeconds, copyCounts, type RunAnswer, type Stopped } from './answer.ts';
-import { BatchReader, type BatchParts } from './batch.ts';
-import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import { type BatchParts, BatchReader } from './batch.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { type Clock, type Log, type Metrics, type Publisher, type Session, WindowTooLargeError } from '../ports.ts';
-import type { ResumePosition } from '../decode/position.ts';
+import { endlessTransaction, outOfRoom, standstill } from './no-progress-errors.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
 import { addCountMetrics } from './run-metrics.ts';
-import { endlessTransaction, outOfRoom, standstill } from './no-progress-errors.ts';
 import { grown, halved, initialWindow, type Window } from './window.ts';
 
 /** What a container remembers from run to run. Kept in module scope by the handler. */
@@ -169,7 +169,8 @@ class Run {
       if (batch.ended === 'throttled' || batch.ended === 'deadline') return batch.ended;
       const full = rows !== undefined && batch.rows >= rows;
       // A boundary of an earlier batch is none of this one's.
-      const boundary = batch.boundary !== undefined && batch.boundary > begun.confirmedFlush ? batch.boundary : undefined;
+      const boundary =
+        batch.boundary !== undefined && batch.boundary > begun.confirmedFlush ? batch.boundary : undefined;
       this.#window = memory.window = grown(
         this.#window,
         {
@@ -209,7 +210,9 @@ class Run {
     const started = this.#batches.boundary === undefined && !this.#advancer.moved;
     if (!started || this.#resumes.hopeful || this.#ports.stop?.aborted === true) return true;
     // Cut here, the next run would begin the same transaction again, and every run after it.
-    return !this.#extend('The first transaction is larger than a run, and nothing says that the next run may go on with it');
+    return !this.#extend(
+      'The first transaction is larger than a run, and nothing says that the next run may go on with it',
+    );
   }
 
   /** Takes the function's own deadline. The schedule's is there so that runs do not overlap, which the lock sees to as well. */
@@ -236,7 +239,9 @@ class Run {
     if (smaller !== undefined) {
       this.#window = smaller;
       memory.window = smaller;
-      log.info('The peek ran out of time or temporary space before its first row; the next asks for less.', { ...smaller });
+      log.info('The peek ran out of time or temporary space before its first row; the next asks for less.', {
+        ...smaller,
+      });
     }
     // Reading again from restart_lsn takes longer than this run may: the schedule would never get past it.
     if (this.#batchCount === 0 && (smaller === undefined || !this.#hasTime())) {
@@ -252,9 +257,12 @@ class Run {
       await this.#advancer.to(this.#batches.boundary ?? this.#advancer.position);
       memory.resume = await this.#resumes.next(this.#batches, this.#advancer.moved);
     } catch (error) {
-      log.warn('After the failure the slot could not be advanced over what was acknowledged; it will be published again.', {
-        reason: error instanceof Error ? error.message : String(error),
-      });
+      log.warn(
+        'After the failure the slot could not be advanced over what was acknowledged; it will be published again.',
+        {
+          reason: error instanceof Error ? error.message : String(error),
+        },
+      );
     }
   }
 
@@ -263,11 +271,13 @@ class Run {
     const { counts, resumed, lastFailure, within, boundary } = this.#batches;
     const { stop, memory } = this.#ports;
     if (stop?.aborted === true) return;
-    const endless = stopped === 'deadline' && within !== undefined && boundary === undefined && memory.resume === undefined;
+    const endless =
+      stopped === 'deadline' && within !== undefined && boundary === undefined && memory.resume === undefined;
     if (endless && !this.#advancer.moved && this.#deadline >= this.#options.functionDeadline) {
       throw endlessTransaction(formatLsn(within.transaction.commitLsn), counts.records);
     }
-    if (this.#advancer.moved || counts.records > 0 || resumed || stopped === 'caught-up' || stopped === 'max-batches') return;
+    if (this.#advancer.moved || counts.records > 0 || resumed || stopped === 'caught-up' || stopped === 'max-batches')
+      return;
     throw standstill(stopped, lastFailure);
   }
 

@@ -4,7 +4,7 @@
  */
 import { PipelineError } from '../errors.ts';
 import type { Filters } from './filters.ts';
-import { type Operation, type SettingName, type SettingValues, SETTINGS } from './settings.ts';
+import { type Operation, type SettingName, SETTINGS, type SettingValues } from './settings.ts';
 
 /** Where the database is and how to enter it. What is undefined may come from the secret. */
 export interface DatabaseConfig {
@@ -116,17 +116,24 @@ function contradictions(values: Partial<SettingValues>, env: Readonly<Record<str
   const secret = given('DATABASE_SECRET_ARN');
   if (!secret) {
     for (const name of ['PGHOST', 'PGDATABASE', 'PGUSER'] as const) {
-      if (!given(name)) faults.push(`${name} is not set (allowed: ${SETTINGS[name].allowed}; needed where DATABASE_SECRET_ARN is not set).`);
+      if (!given(name))
+        faults.push(
+          `${name} is not set (allowed: ${SETTINGS[name].allowed}; needed where DATABASE_SECRET_ARN is not set).`,
+        );
     }
   }
   if (values.DATABASE_AUTH === 'secret' && !secret) {
     faults.push('DATABASE_AUTH cannot be "secret" where DATABASE_SECRET_ARN is not set (allowed then: password, iam).');
   }
   if (values.DATABASE_AUTH === 'iam' && values.PGSSLMODE === 'disable') {
-    faults.push('PGSSLMODE cannot be "disable" with DATABASE_AUTH "iam", which RDS admits over TLS only (allowed then: verify-full, verify-ca, require).');
+    faults.push(
+      'PGSSLMODE cannot be "disable" with DATABASE_AUTH "iam", which RDS admits over TLS only (allowed then: verify-full, verify-ca, require).',
+    );
   }
   if (values.AGGREGATION === 'lines' && values.FORMAT === 'csv') {
-    faults.push('AGGREGATION cannot be "lines" with FORMAT "csv", whose fields may hold line breaks (allowed then: kpl, none).');
+    faults.push(
+      'AGGREGATION cannot be "lines" with FORMAT "csv", whose fields may hold line breaks (allowed then: kpl, none).',
+    );
   }
   return faults;
 }
@@ -182,7 +189,9 @@ function warningsOf(values: SettingValues): string[] {
     );
   }
   if (values.COLUMN_EXCLUDE_LIST.length > 0 && values.FORMAT !== 'json') {
-    warnings.push(`COLUMN_EXCLUDE_LIST has no effect with FORMAT "${values.FORMAT}", which publishes no columns but the key.`);
+    warnings.push(
+      `COLUMN_EXCLUDE_LIST has no effect with FORMAT "${values.FORMAT}", which publishes no columns but the key.`,
+    );
   }
   return warnings;
 }

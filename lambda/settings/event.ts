@@ -4,8 +4,8 @@
  */
 import * as z from 'zod/mini';
 import { type Lsn, parseLsn } from '../decode/lsn.ts';
-import { PipelineError } from '../errors.ts';
 import type { ResumePosition } from '../decode/position.ts';
+import { PipelineError } from '../errors.ts';
 
 /** How long the scheduled run may take where the payload does not say, in seconds: a tick is 60. */
 const RUN_SECONDS = 50;
@@ -60,8 +60,16 @@ const resume = z.strictObject({
 /** Each action: its fields, what they may be, and a payload to copy. */
 const ACTIONS = {
   run: {
-    fields: { maxSeconds: z.optional(seconds), maxBatches: z.optional(z.int().check(z.minimum(1))), resume: z.optional(resume) },
-    allowed: { maxSeconds: `a number, 1 to ${MOST_SECONDS}`, maxBatches: 'a whole number, 1 or more', resume: 'the "resume" of an earlier answer, as it is' },
+    fields: {
+      maxSeconds: z.optional(seconds),
+      maxBatches: z.optional(z.int().check(z.minimum(1))),
+      resume: z.optional(resume),
+    },
+    allowed: {
+      maxSeconds: `a number, 1 to ${MOST_SECONDS}`,
+      maxBatches: 'a whole number, 1 or more',
+      resume: 'the "resume" of an earlier answer, as it is',
+    },
     example: '{"action":"run","maxSeconds":50,"maxBatches":n,"resume":{...}}',
   },
   drain: {
@@ -129,7 +137,12 @@ function readAction(name: ActionName, event: Readonly<Record<string, unknown>>):
   const data = result.data as { maxSeconds?: number; maxBatches?: number; resume?: ResumePosition; commitLsn?: string };
   switch (name) {
     case 'run':
-      return { kind: name, maxSeconds: data.maxSeconds ?? RUN_SECONDS, maxBatches: data.maxBatches, resume: data.resume };
+      return {
+        kind: name,
+        maxSeconds: data.maxSeconds ?? RUN_SECONDS,
+        maxBatches: data.maxBatches,
+        resume: data.resume,
+      };
     case 'drain':
       return { kind: name, maxSeconds: data.maxSeconds, maxBatches: undefined, resume: data.resume };
     case 'skip-transaction':
@@ -152,7 +165,9 @@ function faults(
     .map((field) => `"${name}" has no field ${brief(field)}.`);
   const bad = new Set(issues.map((issue) => issue.path[0]).filter((field) => typeof field === 'string'));
   for (const field of bad) {
-    said.push(`"${field}" ${given[field] === undefined ? 'is missing' : `cannot be ${brief(given[field])}`} (allowed: ${allowed[field] ?? ''}).`);
+    said.push(
+      `"${field}" ${given[field] === undefined ? 'is missing' : `cannot be ${brief(given[field])}`} (allowed: ${allowed[field] ?? ''}).`,
+    );
   }
   return invalid(said.join(' '));
 }

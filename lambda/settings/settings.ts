@@ -32,10 +32,17 @@ const like = (pattern: RegExp): z.ZodMiniType<string, string> => text.check(z.re
 
 /** One of some words, exactly. */
 const oneOf = <const T extends string>(...words: readonly T[]): z.ZodMiniType<T, string> =>
-  z.pipe(text, convert((value) => words.find((word) => word === value)));
+  z.pipe(
+    text,
+    convert((value) => words.find((word) => word === value)),
+  );
 
 /** A whole number between two bounds that passes a test. */
-const whole = (least: number, most: number, test: (value: number) => boolean = () => true): z.ZodMiniType<number, string> =>
+const whole = (
+  least: number,
+  most: number,
+  test: (value: number) => boolean = () => true,
+): z.ZodMiniType<number, string> =>
   z.pipe(
     text,
     convert((value) => {
@@ -81,7 +88,12 @@ const optional = <T>(schema: z.ZodMiniType<T, string>, about: string, allowed: s
 });
 
 /** A table's row with a default. */
-const defaulted = <T>(schema: z.ZodMiniType<T, string>, about: string, allowed: string, fallback: string): Setting<T, string> => ({
+const defaulted = <T>(
+  schema: z.ZodMiniType<T, string>,
+  about: string,
+  allowed: string,
+  fallback: string,
+): Setting<T, string> => ({
   schema,
   about,
   allowed,
@@ -98,31 +110,107 @@ const NAME = /^[^\p{Cc}]{1,63}$/u;
 
 /** Every setting, in the order of the README. */
 export const SETTINGS = {
-  DATABASE_SECRET_ARN: optional(like(ARN), 'the Secrets Manager secret with the database user', 'the full ARN of a Secrets Manager secret'),
+  DATABASE_SECRET_ARN: optional(
+    like(ARN),
+    'the Secrets Manager secret with the database user',
+    'the full ARN of a Secrets Manager secret',
+  ),
   PGHOST: optional(like(HOST), "the database's host", 'one host name or address'),
   PGPORT: optional(whole(1, 65_535), "the database's port", 'a whole number, 1 to 65535'),
   PGDATABASE: optional(like(NAME), 'the database, which the slot belongs to', "a database's name, 1 to 63 characters"),
   PGUSER: optional(like(NAME), 'the role to connect as', "a role's name, 1 to 63 characters"),
   PGPASSWORD: { ...optional(text, 'its password', 'a password'), secret: true },
-  PGSSLMODE: defaulted(oneOf('verify-full', 'verify-ca', 'require', 'disable'), 'what TLS has to prove', 'verify-full, verify-ca, require, disable', 'verify-full'),
+  PGSSLMODE: defaulted(
+    oneOf('verify-full', 'verify-ca', 'require', 'disable'),
+    'what TLS has to prove',
+    'verify-full, verify-ca, require, disable',
+    'verify-full',
+  ),
   PGSSLROOTCERT: optional(text, 'a file of further authorities to trust', "a file's path"),
   DATABASE_AUTH: optional(oneOf('secret', 'password', 'iam'), 'where the password comes from', 'secret, password, iam'),
-  SLOT_NAME: defaulted(like(/^[a-z0-9_]{1,63}$/), 'the replication slot', '1 to 63 lower-case letters, digits and underscores', 'pg2kinesis'),
-  SOURCE_NAME: optional(like(/^[^\p{Cc}]{1,256}$/u), 'names the source in every json record', '1 to 256 characters, none of them a control character'),
-  STREAM_NAME: defaulted(like(STREAM), 'the Kinesis data stream', "a stream's name (1 to 128 letters, digits, _, . and -) or its ARN", 'pg2kinesis'),
-  FORMAT: defaulted(oneOf('csv', 'csv-payload', 'json'), 'how a change is written', 'csv, csv-payload, json', 'csv-payload'),
-  PARTITION_BY: defaulted(oneOf('primary-key', 'table', 'transaction', 'stream'), 'what decides the partition key', 'primary-key, table, transaction, stream', 'primary-key'),
-  AGGREGATION: defaulted(oneOf('kpl', 'lines', 'none'), 'how changes share a Kinesis record', 'kpl, lines, none', 'kpl'),
-  LANES: defaulted(whole(1, 256, (n) => (n & (n - 1)) === 0), 'slices of the hash-key space', 'a power of two, 1 to 256', '64'),
+  SLOT_NAME: defaulted(
+    like(/^[a-z0-9_]{1,63}$/),
+    'the replication slot',
+    '1 to 63 lower-case letters, digits and underscores',
+    'pg2kinesis',
+  ),
+  SOURCE_NAME: optional(
+    like(/^[^\p{Cc}]{1,256}$/u),
+    'names the source in every json record',
+    '1 to 256 characters, none of them a control character',
+  ),
+  STREAM_NAME: defaulted(
+    like(STREAM),
+    'the Kinesis data stream',
+    "a stream's name (1 to 128 letters, digits, _, . and -) or its ARN",
+    'pg2kinesis',
+  ),
+  FORMAT: defaulted(
+    oneOf('csv', 'csv-payload', 'json'),
+    'how a change is written',
+    'csv, csv-payload, json',
+    'csv-payload',
+  ),
+  PARTITION_BY: defaulted(
+    oneOf('primary-key', 'table', 'transaction', 'stream'),
+    'what decides the partition key',
+    'primary-key, table, transaction, stream',
+    'primary-key',
+  ),
+  AGGREGATION: defaulted(
+    oneOf('kpl', 'lines', 'none'),
+    'how changes share a Kinesis record',
+    'kpl, lines, none',
+    'kpl',
+  ),
+  LANES: defaulted(
+    whole(1, 256, (n) => (n & (n - 1)) === 0),
+    'slices of the hash-key space',
+    'a power of two, 1 to 256',
+    '64',
+  ),
   TABLE_INCLUDE_LIST: defaulted(patterns, 'only these tables', `${REGEXES} schema.table`, ''),
   TABLE_EXCLUDE_LIST: defaulted(patterns, 'not these tables', `${REGEXES} schema.table`, ''),
   COLUMN_EXCLUDE_LIST: defaulted(patterns, 'not these columns (json)', `${REGEXES} schema.table.column`, ''),
-  OPERATIONS: defaulted(operations, 'only these operations', 'INSERT, UPDATE, DELETE, TRUNCATE, separated by commas', 'INSERT,UPDATE,DELETE,TRUNCATE'),
-  BATCH_CHANGES: defaulted(whole(1, 1_000_000_000), 'the most rows that one peek asks for', 'a whole number, 1 to 1000000000', '1000000'),
-  PRIMARY_KEY_TTL_SECONDS: defaulted(whole(0, 604_800), 'how long primary keys are remembered', 'a whole number of seconds, 0 to 604800', '3600'),
-  OVERSIZE: defaulted(oneOf('key-only', 'fail'), 'what to do with a change too large for a record', 'key-only, fail', 'key-only'),
-  MAX_RECORD_KIB: defaulted(whole(1_024, 10_240), "the stream's largest record, in KiB", 'a whole number, 1024 to 10240', '1024'),
-  LOG_LEVEL: defaulted(z.pipe(text, convert((value) => (['DEBUG', 'INFO', 'WARN', 'ERROR'] as const).find((level) => level === value.toUpperCase()))), 'how much is logged', 'DEBUG, INFO, WARN, ERROR', 'INFO'),
+  OPERATIONS: defaulted(
+    operations,
+    'only these operations',
+    'INSERT, UPDATE, DELETE, TRUNCATE, separated by commas',
+    'INSERT,UPDATE,DELETE,TRUNCATE',
+  ),
+  BATCH_CHANGES: defaulted(
+    whole(1, 1_000_000_000),
+    'the most rows that one peek asks for',
+    'a whole number, 1 to 1000000000',
+    '1000000',
+  ),
+  PRIMARY_KEY_TTL_SECONDS: defaulted(
+    whole(0, 604_800),
+    'how long primary keys are remembered',
+    'a whole number of seconds, 0 to 604800',
+    '3600',
+  ),
+  OVERSIZE: defaulted(
+    oneOf('key-only', 'fail'),
+    'what to do with a change too large for a record',
+    'key-only, fail',
+    'key-only',
+  ),
+  MAX_RECORD_KIB: defaulted(
+    whole(1_024, 10_240),
+    "the stream's largest record, in KiB",
+    'a whole number, 1024 to 10240',
+    '1024',
+  ),
+  LOG_LEVEL: defaulted(
+    z.pipe(
+      text,
+      convert((value) => (['DEBUG', 'INFO', 'WARN', 'ERROR'] as const).find((level) => level === value.toUpperCase())),
+    ),
+    'how much is logged',
+    'DEBUG, INFO, WARN, ERROR',
+    'INFO',
+  ),
 } as const;
 
 /** A variable's name. */

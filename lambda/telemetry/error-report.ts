@@ -16,7 +16,12 @@ const SQLSTATE = /^[0-9A-Z]{5}$/;
 export function presentable(error: unknown): Error {
   if (error instanceof PipelineError) {
     // A cause that was assigned, not passed, would be enumerable, and a driver's error has the row in its fields.
-    Object.defineProperty(error, 'cause', { value: error.cause, enumerable: false, writable: true, configurable: true });
+    Object.defineProperty(error, 'cause', {
+      value: error.cause,
+      enumerable: false,
+      writable: true,
+      configurable: true,
+    });
     return error;
   }
   const code = codeOf(error);

@@ -90,16 +90,20 @@ export function createTerminalLog(
   write: (line: string) => void,
   options: { readonly level: LogLevel; readonly json: boolean; readonly now: () => number },
 ): Log {
-  const at = (level: LogLevel) => (message: string, fields: Record<string, unknown> = {}) => {
-    if (LEVELS[level] < LEVELS[options.level]) return;
-    const timestamp = new Date(options.now()).toISOString();
-    if (options.json) {
-      write(`${toJson({ level, message, timestamp, ...fields })}\n`);
-    } else {
-      const details = Object.entries(fields).map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : toJson(value)}`);
-      write(`${timestamp} ${level} ${message}${details.join('')}\n`);
-    }
-  };
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields: Record<string, unknown> = {}) => {
+      if (LEVELS[level] < LEVELS[options.level]) return;
+      const timestamp = new Date(options.now()).toISOString();
+      if (options.json) {
+        write(`${toJson({ level, message, timestamp, ...fields })}\n`);
+      } else {
+        const details = Object.entries(fields).map(
+          ([name, value]) => ` ${name}=${typeof value === 'string' ? value : toJson(value)}`,
+        );
+        write(`${timestamp} ${level} ${message}${details.join('')}\n`);
+      }
+    };
   return { debug: at('DEBUG'), info: at('INFO'), warn: at('WARN'), error: at('ERROR') };
 }
 

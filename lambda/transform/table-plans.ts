@@ -4,9 +4,9 @@
  * Knows no catalog query: the primary-key cache answers from memory, and its owner reads the catalogs when asked to.
  */
 import type { ColumnHeader, TableName, Tuple } from '../decode/messages.ts';
-import { type Filters, omitsColumn, selectsTable } from '../settings/filters.ts';
-import type { Skipped } from '../run/answer.ts';
 import type { Log, PrimaryKeys, TableEntry } from '../ports.ts';
+import type { Skipped } from '../run/answer.ts';
+import { type Filters, omitsColumn, selectsTable } from '../settings/filters.ts';
 
 /** What to do with a table's changes. */
 export interface TablePlan {

@@ -2,16 +2,16 @@
  * Turns messages into user records and hands them to the packer: filter, key, format, pack, and count.
  * Pure but for its counts; knows no SQL, no SDK and no plugin. What it leaves out it counts (I9).
  */
-import { type Counts, copyCounts, noCounts, type Skipped } from '../run/answer.ts';
-import { ChangeKeys } from './change-keys.ts';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import type { Message, RowChange, Transaction, Truncate } from '../decode/messages.ts';
+import { isSameTransaction, type ResumePosition, type Within } from '../decode/position.ts';
 import { PipelineError } from '../errors.ts';
 import { ByteWriter } from '../format/byte-writer.ts';
 import type { ChangeRecord, Format } from '../format/record.ts';
 import type { Packer, Round } from '../pack/round.ts';
-import { isSameTransaction, type ResumePosition, type Within } from '../decode/position.ts';
+import { copyCounts, type Counts, noCounts, type Skipped } from '../run/answer.ts';
 import type { Operation } from '../settings/settings.ts';
+import { ChangeKeys } from './change-keys.ts';
 import type { TablePlan, TablePlans } from './table-plans.ts';
 
 /** Where a round's acknowledgement takes the run. */
@@ -120,7 +120,10 @@ export class Transformer {
     return {
       boundary: this.#boundary,
       counts: copyCounts(this.counts),
-      within: transaction && this.#doneRows > 0 ? { transaction, ordinal: this.#doneOrdinal, rows: this.#doneRows } : undefined,
+      within:
+        transaction && this.#doneRows > 0
+          ? { transaction, ordinal: this.#doneOrdinal, rows: this.#doneRows }
+          : undefined,
       underWay: transaction,
     };
   }
@@ -284,4 +287,3 @@ export class Transformer {
     return this.#transaction === undefined ? 'unknown' : formatLsn(this.#transaction.commitLsn);
   }
 }
-

@@ -25,15 +25,22 @@ const CASES: Readonly<Record<string, (id: number) => string>> = {
   'insert, two tables in turn': (id) => row(id % 2 === 0 ? 'public.orders' : 'public.orders_archive', id),
   'insert, 40 tables in turn': (id) => row(`public.orders_${String(id % 40)}`, id),
   'insert, 40 tables at random': (id) => row(`public.orders_${String((id * 7919 * (id % 13)) % 40)}`, id),
-  'update with old-key': (id) => row('public.orders', id).replace('INSERT:', `UPDATE: old-key: id[bigint]:${String(id)} new-tuple:`),
-  'delete': (id) => `table public.orders: DELETE: id[bigint]:${String(id)}`,
+  'update with old-key': (id) =>
+    row('public.orders', id).replace('INSERT:', `UPDATE: old-key: id[bigint]:${String(id)} new-tuple:`),
+  delete: (id) => `table public.orders: DELETE: id[bigint]:${String(id)}`,
   'full identity, NULLs left out': (id) =>
-    row('public.orders', id).replace('INSERT:', `DELETE:`).replace(' note[text]:null', id % 3 === 0 ? '' : " note[text]:'x'"),
+    row('public.orders', id)
+      .replace('INSERT:', `DELETE:`)
+      .replace(' note[text]:null', id % 3 === 0 ? '' : " note[text]:'x'"),
   'text of 40 bytes': (id) => `table public.notes: INSERT: id[bigint]:${String(id)} body[text]:'${LONG.slice(0, 40)}'`,
-  'text of 200 bytes': (id) => `table public.notes: INSERT: id[bigint]:${String(id)} body[text]:'${LONG.repeat(4).slice(0, 200)}'`,
-  'text of 4,000 bytes': (id) => `table public.notes: INSERT: id[bigint]:${String(id)} body[text]:'${LONG.repeat(80).slice(0, 4000)}'`,
-  'apostrophe every 20 bytes': (id) => `table public.notes: INSERT: id[bigint]:${String(id)} body[text]:'${"isn''t it quite long".repeat(10)}'`,
-  'BEGIN and COMMIT': (id) => (id % 2 === 0 ? `BEGIN ${String(id)}` : `COMMIT ${String(id)} (at 2026-01-02 03:04:05.678901+00)`),
+  'text of 200 bytes': (id) =>
+    `table public.notes: INSERT: id[bigint]:${String(id)} body[text]:'${LONG.repeat(4).slice(0, 200)}'`,
+  'text of 4,000 bytes': (id) =>
+    `table public.notes: INSERT: id[bigint]:${String(id)} body[text]:'${LONG.repeat(80).slice(0, 4000)}'`,
+  'apostrophe every 20 bytes': (id) =>
+    `table public.notes: INSERT: id[bigint]:${String(id)} body[text]:'${"isn''t it quite long".repeat(10)}'`,
+  'BEGIN and COMMIT': (id) =>
+    id % 2 === 0 ? `BEGIN ${String(id)}` : `COMMIT ${String(id)} (at 2026-01-02 03:04:05.678901+00)`,
 };
 
 interface Block {
@@ -67,6 +74,8 @@ for (let round = 0; round < ROUNDS; round++) {
   }
 }
 for (const { name, bytes, best } of blocks) {
-  console.log(`${name.padEnd(32)} ${String(Math.round(bytes.length / ROWS)).padStart(5)} bytes ${best.toFixed(0).padStart(6)} ns`);
+  console.log(
+    `${name.padEnd(32)} ${String(Math.round(bytes.length / ROWS)).padStart(5)} bytes ${best.toFixed(0).padStart(6)} ns`,
+  );
 }
 console.log(`(${String(consumed)} columns)`);

@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
-import { startPostgres, type PostgresServer } from '../support/postgres.ts';
+import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 
 const run = promisify(execFile);
 const CHANGES = Number(process.argv[2] ?? 500_000);
@@ -51,7 +51,10 @@ async function invoke(slot: string, settings: Record<string, string>, ...payload
   };
   const args = [here('invoke.ts'), ...payloads.map((payload) => JSON.stringify(payload))];
   const { stdout } = await run(process.execPath, args, { env, maxBuffer: 1 << 26 });
-  return stdout.split('\n').filter((line) => line.startsWith('bench ')).map((line) => JSON.parse(line.slice(6)) as Invocation);
+  return stdout
+    .split('\n')
+    .filter((line) => line.startsWith('bench '))
+    .map((line) => JSON.parse(line.slice(6)) as Invocation);
 }
 
 const drain = { action: 'drain' };
@@ -85,14 +88,32 @@ async function recvlogical(slot: string): Promise<number> {
   const [{ lsn } = { lsn: '' }] = await server.sql<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
   const bindir = (await run('pg_config', ['--bindir'])).stdout.trim();
   const { host, user, password, database } = server.connection;
-  const args = ['-h', host, '-p', String(server.port), '-U', user, '-d', database, '-S', slot, '--start', '-E', lsn, '-n', '-f', '/dev/null'];
+  const args = [
+    '-h',
+    host,
+    '-p',
+    String(server.port),
+    '-U',
+    user,
+    '-d',
+    database,
+    '-S',
+    slot,
+    '--start',
+    '-E',
+    lsn,
+    '-n',
+    '-f',
+    '/dev/null',
+  ];
   args.push('-o', 'skip-empty-xacts=on', '-o', 'include-timestamp=on');
   const began = performance.now();
   await run(`${bindir}/pg_recvlogical`, args, { env: { ...process.env, PGPASSWORD: password } });
   return performance.now() - began;
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 const whole = (value: number): string => value.toFixed(0);
 
 /** One drain's milliseconds, checked to have published everything. */
@@ -100,12 +121,15 @@ async function drainOnce(slot: string, settings: Record<string, string>, expecte
   const copy = await copyOf(slot);
   const [first] = await invoke(copy, settings, drain);
   await server.sql('SELECT pg_drop_replication_slot($1)', [copy]);
-  if (first?.answer.published !== expected || !first.answer.caughtUp) throw new Error(`not all was published: ${JSON.stringify(first?.answer)}`);
+  if (first?.answer.published !== expected || !first.answer.caughtUp)
+    throw new Error(`not all was published: ${JSON.stringify(first?.answer)}`);
   return first;
 }
 
 try {
-  await server.sql('CREATE TABLE t (id bigint PRIMARY KEY, name text, balance numeric, at timestamptz, note text, n int)');
+  await server.sql(
+    'CREATE TABLE t (id bigint PRIMARY KEY, name text, balance numeric, at timestamptz, note text, n int)',
+  );
 
   await server.createSlot('peer');
   await write(server, CHANGES);
@@ -124,33 +148,43 @@ try {
   const peer = median(times['pg_recvlogical'] ?? []);
   console.log(`drain of ${CHANGES} changes in ${CHANGES / 5} transactions, kpl; medians of ${ROUNDS}`);
   for (const [name, values] of Object.entries(times)) {
-    console.log(`  ${name.padEnd(15)} ${whole(median(values))} ms (${values.map(whole).join(', ')})  ${(peer / median(values)).toFixed(2)}x the peer's throughput${sizes[name] ?? ''}`);
+    console.log(
+      `  ${name.padEnd(15)} ${whole(median(values))} ms (${values.map(whole).join(', ')})  ${(peer / median(values)).toFixed(2)}x the peer's throughput${sizes[name] ?? ''}`,
+    );
   }
   await server.sql("SELECT pg_drop_replication_slot('peer')");
 
   await server.createSlot('small');
   await write(server, CHANGES / 10);
   const small: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) small.push((await drainOnce('small', { FORMAT: 'json' }, CHANGES / 10)).ms / (CHANGES / 10));
+  for (let round = 0; round < ROUNDS; round++)
+    small.push((await drainOnce('small', { FORMAT: 'json' }, CHANGES / 10)).ms / (CHANGES / 10));
   await server.sql("SELECT pg_drop_replication_slot('small')");
   const large = median(times['json'] ?? []) / CHANGES;
-  console.log(`cost of a change when the backlog is 10 times larger: ${(large / median(small)).toFixed(2)}x (${(1000 * median(small)).toFixed(2)} us, then ${(1000 * large).toFixed(2)} us)`);
+  console.log(
+    `cost of a change when the backlog is 10 times larger: ${(large / median(small)).toFixed(2)}x (${(1000 * median(small)).toFixed(2)} us, then ${(1000 * large).toFixed(2)} us)`,
+  );
 
   await server.createSlot('held');
   const open = await server.client();
   await open.query("BEGIN; INSERT INTO t VALUES (-1, 'open')");
   await write(server, CHANGES);
   const held: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) held.push((await drainOnce('held', { FORMAT: 'json' }, CHANGES)).ms / CHANGES);
+  for (let round = 0; round < ROUNDS; round++)
+    held.push((await drainOnce('held', { FORMAT: 'json' }, CHANGES)).ms / CHANGES);
   await open.query('ROLLBACK');
   await server.sql("SELECT pg_drop_replication_slot('held')");
-  console.log(`cost of a change while another transaction is open since before the backlog: ${(median(held) / large).toFixed(2)}x`);
+  console.log(
+    `cost of a change while another transaction is open since before the backlog: ${(median(held) / large).toFixed(2)}x`,
+  );
 
   await server.createSlot('huge');
   await write(server, 1_000_000, true);
   for (const FORMAT of ['json', 'csv-payload']) {
     const { maxRssMb, ms } = await drainOnce('huge', { FORMAT }, 1_000_000);
-    console.log(`one transaction of 1,000,000 rows, ${FORMAT}: ${whole(ms)} ms, at most ${whole(maxRssMb)} MB resident`);
+    console.log(
+      `one transaction of 1,000,000 rows, ${FORMAT}: ${whole(ms)} ms, at most ${whole(maxRssMb)} MB resident`,
+    );
   }
 
   await server.sql("SELECT pg_drop_replication_slot('huge')");

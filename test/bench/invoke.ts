@@ -13,5 +13,7 @@ for (const payload of process.argv.slice(2)) {
   const answer = await handler(JSON.parse(payload), context);
   const ms = performance.now() - began;
   const { user, system } = process.cpuUsage(cpu);
-  console.log(`bench ${JSON.stringify({ ms, cpuMs: (user + system) / 1000, maxRssMb: process.resourceUsage().maxRSS / 1024, answer })}`);
+  console.log(
+    `bench ${JSON.stringify({ ms, cpuMs: (user + system) / 1000, maxRssMb: process.resourceUsage().maxRSS / 1024, answer })}`,
+  );
 }

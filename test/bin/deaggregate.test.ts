@@ -37,28 +37,49 @@ describe('userRecords', () => {
     fc.assert(
       fc.property(fc.array(record, { minLength: 1, maxLength: 50 }), (records) => {
         const aggregator = new RecordAggregator();
-        for (const { partitionKey, data } of records) aggregator.addUserRecord({ partitionKey, data: Buffer.from(data) });
-        assert.deepEqual(read(aggregator.build().data), records.map((each, place) => ({ ...each, place })));
+        for (const { partitionKey, data } of records)
+          aggregator.addUserRecord({ partitionKey, data: Buffer.from(data) });
+        assert.deepEqual(
+          read(aggregator.build().data),
+          records.map((each, place) => ({ ...each, place })),
+        );
       }),
       { numRuns: 50 },
     );
   });
 
   it('reads what the reference reader reads', () => {
-    const records = fc.array(fc.record({ key: fc.nat(2), hash: fc.nat(1), data: fc.uint8Array({ maxLength: 200 }) }), { maxLength: 30 });
+    const records = fc.array(fc.record({ key: fc.nat(2), hash: fc.nat(1), data: fc.uint8Array({ maxLength: 200 }) }), {
+      maxLength: 30,
+    });
     fc.assert(
       fc.property(records, (users) => {
         const data = seal(
           ...['a', 'é', 'c'].map((key) => field(1, Buffer.from(key))),
           ...['0', '340282366920938463463374607431768211455'].map((hash) => field(2, Buffer.from(hash))),
-          ...users.map((user) => field(3, Buffer.concat([field(1, user.key), field(2, user.hash), field(3, Buffer.from(user.data))]))),
+          ...users.map((user) =>
+            field(3, Buffer.concat([field(1, user.key), field(2, user.hash), field(3, Buffer.from(user.data))])),
+          ),
         );
         const theirs: unknown[] = [];
-        deaggregateSync({ partitionKey: 'outer', sequenceNumber: '1', data: data.toString('base64'), kinesisSchemaVersion: '1', approximateArrivalTimestamp: 0 }, true, (error, got) => {
-          assert.ifError(error);
-          for (const each of got ?? []) theirs.push([each.partitionKey, each.data]);
-        });
-        assert.deepEqual(userRecords({ partitionKey: 'outer', data }).map((user) => [user.partitionKey, user.data.toString('base64')]), theirs);
+        deaggregateSync(
+          {
+            partitionKey: 'outer',
+            sequenceNumber: '1',
+            data: data.toString('base64'),
+            kinesisSchemaVersion: '1',
+            approximateArrivalTimestamp: 0,
+          },
+          true,
+          (error, got) => {
+            assert.ifError(error);
+            for (const each of got ?? []) theirs.push([each.partitionKey, each.data]);
+          },
+        );
+        assert.deepEqual(
+          userRecords({ partitionKey: 'outer', data }).map((user) => [user.partitionKey, user.data.toString('base64')]),
+          theirs,
+        );
       }),
       { numRuns: 50 },
     );
@@ -66,25 +87,41 @@ describe('userRecords', () => {
 
   it('reads data of every length that its length takes a byte more for', () => {
     const lengths = [0, 1, 127, 128, 300, 16_383, 16_384, 1_000_000];
-    const data = seal(field(1, Buffer.from('k')), ...lengths.map((length) => field(3, Buffer.concat([field(1, 0), field(3, Buffer.alloc(length, 'x'))]))));
-    assert.deepEqual(userRecords({ partitionKey: 'outer', data }).map((user) => user.data.length), lengths);
+    const data = seal(
+      field(1, Buffer.from('k')),
+      ...lengths.map((length) => field(3, Buffer.concat([field(1, 0), field(3, Buffer.alloc(length, 'x'))]))),
+    );
+    assert.deepEqual(
+      userRecords({ partitionKey: 'outer', data }).map((user) => user.data.length),
+      lengths,
+    );
   });
 
   it('gives the explicit hash key, also when the tables follow the records', () => {
-    const data = seal(field(3, Buffer.concat([field(1, 0), field(2, 0), field(3, Buffer.from('x'))])), field(1, Buffer.from('k')), field(2, Buffer.from('42')));
+    const data = seal(
+      field(3, Buffer.concat([field(1, 0), field(2, 0), field(3, Buffer.from('x'))])),
+      field(1, Buffer.from('k')),
+      field(2, Buffer.from('42')),
+    );
     assert.deepEqual(read(data), [{ partitionKey: 'k', explicitHashKey: '42', place: 0, data: 'x' }]);
   });
 
   it('passes over tags, which the format has and nobody uses', () => {
     const tag = field(4, field(1, Buffer.from('t')));
-    assert.deepEqual(read(seal(field(1, Buffer.from('k')), field(3, Buffer.concat([field(1, 0), tag, field(3, Buffer.from('x'))])))), [{ partitionKey: 'k', place: 0, data: 'x' }]);
+    assert.deepEqual(
+      read(seal(field(1, Buffer.from('k')), field(3, Buffer.concat([field(1, 0), tag, field(3, Buffer.from('x'))])))),
+      [{ partitionKey: 'k', place: 0, data: 'x' }],
+    );
   });
 
   const plain = {
     'an empty record': Buffer.alloc(0),
-    'text': Buffer.from('0,CDC,{"xid": "1"}'),
+    text: Buffer.from('0,CDC,{"xid": "1"}'),
     'the magic number alone': Buffer.from('f3899ac2', 'hex'),
-    'an aggregate with a broken checksum': Buffer.concat([seal(field(1, Buffer.from('k'))).subarray(0, -1), Buffer.from([0])]),
+    'an aggregate with a broken checksum': Buffer.concat([
+      seal(field(1, Buffer.from('k'))).subarray(0, -1),
+      Buffer.from([0]),
+    ]),
   };
   for (const [name, data] of Object.entries(plain)) {
     it(`passes on ${name} as it is`, () => {
@@ -93,8 +130,14 @@ describe('userRecords', () => {
   }
 
   const broken = {
-    'a key index beyond the table': [field(1, Buffer.from('k')), field(3, Buffer.concat([field(1, 1), field(3, Buffer.from('x'))]))],
-    'a hash key index beyond the table': [field(1, Buffer.from('k')), field(3, Buffer.concat([field(1, 0), field(2, 0), field(3, Buffer.from('x'))]))],
+    'a key index beyond the table': [
+      field(1, Buffer.from('k')),
+      field(3, Buffer.concat([field(1, 1), field(3, Buffer.from('x'))])),
+    ],
+    'a hash key index beyond the table': [
+      field(1, Buffer.from('k')),
+      field(3, Buffer.concat([field(1, 0), field(2, 0), field(3, Buffer.from('x'))])),
+    ],
     'a field longer than the message': [Buffer.from([0x0a, 0x05, 0x61])],
     'a number without an end': [Buffer.from([0x0a, 0x80])],
     'a wire type that the format does not have': [Buffer.from([0x0d, 0, 0, 0, 0])],
@@ -117,8 +160,14 @@ describe('lineRecords', () => {
   ] as const) {
     it(`splits ${JSON.stringify(data)}`, () => {
       const split = lineRecords({ partitionKey: 'k', data: Buffer.from(data) });
-      assert.deepEqual(split.map((user) => user.data.toString()), lines);
-      assert.deepEqual(split.map((user) => user.place), lines.map((_, place) => place));
+      assert.deepEqual(
+        split.map((user) => user.data.toString()),
+        lines,
+      );
+      assert.deepEqual(
+        split.map((user) => user.place),
+        lines.map((_, place) => place),
+      );
       assert.ok(split.every((user) => user.partitionKey === 'k'));
     });
   }

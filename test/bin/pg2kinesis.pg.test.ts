@@ -34,8 +34,14 @@ describe('pg2kinesis in a shell', () => {
     AWS_SECRET_ACCESS_KEY: 'y',
     AWS_ENDPOINT_URL_KINESIS: kinesis.endpoint,
   });
-  const start = (args: string[]): { child: ChildProcess; ended: Promise<Ended>; seen: (text: RegExp) => Promise<void> } => {
-    const child = spawn(process.execPath, ['bin/pg2kinesis.ts', ...args], { cwd: root, env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
+  const start = (
+    args: string[],
+  ): { child: ChildProcess; ended: Promise<Ended>; seen: (text: RegExp) => Promise<void> } => {
+    const child = spawn(process.execPath, ['bin/pg2kinesis.ts', ...args], {
+      cwd: root,
+      env: environment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     children.add(child);
     let out = '';
     let err = '';

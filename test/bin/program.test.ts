@@ -10,7 +10,10 @@ delete process.env['AWS_PROFILE'];
 process.env['AWS_CONFIG_FILE'] = process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null';
 
 /** Runs a command line. */
-async function cli(args: string[], env: Record<string, string> = {}): Promise<{ status: number; out: string; err: string }> {
+async function cli(
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<{ status: number; out: string; err: string }> {
   let out = '';
   let err = '';
   const nothing = (): void => undefined;
@@ -30,7 +33,18 @@ describe('pg2kinesis', () => {
     const { status, out, err } = await cli(['--help']);
     assert.equal(status, 0);
     assert.equal(err, '');
-    for (const command of ['demo', 'run', 'drain', 'status', 'check', 'tail', 'create-slot', 'drop-slot', 'skip-transaction']) assert.match(out, new RegExp(`^  ${command}\\b`, 'm'));
+    for (const command of [
+      'demo',
+      'run',
+      'drain',
+      'status',
+      'check',
+      'tail',
+      'create-slot',
+      'drop-slot',
+      'skip-transaction',
+    ])
+      assert.match(out, new RegExp(`^  ${command}\\b`, 'm'));
     for (const name of Object.keys(SETTINGS)) assert.ok(out.includes(name), name);
   });
 
@@ -85,7 +99,14 @@ describe('pg2kinesis', () => {
   });
 
   it('fails with 1 where nobody answers, and I10: shows no password', async () => {
-    const { status, err } = await cli(['status'], { PGHOST: '127.0.0.1', PGPORT: '1', PGUSER: 'u', PGDATABASE: 'd', PGPASSWORD: 's3cret-pass', LOG_LEVEL: 'DEBUG' });
+    const { status, err } = await cli(['status'], {
+      PGHOST: '127.0.0.1',
+      PGPORT: '1',
+      PGUSER: 'u',
+      PGDATABASE: 'd',
+      PGPASSWORD: 's3cret-pass',
+      LOG_LEVEL: 'DEBUG',
+    });
     assert.equal(status, 1);
     assert.match(err, /^DATABASE_UNREACHABLE: /);
     assert.ok(!err.includes('s3cret-pass'));

@@ -13,7 +13,7 @@ import {
   PutRecordCommand,
   SplitShardCommand,
 } from '@aws-sdk/client-kinesis';
-import { type ReadOptions, type StreamRecord, readStream } from '../../bin/stream-reader.ts';
+import { type ReadOptions, readStream, type StreamRecord } from '../../bin/stream-reader.ts';
 import { type EmbeddedKinesis, startKinesis } from '../support/kinesis.ts';
 
 /** A shard of the fake: what it holds, and whether it is closed behind that. */
@@ -41,7 +41,9 @@ class FakeKinesis {
       const [name, answer] = this.#answer(command);
       this.calls.push(name);
       const refusal = name.startsWith('read') ? this.refusals.shift() : undefined;
-      return refusal === undefined ? Promise.resolve(answer()) : Promise.reject(Object.assign(new Error(refusal), { name: refusal }));
+      return refusal === undefined
+        ? Promise.resolve(answer())
+        : Promise.reject(Object.assign(new Error(refusal), { name: refusal }));
     };
     return { send } as unknown as KinesisClient;
   }
@@ -51,12 +53,20 @@ class FakeKinesis {
       const first = command.input.NextToken === undefined;
       const shards = first ? this.shards.slice(0, 2) : this.shards.slice(2);
       const more = first && this.shards.length > 2;
-      return [first ? 'list' : 'list more', () => ({ Shards: shards.map(describeShard), NextToken: more ? 'more' : undefined })];
+      return [
+        first ? 'list' : 'list more',
+        () => ({ Shards: shards.map(describeShard), NextToken: more ? 'more' : undefined }),
+      ];
     }
     if (command instanceof GetShardIteratorCommand) {
       const { ShardId, ShardIteratorType, StartingSequenceNumber } = command.input;
       const shard = this.shards.find(({ id }) => id === ShardId);
-      const at = ShardIteratorType === 'LATEST' ? (shard?.data.length ?? 0) : ShardIteratorType === 'TRIM_HORIZON' ? 0 : Number(StartingSequenceNumber) + 1;
+      const at =
+        ShardIteratorType === 'LATEST'
+          ? (shard?.data.length ?? 0)
+          : ShardIteratorType === 'TRIM_HORIZON'
+            ? 0
+            : Number(StartingSequenceNumber) + 1;
       return [`place ${ShardId ?? ''} ${ShardIteratorType ?? ''}`, () => ({ ShardIterator: `${ShardId ?? ''} ${at}` })];
     }
     if (command instanceof GetRecordsCommand) {
@@ -69,7 +79,12 @@ class FakeKinesis {
       return [
         `read ${id}`,
         () => ({
-          Records: data.map((text, i) => ({ Data: Buffer.from(text), SequenceNumber: String(at + i), PartitionKey: 'k', ApproximateArrivalTimestamp: new Date(7) })),
+          Records: data.map((text, i) => ({
+            Data: Buffer.from(text),
+            SequenceNumber: String(at + i),
+            PartitionKey: 'k',
+            ApproximateArrivalTimestamp: new Date(7),
+          })),
           NextShardIterator: shard?.closed === true && left === 0 ? undefined : `${id} ${next}`,
           MillisBehindLatest: left > 0 ? 1000 : 0,
         }),
@@ -107,7 +122,11 @@ async function readAll(fake: FakeKinesis, over: Partial<ReadOptions> = {}) {
       over.onRecord?.(record);
     },
   });
-  const of = (id: string): string => got.filter(({ shardId }) => shardId === id).map(({ data }) => data.toString()).join('');
+  const of = (id: string): string =>
+    got
+      .filter(({ shardId }) => shardId === id)
+      .map(({ data }) => data.toString())
+      .join('');
   return { got, of, text: got.map(({ data }) => data.toString()).join(''), naps };
 }
 
@@ -121,8 +140,17 @@ describe('readStream', () => {
     const { of, got, naps } = await readAll(fake);
     assert.equal(of('a'), '12345');
     assert.equal(of('c'), 'x');
-    assert.deepEqual(got[0], { shardId: 'a', sequenceNumber: '0', partitionKey: 'k', data: Buffer.from('1'), arrivedMs: 7 });
-    assert.ok(naps.every((ms) => ms >= 200), 'a shard takes five calls a second');
+    assert.deepEqual(got[0], {
+      shardId: 'a',
+      sequenceNumber: '0',
+      partitionKey: 'k',
+      data: Buffer.from('1'),
+      arrivedMs: 7,
+    });
+    assert.ok(
+      naps.every((ms) => ms >= 200),
+      'a shard takes five calls a second',
+    );
   });
 
   it('reads parents to their end before their children, over several generations', async () => {
@@ -200,7 +228,10 @@ describe('readStream', () => {
   });
 
   it('fails with what the service refuses for good, once all shards have stopped', async () => {
-    const fake = new FakeKinesis([{ id: 'a', data: [] }, { id: 'b', data: [] }]);
+    const fake = new FakeKinesis([
+      { id: 'a', data: [] },
+      { id: 'b', data: [] },
+    ]);
     fake.refusals.push('AccessDeniedException');
     await assert.rejects(readAll(fake), { name: 'AccessDeniedException' });
   });
@@ -252,7 +283,9 @@ describe('readStream against an emulator', () => {
     const put = async (count: number): Promise<void> => {
       for (let i = 0; i < count; i++) {
         const data = String(sent.push('') - 1);
-        await kinesis.client.send(new PutRecordCommand({ StreamName: stream, PartitionKey: `key ${i}`, Data: Buffer.from(`${i} ${data}`) }));
+        await kinesis.client.send(
+          new PutRecordCommand({ StreamName: stream, PartitionKey: `key ${i}`, Data: Buffer.from(`${i} ${data}`) }),
+        );
       }
     };
     const got: string[] = [];
@@ -269,13 +302,23 @@ describe('readStream against an emulator', () => {
     });
     if (!ready.signal.aborted) await once(ready.signal, 'abort');
     await put(6);
-    await kinesis.client.send(new SplitShardCommand({ StreamName: stream, ShardToSplit: 'shardId-000000000000', NewStartingHashKey: '1000' }));
+    await kinesis.client.send(
+      new SplitShardCommand({ StreamName: stream, ShardToSplit: 'shardId-000000000000', NewStartingHashKey: '1000' }),
+    );
     await settled(kinesis, stream);
     await put(6);
-    const open = (await kinesis.shards(stream)).filter((shard) => shard.SequenceNumberRange?.EndingSequenceNumber === undefined);
-    open.sort((a, b) => (BigInt(a.HashKeyRange?.StartingHashKey ?? 0) < BigInt(b.HashKeyRange?.StartingHashKey ?? 0) ? -1 : 1));
+    const open = (await kinesis.shards(stream)).filter(
+      (shard) => shard.SequenceNumberRange?.EndingSequenceNumber === undefined,
+    );
+    open.sort((a, b) =>
+      BigInt(a.HashKeyRange?.StartingHashKey ?? 0) < BigInt(b.HashKeyRange?.StartingHashKey ?? 0) ? -1 : 1,
+    );
     await kinesis.client.send(
-      new MergeShardsCommand({ StreamName: stream, ShardToMerge: open[1]?.ShardId, AdjacentShardToMerge: open[2]?.ShardId }),
+      new MergeShardsCommand({
+        StreamName: stream,
+        ShardToMerge: open[1]?.ShardId,
+        AdjacentShardToMerge: open[2]?.ShardId,
+      }),
     );
     await settled(kinesis, stream);
     await put(6);
@@ -285,7 +328,10 @@ describe('readStream against an emulator', () => {
     // Each key in the order in which it was sent, across the generations of its shards.
     for (let i = 0; i < 6; i++) {
       const places = got.filter((text) => text.startsWith(`${i} `)).map((text) => Number(text.split(' ')[1]));
-      assert.deepEqual(places, places.toSorted((a, b) => a - b));
+      assert.deepEqual(
+        places,
+        places.toSorted((a, b) => a - b),
+      );
       assert.equal(places.length, 3);
     }
   });
@@ -294,7 +340,9 @@ describe('readStream against an emulator', () => {
 /** Waits until a stream takes records again. */
 async function settled(kinesis: EmbeddedKinesis, stream: string): Promise<void> {
   for (;;) {
-    const { StreamDescriptionSummary: summary } = await kinesis.client.send(new DescribeStreamSummaryCommand({ StreamName: stream }));
+    const { StreamDescriptionSummary: summary } = await kinesis.client.send(
+      new DescribeStreamSummaryCommand({ StreamName: stream }),
+    );
     if (summary?.StreamStatus === 'ACTIVE') return;
     await wait(20);
   }

@@ -7,8 +7,8 @@ import { Writable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { KinesisClient, PutRecordCommand } from '@aws-sdk/client-kinesis';
-import { type TailOptions, tail } from '../../bin/tail.ts';
-import { EMULATOR, type EmbeddedKinesis, startKinesis } from '../support/kinesis.ts';
+import { tail, type TailOptions } from '../../bin/tail.ts';
+import { type EmbeddedKinesis, EMULATOR, startKinesis } from '../support/kinesis.ts';
 
 /** The package has it; its types do not. */
 const { RecordAggregator } = createRequire(import.meta.url)('aws-kinesis-agg') as {
@@ -31,7 +31,9 @@ describe('tail', () => {
   let kinesis: EmbeddedKinesis;
   const stream = 'tailed';
   const put = (data: string | Buffer, partitionKey = 'k'): Promise<unknown> =>
-    kinesis.client.send(new PutRecordCommand({ StreamName: stream, PartitionKey: partitionKey, Data: Buffer.from(data) }));
+    kinesis.client.send(
+      new PutRecordCommand({ StreamName: stream, PartitionKey: partitionKey, Data: Buffer.from(data) }),
+    );
   /** Runs a tail to its end. */
   const run = async (options: Partial<TailOptions>, signal = new AbortController().signal) => {
     const [out, notes] = [new Kept(), new Kept()];
@@ -43,7 +45,8 @@ describe('tail', () => {
     kinesis = await startKinesis();
     await kinesis.createStream(stream, 1);
     const aggregator = new RecordAggregator();
-    for (const data of ['first', 'sécond']) aggregator.addUserRecord({ partitionKey: `key of ${data}`, data: Buffer.from(data) });
+    for (const data of ['first', 'sécond'])
+      aggregator.addUserRecord({ partitionKey: `key of ${data}`, data: Buffer.from(data) });
     await put(aggregator.build().data, 'lane');
     await put('0,CDC,{"xid": "1"}\n0,CDC,{"xid": "2"}\n');
     await put('0,CDC,1,public.t,INSERT,"a\nb"');
@@ -70,8 +73,14 @@ describe('tail', () => {
 
   it('tells all there is of a record as JSON, one line each', async () => {
     const { text } = await run({ from: 'trim-horizon', count: 5, json: true });
-    const told = text.trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
-    assert.deepEqual(told.map((each) => each['data']), all);
+    const told = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    assert.deepEqual(
+      told.map((each) => each['data']),
+      all,
+    );
     const [first, , , , last] = told;
     assert.equal(first?.['partitionKey'], 'key of first');
     assert.equal(first['subSequenceNumber'], 0);
@@ -85,7 +94,10 @@ describe('tail', () => {
   it('begins with what comes after it, unless told otherwise', async () => {
     const out = new Kept();
     const notes = new Kept();
-    const tailing = tail({ stream, count: 1 }, { client: kinesis.client, signal: new AbortController().signal, out, notes });
+    const tailing = tail(
+      { stream, count: 1 },
+      { client: kinesis.client, signal: new AbortController().signal, out, notes },
+    );
     while (notes.text === '') await new Promise((resolve) => setImmediate(resolve));
     await put('new');
     await tailing;
@@ -93,12 +105,18 @@ describe('tail', () => {
   });
 
   it('fails when there is no such stream', async () => {
-    await assert.rejects(run({ stream: 'missing' }), { code: 'STREAM_MISSING', message: /"missing": nothing was read\. Create the stream, or correct STREAM_NAME/ });
+    await assert.rejects(run({ stream: 'missing' }), {
+      code: 'STREAM_MISSING',
+      message: /"missing": nothing was read\. Create the stream, or correct STREAM_NAME/,
+    });
   });
 
   it('fails when Kinesis cannot be reached, and says what to check', async () => {
     const client = new KinesisClient({ ...EMULATOR, endpoint: 'http://127.0.0.1:1', maxAttempts: 1 });
-    const failing = tail({ stream }, { client, signal: new AbortController().signal, out: new Kept(), notes: new Kept() });
+    const failing = tail(
+      { stream },
+      { client, signal: new AbortController().signal, out: new Kept(), notes: new Kept() },
+    );
     await assert.rejects(failing, /"tailed" failed: .*ECONNREFUSED.*\. Check the region, the credentials/);
     client.destroy();
   });
@@ -113,7 +131,9 @@ describe('tail', () => {
   });
 
   it('is a command, which Ctrl-C ends', async () => {
-    const child = spawn(process.execPath, [command, 'tail', '--stream', stream, '--from', 'trim-horizon'], { env: env() });
+    const child = spawn(process.execPath, [command, 'tail', '--stream', stream, '--from', 'trim-horizon'], {
+      env: env(),
+    });
     let text = '';
     for await (const chunk of child.stdout.setEncoding('utf8')) {
       text += String(chunk);

@@ -16,7 +16,12 @@ describe('asynchronous commit', () => {
   before(async () => {
     ground = await startGround({
       // Few buffers: WAL is written to make room long before anybody flushes it.
-      settings: { synchronous_commit: 'off', wal_buffers: '64kB', wal_writer_delay: '10s', wal_writer_flush_after: '1GB' },
+      settings: {
+        synchronous_commit: 'off',
+        wal_buffers: '64kB',
+        wal_writer_delay: '10s',
+        wal_writer_flush_after: '1GB',
+      },
     });
     await ground.server.sql('CREATE DATABASE noise');
     await ground.server.sql('CREATE TABLE t (id int PRIMARY KEY, note text)');
@@ -27,7 +32,11 @@ describe('asynchronous commit', () => {
   it('I2: rows committed while runs go on and find nothing more are not lost', async () => {
     const container = await ground.container();
     const { server } = ground;
-    const [writer, noise, flusher] = await Promise.all([server.client(), server.client({ database: 'noise' }), server.client({ database: 'noise' })]);
+    const [writer, noise, flusher] = await Promise.all([
+      server.client(),
+      server.client({ database: 'noise' }),
+      server.client({ database: 'noise' }),
+    ]);
     await flusher.query('CREATE TABLE noise (note text); SET synchronous_commit = on');
     const flush = () => flusher.query(`INSERT INTO noise VALUES ('x')`);
     let committed = 0;

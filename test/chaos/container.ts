@@ -45,7 +45,8 @@ export async function startContainer(env: Readonly<Record<string, string>>): Pro
     execArgv: [],
   });
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
   const gone = once(child, 'close');
   await Promise.race([once(child, 'message'), gone]);
   const invoke = async (event: unknown, remainingMs = 60_000): Promise<Ending> => {
@@ -64,7 +65,10 @@ export async function startContainer(env: Readonly<Record<string, string>>): Pro
       return output;
     },
     get lines() {
-      return output.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}')).map((line) => JSON.parse(line) as Record<string, unknown>);
+      return output
+        .split('\n')
+        .filter((line) => line.startsWith('{') && line.endsWith('}'))
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
     },
     invoke,
     async run(event, remainingMs) {

@@ -7,14 +7,19 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { REMEDIES } from '../../lambda/errors.ts';
-import type { Ending } from './container.ts';
 import type { Fault } from '../support/faulty-endpoint.ts';
+import type { Ending } from './container.ts';
 import { type Ground, startGround } from './ground.ts';
 import { assertAllArrived } from './order.ts';
 import { Book, type Random, seeded, TABLES, Writer } from './workload.ts';
 
 /** What a container may answer with while all this happens. */
-const EXPECTED_ERRORS: ReadonlySet<string> = new Set(['DATABASE_UNREACHABLE', 'SLOT_BUSY', 'STREAM_THROTTLED', 'NO_PROGRESS'] satisfies (keyof typeof REMEDIES)[]);
+const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
+  'DATABASE_UNREACHABLE',
+  'SLOT_BUSY',
+  'STREAM_THROTTLED',
+  'NO_PROGRESS',
+] satisfies (keyof typeof REMEDIES)[]);
 /** It goes on until so much has happened, and no longer than this. */
 const ENOUGH = { kills: 8, crashes: 2, terminations: 3, answers: 2 } as const;
 /** Two lanes: a round is then at most half a MiB, and a larger transaction has many. */
@@ -52,7 +57,9 @@ describe('everything at once', () => {
       assertAllArrived(await ground.arrived(), book);
       assert.ok(book.rows.size > 100, 'too little was written to prove anything');
     } catch (error) {
-      throw new Error(`with CHAOS_SEED=${seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      throw new Error(`with CHAOS_SEED=${seed}: ${error instanceof Error ? error.message : String(error)}`, {
+        cause: error,
+      });
     } finally {
       await ground.stop();
     }
@@ -62,12 +69,23 @@ describe('everything at once', () => {
 /** Writers write, containers run, and all of it is disturbed. @returns what came about */
 async function havoc(ground: Ground, book: Book, random: Random) {
   const { server, proxy } = ground;
-  const happened = { kills: 0, crashes: 0, terminations: 0, answers: 0, locked: 0, errors: {} as Record<string, number> };
+  const happened = {
+    kills: 0,
+    crashes: 0,
+    terminations: 0,
+    answers: 0,
+    locked: 0,
+    errors: {} as Record<string, number>,
+  };
   const until = Date.now() + LONGEST_MS;
-  const goesOn = () => Date.now() < until && Object.entries(ENOUGH).some(([what, times]) => happened[what as keyof typeof ENOUGH] < times);
+  const goesOn = () =>
+    Date.now() < until && Object.entries(ENOUGH).some(([what, times]) => happened[what as keyof typeof ENOUGH] < times);
   proxy.always(() => fault(random));
   const quiet = new AbortController();
-  const writers = [1, 2, 3].map((owner) => new Writer({ owner, random: seeded(Math.floor(random() * 2 ** 31)), book, connect: () => server.client() }));
+  const writers = [1, 2, 3].map(
+    (owner) =>
+      new Writer({ owner, random: seeded(Math.floor(random() * 2 ** 31)), book, connect: () => server.client() }),
+  );
   const writing = Promise.all(writers.map((writer) => writer.write(quiet.signal, 20)));
   // It is awaited at the end; until then its failure is nobody's.
   writing.catch(() => undefined);
@@ -77,7 +95,7 @@ async function havoc(ground: Ground, book: Book, random: Random) {
       const container = await ground.container(SETTINGS);
       // Killed in the middle of whatever invocation it is in by then.
       let killing: Promise<void> | undefined;
-      for (let ending: Ending | undefined; ending !== 'killed' && goesOn(); ) {
+      for (let ending: Ending | undefined; ending !== 'killed' && goesOn();) {
         killing ??= wait(200 + random() * 1_800).then(() => container.kill());
         ending = await container.invoke({ action: 'run', maxSeconds: 4 });
         if (ending === 'killed') {
@@ -111,7 +129,9 @@ async function havoc(ground: Ground, book: Book, random: Random) {
       // The server may be away, and the holder too.
       const pid = await ground.lockHolder().catch(() => undefined);
       if (pid === undefined) continue;
-      const ended = await server.sql<{ ended: boolean }>('SELECT pg_terminate_backend($1) AS ended', [pid]).catch(() => []);
+      const ended = await server
+        .sql<{ ended: boolean }>('SELECT pg_terminate_backend($1) AS ended', [pid])
+        .catch(() => []);
       if (ended[0]?.ended === true) happened.terminations++;
     }
   };

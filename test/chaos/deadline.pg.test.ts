@@ -27,12 +27,17 @@ describe('I7: deadlines', () => {
   }
   let next = 1;
   async function insert(rows: number): Promise<void> {
-    await ground.server.sql(`INSERT INTO t SELECT s, '${ROW_MARKER}' FROM generate_series($1::int, $2::int) s`, [next, next + rows - 1]);
+    await ground.server.sql(`INSERT INTO t SELECT s, '${ROW_MARKER}' FROM generate_series($1::int, $2::int) s`, [
+      next,
+      next + rows - 1,
+    ]);
     next += rows;
   }
   function assertInTime(container: Container, answers: readonly RunAnswer[]): void {
-    for (const { durationMs } of answers) assert.ok(durationMs < SECONDS * 1_000 + TOLERANCE_MS, `answered after ${durationMs} ms`);
-    for (const { DeadlineOverrunMs: overrun } of container.lines) assert.ok(overrun === undefined || Number(overrun) < TOLERANCE_MS, `overrun by ${String(overrun)} ms`);
+    for (const { durationMs } of answers)
+      assert.ok(durationMs < SECONDS * 1_000 + TOLERANCE_MS, `answered after ${durationMs} ms`);
+    for (const { DeadlineOverrunMs: overrun } of container.lines)
+      assert.ok(overrun === undefined || Number(overrun) < TOLERANCE_MS, `overrun by ${String(overrun)} ms`);
   }
   /** Runs until caught up. */
   async function runs(container: Container, most = 30): Promise<RunAnswer[]> {
@@ -65,65 +70,68 @@ describe('I7: deadlines', () => {
   });
 
   // That nobody else has read the slot cannot be told before 15.
-  if (TESTED_MAJOR >= 15) it('I7: a transaction larger than a run is gone on with inside, by the same container and by another', async () => {
-    const settings = await prepare('large');
-    const rows = 60_000;
-    await insert(rows);
-    ground.proxy.always(() => ({ kind: 'delay', ms: 60 }));
-    const container = await ground.container(settings);
-    const first = await container.run({ action: 'run', maxSeconds: SECONDS });
-    const second = await container.run({ action: 'run', maxSeconds: SECONDS });
-    for (const { stopped, transactions, resume, published } of [first, second]) {
-      assert.deepEqual({ stopped, transactions }, { stopped: 'deadline', transactions: 0 });
-      assert.ok(resume !== undefined && published > 0);
-    }
-    assert.equal(first.resume?.ordinal, first.published);
-    assert.equal(second.resume?.ordinal, first.published + second.published);
-    assert.equal(second.advancedTo, first.advancedTo);
-    // Another container knows nothing of it but what the answer says.
-    const other = await ground.container(settings);
-    const third = await other.run({ action: 'run', maxSeconds: SECONDS, resume: second.resume });
-    assert.ok(third.published > 0 && third.published < rows - first.published, 'it began anew');
-    const rest = third.caughtUp ? [] : await runs(other);
-    ground.proxy.always(() => ({ kind: 'pass' }));
-    assertInTime(container, [first, second]);
-    assertInTime(other, [third, ...rest]);
-    const records = await ground.arrived('large');
-    assert.equal(withoutRepeats(records).length, rows);
-    assert.equal(records.length, rows, 'nothing failed, and something was sent twice');
-    assertLanesInOrder(records);
-    await ground.server.sql(`SELECT pg_drop_replication_slot('large')`);
-  });
+  if (TESTED_MAJOR >= 15)
+    it('I7: a transaction larger than a run is gone on with inside, by the same container and by another', async () => {
+      const settings = await prepare('large');
+      const rows = 60_000;
+      await insert(rows);
+      ground.proxy.always(() => ({ kind: 'delay', ms: 60 }));
+      const container = await ground.container(settings);
+      const first = await container.run({ action: 'run', maxSeconds: SECONDS });
+      const second = await container.run({ action: 'run', maxSeconds: SECONDS });
+      for (const { stopped, transactions, resume, published } of [first, second]) {
+        assert.deepEqual({ stopped, transactions }, { stopped: 'deadline', transactions: 0 });
+        assert.ok(resume !== undefined && published > 0);
+      }
+      assert.equal(first.resume?.ordinal, first.published);
+      assert.equal(second.resume?.ordinal, first.published + second.published);
+      assert.equal(second.advancedTo, first.advancedTo);
+      // Another container knows nothing of it but what the answer says.
+      const other = await ground.container(settings);
+      const third = await other.run({ action: 'run', maxSeconds: SECONDS, resume: second.resume });
+      assert.ok(third.published > 0 && third.published < rows - first.published, 'it began anew');
+      const rest = third.caughtUp ? [] : await runs(other);
+      ground.proxy.always(() => ({ kind: 'pass' }));
+      assertInTime(container, [first, second]);
+      assertInTime(other, [third, ...rest]);
+      const records = await ground.arrived('large');
+      assert.equal(withoutRepeats(records).length, rows);
+      assert.equal(records.length, rows, 'nothing failed, and something was sent twice');
+      assertLanesInOrder(records);
+      await ground.server.sql(`SELECT pg_drop_replication_slot('large')`);
+    });
 
-  if (TESTED_MAJOR >= 15) it('I7, I1: a transaction is begun anew where another session has read the slot in between', async () => {
-    const settings = await prepare('read');
-    const rows = 20_000;
-    await insert(rows);
-    ground.proxy.always(() => ({ kind: 'delay', ms: 400 }));
-    const container = await ground.container(settings);
-    const first = await container.run({ action: 'run', maxSeconds: SECONDS });
-    ground.proxy.always(() => ({ kind: 'pass' }));
-    assert.ok(first.resume !== undefined && first.published < rows);
-    await ground.server.sql(`SELECT count(*) FROM pg_logical_slot_peek_changes('read', NULL, 1)`);
-    const second = await container.run({ action: 'drain' });
-    assert.deepEqual({ caughtUp: second.caughtUp, published: second.published }, { caughtUp: true, published: rows });
-    assert.match(container.output, /The slot may have been read by another run since/);
-    const records = await ground.arrived('read');
-    assert.equal(records.length, first.published + rows);
-    const distinct = withoutRepeats(records);
-    assert.equal(distinct.length, rows);
-    assertLanesInOrder(distinct);
-    await ground.server.sql(`SELECT pg_drop_replication_slot('read')`);
-  });
+  if (TESTED_MAJOR >= 15)
+    it('I7, I1: a transaction is begun anew where another session has read the slot in between', async () => {
+      const settings = await prepare('read');
+      const rows = 20_000;
+      await insert(rows);
+      ground.proxy.always(() => ({ kind: 'delay', ms: 400 }));
+      const container = await ground.container(settings);
+      const first = await container.run({ action: 'run', maxSeconds: SECONDS });
+      ground.proxy.always(() => ({ kind: 'pass' }));
+      assert.ok(first.resume !== undefined && first.published < rows);
+      await ground.server.sql(`SELECT count(*) FROM pg_logical_slot_peek_changes('read', NULL, 1)`);
+      const second = await container.run({ action: 'drain' });
+      assert.deepEqual({ caughtUp: second.caughtUp, published: second.published }, { caughtUp: true, published: rows });
+      assert.match(container.output, /The slot may have been read by another run since/);
+      const records = await ground.arrived('read');
+      assert.equal(records.length, first.published + rows);
+      const distinct = withoutRepeats(records);
+      assert.equal(distinct.length, rows);
+      assertLanesInOrder(distinct);
+      await ground.server.sql(`SELECT pg_drop_replication_slot('read')`);
+    });
 
-  if (TESTED_MAJOR < 15) it('I7: where it cannot be gone on with, a transaction larger than a run takes the time of the function', async () => {
-    const settings = await prepare('whole');
-    await insert(20_000);
-    ground.proxy.always(() => ({ kind: 'delay', ms: 400 }));
-    const container = await ground.container(settings);
-    const answer = await container.run({ action: 'run', maxSeconds: SECONDS }, 120_000);
-    ground.proxy.always(() => ({ kind: 'pass' }));
-    assert.equal(answer.published, 20_000);
-    assert.equal((await ground.arrived('whole')).length, 20_000);
-  });
+  if (TESTED_MAJOR < 15)
+    it('I7: where it cannot be gone on with, a transaction larger than a run takes the time of the function', async () => {
+      const settings = await prepare('whole');
+      await insert(20_000);
+      ground.proxy.always(() => ({ kind: 'delay', ms: 400 }));
+      const container = await ground.container(settings);
+      const answer = await container.run({ action: 'run', maxSeconds: SECONDS }, 120_000);
+      ground.proxy.always(() => ({ kind: 'pass' }));
+      assert.equal(answer.published, 20_000);
+      assert.equal((await ground.arrived('whole')).length, 20_000);
+    });
 });

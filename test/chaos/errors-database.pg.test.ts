@@ -52,13 +52,22 @@ describe('errors of the database', () => {
     await server.sql('CREATE TABLE rekeyed (id int PRIMARY KEY, note text)');
     await server.sql('INSERT INTO t VALUES (1)');
     await server.sql(`INSERT INTO rekeyed VALUES (1, '${ROW_MARKER}')`);
-    await server.sql('ALTER TABLE rekeyed DROP CONSTRAINT rekeyed_pkey, ADD number int NOT NULL DEFAULT 7, ADD PRIMARY KEY (number)');
+    await server.sql(
+      'ALTER TABLE rekeyed DROP CONSTRAINT rekeyed_pkey, ADD number int NOT NULL DEFAULT 7, ADD PRIMARY KEY (number)',
+    );
     await server.sql('INSERT INTO t VALUES (2)');
     const container = await ground.container(settings);
-    const published = await skipped(container, 'KEY_UNRESOLVED', /INSERT of a row of public\.rekeyed does not show.*\(number\)/);
+    const published = await skipped(
+      container,
+      'KEY_UNRESOLVED',
+      /INSERT of a row of public\.rekeyed does not show.*\(number\)/,
+    );
     assert.equal(published, 1);
     const records = await ground.arrived('unresolved');
-    assert.deepEqual(records.map(({ key }) => key), [{ id: 1 }, { id: 2 }]);
+    assert.deepEqual(
+      records.map(({ key }) => key),
+      [{ id: 1 }, { id: 2 }],
+    );
     await server.sql('DROP TABLE rekeyed');
   });
 
@@ -71,11 +80,17 @@ describe('errors of the database', () => {
     await server.sql('INSERT INTO t VALUES (12)');
     const container = await ground.container({ ...settings, OVERSIZE: 'fail' });
     assert.equal(await skipped(container, 'RECORD_TOO_LARGE', /has \d{7} bytes/), 1);
-    assert.deepEqual((await ground.arrived('oversize')).map(({ key }) => key), [{ id: 10 }, { id: 12 }]);
+    assert.deepEqual(
+      (await ground.arrived('oversize')).map(({ key }) => key),
+      [{ id: 10 }, { id: 12 }],
+    );
     const other = await ground.container({ ...settings, SLOT_NAME: 'oversize_2' });
     const { published, truncated } = await other.run(RUN);
     assert.deepEqual({ published, truncated }, { published: 3, truncated: 1 });
-    assert.ok(other.lines.some(({ message, records }) => records === 1 && String(message).includes('without their row')), 'the log tells of it');
+    assert.ok(
+      other.lines.some(({ message, records }) => records === 1 && String(message).includes('without their row')),
+      'the log tells of it',
+    );
   });
 
   /** A database of another encoding, with a row that cannot be read between two that can. */
@@ -85,7 +100,10 @@ describe('errors of the database', () => {
     await server.sql(`CREATE DATABASE ${name} ENCODING '${encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'`);
     const client = await server.client({ database: name });
     await client.query(`SET client_encoding = '${encoding}'; CREATE TABLE t (id int PRIMARY KEY, note text)`);
-    await Promise.all([client.query(`SELECT pg_create_logical_replication_slot('${name}', 'test_decoding')`), kinesis.createStream(name, 1)]);
+    await Promise.all([
+      client.query(`SELECT pg_create_logical_replication_slot('${name}', 'test_decoding')`),
+      kinesis.createStream(name, 1),
+    ]);
     for (const row of [`1, 'a'`, `2, ${text}`, `3, 'c'`]) await client.query(`INSERT INTO t VALUES (${row})`);
     await client.end();
     return await ground.container({ PGDATABASE: name, SLOT_NAME: name, STREAM_NAME: name });
@@ -94,21 +112,31 @@ describe('errors of the database', () => {
   it('fails with DECODE_FAILED on text of no encoding in a SQL_ASCII database; skip-transaction gets past it', async () => {
     const container = await prepareUnreadable('SQL_ASCII', `E'${ROW_MARKER}\\xff'`);
     assert.equal(await skipped(container, 'DECODE_FAILED', /UTF-8/), 1);
-    assert.deepEqual((await ground.arrived('sql_ascii')).map(({ key }) => key), [{ id: 1 }, { id: 3 }]);
+    assert.deepEqual(
+      (await ground.arrived('sql_ascii')).map(({ key }) => key),
+      [{ id: 1 }, { id: 3 }],
+    );
   });
 
   it('fails with DECODE_FAILED on text that has no equivalent in UTF-8; skip-transaction gets past it', async () => {
     // 0x81 is no character of WIN1252, and the server stores it all the same.
     const container = await prepareUnreadable('WIN1252', `E'${ROW_MARKER}\\x81'`);
     assert.equal(await skipped(container, 'DECODE_FAILED', /UTF-8/), 1);
-    assert.deepEqual((await ground.arrived('win1252')).map(({ key }) => key), [{ id: 1 }, { id: 3 }]);
+    assert.deepEqual(
+      (await ground.arrived('win1252')).map(({ key }) => key),
+      [{ id: 1 }, { id: 3 }],
+    );
   });
 
   it('fails with SLOT_BUSY while another client streams from the slot, and by hand while a run has it', async () => {
     const settings = await prepare('busy');
     const receiver = await ground.server.client({ replication: 'database', application_name: 'debezium' } as object);
     receiver.query('START_REPLICATION SLOT busy LOGICAL 0/0').catch(() => undefined);
-    await eventually(async () => (await ground.server.sql(`SELECT 1 FROM pg_replication_slots WHERE slot_name = 'busy' AND active`)).length > 0, 'the slot is in use');
+    await eventually(
+      async () =>
+        (await ground.server.sql(`SELECT 1 FROM pg_replication_slots WHERE slot_name = 'busy' AND active`)).length > 0,
+      'the slot is in use',
+    );
     const container = await ground.container(settings);
     const { code, message } = await container.refusal(RUN);
     assert.equal(code, 'SLOT_BUSY');
@@ -166,32 +194,36 @@ describe('errors of the database', () => {
 });
 
 describe('errors of a server in another state', () => {
-  if (TESTED_MAJOR >= 13) it('fails with SLOT_LOST once max_slot_wal_keep_size has taken its WAL, and makes no new slot', async () => {
-    const ground = await startGround({
-      settings: { max_slot_wal_keep_size: '1MB', max_wal_size: '32MB', min_wal_size: '32MB', wal_keep_size: '0' },
+  if (TESTED_MAJOR >= 13)
+    it('fails with SLOT_LOST once max_slot_wal_keep_size has taken its WAL, and makes no new slot', async () => {
+      const ground = await startGround({
+        settings: { max_slot_wal_keep_size: '1MB', max_wal_size: '32MB', min_wal_size: '32MB', wal_keep_size: '0' },
+      });
+      try {
+        const { server } = ground;
+        await server.createSlot('pg2kinesis');
+        const container = await ground.container();
+        assert.equal((await container.run(RUN)).caughtUp, true);
+        for (let i = 0; i < 5; i++) {
+          await server.sql('CREATE TABLE w (); DROP TABLE w; SELECT pg_switch_wal()');
+          await server.sql('CHECKPOINT');
+        }
+        for (let i = 0; i < 2; i++) {
+          const { code, message } = await container.refusal(RUN);
+          assert.equal(code, 'SLOT_LOST');
+          assert.match(message, /drop-slot.*create-slot/s);
+        }
+        const [slot] = await server.sql<{ status: string }>('SELECT wal_status AS status FROM pg_replication_slots');
+        assert.equal(slot?.status, 'lost');
+        const status = await container.invoke({ action: 'status' });
+        assert.ok(
+          status !== 'killed' && (status.answer as { walStatus: string }).walStatus === 'lost',
+          JSON.stringify(status),
+        );
+      } finally {
+        await ground.stop();
+      }
     });
-    try {
-      const { server } = ground;
-      await server.createSlot('pg2kinesis');
-      const container = await ground.container();
-      assert.equal((await container.run(RUN)).caughtUp, true);
-      for (let i = 0; i < 5; i++) {
-        await server.sql('CREATE TABLE w (); DROP TABLE w; SELECT pg_switch_wal()');
-        await server.sql('CHECKPOINT');
-      }
-      for (let i = 0; i < 2; i++) {
-        const { code, message } = await container.refusal(RUN);
-        assert.equal(code, 'SLOT_LOST');
-        assert.match(message, /drop-slot.*create-slot/s);
-      }
-      const [slot] = await server.sql<{ status: string }>('SELECT wal_status AS status FROM pg_replication_slots');
-      assert.equal(slot?.status, 'lost');
-      const status = await container.invoke({ action: 'status' });
-      assert.ok(status !== 'killed' && (status.answer as { walStatus: string }).walStatus === 'lost', JSON.stringify(status));
-    } finally {
-      await ground.stop();
-    }
-  });
 
   it('fails with CONFIG_INVALID while wal_level is replica', async () => {
     const ground = await startGround({ settings: { wal_level: 'replica' } });

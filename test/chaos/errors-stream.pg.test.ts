@@ -25,7 +25,10 @@ describe('errors of the stream', () => {
     return await ground.container({ SLOT_NAME: name, STREAM_NAME: name, AGGREGATION: 'none', PARTITION_BY: 'stream' });
   }
   async function position(slot: string): Promise<string | undefined> {
-    const [row] = await ground.server.sql<{ lsn: string }>('SELECT confirmed_flush_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = $1', [slot]);
+    const [row] = await ground.server.sql<{ lsn: string }>(
+      'SELECT confirmed_flush_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = $1',
+      [slot],
+    );
     return row?.lsn;
   }
   /** Nothing was advanced over; once all is well everything is published. */
@@ -49,7 +52,9 @@ describe('errors of the stream', () => {
   it('a run that is throttled after some records is none that fails: it answers so, and keeps what was acknowledged', async () => {
     const container = await prepare('partly');
     const from = ground.proxy.seen.length;
-    ground.proxy.always(() => (ground.proxy.seen.length < from + 10 ? { kind: 'pass' } : { kind: 'refuse', entries: () => true }));
+    ground.proxy.always(() =>
+      ground.proxy.seen.length < from + 10 ? { kind: 'pass' } : { kind: 'refuse', entries: () => true },
+    );
     const { stopped, published, throttledEntries } = await container.run(RUN);
     assert.equal(stopped, 'throttled');
     assert.ok(published > 0 && published < ROWS && throttledEntries > 0);
@@ -71,7 +76,12 @@ describe('errors of the stream', () => {
   it('fails with STREAM_ACCESS_DENIED', async () => {
     const container = await prepare('denied');
     const before = await position('denied');
-    ground.proxy.always(() => ({ kind: 'error', status: 400, type: 'AccessDeniedException', message: 'not authorized' }));
+    ground.proxy.always(() => ({
+      kind: 'error',
+      status: 400,
+      type: 'AccessDeniedException',
+      message: 'not authorized',
+    }));
     const { code, message } = await container.refusal(RUN);
     assert.equal(code, 'STREAM_ACCESS_DENIED', message);
     assert.match(message, /kinesis:PutRecords/);
@@ -89,7 +99,10 @@ describe('errors of the stream', () => {
     const { code, message } = await refusing;
     assert.equal(code, 'STREAM_MISSING', message);
     ground.proxy.always(() => ({ kind: 'pass' }));
-    await eventually(async () => (await ground.kinesis.createStream('deleted', 1).catch(() => '')) !== '', 'the stream is there again');
+    await eventually(
+      async () => (await ground.kinesis.createStream('deleted', 1).catch(() => '')) !== '',
+      'the stream is there again',
+    );
     const { published } = await container.run({ ...RUN, maxSeconds: 30 });
     assert.ok(published > 0 && published <= ROWS - stored.length + 1, `${published} after ${stored.length}`);
     const later = await ground.arrived('deleted');

@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { after, before, describe, it } from 'node:test';
 import { createInterface } from 'node:readline';
+import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
+import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { PASSWORD, ROW_MARKER } from './container.ts';
-import { startPostgres, type PostgresServer } from '../support/postgres.ts';
 
 const run = promisify(execFile);
 const bench = (name: string): string => fileURLToPath(new URL(`../bench/${name}`, import.meta.url));
@@ -44,7 +44,9 @@ describe('memory', () => {
   /** Drains one transaction of so many rows. @returns the process's largest resident memory, in MB */
   async function peak(rows: number): Promise<number> {
     await server.createSlot('memory');
-    await server.sql(`INSERT INTO t SELECT s, rpad('${ROW_MARKER}', ${NOTE_BYTES}, md5(s::text)) FROM generate_series(1, ${rows}) s`);
+    await server.sql(
+      `INSERT INTO t SELECT s, rpad('${ROW_MARKER}', ${NOTE_BYTES}, md5(s::text)) FROM generate_series(1, ${rows}) s`,
+    );
     const env = {
       PATH: process.env['PATH'],
       PGHOST: server.connection.host,
@@ -60,11 +62,21 @@ describe('memory', () => {
       AWS_SECRET_ACCESS_KEY: 'x',
       AWS_ENDPOINT_URL_KINESIS: `http://127.0.0.1:${port}`,
     };
-    const { stdout, stderr } = await run(process.execPath, [bench('invoke.ts'), '{"action":"drain"}'], { env, maxBuffer: 1 << 26 });
+    const { stdout, stderr } = await run(process.execPath, [bench('invoke.ts'), '{"action":"drain"}'], {
+      env,
+      maxBuffer: 1 << 26,
+    });
     assert.ok(!(stdout + stderr).includes('MARKER-'), 'I10: a secret was written');
-    const line = stdout.split('\n').find((each) => each.startsWith('bench '))?.slice(6) ?? '{}';
+    const line =
+      stdout
+        .split('\n')
+        .find((each) => each.startsWith('bench '))
+        ?.slice(6) ?? '{}';
     const { maxRssMb, answer } = JSON.parse(line) as { maxRssMb: number; answer: RunAnswer };
-    assert.deepEqual({ published: answer.published, transactions: answer.transactions }, { published: rows, transactions: 1 });
+    assert.deepEqual(
+      { published: answer.published, transactions: answer.transactions },
+      { published: rows, transactions: 1 },
+    );
     await server.sql(`SELECT pg_drop_replication_slot('memory')`);
     await server.sql('TRUNCATE t');
     return maxRssMb;
@@ -74,6 +86,9 @@ describe('memory', () => {
     const small = await peak(ROWS / 10);
     const large = await peak(ROWS);
     t.diagnostic(`${ROWS / 10} rows: ${small.toFixed(0)} MB; ${ROWS} rows: ${large.toFixed(0)} MB`);
-    assert.ok(large - small < MOST_MB, `${ROWS} rows took ${large.toFixed(0)} MB, a tenth of them ${small.toFixed(0)} MB`);
+    assert.ok(
+      large - small < MOST_MB,
+      `${ROWS} rows took ${large.toFixed(0)} MB, a tenth of them ${small.toFixed(0)} MB`,
+    );
   });
 });

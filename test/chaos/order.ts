@@ -20,7 +20,12 @@ export function withoutRepeats(records: readonly Arrived[]): Arrived[] {
     const identity = `${source} ${record.id}`;
     const seen = first.get(identity);
     if (seen === undefined) first.set(identity, record);
-    else assert.deepEqual([record.text, record.lane, record.partitionKey], [seen.text, seen.lane, seen.partitionKey], 'a repeat differs from what it repeats');
+    else
+      assert.deepEqual(
+        [record.text, record.lane, record.partitionKey],
+        [seen.text, seen.lane, seen.partitionKey],
+        'a repeat differs from what it repeats',
+      );
   }
   return [...first.values()];
 }
@@ -36,7 +41,10 @@ export function assertLanesInOrder(records: readonly Arrived[]): void {
     const before = last.get(record.lane);
     if (before !== undefined) {
       const [older, newer] = [lsn(before), lsn(record)];
-      assert.ok(older < newer || (older === newer && before.ordinal < record.ordinal), `lane ${record.lane}: ${record.id} came after ${before.id}`);
+      assert.ok(
+        older < newer || (older === newer && before.ordinal < record.ordinal),
+        `lane ${record.lane}: ${record.id} came after ${before.id}`,
+      );
     }
     last.set(record.lane, record);
   }
@@ -66,7 +74,10 @@ export function assertAllArrived(all: readonly Arrived[], book: Book): Arrived[]
   assert.equal(arrived.size, book.rows.size, 'a row arrived that nobody wrote');
   for (const [writer, xids] of book.transactions) {
     const commits = xids.map((xid) => commitOf.get(xid) ?? 0n);
-    assert.ok(commits.every((commit, i) => i === 0 || commit > (commits[i - 1] ?? 0n)), `writer ${writer} committed in another order`);
+    assert.ok(
+      commits.every((commit, i) => i === 0 || commit > (commits[i - 1] ?? 0n)),
+      `writer ${writer} committed in another order`,
+    );
   }
   return records;
 }

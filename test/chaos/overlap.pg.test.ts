@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { REQUEST_TIMEOUT_MS } from '../../lambda/container.ts';
+import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { startFaultyEndpoint } from '../support/faulty-endpoint.ts';
 import { ROW_MARKER } from './container.ts';
 import { eventually, type Ground, startGround } from './ground.ts';
@@ -47,15 +47,30 @@ describe('overlapping runs', () => {
     assert.equal(last?.caughtUp, true);
     answers.push(last);
     assert.equal(proxy.seen.filter(({ overlapped }) => overlapped).length, 0, 'two published at the same time');
-    assert.ok(answers.some(({ stopped }) => stopped === 'locked') && answers.some(({ published }) => published > 0), 'they did not overlap');
+    assert.ok(
+      answers.some(({ stopped }) => stopped === 'locked') && answers.some(({ published }) => published > 0),
+      'they did not overlap',
+    );
     for (const { stopped, published, advancedTo } of answers) {
       if (stopped === 'locked') assert.deepEqual({ published, advancedTo }, { published: 0, advancedTo: undefined });
     }
     const sum = (count: (answer: RunAnswer) => number) => answers.reduce((total, answer) => total + count(answer), 0);
-    assert.equal(sum(({ skipped }) => skipped.noPrimaryKey), book.keyless, 'I9: changes without a key are counted, each once');
-    assert.equal(sum(({ changes }) => changes), sum(({ published, skipped }) => published + skipped.noPrimaryKey), 'I9');
+    assert.equal(
+      sum(({ skipped }) => skipped.noPrimaryKey),
+      book.keyless,
+      'I9: changes without a key are counted, each once',
+    );
+    assert.equal(
+      sum(({ changes }) => changes),
+      sum(({ published, skipped }) => published + skipped.noPrimaryKey),
+      'I9',
+    );
     const all = await ground.arrived();
-    assert.equal(sum(({ records }) => records), all.length, 'I9: every record is counted');
+    assert.equal(
+      sum(({ records }) => records),
+      all.length,
+      'I9: every record is counted',
+    );
     assert.equal(assertAllArrived(all, book).length, all.length, 'nothing failed, and something was sent twice');
   });
 
@@ -64,7 +79,11 @@ describe('overlapping runs', () => {
     await kinesis.createStream('frozen', 1);
     await server.createSlot('frozen');
     await server.sql('CREATE TABLE frozen (id int PRIMARY KEY, note text)');
-    for (let i = 0; i < 5; i++) await server.sql(`INSERT INTO frozen SELECT s, '${ROW_MARKER}' FROM generate_series($1::int, $2::int) s`, [i * 40 + 1, i * 40 + 40]);
+    for (let i = 0; i < 5; i++)
+      await server.sql(`INSERT INTO frozen SELECT s, '${ROW_MARKER}' FROM generate_series($1::int, $2::int) s`, [
+        i * 40 + 1,
+        i * 40 + 40,
+      ]);
     // One record a request, so that it has much left to send wherever it is stopped.
     const settings = { SLOT_NAME: 'frozen', STREAM_NAME: 'frozen', AGGREGATION: 'none', PARTITION_BY: 'stream' };
     const own = await startFaultyEndpoint(kinesis.endpoint);
@@ -80,7 +99,10 @@ describe('overlapping runs', () => {
     assert.equal(answer.stopped, 'locked');
     await eventually(async () => (answer = await next.run({ action: 'run' })).stopped !== 'locked', 'its time is over');
     assert.equal(answer.caughtUp, true);
-    assert.ok(answer.durationMs >= REQUEST_TIMEOUT_MS, `its request could still have been in flight after ${answer.durationMs} ms`);
+    assert.ok(
+      answer.durationMs >= REQUEST_TIMEOUT_MS,
+      `its request could still have been in flight after ${answer.durationMs} ms`,
+    );
     assert.match(next.output, /Ended a backend that an earlier run left behind/);
 
     const sent = own.seen.length;

@@ -4,8 +4,8 @@
  * is tested. Whether a transaction was committed whose COMMIT was not answered is seen by the receipt that it wrote: its
  * number would not tell, because a crashed server gives a number again whose transaction left nothing in flushed WAL.
  */
-import type pg from 'pg';
 import { setTimeout as wait } from 'node:timers/promises';
+import type pg from 'pg';
 import { ROW_MARKER } from './container.ts';
 
 /** A number in [0, 1). */
@@ -67,14 +67,24 @@ interface Draft {
 
 /** One writer: a connection, and the rows that are its own. */
 export class Writer {
-  readonly #options: { readonly owner: number; readonly random: Random; readonly book: Book; readonly connect: () => Promise<pg.Client> };
+  readonly #options: {
+    readonly owner: number;
+    readonly random: Random;
+    readonly book: Book;
+    readonly connect: () => Promise<pg.Client>;
+  };
   #client: pg.Client | undefined;
   #rows = new Map<string, Key>();
   #serial = 0;
   #version = 0;
   #transactions = 0;
 
-  constructor(options: { readonly owner: number; readonly random: Random; readonly book: Book; readonly connect: () => Promise<pg.Client> }) {
+  constructor(options: {
+    readonly owner: number;
+    readonly random: Random;
+    readonly book: Book;
+    readonly connect: () => Promise<pg.Client>;
+  }) {
     this.#options = options;
   }
 
@@ -156,7 +166,11 @@ export class Writer {
       const moved = this.#fresh('id' in key);
       if (draft.rows.get(rowText(moved)) !== undefined) return;
       const set = 'id' in moved ? 'id = $1' : 'name = $1';
-      await one(client, `UPDATE ${table} SET ${set}, v = $2 WHERE ${where(3)}`, ['id' in moved ? moved.id : moved.name, v, ...values]);
+      await one(client, `UPDATE ${table} SET ${set}, v = $2 WHERE ${where(3)}`, [
+        'id' in moved ? moved.id : moved.name,
+        v,
+        ...values,
+      ]);
       draft.expected.push({ row: rowText(key), says: 'DELETE' }, { row: rowText(moved), says: `INSERT ${v}` });
       draft.rows.set(rowText(key), undefined);
       draft.rows.set(rowText(moved), moved);
@@ -169,7 +183,10 @@ export class Writer {
     const v = ++this.#version;
     const [table, , values] = located(key);
     const columns = 'id' in key ? 'id' : 'name, owner';
-    await client.query(`INSERT INTO ${table} (v, note, ${columns}) VALUES (${['$1', '$2', ...values.map((_, i) => `$${i + 3}`)].join()})`, [v, this.#note(), ...values]);
+    await client.query(
+      `INSERT INTO ${table} (v, note, ${columns}) VALUES (${['$1', '$2', ...values.map((_, i) => `$${i + 3}`)].join()})`,
+      [v, this.#note(), ...values],
+    );
     draft.expected.push({ row: rowText(key), says: `INSERT ${v}` });
     draft.rows.set(rowText(key), key);
   }
@@ -179,14 +196,20 @@ export class Writer {
     const first = this.#serial;
     this.#serial += count;
     const { owner } = this.#options;
-    await client.query(`INSERT INTO items SELECT (s * 10 + $3)::bigint, s, $4 FROM generate_series($1::int, $2::int) s`, [first + 1, first + count, owner, this.#note()]);
-    for (let s = first + 1; s <= first + count; s++) draft.expected.push({ row: rowText({ id: s * 10 + owner }), says: `INSERT ${s}` });
+    await client.query(
+      `INSERT INTO items SELECT (s * 10 + $3)::bigint, s, $4 FROM generate_series($1::int, $2::int) s`,
+      [first + 1, first + count, owner, this.#note()],
+    );
+    for (let s = first + 1; s <= first + count; s++)
+      draft.expected.push({ row: rowText({ id: s * 10 + owner }), says: `INSERT ${s}` });
   }
 
   /** A key of its own: a number never used before, or a name out of few, which come again and again. */
   #fresh(number: boolean): Key {
     const { owner, random } = this.#options;
-    return number ? { id: ++this.#serial * 10 + owner } : { name: `${ROW_MARKER} it's "${Math.floor(random() * 30)}"`, owner };
+    return number
+      ? { id: ++this.#serial * 10 + owner }
+      : { name: `${ROW_MARKER} it's "${Math.floor(random() * 30)}"`, owner };
   }
 
   #note(): string {
@@ -199,7 +222,10 @@ class WriterError extends Error {}
 
 async function one(client: pg.Client, text: string, values: unknown[]): Promise<void> {
   const { rowCount } = await client.query(text, values);
-  if (rowCount !== 1) throw new WriterError(`a writer changed ${rowCount ?? 'no'} rows where it meant one: ${text} ${JSON.stringify(values)}`);
+  if (rowCount !== 1)
+    throw new WriterError(
+      `a writer changed ${rowCount ?? 'no'} rows where it meant one: ${text} ${JSON.stringify(values)}`,
+    );
 }
 
 function located(key: Key): [table: string, where: (first: number) => string, values: unknown[]] {

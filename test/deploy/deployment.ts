@@ -2,9 +2,6 @@
  * The proof of deployment: the real CDK command line deploys to moto, and the very zip it uploaded runs with the very
  * environment it deployed under AWS's own runtime client, against a real PostgreSQL. The steps build on each other.
  */
-import { GetRecordsCommand, GetShardIteratorCommand, KinesisClient, ListShardsCommand } from '@aws-sdk/client-kinesis';
-import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -13,9 +10,12 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { GetRecordsCommand, GetShardIteratorCommand, KinesisClient, ListShardsCommand } from '@aws-sdk/client-kinesis';
+import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { deaggregate } from '../support/deaggregate.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { ACCOUNT, type Moto, REGION, findMoto, startMoto } from './moto.ts';
+import { ACCOUNT, findMoto, type Moto, REGION, startMoto } from './moto.ts';
 import { type Container, type ContainerOptions, installRuntimeClient, startContainer } from './runtime.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -62,12 +62,25 @@ describe('deployment', () => {
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: LIMIT_MS,
       killSignal: 'SIGKILL',
-      env: { PATH: `${join(ROOT, 'node_modules/.bin')}${delimiter}${process.env['PATH'] ?? ''}`, HOME: folder, CI: 'true', CDK_DISABLE_CLI_TELEMETRY: 'true', ...moto.environment },
+      env: {
+        PATH: `${join(ROOT, 'node_modules/.bin')}${delimiter}${process.env['PATH'] ?? ''}`,
+        HOME: folder,
+        CI: 'true',
+        CDK_DISABLE_CLI_TELEMETRY: 'true',
+        ...moto.environment,
+      },
     });
     let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
-    const [status, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) => child.once('close', (...end) => resolve(end)));
-    assert.equal(status, 0, `cdk ${args[0] ?? ''} ended with ${String(status ?? signal)} (its limit is ${LIMIT_MS / 1000} s):\n${output}`);
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+    const [status, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
+      child.once('close', (...end) => resolve(end)),
+    );
+    assert.equal(
+      status,
+      0,
+      `cdk ${args[0] ?? ''} ended with ${String(status ?? signal)} (its limit is ${LIMIT_MS / 1000} s):\n${output}`,
+    );
     return output;
   };
   const start = async (over: Partial<ContainerOptions> = {}): Promise<Container> => {
@@ -86,8 +99,10 @@ describe('deployment', () => {
     const { Shards = [] } = await kinesis.send(new ListShardsCommand({ StreamName }));
     const found: string[] = [];
     for (const { ShardId } of Shards) {
-      let { ShardIterator } = await kinesis.send(new GetShardIteratorCommand({ StreamName, ShardId, ShardIteratorType: 'TRIM_HORIZON' }));
-      for (let empty = 0; ShardIterator !== undefined && empty < 2; ) {
+      let { ShardIterator } = await kinesis.send(
+        new GetShardIteratorCommand({ StreamName, ShardId, ShardIteratorType: 'TRIM_HORIZON' }),
+      );
+      for (let empty = 0; ShardIterator !== undefined && empty < 2;) {
         const { Records = [], NextShardIterator } = await kinesis.send(new GetRecordsCommand({ ShardIterator }));
         for (const { PartitionKey = '', Data = new Uint8Array() } of Records) {
           for (const { data } of deaggregate({ partitionKey: PartitionKey, data: Data })) {
@@ -102,7 +117,10 @@ describe('deployment', () => {
     return found.sort();
   };
   /** How often the server was asked for all primary keys, as its own log of statements tells. */
-  const keyReadings = async (): Promise<number> => (await server.log()).split(/LOG: {2}(?:statement|execute)/).filter((statement) => statement.includes('AS printed') && statement.includes('pg_inherits')).length;
+  const keyReadings = async (): Promise<number> =>
+    (await server.log())
+      .split(/LOG: {2}(?:statement|execute)/)
+      .filter((statement) => statement.includes('AS printed') && statement.includes('pg_inherits')).length;
 
   let broken = false;
   /** A step that is left out where one before it failed. */
@@ -120,17 +138,33 @@ describe('deployment', () => {
     assert.ok(command);
     client = installRuntimeClient((line) => console.log(line));
     [moto, server] = await Promise.all([startMoto(command), startPostgres({ settings: { log_statement: 'all' } })]);
-    kinesis = new KinesisClient({ endpoint: `http://127.0.0.1:${moto.port}`, region: REGION, credentials: { accessKeyId: 'emulator', secretAccessKey: 'emulator' }, requestHandler: new NodeHttpHandler() });
+    kinesis = new KinesisClient({
+      endpoint: `http://127.0.0.1:${moto.port}`,
+      region: REGION,
+      credentials: { accessKeyId: 'emulator', secretAccessKey: 'emulator' },
+      requestHandler: new NodeHttpHandler(),
+    });
     await server.sql(`CREATE ROLE cdc LOGIN REPLICATION PASSWORD '${PASSWORD}'`);
     await server.sql('CREATE TABLE users (id int PRIMARY KEY, name text)');
 
-    const secrets = new SecretsManagerClient({ endpoint: `http://127.0.0.1:${moto.port}`, region: REGION, credentials: { accessKeyId: 'emulator', secretAccessKey: 'emulator' } });
-    const { ARN: secretArn } = await secrets.send(new CreateSecretCommand({ Name: 'pg2kinesis', SecretString: JSON.stringify({ username: 'cdc', password: PASSWORD }) }));
+    const secrets = new SecretsManagerClient({
+      endpoint: `http://127.0.0.1:${moto.port}`,
+      region: REGION,
+      credentials: { accessKeyId: 'emulator', secretAccessKey: 'emulator' },
+    });
+    const { ARN: secretArn } = await secrets.send(
+      new CreateSecretCommand({
+        Name: 'pg2kinesis',
+        SecretString: JSON.stringify({ username: 'cdc', password: PASSWORD }),
+      }),
+    );
     secrets.destroy();
-    const ec2 = async (Action: string): Promise<string> => (await moto.ask('ec2', '/', { Action, Version: '2016-11-15' })).toString();
+    const ec2 = async (Action: string): Promise<string> =>
+      (await moto.ask('ec2', '/', { Action, Version: '2016-11-15' })).toString();
     const subnets = await ec2('DescribeSubnets');
     const groups = await ec2('DescribeSecurityGroups');
-    const every = (xml: string, tag: string): string[] => [...xml.matchAll(new RegExp(`<${tag}>([^<]+)</${tag}>`, 'g'))].map(([, value = '']) => value);
+    const every = (xml: string, tag: string): string[] =>
+      [...xml.matchAll(new RegExp(`<${tag}>([^<]+)</${tag}>`, 'g'))].map(([, value = '']) => value);
     const settings = {
       vpcId: every(subnets, 'vpcId')[0],
       subnetIds: every(subnets, 'subnetId').slice(0, 2).join(','),
@@ -163,28 +197,57 @@ describe('deployment', () => {
 
   step('cdk deploy makes the stack, and prints its outputs', async () => {
     // Directly, without a change set: moto has no outputs of a stack made by one.
-    const output = await cdk('deploy', '--method', 'direct', '--require-approval', 'never', '--output', join(folder, 'assembly'), '--outputs-file', join(folder, 'outputs.json'), '-c', 'slotLifecycle=false');
+    const output = await cdk(
+      'deploy',
+      '--method',
+      'direct',
+      '--require-approval',
+      'never',
+      '--output',
+      join(folder, 'assembly'),
+      '--outputs-file',
+      join(folder, 'outputs.json'),
+      '-c',
+      'slotLifecycle=false',
+    );
     assert.match(output, /✅ {2}pg2kinesis/);
-    const outputs = (JSON.parse(readFileSync(join(folder, 'outputs.json'), 'utf8')) as Record<string, Record<string, string>>)[STACK];
-    assert.match(outputs?.['DrainCommand'] ?? '', /^AWS_MAX_ATTEMPTS=1 aws lambda invoke --region us-east-1 --function-name \S+ --cli-read-timeout 0 .*'\{"action":"drain"\}'/);
-    deployed = JSON.parse((await moto.ask('lambda', `/2015-03-31/functions/${outputs?.['FunctionName'] ?? ''}/configuration`)).toString()) as DeployedFunction;
+    const outputs = (
+      JSON.parse(readFileSync(join(folder, 'outputs.json'), 'utf8')) as Record<string, Record<string, string>>
+    )[STACK];
+    assert.match(
+      outputs?.['DrainCommand'] ?? '',
+      /^AWS_MAX_ATTEMPTS=1 aws lambda invoke --region us-east-1 --function-name \S+ --cli-read-timeout 0 .*'\{"action":"drain"\}'/,
+    );
+    deployed = JSON.parse(
+      (await moto.ask('lambda', `/2015-03-31/functions/${outputs?.['FunctionName'] ?? ''}/configuration`)).toString(),
+    ) as DeployedFunction;
     assert.equal(deployed.Runtime, 'nodejs24.x');
     assert.equal(deployed.Environment.Variables['STREAM_NAME'], outputs?.['StreamName']);
   });
 
   step('the zip that was uploaded is the one that the function is made of, and small', async () => {
-    const { Resources } = JSON.parse(readFileSync(join(folder, 'assembly', `${STACK}.template.json`), 'utf8')) as { Resources: Record<string, { Type: string; Properties: { Handler?: string; Code: { S3Key: string } } }> };
-    const key = Object.values(Resources).find(({ Type, Properties }) => Type === 'AWS::Lambda::Function' && Properties.Handler === deployed.Handler)?.Properties.Code.S3Key;
+    const { Resources } = JSON.parse(readFileSync(join(folder, 'assembly', `${STACK}.template.json`), 'utf8')) as {
+      Resources: Record<string, { Type: string; Properties: { Handler?: string; Code: { S3Key: string } } }>;
+    };
+    const key = Object.values(Resources).find(
+      ({ Type, Properties }) => Type === 'AWS::Lambda::Function' && Properties.Handler === deployed.Handler,
+    )?.Properties.Code.S3Key;
     const zip = await moto.ask('s3', `/cdk-hnb659fds-assets-${ACCOUNT}-${REGION}/${key ?? ''}`);
     assert.equal(createHash('sha256').update(zip).digest('base64'), deployed.CodeSha256);
     writeFileSync(join(folder, 'function.zip'), zip);
     mkdirSync(join(folder, 'function'));
     // Python is there, since moto is.
-    const unzipped = spawnSync('python3', ['-m', 'zipfile', '-e', join(folder, 'function.zip'), join(folder, 'function')], { encoding: 'utf8' });
+    const unzipped = spawnSync(
+      'python3',
+      ['-m', 'zipfile', '-e', join(folder, 'function.zip'), join(folder, 'function')],
+      { encoding: 'utf8' },
+    );
     assert.equal(unzipped.status, 0, unzipped.stderr);
     assert.ok(existsSync(join(folder, 'function/handler.mjs')));
     const bundle = statSync(join(folder, 'function/handler.mjs')).size;
-    console.log(`The bundle has ${bundle} bytes, with its map ${bundle + statSync(join(folder, 'function/handler.mjs.map')).size}; its zip ${zip.length}.`);
+    console.log(
+      `The bundle has ${bundle} bytes, with its map ${bundle + statSync(join(folder, 'function/handler.mjs.map')).size}; its zip ${zip.length}.`,
+    );
     run = {
       client,
       folder: join(folder, 'function'),
@@ -211,15 +274,22 @@ describe('deployment', () => {
     }
     const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
     const [own, baseline] = [median(times.own), median(times.empty)];
-    console.log(`Time to initialise, median of 5: ${Math.round(own - baseline)} ms (process ${Math.round(own)} ms, of which ${Math.round(baseline)} ms an empty function's: Node.js and the client).`);
+    console.log(
+      `Time to initialise, median of 5: ${Math.round(own - baseline)} ms (process ${Math.round(own)} ms, of which ${Math.round(baseline)} ms an empty function's: Node.js and the client).`,
+    );
     assert.ok(own > 0);
   });
 
   /** The event that CloudFormation sends through the CDK's provider framework, with the properties that are synthesised. */
-  const lifecycle = async (RequestType: string, over: Record<string, unknown> = {}): Promise<Record<string, unknown>> => {
+  const lifecycle = async (
+    RequestType: string,
+    over: Record<string, unknown> = {},
+  ): Promise<Record<string, unknown>> => {
     const assembly = join(folder, 'lifecycle');
     if (!existsSync(assembly)) await cdk('synth', '--quiet', '--output', assembly);
-    const { Resources } = JSON.parse(readFileSync(join(assembly, `${STACK}.template.json`), 'utf8')) as { Resources: Record<string, { Type: string; Properties: Record<string, unknown> }> };
+    const { Resources } = JSON.parse(readFileSync(join(assembly, `${STACK}.template.json`), 'utf8')) as {
+      Resources: Record<string, { Type: string; Properties: Record<string, unknown> }>;
+    };
     const slot = Object.entries(Resources).find(([, { Type }]) => Type === 'Custom::Pg2KinesisSlot');
     assert.ok(slot);
     const [LogicalResourceId, { Properties }] = slot;
@@ -235,7 +305,10 @@ describe('deployment', () => {
       ...over,
     };
   };
-  const slots = async (): Promise<string[]> => (await server.sql<{ slot_name: string }>('SELECT slot_name FROM pg_replication_slots')).map(({ slot_name }) => slot_name);
+  const slots = async (): Promise<string[]> =>
+    (await server.sql<{ slot_name: string }>('SELECT slot_name FROM pg_replication_slots')).map(
+      ({ slot_name }) => slot_name,
+    );
 
   step("the lifecycle's Create, in a cold container, makes the slot", async () => {
     container = await start();
@@ -253,7 +326,12 @@ describe('deployment', () => {
     for (const [statement, ...published] of [
       ["INSERT INTO users VALUES (1, 'Ada'), (2, 'Grace')", 'INSERT users {"id":1}', 'INSERT users {"id":2}'],
       ["UPDATE users SET name = 'Edsger' WHERE id = 2", 'UPDATE users {"id":2}'],
-      ["INSERT INTO users SELECT i, 'x' FROM generate_series(10, 12) i", 'INSERT users {"id":10}', 'INSERT users {"id":11}', 'INSERT users {"id":12}'],
+      [
+        "INSERT INTO users SELECT i, 'x' FROM generate_series(10, 12) i",
+        'INSERT users {"id":10}',
+        'INSERT users {"id":11}',
+        'INSERT users {"id":12}',
+      ],
       ['DELETE FROM users WHERE id = 1', 'DELETE users {"id":1}'],
     ] as const) {
       await server.sql(statement);
@@ -277,7 +355,9 @@ describe('deployment', () => {
   step("the lifecycle's Update keeps the slot, and its Delete drops it", async () => {
     const PhysicalResourceId = `created:${server.connection.host}/${server.connection.database}/pg2kinesis`;
     const { ResourceProperties } = await lifecycle('Update');
-    const updated = await invoke(await lifecycle('Update', { PhysicalResourceId, OldResourceProperties: ResourceProperties }));
+    const updated = await invoke(
+      await lifecycle('Update', { PhysicalResourceId, OldResourceProperties: ResourceProperties }),
+    );
     assert.equal(updated['PhysicalResourceId'], PhysicalResourceId);
     assert.deepEqual(await slots(), ['pg2kinesis']);
     const deleted = await invoke(await lifecycle('Delete', { PhysicalResourceId }));
@@ -292,8 +372,13 @@ describe('deployment', () => {
   });
 
   step('cdk destroy removes the stack', async () => {
-    assert.match(await cdk('destroy', '--force', '--output', join(folder, 'assembly'), '-c', 'slotLifecycle=false'), /pg2kinesis: destroyed/);
-    const { Functions } = JSON.parse((await moto.ask('lambda', '/2015-03-31/functions/')).toString()) as { Functions: unknown[] };
+    assert.match(
+      await cdk('destroy', '--force', '--output', join(folder, 'assembly'), '-c', 'slotLifecycle=false'),
+      /pg2kinesis: destroyed/,
+    );
+    const { Functions } = JSON.parse((await moto.ask('lambda', '/2015-03-31/functions/')).toString()) as {
+      Functions: unknown[];
+    };
     assert.deepEqual(Functions, []);
   });
 });

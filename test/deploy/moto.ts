@@ -26,7 +26,10 @@ export interface Moto {
 
 /** @returns where the PATH has moto_server; undefined where it has none */
 export function findMoto(): string | undefined {
-  return (process.env['PATH'] ?? '').split(delimiter).map((path) => join(path, 'moto_server')).find((path) => existsSync(path));
+  return (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((path) => join(path, 'moto_server'))
+    .find((path) => existsSync(path));
 }
 
 /**
@@ -49,7 +52,8 @@ export async function startMoto(command: string): Promise<Moto> {
     child.once('error', () => resolve());
   });
   let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-20_000)));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-20_000)));
   const stop = async (): Promise<void> => {
     kill();
     await gone;
@@ -80,7 +84,9 @@ export async function startMoto(command: string): Promise<Moto> {
     async ask(service, path, form) {
       const answer = await fetch(`${endpoint}${path}`, {
         // moto tells services apart by the signature's scope, and checks no signature.
-        headers: { authorization: `AWS4-HMAC-SHA256 Credential=emulator/20260101/${REGION}/${service}/aws4_request, SignedHeaders=host, Signature=none` },
+        headers: {
+          authorization: `AWS4-HMAC-SHA256 Credential=emulator/20260101/${REGION}/${service}/aws4_request, SignedHeaders=host, Signature=none`,
+        },
         ...(form === undefined ? {} : { method: 'POST', body: new URLSearchParams(form) }),
       });
       const body = Buffer.from(await answer.arrayBuffer());

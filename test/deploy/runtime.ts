@@ -30,17 +30,26 @@ export function installRuntimeClient(say: (line: string) => void): string {
   mkdirSync(CACHE, { recursive: true });
   const draft = mkdtempSync(join(CACHE, 'aws-lambda-ric-'));
   try {
-    writeFileSync(join(draft, 'package.json'), JSON.stringify({ private: true, allowScripts: { 'aws-lambda-ric': true } }));
+    writeFileSync(
+      join(draft, 'package.json'),
+      JSON.stringify({ private: true, allowScripts: { 'aws-lambda-ric': true } }),
+    );
     const result = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--no-save', `aws-lambda-ric@${VERSION}`], {
       cwd: draft,
       encoding: 'utf8',
       timeout: 900_000,
       maxBuffer: 256 * 1024 * 1024,
       // This Node.js first: the machine's own may be older than the client takes.
-      env: { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}`, MAKEFLAGS: '-j2' },
+      env: {
+        ...process.env,
+        PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}`,
+        MAKEFLAGS: '-j2',
+      },
     });
     if (result.status !== 0) {
-      throw new Error(`aws-lambda-ric ${VERSION} could not be installed; it needs cmake, make, a C++ compiler and Python. npm said:\n${`${result.stdout}${result.stderr}`.slice(-3000)}`);
+      throw new Error(
+        `aws-lambda-ric ${VERSION} could not be installed; it needs cmake, make, a C++ compiler and Python. npm said:\n${`${result.stdout}${result.stderr}`.slice(-3000)}`,
+      );
     }
     rmSync(folder, { recursive: true, force: true });
     renameSync(draft, folder);
@@ -53,7 +62,11 @@ export function installRuntimeClient(say: (line: string) => void): string {
 /** What an invocation came to: an answer, or the error as Lambda would report it. */
 export interface Outcome {
   readonly answer?: unknown;
-  readonly error?: { readonly errorType: string; readonly errorMessage: string; readonly stackTrace?: readonly string[] };
+  readonly error?: {
+    readonly errorType: string;
+    readonly errorMessage: string;
+    readonly stackTrace?: readonly string[];
+  };
 }
 
 /** A container. */
@@ -139,7 +152,8 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
       ...options.environment,
     },
   });
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   const kill = (): void => void child.kill('SIGKILL');
   process.once('exit', kill);
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));

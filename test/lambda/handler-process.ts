@@ -32,7 +32,8 @@ export async function startHandler(env: Readonly<Record<string, string>>): Promi
     execArgv: [],
   });
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
   await once(child, 'message');
   return {
     async invoke(event, remainingMs = 30_000) {
@@ -44,7 +45,11 @@ export async function startHandler(env: Readonly<Record<string, string>>): Promi
       return outcome;
     },
     output: () => output,
-    lines: () => output.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>),
+    lines: () =>
+      output
+        .split('\n')
+        .filter((line) => line.startsWith('{'))
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
     async stop() {
       if (child.exitCode !== null) return;
       const gone = once(child, 'exit');

@@ -1,10 +1,17 @@
 /** The handler without a database: what a bad setting, a bad event and an unreachable server look like from outside. */
 import assert from 'node:assert/strict';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { type HandlerProcess, startHandler } from './handler-process.ts';
 
-const LOGIN = { PGHOST: '127.0.0.1', PGDATABASE: 'app', PGUSER: 'cdc', PGPASSWORD: 's3cret-pass', PGSSLMODE: 'disable', AWS_REGION: 'us-east-1' };
+const LOGIN = {
+  PGHOST: '127.0.0.1',
+  PGDATABASE: 'app',
+  PGUSER: 'cdc',
+  PGPASSWORD: 's3cret-pass',
+  PGSSLMODE: 'disable',
+  AWS_REGION: 'us-east-1',
+};
 
 describe('handler', () => {
   const started: HandlerProcess[] = [];

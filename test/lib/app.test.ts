@@ -1,7 +1,7 @@
 /** The app as the CDK's command line runs it: settings from -c, an assembly in a folder, messages for a reader. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -34,15 +34,27 @@ function cdk(...args: string[]): { readonly status: number | null; readonly stdo
 
 /** Settings as -c options. */
 const options = (settings: Readonly<Record<string, unknown>>): string[] =>
-  Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${Array.isArray(value) ? value.join(',') : String(value)}`]);
+  Object.entries(settings).flatMap(([name, value]) => [
+    '-c',
+    `${name}=${Array.isArray(value) ? value.join(',') : String(value)}`,
+  ]);
 
 describe('cdk synth', () => {
   it('synthesises a pipeline without an account, to a template that the CDK finds nothing wrong with', () => {
     const out = join(folder, 'out');
-    const run = cdk('synth', '--quiet', '--strict', '--output', out, ...options({ ...MINIMAL, name: 'orders', alarmEmail: 'oncall@example.com', endpoints: 'kinesis,secretsmanager' }));
+    const run = cdk(
+      'synth',
+      '--quiet',
+      '--strict',
+      '--output',
+      out,
+      ...options({ ...MINIMAL, name: 'orders', alarmEmail: 'oncall@example.com', endpoints: 'kinesis,secretsmanager' }),
+    );
     assert.equal(run.status, 0, run.stderr);
     assert.doesNotMatch(run.stderr, /WARNING|ERROR/);
-    const template = JSON.parse(readFileSync(join(out, 'orders.template.json'), 'utf8')) as { Resources: Record<string, { Type: string }> };
+    const template = JSON.parse(readFileSync(join(out, 'orders.template.json'), 'utf8')) as {
+      Resources: Record<string, { Type: string }>;
+    };
     assert.ok(Object.values(template.Resources).some(({ Type }) => Type === 'AWS::Scheduler::Schedule'));
     const bundles = readdirSync(out).filter((name) => existsSync(join(out, name, 'handler.mjs')));
     assert.equal(bundles.length, 1);
@@ -51,9 +63,16 @@ describe('cdk synth', () => {
 
   it('fails on wrong settings with one message that names every fault and shows an example, and no stack trace', () => {
     const out = join(folder, 'wrong');
-    const run = cdk('synth', '--quiet', '--output', out, ...options({ ...MINIMAL, lanes: 5, schedule: 'maybe', colour: 'red' }));
+    const run = cdk(
+      'synth',
+      '--quiet',
+      '--output',
+      out,
+      ...options({ ...MINIMAL, lanes: 5, schedule: 'maybe', colour: 'red' }),
+    );
     assert.equal(run.status, 1);
-    for (const fault of ['"colour" is no setting', 'lanes cannot be "5"', 'schedule cannot be "maybe"']) assert.ok(run.stderr.includes(fault), run.stderr);
+    for (const fault of ['"colour" is no setting', 'lanes cannot be "5"', 'schedule cannot be "maybe"'])
+      assert.ok(run.stderr.includes(fault), run.stderr);
     assert.ok(run.stderr.includes(EXAMPLE));
     assert.doesNotMatch(run.stderr, /\n\s+at /);
     assert.ok(!existsSync(join(out, 'manifest.json')));
@@ -79,17 +98,37 @@ describe('the app in a VPC that it has looked up', () => {
     vpcId,
     vpcCidrBlock: '10.0.0.0/16',
     availabilityZones: [],
-    subnetGroups: [{ name: 'Private', type: 'Private', subnets: subnets.map((subnetId) => ({ subnetId, cidr: '10.0.0.0/24', availabilityZone: 'eu-central-1a', routeTableId: 'rtb-1' })) }],
+    subnetGroups: [
+      {
+        name: 'Private',
+        type: 'Private',
+        subnets: subnets.map((subnetId) => ({
+          subnetId,
+          cidr: '10.0.0.0/24',
+          availabilityZone: 'eu-central-1a',
+          routeTableId: 'rtb-1',
+        })),
+      },
+    ],
   });
 
   it('takes the subnets that the settings name', () => {
-    const run = synthesise({ ...context, subnetIds: 'subnet-0a1b2c3e', [lookup]: vpc('subnet-0a1b2c3d', 'subnet-0a1b2c3e') }, 'named');
+    const run = synthesise(
+      { ...context, subnetIds: 'subnet-0a1b2c3e', [lookup]: vpc('subnet-0a1b2c3d', 'subnet-0a1b2c3e') },
+      'named',
+    );
     assert.equal(run.status, 0, run.stderr);
-    assert.match(readFileSync(join(folder, 'named', 'pg2kinesis.template.json'), 'utf8'), /"SubnetIds": \[\s*"subnet-0a1b2c3e"\s*\]/);
+    assert.match(
+      readFileSync(join(folder, 'named', 'pg2kinesis.template.json'), 'utf8'),
+      /"SubnetIds": \[\s*"subnet-0a1b2c3e"\s*\]/,
+    );
   });
 
   it('fails for a subnet that it does not have', () => {
-    const run = synthesise({ ...context, subnetIds: 'subnet-0a1b2c3d,subnet-0a1b2c3f', [lookup]: vpc('subnet-0a1b2c3d') }, 'strange');
+    const run = synthesise(
+      { ...context, subnetIds: 'subnet-0a1b2c3d,subnet-0a1b2c3f', [lookup]: vpc('subnet-0a1b2c3d') },
+      'strange',
+    );
     assert.equal(run.status, 1, run.stderr);
     assert.match(run.stderr, /subnetIds cannot have subnet-0a1b2c3f: VPC vpc-0a1b2c3d has subnet-0a1b2c3d\./);
   });
@@ -108,6 +147,9 @@ describe('the app with no settings at all', () => {
     const run = synthesise({ 'aws:cdk:version-reporting': true }, 'none');
     assert.equal(run.status, 0, run.stderr);
     assert.ok(run.stderr.includes(EXAMPLE));
-    assert.deepEqual(readdirSync(join(folder, 'none')).filter((name) => name.endsWith('.template.json')), []);
+    assert.deepEqual(
+      readdirSync(join(folder, 'none')).filter((name) => name.endsWith('.template.json')),
+      [],
+    );
   });
 });

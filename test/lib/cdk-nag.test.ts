@@ -1,20 +1,28 @@
 /** The templates against cdk-nag's AwsSolutions, and each waiver with its reason. */
-import { Validations } from 'aws-cdk-lib';
-import type { IConstruct } from 'constructs';
-import { AwsSolutionsChecks } from 'cdk-nag';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Validations } from 'aws-cdk-lib';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import type { IConstruct } from 'constructs';
 import { IAM, MINIMAL, synthesise } from './synth.ts';
 
 const KEY = 'arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000';
 
 /** The rules that constructs waive, with their reasons. */
 function waived(root: IConstruct): [rule: string, reason: string, path: string][] {
-  return root.node.findAll().flatMap(({ node }) =>
-    node.metadata
-      .filter(({ type }) => type === Validations.ACKNOWLEDGED_RULES_METADATA_KEY)
-      .flatMap(({ data }) => Object.entries(data as Record<string, string>).map(([rule, reason]): [string, string, string] => [rule, reason, node.path])),
-  );
+  return root.node
+    .findAll()
+    .flatMap(({ node }) =>
+      node.metadata
+        .filter(({ type }) => type === Validations.ACKNOWLEDGED_RULES_METADATA_KEY)
+        .flatMap(({ data }) =>
+          Object.entries(data as Record<string, string>).map(([rule, reason]): [string, string, string] => [
+            rule,
+            reason,
+            node.path,
+          ]),
+        ),
+    );
 }
 
 describe('AwsSolutions of cdk-nag', () => {
@@ -22,17 +30,36 @@ describe('AwsSolutions of cdk-nag', () => {
     ['the defaults', { alarmEmail: 'oncall@example.com' }, MINIMAL],
     [
       'all that can be added',
-      { alarmEmail: 'oncall@example.com', endpoints: 'kinesis,secretsmanager', streamKeyArn: KEY, databaseSecretKeyArn: KEY, tracing: true, reservedConcurrency: 3, skippedAlarm: true },
+      {
+        alarmEmail: 'oncall@example.com',
+        endpoints: 'kinesis,secretsmanager',
+        streamKeyArn: KEY,
+        databaseSecretKeyArn: KEY,
+        tracing: true,
+        reservedConcurrency: 3,
+        skippedAlarm: true,
+      },
       MINIMAL,
     ],
-    ['IAM authentication, an existing stream and topic', { existingStream: 'mine', alarmTopicArn: 'arn:aws:sns:eu-central-1:123456789012:oncall' }, IAM],
-    ['nothing but the function', { slotLifecycle: false, alarms: false, dashboard: false, existingStream: 'mine' }, MINIMAL],
+    [
+      'IAM authentication, an existing stream and topic',
+      { existingStream: 'mine', alarmTopicArn: 'arn:aws:sns:eu-central-1:123456789012:oncall' },
+      IAM,
+    ],
+    [
+      'nothing but the function',
+      { slotLifecycle: false, alarms: false, dashboard: false, existingStream: 'mine' },
+      MINIMAL,
+    ],
   ] as const) {
     it(`finds nothing in ${title}`, () => {
       const { app, stack } = synthesise(settings, base);
       const { violations } = new AwsSolutionsChecks(app).validateScope(stack);
       assert.deepEqual(
-        violations.map(({ ruleName, violatingResources }) => [ruleName, violatingResources.map((resource) => ('constructPath' in resource ? resource.constructPath : resource))]),
+        violations.map(({ ruleName, violatingResources }) => [
+          ruleName,
+          violatingResources.map((resource) => ('constructPath' in resource ? resource.constructPath : resource)),
+        ]),
         [],
       );
     });
@@ -41,13 +68,18 @@ describe('AwsSolutions of cdk-nag', () => {
   it('is waived for single findings only, each with a reason', () => {
     const { stack } = synthesise({ alarmEmail: 'oncall@example.com', streamKeyArn: KEY });
     const nag = waived(stack).filter(([rule]) => rule.includes('AwsSolutions'));
-    assert.deepEqual(nag.map(([rule, , path]) => `${rule.replace(/^annotation::/i, '').replace(/[0-9A-F]{8}/, 'X')} at ${path}`).sort(), [
-      'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole] at pg2kinesis/Slot/Provider',
-      'AwsSolutions-IAM5[Resource::*] at pg2kinesis/Publisher/Role',
-      'AwsSolutions-IAM5[Resource::<PublisherFunctionX.Arn>:*] at pg2kinesis/Publisher',
-      'AwsSolutions-IAM5[Resource::<PublisherFunctionX.Arn>:*] at pg2kinesis/Slot/Provider',
-      'AwsSolutions-KDS3 at pg2kinesis/Stream/Stream',
-    ]);
+    assert.deepEqual(
+      nag
+        .map(([rule, , path]) => `${rule.replace(/^annotation::/i, '').replace(/[0-9A-F]{8}/, 'X')} at ${path}`)
+        .sort(),
+      [
+        'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole] at pg2kinesis/Slot/Provider',
+        'AwsSolutions-IAM5[Resource::*] at pg2kinesis/Publisher/Role',
+        'AwsSolutions-IAM5[Resource::<PublisherFunctionX.Arn>:*] at pg2kinesis/Publisher',
+        'AwsSolutions-IAM5[Resource::<PublisherFunctionX.Arn>:*] at pg2kinesis/Slot/Provider',
+        'AwsSolutions-KDS3 at pg2kinesis/Stream/Stream',
+      ],
+    );
     for (const [rule, reason] of nag) assert.match(reason, /^[A-Z].{30,}\.$/, rule);
   });
 });

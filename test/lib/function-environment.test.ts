@@ -8,7 +8,12 @@ import { IAM, MINIMAL, synthesise } from './synth.ts';
 /** The synthesised environment as Lambda would have it: what CloudFormation resolves, resolved. */
 function environmentOf(settings: Readonly<Record<string, unknown>>, base = MINIMAL): Record<string, string> {
   const { Variables } = synthesise(settings, base).function.properties.Environment;
-  return Object.fromEntries(Object.entries(Variables).map(([name, value]) => [name, typeof value === 'string' ? value : 'resolved-by-cloudformation']));
+  return Object.fromEntries(
+    Object.entries(Variables).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? value : 'resolved-by-cloudformation',
+    ]),
+  );
 }
 
 /** Every setting that reaches the function, none at its default. */
@@ -105,17 +110,32 @@ describe("the function's environment", () => {
 
   it('names a stream given by its ARN by that, with its region', () => {
     const arn = 'arn:aws:kinesis:us-west-2:210987654321:stream/orders';
-    assert.deepEqual(readConfig(environmentOf({ existingStream: arn })).stream, { name: 'orders', arn, region: 'us-west-2' });
+    assert.deepEqual(readConfig(environmentOf({ existingStream: arn })).stream, {
+      name: 'orders',
+      arn,
+      region: 'us-west-2',
+    });
   });
 
   it('holds variables of the function and of its libraries only, and no password', () => {
-    const libraries = ['AWS_ENDPOINT_URL_KINESIS', 'AWS_ENDPOINT_URL_SECRETS_MANAGER', 'NODE_OPTIONS', 'POWERTOOLS_SERVICE_NAME'];
+    const libraries = [
+      'AWS_ENDPOINT_URL_KINESIS',
+      'AWS_ENDPOINT_URL_SECRETS_MANAGER',
+      'NODE_OPTIONS',
+      'POWERTOOLS_SERVICE_NAME',
+    ];
     const names = Object.keys(environmentOf({ ...EVERY, endpoints: 'kinesis,secretsmanager' }));
     const allowed = [...Object.keys(VARIABLES), ...libraries].filter((name) => name !== 'PGPASSWORD');
-    assert.deepEqual(names.filter((name) => !allowed.includes(name)), []);
+    assert.deepEqual(
+      names.filter((name) => !allowed.includes(name)),
+      [],
+    );
     // All of them can be set, but for the password, and for a file that only a layer brings.
     const settable = allowed.filter((name) => name !== 'PGSSLROOTCERT');
-    assert.deepEqual(settable.filter((name) => !names.includes(name)), []);
+    assert.deepEqual(
+      settable.filter((name) => !names.includes(name)),
+      [],
+    );
   });
 
   it("gives metrics and log lines the pipeline's name", () => {

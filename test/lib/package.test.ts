@@ -4,7 +4,16 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -44,21 +53,41 @@ const NAMES: readonly (readonly [names: string, module: string])[] = [
   ['secretsmanager', 'aws-cdk-lib/aws-secretsmanager'],
   ['{ SlotAlarms, SlotDashboard, SlotLifecycle, SlotPublisher, SlotStream }', 'pg2kinesis'],
 ];
-const ESM = NAMES.map(([names, module]) => `import ${names.startsWith('{') ? names : `* as ${names}`} from '${module}';`).join('\n') + PROGRAM;
+const ESM =
+  NAMES.map(([names, module]) => `import ${names.startsWith('{') ? names : `* as ${names}`} from '${module}';`).join(
+    '\n',
+  ) + PROGRAM;
 const CJS = NAMES.map(([names, module]) => `const ${names} = require('${module}');`).join('\n') + PROGRAM;
 
 /** Every other Node.js on the PATH: the machine's own, where node_modules/.bin has put another before it. */
 const nodes = [process.execPath, ...(process.env['PATH'] ?? '').split(delimiter).map((path) => join(path, 'node'))]
   .filter((path) => existsSync(path))
   .map((path) => ({ path, version: spawnSync(path, ['--version'], { encoding: 'utf8' }).stdout.trim() }))
-  .filter(({ version }, index, all) => Number(version.slice(1).split('.')[0]) >= 20 && all.findIndex((other) => other.version === version) === index);
+  .filter(
+    ({ version }, index, all) =>
+      Number(version.slice(1).split('.')[0]) >= 20 && all.findIndex((other) => other.version === version) === index,
+  );
 
 /** Runs a program, and fails with what it said where it fails. */
-function run(command: string, args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}): string {
+function run(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+): string {
   const { NODE_OPTIONS, ...inherited } = process.env;
   assert.ok(NODE_OPTIONS === undefined || NODE_OPTIONS.length >= 0);
-  const result = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 240_000, env: { ...inherited, npm_config_update_notifier: 'false', ...env } });
-  assert.equal(result.status, 0, `${command} ${args.join(' ')}\n${result.error?.message ?? ''}${result.stdout}${result.stderr}`);
+  const result = spawnSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    timeout: 240_000,
+    env: { ...inherited, npm_config_update_notifier: 'false', ...env },
+  });
+  assert.equal(
+    result.status,
+    0,
+    `${command} ${args.join(' ')}\n${result.error?.message ?? ''}${result.stdout}${result.stderr}`,
+  );
   return result.stdout;
 }
 
@@ -72,7 +101,8 @@ before(() => {
   writeFileSync(join(app, 'package.json'), '{"name":"app","private":true}\n');
   run('npm', ['install', '--offline', '--no-audit', '--no-fund', join(folder, tarball)], app);
   // The peers, as they are here: the same files that a registry would give.
-  for (const peer of ['aws-cdk-lib', 'constructs']) symlinkSync(join(ROOT, 'node_modules', peer), join(app, 'node_modules', peer));
+  for (const peer of ['aws-cdk-lib', 'constructs'])
+    symlinkSync(join(ROOT, 'node_modules', peer), join(app, 'node_modules', peer));
   writeFileSync(join(app, 'app.mjs'), ESM);
   writeFileSync(join(app, 'app.cjs'), CJS);
 });
@@ -81,18 +111,38 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 describe('the packed file', () => {
   it('holds what a user needs, and none of the sources, tests or tools', () => {
     const files = readdirSync(join(app, 'node_modules/pg2kinesis'), { recursive: true, encoding: 'utf8' });
-    for (const file of ['README.md', 'LICENSE', 'dist/lib/pg2kinesis.js', 'dist/lib/pg2kinesis.d.ts', 'dist/function/handler.mjs', 'dist/bin/pg2kinesis.js']) {
+    for (const file of [
+      'README.md',
+      'LICENSE',
+      'dist/lib/pg2kinesis.js',
+      'dist/lib/pg2kinesis.d.ts',
+      'dist/function/handler.mjs',
+      'dist/bin/pg2kinesis.js',
+    ]) {
       // The README is not this test's to write.
       if (file !== 'README.md' || existsSync(join(ROOT, file))) assert.ok(files.includes(file), file);
     }
-    assert.deepEqual(files.filter((file) => /(^|\/)(test|lambda|scripts|node_modules|cdk\.json)(\/|$)|(?<!\.d)\.ts$|\.test\./.test(file)), []);
+    assert.deepEqual(
+      files.filter((file) =>
+        /(^|\/)(test|lambda|scripts|node_modules|cdk\.json)(\/|$)|(?<!\.d)\.ts$|\.test\./.test(file),
+      ),
+      [],
+    );
   });
 
   it('brings no dependencies, and has the CDK as its peer', () => {
-    const manifest = JSON.parse(readFileSync(join(app, 'node_modules/pg2kinesis/package.json'), 'utf8')) as Record<string, Record<string, string> | undefined>;
+    const manifest = JSON.parse(readFileSync(join(app, 'node_modules/pg2kinesis/package.json'), 'utf8')) as Record<
+      string,
+      Record<string, string> | undefined
+    >;
     assert.equal(manifest['dependencies'], undefined, 'what is needed is bundled');
     assert.deepEqual(Object.keys(manifest['peerDependencies'] ?? {}), ['aws-cdk-lib', 'constructs']);
-    assert.deepEqual(readdirSync(join(app, 'node_modules')).filter((name) => !name.startsWith('.')).sort(), ['aws-cdk-lib', 'constructs', 'pg2kinesis']);
+    assert.deepEqual(
+      readdirSync(join(app, 'node_modules'))
+        .filter((name) => !name.startsWith('.'))
+        .sort(),
+      ['aws-cdk-lib', 'constructs', 'pg2kinesis'],
+    );
   });
 
   for (const { path, version } of nodes) {
@@ -100,7 +150,9 @@ describe('the packed file', () => {
       it(`synthesises from ${program} on Node.js ${version}`, () => {
         const out = join(folder, `out-${version}-${program}`);
         run(path, [program, out], app);
-        const template = JSON.parse(readFileSync(join(out, 'mine.template.json'), 'utf8')) as { Resources: Record<string, { Type: string; Properties: Record<string, unknown> }> };
+        const template = JSON.parse(readFileSync(join(out, 'mine.template.json'), 'utf8')) as {
+          Resources: Record<string, { Type: string; Properties: Record<string, unknown> }>;
+        };
         const resources = Object.values(template.Resources);
         const own = resources.find(({ Properties }) => Properties['Handler'] === 'handler.handler');
         assert.ok(own);
@@ -108,7 +160,9 @@ describe('the packed file', () => {
         assert.equal(Variables['FORMAT'], 'json');
         const service = Variables['POWERTOOLS_SERVICE_NAME'];
         assert.match(String(service), /^mine-Publisher-[0-9A-F]{8}$/);
-        for (const { Properties } of resources.filter(({ Type, Properties: { Namespace } }) => Type === 'AWS::CloudWatch::Alarm' && Namespace === 'pg2kinesis')) {
+        for (const { Properties } of resources.filter(
+          ({ Type, Properties: { Namespace } }) => Type === 'AWS::CloudWatch::Alarm' && Namespace === 'pg2kinesis',
+        )) {
           assert.deepEqual(Properties['Dimensions'], [{ Name: 'service', Value: service }]);
         }
         const key = (own.Properties['Code'] as { S3Key: string }).S3Key.replace('.zip', '');
@@ -125,7 +179,11 @@ describe('the packed file', () => {
     });
 
     it(`fails to start the demo on Node.js ${version}, and says where it runs`, () => {
-      const { status, stdout, stderr } = spawnSync(path, ['node_modules/pg2kinesis/bin/pg2kinesis.js', 'demo'], { cwd: app, encoding: 'utf8', timeout: 60_000 });
+      const { status, stdout, stderr } = spawnSync(path, ['node_modules/pg2kinesis/bin/pg2kinesis.js', 'demo'], {
+        cwd: app,
+        encoding: 'utf8',
+        timeout: 60_000,
+      });
       assert.equal(status, 1);
       assert.match(stderr, /^Error: The demo was not started: .* clone of the repository/m);
       assert.equal(stdout, '');
@@ -142,10 +200,25 @@ describe('the packed file', () => {
       writeFileSync(join(app, `right.${extension}`), typed);
       writeFileSync(join(app, `wrong.${extension}`), typed.replace("format: 'json'", "format: 'jsonl'"));
     }
-    const compilerOptions = { noEmit: true, strict: true, module: 'nodenext', target: 'es2022', types: [], skipLibCheck: true };
+    const compilerOptions = {
+      noEmit: true,
+      strict: true,
+      module: 'nodenext',
+      target: 'es2022',
+      types: [],
+      skipLibCheck: true,
+    };
     writeFileSync(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.mts', '*.cts'] }));
-    const { stdout } = spawnSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.'], { cwd: app, encoding: 'utf8', timeout: 240_000 });
-    assert.deepEqual([...stdout.matchAll(/^(\S+)\(.*"jsonl"' is not assignable/gm)].map(([, file]) => file), ['wrong.cts', 'wrong.mts'], stdout);
+    const { stdout } = spawnSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.'], {
+      cwd: app,
+      encoding: 'utf8',
+      timeout: 240_000,
+    });
+    assert.deepEqual(
+      [...stdout.matchAll(/^(\S+)\(.*"jsonl"' is not assignable/gm)].map(([, file]) => file),
+      ['wrong.cts', 'wrong.mts'],
+      stdout,
+    );
     assert.doesNotMatch(stdout, /^right/m);
   });
 });

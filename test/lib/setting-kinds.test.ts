@@ -16,16 +16,34 @@ function compiled(list: string): readonly string[] | undefined {
 
 describe('patterns', () => {
   it('takes only what the function takes, and hands it the same expressions', () => {
-    const fragment = fc.constantFrom('a', '.', ',', '\\.', '\\,', '{1,2}', '[a,b]', '(a|b)', '(', ']', ' ', '\\\\', 'ü', '*');
+    const fragment = fc.constantFrom(
+      'a',
+      '.',
+      ',',
+      '\\.',
+      '\\,',
+      '{1,2}',
+      '[a,b]',
+      '(a|b)',
+      '(',
+      ']',
+      ' ',
+      '\\\\',
+      'ü',
+      '*',
+    );
     fc.assert(
-      fc.property(fc.array(fragment, { minLength: 1, maxLength: 8 }).map((parts) => parts.join('')), (list) => {
-        const read = patterns().read(list);
-        if (read === undefined) return;
-        const expected = compiled(list);
-        assert.notEqual(expected, undefined, list);
-        assert.deepEqual(compiled(read.join(',')), expected);
-        assert.equal(read.length, expected?.length);
-      }),
+      fc.property(
+        fc.array(fragment, { minLength: 1, maxLength: 8 }).map((parts) => parts.join('')),
+        (list) => {
+          const read = patterns().read(list);
+          if (read === undefined) return;
+          const expected = compiled(list);
+          assert.notEqual(expected, undefined, list);
+          assert.deepEqual(compiled(read.join(',')), expected);
+          assert.equal(read.length, expected?.length);
+        },
+      ),
       { numRuns: 2000 },
     );
   });

@@ -1,7 +1,7 @@
 /** The settings of the context: one pipeline or several, -c over cdk.json, every fault at once. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { CONTEXT_KEY, EXAMPLE, SettingsError, readSettings } from '../../lib/settings.ts';
+import { CONTEXT_KEY, EXAMPLE, readSettings, SettingsError } from '../../lib/settings.ts';
 import { SETTINGS } from '../../lib/settings-table.ts';
 import { IAM, MINIMAL } from './synth.ts';
 
@@ -19,21 +19,44 @@ function faultsOf(context: Readonly<Record<string, unknown>>): readonly string[]
 describe('readSettings', () => {
   it('reads one object, with its defaults', () => {
     assert.deepEqual(readSettings({ [CONTEXT_KEY]: MINIMAL }), [
-      { ...MINIMAL, name: 'pg2kinesis', databasePort: 5432, databaseAuth: 'secret', schedule: true, slotLifecycle: true, alarms: true, dashboard: true },
+      {
+        ...MINIMAL,
+        name: 'pg2kinesis',
+        databasePort: 5432,
+        databaseAuth: 'secret',
+        schedule: true,
+        slotLifecycle: true,
+        alarms: true,
+        dashboard: true,
+      },
     ]);
   });
 
   it('reads a list of objects, a pipeline each', () => {
-    const pipelines = readSettings({ [CONTEXT_KEY]: [MINIMAL, { ...MINIMAL, name: 'billing', databaseHost: 'billing.example.com' }] });
-    assert.deepEqual(pipelines.map(({ name, databaseHost }) => [name, databaseHost]), [
-      ['pg2kinesis', 'db.example.com'],
-      ['billing', 'billing.example.com'],
-    ]);
+    const pipelines = readSettings({
+      [CONTEXT_KEY]: [MINIMAL, { ...MINIMAL, name: 'billing', databaseHost: 'billing.example.com' }],
+    });
+    assert.deepEqual(
+      pipelines.map(({ name, databaseHost }) => [name, databaseHost]),
+      [
+        ['pg2kinesis', 'db.example.com'],
+        ['billing', 'billing.example.com'],
+      ],
+    );
   });
 
   it('reads settings given by -c alone, all of them text', () => {
-    const given = Object.fromEntries(Object.entries(MINIMAL).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value]));
-    const [settings] = readSettings({ ...given, databasePort: '5433', schedule: 'false', lanes: '128', operations: 'insert,Delete', tableIncludeList: 'public\\.a,public\\.t_\\d{1,3}' });
+    const given = Object.fromEntries(
+      Object.entries(MINIMAL).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value]),
+    );
+    const [settings] = readSettings({
+      ...given,
+      databasePort: '5433',
+      schedule: 'false',
+      lanes: '128',
+      operations: 'insert,Delete',
+      tableIncludeList: 'public\\.a,public\\.t_\\d{1,3}',
+    });
     assert.ok(settings);
     assert.deepEqual(settings.subnetIds, MINIMAL['subnetIds']);
     assert.equal(settings.databasePort, 5433);
@@ -44,15 +67,27 @@ describe('readSettings', () => {
   });
 
   it('lets -c win over cdk.json, in every pipeline', () => {
-    const pipelines = readSettings({ [CONTEXT_KEY]: [MINIMAL, { ...MINIMAL, name: 'two', slotName: 'two', format: 'csv' }], format: 'json', schedule: 'false' });
-    assert.deepEqual(pipelines.map(({ format, schedule }) => [format, schedule]), [
-      ['json', false],
-      ['json', false],
-    ]);
+    const pipelines = readSettings({
+      [CONTEXT_KEY]: [MINIMAL, { ...MINIMAL, name: 'two', slotName: 'two', format: 'csv' }],
+      format: 'json',
+      schedule: 'false',
+    });
+    assert.deepEqual(
+      pipelines.map(({ format, schedule }) => [format, schedule]),
+      [
+        ['json', false],
+        ['json', false],
+      ],
+    );
   });
 
   it('passes over the keys that the CDK itself puts into the context', () => {
-    const own = { 'aws:cdk:enable-path-metadata': true, '@aws-cdk/core:checkSecretUsage': true, 'vpc-provider:account=1:filter.vpc-id=vpc-1:region=x': {}, 'aws:cdk:bundling-stacks': ['**'] };
+    const own = {
+      'aws:cdk:enable-path-metadata': true,
+      '@aws-cdk/core:checkSecretUsage': true,
+      'vpc-provider:account=1:filter.vpc-id=vpc-1:region=x': {},
+      'aws:cdk:bundling-stacks': ['**'],
+    };
     assert.deepEqual(readSettings(own), []);
     assert.equal(readSettings({ ...own, [CONTEXT_KEY]: MINIMAL }).length, 1);
   });
@@ -68,7 +103,18 @@ describe('readSettings', () => {
   it('fails once, naming every fault and showing an example', () => {
     const { databaseName, ...rest } = MINIMAL;
     assert.ok(databaseName);
-    const context = { [CONTEXT_KEY]: { ...rest, vpcId: 'my-vpc', lanes: 63, schedule: 'yes', databasePort: '54x32', format: 'JSON', colour: 1 }, databseHost: 'x' };
+    const context = {
+      [CONTEXT_KEY]: {
+        ...rest,
+        vpcId: 'my-vpc',
+        lanes: 63,
+        schedule: 'yes',
+        databasePort: '54x32',
+        format: 'JSON',
+        colour: 1,
+      },
+      databseHost: 'x',
+    };
     assert.throws(
       () => readSettings(context),
       (error: unknown) => {
@@ -91,7 +137,12 @@ describe('readSettings', () => {
   });
 
   it('fails naming every fault of every pipeline, and which it is', () => {
-    const faults = faultsOf({ [CONTEXT_KEY]: [{ ...MINIMAL, lanes: 3 }, { ...MINIMAL, name: 'b', slotName: 'b', oversize: 'drop' }] });
+    const faults = faultsOf({
+      [CONTEXT_KEY]: [
+        { ...MINIMAL, lanes: 3 },
+        { ...MINIMAL, name: 'b', slotName: 'b', oversize: 'drop' },
+      ],
+    });
     assert.deepEqual(faults, [
       `${CONTEXT_KEY}[0]: lanes cannot be 3: it must be one of 1, 2, 4, 8, 16, 32, 64, 128, 256.`,
       `${CONTEXT_KEY}[1]: oversize cannot be "drop": it must be one of key-only, fail.`,
@@ -101,29 +152,65 @@ describe('readSettings', () => {
   for (const [title, given, expected] of [
     ['a name of Object.prototype', { constructor: 1 }, /"constructor" is no setting/],
     ['a secret by name', { databaseSecretArn: 'pg2kinesis' }, /databaseSecretArn cannot be "pg2kinesis": .*full ARN/],
-    ['a secret without its suffix', { databaseSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:app' }, /six random characters/],
-    ['a key alias', { streamKeyArn: 'arn:aws:kms:eu-central-1:123456789012:alias/app' }, /streamKeyArn .*not of an alias/],
+    [
+      'a secret without its suffix',
+      { databaseSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:app' },
+      /six random characters/,
+    ],
+    [
+      'a key alias',
+      { streamKeyArn: 'arn:aws:kms:eu-central-1:123456789012:alias/app' },
+      /streamKeyArn .*not of an alias/,
+    ],
     ['a port as a fraction', { databasePort: 5432.5 }, /databasePort cannot be 5432.5/],
     ['a number with blanks', { memoryMib: ' 512' }, /memoryMib cannot be " 512"/],
     ['a number as exponent', { memoryMib: '1e3' }, /memoryMib cannot be "1e3"/],
     ['a boolean as number', { tracing: 1 }, /tracing cannot be 1: it must be true or false/],
     ['an empty list', { endpoints: '' }, /endpoints cannot be ""/],
-    ['an unknown entry', { endpoints: 'kinesis,s3' }, /endpoints cannot be "kinesis,s3".*one of kinesis, secretsmanager/],
+    [
+      'an unknown entry',
+      { endpoints: 'kinesis,s3' },
+      /endpoints cannot be "kinesis,s3".*one of kinesis, secretsmanager/,
+    ],
     ['a repeated entry', { endpoints: 'kinesis,kinesis' }, /endpoints cannot be/],
     ['a list of a number', { subnetIds: [1, 2] }, /subnetIds cannot be \[1,2\]/],
     ['no regular expression', { tableIncludeList: 'public.(' }, /tableIncludeList cannot be "public.\("/],
     ['an array entry that is two', { tableIncludeList: ['a,b'] }, /tableIncludeList cannot be/],
-    ['2 of reserved concurrency', { reservedConcurrency: 2 }, /reservedConcurrency cannot be 2: it must be a whole number from 3/],
+    [
+      '2 of reserved concurrency',
+      { reservedConcurrency: 2 },
+      /reservedConcurrency cannot be 2: it must be a whole number from 3/,
+    ],
     ['a retention that CloudWatch Logs has not', { logRetentionDays: 31 }, /logRetentionDays cannot be 31/],
     ['lines with csv', { format: 'csv', aggregation: 'lines' }, /aggregation cannot be "lines" with format csv/],
-    ['zones that do not fit the subnets', { availabilityZones: ['eu-central-1a'] }, /availabilityZones cannot be .*each of the 2 subnetIds/],
+    [
+      'zones that do not fit the subnets',
+      { availabilityZones: ['eu-central-1a'] },
+      /availabilityZones cannot be .*each of the 2 subnetIds/,
+    ],
     ['zones without subnets', { subnetIds: undefined }, /availabilityZones has no use without subnetIds/],
-    ['retention of an existing stream', { existingStream: 'mine', streamRetentionHours: 168 }, /streamRetentionHours has no use with existingStream/],
-    ['two ways to be told', { alarmEmail: 'a@b.example', alarmTopicArn: 'arn:aws:sns:eu-central-1:123456789012:t' }, /cannot both be given/],
-    ['an alarm setting without alarms', { alarms: false, alarmEmail: 'a@b.example' }, /alarmEmail has no use with alarms false/],
+    [
+      'retention of an existing stream',
+      { existingStream: 'mine', streamRetentionHours: 168 },
+      /streamRetentionHours has no use with existingStream/,
+    ],
+    [
+      'two ways to be told',
+      { alarmEmail: 'a@b.example', alarmTopicArn: 'arn:aws:sns:eu-central-1:123456789012:t' },
+      /cannot both be given/,
+    ],
+    [
+      'an alarm setting without alarms',
+      { alarms: false, alarmEmail: 'a@b.example' },
+      /alarmEmail has no use with alarms false/,
+    ],
     ['onRemoval without lifecycle', { slotLifecycle: false, onRemoval: 'retain' }, /onRemoval has no use/],
     ['a resource ID without iam', { databaseResourceId: 'db-1' }, /databaseResourceId has no use/],
-    ['a secret with iam', { databaseAuth: 'iam', databaseUser: 'cdc', databaseResourceId: 'db-1' }, /databaseSecretArn has no use with databaseAuth iam/],
+    [
+      'a secret with iam',
+      { databaseAuth: 'iam', databaseUser: 'cdc', databaseResourceId: 'db-1' },
+      /databaseSecretArn has no use with databaseAuth iam/,
+    ],
   ] as const) {
     it(`fails on ${title}, naming it alone`, () => {
       const faults = faultsOf({ [CONTEXT_KEY]: { ...MINIMAL, ...given } });
@@ -150,7 +237,11 @@ describe('readSettings', () => {
 
   for (const [title, other, expected] of [
     ['name, whatever its case', { name: 'PG2Kinesis', slotName: 'b' }, /^name "pg2kinesis" is there more than once/],
-    ['slot of one server, though of another database', { name: 'b', databaseName: 'b' }, /^the slot "pg2kinesis of db.example.com:5432" is there more than once/],
+    [
+      'slot of one server, though of another database',
+      { name: 'b', databaseName: 'b' },
+      /^the slot "pg2kinesis of db.example.com:5432" is there more than once/,
+    ],
   ] as const) {
     it(`fails on two pipelines of one ${title}`, () => {
       const faults = faultsOf({ [CONTEXT_KEY]: [MINIMAL, { ...MINIMAL, ...other }] });
@@ -160,13 +251,16 @@ describe('readSettings', () => {
   }
 
   for (const value of ['text', 7, null, [[]], [MINIMAL, 'x']]) {
-    it(`fails on ${JSON.stringify(value).slice(0, 20)} for settings`, () => assert.match(faultsOf({ [CONTEXT_KEY]: value }).join(), /must be an object of settings/));
+    it(`fails on ${JSON.stringify(value).slice(0, 20)} for settings`, () =>
+      assert.match(faultsOf({ [CONTEXT_KEY]: value }).join(), /must be an object of settings/));
   }
 
   it('has an example that is right', () => {
     const object = /"pg2kinesis": (\{[^}]*\})/.exec(EXAMPLE)?.[1] ?? '';
     assert.equal(readSettings({ [CONTEXT_KEY]: JSON.parse(object) as unknown }).length, 1);
-    const options = Object.fromEntries([...EXAMPLE.matchAll(/-c (\w+)=(\S+)/g)].map(([, name = '', value]) => [name, value]));
+    const options = Object.fromEntries(
+      [...EXAMPLE.matchAll(/-c (\w+)=(\S+)/g)].map(([, name = '', value]) => [name, value]),
+    );
     assert.deepEqual(readSettings(options), readSettings({ [CONTEXT_KEY]: JSON.parse(object) as unknown }));
   });
 

@@ -1,11 +1,11 @@
 /** The alarms: their rules, what they say, and whom they tell. */
-import { App, Stack } from 'aws-cdk-lib';
-import * as sns from 'aws-cdk-lib/aws-sns';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { App, Stack } from 'aws-cdk-lib';
+import * as sns from 'aws-cdk-lib/aws-sns';
 import { SlotAlarms } from '../../lib/slot-alarms.ts';
 import { SLOT_METRICS } from '../../lib/slot-metrics.ts';
-import { type Resource, onlyResource, resourcesOf, synthesise } from './synth.ts';
+import { onlyResource, type Resource, resourcesOf, synthesise } from './synth.ts';
 
 const EMAIL = { alarmEmail: 'oncall@example.com' };
 
@@ -17,22 +17,46 @@ interface AlarmMetric {
 }
 
 /** The alarms by the last part of their construct's name. */
-function alarmsOf(settings: Readonly<Record<string, unknown>>): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
+function alarmsOf(
+  settings: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
   const { template } = synthesise(settings);
   return Object.fromEntries(
-    Object.entries(resourcesOf(template, 'AWS::CloudWatch::Alarm')).map(([id, { Properties }]) => [/^Alarms([A-Za-z]+?)[0-9A-F]{8}$/.exec(id)?.[1] ?? id, Properties]),
+    Object.entries(resourcesOf(template, 'AWS::CloudWatch::Alarm')).map(([id, { Properties }]) => [
+      /^Alarms([A-Za-z]+?)[0-9A-F]{8}$/.exec(id)?.[1] ?? id,
+      Properties,
+    ]),
   );
 }
 
 /** What decides when an alarm is raised. */
 function ruleOf(alarm: Readonly<Record<string, unknown>> | undefined): unknown {
   assert.ok(alarm);
-  const { Statistic, Period, Threshold, ComparisonOperator, EvaluationPeriods, DatapointsToAlarm, TreatMissingData, MetricName, Namespace, Metrics } = alarm;
-  const metrics = (Metrics as { Expression?: string; MetricStat?: { Metric: AlarmMetric; Period: number; Stat: string } }[] | undefined)?.map(({ Expression, MetricStat }) =>
+  const {
+    Statistic,
+    Period,
+    Threshold,
+    ComparisonOperator,
+    EvaluationPeriods,
+    DatapointsToAlarm,
+    TreatMissingData,
+    MetricName,
+    Namespace,
+    Metrics,
+  } = alarm;
+  const metrics = (
+    Metrics as { Expression?: string; MetricStat?: { Metric: AlarmMetric; Period: number; Stat: string } }[] | undefined
+  )?.map(({ Expression, MetricStat }) =>
     MetricStat === undefined ? Expression : `${MetricStat.Metric.MetricName} ${MetricStat.Stat} ${MetricStat.Period}`,
   );
   const what = metrics ?? `${String(Namespace)} ${String(MetricName)} ${String(Statistic)} ${String(Period)}`;
-  return [what, ComparisonOperator, Threshold, `${String(DatapointsToAlarm)} of ${String(EvaluationPeriods)}`, TreatMissingData];
+  return [
+    what,
+    ComparisonOperator,
+    Threshold,
+    `${String(DatapointsToAlarm)} of ${String(EvaluationPeriods)}`,
+    TreatMissingData,
+  ];
 }
 
 describe('the alarms', () => {
@@ -41,13 +65,35 @@ describe('the alarms', () => {
     ['Errors', ['AWS/Lambda Errors Sum 60', 'GreaterThanOrEqualToThreshold', 1, '2 of 3', 'notBreaching']],
     ['NotRunning', [['FILL(healthy,0)', 'RunHealthy Sum 60'], 'LessThanThreshold', 1, '5 of 5', 'breaching']],
     ['Stalled', ['pg2kinesis Stalled Minimum 60', 'GreaterThanOrEqualToThreshold', 1, '5 of 5', 'notBreaching']],
-    ['FallingBehind', [['IF(lag > 300 AND DIFF(lag) >= 0, 1, 0)', 'LagSeconds Maximum 60'], 'GreaterThanOrEqualToThreshold', 1, '10 of 15', 'notBreaching']],
-    ['RetainedWal', ['pg2kinesis RetainedWalBytes Maximum 60', 'GreaterThanThreshold', 10 * 1024 ** 3, '3 of 5', 'notBreaching']],
+    [
+      'FallingBehind',
+      [
+        ['IF(lag > 300 AND DIFF(lag) >= 0, 1, 0)', 'LagSeconds Maximum 60'],
+        'GreaterThanOrEqualToThreshold',
+        1,
+        '10 of 15',
+        'notBreaching',
+      ],
+    ],
+    [
+      'RetainedWal',
+      ['pg2kinesis RetainedWalBytes Maximum 60', 'GreaterThanThreshold', 10 * 1024 ** 3, '3 of 5', 'notBreaching'],
+    ],
     ['Throttled', ['AWS/Lambda Throttles Sum 60', 'GreaterThanOrEqualToThreshold', 1, '3 of 5', 'notBreaching']],
     ['Overrun', ['pg2kinesis DeadlineOverrunMs Maximum 60', 'GreaterThanThreshold', 5000, '1 of 1', 'notBreaching']],
     [
       'Skipped',
-      [['FILL(primaryKey,0) + FILL(replicaIdentity,0)', 'SkippedNoPrimaryKey Sum 60', 'SkippedNoReplicaIdentity Sum 60'], 'GreaterThanThreshold', 0, '1 of 1', 'notBreaching'],
+      [
+        [
+          'FILL(primaryKey,0) + FILL(replicaIdentity,0)',
+          'SkippedNoPrimaryKey Sum 60',
+          'SkippedNoReplicaIdentity Sum 60',
+        ],
+        'GreaterThanThreshold',
+        0,
+        '1 of 1',
+        'notBreaching',
+      ],
     ],
   ] as const) {
     it(`${name}: ${JSON.stringify(rule)}`, () => assert.deepEqual(ruleOf(alarms[name]), rule));
@@ -55,7 +101,15 @@ describe('the alarms', () => {
 
   it('are those and no others', () => {
     assert.equal(Object.keys(alarms).length, 8);
-    assert.deepEqual(Object.keys(alarmsOf(EMAIL)).sort(), ['Errors', 'FallingBehind', 'NotRunning', 'Overrun', 'RetainedWal', 'Stalled', 'Throttled']);
+    assert.deepEqual(Object.keys(alarmsOf(EMAIL)).sort(), [
+      'Errors',
+      'FallingBehind',
+      'NotRunning',
+      'Overrun',
+      'RetainedWal',
+      'Stalled',
+      'Throttled',
+    ]);
     assert.deepEqual(alarmsOf({ alarms: 'false' }), {});
   });
 
@@ -94,8 +148,13 @@ describe('the alarms', () => {
         assert.deepEqual(metric.Dimensions, [{ Name: 'FunctionName', Value: { Ref: own.id } }]);
       } else {
         assert.equal(metric.Namespace, 'pg2kinesis');
-        assert.deepEqual(metric.Dimensions, [{ Name: 'service', Value: own.properties.Environment.Variables['POWERTOOLS_SERVICE_NAME'] }]);
-        assert.ok(SLOT_METRICS.some((name) => name === metric.MetricName), metric.MetricName);
+        assert.deepEqual(metric.Dimensions, [
+          { Name: 'service', Value: own.properties.Environment.Variables['POWERTOOLS_SERVICE_NAME'] },
+        ]);
+        assert.ok(
+          SLOT_METRICS.some((name) => name === metric.MetricName),
+          metric.MetricName,
+        );
       }
     }
     assert.deepEqual([...seen].sort(), ['AWS/Lambda', 'pg2kinesis']);
@@ -106,7 +165,9 @@ describe('the alarms', () => {
 function metricsOf(alarms: Readonly<Record<string, Resource>>): AlarmMetric[] {
   return Object.values(alarms).flatMap(({ Properties }) => {
     const parts = Properties['Metrics'] as { MetricStat?: { Metric: AlarmMetric } }[] | undefined;
-    return parts === undefined ? [Properties as unknown as AlarmMetric] : parts.flatMap(({ MetricStat }) => (MetricStat === undefined ? [] : [MetricStat.Metric]));
+    return parts === undefined
+      ? [Properties as unknown as AlarmMetric]
+      : parts.flatMap(({ MetricStat }) => (MetricStat === undefined ? [] : [MetricStat.Metric]));
   });
 }
 
@@ -115,12 +176,18 @@ describe('the topic', () => {
 
   it('mails to the address', () => {
     const topic = onlyResource(template, 'AWS::SNS::Topic');
-    template.hasResourceProperties('AWS::SNS::Subscription', { Protocol: 'email', Endpoint: 'oncall@example.com', TopicArn: { Ref: topic.id } });
+    template.hasResourceProperties('AWS::SNS::Subscription', {
+      Protocol: 'email',
+      Endpoint: 'oncall@example.com',
+      TopicArn: { Ref: topic.id },
+    });
   });
 
   it("can be used by CloudWatch's alarms of this account, and its policy does not only deny", () => {
     const { id } = onlyResource(template, 'AWS::SNS::Topic');
-    const policy = onlyResource(template, 'AWS::SNS::TopicPolicy').Properties['PolicyDocument'] as { Statement: { Effect: string }[] };
+    const policy = onlyResource(template, 'AWS::SNS::TopicPolicy').Properties['PolicyDocument'] as {
+      Statement: { Effect: string }[];
+    };
     assert.deepEqual(
       policy.Statement.filter(({ Effect }) => Effect === 'Allow'),
       [
@@ -138,12 +205,22 @@ describe('the topic', () => {
 
   it('is encrypted with a key that CloudWatch can use, not with one that AWS manages', () => {
     const key = onlyResource(template, 'AWS::KMS::Key');
-    assert.deepEqual(onlyResource(template, 'AWS::SNS::Topic').Properties['KmsMasterKeyId'], { 'Fn::GetAtt': [key.id, 'Arn'] });
+    assert.deepEqual(onlyResource(template, 'AWS::SNS::Topic').Properties['KmsMasterKeyId'], {
+      'Fn::GetAtt': [key.id, 'Arn'],
+    });
     assert.equal(key.Properties['EnableKeyRotation'], true);
     const { Statement } = key.Properties['KeyPolicy'] as { Statement: { Principal: unknown }[] };
     assert.deepEqual(
       Statement.filter(({ Principal }) => JSON.stringify(Principal).includes('cloudwatch')),
-      [{ Sid: 'AllowAlarms', Effect: 'Allow', Principal: { Service: 'cloudwatch.amazonaws.com' }, Action: ['kms:Decrypt', 'kms:GenerateDataKey*'], Resource: '*' }],
+      [
+        {
+          Sid: 'AllowAlarms',
+          Effect: 'Allow',
+          Principal: { Service: 'cloudwatch.amazonaws.com' },
+          Action: ['kms:Decrypt', 'kms:GenerateDataKey*'],
+          Resource: '*',
+        },
+      ],
     );
   });
 
@@ -151,12 +228,16 @@ describe('the topic', () => {
     const alarmTopicArn = 'arn:aws:sns:eu-central-1:123456789012:oncall';
     const { template: imported } = synthesise({ alarmTopicArn });
     imported.resourceCountIs('AWS::SNS::Topic', 0);
-    for (const { Properties } of Object.values(resourcesOf(imported, 'AWS::CloudWatch::Alarm'))) assert.deepEqual(Properties['AlarmActions'], [alarmTopicArn]);
+    for (const { Properties } of Object.values(resourcesOf(imported, 'AWS::CloudWatch::Alarm')))
+      assert.deepEqual(Properties['AlarmActions'], [alarmTopicArn]);
   });
 
   it('fails to be both', () => {
     const { stack } = synthesise(EMAIL);
     const topic = new sns.Topic(new Stack(new App(), 'other'), 'Topic');
-    assert.throws(() => new SlotAlarms(stack, 'More', { publisher: stack.publisher, email: 'a@b.example', topic }), /cannot take both email and topic/);
+    assert.throws(
+      () => new SlotAlarms(stack, 'More', { publisher: stack.publisher, email: 'a@b.example', topic }),
+      /cannot take both email and topic/,
+    );
   });
 });

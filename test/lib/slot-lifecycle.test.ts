@@ -1,12 +1,16 @@
 /** The slot as a resource: what it asks of the function, and what it waits for. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Resource, onlyResource, resourcesOf, synthesise } from './synth.ts';
+import { onlyResource, type Resource, resourcesOf, synthesise } from './synth.ts';
 
 const SLOT = 'Custom::Pg2KinesisSlot';
 
 /** The types of what a resource depends on, itself or through others. */
-function typesBefore(resource: Resource, all: Readonly<Record<string, Resource>>, seen = new Set<string>()): Set<string> {
+function typesBefore(
+  resource: Resource,
+  all: Readonly<Record<string, Resource>>,
+  seen = new Set<string>(),
+): Set<string> {
   for (const id of [...(resource.DependsOn ?? []), ...references(resource.Properties)]) {
     const next = all[id];
     if (next === undefined || seen.has(id)) continue;
@@ -31,10 +35,18 @@ describe('the slot as a resource of the stack', () => {
     const { template, function: own } = synthesise({ slotName: 'orders', onRemoval: 'retain' });
     const slot = onlyResource(template, SLOT);
     const { ServiceToken, ...properties } = slot.Properties;
-    assert.deepEqual(properties, { ServiceTimeout: '960', slotName: 'orders', databaseHost: 'db.example.com', databaseName: 'app', onRemoval: 'retain' });
+    assert.deepEqual(properties, {
+      ServiceTimeout: '960',
+      slotName: 'orders',
+      databaseHost: 'db.example.com',
+      databaseName: 'app',
+      onRemoval: 'retain',
+    });
     const [framework] = references(ServiceToken);
     const resource = resourcesOf(template, 'AWS::Lambda::Function')[framework ?? ''];
-    assert.deepEqual((resource?.Properties['Environment'] as { Variables: unknown }).Variables, { USER_ON_EVENT_FUNCTION_ARN: { 'Fn::GetAtt': [own.id, 'Arn'] } });
+    assert.deepEqual((resource?.Properties['Environment'] as { Variables: unknown }).Variables, {
+      USER_ON_EVENT_FUNCTION_ARN: { 'Fn::GetAtt': [own.id, 'Arn'] },
+    });
   });
 
   it('is dropped with the stack where nothing else is said', () => {
@@ -47,10 +59,21 @@ describe('the slot as a resource of the stack', () => {
   it('is made when the database can be reached and the invocations are configured, and before the schedule; removed the other way round', () => {
     const { template } = synthesise({ endpoints: 'kinesis,secretsmanager' });
     const all = (template.toJSON() as { Resources: Record<string, Resource> }).Resources;
-    const before = (type: string): string[] => [...typesBefore(onlyResource(template, type), all)].map((id) => all[id]?.Type ?? '');
+    const before = (type: string): string[] =>
+      [...typesBefore(onlyResource(template, type), all)].map((id) => all[id]?.Type ?? '');
     const slot = before(SLOT);
-    for (const type of ['AWS::EC2::SecurityGroupIngress', 'AWS::EC2::SecurityGroupEgress', 'AWS::EC2::VPCEndpoint', 'AWS::Lambda::EventInvokeConfig', 'AWS::IAM::Policy']) {
-      const made = Object.values(all).filter((resource) => resource.Type === type && (type !== 'AWS::IAM::Policy' || JSON.stringify(resource).includes('kinesis:PutRecords')));
+    for (const type of [
+      'AWS::EC2::SecurityGroupIngress',
+      'AWS::EC2::SecurityGroupEgress',
+      'AWS::EC2::VPCEndpoint',
+      'AWS::Lambda::EventInvokeConfig',
+      'AWS::IAM::Policy',
+    ]) {
+      const made = Object.values(all).filter(
+        (resource) =>
+          resource.Type === type &&
+          (type !== 'AWS::IAM::Policy' || JSON.stringify(resource).includes('kinesis:PutRecords')),
+      );
       assert.ok(made.length > 0);
       assert.ok(slot.filter((other) => other === type).length >= made.length, `all of type ${type}`);
     }
@@ -62,6 +85,9 @@ describe('the slot as a resource of the stack', () => {
     const { template } = synthesise({ slotLifecycle: 'false' });
     template.resourceCountIs(SLOT, 0);
     template.resourceCountIs('AWS::Lambda::Function', 1);
-    assert.ok(onlyResource(template, 'AWS::Scheduler::Schedule').DependsOn?.length, 'the schedule still waits for the network');
+    assert.ok(
+      onlyResource(template, 'AWS::Scheduler::Schedule').DependsOn?.length,
+      'the schedule still waits for the network',
+    );
   });
 });

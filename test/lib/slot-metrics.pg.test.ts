@@ -9,13 +9,26 @@ import { resourcesOf, synthesise } from './synth.ts';
 
 /** A metric as its reader finds it: `namespace name dimension=value`, the dimensions in order. */
 const named = (namespace: unknown, name: unknown, dimensions: readonly (readonly [string, unknown])[]): string =>
-  `${String(namespace)} ${String(name)} ${dimensions.map(([dimension, value]) => `${dimension}=${String(value)}`).sort().join(',')}`;
+  `${String(namespace)} ${String(name)} ${dimensions
+    .map(([dimension, value]) => `${dimension}=${String(value)}`)
+    .sort()
+    .join(',')}`;
 
 /** What one line of embedded metric format makes CloudWatch store. */
 function stored(line: Readonly<Record<string, unknown>>): string[] {
-  const { CloudWatchMetrics } = line['_aws'] as { CloudWatchMetrics: { Namespace: string; Dimensions: string[][]; Metrics: { Name: string }[] }[] };
+  const { CloudWatchMetrics } = line['_aws'] as {
+    CloudWatchMetrics: { Namespace: string; Dimensions: string[][]; Metrics: { Name: string }[] }[];
+  };
   return CloudWatchMetrics.flatMap(({ Namespace, Dimensions, Metrics }) =>
-    Metrics.flatMap(({ Name }) => Dimensions.map((set) => named(Namespace, Name, set.map((dimension) => [dimension, line[dimension]])))),
+    Metrics.flatMap(({ Name }) =>
+      Dimensions.map((set) =>
+        named(
+          Namespace,
+          Name,
+          set.map((dimension) => [dimension, line[dimension]]),
+        ),
+      ),
+    ),
   );
 }
 
@@ -26,12 +39,24 @@ function watched(settings: Readonly<Record<string, unknown>>): Set<string> {
     readonly MetricName: string;
     readonly Dimensions: readonly { readonly Name: string; readonly Value: unknown }[];
   }
-  const metrics = Object.values(resourcesOf(synthesise(settings).template, 'AWS::CloudWatch::Alarm')).flatMap(({ Properties }) => {
-    const parts = Properties['Metrics'] as { MetricStat?: { Metric: Watched } }[] | undefined;
-    return parts === undefined ? [Properties as unknown as Watched] : parts.flatMap(({ MetricStat }) => (MetricStat === undefined ? [] : [MetricStat.Metric]));
-  });
+  const metrics = Object.values(resourcesOf(synthesise(settings).template, 'AWS::CloudWatch::Alarm')).flatMap(
+    ({ Properties }) => {
+      const parts = Properties['Metrics'] as { MetricStat?: { Metric: Watched } }[] | undefined;
+      return parts === undefined
+        ? [Properties as unknown as Watched]
+        : parts.flatMap(({ MetricStat }) => (MetricStat === undefined ? [] : [MetricStat.Metric]));
+    },
+  );
   return new Set(
-    metrics.filter(({ Namespace }) => Namespace === 'pg2kinesis').map(({ Namespace, MetricName, Dimensions }) => named(Namespace, MetricName, Dimensions.map(({ Name, Value }) => [Name, Value]))),
+    metrics
+      .filter(({ Namespace }) => Namespace === 'pg2kinesis')
+      .map(({ Namespace, MetricName, Dimensions }) =>
+        named(
+          Namespace,
+          MetricName,
+          Dimensions.map(({ Name, Value }) => [Name, Value]),
+        ),
+      ),
   );
 }
 
@@ -48,7 +73,9 @@ describe('the metrics of a real run', () => {
     await server.sql('CREATE TABLE users (id int PRIMARY KEY)');
     await server.sql('CREATE TABLE notes (note text)');
     const { Variables } = synthesise(settings).function.properties.Environment;
-    const { DATABASE_SECRET_ARN, DATABASE_AUTH, NODE_OPTIONS, ...synthesised } = Object.fromEntries(Object.entries(Variables).map(([name, value]) => [name, typeof value === 'string' ? value : 'orders']));
+    const { DATABASE_SECRET_ARN, DATABASE_AUTH, NODE_OPTIONS, ...synthesised } = Object.fromEntries(
+      Object.entries(Variables).map(([name, value]) => [name, typeof value === 'string' ? value : 'orders']),
+    );
     assert.ok(DATABASE_SECRET_ARN !== undefined && DATABASE_AUTH !== undefined && NODE_OPTIONS !== undefined);
     container = await startHandler({
       ...synthesised,
@@ -76,11 +103,23 @@ describe('the metrics of a real run', () => {
     // A run whose function has no time left ends late by definition.
     await container.invoke({ action: 'status' }, 1);
 
-    const emitted = new Set(container.lines().filter((line) => '_aws' in line).flatMap(stored));
+    const emitted = new Set(
+      container
+        .lines()
+        .filter((line) => '_aws' in line)
+        .flatMap(stored),
+    );
     assert.ok(emitted.size > 0);
-    assert.deepEqual([...watched(settings)].filter((metric) => !emitted.has(metric)), [], `emitted: ${[...emitted].join('; ')}`);
+    assert.deepEqual(
+      [...watched(settings)].filter((metric) => !emitted.has(metric)),
+      [],
+      `emitted: ${[...emitted].join('; ')}`,
+    );
     // And none is emitted that the constructs do not know, or twice under other dimensions.
     const known = new Set(SLOT_METRICS.map((name) => named('pg2kinesis', name, [['service', 'orders']])));
-    assert.deepEqual([...emitted].filter((metric) => !known.has(metric)), []);
+    assert.deepEqual(
+      [...emitted].filter((metric) => !known.has(metric)),
+      [],
+    );
   });
 });

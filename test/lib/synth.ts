@@ -1,9 +1,9 @@
 /** Synthesises a pipeline in memory, for the tests beside it: no account, no look-up, no bundle. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
-import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { Pg2KinesisStack } from '../../lib/pg2kinesis-stack.ts';
 import { readSettings } from '../../lib/settings.ts';
 
@@ -63,9 +63,14 @@ export function synthesise(settings: Readonly<Record<string, unknown>> = {}, bas
 }
 
 const synthesised = new Map<string, Synthesised>();
-const { context } = JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8')) as { context: Record<string, unknown> };
+const { context } = JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8')) as {
+  context: Record<string, unknown>;
+};
 
-function synthesiseAnew(settings: Readonly<Record<string, unknown>>, base: Readonly<Record<string, unknown>>): Synthesised {
+function synthesiseAnew(
+  settings: Readonly<Record<string, unknown>>,
+  base: Readonly<Record<string, unknown>>,
+): Synthesised {
   // The CDK's own validation takes a second; app.test.ts has it.
   const app = new App({ context, builtinCloudFormationValidation: false });
   // Without it the stack warns, rightly, that the alarms tell nobody.
@@ -75,10 +80,15 @@ function synthesiseAnew(settings: Readonly<Record<string, unknown>>, base: Reado
   const stack = new Pg2KinesisStack(app, read.name, {
     settings: read,
     code: lambda.Code.fromInline('exports.handler = async () => {};'),
-    env: { ...(read.account === undefined ? {} : { account: read.account }), ...(read.region === undefined ? {} : { region: read.region }) },
+    env: {
+      ...(read.account === undefined ? {} : { account: read.account }),
+      ...(read.region === undefined ? {} : { region: read.region }),
+    },
   });
   const template = Template.fromStack(stack);
-  const [found] = Object.entries(template.findResources('AWS::Lambda::Function', { Properties: { Handler: 'handler.handler' } }));
+  const [found] = Object.entries(
+    template.findResources('AWS::Lambda::Function', { Properties: { Handler: 'handler.handler' } }),
+  );
   assert.ok(found);
   const [id, resource] = found as [string, { Properties: FunctionProperties }];
   return { app, stack, template, function: { id, properties: resource.Properties } };
@@ -99,6 +109,10 @@ export function onlyResource(template: Template, type: string): Resource & { rea
 
 /** All statements of the policies attached to the function's role. */
 export function functionStatements(template: Template): Readonly<Record<string, unknown>>[] {
-  const policies = Object.entries(resourcesOf(template, 'AWS::IAM::Policy')).filter(([id]) => id.startsWith('PublisherRole'));
-  return policies.flatMap(([, { Properties }]) => (Properties['PolicyDocument'] as { Statement: Record<string, unknown>[] }).Statement);
+  const policies = Object.entries(resourcesOf(template, 'AWS::IAM::Policy')).filter(([id]) =>
+    id.startsWith('PublisherRole'),
+  );
+  return policies.flatMap(
+    ([, { Properties }]) => (Properties['PolicyDocument'] as { Statement: Record<string, unknown>[] }).Statement,
+  );
 }

@@ -1,7 +1,7 @@
 /** The function's bundle: its size, and that it needs nothing beside it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -27,15 +27,26 @@ describe("the function's bundle", () => {
       const { handler } = await import(${JSON.stringify(join(folder, 'handler.mjs'))});
       const context = { awsRequestId: 'r', functionName: 'f', getRemainingTimeInMillis: () => 10000 };
       try { await handler({ action: 'status' }, context); } catch (error) { console.log(error.name, error.constructor.name, error.stack.includes('lambda/config.ts')); }`;
-    const result = spawnSync(process.execPath, ['--enable-source-maps', '--input-type=module', '-e', program], { cwd: folder, encoding: 'utf8', timeout: 60_000, env: {} });
+    const result = spawnSync(process.execPath, ['--enable-source-maps', '--input-type=module', '-e', program], {
+      cwd: folder,
+      encoding: 'utf8',
+      timeout: 60_000,
+      env: {},
+    });
     assert.equal(result.stdout.trim().split('\n').at(-1), 'CONFIG_INVALID PipelineError true', result.stderr);
   });
 
   it('has a map of our lines only, without their text', () => {
-    const map = JSON.parse(readFileSync(join(folder, 'handler.mjs.map'), 'utf8')) as { sources: string[]; sourcesContent?: unknown };
+    const map = JSON.parse(readFileSync(join(folder, 'handler.mjs.map'), 'utf8')) as {
+      sources: string[];
+      sourcesContent?: unknown;
+    };
     assert.equal(map.sourcesContent, undefined);
     assert.ok(map.sources.length > 0);
-    assert.deepEqual(map.sources.filter((source) => source.includes('node_modules') || !/lambda\//.test(source)), []);
+    assert.deepEqual(
+      map.sources.filter((source) => source.includes('node_modules') || !/lambda\//.test(source)),
+      [],
+    );
   });
 });
 
@@ -43,8 +54,17 @@ describe('writeOutputs', () => {
   it('leaves alone what is right, replaces what is not, and leaves no draft', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'pg2kinesis-outputs-'));
     try {
-      const file = (name: string, text: string): { path: string; contents: Uint8Array } => ({ path: join(folder, name), contents: Buffer.from(text) });
-      assert.deepEqual([...(await writeOutputs(folder, [file('a', 'one'), file('b', 'two')]))], [['a', 3], ['b', 3]]);
+      const file = (name: string, text: string): { path: string; contents: Uint8Array } => ({
+        path: join(folder, name),
+        contents: Buffer.from(text),
+      });
+      assert.deepEqual(
+        [...(await writeOutputs(folder, [file('a', 'one'), file('b', 'two')]))],
+        [
+          ['a', 3],
+          ['b', 3],
+        ],
+      );
       const inodes = (): number[] => ['a', 'b'].map((name) => statSync(join(folder, name)).ino);
       const [a, b] = inodes();
       await writeOutputs(folder, [file('a', 'one'), file('b', 'new')]);

@@ -1,8 +1,8 @@
 /**
  * Records for tests: a line of test_decoding through the real decoder, and round it what a run would add.
  */
-import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 import type { RowChange, TableName, Transaction, Tuple } from '../../lambda/decode/messages.ts';
+import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 import { ByteWriter } from '../../lambda/format/byte-writer.ts';
 import type { ChangeRecord, Format, Key } from '../../lambda/format/record.ts';
 

@@ -35,7 +35,11 @@ const library = createRequire(import.meta.url)('aws-kinesis-agg') as Library;
  * @throws {Error} what the library finds wrong
  */
 export function deaggregate(record: { readonly partitionKey: string; readonly data: Uint8Array }): Deaggregated[] {
-  const wire = { partitionKey: record.partitionKey, sequenceNumber: '0', data: Buffer.from(record.data).toString('base64') };
+  const wire = {
+    partitionKey: record.partitionKey,
+    sequenceNumber: '0',
+    data: Buffer.from(record.data).toString('base64'),
+  };
   const found: Deaggregated[] = [];
   let failure: Error | undefined;
   library.deaggregateSync(wire, true, (error, records = []) => {

@@ -4,9 +4,9 @@
  * It stands here because the loop's decisions must be seen at moments, and with time-outs and losses, that a server
  * does not show on command.
  */
-import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 import type { Lsn } from '../../lambda/decode/lsn.ts';
 import type { Message, TableName, Transaction } from '../../lambda/decode/messages.ts';
+import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 import {
   type MessageBlock,
   type Peek,
@@ -146,7 +146,7 @@ class FakePeek implements Peek {
     if (this.#timeoutMs !== undefined) throw new WindowTooLargeError('too large for the fake');
     this.firstRowMs = 1;
     const messages = this.#messages();
-    for (let done = false; !done; ) {
+    for (let done = false; !done;) {
       this.#slot.onBlock();
       let left = this.#slot.blockLines;
       yield {
@@ -169,7 +169,8 @@ class FakePeek implements Peek {
       for (const line of transaction.lines) {
         const bytes = Buffer.from(line);
         const decoded = this.#decoder.decode(bytes, 0, bytes.length);
-        if (decoded.kind === 'begin' || decoded.kind === 'commit') throw new Error('a fake transaction holds changes only');
+        if (decoded.kind === 'begin' || decoded.kind === 'commit')
+          throw new Error('a fake transaction holds changes only');
         yield decoded;
       }
       if (!transaction.message) yield { kind: 'commit', transaction };

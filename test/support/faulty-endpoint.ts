@@ -127,7 +127,10 @@ async function play(
       return answer(outgoing, { status: 200, body: fault.body });
     case 'stall':
       if (fault.part === 'all') return;
-      outgoing.writeHead(200, { 'content-type': 'application/x-amz-json-1.1', 'content-length': stored.body.length + 1 });
+      outgoing.writeHead(200, {
+        'content-type': 'application/x-amz-json-1.1',
+        'content-length': stored.body.length + 1,
+      });
       outgoing.write(stored.body);
   }
 }

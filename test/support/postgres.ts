@@ -5,9 +5,9 @@
  * The binaries are npm's: those of the newest version come with `npm install`, those of older ones are fetched on
  * demand into node_modules/.cache. `PG2KINESIS_TEST_POSTGRES=13` runs whatever asks for no version on 13.
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmod, chown, cp, mkdir, mkdtemp, open, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { createServer, Socket, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -137,7 +137,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     if (options.hba) await writeFile(join(data, 'pg_hba.conf'), options.hba.join('\n') + '\n');
 
     const settings = { ...SETTINGS, ...options.settings };
-    const launch = (port: number) => launchPostgres(join(native, 'bin', 'postgres'), dir, port, settings, { ...account, env });
+    const launch = (port: number) =>
+      launchPostgres(join(native, 'bin', 'postgres'), dir, port, settings, { ...account, env });
     return await ready(launch, dir, keeper, options.clientSsl ?? false);
   } catch (error) {
     await end(keeper);
@@ -162,7 +163,13 @@ async function ready(
       port = await freePort();
     }
   }
-  const connection: PostgresConnection = { host: '127.0.0.1', port, user: 'postgres', password: 'password', database: 'postgres' };
+  const connection: PostgresConnection = {
+    host: '127.0.0.1',
+    port,
+    user: 'postgres',
+    password: 'password',
+    database: 'postgres',
+  };
   const clients = new Set<pg.Client>();
   const client = async (over: pg.ClientConfig = {}): Promise<pg.Client> => {
     const made = new pg.Client({ ...connection, ssl, ...over });
@@ -296,14 +303,24 @@ async function unprivileged(): Promise<{ uid: number; gid: number } | undefined>
       // The next.
     }
   }
-  throw new Error('PostgreSQL refuses to run as root, and there is neither a user "postgres" nor "nobody" to run it as.');
+  throw new Error(
+    'PostgreSQL refuses to run as root, and there is neither a user "postgres" nor "nobody" to run it as.',
+  );
 }
 
 /** Under root's own home the unprivileged account reaches no binaries: it gets a copy among the server's files. */
-async function reachable(native: string, account: { uid: number; gid: number } | undefined, dir: string): Promise<string> {
+async function reachable(
+  native: string,
+  account: { uid: number; gid: number } | undefined,
+  dir: string,
+): Promise<string> {
   if (account === undefined) return native;
   try {
-    await run(join(native, 'bin', 'postgres'), ['--version'], { ...account, cwd: dir, env: { LD_LIBRARY_PATH: join(native, 'lib') } });
+    await run(join(native, 'bin', 'postgres'), ['--version'], {
+      ...account,
+      cwd: dir,
+      env: { LD_LIBRARY_PATH: join(native, 'lib') },
+    });
     return native;
   } catch {
     const copy = join(dir, basename(native));

@@ -5,15 +5,15 @@
  *
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
-import { Names } from './intern.ts';
-import { isMarked } from './byte-pattern.ts';
-import { UndecodableError } from '../messages.ts';
-import { decodeBegin, decodeCommit, decodeMessage, notALine } from './transaction-lines.ts';
-import { literal, scanIdentifier, scanType, standsAt } from './scan.ts';
-import { scanValue } from './value.ts';
-import type { KnownHeader, KnownTable } from './intern.ts';
-import type { BeginLine, CommitLine } from './transaction-lines.ts';
 import type { Ignored, RowChange, TableName, Truncate, Tuple } from '../messages.ts';
+import { UndecodableError } from '../messages.ts';
+import { isMarked } from './byte-pattern.ts';
+import type { KnownHeader, KnownTable } from './intern.ts';
+import { Names } from './intern.ts';
+import { literal, scanIdentifier, scanType, standsAt } from './scan.ts';
+import type { BeginLine, CommitLine } from './transaction-lines.ts';
+import { decodeBegin, decodeCommit, decodeMessage, notALine } from './transaction-lines.ts';
+import { scanValue } from './value.ts';
 
 /** What a line says. */
 export type Line = BeginLine | CommitLine | RowChange | Truncate | Ignored;
@@ -188,7 +188,14 @@ export class TestDecodingDecoder {
   }
 
   /** The columns up to the line's end, or undefined where the server had none to print. */
-  #decodeTuple(bytes: Buffer, at: number, end: number, start: number, table: KnownTable, tuple: Tuple): Tuple | undefined {
+  #decodeTuple(
+    bytes: Buffer,
+    at: number,
+    end: number,
+    start: number,
+    table: KnownTable,
+    tuple: Tuple,
+  ): Tuple | undefined {
     if (standsAt(bytes, at, end, NO_TUPLE)) {
       if (at + NO_TUPLE.length !== end) throw new UndecodableError('the end of the line', at + NO_TUPLE.length - start);
       return undefined;
@@ -201,7 +208,15 @@ export class TestDecodingDecoder {
    * Fills a tuple with the columns up to the line's end, or up to ` new-tuple:` where that may follow.
    * Each header is first compared, byte by byte, with those the table's last rows had from here on.
    */
-  #scanTuple(bytes: Buffer, from: number, end: number, start: number, table: KnownTable, tuple: Tuple, isOldKey: boolean): number {
+  #scanTuple(
+    bytes: Buffer,
+    from: number,
+    end: number,
+    start: number,
+    table: KnownTable,
+    tuple: Tuple,
+    isOldKey: boolean,
+  ): number {
     const { layout } = table;
     const view = this.#view;
     let at = from;
@@ -224,7 +239,14 @@ export class TestDecodingDecoder {
   }
 
   /** The header that stands here: further on in the layout, or learned and put in. Leaves its place in `#place`. */
-  #seekHeader(bytes: Buffer, at: number, end: number, start: number, layout: KnownHeader[], place: number): KnownHeader {
+  #seekHeader(
+    bytes: Buffer,
+    at: number,
+    end: number,
+    start: number,
+    layout: KnownHeader[],
+    place: number,
+  ): KnownHeader {
     for (let ahead = place + 1; ahead < layout.length; ahead++) {
       const known = layout[ahead];
       if (known !== undefined && isMarked(this.#view, at, end, known.mark)) {
@@ -243,10 +265,13 @@ export class TestDecodingDecoder {
   #scanHeader(bytes: Buffer, at: number, end: number, start: number): KnownHeader {
     if (bytes[at] !== SPACE) throw new UndecodableError('" " before a column', at - start);
     const bracket = scanIdentifier(bytes, at + 1, end, start, "a column's name");
-    if (bracket >= end || bytes[bracket] !== OPENING_BRACKET) throw new UndecodableError('"[" behind a column', bracket - start);
+    if (bracket >= end || bytes[bracket] !== OPENING_BRACKET)
+      throw new UndecodableError('"[" behind a column', bracket - start);
     const close = scanType(bytes, bracket + 1, end, start);
-    if (close >= end || bytes[close] !== CLOSING_BRACKET) throw new UndecodableError('"]" behind a type', close - start);
-    if (close + 1 >= end || bytes[close + 1] !== COLON) throw new UndecodableError('":" behind a column', close + 1 - start);
+    if (close >= end || bytes[close] !== CLOSING_BRACKET)
+      throw new UndecodableError('"]" behind a type', close - start);
+    if (close + 1 >= end || bytes[close + 1] !== COLON)
+      throw new UndecodableError('":" behind a column', close + 1 - start);
     return this.#names.header(bytes, at, bracket, close + 2);
   }
 }

@@ -2,10 +2,10 @@
  * Table and column names, one object each: from the bytes a plugin prints to what the rest compares by identity.
  * Knows the printed form of a name, and nothing of the rows they stand in.
  */
+import type { ColumnHeader, TableName } from '../messages.ts';
+import type { Mark } from './byte-pattern.ts';
 import { mark } from './byte-pattern.ts';
 import { unquoteIdentifier } from './text.ts';
-import type { Mark } from './byte-pattern.ts';
-import type { ColumnHeader, TableName } from '../messages.ts';
 
 /** A column's header and the bytes by which it is known again: ` name[type]:`. */
 export interface KnownHeader {

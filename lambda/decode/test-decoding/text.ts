@@ -2,8 +2,8 @@
  * Printed names and values as JavaScript strings, for slow paths and tests: the hot path stays with bytes.
  * Pure; knows how identifiers and literals are quoted and nothing else.
  */
-import { ValueKind } from '../messages.ts';
 import type { Tuple } from '../messages.ts';
+import { ValueKind } from '../messages.ts';
 
 /**
  * Takes an identifier's quotes off.
@@ -26,7 +26,8 @@ export function unquoteIdentifier(printed: string): string {
  */
 export function valueText(tuple: Tuple, column: number, bytes: Buffer): string | null | undefined {
   const kind = tuple.kinds[column];
-  if (column >= tuple.count || kind === undefined) throw new RangeError(`no column ${column} in a row of ${tuple.count}`);
+  if (column >= tuple.count || kind === undefined)
+    throw new RangeError(`no column ${column} in a row of ${tuple.count}`);
   if (kind === ValueKind.null) return null;
   if (kind === ValueKind.unchanged) return undefined;
   const text = bytes.toString('utf8', tuple.starts[column], tuple.ends[column]);

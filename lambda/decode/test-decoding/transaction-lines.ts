@@ -4,10 +4,10 @@
  *
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
-import { UndecodableError } from '../messages.ts';
-import { literal, readInteger, standsAt } from './scan.ts';
-import { parseTimestampMicros } from '../timestamp.ts';
 import type { Ignored } from '../messages.ts';
+import { UndecodableError } from '../messages.ts';
+import { parseTimestampMicros } from '../timestamp.ts';
+import { literal, readInteger, standsAt } from './scan.ts';
 
 /** `BEGIN 754`. */
 export interface BeginLine {
@@ -55,7 +55,10 @@ export function notALine(bytes: Buffer, start: number, end: number): Undecodable
 }
 
 function preparedTransaction(): UndecodableError {
-  return new UndecodableError('no line of a prepared transaction (the slot was made with two_phase, which is not supported)', 0);
+  return new UndecodableError(
+    'no line of a prepared transaction (the slot was made with two_phase, which is not supported)',
+    0,
+  );
 }
 
 /** The index behind ` 754` where that stands, else the same index. */
@@ -142,7 +145,8 @@ export function decodeMessage(bytes: Buffer, start: number, end: number): Ignore
     let behind = digits;
     while (behind < end && bytes[behind] !== SPACE) behind++;
     const content = behind + CONTENT.length;
-    if (standsAt(bytes, behind, end, CONTENT) && readInteger(bytes, digits, behind, end - content) === end - content) return IGNORED;
+    if (standsAt(bytes, behind, end, CONTENT) && readInteger(bytes, digits, behind, end - content) === end - content)
+      return IGNORED;
   }
   throw new UndecodableError('", sz: ", a size and " content:" of that size', at - start);
 }

@@ -4,9 +4,9 @@
  *
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
+import type { Tuple } from '../messages.ts';
 import { UndecodableError, ValueKind } from '../messages.ts';
 import { literal, scanNumber, standsAt } from './scan.ts';
-import type { Tuple } from '../messages.ts';
 
 const SPACE = 0x20;
 const APOSTROPHE = 0x27;
@@ -84,14 +84,18 @@ export function scanValue(bytes: Buffer, at: number, end: number, start: number,
         next = to + 1;
         break;
       case MINUS:
-        next = bytes[at + 1] === 0x49 ? scanLiteral(bytes, at + 1, end, start, INFINITY) : scanNumber(bytes, at + 1, end, start);
+        next =
+          bytes[at + 1] === 0x49
+            ? scanLiteral(bytes, at + 1, end, start, INFINITY)
+            : scanNumber(bytes, at + 1, end, start);
         break;
       default:
         next = scanNumber(bytes, at, end, start);
     }
     if (kind === ValueKind.bare) to = next;
   }
-  if (next < end && bytes[next] !== SPACE) throw new UndecodableError('a space or the end of the line behind a value', next - start);
+  if (next < end && bytes[next] !== SPACE)
+    throw new UndecodableError('a space or the end of the line behind a value', next - start);
   tuple.kinds[column] = kind;
   tuple.starts[column] = from;
   tuple.ends[column] = to;
@@ -109,7 +113,8 @@ function scanBits(bytes: Buffer, at: number, end: number, start: number): number
   if (i >= end || bytes[i] !== APOSTROPHE) throw new UndecodableError(A_VALUE, at - start);
   do i++;
   while (i < end && (bytes[i] === 0x30 || bytes[i] === 0x31));
-  if (i >= end || bytes[i] !== APOSTROPHE) throw new UndecodableError('a bit or the closing apostrophe of a bit string', i - start);
+  if (i >= end || bytes[i] !== APOSTROPHE)
+    throw new UndecodableError('a bit or the closing apostrophe of a bit string', i - start);
   return i;
 }
 
@@ -123,4 +128,3 @@ function findApostrophe(bytes: Buffer, at: number, end: number, start: number): 
   if (i < 0 || i >= end) throw new UndecodableError('the closing apostrophe of a value', end - start);
   return i;
 }
-

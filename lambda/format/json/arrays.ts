@@ -6,8 +6,8 @@
  * @see https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
  */
 import { ByteWriter } from '../byte-writer.ts';
-import type { Converter } from './values.ts';
 import { BACKSLASHES_UNDONE, translate, writeJsonString } from '../text.ts';
+import type { Converter } from './values.ts';
 
 const OPEN = 0x7b;
 const CLOSE = 0x7d;

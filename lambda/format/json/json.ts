@@ -6,12 +6,12 @@
  * ["truncated":true,]"xid":…,"commitLsn":…,"ordinal":…,"commitTime":…}`
  */
 import { formatLsn } from '../../decode/lsn.ts';
-import { ValueKind, type ColumnHeader, type TableName, type Transaction, type Tuple } from '../../decode/messages.ts';
+import { type ColumnHeader, type TableName, type Transaction, type Tuple, ValueKind } from '../../decode/messages.ts';
 import type { ByteWriter } from '../byte-writer.ts';
-import { converterFor, type Converter } from './values.ts';
 import { byOperation, memoise, memoiseLast } from '../memo.ts';
 import type { ChangeRecord, Format, Key, MakeFormat } from '../record.ts';
 import { jsonString } from '../text.ts';
+import { type Converter, converterFor } from './values.ts';
 
 const NULL = Buffer.from('null', 'latin1');
 const NEW_KEY = Buffer.from(',"newKey":', 'latin1');

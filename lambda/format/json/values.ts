@@ -6,8 +6,8 @@
  * @see https://www.postgresql.org/docs/current/datatype.html
  */
 import type { ByteWriter } from '../byte-writer.ts';
-import { arrayConverter } from './arrays.ts';
 import { ONE_LINE, ONE_LINE_UNDOUBLED, translate, UNDOUBLED, writeJsonString } from '../text.ts';
+import { arrayConverter } from './arrays.ts';
 
 /**
  * Writes a value's text as JSON.

@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { runDemo } from '../../../bin/demo/demo.ts';
 import type { UserRecord } from '../../../bin/deaggregate.ts';
+import { runDemo } from '../../../bin/demo/demo.ts';
 
 const COMMAND = fileURLToPath(new URL('../../../bin/pg2kinesis.ts', import.meta.url));
 
@@ -58,14 +58,18 @@ describe('the demo', { concurrency: 1 }, () => {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let text = '';
-    for (const output of [child.stdout, child.stderr]) output.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    for (const output of [child.stdout, child.stderr])
+      output.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
     const ended = once(child, 'close').then(([status]) => status as number | null);
     return {
       child,
       text: () => text,
       printed: async (what) => {
         while (!what.test(text)) {
-          assert.ok(child.exitCode === null && child.signalCode === null, `ended without printing ${String(what)}:\n${text}`);
+          assert.ok(
+            child.exitCode === null && child.signalCode === null,
+            `ended without printing ${String(what)}:\n${text}`,
+          );
           await wait(20);
         }
       },
@@ -90,7 +94,8 @@ describe('the demo', { concurrency: 1 }, () => {
     assert.ok(figure(text, 'changes committed with a key') > 50);
     assert.ok(figure(text, 'changes committed without a key') > 0);
     assert.equal(figure(text, 'distinct records received'), figure(text, 'records due'));
-    for (const words of ['missing', 'out of order', 'duplicates', 'unexpected', 'wrong']) assert.equal(figure(text, words), 0);
+    for (const words of ['missing', 'out of order', 'duplicates', 'unexpected', 'wrong'])
+      assert.equal(figure(text, words), 0);
     assert.match(text, /^shard [0-3] {2}\{"id":"/m, 'shows records');
     assert.match(text, /^ {2}\.\.\. and \d+ more$/m, 'says how many it does not show');
     assert.match(text, /changes made, \d+ of \d+ records received, lag [\d.]+ kB/);

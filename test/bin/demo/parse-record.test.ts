@@ -27,9 +27,21 @@ describe('readRecord', () => {
     ['csv', `0,CDC,7,${quotedField},DELETE,"a,""b""\nc"`, `7 DELETE ${hostile} a,"b"\nc`],
     ['csv', '0,CDC,7,shop.order_lines,UPDATE,"[""7"",""a b""]"', '7 UPDATE shop.order_lines ["7","a b"]'],
     ['csv', '0,CDC,7,shop.customers,TRUNCATE,', '7 TRUNCATE shop.customers '],
-    ['csv-payload', '0,CDC,{"xid": "7", "table": "shop.customers", "operation": "INSERT", "pkey": "42"}', '7 INSERT shop.customers 42'],
-    ['csv-payload', '0,CDC,{"xid": "7", "table": "shop.order_lines", "operation": "UPDATE", "pkey": ["7","a b"]}', '7 UPDATE shop.order_lines ["7","a b"]'],
-    ['csv-payload', '0,CDC,{"xid": "7", "table": "shop.customers", "operation": "TRUNCATE", "pkey": null}', '7 TRUNCATE shop.customers '],
+    [
+      'csv-payload',
+      '0,CDC,{"xid": "7", "table": "shop.customers", "operation": "INSERT", "pkey": "42"}',
+      '7 INSERT shop.customers 42',
+    ],
+    [
+      'csv-payload',
+      '0,CDC,{"xid": "7", "table": "shop.order_lines", "operation": "UPDATE", "pkey": ["7","a b"]}',
+      '7 UPDATE shop.order_lines ["7","a b"]',
+    ],
+    [
+      'csv-payload',
+      '0,CDC,{"xid": "7", "table": "shop.customers", "operation": "TRUNCATE", "pkey": null}',
+      '7 TRUNCATE shop.customers ',
+    ],
     ['json', json(), '7 INSERT shop.customers 42'],
     ['json', json({ table: 'order_lines', key: { sku: 'a b', order_id: 7 } }), '7 INSERT shop.order_lines ["7","a b"]'],
     ['json', json({ op: 'TRUNCATE', key: null }), '7 TRUNCATE shop.customers '],
@@ -41,7 +53,10 @@ describe('readRecord', () => {
   it('keeps all that json says but its place in the log, for comparison', () => {
     const { contents, id } = readRecord(json({ unchanged: ['bio'] }), 'json');
     assert.equal(id, '0/1A@1767323045678901#2');
-    assert.equal(contents, '{"key":{"id":42},"op":"INSERT","ordinal":2,"row":{"id":42},"schema":"shop","source":"s","table":"customers","unchanged":["bio"]}');
+    assert.equal(
+      contents,
+      '{"key":{"id":42},"op":"INSERT","ordinal":2,"row":{"id":42},"schema":"shop","source":"s","table":"customers","unchanged":["bio"]}',
+    );
   });
 
   const bad: readonly [name: string, format: FormatName, data: string][] = [
@@ -54,8 +69,16 @@ describe('readRecord', () => {
     ['text behind a quoted field', 'csv', '0,CDC,7,shop.customers,INSERT,"4"2'],
     ['a table that the demo does not have', 'csv', '0,CDC,7,shop.others,INSERT,42'],
     ['no prefix', 'csv-payload', '{"xid": "7"}'],
-    ['a member too many', 'csv-payload', '0,CDC,{"xid": "7", "table": "shop.customers", "operation": "INSERT", "pkey": "42", "x": 1}'],
-    ['an xid that is a number', 'csv-payload', '0,CDC,{"xid": 7, "table": "shop.customers", "operation": "INSERT", "pkey": "42"}'],
+    [
+      'a member too many',
+      'csv-payload',
+      '0,CDC,{"xid": "7", "table": "shop.customers", "operation": "INSERT", "pkey": "42", "x": 1}',
+    ],
+    [
+      'an xid that is a number',
+      'csv-payload',
+      '0,CDC,{"xid": 7, "table": "shop.customers", "operation": "INSERT", "pkey": "42"}',
+    ],
     ['no JSON', 'json', '{'],
     ['an identifier of another commit', 'json', json({ commitLsn: '0/1B' })],
     ['an identifier of another time', 'json', json({ commitTime: '2026-01-02T03:04:05.6789Z' })],

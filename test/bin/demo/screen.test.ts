@@ -46,8 +46,10 @@ describe('Screen', () => {
   });
 
   it('writes no escape code where there is no terminal', () => {
-    // eslint-disable-next-line no-control-regex -- it is what must not be there
-    assert.doesNotMatch(printed((screen) => (screen.line('x'), screen.flush('status'), screen.end())), /[\x1b\r]/);
+    assert.doesNotMatch(
+      printed((screen) => (screen.line('x'), screen.flush('status'), screen.end())),
+      /[\x1b\r]/,
+    );
   });
 
   it("keeps the status at a terminal's last line", () => {

@@ -9,7 +9,7 @@ import { startFunction } from '../../../bin/demo/function.ts';
 import { type Committed, Ledger } from '../../../bin/demo/ledger.ts';
 import { type Servers, startServers } from '../../../bin/demo/servers.ts';
 import { judged } from '../../../bin/demo/settings.ts';
-import { Verifier, proves } from '../../../bin/demo/verifier.ts';
+import { proves, Verifier } from '../../../bin/demo/verifier.ts';
 import { makeWriters } from '../../../bin/demo/writer.ts';
 import { readStream } from '../../../bin/stream-reader.ts';
 
@@ -75,39 +75,59 @@ describe('what is committed arrives, whatever the settings', { concurrency: 1 },
       assert.ok(changes.filter((change) => change.kind === kind).length > 2, kind);
     }
     assert.ok(committed.some((transaction) => transaction.changes.length > LARGER[0]));
-    const moved = changes.filter((change) => change.kind === 'UPDATE' && change.table.key.some((column) => change.before[column] !== change.row[column]));
+    const moved = changes.filter(
+      (change) =>
+        change.kind === 'UPDATE' && change.table.key.some((column) => change.before[column] !== change.row[column]),
+    );
     assert.ok(moved.length > 5);
     assert.equal(new Set(changes.map((change) => change.table.name)).size, 7);
   });
 
   for (const [index, settings] of CASES.entries()) {
-    it(Object.entries(settings).map(([name, value]) => `${name}=${value}`).join(' '), async () => {
-      const env = { ...settings, SLOT_NAME: nameOf(index), STREAM_NAME: nameOf(index) };
-      const config = judged(env);
-      const logged: string[] = [];
-      const lambda = startFunction({ ...servers.env, ...env }, (line) => logged.push(line));
-      try {
-        const answer = (await lambda.invoke({ action: 'run', maxSeconds: 50 })) as { caughtUp: boolean; published: number };
-        assert.equal(answer.caughtUp, true);
-        const verifier = new Verifier();
-        const ledger = new Ledger({ ...config, source: config.source ?? `postgres/${config.slot}` });
-        for (const transaction of committed) for (const expected of ledger.commit(transaction)) verifier.expect(expected);
-        await readStream({
-          client: servers.kinesis.client,
-          stream: nameOf(index),
-          from: 'trim-horizon',
-          signal: new AbortController().signal,
-          finish: AbortSignal.abort(),
-          onRecord: consumer({ ...config, verifier, shards: hashKeyRanges(await servers.kinesis.shards(nameOf(index))), onText: () => undefined }),
-        });
-        const verdict = verifier.verdict();
-        assert.ok(proves(verdict, false), JSON.stringify(verdict, null, 2));
-        assert.ok(verdict.distinct > 200);
-        assert.equal(answer.published, ledger.keyed);
-        assert.ok(logged.every((line) => line.startsWith('WARN ')), logged.join('\n'));
-      } finally {
-        await lambda.stop();
-      }
-    });
+    it(
+      Object.entries(settings)
+        .map(([name, value]) => `${name}=${value}`)
+        .join(' '),
+      async () => {
+        const env = { ...settings, SLOT_NAME: nameOf(index), STREAM_NAME: nameOf(index) };
+        const config = judged(env);
+        const logged: string[] = [];
+        const lambda = startFunction({ ...servers.env, ...env }, (line) => logged.push(line));
+        try {
+          const answer = (await lambda.invoke({ action: 'run', maxSeconds: 50 })) as {
+            caughtUp: boolean;
+            published: number;
+          };
+          assert.equal(answer.caughtUp, true);
+          const verifier = new Verifier();
+          const ledger = new Ledger({ ...config, source: config.source ?? `postgres/${config.slot}` });
+          for (const transaction of committed)
+            for (const expected of ledger.commit(transaction)) verifier.expect(expected);
+          await readStream({
+            client: servers.kinesis.client,
+            stream: nameOf(index),
+            from: 'trim-horizon',
+            signal: new AbortController().signal,
+            finish: AbortSignal.abort(),
+            onRecord: consumer({
+              ...config,
+              verifier,
+              shards: hashKeyRanges(await servers.kinesis.shards(nameOf(index))),
+              onText: () => undefined,
+            }),
+          });
+          const verdict = verifier.verdict();
+          assert.ok(proves(verdict, false), JSON.stringify(verdict, null, 2));
+          assert.ok(verdict.distinct > 200);
+          assert.equal(answer.published, ledger.keyed);
+          assert.ok(
+            logged.every((line) => line.startsWith('WARN ')),
+            logged.join('\n'),
+          );
+        } finally {
+          await lambda.stop();
+        }
+      },
+    );
   }
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Expected, type Received, Verifier, type Verdict, proves } from '../../../bin/demo/verifier.ts';
+import { type Expected, proves, type Received, type Verdict, Verifier } from '../../../bin/demo/verifier.ts';
 
 const expected = (identity: string, over: Partial<Expected> = {}): Expected => ({
   identity,
@@ -28,7 +28,13 @@ const judge = (due: readonly Expected[], got: readonly Received[]): Verdict => {
   return verifier.verdict();
 };
 const clean = { missing: 0, outOfOrder: 0, duplicates: 0, unexpected: 0, wrong: 0 };
-const found = ({ missing, outOfOrder, duplicates, unexpected, wrong }: Verdict) => ({ missing, outOfOrder, duplicates, unexpected, wrong });
+const found = ({ missing, outOfOrder, duplicates, unexpected, wrong }: Verdict) => ({
+  missing,
+  outOfOrder,
+  duplicates,
+  unexpected,
+  wrong,
+});
 
 const abc = ['a', 'b', 'c'].map((identity) => expected(identity));
 const truncated = [expected('row'), expected('gone', { fence: true, group: 'g2' }), expected('new', { group: 'g3' })];
@@ -43,22 +49,104 @@ describe('the verifier', () => {
     { name: 'accepts what came as committed', due: abc, got: ['a', 'b', 'c'].map((i) => received(i)), finds: {} },
     { name: 'fails on a missing record', due: abc, got: [received('a'), received('c')], finds: { missing: 1 } },
     { name: 'fails on all missing', due: abc, got: [], finds: { missing: 3 } },
-    { name: 'fails on two swapped', due: abc, got: [received('b'), received('a'), received('c')], finds: { outOfOrder: 1 } },
-    { name: 'fails on one that comes first though it is the last', due: abc, got: [received('c'), received('a'), received('b')], finds: { outOfOrder: 1 } },
-    { name: 'fails on all turned round', due: abc, got: [received('c'), received('b'), received('a')], finds: { outOfOrder: 2 } },
-    { name: 'fails on a repeat', due: abc, got: ['a', 'b', 'b', 'c'].map((i) => received(i)), finds: { duplicates: 1 } },
-    { name: 'takes a repeat of what came before for no disorder', due: abc, got: ['a', 'b', 'a', 'b', 'c'].map((i) => received(i)), finds: { duplicates: 2 } },
-    { name: 'fails on a foreign record', due: abc, got: ['a', 'b', 'x', 'c'].map((i) => received(i)), finds: { unexpected: 1 } },
-    { name: 'fails on a foreign record that comes twice', due: abc, got: ['a', 'x', 'b', 'x', 'c'].map((i) => received(i)), finds: { unexpected: 1, duplicates: 1 } },
-    { name: 'fails on other contents', due: abc, got: [received('a'), received('b', { contents: 'lies' }), received('c')], finds: { wrong: 1 } },
-    { name: 'fails on another partition key', due: abc, got: [received('a'), received('b', { partitionKey: 'x' }), received('c')], finds: { wrong: 1 } },
-    { name: 'asks for no contents and key where the format has none', due: abc, got: abc.map(({ identity }) => received(identity, { contents: undefined, partitionKey: undefined, id: undefined })), finds: {} },
-    { name: 'fails on an identifier that two records share', due: abc, got: [received('a'), received('b', { id: 'id a' }), received('c')], finds: { wrong: 1 } },
-    { name: 'fails on a repeat with another identifier', due: abc, got: [received('a'), received('a', { id: 'other' }), received('b'), received('c')], finds: { duplicates: 1, wrong: 1 } },
-    { name: 'knows no order between groups', due: [expected('a'), expected('b', { group: 'h' })], got: [received('b'), received('a')], finds: {} },
-    { name: 'accepts a fence that all keep to', due: truncated, got: [received('new', { arrivedMs: 3 }), received('row', { arrivedMs: 1 }), received('gone', { arrivedMs: 2 })], finds: {} },
-    { name: 'fails on a row that the stream took after its TRUNCATE', due: truncated, got: [received('row', { arrivedMs: 3 }), received('gone', { arrivedMs: 2 }), received('new', { arrivedMs: 4 })], finds: { outOfOrder: 1 } },
-    { name: 'fails on a row that the stream took before the TRUNCATE it follows', due: truncated, got: [received('row', { arrivedMs: 1 }), received('gone', { arrivedMs: 3 }), received('new', { arrivedMs: 2 })], finds: { outOfOrder: 1 } },
+    {
+      name: 'fails on two swapped',
+      due: abc,
+      got: [received('b'), received('a'), received('c')],
+      finds: { outOfOrder: 1 },
+    },
+    {
+      name: 'fails on one that comes first though it is the last',
+      due: abc,
+      got: [received('c'), received('a'), received('b')],
+      finds: { outOfOrder: 1 },
+    },
+    {
+      name: 'fails on all turned round',
+      due: abc,
+      got: [received('c'), received('b'), received('a')],
+      finds: { outOfOrder: 2 },
+    },
+    {
+      name: 'fails on a repeat',
+      due: abc,
+      got: ['a', 'b', 'b', 'c'].map((i) => received(i)),
+      finds: { duplicates: 1 },
+    },
+    {
+      name: 'takes a repeat of what came before for no disorder',
+      due: abc,
+      got: ['a', 'b', 'a', 'b', 'c'].map((i) => received(i)),
+      finds: { duplicates: 2 },
+    },
+    {
+      name: 'fails on a foreign record',
+      due: abc,
+      got: ['a', 'b', 'x', 'c'].map((i) => received(i)),
+      finds: { unexpected: 1 },
+    },
+    {
+      name: 'fails on a foreign record that comes twice',
+      due: abc,
+      got: ['a', 'x', 'b', 'x', 'c'].map((i) => received(i)),
+      finds: { unexpected: 1, duplicates: 1 },
+    },
+    {
+      name: 'fails on other contents',
+      due: abc,
+      got: [received('a'), received('b', { contents: 'lies' }), received('c')],
+      finds: { wrong: 1 },
+    },
+    {
+      name: 'fails on another partition key',
+      due: abc,
+      got: [received('a'), received('b', { partitionKey: 'x' }), received('c')],
+      finds: { wrong: 1 },
+    },
+    {
+      name: 'asks for no contents and key where the format has none',
+      due: abc,
+      got: abc.map(({ identity }) =>
+        received(identity, { contents: undefined, partitionKey: undefined, id: undefined }),
+      ),
+      finds: {},
+    },
+    {
+      name: 'fails on an identifier that two records share',
+      due: abc,
+      got: [received('a'), received('b', { id: 'id a' }), received('c')],
+      finds: { wrong: 1 },
+    },
+    {
+      name: 'fails on a repeat with another identifier',
+      due: abc,
+      got: [received('a'), received('a', { id: 'other' }), received('b'), received('c')],
+      finds: { duplicates: 1, wrong: 1 },
+    },
+    {
+      name: 'knows no order between groups',
+      due: [expected('a'), expected('b', { group: 'h' })],
+      got: [received('b'), received('a')],
+      finds: {},
+    },
+    {
+      name: 'accepts a fence that all keep to',
+      due: truncated,
+      got: [received('new', { arrivedMs: 3 }), received('row', { arrivedMs: 1 }), received('gone', { arrivedMs: 2 })],
+      finds: {},
+    },
+    {
+      name: 'fails on a row that the stream took after its TRUNCATE',
+      due: truncated,
+      got: [received('row', { arrivedMs: 3 }), received('gone', { arrivedMs: 2 }), received('new', { arrivedMs: 4 })],
+      finds: { outOfOrder: 1 },
+    },
+    {
+      name: 'fails on a row that the stream took before the TRUNCATE it follows',
+      due: truncated,
+      got: [received('row', { arrivedMs: 1 }), received('gone', { arrivedMs: 3 }), received('new', { arrivedMs: 2 })],
+      finds: { outOfOrder: 1 },
+    },
   ];
   for (const { name, due, got, finds } of cases) {
     it(name, () => {
@@ -71,7 +159,17 @@ describe('the verifier', () => {
   }
 
   it('excuses repeats where something failed, and nothing else', () => {
-    assert.ok(proves({ ...judge(abc, ['a', 'a', 'b', 'c'].map((i) => received(i))) }, true));
+    assert.ok(
+      proves(
+        {
+          ...judge(
+            abc,
+            ['a', 'a', 'b', 'c'].map((i) => received(i)),
+          ),
+        },
+        true,
+      ),
+    );
     assert.ok(!proves(judge(abc, [received('a'), received('c')]), true));
   });
 
@@ -91,7 +189,9 @@ describe('the verifier', () => {
     const stream = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'x'), { maxLength: 12 });
     fc.assert(
       fc.property(stream, fc.infiniteStream(fc.boolean()), (arrivals, coin) => {
-        const due = ['a', 'b', 'c', 'd'].map((identity) => expected(identity, { contents: identity === 'd' ? 'else' : `says ${identity}` }));
+        const due = ['a', 'b', 'c', 'd'].map((identity) =>
+          expected(identity, { contents: identity === 'd' ? 'else' : `says ${identity}` }),
+        );
         const got = arrivals.map((identity) => received(identity));
         const interleaved = new Verifier();
         let [e, r] = [0, 0];

@@ -4,10 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { type HandlerProcess, type Outcome, startHandler } from '../handler-process.ts';
 import { deaggregate } from '../../support/deaggregate.ts';
 import { type EmbeddedKinesis, startKinesis } from '../../support/kinesis.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
+import { type HandlerProcess, type Outcome, startHandler } from '../handler-process.ts';
 
 const PASSWORD = 's3cret-pass';
 
@@ -42,7 +42,8 @@ describe('actions', () => {
     return given as Record<string, unknown>;
   };
   const invoke = async (event: unknown): Promise<Record<string, unknown>> => answer(await container.invoke(event));
-  const published = async (): Promise<string[]> => (await kinesis.readAll('pg2kinesis')).flatMap(deaggregate).map(({ data }) => data.toString());
+  const published = async (): Promise<string[]> =>
+    (await kinesis.readAll('pg2kinesis')).flatMap(deaggregate).map(({ data }) => data.toString());
   const refused = async (from: HandlerProcess, event: unknown, code: string, said: RegExp): Promise<void> => {
     const { error } = await from.invoke(event);
     assert.equal(error?.name, code, error?.message);
@@ -64,10 +65,14 @@ describe('actions', () => {
     for (const each of containers) assert.ok(!each.output().includes(PASSWORD), 'I10');
   });
 
-  it('fails with SLOT_MISSING before there is a slot', () => refused(container, { action: 'run' }, 'SLOT_MISSING', /no replication slot "pg2kinesis"/));
+  it('fails with SLOT_MISSING before there is a slot', () =>
+    refused(container, { action: 'run' }, 'SLOT_MISSING', /no replication slot "pg2kinesis"/));
 
   it('checks: the slot is missing, the rest is told', async () => {
-    const { ok, findings } = (await invoke({ action: 'check' })) as { ok: boolean; findings: { check: string; state: string }[] };
+    const { ok, findings } = (await invoke({ action: 'check' })) as {
+      ok: boolean;
+      findings: { check: string; state: string }[];
+    };
     const states = Object.fromEntries(findings.map(({ check, state }) => [check, state]));
     assert.equal(ok, false);
     assert.deepEqual(states, {
@@ -90,7 +95,10 @@ describe('actions', () => {
 
   it('reports the status of a slot that is missing', async () => {
     const { slotState, walStatus, lockHolder } = await invoke({ action: 'status' });
-    assert.deepEqual({ slotState, walStatus, lockHolder }, { slotState: 'missing', walStatus: 'missing', lockHolder: null });
+    assert.deepEqual(
+      { slotState, walStatus, lockHolder },
+      { slotState: 'missing', walStatus: 'missing', lockHolder: null },
+    );
   });
 
   it('creates the slot, once', async () => {
@@ -122,20 +130,45 @@ describe('actions', () => {
       throttledEntries: 0,
     });
     const data = await published();
-    assert.deepEqual(data.map((text) => text.replace(/^0,CDC,\d+,/, '')).sort(), ['public.users,INSERT,1', 'public.users,INSERT,2']);
+    assert.deepEqual(data.map((text) => text.replace(/^0,CDC,\d+,/, '')).sort(), [
+      'public.users,INSERT,1',
+      'public.users,INSERT,2',
+    ]);
   });
 
   it('emits every metric with one dimension set, of service alone', () => {
-    const emitted = container.lines().filter((line) => '_aws' in line) as { _aws: { CloudWatchMetrics: { Namespace: string; Dimensions: string[][]; Metrics: { Name: string }[] }[] }; service: string }[];
+    const emitted = container.lines().filter((line) => '_aws' in line) as {
+      _aws: { CloudWatchMetrics: { Namespace: string; Dimensions: string[][]; Metrics: { Name: string }[] }[] };
+      service: string;
+    }[];
     assert.ok(emitted.length > 0);
     for (const { _aws: aws, service } of emitted) {
       assert.equal(service, 'orders');
-      assert.deepEqual(aws.CloudWatchMetrics.map(({ Namespace, Dimensions }) => ({ Namespace, Dimensions })), [{ Namespace: 'pg2kinesis', Dimensions: [['service']] }]);
+      assert.deepEqual(
+        aws.CloudWatchMetrics.map(({ Namespace, Dimensions }) => ({ Namespace, Dimensions })),
+        [{ Namespace: 'pg2kinesis', Dimensions: [['service']] }],
+      );
     }
-    const run = emitted.at(-1)?._aws.CloudWatchMetrics[0]?.Metrics.map(({ Name }) => Name).sort();
+    const run = emitted
+      .at(-1)
+      ?._aws.CloudWatchMetrics[0]?.Metrics.map(({ Name }) => Name)
+      .sort();
     assert.deepEqual(run, [
-      'BytesPublished', 'ChangesPublished', 'KinesisRecords', 'LagBytes', 'LagSeconds', 'RetainedWalBytes', 'RunDurationMs', 'RunHealthy',
-      'SkippedDroppedTable', 'SkippedFiltered', 'SkippedNoPrimaryKey', 'SkippedNoReplicaIdentity', 'Stalled', 'ThrottledEntries', 'TransactionsPublished',
+      'BytesPublished',
+      'ChangesPublished',
+      'KinesisRecords',
+      'LagBytes',
+      'LagSeconds',
+      'RetainedWalBytes',
+      'RunDurationMs',
+      'RunHealthy',
+      'SkippedDroppedTable',
+      'SkippedFiltered',
+      'SkippedNoPrimaryKey',
+      'SkippedNoReplicaIdentity',
+      'Stalled',
+      'ThrottledEntries',
+      'TransactionsPublished',
     ]);
   });
 
@@ -159,7 +192,14 @@ describe('actions', () => {
       assert.deepEqual({ stopped, caughtUp }, { stopped: 'locked', caughtUp: false });
       const { lockHolder } = (await invoke({ action: 'status' })) as { lockHolder: { application: string } };
       assert.equal(lockHolder.application, 'holder');
-      assert.ok(!JSON.stringify(container.lines().filter((line) => '_aws' in line).at(-1)).includes('RunHealthy'));
+      assert.ok(
+        !JSON.stringify(
+          container
+            .lines()
+            .filter((line) => '_aws' in line)
+            .at(-1),
+        ).includes('RunHealthy'),
+      );
     } finally {
       await holder.end();
     }
@@ -175,14 +215,27 @@ describe('actions', () => {
     const [first, second] = commits.map(({ lsn }) => lsn);
     assert.ok(first !== undefined && second !== undefined);
     for (const other of [second, '0/1']) {
-      await refused(container, { action: 'skip-transaction', commitLsn: other }, 'EVENT_INVALID', new RegExp(`first unconsumed transaction is ${first} `));
+      await refused(
+        container,
+        { action: 'skip-transaction', commitLsn: other },
+        'EVENT_INVALID',
+        new RegExp(`first unconsumed transaction is ${first} `),
+      );
     }
-    const { advancedTo, skipped } = (await invoke({ action: 'skip-transaction', commitLsn: first })) as { advancedTo: string; skipped: { commitLsn: string } };
+    const { advancedTo, skipped } = (await invoke({ action: 'skip-transaction', commitLsn: first })) as {
+      advancedTo: string;
+      skipped: { commitLsn: string };
+    };
     assert.deepEqual([advancedTo, skipped.commitLsn], [first, first]);
     assert.equal((await invoke({ action: 'run' }))['published'], 1);
     const data = await published();
     assert.ok(data.some((text) => text.endsWith(',101')) && !data.some((text) => text.endsWith(',100')));
-    await refused(container, { action: 'skip-transaction', commitLsn: second }, 'EVENT_INVALID', /no transaction with changes/);
+    await refused(
+      container,
+      { action: 'skip-transaction', commitLsn: second },
+      'EVENT_INVALID',
+      /no transaction with changes/,
+    );
   });
 
   it('checks REPLICA IDENTITY, filters and lists what to do', async () => {
@@ -191,12 +244,17 @@ describe('actions', () => {
       ALTER TABLE indexed REPLICA IDENTITY USING INDEX indexed_a_key; CREATE TABLE whole (id int PRIMARY KEY DEFERRABLE); ALTER TABLE whole REPLICA IDENTITY FULL`);
     const bad = await start({ TABLE_INCLUDE_LIST: 'public\\..*,typo\\..*' });
     const found = async (from: HandlerProcess): Promise<Map<string, { state: string; found: string }>> => {
-      const { findings } = answer(await from.invoke({ action: 'check' })) as { findings: { check: string; state: string; found: string }[] };
+      const { findings } = answer(await from.invoke({ action: 'check' })) as {
+        findings: { check: string; state: string; found: string }[];
+      };
       return new Map(findings.map((finding) => [finding.check, finding]));
     };
     const first = await found(bad);
     assert.equal(first.get('REPLICA IDENTITY')?.state, 'fault');
-    assert.match(String(first.get('REPLICA IDENTITY')?.found), /public\.deferred \(deferrable key\), public\.hidden \(NOTHING\), public\.indexed \(USING INDEX that is not the key\)$/);
+    assert.match(
+      String(first.get('REPLICA IDENTITY')?.found),
+      /public\.deferred \(deferrable key\), public\.hidden \(NOTHING\), public\.indexed \(USING INDEX that is not the key\)$/,
+    );
     assert.match(String(first.get('filters')?.found), /TABLE_INCLUDE_LIST typo\\\.\.\*$/);
     const excluded = await found(await start({ TABLE_EXCLUDE_LIST: 'public\\.(hidden|deferred|indexed)' }));
     assert.equal(excluded.get('REPLICA IDENTITY')?.state, 'ok');
@@ -205,19 +263,38 @@ describe('actions', () => {
 
   it('checks a stream that is missing, and a database that refuses', async () => {
     const elsewhere = await start({ STREAM_NAME: 'nowhere', PGPASSWORD: 'wrong' });
-    const { ok, findings } = answer(await elsewhere.invoke({ action: 'check' })) as { ok: boolean; findings: { check: string; state: string; found: string }[] };
+    const { ok, findings } = answer(await elsewhere.invoke({ action: 'check' })) as {
+      ok: boolean;
+      findings: { check: string; state: string; found: string }[];
+    };
     assert.equal(ok, false);
-    assert.deepEqual(findings.map(({ check, state }) => [check, state]), [['database', 'fault'], ['stream', 'missing']]);
+    assert.deepEqual(
+      findings.map(({ check, state }) => [check, state]),
+      [
+        ['database', 'fault'],
+        ['stream', 'missing'],
+      ],
+    );
     assert.equal(findings[0]?.found, 'DATABASE_AUTH_FAILED');
   });
 
   it('fails with DATABASE_AUTH_FAILED for a wrong password', async () => {
-    await refused(await start({ PGPASSWORD: 'wrong' }), { action: 'status' }, 'DATABASE_AUTH_FAILED', /refused the password of user "cdc"/);
+    await refused(
+      await start({ PGPASSWORD: 'wrong' }),
+      { action: 'status' },
+      'DATABASE_AUTH_FAILED',
+      /refused the password of user "cdc"/,
+    );
   });
 
   it('fails with STREAM_MISSING, and the slot stays', async () => {
     await server.sql(`INSERT INTO users VALUES (200, 'kept')`);
-    await refused(await start({ STREAM_NAME: 'nowhere' }), { action: 'run', maxSeconds: 10 }, 'STREAM_MISSING', /nowhere/);
+    await refused(
+      await start({ STREAM_NAME: 'nowhere' }),
+      { action: 'run', maxSeconds: 10 },
+      'STREAM_MISSING',
+      /nowhere/,
+    );
     assert.equal((await invoke({ action: 'run' }))['published'], 1);
   });
 
@@ -229,7 +306,10 @@ describe('actions', () => {
       await server.sql('CHECKPOINT');
       await invoke({ action: 'run' });
       const { retainedBy } = (await invoke({ action: 'status' })) as { retainedBy: { what: string; detail: string }[] };
-      assert.ok(retainedBy.some(({ what, detail }) => what === 'open transaction' && detail.includes('slow writer')), JSON.stringify(retainedBy));
+      assert.ok(
+        retainedBy.some(({ what, detail }) => what === 'open transaction' && detail.includes('slow writer')),
+        JSON.stringify(retainedBy),
+      );
     } finally {
       await writer.end();
     }
@@ -242,7 +322,8 @@ describe('actions', () => {
 
   it('fails with WRONG_PLUGIN for another’s slot, which it neither reads nor drops', async () => {
     await server.createSlot('pg2kinesis', 'pgoutput');
-    for (const action of ['run', 'create-slot', 'drop-slot']) await refused(container, { action }, 'WRONG_PLUGIN', /pgoutput/);
+    for (const action of ['run', 'create-slot', 'drop-slot'])
+      await refused(container, { action }, 'WRONG_PLUGIN', /pgoutput/);
     await server.sql(`SELECT pg_drop_replication_slot('pg2kinesis')`);
   });
 });

@@ -1,8 +1,8 @@
 /** What is said where the transaction to be skipped cannot be read. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Peek, WindowTooLargeError } from '../../../lambda/ports.ts';
 import { skipTransaction } from '../../../lambda/actions/skip-transaction.ts';
+import { type Peek, WindowTooLargeError } from '../../../lambda/ports.ts';
 import { FakeSlot } from '../../support/fake-slot.ts';
 import { TestClock } from '../../support/run-kit.ts';
 
@@ -19,7 +19,9 @@ describe('skip-transaction', () => {
         transactions: 0,
         firstRowMs: undefined,
         close: () => Promise.resolve(),
-        [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new WindowTooLargeError('too large', { noRoom })) }),
+        [Symbol.asyncIterator]: () => ({
+          next: () => Promise.reject(new WindowTooLargeError('too large', { noRoom })),
+        }),
       });
       const clock = new TestClock();
       await assert.rejects(skipTransaction(slot, clock, commit, clock.now() + 1_000), { code: 'NO_PROGRESS', message });

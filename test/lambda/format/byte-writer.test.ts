@@ -6,7 +6,20 @@ import { ByteWriter } from '../../../lambda/format/byte-writer.ts';
 
 describe('ByteWriter', () => {
   it('writes decimal numbers as String does', () => {
-    const values = [0, 1, 9, 10, 99, 100, 2 ** 31 - 1, 2 ** 31, 2 ** 31 + 1, 4294967295, 10 ** 15, Number.MAX_SAFE_INTEGER];
+    const values = [
+      0,
+      1,
+      9,
+      10,
+      99,
+      100,
+      2 ** 31 - 1,
+      2 ** 31,
+      2 ** 31 + 1,
+      4294967295,
+      10 ** 15,
+      Number.MAX_SAFE_INTEGER,
+    ];
     for (const value of values) {
       const out = new ByteWriter(1);
       out.decimal(value);

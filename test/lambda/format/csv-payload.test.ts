@@ -16,16 +16,46 @@ describe('csv-payload', () => {
   }
 
   const cases: { what: string; line: string; key: string[]; table?: string; pkey: string }[] = [
-    { what: 'a key with a space, which the daemon cut', line: "table public.t: INSERT: k[text]:'hello world'", key: ['k'], pkey: '"hello world"' },
-    { what: 'quotes and backslashes escaped', line: `table public.t: INSERT: k[text]:'"a"\\'`, key: ['k'], pkey: '"\\"a\\"\\\\"' },
+    {
+      what: 'a key with a space, which the daemon cut',
+      line: "table public.t: INSERT: k[text]:'hello world'",
+      key: ['k'],
+      pkey: '"hello world"',
+    },
+    {
+      what: 'quotes and backslashes escaped',
+      line: `table public.t: INSERT: k[text]:'"a"\\'`,
+      key: ['k'],
+      pkey: '"\\"a\\"\\\\"',
+    },
     { what: 'line breaks escaped', line: "table public.t: INSERT: k[text]:'a\r\nb'", key: ['k'], pkey: '"a\\r\\nb"' },
-    { what: 'control characters escaped', line: "table public.t: INSERT: k[text]:'\u0001\u001f\b\f\t\u007f'", key: ['k'], pkey: '"\\u0001\\u001f\\b\\f\\t\u007f"' },
+    {
+      what: 'control characters escaped',
+      line: "table public.t: INSERT: k[text]:'\u0001\u001f\b\f\t\u007f'",
+      key: ['k'],
+      pkey: '"\\u0001\\u001f\\b\\f\\t\u007f"',
+    },
     { what: 'an apostrophe, undoubled', line: "table public.t: INSERT: k[text]:'it''s'", key: ['k'], pkey: '"it\'s"' },
-    { what: 'letters beyond ASCII as UTF-8', line: "table public.t: INSERT: k[text]:'é😀\u2028'", key: ['k'], pkey: '"é😀\u2028"' },
+    {
+      what: 'letters beyond ASCII as UTF-8',
+      line: "table public.t: INSERT: k[text]:'é😀\u2028'",
+      key: ['k'],
+      pkey: '"é😀\u2028"',
+    },
     { what: 'an empty key', line: "table public.t: INSERT: k[text]:''", key: ['k'], pkey: '""' },
     { what: 'bits', line: "table public.t: INSERT: k[bit]:B'0101'", key: ['k'], pkey: '"0101"' },
-    { what: 'a composite key in key order', line: "table public.t: INSERT: b[text]:'a b' a[integer]:7", key: ['a', 'b'], pkey: '["7","a b"]' },
-    { what: 'a composite key with apostrophes', line: "table public.t: INSERT: a[text]:'''' b[text]:'x'", key: ['a', 'b'], pkey: '["\'","x"]' },
+    {
+      what: 'a composite key in key order',
+      line: "table public.t: INSERT: b[text]:'a b' a[integer]:7",
+      key: ['a', 'b'],
+      pkey: '["7","a b"]',
+    },
+    {
+      what: 'a composite key with apostrophes',
+      line: "table public.t: INSERT: a[text]:'''' b[text]:'x'",
+      key: ['a', 'b'],
+      pkey: '["\'","x"]',
+    },
     {
       what: 'a quoted table name as printed',
       line: 'table "My schema"."a""b": INSERT: k[integer]:1',

@@ -37,16 +37,61 @@ describe('csv', () => {
       key: ['k'],
       csv: '0,CDC,754,public.t,INSERT,hello world',
     },
-    { what: 'a comma', line: "table public.t: INSERT: k[text]:'a,b'", key: ['k'], csv: '0,CDC,754,public.t,INSERT,"a,b"' },
-    { what: 'quotes', line: `table public.t: INSERT: k[text]:'"a" b'`, key: ['k'], csv: '0,CDC,754,public.t,INSERT,"""a"" b"' },
-    { what: 'a line feed', line: "table public.t: INSERT: k[text]:'a\nb'", key: ['k'], csv: '0,CDC,754,public.t,INSERT,"a\nb"' },
-    { what: 'a carriage return', line: "table public.t: INSERT: k[text]:'a\rb'", key: ['k'], csv: '0,CDC,754,public.t,INSERT,"a\rb"' },
-    { what: 'an apostrophe, undoubled', line: "table public.t: INSERT: k[text]:'it''s'", key: ['k'], csv: "0,CDC,754,public.t,INSERT,it's" },
-    { what: 'a backslash', line: "table public.t: INSERT: k[text]:'a\\b'", key: ['k'], csv: '0,CDC,754,public.t,INSERT,a\\b' },
-    { what: 'bits', line: "table public.t: INSERT: k[bit varying]:B'0101'", key: ['k'], csv: '0,CDC,754,public.t,INSERT,0101' },
-    { what: 'a numeric key', line: 'table public.t: INSERT: k[numeric]:12.50', key: ['k'], csv: '0,CDC,754,public.t,INSERT,12.50' },
+    {
+      what: 'a comma',
+      line: "table public.t: INSERT: k[text]:'a,b'",
+      key: ['k'],
+      csv: '0,CDC,754,public.t,INSERT,"a,b"',
+    },
+    {
+      what: 'quotes',
+      line: `table public.t: INSERT: k[text]:'"a" b'`,
+      key: ['k'],
+      csv: '0,CDC,754,public.t,INSERT,"""a"" b"',
+    },
+    {
+      what: 'a line feed',
+      line: "table public.t: INSERT: k[text]:'a\nb'",
+      key: ['k'],
+      csv: '0,CDC,754,public.t,INSERT,"a\nb"',
+    },
+    {
+      what: 'a carriage return',
+      line: "table public.t: INSERT: k[text]:'a\rb'",
+      key: ['k'],
+      csv: '0,CDC,754,public.t,INSERT,"a\rb"',
+    },
+    {
+      what: 'an apostrophe, undoubled',
+      line: "table public.t: INSERT: k[text]:'it''s'",
+      key: ['k'],
+      csv: "0,CDC,754,public.t,INSERT,it's",
+    },
+    {
+      what: 'a backslash',
+      line: "table public.t: INSERT: k[text]:'a\\b'",
+      key: ['k'],
+      csv: '0,CDC,754,public.t,INSERT,a\\b',
+    },
+    {
+      what: 'bits',
+      line: "table public.t: INSERT: k[bit varying]:B'0101'",
+      key: ['k'],
+      csv: '0,CDC,754,public.t,INSERT,0101',
+    },
+    {
+      what: 'a numeric key',
+      line: 'table public.t: INSERT: k[numeric]:12.50',
+      key: ['k'],
+      csv: '0,CDC,754,public.t,INSERT,12.50',
+    },
     { what: 'an empty key', line: "table public.t: INSERT: k[text]:''", key: ['k'], csv: '0,CDC,754,public.t,INSERT,' },
-    { what: 'letters beyond ASCII', line: "table public.t: INSERT: k[text]:'é😀'", key: ['k'], csv: '0,CDC,754,public.t,INSERT,é😀' },
+    {
+      what: 'letters beyond ASCII',
+      line: "table public.t: INSERT: k[text]:'é😀'",
+      key: ['k'],
+      csv: '0,CDC,754,public.t,INSERT,é😀',
+    },
     {
       what: 'a quoted table name as printed',
       line: 'table public."Order items, all": INSERT: k[integer]:1',
@@ -86,7 +131,10 @@ describe('csv', () => {
   });
 
   it('is read back by a reader of RFC 4180: any table, any key', () => {
-    const text = fc.string({ unit: fc.constantFrom('a', 'é', '😀', "'", '"', ',', '\r', '\n', '\\', ' ', '\t', '\u0000'), maxLength: 8 });
+    const text = fc.string({
+      unit: fc.constantFrom('a', 'é', '😀', "'", '"', ',', '\r', '\n', '\\', ' ', '\t', '\u0000'),
+      maxLength: 8,
+    });
     const name = text.map((each) => `t${each}`);
     fc.assert(
       fc.property(name, fc.array(text, { minLength: 1, maxLength: 3 }), (table, key) => {

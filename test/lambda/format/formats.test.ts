@@ -26,7 +26,8 @@ describe('FORMATS', () => {
 
     it(`${name}: gives the same bytes when a change is read again, by the same decoder or another`, () => {
       const format = make({ source: 'app/pg2kinesis' });
-      const line = "table public.t: UPDATE: old-key: id[integer]:1 v[text]:'a' new-tuple: id[integer]:2 v[text]:unchanged-toast-datum";
+      const line =
+        "table public.t: UPDATE: old-key: id[integer]:1 v[text]:'a' new-tuple: id[integer]:2 v[text]:unchanged-toast-datum";
       const decoder = new TestDecodingDecoder();
       const first = written(format, recordOf(line, { key: ['id'], half: 'INSERT' }, decoder));
       assert.equal(written(format, recordOf(line, { key: ['id'], half: 'INSERT' }, decoder)), first);

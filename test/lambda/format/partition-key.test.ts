@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { ByteWriter } from '../../../lambda/format/byte-writer.ts';
-import { type PartitionMode, partitionKeyWriter } from '../../../lambda/format/partition-key.ts';
+import { partitionKeyWriter, type PartitionMode } from '../../../lambda/format/partition-key.ts';
 import type { ChangeRecord } from '../../../lambda/format/record.ts';
 import { recordOf, truncateOf } from '../../support/changes.ts';
 
@@ -20,20 +20,51 @@ const sha256 = (text: string): string => createHash('sha256').update(text, 'utf8
 
 describe('partitionKeyWriter', () => {
   const cases: { what: string; line: string; key: string[]; expected: string }[] = [
-    { what: 'a single key', line: 'table public.users: INSERT: id[integer]:42', key: ['id'], expected: 'public.users:42' },
-    { what: 'a text key, unescaped', line: "table public.t: INSERT: k[text]:'it''s \"a\"\n'", key: ['k'], expected: 'public.t:it\'s "a"\n' },
+    {
+      what: 'a single key',
+      line: 'table public.users: INSERT: id[integer]:42',
+      key: ['id'],
+      expected: 'public.users:42',
+    },
+    {
+      what: 'a text key, unescaped',
+      line: "table public.t: INSERT: k[text]:'it''s \"a\"\n'",
+      key: ['k'],
+      expected: 'public.t:it\'s "a"\n',
+    },
     { what: 'a boolean key', line: 'table public.t: INSERT: k[boolean]:true', key: ['k'], expected: 'public.t:true' },
     { what: 'bits', line: "table public.t: INSERT: k[bit]:B'01'", key: ['k'], expected: 'public.t:01' },
-    { what: 'a composite key in key order', line: "table public.t: INSERT: b[text]:'a b' a[integer]:7", key: ['a', 'b'], expected: 'public.t:["7","a b"]' },
-    { what: 'names unquoted', line: 'table "My schema"."Order ""items""": INSERT: id[integer]:1', key: ['id'], expected: 'My schema.Order "items":1' },
-    { what: 'a DELETE with its key', line: 'table public.users: DELETE: id[integer]:42', key: ['id'], expected: 'public.users:42' },
-    { what: 'a DELETE without key', line: 'table public.users: DELETE: (no-tuple-data)', key: [], expected: 'public.users' },
+    {
+      what: 'a composite key in key order',
+      line: "table public.t: INSERT: b[text]:'a b' a[integer]:7",
+      key: ['a', 'b'],
+      expected: 'public.t:["7","a b"]',
+    },
+    {
+      what: 'names unquoted',
+      line: 'table "My schema"."Order ""items""": INSERT: id[integer]:1',
+      key: ['id'],
+      expected: 'My schema.Order "items":1',
+    },
+    {
+      what: 'a DELETE with its key',
+      line: 'table public.users: DELETE: id[integer]:42',
+      key: ['id'],
+      expected: 'public.users:42',
+    },
+    {
+      what: 'a DELETE without key',
+      line: 'table public.users: DELETE: (no-tuple-data)',
+      key: [],
+      expected: 'public.users',
+    },
   ];
   for (const { what, line, key, expected } of cases) {
     it(`primary-key: writes ${what}`, () => assert.equal(keyOf(recordOf(line, { key })), expected));
   }
 
-  it('primary-key: writes the table for TRUNCATE', () => assert.equal(keyOf(truncateOf(TABLE)), 'My schema.Order items'));
+  it('primary-key: writes the table for TRUNCATE', () =>
+    assert.equal(keyOf(truncateOf(TABLE)), 'My schema.Order items'));
 
   it('primary-key: gives the halves of a key change each its own', () => {
     const line = 'table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2';
@@ -49,7 +80,12 @@ describe('partitionKeyWriter', () => {
   it('keeps 256 characters and hashes 257, counted as UTF-16 units', () => {
     const prefix = 'public.t:';
     const of = (text: string): string => keyOf(recordOf(`table public.t: INSERT: k[text]:'${text}'`, { key: ['k'] }));
-    for (const [character, units] of [['a', 1], ['é', 1], ['€', 1], ['😀', 2]] as const) {
+    for (const [character, units] of [
+      ['a', 1],
+      ['é', 1],
+      ['€', 1],
+      ['😀', 2],
+    ] as const) {
       const fits = character.repeat(Math.floor((256 - prefix.length) / units));
       assert.equal(of(fits), prefix + fits, character);
       const long = character.repeat(Math.floor((256 - prefix.length) / units) + 1);
@@ -68,7 +104,11 @@ describe('partitionKeyWriter', () => {
 
   it('I4: is the same for the same key, whatever was written before', () => {
     const write = partitionKeyWriter('primary-key', 'app/pg2kinesis');
-    const lines = ['table a.t: INSERT: id[integer]:1', 'table b.t: INSERT: id[integer]:1', 'table a.u: INSERT: id[integer]:1'];
+    const lines = [
+      'table a.t: INSERT: id[integer]:1',
+      'table b.t: INSERT: id[integer]:1',
+      'table a.u: INSERT: id[integer]:1',
+    ];
     for (let round = 0; round < 2; round++) {
       for (const line of lines) {
         const out = new ByteWriter();

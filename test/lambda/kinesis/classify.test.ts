@@ -1,8 +1,8 @@
 /** The table of Kinesis's refusals: sent again, throttled, or which error. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { classify, classifyEntry, describe as describeError } from '../../../lambda/kinesis/classify.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
+import { classify, classifyEntry, describe as describeError } from '../../../lambda/kinesis/classify.ts';
 
 /** An error as the SDK throws it. */
 function answered(name: string, status: number, message = 'told by Kinesis'): Error {
@@ -56,9 +56,17 @@ const cases: [what: string, error: unknown, verdict: string][] = [
   ['403 of any name', answered('Forbidden', 403), 'STREAM_ACCESS_DENIED'],
   ['no credentials', broken('', 'CredentialsProviderError'), 'STREAM_ACCESS_DENIED'],
   ['a record that is too long', answered('ValidationException', 400, TOO_LONG), 'RECORD_TOO_LARGE'],
-  ['a request that is too large', answered('InvalidArgumentException', 400, 'Records size exceeds 5 MB limit'), 'RECORD_TOO_LARGE'],
+  [
+    'a request that is too large',
+    answered('InvalidArgumentException', 400, 'Records size exceeds 5 MB limit'),
+    'RECORD_TOO_LARGE',
+  ],
   ['413', answered('UnknownError', 413), 'RECORD_TOO_LARGE'],
-  ['a bad stream name', answered('ValidationException', 400, 'must satisfy regular expression pattern'), 'CONFIG_INVALID'],
+  [
+    'a bad stream name',
+    answered('ValidationException', 400, 'must satisfy regular expression pattern'),
+    'CONFIG_INVALID',
+  ],
   ['an endpoint that is not Kinesis', answered('UnknownOperationException', 404), 'CONFIG_INVALID'],
   ['400 of any name', answered('UnknownError', 400), 'CONFIG_INVALID'],
 ];
@@ -83,7 +91,11 @@ describe('classify', () => {
     ['InternalFailure', 'Internal Service Failure', 'retry'],
     ['SomethingNew', '', 'retry'],
     [undefined, '', 'retry'],
-    ['InvalidArgumentException', "Record data size 2 exceeds the stream's max record size of 1 bytes", 'RECORD_TOO_LARGE'],
+    [
+      'InvalidArgumentException',
+      "Record data size 2 exceeds the stream's max record size of 1 bytes",
+      'RECORD_TOO_LARGE',
+    ],
     ['KMSAccessDeniedException', 'no', 'STREAM_ACCESS_DENIED'],
   ];
   for (const [code, message, expected] of entries) {
@@ -101,7 +113,8 @@ describe('classify', () => {
   });
 
   it('I10: quotes no validation error, which may hold a partition key', () => {
-    const message = "Value 'public.users:4711' at 'records.1.member.partitionKey' failed: length less than or equal to 256";
+    const message =
+      "Value 'public.users:4711' at 'records.1.member.partitionKey' failed: length less than or equal to 256";
     for (const name of ['ValidationException', 'InvalidArgumentException', 'SerializationException', 'Whatever']) {
       const error = answered(name, 400, message);
       const verdict = classify(error, 'changes');

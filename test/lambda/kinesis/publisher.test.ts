@@ -39,7 +39,8 @@ async function setUp(options: { clock?: Clock; requestTimeoutMs?: number; byArn?
   proxy.always(() => ({ kind: 'pass' }));
   return {
     log,
-    publish: (one: Round, deadline = clock.now() + LONG_MS, signal = NEVER): Promise<Published> => publisher.publish(one, deadline, signal),
+    publish: (one: Round, deadline = clock.now() + LONG_MS, signal = NEVER): Promise<Published> =>
+      publisher.publish(one, deadline, signal),
     /** What each request held. */
     requests: () =>
       proxy.seen.slice(from).map(({ body }) => body.Records.map(({ Data }) => Buffer.from(Data, 'base64').toString())),
@@ -103,12 +104,17 @@ describe('publisher', () => {
   ];
   for (const [what, fault, throttledEntries, storedTwice] of whole) {
     it(`sends the round again after ${what}`, async () => {
-      const { publish, stored, requests, end } = await setUp({ requestTimeoutMs: fault.kind === 'stall' ? 700 : 20_000 });
+      const { publish, stored, requests, end } = await setUp({
+        requestTimeoutMs: fault.kind === 'stall' ? 700 : 20_000,
+      });
       proxy.next(fault);
       const published = await publish(abc());
       assert.deepEqual([published.complete, published.throttledEntries], [true, throttledEntries]);
       assert.ok(published.lastFailure !== undefined && published.lastFailure !== '');
-      assert.deepEqual(requests(), [['a', 'b', 'c'], ['a', 'b', 'c']]);
+      assert.deepEqual(requests(), [
+        ['a', 'b', 'c'],
+        ['a', 'b', 'c'],
+      ]);
       assert.deepEqual(await stored(), storedTwice ? ['a', 'b', 'c', 'a', 'b', 'c'] : ['a', 'b', 'c']);
       end();
     });
@@ -159,7 +165,10 @@ describe('publisher', () => {
 
   it('begins nothing when the signal has aborted', async () => {
     const { publish, requests, end } = await setUp();
-    assert.deepEqual(await publish(abc(), Date.now() + LONG_MS, AbortSignal.abort()), { complete: false, throttledEntries: 0 });
+    assert.deepEqual(await publish(abc(), Date.now() + LONG_MS, AbortSignal.abort()), {
+      complete: false,
+      throttledEntries: 0,
+    });
     assert.deepEqual(requests(), []);
     end();
   });
@@ -180,7 +189,10 @@ describe('publisher', () => {
     await until(() => proxy.seen.length > before + 1);
     second.abort();
     assert.equal((await again).complete, false);
-    assert.deepEqual(requests(), [['a', 'b', 'c'], ['a', 'b', 'c']]);
+    assert.deepEqual(requests(), [
+      ['a', 'b', 'c'],
+      ['a', 'b', 'c'],
+    ]);
     assert.deepEqual(await stored(), ['a', 'b', 'c', 'b', 'c']);
     end();
   });
@@ -224,14 +236,25 @@ describe('publisher', () => {
 
   it('fails when the stream does not exist: STREAM_MISSING', async () => {
     const client = clientOf(kinesis.endpoint);
-    const publisher = createPublisher({ client, stream: 'absent', clock: hurried, log: memoryLog(), requestTimeoutMs: 20_000 });
-    await assert.rejects(publisher.publish(abc(), Date.now() + LONG_MS, NEVER), { name: 'STREAM_MISSING', message: /"absent"/ });
+    const publisher = createPublisher({
+      client,
+      stream: 'absent',
+      clock: hurried,
+      log: memoryLog(),
+      requestTimeoutMs: 20_000,
+    });
+    await assert.rejects(publisher.publish(abc(), Date.now() + LONG_MS, NEVER), {
+      name: 'STREAM_MISSING',
+      message: /"absent"/,
+    });
     client.destroy();
   });
 
   it('fails on a record that is larger than the stream allows: RECORD_TOO_LARGE', async () => {
     const { publish, end } = await setUp();
-    await assert.rejects(publish(round({ text: 'x'.repeat(1024 * 1024 + 1), partitionKey: 'k' })), { name: 'RECORD_TOO_LARGE' });
+    await assert.rejects(publish(round({ text: 'x'.repeat(1024 * 1024 + 1), partitionKey: 'k' })), {
+      name: 'RECORD_TOO_LARGE',
+    });
     end();
   });
 
@@ -240,10 +263,20 @@ describe('publisher', () => {
       region: 'us-east-1',
       endpoint: kinesis.endpoint,
       maxAttempts: 1,
-      credentials: () => Promise.reject(Object.assign(new Error('Could not load any'), { name: 'CredentialsProviderError' })),
+      credentials: () =>
+        Promise.reject(Object.assign(new Error('Could not load any'), { name: 'CredentialsProviderError' })),
     });
-    const publisher = createPublisher({ client, stream: 'any', clock: hurried, log: memoryLog(), requestTimeoutMs: 20_000 });
-    await assert.rejects(publisher.publish(abc(), Date.now() + LONG_MS, NEVER), { name: 'STREAM_ACCESS_DENIED', message: /No AWS credentials/ });
+    const publisher = createPublisher({
+      client,
+      stream: 'any',
+      clock: hurried,
+      log: memoryLog(),
+      requestTimeoutMs: 20_000,
+    });
+    await assert.rejects(publisher.publish(abc(), Date.now() + LONG_MS, NEVER), {
+      name: 'STREAM_ACCESS_DENIED',
+      message: /No AWS credentials/,
+    });
     client.destroy();
   });
 

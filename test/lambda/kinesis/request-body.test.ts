@@ -29,7 +29,13 @@ describe('RequestBody', () => {
 
   it('writes data that is a part of a larger buffer', () => {
     const data = Buffer.from('--data--').subarray(2, 6);
-    const [entry] = (JSON.parse(new RequestBody().write({ StreamName: 's' }, [{ data, partitionKey: 'k', explicitHashKey: undefined }]).toString()) as { Records: { Data: string }[] }).Records;
+    const [entry] = (
+      JSON.parse(
+        new RequestBody()
+          .write({ StreamName: 's' }, [{ data, partitionKey: 'k', explicitHashKey: undefined }])
+          .toString(),
+      ) as { Records: { Data: string }[] }
+    ).Records;
     assert.equal(entry?.Data, Buffer.from('data').toString('base64'));
   });
 

@@ -39,14 +39,22 @@ function dice(seed: number): () => number {
 }
 
 function makeInputs(count: number, from = 0): Input[] {
-  return Array.from({ length: count }, (_, i) => ({ key: `public.users:${(from + i) % 97}`, data: Buffer.from(`#${from + i}`) }));
+  return Array.from({ length: count }, (_, i) => ({
+    key: `public.users:${(from + i) % 97}`,
+    data: Buffer.from(`#${from + i}`),
+  }));
 }
 
 async function publishAll(stream: string, aggregation: Aggregation, inputs: readonly Input[]): Promise<number> {
   const client = clientOf(proxy.endpoint);
   const publisher = createPublisher({ client, stream, clock: hurried, log: memoryLog(), requestTimeoutMs: 20_000 });
   // Small rounds, so that there are many.
-  const packer = createPacker({ aggregation, lanes: LANES, maxRecordBytes: 1 << 20, limits: { requestBytes: aggregation === 'lines' ? 300 : 1_500 } });
+  const packer = createPacker({
+    aggregation,
+    lanes: LANES,
+    maxRecordBytes: 1 << 20,
+    limits: { requestBytes: aggregation === 'lines' ? 300 : 1_500 },
+  });
   let rounds = 0;
   const send = async (round: Round | undefined) => {
     if (round === undefined) return;
@@ -91,7 +99,10 @@ describe('the stream', () => {
       const seen = proxy.seen.slice(before);
       assert.ok(rounds > 5);
       assert.ok(seen.length > rounds + 5, 'too few requests were sent again for this to mean anything');
-      assert.ok(seen.every(({ overlapped }) => !overlapped), 'a round was begun while another was in flight');
+      assert.ok(
+        seen.every(({ overlapped }) => !overlapped),
+        'a round was begun while another was in flight',
+      );
 
       const stored = await kinesis.readAll(name);
       // Kinesis' own order: across shards by time of arrival is not known, within a lane or key it is.
@@ -144,7 +155,12 @@ describe('the stream', () => {
     const stored = await kinesis.readAll(name);
     assert.ok(new Set(stored.map(({ shardId }) => shardId)).size > 4, 'no record is in a new shard');
     const got = (await consume(name, stored)).map(({ data }) => data.toString());
-    assert.deepEqual(got.sort(), makeInputs(900).map(({ data }) => data.toString()).sort());
+    assert.deepEqual(
+      got.sort(),
+      makeInputs(900)
+        .map(({ data }) => data.toString())
+        .sort(),
+    );
   });
 
   it('takes a full round of the default limits', async () => {
@@ -155,11 +171,20 @@ describe('the stream', () => {
     let round: Round | undefined;
     for (let i = 0; round === undefined; i++) round = packer.add(Buffer.from(`public.t:${i}`), Buffer.alloc(1000, 'd'));
     const client = clientOf(kinesis.endpoint);
-    const publisher = createPublisher({ client, stream: name, clock: hurried, log: memoryLog(), requestTimeoutMs: 60_000 });
+    const publisher = createPublisher({
+      client,
+      stream: name,
+      clock: hurried,
+      log: memoryLog(),
+      requestTimeoutMs: 60_000,
+    });
     const published = await publisher.publish(round, Date.now() + 120_000, new AbortController().signal);
     client.destroy();
     assert.deepEqual(published, { complete: true, throttledEntries: 0 });
     const stored = await kinesis.readAll(name);
-    assert.equal(stored.reduce((sum, record) => sum + deaggregate(record).length, 0), round.userRecords);
+    assert.equal(
+      stored.reduce((sum, record) => sum + deaggregate(record).length, 0),
+      round.userRecords,
+    );
   });
 });

@@ -89,7 +89,10 @@ export function has(range: Range, hashKey: bigint): boolean {
 export const anyKey: fc.Arbitrary<string> = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: 0, max: 20 }).map((n) => `public.users:${n}`) },
   { weight: 4, arbitrary: fc.integer().map((n) => `public.orders:${n}`) },
-  { weight: 2, arbitrary: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 100 }).filter((key) => key.length > 0) },
+  {
+    weight: 2,
+    arbitrary: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 100 }).filter((key) => key.length > 0),
+  },
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 256 }).map((n) => 'é'.repeat(n)) },
 );
 
@@ -100,14 +103,12 @@ export function anyInputs(largest: number, maxLength = 120): fc.Arbitrary<Input[
     { weight: 1, arbitrary: fc.integer({ min: Math.max(0, largest - 150), max: largest }) },
   );
   const barrier = fc.oneof({ weight: 12, arbitrary: fc.constant(undefined) }, fc.constantFrom('a', 'b'));
-  return fc
-    .array(fc.tuple(anyKey, size, barrier), { maxLength, size: 'max' })
-    .map((all) =>
-      all.map(([key, bytes, wall], i) => ({
-        key,
-        // Each user record is unlike any other, as far as its size allows.
-        data: Buffer.from(`#${i} `.repeat(Math.ceil(bytes / 3) + 1).slice(0, bytes)),
-        ...(wall === undefined ? {} : { barrier: wall }),
-      })),
-    );
+  return fc.array(fc.tuple(anyKey, size, barrier), { maxLength, size: 'max' }).map((all) =>
+    all.map(([key, bytes, wall], i) => ({
+      key,
+      // Each user record is unlike any other, as far as its size allows.
+      data: Buffer.from(`#${i} `.repeat(Math.ceil(bytes / 3) + 1).slice(0, bytes)),
+      ...(wall === undefined ? {} : { barrier: wall }),
+    })),
+  );
 }

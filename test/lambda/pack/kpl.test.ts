@@ -73,8 +73,12 @@ describe('kpl', () => {
   it('I5: de-aggregation gives back exactly the user records of each lane, keys and order', () => {
     fc.assert(
       fc.property(anyInputs(30_000, 400), fc.constantFrom(1, 4, 64, 256), (inputs, lanes) => {
-        const unpacked = unpack({ lanes }, inputs.map(({ key, data }) => ({ key, data })));
-        const laneOf = (key: string) => Number((hashKeyOf({ partitionKey: key, explicitHashKey: undefined }) * BigInt(lanes)) >> 128n);
+        const unpacked = unpack(
+          { lanes },
+          inputs.map(({ key, data }) => ({ key, data })),
+        );
+        const laneOf = (key: string) =>
+          Number((hashKeyOf({ partitionKey: key, explicitHashKey: undefined }) * BigInt(lanes)) >> 128n);
         for (let lane = 0; lane < lanes; lane++) {
           const sent = inputs.filter(({ key }) => laneOf(key) === lane).map(({ key, data }) => [key, data.toString()]);
           const name = `lane-${lane}-of-${lanes}`;
@@ -90,7 +94,9 @@ describe('kpl', () => {
 
   it('counts exactly where lengths and indexes need one byte more', () => {
     // More keys than a byte of a varint can number, lengths around 2^7, 2^14 and 2^21; a wrong count throws.
-    const sizes = [0, 1, 110, 119, 120, 121, 122, 127, 128, 16_370, 16_375, 16_376, 16_377, 16_383, 16_384, 2_097_140, 2_097_152];
+    const sizes = [
+      0, 1, 110, 119, 120, 121, 122, 127, 128, 16_370, 16_375, 16_376, 16_377, 16_383, 16_384, 2_097_140, 2_097_152,
+    ];
     const inputs = Array.from({ length: 20_000 }, (_, i) => ({ key: `k${i}`, data: Buffer.alloc(i % 130, 'd') }));
     for (const size of sizes) inputs.push({ key: 'x'.repeat(size % 200 || 1), data: Buffer.alloc(size, 'd') });
     const { rounds } = packAll(
@@ -105,7 +111,10 @@ describe('kpl', () => {
   });
 
   it('writes a partition key once for many user records', () => {
-    const inputs = Array.from({ length: 1000 }, (_, i) => ({ key: 'public.a_table_with_a_long_name', data: Buffer.from(`${i}`) }));
+    const inputs = Array.from({ length: 1000 }, (_, i) => ({
+      key: 'public.a_table_with_a_long_name',
+      data: Buffer.from(`${i}`),
+    }));
     const { rounds } = packAll({ aggregation: 'kpl', lanes: 64, maxRecordBytes: MIB }, inputs);
     const data = Buffer.from(rounds[0]?.entries[0]?.data ?? []).toString('latin1');
     assert.equal(data.split('public.a_table_with_a_long_name').length, 2);

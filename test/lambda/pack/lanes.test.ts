@@ -28,7 +28,10 @@ describe('lanes', () => {
 
   for (const count of [0, 3, 63, 512, -1, 1.5, NaN]) {
     it(`fails with ${count} lanes`, () => {
-      assert.throws(() => lanes(count), { name: 'RangeError', message: new RegExp(`is ${count};.*power of two, 1 to 256`) });
+      assert.throws(() => lanes(count), {
+        name: 'RangeError',
+        message: new RegExp(`is ${count};.*power of two, 1 to 256`),
+      });
     });
   }
 });
@@ -47,7 +50,10 @@ describe('laneOf', () => {
     it(`I4: "${key.slice(0, 14)}" has the same lane for ever`, () => {
       const bytes = Buffer.from(key);
       assert.equal(md5Head(bytes), head);
-      assert.deepEqual([laneOf(bytes, 64), laneOf(bytes, 256), laneOf(bytes, 2), laneOf(bytes, 1)], [of64, of256, of2, 0]);
+      assert.deepEqual(
+        [laneOf(bytes, 64), laneOf(bytes, 256), laneOf(bytes, 2), laneOf(bytes, 1)],
+        [of64, of256, of2, 0],
+      );
     });
   }
 

@@ -22,7 +22,10 @@ function contents(aggregation: Aggregation, entry: KinesisRecord): { key: string
     case 'lines': {
       const text = Buffer.from(entry.data).toString();
       assert.ok(text.endsWith('\n'));
-      return text.slice(0, -1).split('\n').map((data) => ({ key: undefined, data }));
+      return text
+        .slice(0, -1)
+        .split('\n')
+        .map((data) => ({ key: undefined, data }));
     }
     case 'none':
       return [{ key: entry.partitionKey, data: Buffer.from(entry.data).toString() }];
@@ -50,9 +53,18 @@ for (const aggregation of AGGREGATIONS) {
             let found = 0;
             for (const entry of entries) {
               // What it should hold: of the next user records those of its lane, in their order.
-              const due = next.filter(({ key }) => order(entry) === (aggregation === 'none' ? key : laneStart(key, lanes)));
-              const told = due.map(({ key, data }) => ({ key: aggregation === 'lines' ? undefined : key, data: data.toString() }));
-              assert.deepEqual(contents(aggregation, entry), told, 'a user record is missing, too many, or out of order in its lane');
+              const due = next.filter(
+                ({ key }) => order(entry) === (aggregation === 'none' ? key : laneStart(key, lanes)),
+              );
+              const told = due.map(({ key, data }) => ({
+                key: aggregation === 'lines' ? undefined : key,
+                data: data.toString(),
+              }));
+              assert.deepEqual(
+                contents(aggregation, entry),
+                told,
+                'a user record is missing, too many, or out of order in its lane',
+              );
               found += due.length;
             }
             assert.equal(found, userRecords, 'user records are missing from their round');
@@ -81,7 +93,10 @@ for (const aggregation of AGGREGATIONS) {
       fc.assert(
         fc.property(anyInputs(LIMITS.maxRecordBytes), laneCounts, (inputs, lanes) => {
           for (const { entries, bytes } of packAll({ aggregation, lanes, ...LIMITS }, inputs).rounds) {
-            assert.equal(bytes, entries.reduce((sum, entry) => sum + sizeOf(entry), 0));
+            assert.equal(
+              bytes,
+              entries.reduce((sum, entry) => sum + sizeOf(entry), 0),
+            );
             assert.ok(bytes <= LIMITS.limits.requestBytes);
             if (aggregation === 'none') assert.ok(entries.length <= LIMITS.limits.requestEntries);
             for (const entry of entries) {
@@ -99,26 +114,30 @@ for (const aggregation of AGGREGATIONS) {
 
     it('has what fits in a record, and refuses one byte more', () => {
       fc.assert(
-        fc.property(fc.integer({ min: 400, max: 40_000 }), fc.integer({ min: 1, max: 256 }), (maxRecordBytes, keyBytes) => {
-          const options = { aggregation, lanes: 64, maxRecordBytes } as const;
-          const key = Buffer.alloc(keyBytes, 'k');
-          const packer = createPacker(options);
-          let largest = maxRecordBytes;
-          while (largest > 0 && !packer.fits(keyBytes, largest)) largest--;
-          assert.ok(packer.fits(keyBytes, largest));
-          assert.equal(packer.add(key, Buffer.alloc(largest, 'd')), undefined);
-          const entry = packer.flush()?.entries[0];
-          assert.ok(entry !== undefined && sizeOf(entry) <= maxRecordBytes);
+        fc.property(
+          fc.integer({ min: 400, max: 40_000 }),
+          fc.integer({ min: 1, max: 256 }),
+          (maxRecordBytes, keyBytes) => {
+            const options = { aggregation, lanes: 64, maxRecordBytes } as const;
+            const key = Buffer.alloc(keyBytes, 'k');
+            const packer = createPacker(options);
+            let largest = maxRecordBytes;
+            while (largest > 0 && !packer.fits(keyBytes, largest)) largest--;
+            assert.ok(packer.fits(keyBytes, largest));
+            assert.equal(packer.add(key, Buffer.alloc(largest, 'd')), undefined);
+            const entry = packer.flush()?.entries[0];
+            assert.ok(entry !== undefined && sizeOf(entry) <= maxRecordBytes);
 
-          assert.throws(() => packer.add(key, Buffer.alloc(largest + 1, 'd')), { name: 'RangeError' });
-          // The same one byte longer, in a packer that allows it: beyond the limit, but for what lanes differ in.
-          const wider = createPacker({ ...options, maxRecordBytes: maxRecordBytes + 1000 });
-          wider.add(key, Buffer.alloc(largest + 1, 'd'));
-          const over = wider.flush()?.entries[0];
-          const spare = aggregation === 'none' ? 0 : 'lane-63-of-64'.length - (over?.partitionKey.length ?? 0);
-          const digits = aggregation === 'kpl' ? 39 - (over?.explicitHashKey?.length ?? 0) : 0;
-          assert.ok(over !== undefined && sizeOf(over) + spare + digits > maxRecordBytes);
-        }),
+            assert.throws(() => packer.add(key, Buffer.alloc(largest + 1, 'd')), { name: 'RangeError' });
+            // The same one byte longer, in a packer that allows it: beyond the limit, but for what lanes differ in.
+            const wider = createPacker({ ...options, maxRecordBytes: maxRecordBytes + 1000 });
+            wider.add(key, Buffer.alloc(largest + 1, 'd'));
+            const over = wider.flush()?.entries[0];
+            const spare = aggregation === 'none' ? 0 : 'lane-63-of-64'.length - (over?.partitionKey.length ?? 0);
+            const digits = aggregation === 'kpl' ? 39 - (over?.explicitHashKey?.length ?? 0) : 0;
+            assert.ok(over !== undefined && sizeOf(over) + spare + digits > maxRecordBytes);
+          },
+        ),
         { numRuns: 60 },
       );
     });
@@ -157,7 +176,8 @@ for (const aggregation of AGGREGATIONS) {
         assert.ok(round !== undefined);
         return round;
       };
-      const text = (round: ReturnType<typeof fill>) => round.entries.map((entry) => Buffer.from(entry.data).toString('hex'));
+      const text = (round: ReturnType<typeof fill>) =>
+        round.entries.map((entry) => Buffer.from(entry.data).toString('hex'));
       const first = fill('a');
       packer.release(first);
       packer.release(first);
@@ -197,13 +217,19 @@ describe('packer', () => {
     const inputs: Input[] = Array.from({ length: 1200 }, (_, i) => ({ key: `k${i}`, data: Buffer.from(`${i}`) }));
     inputs.push({ key: 'k1199', data: Buffer.from('again') });
     const { rounds } = packAll({ aggregation: 'none', lanes: 64, maxRecordBytes: 1 << 20 }, inputs);
-    assert.deepEqual(rounds.map(({ userRecords }) => userRecords), [500, 500, 200, 1]);
+    assert.deepEqual(
+      rounds.map(({ userRecords }) => userRecords),
+      [500, 500, 200, 1],
+    );
   });
 
   it('closes a round of a hot lane at its share, and gives a large user record all of it', () => {
     const inputs = [10, 200, 100, 900, 10].map((kib) => ({ key: 'public.t:1', data: Buffer.alloc(kib * 1024) }));
     const { rounds } = packAll({ aggregation: 'kpl', lanes: 64, maxRecordBytes: 1 << 20 }, inputs);
-    assert.deepEqual(rounds.map(({ userRecords }) => userRecords), [2, 1, 1, 1]);
+    assert.deepEqual(
+      rounds.map(({ userRecords }) => userRecords),
+      [2, 1, 1, 1],
+    );
   });
 
   it('takes a user record of 10 MiB where the stream does', () => {
@@ -213,18 +239,26 @@ describe('packer', () => {
       { key: 'a', data },
       { key: 'a', data: Buffer.from('2') },
     ]);
-    assert.deepEqual(rounds.map(({ userRecords }) => userRecords), [1, 1, 1]);
+    assert.deepEqual(
+      rounds.map(({ userRecords }) => userRecords),
+      [1, 1, 1],
+    );
     assert.ok(rounds.every(({ bytes }) => bytes <= 10 << 20));
   });
 
   it('sends no explicit hash key without aggregation, and keeps the partition key', () => {
-    const { rounds } = packAll({ aggregation: 'none', lanes: 64, ...LIMITS }, [{ key: 'public.t:é', data: Buffer.from('d') }]);
-    assert.deepEqual(rounds[0]?.entries.map(({ partitionKey, explicitHashKey }) => [partitionKey, explicitHashKey]), [
-      ['public.t:é', undefined],
+    const { rounds } = packAll({ aggregation: 'none', lanes: 64, ...LIMITS }, [
+      { key: 'public.t:é', data: Buffer.from('d') },
     ]);
+    assert.deepEqual(
+      rounds[0]?.entries.map(({ partitionKey, explicitHashKey }) => [partitionKey, explicitHashKey]),
+      [['public.t:é', undefined]],
+    );
   });
 
   it('fails with a number of lanes that is no power of two', () => {
-    assert.throws(() => createPacker({ aggregation: 'lines', lanes: 48, maxRecordBytes: 1 << 20 }), { name: 'RangeError' });
+    assert.throws(() => createPacker({ aggregation: 'lines', lanes: 48, maxRecordBytes: 1 << 20 }), {
+      name: 'RangeError',
+    });
   });
 });

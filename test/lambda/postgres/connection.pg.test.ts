@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { PipelineError } from '../../../lambda/errors.ts';
 import { connect, open } from '../../../lambda/postgres/connection.ts';
-import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
+import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { databaseOf, openOn, soon } from './support.ts';
 
 const ARN = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-AbCdEf';
@@ -17,29 +17,63 @@ describe('a connection', () => {
   before(async () => {
     server = await startPostgres();
     await server.sql(`CREATE ROLE app LOGIN PASSWORD 'first-password'`);
-    await server.sql(`ALTER ROLE app SET bytea_output = 'escape'; ALTER ROLE app SET "TimeZone" = 'Asia/Tokyo'; ALTER ROLE app SET search_path = public`);
+    await server.sql(
+      `ALTER ROLE app SET bytea_output = 'escape'; ALTER ROLE app SET "TimeZone" = 'Asia/Tokyo'; ALTER ROLE app SET search_path = public`,
+    );
   });
   after(() => server.stop());
 
   /** The error of a refused connection: its code, and no password in its text or its causes. */
-  const refused = (code: string, message: RegExp, ...secrets: string[]) => (error: PipelineError) => {
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, message);
-    for (const secret of [...secrets, 'first-password']) assert.ok(!JSON.stringify([error.message, String(error.cause)]).includes(secret));
-    return true;
-  };
+  const refused =
+    (code: string, message: RegExp, ...secrets: string[]) =>
+    (error: PipelineError) => {
+      assert.equal(error.code, code, error.message);
+      assert.match(error.message, message);
+      for (const secret of [...secrets, 'first-password'])
+        assert.ok(!JSON.stringify([error.message, String(error.cause)]).includes(secret));
+      return true;
+    };
 
   it('pins what value texts depend on, whatever the role is set to', async () => {
-    const connection = await open(databaseOf(server, { user: 'app', password: 'first-password' }), { deadline: soon() });
+    const connection = await open(databaseOf(server, { user: 'app', password: 'first-password' }), {
+      deadline: soon(),
+    });
     const { client, versionNum, pid, encoding } = connection;
-    const setting = async (name: string) => String((await connection.query('SELECT current_setting($1) AS value', [name])).rows[0]?.['value']);
-    const pinned = ['search_path', 'quote_all_identifiers', 'TimeZone', 'DateStyle', 'IntervalStyle', 'bytea_output', 'extra_float_digits', 'lc_monetary', 'client_encoding'];
-    assert.deepEqual(await Promise.all(pinned.map(setting)), ['pg_catalog', 'off', 'UTC', 'ISO, MDY', 'iso_8601', 'hex', '3', 'C', 'UTF8']);
+    const setting = async (name: string) =>
+      String((await connection.query('SELECT current_setting($1) AS value', [name])).rows[0]?.['value']);
+    const pinned = [
+      'search_path',
+      'quote_all_identifiers',
+      'TimeZone',
+      'DateStyle',
+      'IntervalStyle',
+      'bytea_output',
+      'extra_float_digits',
+      'lc_monetary',
+      'client_encoding',
+    ];
+    assert.deepEqual(await Promise.all(pinned.map(setting)), [
+      'pg_catalog',
+      'off',
+      'UTC',
+      'ISO, MDY',
+      'iso_8601',
+      'hex',
+      '3',
+      'C',
+      'UTF8',
+    ]);
     assert.match(await setting('application_name'), /^pg2kinesis until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     assert.notEqual(await setting('statement_timeout'), '0');
     if (versionNum >= 140000) assert.equal(await setting('client_connection_check_interval'), '2s');
-    const patience = await connection.query(`SELECT setting::int AS ms FROM pg_settings WHERE name = 'tcp_user_timeout'`);
-    if (versionNum >= 120000) assert.ok(Number(patience.rows[0]?.['ms']) > 60_000, 'a stream held back all the time of a run is no lost connection');
+    const patience = await connection.query(
+      `SELECT setting::int AS ms FROM pg_settings WHERE name = 'tcp_user_timeout'`,
+    );
+    if (versionNum >= 120000)
+      assert.ok(
+        Number(patience.rows[0]?.['ms']) > 60_000,
+        'a stream held back all the time of a run is no lost connection',
+      );
     assert.equal(versionNum, server.versionNum);
     assert.equal(encoding, 'UTF8');
     assert.equal((await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid, pid);
@@ -55,14 +89,22 @@ describe('a connection', () => {
   it('keeps the order of statements asked for at once', async () => {
     const connection = await openOn(server);
     const results = await Promise.all([1, 2, 3, 4].map((n) => connection.query(`SELECT ${n} AS n`)));
-    assert.deepEqual(results.map(({ rows }) => rows[0]?.['n']), [1, 2, 3, 4]);
+    assert.deepEqual(
+      results.map(({ rows }) => rows[0]?.['n']),
+      [1, 2, 3, 4],
+    );
     await connection.client.end();
   });
 
   it('reads the secret again, once, when a rotation has changed the password', async () => {
     let reads = 0;
-    const secrets = () => Promise.resolve(JSON.stringify({ username: 'app', password: reads++ === 0 ? 'old' : 'first-password' }));
-    const database = databaseOf(server, { auth: 'secret', secretArn: ARN, user: undefined, password: undefined }, { secrets });
+    const secrets = () =>
+      Promise.resolve(JSON.stringify({ username: 'app', password: reads++ === 0 ? 'old' : 'first-password' }));
+    const database = databaseOf(
+      server,
+      { auth: 'secret', secretArn: ARN, user: undefined, password: undefined },
+      { secrets },
+    );
     const both = await Promise.all([connect(database, { deadline: soon() }), connect(database, { deadline: soon() })]);
     assert.equal(reads, 2, 'two refused at once read it once');
     const third = await connect(database, { deadline: soon() });
@@ -71,40 +113,71 @@ describe('a connection', () => {
   });
 
   it('I10: fails with DATABASE_AUTH_FAILED on a wrong password, read anew or not', async () => {
-    await assert.rejects(connect(databaseOf(server, { user: 'app', password: 'wrong-one' }), { deadline: soon() }), refused('DATABASE_AUTH_FAILED', /user "app" \(PGPASSWORD\).*rotation/s, 'wrong-one'));
+    await assert.rejects(
+      connect(databaseOf(server, { user: 'app', password: 'wrong-one' }), { deadline: soon() }),
+      refused('DATABASE_AUTH_FAILED', /user "app" \(PGPASSWORD\).*rotation/s, 'wrong-one'),
+    );
     let reads = 0;
     const secrets = () => Promise.resolve(JSON.stringify({ username: 'app', password: `wrong-${++reads}` }));
-    const database = databaseOf(server, { auth: 'secret', secretArn: ARN, user: undefined, password: undefined }, { secrets });
-    await assert.rejects(connect(database, { deadline: soon() }), refused('DATABASE_AUTH_FAILED', /read from the secret anew/, 'wrong-1', 'wrong-2'));
+    const database = databaseOf(
+      server,
+      { auth: 'secret', secretArn: ARN, user: undefined, password: undefined },
+      { secrets },
+    );
+    await assert.rejects(
+      connect(database, { deadline: soon() }),
+      refused('DATABASE_AUTH_FAILED', /read from the secret anew/, 'wrong-1', 'wrong-2'),
+    );
     assert.equal(reads, 2);
   });
 
   it('fails with DATABASE_AUTH_FAILED without any password', async () => {
-    await assert.rejects(connect(databaseOf(server, { user: 'app', password: undefined }), { deadline: soon() }), refused('DATABASE_AUTH_FAILED', /PGPASSWORD is empty/));
+    await assert.rejects(
+      connect(databaseOf(server, { user: 'app', password: undefined }), { deadline: soon() }),
+      refused('DATABASE_AUTH_FAILED', /PGPASSWORD is empty/),
+    );
   });
 
   it('fails with DATABASE_AUTH_FAILED for a role that may not log in', async () => {
     await server.sql(`CREATE ROLE nologin PASSWORD 'p'`);
-    await assert.rejects(connect(databaseOf(server, { user: 'nologin', password: 'p' }), { deadline: soon() }), refused('DATABASE_AUTH_FAILED', /may not log in/));
+    await assert.rejects(
+      connect(databaseOf(server, { user: 'nologin', password: 'p' }), { deadline: soon() }),
+      refused('DATABASE_AUTH_FAILED', /may not log in/),
+    );
   });
 
   it('fails with CONFIG_INVALID on a database that does not exist', async () => {
-    await assert.rejects(connect(databaseOf(server, { database: 'nowhere' }), { deadline: soon() }), refused('CONFIG_INVALID', /PGDATABASE.*"nowhere"/));
+    await assert.rejects(
+      connect(databaseOf(server, { database: 'nowhere' }), { deadline: soon() }),
+      refused('CONFIG_INVALID', /PGDATABASE.*"nowhere"/),
+    );
   });
 
   it('fails with DATABASE_UNREACHABLE on a port where nobody listens, and on a name nobody has', async () => {
-    await assert.rejects(connect(databaseOf(server, { port: 1 }), { deadline: soon() }), refused('DATABASE_UNREACHABLE', /127\.0\.0\.1:1 \(ECONNREFUSED\).*security group/s));
-    await assert.rejects(connect(databaseOf(server, { host: 'nowhere.invalid' }), { deadline: soon() }), refused('DATABASE_UNREACHABLE', /nowhere\.invalid/));
+    await assert.rejects(
+      connect(databaseOf(server, { port: 1 }), { deadline: soon() }),
+      refused('DATABASE_UNREACHABLE', /127\.0\.0\.1:1 \(ECONNREFUSED\).*security group/s),
+    );
+    await assert.rejects(
+      connect(databaseOf(server, { host: 'nowhere.invalid' }), { deadline: soon() }),
+      refused('DATABASE_UNREACHABLE', /nowhere\.invalid/),
+    );
   });
 
   it('fails with DATABASE_UNREACHABLE when the server has no connection left', async () => {
     await server.sql('ALTER ROLE app CONNECTION LIMIT 0');
-    await assert.rejects(connect(databaseOf(server, { user: 'app', password: 'first-password' }), { deadline: soon() }), refused('DATABASE_UNREACHABLE', /no connection left/));
+    await assert.rejects(
+      connect(databaseOf(server, { user: 'app', password: 'first-password' }), { deadline: soon() }),
+      refused('DATABASE_UNREACHABLE', /no connection left/),
+    );
     await server.sql('ALTER ROLE app CONNECTION LIMIT -1');
   });
 
   it('fails with DATABASE_UNREACHABLE and names PGSSLMODE where the server has no TLS', async () => {
-    await assert.rejects(connect(databaseOf(server, { sslMode: 'verify-full' }), { deadline: soon() }), refused('DATABASE_UNREACHABLE', /no TLS.*PGSSLMODE=disable/));
+    await assert.rejects(
+      connect(databaseOf(server, { sslMode: 'verify-full' }), { deadline: soon() }),
+      refused('DATABASE_UNREACHABLE', /no TLS.*PGSSLMODE=disable/),
+    );
   });
 });
 
@@ -121,12 +194,63 @@ describe('a connection by TLS', () => {
         throw new Error('the TLS tests need the openssl command', { cause: error });
       }
     };
-    openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=test authority', '-keyout', 'ca.key', '-out', 'ca.crt');
-    openssl('req', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', 'server.key', '-out', 'server.csr');
-    openssl('x509', '-req', '-in', 'server.csr', '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-copy_extensions', 'copyall', '-out', 'server.crt');
+    openssl(
+      'req',
+      '-x509',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      '/CN=test authority',
+      '-keyout',
+      'ca.key',
+      '-out',
+      'ca.crt',
+    );
+    openssl(
+      'req',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-subj',
+      '/CN=localhost',
+      '-addext',
+      'subjectAltName=DNS:localhost',
+      '-keyout',
+      'server.key',
+      '-out',
+      'server.csr',
+    );
+    openssl(
+      'x509',
+      '-req',
+      '-in',
+      'server.csr',
+      '-CA',
+      'ca.crt',
+      '-CAkey',
+      'ca.key',
+      '-CAcreateserial',
+      '-days',
+      '2',
+      '-copy_extensions',
+      'copyall',
+      '-out',
+      'server.crt',
+    );
     server = await startPostgres({
-      settings: { ssl: 'on', ssl_cert_file: '../server.crt', ssl_key_file: '../server.key', listen_addresses: 'localhost,127.0.0.1' },
-      files: { 'server.crt': readFileSync(join(dir, 'server.crt'), 'utf8'), 'server.key': readFileSync(join(dir, 'server.key'), 'utf8') },
+      settings: {
+        ssl: 'on',
+        ssl_cert_file: '../server.crt',
+        ssl_key_file: '../server.key',
+        listen_addresses: 'localhost,127.0.0.1',
+      },
+      files: {
+        'server.crt': readFileSync(join(dir, 'server.crt'), 'utf8'),
+        'server.key': readFileSync(join(dir, 'server.key'), 'utf8'),
+      },
       hba: ['hostssl all all all scram-sha-256', 'hostnossl all postgres all reject'],
       clientSsl: { rejectUnauthorized: false },
     });
@@ -150,12 +274,18 @@ describe('a connection by TLS', () => {
 
   it('fails with DATABASE_UNREACHABLE on an authority nobody vouches for', async () => {
     for (const sslMode of ['verify-full', 'verify-ca'] as const) {
-      await assert.rejects(outcome({ host: 'localhost', sslMode }), { code: 'DATABASE_UNREACHABLE', message: /signed by no authority known.*PGSSLROOTCERT/ });
+      await assert.rejects(outcome({ host: 'localhost', sslMode }), {
+        code: 'DATABASE_UNREACHABLE',
+        message: /signed by no authority known.*PGSSLROOTCERT/,
+      });
     }
   });
 
   it('fails with DATABASE_UNREACHABLE under verify-full by another name, which verify-ca takes', async () => {
-    await assert.rejects(outcome({ sslMode: 'verify-full', sslRootCert: ca() }), { code: 'DATABASE_UNREACHABLE', message: /another host name/ });
+    await assert.rejects(outcome({ sslMode: 'verify-full', sslRootCert: ca() }), {
+      code: 'DATABASE_UNREACHABLE',
+      message: /another host name/,
+    });
     assert.equal(await outcome({ sslMode: 'verify-ca', sslRootCert: ca() }), true);
   });
 
@@ -168,7 +298,13 @@ describe('a connection by TLS', () => {
   });
 
   it('fails with CONFIG_INVALID on a PGSSLROOTCERT that is none', async () => {
-    await assert.rejects(outcome({ sslMode: 'verify-full', sslRootCert: '/nowhere/ca.pem' }), { code: 'CONFIG_INVALID', message: /\/nowhere\/ca\.pem/ });
-    await assert.rejects(outcome({ sslMode: 'verify-full', sslRootCert: join(dir, 'server.csr') }), { code: 'CONFIG_INVALID', message: /no PEM certificate/ });
+    await assert.rejects(outcome({ sslMode: 'verify-full', sslRootCert: '/nowhere/ca.pem' }), {
+      code: 'CONFIG_INVALID',
+      message: /\/nowhere\/ca\.pem/,
+    });
+    await assert.rejects(outcome({ sslMode: 'verify-full', sslRootCert: join(dir, 'server.csr') }), {
+      code: 'CONFIG_INVALID',
+      message: /no PEM certificate/,
+    });
   });
 });

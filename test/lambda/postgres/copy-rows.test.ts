@@ -29,7 +29,11 @@ function read(chunks: readonly Buffer[]): { rows: (Row | null)[]; ended: boolean
   for (const chunk of chunks) {
     reader.push(chunk);
     while (reader.next()) {
-      rows.push(reader.isNull ? null : { lsn: reader.lsn(), data: Uint8Array.from(reader.bytes.subarray(reader.start, reader.end)) });
+      rows.push(
+        reader.isNull
+          ? null
+          : { lsn: reader.lsn(), data: Uint8Array.from(reader.bytes.subarray(reader.start, reader.end)) },
+      );
     }
   }
   return { rows, ended: reader.ended };
@@ -48,7 +52,13 @@ function cut(bytes: Buffer, lengths: readonly number[]): Buffer[] {
 
 describe('CopyRows', () => {
   const rows = fc.array(
-    fc.oneof(fc.constant(null), fc.record({ lsn: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), data: fc.uint8Array({ maxLength: 40 }) }, { noNullPrototype: true })),
+    fc.oneof(
+      fc.constant(null),
+      fc.record(
+        { lsn: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), data: fc.uint8Array({ maxLength: 40 }) },
+        { noNullPrototype: true },
+      ),
+    ),
     { maxLength: 12 },
   );
 
@@ -63,7 +73,10 @@ describe('CopyRows', () => {
 
   it('puts a row of many chunks together', () => {
     const row = { lsn: 1n, data: new Uint8Array(3_000_000).fill(7) };
-    assert.deepEqual(read(cut(Buffer.concat([HEADER, encode(row), encode(null), TRAILER]), [65_536])).rows, [row, null]);
+    assert.deepEqual(read(cut(Buffer.concat([HEADER, encode(row), encode(null), TRAILER]), [65_536])).rows, [
+      row,
+      null,
+    ]);
   });
 
   it('says that the end is not there yet', () => {
@@ -75,8 +88,14 @@ describe('CopyRows', () => {
   for (const [what, bytes] of [
     ['fails on what is no binary COPY', Buffer.from('table public.t: INSERT: id[integer]:1')],
     ['fails on rows of three fields', Buffer.concat([HEADER, Buffer.from([0, 3])])],
-    ['fails on an LSN of four bytes', Buffer.concat([HEADER, Buffer.from([0, 2, 0, 0, 0, 4, 1, 2, 3, 4]), Buffer.alloc(20)])],
-    ['fails on an LSN without data', Buffer.concat([HEADER, Buffer.from([0, 2, 0, 0, 0, 8]), Buffer.alloc(8), Buffer.from([255, 255, 255, 255])])],
+    [
+      'fails on an LSN of four bytes',
+      Buffer.concat([HEADER, Buffer.from([0, 2, 0, 0, 0, 4, 1, 2, 3, 4]), Buffer.alloc(20)]),
+    ],
+    [
+      'fails on an LSN without data',
+      Buffer.concat([HEADER, Buffer.from([0, 2, 0, 0, 0, 8]), Buffer.alloc(8), Buffer.from([255, 255, 255, 255])]),
+    ],
   ] as const) {
     it(what, () => {
       assert.throws(() => read([bytes]), Error);

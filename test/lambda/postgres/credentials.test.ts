@@ -22,11 +22,36 @@ function credentialsOf(settings: Partial<DatabaseSettings>, ...secrets: unknown[
 describe('credentials', () => {
   for (const [what, settings, secret, login] of [
     ['a secret alone', { secretArn: ARN }, SECRET, { host: 'h', port: 5433, database: 'd', user: 'u', password: 'p' }],
-    ['settings win over the secret', { secretArn: ARN, host: 'H', port: 1, database: 'D', user: 'U', password: 'P' }, SECRET, { host: 'H', port: 1, database: 'D', user: 'U', password: 'P' }],
-    ["RDS's own secret, user and password only", { secretArn: ARN, host: 'H', database: 'D' }, { username: 'u', password: 'p' }, { host: 'H', port: 5432, database: 'D', user: 'u', password: 'p' }],
-    ['a port as text, empty fields as none', { secretArn: ARN, host: 'H' }, { ...SECRET, port: '5434', host: '' }, { host: 'H', port: 5434, database: 'd', user: 'u', password: 'p' }],
-    ['variables alone', { auth: 'password', host: 'H', database: 'D', user: 'U', password: 'P' }, 'unread', { host: 'H', port: 5432, database: 'D', user: 'U', password: 'P' }],
-    ['an IAM token', { auth: 'iam', host: 'H', database: 'D', user: 'U', region: 'r' }, 'unread', { host: 'H', port: 5432, database: 'D', user: 'U', password: 'token for U@H:5432 in r' }],
+    [
+      'settings win over the secret',
+      { secretArn: ARN, host: 'H', port: 1, database: 'D', user: 'U', password: 'P' },
+      SECRET,
+      { host: 'H', port: 1, database: 'D', user: 'U', password: 'P' },
+    ],
+    [
+      "RDS's own secret, user and password only",
+      { secretArn: ARN, host: 'H', database: 'D' },
+      { username: 'u', password: 'p' },
+      { host: 'H', port: 5432, database: 'D', user: 'u', password: 'p' },
+    ],
+    [
+      'a port as text, empty fields as none',
+      { secretArn: ARN, host: 'H' },
+      { ...SECRET, port: '5434', host: '' },
+      { host: 'H', port: 5434, database: 'd', user: 'u', password: 'p' },
+    ],
+    [
+      'variables alone',
+      { auth: 'password', host: 'H', database: 'D', user: 'U', password: 'P' },
+      'unread',
+      { host: 'H', port: 5432, database: 'D', user: 'U', password: 'P' },
+    ],
+    [
+      'an IAM token',
+      { auth: 'iam', host: 'H', database: 'D', user: 'U', region: 'r' },
+      'unread',
+      { host: 'H', port: 5432, database: 'D', user: 'U', password: 'token for U@H:5432 in r' },
+    ],
   ] as const) {
     it(what, async () => {
       assert.deepEqual(await credentialsOf(settings, secret).credentials.get(), login);
@@ -34,11 +59,21 @@ describe('credentials', () => {
   }
 
   for (const [what, settings, secret, message] of [
-    ['without a database, told both ways to give it', { secretArn: ARN }, { ...SECRET, dbname: undefined }, /PGDATABASE \(the secret has no "dbname"\).*not guessed/],
+    [
+      'without a database, told both ways to give it',
+      { secretArn: ARN },
+      { ...SECRET, dbname: undefined },
+      /PGDATABASE \(the secret has no "dbname"\).*not guessed/,
+    ],
     ['without anything, naming all', { auth: 'password' }, '', /PGHOST, PGDATABASE, PGUSER/],
     ['on a secret that is not JSON', { secretArn: ARN }, 'hunter2', /db-AbCdEf is not JSON/],
     ['on a secret that is no object', { secretArn: ARN }, '["hunter2"]', /no JSON object/],
-    ['on a secret whose password is a number', { secretArn: ARN }, { ...SECRET, password: 42 }, /"password" that is no text/],
+    [
+      'on a secret whose password is a number',
+      { secretArn: ARN },
+      { ...SECRET, password: 42 },
+      /"password" that is no text/,
+    ],
     ['on a secret whose port is none', { secretArn: ARN }, { ...SECRET, port: 'hunter2' }, /"port" that is none/],
     ['on a secret without a password', { secretArn: ARN }, { ...SECRET, password: undefined }, /no "password"/],
   ] as const) {
@@ -53,7 +88,12 @@ describe('credentials', () => {
   }
 
   it('reads the secret once, and again after a refusal only', async () => {
-    const { credentials, reads } = credentialsOf({ secretArn: ARN }, SECRET, { ...SECRET, password: 'new' }, { ...SECRET, password: 'new' });
+    const { credentials, reads } = credentialsOf(
+      { secretArn: ARN },
+      SECRET,
+      { ...SECRET, password: 'new' },
+      { ...SECRET, password: 'new' },
+    );
     const first = await credentials.get();
     await credentials.get();
     assert.equal(reads(), 1);

@@ -1,12 +1,12 @@
 /** Peeks of a real slot: what they tell, in which order, and how they end. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { firstUnconsumed } from '../../../lambda/actions/skip-transaction.ts';
 import { formatLsn, parseLsn } from '../../../lambda/decode/lsn.ts';
-import { UndecodableError, type Transaction } from '../../../lambda/decode/messages.ts';
+import { type Transaction, UndecodableError } from '../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { WindowTooLargeError } from '../../../lambda/ports.ts';
-import { firstUnconsumed } from '../../../lambda/actions/skip-transaction.ts';
-import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
+import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { clock, databaseOf, eventually, sessionOn, shortly, told } from './support.ts';
 
 describe('a peek', () => {
@@ -37,12 +37,18 @@ describe('a peek', () => {
       for (let message = block.next(); message !== undefined; message = block.next()) {
         seen.push(shortly(message));
         if (message.kind === 'begin') transactions.push(message.transaction);
-        if (message.kind === 'commit') assert.equal(message.transaction, transactions.at(-1), 'one object a transaction');
+        if (message.kind === 'commit')
+          assert.equal(message.transaction, transactions.at(-1), 'one object a transaction');
       }
     }
     assert.deepEqual(seen, [
-      'B', "INSERT public.t 2|it''s", 'UPDATE public.t 2|b', 'C',
-      'B', 'INSERT public.t 1|began first', 'C',
+      'B',
+      "INSERT public.t 2|it''s",
+      'UPDATE public.t 2|b',
+      'C',
+      'B',
+      'INSERT public.t 1|began first',
+      'C',
     ]);
     assert.equal(peek.rows, 7);
     assert.ok(peek.firstRowMs !== undefined);
@@ -53,7 +59,8 @@ describe('a peek', () => {
       transactions.map(({ xid, commitLsn }) => ({ xid: String(xid), commitLsn })),
       rows.map(({ xid, lsn }) => ({ xid, commitLsn: parseLsn(lsn) })),
     );
-    for (const { commitTimeMicros } of transactions) assert.ok(Math.abs(Number(commitTimeMicros / 1000n) - Date.now()) < 3_600_000);
+    for (const { commitTimeMicros } of transactions)
+      assert.ok(Math.abs(Number(commitTimeMicros / 1000n) - Date.now()) < 3_600_000);
     await session.close();
   });
 
@@ -81,32 +88,44 @@ describe('a peek', () => {
   it('carries no logical message, whatever its bytes', async () => {
     const session = await slotted('messages_test');
     await server.sql(`SELECT pg_logical_emit_message(false, 'COMMIT', '\\xff00fe'::bytea)`);
-    await server.sql(`SELECT pg_logical_emit_message(true, 'x', convert_to(repeat('secret', 100000), 'UTF8')); INSERT INTO t VALUES (200)`);
+    await server.sql(
+      `SELECT pg_logical_emit_message(true, 'x', convert_to(repeat('secret', 100000), 'UTF8')); INSERT INTO t VALUES (200)`,
+    );
     const seen = await told(session.slot.peek(await session.slot.flushLsn(), undefined, 30_000));
-    assert.deepEqual(seen.filter((line) => line !== 'B' && line !== 'C'), ['ignored', 'ignored', 'INSERT public.t 200|']);
+    assert.deepEqual(
+      seen.filter((line) => line !== 'B' && line !== 'C'),
+      ['ignored', 'ignored', 'INSERT public.t 200|'],
+    );
     await session.close();
   });
 
   it('takes many transactions and rows larger than any chunk', async () => {
     const session = await slotted('size_test');
-    await server.sql(`DO $$ BEGIN FOR i IN 1000..3999 LOOP INSERT INTO t VALUES (i, 'n' || i); COMMIT; END LOOP; END $$`).catch(async () => {
-      // Procedures that commit came in 11.
-      const client = await server.client();
-      for (let i = 1000; i < 4000; i++) await client.query('INSERT INTO t VALUES ($1, $2)', [i, `n${i}`]);
-    });
+    await server
+      .sql(`DO $$ BEGIN FOR i IN 1000..3999 LOOP INSERT INTO t VALUES (i, 'n' || i); COMMIT; END LOOP; END $$`)
+      .catch(async () => {
+        // Procedures that commit came in 11.
+        const client = await server.client();
+        for (let i = 1000; i < 4000; i++) await client.query('INSERT INTO t VALUES ($1, $2)', [i, `n${i}`]);
+      });
     await server.sql(`INSERT INTO t VALUES (4000, repeat('0123456789', 300000))`);
     await server.sql('DELETE FROM t WHERE id >= 4000');
     const peek = session.slot.peek(await session.slot.flushLsn(), undefined, 30_000);
     const seen = await told(peek);
     assert.equal(peek.transactions, 3002);
-    assert.deepEqual(seen.slice(0, 3002 * 3 - 6).filter((_, i) => i % 3 === 1), Array.from({ length: 3000 }, (_, i) => `INSERT public.t ${1000 + i}|n${1000 + i}`));
+    assert.deepEqual(
+      seen.slice(0, 3002 * 3 - 6).filter((_, i) => i % 3 === 1),
+      Array.from({ length: 3000 }, (_, i) => `INSERT public.t ${1000 + i}|n${1000 + i}`),
+    );
     assert.equal(seen.at(-5), `INSERT public.t 4000|${'0123456789'.repeat(300000)}`);
     await session.close();
   });
 
   it('ends early when it is closed, and leaves the connection good for the next', async () => {
     const session = await slotted('close_test');
-    await server.sql(`INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(10000, 59999) i; DELETE FROM t WHERE id >= 10000`);
+    await server.sql(
+      `INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(10000, 59999) i; DELETE FROM t WHERE id >= 10000`,
+    );
     const flushed = await session.slot.flushLsn();
     const peek = session.slot.peek(flushed, undefined, 30_000);
     for await (const block of peek) {
@@ -117,7 +136,9 @@ describe('a peek', () => {
     await peek.close();
     const untouched = session.slot.peek(flushed, undefined, 30_000);
     await untouched.close();
-    const [active] = await server.sql<{ count: string }>(`SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active'`);
+    const [active] = await server.sql<{ count: string }>(
+      `SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active'`,
+    );
     assert.equal(active?.count, '0');
     const whole = session.slot.peek(flushed, undefined, 30_000);
     assert.equal((await told(whole)).length, 100_002);
@@ -127,12 +148,16 @@ describe('a peek', () => {
 
   it('holds the server back instead of filling memory', async () => {
     const session = await slotted('pressure_test');
-    await server.sql(`INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(10000, 49999) i; DELETE FROM t WHERE id >= 10000`);
+    await server.sql(
+      `INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(10000, 49999) i; DELETE FROM t WHERE id >= 10000`,
+    );
     const peek = session.slot.peek(await session.slot.flushLsn(), undefined, 30_000);
     for await (const block of peek) {
       assert.equal(block.next()?.kind, 'begin');
       await eventually(async () => {
-        const [row] = await server.sql<{ event: string }>(`SELECT wait_event AS event FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active'`);
+        const [row] = await server.sql<{ event: string }>(
+          `SELECT wait_event AS event FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active'`,
+        );
         return row?.event === 'ClientWrite';
       }, 'the server waits for us');
       break;
@@ -143,19 +168,29 @@ describe('a peek', () => {
 
   it('fails with WindowTooLargeError when the time is over before the first row, and goes on with less', async () => {
     const session = await slotted('timeout_test');
-    await server.sql(`INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(10000, 309999) i; DELETE FROM t WHERE id >= 10000`);
+    await server.sql(
+      `INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(10000, 309999) i; DELETE FROM t WHERE id >= 10000`,
+    );
     const between = await session.slot.flushLsn();
     await assert.rejects(told(session.slot.peek(between, undefined, 1)), WindowTooLargeError);
-    assert.deepEqual(await told(session.slot.peek((await session.slot.position()).confirmedFlush, undefined, 30_000)), []);
+    assert.deepEqual(
+      await told(session.slot.peek((await session.slot.position()).confirmedFlush, undefined, 30_000)),
+      [],
+    );
     await session.close();
   });
 
   it('fails with WindowTooLargeError at the limit of temporary files', async () => {
     const session = await slotted('temp_test');
-    await server.sql(`INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(10000, 109999) i; DELETE FROM t WHERE id >= 10000`);
+    await server.sql(
+      `INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(10000, 109999) i; DELETE FROM t WHERE id >= 10000`,
+    );
     await server.sql(`ALTER ROLE postgres SET temp_file_limit = '1MB'`);
     const limited = await session.close().then(() => sessionOn(server, 'temp_test'));
-    await assert.rejects(told(limited.slot.peek(await limited.slot.flushLsn(), undefined, 30_000)), WindowTooLargeError);
+    await assert.rejects(
+      told(limited.slot.peek(await limited.slot.flushLsn(), undefined, 30_000)),
+      WindowTooLargeError,
+    );
     await limited.close();
     await server.sql(`ALTER ROLE postgres RESET temp_file_limit`);
   });
@@ -163,7 +198,9 @@ describe('a peek', () => {
   it('fails with SLOT_MISSING when the slot is dropped in mid-run', async () => {
     const session = await slotted('dropped_test');
     await server.sql(`SELECT pg_drop_replication_slot('dropped_test')`);
-    await assert.rejects(told(session.slot.peek(await session.slot.flushLsn(), undefined, 30_000)), { code: 'SLOT_MISSING' });
+    await assert.rejects(told(session.slot.peek(await session.slot.flushLsn(), undefined, 30_000)), {
+      code: 'SLOT_MISSING',
+    });
     await assert.rejects(session.slot.position(), { code: 'SLOT_MISSING' });
     await assert.rejects(session.slot.advance(1n), { code: 'SLOT_MISSING' });
     await session.close();
@@ -173,7 +210,9 @@ describe('a peek', () => {
     const session = await slotted('role_test');
     await session.close();
     await server.sql(`CREATE ROLE plain LOGIN PASSWORD 'p'`);
-    const plain = await sessionOn(server, 'role_test', { database: databaseOf(server, { user: 'plain', password: 'p' }) });
+    const plain = await sessionOn(server, 'role_test', {
+      database: databaseOf(server, { user: 'plain', password: 'p' }),
+    });
     await assert.rejects(told(plain.slot.peek(await plain.slot.flushLsn(), undefined, 30_000)), {
       code: 'DATABASE_AUTH_FAILED',
       message: /rds_replication/,
@@ -195,14 +234,18 @@ describe('a peek', () => {
       },
     };
     const spoilt = await sessionOn(server, 'garbage_test', { decoder });
-    const [row] = await server.sql<{ change: string; commit: string }>(
-      `SELECT max(lsn) FILTER (WHERE data LIKE 'table%')::text AS change, max(lsn) FILTER (WHERE data LIKE 'COMMIT%')::text AS commit
+    const [row] = await server
+      .sql<{ change: string; commit: string }>(
+        `SELECT max(lsn) FILTER (WHERE data LIKE 'table%')::text AS change, max(lsn) FILTER (WHERE data LIKE 'COMMIT%')::text AS commit
          FROM pg_logical_slot_peek_changes('garbage_test', NULL, NULL)`,
-    ).catch(() => server.sql<{ change: string; commit: string }>(
-      // max(pg_lsn) came in 13.
-      `SELECT (SELECT lsn::text FROM pg_logical_slot_peek_changes('garbage_test', NULL, NULL) WHERE data LIKE 'table%') AS change,
+      )
+      .catch(() =>
+        server.sql<{ change: string; commit: string }>(
+          // max(pg_lsn) came in 13.
+          `SELECT (SELECT lsn::text FROM pg_logical_slot_peek_changes('garbage_test', NULL, NULL) WHERE data LIKE 'table%') AS change,
               (SELECT lsn::text FROM pg_logical_slot_peek_changes('garbage_test', NULL, NULL) WHERE data LIKE 'COMMIT%') AS commit`,
-    ));
+        ),
+      );
     await assert.rejects(told(spoilt.slot.peek(await spoilt.slot.flushLsn(), undefined, 30_000)), (error: Error) => {
       assert.equal((error as Error & { code?: string }).code, 'DECODE_FAILED');
       assert.ok(error.message.includes(`${row?.change ?? '?'}, byte 17`), error.message);
@@ -229,9 +272,12 @@ describe('a peek', () => {
       await server.sql('INSERT INTO t VALUES (400)');
       const real = new TestDecodingDecoder();
       let lines = 0;
-      const decode = (bytes: Buffer, start: number, end: number) => (++lines === line ? instead : real.decode(bytes, start, end));
+      const decode = (bytes: Buffer, start: number, end: number) =>
+        ++lines === line ? instead : real.decode(bytes, start, end);
       const session = await sessionOn(server, name, { decoder: { decode } });
-      await assert.rejects(told(session.slot.peek(await session.slot.flushLsn(), undefined, 30_000)), { code: 'DECODE_FAILED' });
+      await assert.rejects(told(session.slot.peek(await session.slot.flushLsn(), undefined, 30_000)), {
+        code: 'DECODE_FAILED',
+      });
       await session.close();
       await server.sql(`SELECT pg_drop_replication_slot('${name}'); DELETE FROM t WHERE id = 400`);
     });
@@ -239,7 +285,9 @@ describe('a peek', () => {
 
   it('I6: the loss of the connection ends it with an error', async () => {
     const session = await slotted('lost_test');
-    await server.sql(`INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(10000, 49999) i; DELETE FROM t WHERE id >= 10000`);
+    await server.sql(
+      `INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(10000, 49999) i; DELETE FROM t WHERE id >= 10000`,
+    );
     const peek = session.slot.peek(await session.slot.flushLsn(), undefined, 30_000);
     const taking = (async () => {
       for await (const block of peek) {
@@ -259,7 +307,9 @@ describe('a peek', () => {
 
   it('settles when it is closed while the server is gone', async () => {
     const session = await slotted('gone_test');
-    await server.sql(`INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(10000, 29999) i; DELETE FROM t WHERE id >= 10000`);
+    await server.sql(
+      `INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(10000, 29999) i; DELETE FROM t WHERE id >= 10000`,
+    );
     const peek = session.slot.peek(await session.slot.flushLsn(), undefined, 30_000);
     await clock.sleep(50);
     await server.restart('immediate');

@@ -1,11 +1,11 @@
 /** The primary-key cache against real catalogs. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { PrimaryKeyCache } from '../../../lambda/postgres/primary-keys.ts';
-import type { Connection } from '../../../lambda/postgres/connection.ts';
 import type { TableName } from '../../../lambda/decode/messages.ts';
 import type { PrimaryKeys } from '../../../lambda/ports.ts';
-import { startPostgres, TESTED_MAJOR, type PostgresServer } from '../../support/postgres.ts';
+import type { Connection } from '../../../lambda/postgres/connection.ts';
+import { PrimaryKeyCache } from '../../../lambda/postgres/primary-keys.ts';
+import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { clock, memoryLog, openOn } from './support.ts';
 
 const named = (printed: string): TableName => ({ printed, schema: '', name: '' });
@@ -47,16 +47,27 @@ describe('the primary keys', () => {
     const keys = cached();
     assert.equal(keys.current(named('public.one')), undefined);
     assert.ok((await keys.reload()) >= 9);
-    assert.deepEqual(keys.current(named('public.one')), { key: ['id'], ancestors: [], virtualColumns: [], identityHoldsKey: true });
+    assert.deepEqual(keys.current(named('public.one')), {
+      key: ['id'],
+      ancestors: [],
+      virtualColumns: [],
+      identityHoldsKey: true,
+    });
     assert.deepEqual(keys.current(named('"My schema"."Order ""items"""'))?.key, ['"the Key"', 'a']);
     assert.deepEqual(keys.current(named('public.keyless'))?.key, []);
-    for (const unseen of ['public.unlogged', 'pg_catalog.pg_class', 'public.nowhere']) assert.equal(keys.current(named(unseen)), undefined);
+    for (const unseen of ['public.unlogged', 'pg_catalog.pg_class', 'public.nowhere'])
+      assert.equal(keys.current(named(unseen)), undefined);
   });
 
   it('come with the ancestors of a partition, nearest first, and none of an inheriting table', async () => {
     const keys = cached();
     await keys.reload();
-    assert.deepEqual(keys.current(named('public.leaf')), { key: ['d', 'id'], ancestors: ['public.mid', 'public.top'], virtualColumns: [], identityHoldsKey: true });
+    assert.deepEqual(keys.current(named('public.leaf')), {
+      key: ['d', 'id'],
+      ancestors: ['public.mid', 'public.top'],
+      virtualColumns: [],
+      identityHoldsKey: true,
+    });
     assert.deepEqual(keys.current(named('public.child'))?.ancestors, []);
   });
 
@@ -64,30 +75,43 @@ describe('the primary keys', () => {
     const keys = cached();
     await keys.reload();
     const holds = (name: string) => keys.current(named(`public.${name}`))?.identityHoldsKey;
-    assert.deepEqual(
-      ['one', 'keyless', 'deferred', 'nothing', 'full_row', 'other_index', 'wider'].map(holds),
-      [true, false, false, false, true, false, true],
-    );
+    assert.deepEqual(['one', 'keyless', 'deferred', 'nothing', 'full_row', 'other_index', 'wider'].map(holds), [
+      true,
+      false,
+      false,
+      false,
+      true,
+      false,
+      true,
+    ]);
   });
 
-  if (TESTED_MAJOR >= 18) it('come with virtual generated columns', async () => {
-    const keys = cached();
-    await keys.reload();
-    await server.sql('CREATE TABLE gen (id int PRIMARY KEY, "V" int GENERATED ALWAYS AS (id * 2) VIRTUAL, s int GENERATED ALWAYS AS (id) STORED)');
-    await keys.refreshIfStale();
-    assert.deepEqual(keys.current(named('public.gen'))?.virtualColumns, ['"V"']);
-    await keys.refreshIfStale();
-    const { version } = keys;
-    await keys.refreshIfStale();
-    assert.equal(keys.version, version);
-    await server.sql('ALTER TABLE gen RENAME COLUMN "V" TO w');
-    await keys.refreshIfStale();
-    assert.deepEqual(keys.current(named('public.gen'))?.virtualColumns, ['w']);
-  });
+  if (TESTED_MAJOR >= 18)
+    it('come with virtual generated columns', async () => {
+      const keys = cached();
+      await keys.reload();
+      await server.sql(
+        'CREATE TABLE gen (id int PRIMARY KEY, "V" int GENERATED ALWAYS AS (id * 2) VIRTUAL, s int GENERATED ALWAYS AS (id) STORED)',
+      );
+      await keys.refreshIfStale();
+      assert.deepEqual(keys.current(named('public.gen'))?.virtualColumns, ['"V"']);
+      await keys.refreshIfStale();
+      const { version } = keys;
+      await keys.refreshIfStale();
+      assert.equal(keys.version, version);
+      await server.sql('ALTER TABLE gen RENAME COLUMN "V" TO w');
+      await keys.refreshIfStale();
+      assert.deepEqual(keys.current(named('public.gen'))?.virtualColumns, ['w']);
+    });
 
   it('are read again when the time to live is over, and not before', async () => {
     let reads = 0;
-    const log = { ...memoryLog(), debug: () => { reads++; } };
+    const log = {
+      ...memoryLog(),
+      debug: () => {
+        reads++;
+      },
+    };
     const keys = new PrimaryKeyCache({ ttlMs: 1000, clock: { ...clock, now: () => now }, log }).over(connection);
     now = 5000;
     await keys.refreshIfStale();
@@ -106,12 +130,37 @@ describe('the primary keys', () => {
     ['a table is made', 'CREATE TABLE fresh (k int PRIMARY KEY)', key('fresh'), ['k']],
     ['a key is dropped', 'ALTER TABLE fresh DROP CONSTRAINT fresh_pkey', key('fresh'), []],
     ['a key is added', 'ALTER TABLE fresh ADD COLUMN j int, ADD PRIMARY KEY (k)', key('fresh'), ['k']],
-    ['two columns swap their names', 'BEGIN; ALTER TABLE fresh RENAME k TO x; ALTER TABLE fresh RENAME j TO k; ALTER TABLE fresh RENAME x TO j; COMMIT', key('fresh'), ['j']],
+    [
+      'two columns swap their names',
+      'BEGIN; ALTER TABLE fresh RENAME k TO x; ALTER TABLE fresh RENAME j TO k; ALTER TABLE fresh RENAME x TO j; COMMIT',
+      key('fresh'),
+      ['j'],
+    ],
     ['a table is renamed', 'ALTER TABLE fresh RENAME TO "Stale"', key('"Stale"'), ['j']],
-    ['a schema is renamed', 'ALTER TABLE "Stale" SET SCHEMA "My schema"; ALTER SCHEMA "My schema" RENAME TO mine', (keys: PrimaryKeys) => keys.current(named('mine."Stale"'))?.key, ['j']],
-    ['a partition is detached', 'ALTER TABLE mid DETACH PARTITION leaf', (keys: PrimaryKeys) => keys.current(named('public.leaf'))?.ancestors, []],
-    ['a replica identity changes', 'ALTER TABLE one REPLICA IDENTITY NOTHING', (keys: PrimaryKeys) => [String(keys.current(named('public.one'))?.identityHoldsKey)], ['false']],
-    ['a table is dropped', 'DROP TABLE mine."Stale"', (keys: PrimaryKeys) => keys.current(named('mine."Stale"'))?.key, undefined],
+    [
+      'a schema is renamed',
+      'ALTER TABLE "Stale" SET SCHEMA "My schema"; ALTER SCHEMA "My schema" RENAME TO mine',
+      (keys: PrimaryKeys) => keys.current(named('mine."Stale"'))?.key,
+      ['j'],
+    ],
+    [
+      'a partition is detached',
+      'ALTER TABLE mid DETACH PARTITION leaf',
+      (keys: PrimaryKeys) => keys.current(named('public.leaf'))?.ancestors,
+      [],
+    ],
+    [
+      'a replica identity changes',
+      'ALTER TABLE one REPLICA IDENTITY NOTHING',
+      (keys: PrimaryKeys) => [String(keys.current(named('public.one'))?.identityHoldsKey)],
+      ['false'],
+    ],
+    [
+      'a table is dropped',
+      'DROP TABLE mine."Stale"',
+      (keys: PrimaryKeys) => keys.current(named('mine."Stale"'))?.key,
+      undefined,
+    ],
   ] as const) {
     it(`are read again when ${what}`, async () => {
       const keys = cached();

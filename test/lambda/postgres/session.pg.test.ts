@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import type { PipelineError } from '../../../lambda/errors.ts';
 import { describeHolder, lockKey, readHolder, takeFence } from '../../../lambda/postgres/fence.ts';
 import { openSession } from '../../../lambda/postgres/session.ts';
-import { startPostgres, TESTED_MAJOR, type PostgresServer } from '../../support/postgres.ts';
+import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { clock, databaseOf, eventually, memoryLog, openOn, sessionOn, sessionOptions, told } from './support.ts';
 
 describe('a session', () => {
@@ -21,7 +21,11 @@ describe('a session', () => {
   async function receive(slot: string, name: string) {
     const client = await server.client({ replication: 'database', application_name: name } as object);
     client.query(`START_REPLICATION SLOT ${slot} LOGICAL 0/0`).catch(() => undefined);
-    await eventually(async () => (await server.sql('SELECT 1 FROM pg_replication_slots WHERE slot_name = $1 AND active', [slot])).length === 1, 'the slot is in use');
+    await eventually(
+      async () =>
+        (await server.sql('SELECT 1 FROM pg_replication_slots WHERE slot_name = $1 AND active', [slot])).length === 1,
+      'the slot is in use',
+    );
     return client;
   }
 
@@ -29,7 +33,10 @@ describe('a session', () => {
     const first = await sessionOn(server, 's');
     const second = await openSession(sessionOptions(server, 's'));
     assert.ok('locked' in second);
-    assert.match(describeHolder(second.locked), /^backend \d+ \(user postgres, application pg2kinesis until 20[^,]*Z, connected for \d+ s, idle/);
+    assert.match(
+      describeHolder(second.locked),
+      /^backend \d+ \(user postgres, application pg2kinesis until 20[^,]*Z, connected for \d+ s, idle/,
+    );
     assert.equal(first.lost.aborted, false);
     assert.equal(first.tookOver, false);
     await first.close();
@@ -59,7 +66,10 @@ describe('a session', () => {
     await server.sql(`INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 40000) i`);
     // It stalls in the middle of a peek, and its time is over while the server waits for it to read on.
     const stuck = { ...clock, sleep: () => new Promise<void>(() => undefined) };
-    const stalled = await sessionOn(server, 's', { latestEnd: Date.now() + 1_000, database: { ...databaseOf(server), clock: stuck } });
+    const stalled = await sessionOn(server, 's', {
+      latestEnd: Date.now() + 1_000,
+      database: { ...databaseOf(server), clock: stuck },
+    });
     const peek = stalled.slot.peek(await stalled.slot.flushLsn(), undefined, 60_000);
     for await (const block of peek) {
       while (block.next() !== undefined);
@@ -91,7 +101,10 @@ describe('a session', () => {
       assert.ok('locked' in session);
       assert.equal(session.locked?.application, config.application_name);
       await holder.end();
-      await eventually(async () => (await server.sql('SELECT 1 FROM pg_locks WHERE locktype = \'advisory\'')).length === 0, 'the lock is free');
+      await eventually(
+        async () => (await server.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'")).length === 0,
+        'the lock is free',
+      );
     }
   });
 
@@ -137,7 +150,11 @@ describe('a session', () => {
     await new Promise<void>((listening) => proxy.listen(0, '127.0.0.1', listening));
     const { port } = proxy.address() as AddressInfo;
     const deadline = Date.now() + 1_500;
-    const session = await sessionOn(server, 's', { database: databaseOf(server, { port }), deadline, latestEnd: deadline + 60_000 });
+    const session = await sessionOn(server, 's', {
+      database: databaseOf(server, { port }),
+      deadline,
+      latestEnd: deadline + 60_000,
+    });
     silent = true;
     await assert.rejects(session.slot.flushLsn(), { code: 'DATABASE_UNREACHABLE' });
     assert.equal((session.lost.reason as PipelineError).code, 'DATABASE_UNREACHABLE');
@@ -162,26 +179,36 @@ describe('a session', () => {
     t.after(() => receiver.end().catch(() => undefined));
     await assert.rejects(sessionOn(server, 'busy'), (error: PipelineError) => {
       assert.equal(error.code, 'SLOT_BUSY');
-      assert.match(error.message, /Slot "busy" is in use by backend \d+ \(user postgres, application debezium, connected for \d+ s/);
+      assert.match(
+        error.message,
+        /Slot "busy" is in use by backend \d+ \(user postgres, application debezium, connected for \d+ s/,
+      );
       return true;
     });
   });
 
   it('fails with SLOT_MISSING', async () => {
-    await assert.rejects(sessionOn(server, 'nowhere'), { code: 'SLOT_MISSING', message: /"nowhere".*not advanced.*create-slot/s });
+    await assert.rejects(sessionOn(server, 'nowhere'), {
+      code: 'SLOT_MISSING',
+      message: /"nowhere".*not advanced.*create-slot/s,
+    });
   });
 
   it('fails with WRONG_PLUGIN', async () => {
     await server.createSlot('pgoutput_slot', 'pgoutput');
-    await assert.rejects(sessionOn(server, 'pgoutput_slot'), { code: 'WRONG_PLUGIN', message: /pgoutput, not test_decoding/ });
+    await assert.rejects(sessionOn(server, 'pgoutput_slot'), {
+      code: 'WRONG_PLUGIN',
+      message: /pgoutput, not test_decoding/,
+    });
     await server.sql(`SELECT pg_create_physical_replication_slot('physical_slot')`);
     await assert.rejects(sessionOn(server, 'physical_slot'), { code: 'WRONG_PLUGIN', message: /physical/ });
   });
 
-  if (TESTED_MAJOR >= 14) it('fails with WRONG_PLUGIN on a slot of prepared transactions', async () => {
-    await server.sql(`SELECT pg_create_logical_replication_slot('twophase', 'test_decoding', false, true)`);
-    await assert.rejects(sessionOn(server, 'twophase'), { code: 'WRONG_PLUGIN', message: /two_phase/ });
-  });
+  if (TESTED_MAJOR >= 14)
+    it('fails with WRONG_PLUGIN on a slot of prepared transactions', async () => {
+      await server.sql(`SELECT pg_create_logical_replication_slot('twophase', 'test_decoding', false, true)`);
+      await assert.rejects(sessionOn(server, 'twophase'), { code: 'WRONG_PLUGIN', message: /two_phase/ });
+    });
 
   it('fails with CONFIG_INVALID on a slot of another database', async () => {
     await server.sql('CREATE DATABASE elsewhere');
@@ -197,14 +224,17 @@ describe('a session', () => {
     await first.close();
     await assert.rejects(sessionOn(server, 'nowhere'));
     await eventually(
-      async () => (await server.sql(`SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'pg2kinesis%'`)).length === 0,
+      async () =>
+        (await server.sql(`SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'pg2kinesis%'`)).length === 0,
       'all are gone',
     );
   });
 
   it('takes the lock once for all who wait', async () => {
     const connections = await Promise.all([1, 2, 3].map(() => openOn(server)));
-    const fences = await Promise.all(connections.map((connection) => takeFence(connection, { slotName: 's', clock, log: memoryLog() })));
+    const fences = await Promise.all(
+      connections.map((connection) => takeFence(connection, { slotName: 's', clock, log: memoryLog() })),
+    );
     assert.deepEqual(fences.map((fence) => fence.kind).sort(), ['held', 'locked', 'locked']);
     await Promise.all(connections.map(({ client }) => client.end()));
   });
@@ -214,19 +244,24 @@ describe('a session on a server in another state', () => {
   it('fails with CONFIG_INVALID while wal_level is replica', async (t) => {
     const server = await startPostgres({ settings: { wal_level: 'replica' } });
     t.after(() => server.stop());
-    await assert.rejects(sessionOn(server, 's'), { code: 'CONFIG_INVALID', message: /wal_level is replica.*rds\.logical_replication/ });
+    await assert.rejects(sessionOn(server, 's'), {
+      code: 'CONFIG_INVALID',
+      message: /wal_level is replica.*rds\.logical_replication/,
+    });
   });
 
-  if (TESTED_MAJOR >= 13) it('fails with SLOT_LOST once max_slot_wal_keep_size has taken its WAL', async (t) => {
-    const server = await startPostgres({
-      settings: { max_slot_wal_keep_size: '1MB', max_wal_size: '32MB', min_wal_size: '32MB', wal_keep_size: '0' },
+  if (TESTED_MAJOR >= 13)
+    it('fails with SLOT_LOST once max_slot_wal_keep_size has taken its WAL', async (t) => {
+      const server = await startPostgres({
+        settings: { max_slot_wal_keep_size: '1MB', max_wal_size: '32MB', min_wal_size: '32MB', wal_keep_size: '0' },
+      });
+      t.after(() => server.stop());
+      await server.createSlot('lost');
+      const open = await sessionOn(server, 'lost');
+      for (let i = 0; i < 5; i++)
+        await server.sql('CREATE TABLE w(); DROP TABLE w; SELECT pg_switch_wal()').then(() => server.sql('CHECKPOINT'));
+      await assert.rejects(told(open.slot.peek(await open.slot.flushLsn(), undefined, 30_000)), { code: 'SLOT_LOST' });
+      await open.close();
+      await assert.rejects(sessionOn(server, 'lost'), { code: 'SLOT_LOST', message: /drop-slot/ });
     });
-    t.after(() => server.stop());
-    await server.createSlot('lost');
-    const open = await sessionOn(server, 'lost');
-    for (let i = 0; i < 5; i++) await server.sql('CREATE TABLE w(); DROP TABLE w; SELECT pg_switch_wal()').then(() => server.sql('CHECKPOINT'));
-    await assert.rejects(told(open.slot.peek(await open.slot.flushLsn(), undefined, 30_000)), { code: 'SLOT_LOST' });
-    await open.close();
-    await assert.rejects(sessionOn(server, 'lost'), { code: 'SLOT_LOST', message: /drop-slot/ });
-  });
 });

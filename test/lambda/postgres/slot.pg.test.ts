@@ -1,16 +1,29 @@
 /** How the slot moves, and what can be told of its readings. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { parseLsn, type Lsn } from '../../../lambda/decode/lsn.ts';
-import { advanceIsTrusted } from '../../../lambda/postgres/slot.ts';
+import { type Lsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import type { Session } from '../../../lambda/ports.ts';
-import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
+import { advanceIsTrusted } from '../../../lambda/postgres/slot.ts';
+import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { sessionOn, told } from './support.ts';
 
 describe('advanceIsTrusted', () => {
   for (const [versionNum, trusted] of [
-    [100023, false], [110022, false], [120022, false], [130020, false], [130021, true], [140017, false], [140018, true],
-    [150012, false], [150013, true], [160008, false], [160009, true], [170004, false], [170005, true], [180000, true], [190000, true],
+    [100023, false],
+    [110022, false],
+    [120022, false],
+    [130020, false],
+    [130021, true],
+    [140017, false],
+    [140018, true],
+    [150012, false],
+    [150013, true],
+    [160008, false],
+    [160009, true],
+    [170004, false],
+    [170005, true],
+    [180000, true],
+    [190000, true],
   ] as const) {
     it(`${versionNum}: ${trusted}`, () => assert.equal(advanceIsTrusted(versionNum), trusted));
   }
@@ -59,12 +72,17 @@ describe('the slot', () => {
     const writing = (async () => {
       for (let id = 1000; id < 1300; id++) await writer.query('INSERT INTO t VALUES ($1)', [id]);
     })();
-    for (let over = false; ; ) {
+    for (let over = false; ;) {
       const flush = await session.slot.flushLsn();
-      seen += (await told(session.slot.peek(flush, undefined, 30_000))).filter((line) => line.startsWith('INSERT')).length;
+      seen += (await told(session.slot.peek(flush, undefined, 30_000))).filter((line) =>
+        line.startsWith('INSERT'),
+      ).length;
       assert.ok((await session.slot.advance(flush)) >= flush);
       if (over) break;
-      over = (await Promise.race([writing.then(() => true), new Promise<false>((resolve) => setTimeout(() => resolve(false), 20))]));
+      over = await Promise.race([
+        writing.then(() => true),
+        new Promise<false>((resolve) => setTimeout(() => resolve(false), 20)),
+      ]);
     }
     assert.equal(seen, 300);
     await session.close();
@@ -76,7 +94,9 @@ describe('the slot', () => {
     const lazy = await server.client();
     await lazy.query('SET synchronous_commit = off; INSERT INTO t VALUES (5000)');
     const flush = await session.slot.flushLsn();
-    const [row] = await server.sql<{ flush: string; insert: string }>('SELECT pg_current_wal_flush_lsn()::text AS flush, pg_current_wal_insert_lsn()::text AS insert');
+    const [row] = await server.sql<{ flush: string; insert: string }>(
+      'SELECT pg_current_wal_flush_lsn()::text AS flush, pg_current_wal_insert_lsn()::text AS insert',
+    );
     assert.ok(flush <= (parseLsn(row?.flush ?? '') ?? 0n));
     await session.close();
   });
@@ -88,7 +108,10 @@ describe('the slot', () => {
     const [first] = await commits(session);
     await server.sql(`SELECT count(*) FROM pg_logical_slot_get_changes('moved', NULL, NULL)`);
     const { confirmedFlush } = await session.slot.position();
-    await assert.rejects(session.slot.advance(first ?? 0n), { code: 'SLOT_BUSY', message: /another client consumes it/ });
+    await assert.rejects(session.slot.advance(first ?? 0n), {
+      code: 'SLOT_BUSY',
+      message: /another client consumes it/,
+    });
     assert.equal((await session.slot.position()).confirmedFlush, confirmedFlush, 'and did not move back');
     await session.close();
   });

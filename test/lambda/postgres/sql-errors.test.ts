@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PipelineError } from '../../../lambda/errors.ts';
-import { translate, type ErrorContext } from '../../../lambda/postgres/sql-errors.ts';
+import { type ErrorContext, translate } from '../../../lambda/postgres/sql-errors.ts';
 
 const CONTEXT: ErrorContext = { host: 'db.example', port: 5432, database: 'app', user: 'cdc', auth: 'password' };
-const coded = (code: string, message = 'as the server says it, in its own language') => Object.assign(new Error(message), { code });
+const coded = (code: string, message = 'as the server says it, in its own language') =>
+  Object.assign(new Error(message), { code });
 
 describe('translate', () => {
   for (const [error, code, message] of [
@@ -37,7 +38,11 @@ describe('translate', () => {
 
   it('tells what concerns a slot only where one is concerned', () => {
     const slot = { ...CONTEXT, slot: 's' };
-    for (const [sqlState, code] of [['42704', 'SLOT_MISSING'], ['58P01', 'SLOT_LOST'], ['55006', 'SLOT_BUSY']] as const) {
+    for (const [sqlState, code] of [
+      ['42704', 'SLOT_MISSING'],
+      ['58P01', 'SLOT_LOST'],
+      ['55006', 'SLOT_BUSY'],
+    ] as const) {
       assert.equal(translate(coded(sqlState), CONTEXT), undefined);
       assert.equal(translate(coded(sqlState), slot)?.code, code);
     }

@@ -2,13 +2,13 @@
  * What the tests of this room share: a real clock, a log that remembers, and sessions on a server of the test's own.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import type { Message } from '../../../lambda/decode/messages.ts';
-import { createDatabase, open, type Connection, type Database } from '../../../lambda/postgres/connection.ts';
+import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
+import type { Clock, Log, Peek, Session } from '../../../lambda/ports.ts';
+import { type Connection, createDatabase, type Database, open } from '../../../lambda/postgres/connection.ts';
 import type { DatabaseSettings } from '../../../lambda/postgres/credentials.ts';
 import { PrimaryKeyCache } from '../../../lambda/postgres/primary-keys.ts';
 import { openSession, type SessionOptions } from '../../../lambda/postgres/session.ts';
-import type { Clock, Log, Peek, Session } from '../../../lambda/ports.ts';
 import type { PostgresServer } from '../../support/postgres.ts';
 
 /** The machine's own clock. */
@@ -52,7 +52,11 @@ export function openOn(server: PostgresServer): Promise<Connection> {
 }
 
 /** How a session is opened, with defaults for everything. */
-export function sessionOptions(server: PostgresServer, slotName: string, over: Partial<SessionOptions> = {}): SessionOptions {
+export function sessionOptions(
+  server: PostgresServer,
+  slotName: string,
+  over: Partial<SessionOptions> = {},
+): SessionOptions {
   const log = memoryLog();
   return {
     database: databaseOf(server),
@@ -67,7 +71,11 @@ export function sessionOptions(server: PostgresServer, slotName: string, over: P
 }
 
 /** A session that must not be locked. Close it. */
-export async function sessionOn(server: PostgresServer, slotName: string, over: Partial<SessionOptions> = {}): Promise<Session> {
+export async function sessionOn(
+  server: PostgresServer,
+  slotName: string,
+  over: Partial<SessionOptions> = {},
+): Promise<Session> {
   const session = await openSession(sessionOptions(server, slotName, over));
   if ('locked' in session) throw new Error(`locked by ${session.locked?.application ?? 'nobody'}`);
   return session;
@@ -96,7 +104,9 @@ export function shortly(message: Message): string {
       return 'ignored';
     case 'change': {
       const tuple = message.newTuple ?? message.oldTuple;
-      const values = Array.from({ length: tuple?.count ?? 0 }, (_, i) => message.bytes.toString('utf8', tuple?.starts[i], tuple?.ends[i]));
+      const values = Array.from({ length: tuple?.count ?? 0 }, (_, i) =>
+        message.bytes.toString('utf8', tuple?.starts[i], tuple?.ends[i]),
+      );
       return `${message.operation} ${message.table.printed} ${values.join('|')}`;
     }
   }

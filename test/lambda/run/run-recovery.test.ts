@@ -37,7 +37,8 @@ const roundsOfTwelve = () =>
 describe('a run that goes on where another was cut', () => {
   it('I1: skips what was acknowledged and nothing else, though a primary key was altered in between', async () => {
     const slot = new FakeSlot();
-    const move = (a: number) => `table public.m: UPDATE: old-key: a[integer]:${a} b[integer]:0 new-tuple: a[integer]:${a} b[integer]:1`;
+    const move = (a: number) =>
+      `table public.m: UPDATE: old-key: a[integer]:${a} b[integer]:0 new-tuple: a[integer]:${a} b[integer]:1`;
     slot.commit(...range(5).map(move), ...range(20).map((id) => insert(id)));
     const keys = new FakeKeys({ 'public.t': {}, 'public.m': { key: ['a', 'b'] } });
     const kit = runKit(slot, keys);
@@ -50,12 +51,16 @@ describe('a run that goes on where another was cut', () => {
     const second = await run(kit.ports, kit.options({ packer: roundsOfTwelve() }));
     assert.equal(second.stopped, 'caught-up');
     const inserted = kit.publisher.acknowledged.filter((record) => record.includes('public.t,'));
-    assert.deepEqual(inserted, range(20).map((id) => `0,CDC,700,public.t,INSERT,${id}`));
+    assert.deepEqual(
+      inserted,
+      range(20).map((id) => `0,CDC,700,public.t,INSERT,${id}`),
+    );
   });
 
   it('I1: repeats a row of which only one half was acknowledged', async () => {
     const slot = new FakeSlot();
-    const update = (from: number) => `table public.t: UPDATE: old-key: id[integer]:${from} new-tuple: id[integer]:${from + 100}`;
+    const update = (from: number) =>
+      `table public.t: UPDATE: old-key: id[integer]:${from} new-tuple: id[integer]:${from + 100}`;
     slot.commit(...range(11).map((id) => insert(id)), update(50), insert(60));
     const kit = runKit(slot, usual());
     kit.publisher.fate = (round) => (round === 1 ? 'unanswered' : 'acknowledged');
@@ -63,7 +68,12 @@ describe('a run that goes on where another was cut', () => {
     assert.deepEqual([first.resume?.rows, first.resume?.ordinal], [11, 11]);
     await run(kit.ports, kit.options({ packer: roundsOfTwelve() }));
     const told = (record: string) => record.replace('0,CDC,700,public.t,', '');
-    assert.deepEqual(kit.publisher.acknowledged.slice(11).map(told), ['DELETE,50', 'DELETE,50', 'INSERT,150', 'INSERT,60']);
+    assert.deepEqual(kit.publisher.acknowledged.slice(11).map(told), [
+      'DELETE,50',
+      'DELETE,50',
+      'INSERT,150',
+      'INSERT,60',
+    ]);
   });
 
   it('I7: containers that take turns do not begin a large transaction over and over', async () => {
@@ -122,7 +132,10 @@ describe('a run', () => {
     const kit = runKit(slot, usual());
     const peek = slot.peek.bind(slot);
     slot.peek = (...asked) => failing(peek(...asked), 0, () => new WindowTooLargeError('no room', { noRoom: '53400' }));
-    await assert.rejects(run(kit.ports, kit.options()), { code: 'NO_PROGRESS', message: /temp_file_limit.*SQLSTATE 53400/ });
+    await assert.rejects(run(kit.ports, kit.options()), {
+      code: 'NO_PROGRESS',
+      message: /temp_file_limit.*SQLSTATE 53400/,
+    });
     assert.ok(slot.peeks.length < 20, `${slot.peeks.length} peeks`);
   });
 
@@ -134,6 +147,9 @@ describe('a run', () => {
     await assert.rejects(run(kit.ports, kit.options()), { code: 'KEY_UNRESOLVED' });
     assert.equal(slot.confirmed, before);
     const values = new Map(kit.recorder.values);
-    assert.deepEqual([values.get('ChangesPublished'), values.get('SkippedNoPrimaryKey'), values.get('RunHealthy')], [1, 1, undefined]);
+    assert.deepEqual(
+      [values.get('ChangesPublished'), values.get('SkippedNoPrimaryKey'), values.get('RunHealthy')],
+      [1, 1, undefined],
+    );
   });
 });

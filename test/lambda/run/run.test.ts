@@ -85,7 +85,8 @@ describe('run', () => {
     assert.deepEqual(keysOf(kit.publisher.acknowledged), range(110));
     const boundaries = new Set(slot.wal.map(({ commitLsn }) => commitLsn));
     const uptos = new Set(slot.peeks.map(({ upto }) => upto));
-    for (const target of slot.advances) assert.ok(boundaries.has(target) || uptos.has(target), `${target} is no target`);
+    for (const target of slot.advances)
+      assert.ok(boundaries.has(target) || uptos.has(target), `${target} is no target`);
   });
 
   it('I2: a batch as large as its limit is advanced over to its last COMMIT, not to what it was asked to read', async () => {
@@ -139,7 +140,11 @@ describe('run', () => {
             if (commitStart < target && target > slot.confirmed) acknowledged += lines.length;
           }
           const records = oneKey ? kit.publisher.acknowledged.length : seen().size;
-          if (target > slot.confirmed) assert.ok(records >= acknowledged, `I1: advanced over ${acknowledged} changes with ${records} acknowledged`);
+          if (target > slot.confirmed)
+            assert.ok(
+              records >= acknowledged,
+              `I1: advanced over ${acknowledged} changes with ${records} acknowledged`,
+            );
         };
         for (let runs = 0; runs < 60 && slot.confirmed < slot.flushed; runs++) {
           if (!resume) slot.evidence = undefined;
@@ -148,7 +153,11 @@ describe('run', () => {
           });
         }
         assert.equal(slot.confirmed, slot.flushed);
-        if (!oneKey) assert.deepEqual([...seen()].map((record) => keysOf([record])[0]).sort((a, b) => Number(a) - Number(b)), range(id));
+        if (!oneKey)
+          assert.deepEqual(
+            [...seen()].map((record) => keysOf([record])[0]).sort((a, b) => Number(a) - Number(b)),
+            range(id),
+          );
       }),
       { numRuns: 300 },
     );
@@ -291,7 +300,10 @@ describe('run', () => {
       const kit = runKit(slot, usual());
       kit.publisher.roundMs = 20_000;
       await assert.rejects(run(kit.ports, kit.options()), (error: Error) => {
-        assert.match(error.message, new RegExp(`^NO_PROGRESS: The transaction with commit LSN ${formatLsn(slot.flushed)} is larger`));
+        assert.match(
+          error.message,
+          new RegExp(`^NO_PROGRESS: The transaction with commit LSN ${formatLsn(slot.flushed)} is larger`),
+        );
         return true;
       });
       assert.equal(slot.confirmed, 1000n);
@@ -403,12 +415,15 @@ describe('run', () => {
       insert(3, 'public.gone'),
       insert(4, 'audit.log'),
       'table public.t: DELETE: (no-tuple-data)',
-      "table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:7",
+      'table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:7',
       'table public.t, public.keyless: TRUNCATE: (no-flags)',
     );
     const keys = new FakeKeys({ 'public.t': {}, 'public.keyless': { key: [] }, 'audit.log': {} });
     const kit = runKit(slot, keys);
-    const answer = await run(kit.ports, kit.options({ filters: { tableInclude: [], tableExclude: [/^audit\..*$/], columnExclude: [] } }));
+    const answer = await run(
+      kit.ports,
+      kit.options({ filters: { tableInclude: [], tableExclude: [/^audit\..*$/], columnExclude: [] } }),
+    );
     assert.deepEqual(answer.skipped, { noPrimaryKey: 2, noReplicaIdentity: 1, droppedTable: 1, filtered: 1 });
     assert.deepEqual([answer.changes, answer.published, answer.records], [8, 3, 4]);
     const { noPrimaryKey, noReplicaIdentity, droppedTable, filtered } = answer.skipped;

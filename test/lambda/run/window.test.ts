@@ -20,7 +20,11 @@ describe('window', () => {
     ['learns nothing from a peek that nothing bound', { boundBy: 'nothing' }, window],
     ['grows less, the nearer the target', { firstRowMs: 4_000 }, { rows: 125_000, walBytes: 1024 ** 3 }],
     ['stays when a peek is slow but in time', { firstRowMs: 20_000 }, window],
-    ['grows although slow when most of it was read before', { firstRowMs: 10_000, rereadBytes: 9_000_000 }, { rows: 200_000, walBytes: 1024 ** 3 }],
+    [
+      'grows although slow when most of it was read before',
+      { firstRowMs: 10_000, rereadBytes: 9_000_000 },
+      { rows: 200_000, walBytes: 1024 ** 3 },
+    ],
     ['stays when that would not fit its time', { firstRowMs: 16_000, rereadBytes: 9_000_000 }, window],
   ] as const) {
     it(what, () => assert.deepEqual(grown(window, cost(taught), 1_000_000), expected));

@@ -1,9 +1,9 @@
 /** The settings' table, line by line: defaults, what is allowed, what is refused and how it is said. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Config, readConfig } from '../../../lambda/settings/config.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
-import { SETTINGS, type SettingName } from '../../../lambda/settings/settings.ts';
+import { type Config, readConfig } from '../../../lambda/settings/config.ts';
+import { type SettingName, SETTINGS } from '../../../lambda/settings/settings.ts';
 
 const LOGIN = { PGHOST: 'db.example.com', PGDATABASE: 'app', PGUSER: 'cdc', PGPASSWORD: 's3cret-pass' };
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf';
@@ -121,20 +121,41 @@ describe('readConfig', () => {
   for (const [name, value] of refused) {
     it(`fails for ${name}=${JSON.stringify(value)}, showing it and what is allowed`, () => {
       const message = refusal({ ...LOGIN, [name]: value });
-      assert.ok(message.includes(`${name} cannot be ${JSON.stringify(value)}`) && !message.includes("Invalid input"), message);
+      assert.ok(
+        message.includes(`${name} cannot be ${JSON.stringify(value)}`) && !message.includes('Invalid input'),
+        message,
+      );
       assert.ok(message.includes(`allowed: ${SETTINGS[name].allowed}`), message);
     });
   }
 
   it('fails once for all that is wrong', () => {
-    const message = refusal({ PGHOST: 'x', LANES: '3', FORMAT: 'csv', AGGREGATION: 'lines', LOG_LEVEL: 'loud', TABLE_INCLUDE_LIST: 'ok,(,also[' });
-    for (const part of ['6 settings are bad', 'PGDATABASE is not set', 'PGUSER is not set', 'LANES', '"lines" with FORMAT "csv"', 'LOG_LEVEL', '"(,also["']) {
+    const message = refusal({
+      PGHOST: 'x',
+      LANES: '3',
+      FORMAT: 'csv',
+      AGGREGATION: 'lines',
+      LOG_LEVEL: 'loud',
+      TABLE_INCLUDE_LIST: 'ok,(,also[',
+    });
+    for (const part of [
+      '6 settings are bad',
+      'PGDATABASE is not set',
+      'PGUSER is not set',
+      'LANES',
+      '"lines" with FORMAT "csv"',
+      'LOG_LEVEL',
+      '"(,also["',
+    ]) {
       assert.ok(message.includes(part), `${part}: ${message}`);
     }
   });
 
   it('fails naming the expression that is none', () => {
-    assert.match(refusal({ ...LOGIN, TABLE_INCLUDE_LIST: 'public\\.ok,public\\.+*' }), /"public\\\\\.\+\*" is no regular expression/);
+    assert.match(
+      refusal({ ...LOGIN, TABLE_INCLUDE_LIST: 'public\\.ok,public\\.+*' }),
+      /"public\\\\\.\+\*" is no regular expression/,
+    );
   });
 
   const contradictory: [why: string, env: Record<string, string>, said: RegExp][] = [
@@ -152,7 +173,10 @@ describe('readConfig', () => {
 
   it('takes everything from a secret, and lets the variables win', () => {
     const { database } = readConfig({ DATABASE_SECRET_ARN: SECRET, PGDATABASE: 'app' });
-    assert.deepEqual([database.auth, database.secretArn, database.host, database.database], ['secret', SECRET, undefined, 'app']);
+    assert.deepEqual(
+      [database.auth, database.secretArn, database.host, database.database],
+      ['secret', SECRET, undefined, 'app'],
+    );
     assert.equal(readConfig({ DATABASE_SECRET_ARN: SECRET, DATABASE_AUTH: 'iam' }).database.auth, 'iam');
   });
 
@@ -177,7 +201,10 @@ describe('readConfig', () => {
     ['a URL as host', { ...LOGIN, PGHOST: 'postgres://cdc:s3cret-pass@db/app' }],
     ['the password as port', { ...LOGIN, PGPORT: 's3cret-pass' }],
     ['a connection string as slot', { ...LOGIN, PGPASSWORD: '', SLOT_NAME: 'host=x password=s3cret-pass' }],
-    ['a URL without a password variable', { ...LOGIN, PGPASSWORD: '', STREAM_NAME: 'postgres://cdc:s3cret-pass@db/app' }],
+    [
+      'a URL without a password variable',
+      { ...LOGIN, PGPASSWORD: '', STREAM_NAME: 'postgres://cdc:s3cret-pass@db/app' },
+    ],
     ['an expression with it', { ...LOGIN, TABLE_INCLUDE_LIST: '(s3cret-pass' }],
   ];
   for (const [where, env] of leaks) {

@@ -5,7 +5,14 @@ import { PipelineError } from '../../../lambda/errors.ts';
 import { ACTION_NAMES, readEvent } from '../../../lambda/settings/event.ts';
 
 const SCHEDULED = { kind: 'run', maxSeconds: 50, maxBatches: undefined, resume: undefined };
-const RESUME = { commitLsn: '0/16B3748', xid: 754, commitTimeMicros: '1767323045678901', ordinal: 3, rows: 2, evidence: 'x' };
+const RESUME = {
+  commitLsn: '0/16B3748',
+  xid: 754,
+  commitTimeMicros: '1767323045678901',
+  ordinal: 3,
+  rows: 2,
+  evidence: 'x',
+};
 
 function refusal(payload: unknown): string {
   try {
@@ -23,24 +30,60 @@ describe('readEvent', () => {
     ['nothing as a run', undefined, SCHEDULED],
     ['null as a run', null, SCHEDULED],
     ['an empty object as a run', {}, SCHEDULED],
-    ['an EventBridge rule as a run', { version: '0', id: 'x', 'detail-type': 'Scheduled Event', source: 'aws.events', detail: {} }, SCHEDULED],
+    [
+      'an EventBridge rule as a run',
+      { version: '0', id: 'x', 'detail-type': 'Scheduled Event', source: 'aws.events', detail: {} },
+      SCHEDULED,
+    ],
     ['the Scheduler as a run', { source: 'aws.scheduler', detail: '{}' }, SCHEDULED],
     ['a run', { action: 'run' }, SCHEDULED],
-    ['a bounded run', { action: 'run', maxSeconds: 1.5, maxBatches: 2, resume: RESUME }, { kind: 'run', maxSeconds: 1.5, maxBatches: 2, resume: RESUME }],
-    ['a drain', { action: 'drain' }, { kind: 'drain', maxSeconds: undefined, maxBatches: undefined, resume: undefined }],
-    ['a bounded drain', { action: 'drain', maxSeconds: 900, resume: RESUME }, { kind: 'drain', maxSeconds: 900, maxBatches: undefined, resume: RESUME }],
+    [
+      'a bounded run',
+      { action: 'run', maxSeconds: 1.5, maxBatches: 2, resume: RESUME },
+      { kind: 'run', maxSeconds: 1.5, maxBatches: 2, resume: RESUME },
+    ],
+    [
+      'a drain',
+      { action: 'drain' },
+      { kind: 'drain', maxSeconds: undefined, maxBatches: undefined, resume: undefined },
+    ],
+    [
+      'a bounded drain',
+      { action: 'drain', maxSeconds: 900, resume: RESUME },
+      { kind: 'drain', maxSeconds: 900, maxBatches: undefined, resume: RESUME },
+    ],
     ['status', { action: 'status' }, { kind: 'status' }],
     ['check', { action: 'check' }, { kind: 'check' }],
     ['create-slot', { action: 'create-slot' }, { kind: 'create-slot' }],
     ['drop-slot', { action: 'drop-slot' }, { kind: 'drop-slot' }],
     ['refresh-keys', { action: 'refresh-keys' }, { kind: 'refresh-keys' }],
-    ['skip-transaction', { action: 'skip-transaction', commitLsn: '1/A' }, { kind: 'skip-transaction', commitLsn: 0x1_0000_000an }],
+    [
+      'skip-transaction',
+      { action: 'skip-transaction', commitLsn: '1/A' },
+      { kind: 'skip-transaction', commitLsn: 0x1_0000_000an },
+    ],
     [
       'CloudFormation',
-      { RequestType: 'Update', PhysicalResourceId: 'created:h/d/s', ResourceProperties: { slotName: 't' }, OldResourceProperties: { slotName: 's' }, action: 'x' },
-      { kind: 'lifecycle', requestType: 'Update', physicalResourceId: 'created:h/d/s', properties: { slotName: 't' }, oldProperties: { slotName: 's' } },
+      {
+        RequestType: 'Update',
+        PhysicalResourceId: 'created:h/d/s',
+        ResourceProperties: { slotName: 't' },
+        OldResourceProperties: { slotName: 's' },
+        action: 'x',
+      },
+      {
+        kind: 'lifecycle',
+        requestType: 'Update',
+        physicalResourceId: 'created:h/d/s',
+        properties: { slotName: 't' },
+        oldProperties: { slotName: 's' },
+      },
     ],
-    ['CloudFormation’s Create', { RequestType: 'Create' }, { kind: 'lifecycle', requestType: 'Create', physicalResourceId: undefined, properties: {}, oldProperties: {} }],
+    [
+      'CloudFormation’s Create',
+      { RequestType: 'Create' },
+      { kind: 'lifecycle', requestType: 'Create', physicalResourceId: undefined, properties: {}, oldProperties: {} },
+    ],
   ];
   for (const [what, payload, action] of read) it(`reads ${what}`, () => assert.deepEqual(readEvent(payload), action));
 
@@ -75,6 +118,7 @@ describe('readEvent', () => {
 
   it('fails once for all that is wrong', () => {
     const message = refusal({ action: 'run', maxSeconds: -1, maxBatches: 0, x: 1, y: 2 });
-    for (const part of ['"maxSeconds" cannot be -1', '"maxBatches" cannot be 0', 'no field "x"', 'no field "y"']) assert.ok(message.includes(part), message);
+    for (const part of ['"maxSeconds" cannot be -1', '"maxBatches" cannot be 0', 'no field "x"', 'no field "y"'])
+      assert.ok(message.includes(part), message);
   });
 });

@@ -3,23 +3,40 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import type { MetricName } from '../../../lambda/ports.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import { noCounts } from '../../../lambda/run/answer.ts';
-import type { MetricName } from '../../../lambda/ports.ts';
 import { addRunMetrics } from '../../../lambda/run/run-metrics.ts';
 import { createTerminalLog } from '../../../lambda/telemetry/telemetry.ts';
 
 const telemetry = new URL('../../../lambda/telemetry/telemetry.ts', import.meta.url).href;
 
 interface Emf {
-  readonly _aws: { readonly CloudWatchMetrics: readonly { readonly Namespace: string; readonly Dimensions: readonly string[][]; readonly Metrics: readonly { readonly Name: string; readonly Unit: string }[] }[] };
+  readonly _aws: {
+    readonly CloudWatchMetrics: readonly {
+      readonly Namespace: string;
+      readonly Dimensions: readonly string[][];
+      readonly Metrics: readonly { readonly Name: string; readonly Unit: string }[];
+    }[];
+  };
   readonly service: string;
 }
 
 /** Runs a script in a process of its own and parses its output: Powertools writes to the process's. */
 async function linesOf(script: string): Promise<Record<string, unknown>[]> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', `import { createFunctionLog, createFunctionMetrics } from '${telemetry}';\n${script}`], { env: { PATH: process.env['PATH'] } });
-  return stdout.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Record<string, unknown>);
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `import { createFunctionLog, createFunctionMetrics } from '${telemetry}';\n${script}`,
+    ],
+    { env: { PATH: process.env['PATH'] } },
+  );
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
 describe('createFunctionMetrics', () => {
@@ -54,7 +71,13 @@ describe('createFunctionLog', () => {
       const log = createFunctionLog('orders');
       log.debug('unseen'); log.setRequestId('r-1'); log.setLevel('DEBUG'); log.debug('seen', { slot: 's' }); log.setLevel('ERROR'); log.warn('unseen');`);
     assert.deepEqual(
-      lines.map(({ message, service, function_request_id: id, level, slot }) => ({ message, service, id, level, slot })),
+      lines.map(({ message, service, function_request_id: id, level, slot }) => ({
+        message,
+        service,
+        id,
+        level,
+        slot,
+      })),
       [{ message: 'seen', service: 'orders', id: 'r-1', level: 'DEBUG', slot: 's' }],
     );
   });
@@ -78,21 +101,50 @@ describe('createTerminalLog', () => {
   });
 
   it('writes JSON', () => {
-    assert.deepEqual(record(true).map((line) => JSON.parse(line) as unknown), [
-      { level: 'INFO', message: 'Made.', timestamp: '1970-01-01T00:00:00.000Z', slot: 's', bytes: '12', cause: { name: 'Error', message: 'why' } },
-      { level: 'ERROR', message: 'Failed.', timestamp: '1970-01-01T00:00:00.000Z' },
-    ]);
+    assert.deepEqual(
+      record(true).map((line) => JSON.parse(line) as unknown),
+      [
+        {
+          level: 'INFO',
+          message: 'Made.',
+          timestamp: '1970-01-01T00:00:00.000Z',
+          slot: 's',
+          bytes: '12',
+          cause: { name: 'Error', message: 'why' },
+        },
+        { level: 'ERROR', message: 'Failed.', timestamp: '1970-01-01T00:00:00.000Z' },
+      ],
+    );
   });
 });
 
 describe('addRunMetrics', () => {
   const emitted = (answer: Partial<RunAnswer>, moved = false): Map<MetricName, number> => {
     const values = new Map<MetricName, number>();
-    const whole: RunAnswer = { action: 'run', slot: 's', caughtUp: false, stopped: 'deadline', batches: 1, ...noCounts(), throttledEntries: 0, durationMs: 5, ...answer };
-    addRunMetrics({ add: (name, value) => values.set(name, value), flush: () => undefined }, whole, { moved, retainedWalBytes: 9 });
+    const whole: RunAnswer = {
+      action: 'run',
+      slot: 's',
+      caughtUp: false,
+      stopped: 'deadline',
+      batches: 1,
+      ...noCounts(),
+      throttledEntries: 0,
+      durationMs: 5,
+      ...answer,
+    };
+    addRunMetrics({ add: (name, value) => values.set(name, value), flush: () => undefined }, whole, {
+      moved,
+      retainedWalBytes: 9,
+    });
     return values;
   };
-  const cases: [what: string, answer: Partial<RunAnswer>, moved: boolean, healthy: number | undefined, stalled: number | undefined][] = [
+  const cases: [
+    what: string,
+    answer: Partial<RunAnswer>,
+    moved: boolean,
+    healthy: number | undefined,
+    stalled: number | undefined,
+  ][] = [
     ['caught up', { stopped: 'caught-up', lagBytes: 0 }, false, 1, 0],
     ['cut short, having published', { lagBytes: 5, kinesisRecords: 1 }, false, 1, 0],
     ['cut short, having advanced', { lagBytes: 5 }, true, 1, 0],
@@ -111,7 +163,13 @@ describe('addRunMetrics', () => {
     const values = emitted({ skipped: { noPrimaryKey: 1, noReplicaIdentity: 2, droppedTable: 3, filtered: 4 } });
     assert.ok(!values.has('LagSeconds') && !values.has('LagBytes'));
     assert.deepEqual(
-      [values.get('SkippedNoPrimaryKey'), values.get('SkippedNoReplicaIdentity'), values.get('SkippedDroppedTable'), values.get('SkippedFiltered'), values.get('RetainedWalBytes')],
+      [
+        values.get('SkippedNoPrimaryKey'),
+        values.get('SkippedNoReplicaIdentity'),
+        values.get('SkippedDroppedTable'),
+        values.get('SkippedFiltered'),
+        values.get('RetainedWalBytes'),
+      ],
       [1, 2, 3, 4, 9],
     );
   });

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { formatLsn } from '../../../lambda/decode/lsn.ts';
-import { compilePatterns, type Filters, NO_FILTERS } from '../../../lambda/settings/filters.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
 import { createPacker } from '../../../lambda/pack/packer.ts';
-import { run, type RunOptions } from '../../../lambda/run/run.ts';
-import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import type { TableEntry } from '../../../lambda/ports.ts';
+import type { RunAnswer } from '../../../lambda/run/answer.ts';
+import { run, type RunOptions } from '../../../lambda/run/run.ts';
+import { compilePatterns, type Filters, NO_FILTERS } from '../../../lambda/settings/filters.ts';
 import type { Operation } from '../../../lambda/settings/settings.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { runKit } from '../../support/run-kit.ts';
@@ -32,7 +32,12 @@ async function publish(
   const kit = runKit(slot, keys);
   const answer = await run(kit.ports, kit.options(options));
   const rounds = kit.publisher.rounds.map(({ records }) => records);
-  return { records: kit.publisher.acknowledged.map((record) => record.replace('0,CDC,700,', '')), rounds, answer, keys };
+  return {
+    records: kit.publisher.acknowledged.map((record) => record.replace('0,CDC,700,', '')),
+    rounds,
+    answer,
+    keys,
+  };
 }
 
 const json = FORMATS.json({ source: 'test/fake' });
@@ -51,13 +56,19 @@ const told = (records: readonly string[]): Told[] => records.map((record) => JSO
 
 describe('transform', () => {
   it('writes composite keys in key order, whatever the order of the columns', async () => {
-    const { records } = await publish(["table public.t: INSERT: a[text]:'x' b[integer]:7 c[text]:'y'"], { 'public.t': { key: ['c', 'b'] } });
+    const { records } = await publish(["table public.t: INSERT: a[text]:'x' b[integer]:7 c[text]:'y'"], {
+      'public.t': { key: ['c', 'b'] },
+    });
     assert.deepEqual(records, ['public.t,INSERT,"[""y"",""7""]"']);
   });
 
   it('publishes a key change as DELETE and INSERT, counted once and numbered twice', async () => {
     const { records, answer } = await publish(
-      ['table public.t: INSERT: id[integer]:1', 'table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2', 'table public.t: DELETE: id[integer]:2'],
+      [
+        'table public.t: INSERT: id[integer]:1',
+        'table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2',
+        'table public.t: DELETE: id[integer]:2',
+      ],
       { 'public.t': {} },
       { format: json },
     );
@@ -90,22 +101,33 @@ describe('transform', () => {
   });
 
   it('counts an UPDATE whose key was not sent at all', async () => {
-    const { answer } = await publish(['table public.t: UPDATE: id[text]:unchanged-toast-datum v[integer]:1'], { 'public.t': {} });
+    const { answer } = await publish(['table public.t: UPDATE: id[text]:unchanged-toast-datum v[integer]:1'], {
+      'public.t': {},
+    });
     assert.equal(answer.skipped.noReplicaIdentity, 1);
   });
 
   it('filters an update that changes the key by UPDATE, not by its halves', async () => {
-    const lines = ['table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2', 'table public.t: INSERT: id[integer]:3'];
+    const lines = [
+      'table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2',
+      'table public.t: INSERT: id[integer]:3',
+    ];
     const operations = (...words: Operation[]): Partial<RunOptions> => ({ operations: new Set(words), format: json });
     const without = await publish(lines, { 'public.t': {} }, operations('INSERT', 'DELETE'));
     // Numbered before any filter: the two halves are 1 and 2 though they are not published.
-    assert.deepEqual(told(without.records).map(({ op, ordinal }) => [op, ordinal]), [['INSERT', 3]]);
+    assert.deepEqual(
+      told(without.records).map(({ op, ordinal }) => [op, ordinal]),
+      [['INSERT', 3]],
+    );
     assert.equal(without.answer.skipped.filtered, 1);
     const only = await publish(lines, { 'public.t': {} }, operations('UPDATE'));
-    assert.deepEqual(told(only.records).map(({ op }) => op), ['DELETE', 'INSERT']);
+    assert.deepEqual(
+      told(only.records).map(({ op }) => op),
+      ['DELETE', 'INSERT'],
+    );
   });
 
-  it('filters tables by their own and by their ancestors\' names', async () => {
+  it("filters tables by their own and by their ancestors' names", async () => {
     const catalog = {
       'public.sales_2026': { ancestors: ['public.sales'] },
       'public.users': {},
@@ -126,13 +148,17 @@ describe('transform', () => {
   });
 
   it('needs no catalogs for a table that is excluded', async () => {
-    const { keys, answer } = await publish(['table public.t: INSERT: id[integer]:1'], {}, { filters: filters({ exclude: 'public\\.t' }) });
+    const { keys, answer } = await publish(
+      ['table public.t: INSERT: id[integer]:1'],
+      {},
+      { filters: filters({ exclude: 'public\\.t' }) },
+    );
     assert.deepEqual([keys.reloads, answer.skipped.filtered], [0, 1]);
   });
 
   it('leaves out columns by name, but never the key, and virtual ones', async () => {
     const { records } = await publish(
-      ["table public.t: INSERT: id[integer]:1 \"Secret\"[text]:'s' v[integer]:null n[integer]:5"],
+      ['table public.t: INSERT: id[integer]:1 "Secret"[text]:\'s\' v[integer]:null n[integer]:5'],
       { 'public.t': { virtualColumns: ['v'] } },
       { format: json, filters: filters({ columns: 'public\\.t\\.(Secret|id)' }) },
     );
@@ -141,23 +167,38 @@ describe('transform', () => {
 
   describe('keys that the cache does not know', () => {
     it('reads the catalogs again when a table is new', async () => {
-      const { records, keys } = await publish(['table public.t: INSERT: id[integer]:1', 'table public.t: INSERT: id[integer]:2'], {}, {}, ({ catalog }) => {
-        catalog.set('public.t', {});
-      });
+      const { records, keys } = await publish(
+        ['table public.t: INSERT: id[integer]:1', 'table public.t: INSERT: id[integer]:2'],
+        {},
+        {},
+        ({ catalog }) => {
+          catalog.set('public.t', {});
+        },
+      );
       assert.deepEqual(records, ['public.t,INSERT,1', 'public.t,INSERT,2']);
       assert.equal(keys.reloads, 1);
     });
 
     it('reads them again when a key column is new', async () => {
-      const { records } = await publish(['table public.t: INSERT: uid[integer]:1'], { 'public.t': {} }, {}, ({ catalog }) => {
-        catalog.set('public.t', { key: ['uid'] });
-      });
+      const { records } = await publish(
+        ['table public.t: INSERT: uid[integer]:1'],
+        { 'public.t': {} },
+        {},
+        ({ catalog }) => {
+          catalog.set('public.t', { key: ['uid'] });
+        },
+      );
       assert.deepEqual(records, ['public.t,INSERT,1']);
     });
 
     it('tries the earlier key of a table whose key column was renamed since', async () => {
       const { records } = await publish(
-        ['table public.t: INSERT: id[integer]:1', 'table public.t: DELETE: id[integer]:1', 'table public.t: UPDATE: old-key: id[integer]:2 new-tuple: id[integer]:3', 'table public.t: INSERT: uid[integer]:4'],
+        [
+          'table public.t: INSERT: id[integer]:1',
+          'table public.t: DELETE: id[integer]:1',
+          'table public.t: UPDATE: old-key: id[integer]:2 new-tuple: id[integer]:3',
+          'table public.t: INSERT: uid[integer]:4',
+        ],
         { 'public.t': {} },
         {},
         (keys) => {
@@ -165,7 +206,13 @@ describe('transform', () => {
           void keys.reload();
         },
       );
-      assert.deepEqual(records, ['public.t,INSERT,1', 'public.t,DELETE,1', 'public.t,DELETE,2', 'public.t,INSERT,3', 'public.t,INSERT,4']);
+      assert.deepEqual(records, [
+        'public.t,INSERT,1',
+        'public.t,DELETE,1',
+        'public.t,DELETE,2',
+        'public.t,INSERT,3',
+        'public.t,INSERT,4',
+      ]);
     });
 
     it('publishes what is left of a dropped table by its earlier key, and counts it where there is none', async () => {
@@ -192,22 +239,35 @@ describe('transform', () => {
     });
 
     it('fails with KEY_UNRESOLVED when nothing shows the key, naming table and key, never a value', async () => {
-      await assert.rejects(publish(["table public.t: INSERT: v[text]:'private'"], { 'public.t': {} }), (error: Error) => {
-        assert.match(error.message, /^KEY_UNRESOLVED: The INSERT of a row of public\.t does not show the table's primary key \(id\)/);
-        assert.doesNotMatch(error.message, /private/);
-        return true;
-      });
+      await assert.rejects(
+        publish(["table public.t: INSERT: v[text]:'private'"], { 'public.t': {} }),
+        (error: Error) => {
+          assert.match(
+            error.message,
+            /^KEY_UNRESOLVED: The INSERT of a row of public\.t does not show the table's primary key \(id\)/,
+          );
+          assert.doesNotMatch(error.message, /private/);
+          return true;
+        },
+      );
     });
 
     it('fails with KEY_UNRESOLVED when a new row was not sent at all', async () => {
-      await assert.rejects(publish(['table public.t: UPDATE: (no-tuple-data)'], { 'public.t': {} }), { code: 'KEY_UNRESOLVED' });
+      await assert.rejects(publish(['table public.t: UPDATE: (no-tuple-data)'], { 'public.t': {} }), {
+        code: 'KEY_UNRESOLVED',
+      });
     });
 
     it('counts rows of before a table had a primary key', async () => {
-      const { answer } = await publish(['table public.t: INSERT: v[integer]:1'], { 'public.t': { key: [] } }, {}, (keys) => {
-        keys.catalog.set('public.t', { key: ['id'] });
-        void keys.reload();
-      });
+      const { answer } = await publish(
+        ['table public.t: INSERT: v[integer]:1'],
+        { 'public.t': { key: [] } },
+        {},
+        (keys) => {
+          keys.catalog.set('public.t', { key: ['id'] });
+          void keys.reload();
+        },
+      );
       assert.equal(answer.skipped.noPrimaryKey, 1);
     });
   });
@@ -219,7 +279,10 @@ describe('transform', () => {
     ] as const) {
       it(`is told by json and counted by csv where ${what}`, async () => {
         const asJson = await publish([line], { 'public.t': entry }, { format: json });
-        assert.deepEqual(told(asJson.records).map(({ op, key }) => [op, key]), [['DELETE', null]]);
+        assert.deepEqual(
+          told(asJson.records).map(({ op, key }) => [op, key]),
+          [['DELETE', null]],
+        );
         const asCsv = await publish([line], { 'public.t': entry });
         assert.deepEqual([asCsv.records.length, asCsv.answer.skipped.noReplicaIdentity], [0, 1]);
       });
@@ -238,7 +301,9 @@ describe('transform', () => {
       { 'public.t': {}, 'public.u': {} },
       { format: json, packer: createPacker({ aggregation: 'lines', lanes: 1, maxRecordBytes: 1024 * 1024 }) },
     );
-    const shape = rounds.map((records) => records.flatMap((record) => told(record.trimEnd().split('\n')).map(({ op }) => op)));
+    const shape = rounds.map((records) =>
+      records.flatMap((record) => told(record.trimEnd().split('\n')).map(({ op }) => op)),
+    );
     assert.deepEqual(shape, [['INSERT'], ['TRUNCATE'], ['TRUNCATE', 'DELETE'], ['INSERT', 'INSERT']]);
   });
 
@@ -247,13 +312,21 @@ describe('transform', () => {
 
     it('is published without its row, and counted', async () => {
       const { records, answer } = await publish([big], { 'public.t': {} }, { format: json });
-      assert.deepEqual(told(records).map(({ key, row, truncated }) => ({ key, row, truncated })), [{ key: { id: 1 }, row: undefined, truncated: true }]);
+      assert.deepEqual(
+        told(records).map(({ key, row, truncated }) => ({ key, row, truncated })),
+        [{ key: { id: 1 }, row: undefined, truncated: true }],
+      );
       assert.equal(answer.truncated, 1);
     });
 
     it('fails with RECORD_TOO_LARGE where OVERSIZE says so, naming the commit LSN, never a value', async () => {
       await assert.rejects(publish([big], { 'public.t': {} }, { format: json, oversize: 'fail' }), (error: Error) => {
-        assert.match(error.message, new RegExp(`^RECORD_TOO_LARGE: The record of the INSERT of a row of public\\.t has \\d+ bytes.* commit LSN ${formatLsn(1028n)}`));
+        assert.match(
+          error.message,
+          new RegExp(
+            `^RECORD_TOO_LARGE: The record of the INSERT of a row of public\\.t has \\d+ bytes.* commit LSN ${formatLsn(1028n)}`,
+          ),
+        );
         assert.doesNotMatch(error.message, /xxx/);
         return true;
       });
@@ -266,7 +339,11 @@ describe('transform', () => {
   });
 
   it('counts all of a filtered database and publishes nothing', async () => {
-    const { answer } = await publish(['table public.t: INSERT: id[integer]:1'], { 'public.t': {} }, { filters: { ...NO_FILTERS, tableInclude: compilePatterns('none') } });
+    const { answer } = await publish(
+      ['table public.t: INSERT: id[integer]:1'],
+      { 'public.t': {} },
+      { filters: { ...NO_FILTERS, tableInclude: compilePatterns('none') } },
+    );
     assert.deepEqual([answer.changes, answer.published, answer.kinesisRecords, answer.caughtUp], [1, 0, 0, true]);
   });
 });

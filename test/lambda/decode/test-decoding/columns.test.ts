@@ -1,8 +1,8 @@
 /** Names, types and values in test_decoding's lines: every form of each, and where what is none is refused. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { assertRefused, cells, decode, decodeRow } from './decoding.ts';
 import type { ValueKind } from '../../../../lambda/decode/messages.ts';
+import { assertRefused, cells, decode, decodeRow } from './decoding.ts';
 
 describe('names and types', () => {
   const columns: readonly (readonly [printed: string, name: string, type: string])[] = [
@@ -50,7 +50,10 @@ describe('names and types', () => {
       assert.deepEqual(decodeRow(`table ${printed}: INSERT:`).table, { printed, schema, name });
       assert.deepEqual(decode(`table ${printed}, ${printed}: TRUNCATE: cascade`), {
         kind: 'truncate',
-        tables: [{ printed, schema, name }, { printed, schema, name }],
+        tables: [
+          { printed, schema, name },
+          { printed, schema, name },
+        ],
       });
     });
   }
@@ -102,44 +105,48 @@ describe('names and types', () => {
 });
 
 describe('values', () => {
-  const values: readonly (readonly [printed: string, kind: keyof typeof ValueKind, text: string | null | undefined])[] = [
-    ['null', 'null', null],
-    ['unchanged-toast-datum', 'unchanged', undefined],
-    ['true', 'bare', 'true'],
-    ['false', 'bare', 'false'],
-    ['0', 'bare', '0'],
-    ['-9223372036854775808', 'bare', '-9223372036854775808'],
-    ['12345678901234567890123456789.000', 'bare', '12345678901234567890123456789.000'],
-    ['0.50', 'bare', '0.50'],
-    ['-0', 'bare', '-0'],
-    ['1e+20', 'bare', '1e+20'],
-    ['-1.5e-07', 'bare', '-1.5e-07'],
-    ['NaN', 'bare', 'NaN'],
-    ['Infinity', 'bare', 'Infinity'],
-    ['-Infinity', 'bare', '-Infinity'],
-    ["B''", 'bits', ''],
-    ["B'0101'", 'bits', '0101'],
-    ["''", 'quoted', ''],
-    ["'null'", 'quoted', 'null'],
-    ["''''", 'escaped', "'"],
-    ["''''''", 'escaped', "''"],
-    ["'it''s'", 'escaped', "it's"],
-    ["'\\'", 'quoted', '\\'],
-    ["'\\'''", 'escaped', "\\'"],
-    ["'a\nb\r\n\tc'", 'quoted', 'a\nb\r\n\tc'],
-    ["' new-tuple: id[integer]:1'", 'quoted', ' new-tuple: id[integer]:1'],
-    ["'Ä €'", 'quoted', 'Ä €'],
-    ["'{1,2}'", 'quoted', '{1,2}'],
-    [`'${'x'.repeat(63)}'`, 'quoted', 'x'.repeat(63)],
-    [`'${'x'.repeat(64)}'`, 'quoted', 'x'.repeat(64)],
-    [`'${'x'.repeat(65)}'`, 'quoted', 'x'.repeat(65)],
-    [`'${'x'.repeat(500)}'''`, 'escaped', `${'x'.repeat(500)}'`],
-    [`'${"''".repeat(100)}'`, 'escaped', "'".repeat(100)],
-  ];
+  const values: readonly (readonly [printed: string, kind: keyof typeof ValueKind, text: string | null | undefined])[] =
+    [
+      ['null', 'null', null],
+      ['unchanged-toast-datum', 'unchanged', undefined],
+      ['true', 'bare', 'true'],
+      ['false', 'bare', 'false'],
+      ['0', 'bare', '0'],
+      ['-9223372036854775808', 'bare', '-9223372036854775808'],
+      ['12345678901234567890123456789.000', 'bare', '12345678901234567890123456789.000'],
+      ['0.50', 'bare', '0.50'],
+      ['-0', 'bare', '-0'],
+      ['1e+20', 'bare', '1e+20'],
+      ['-1.5e-07', 'bare', '-1.5e-07'],
+      ['NaN', 'bare', 'NaN'],
+      ['Infinity', 'bare', 'Infinity'],
+      ['-Infinity', 'bare', '-Infinity'],
+      ["B''", 'bits', ''],
+      ["B'0101'", 'bits', '0101'],
+      ["''", 'quoted', ''],
+      ["'null'", 'quoted', 'null'],
+      ["''''", 'escaped', "'"],
+      ["''''''", 'escaped', "''"],
+      ["'it''s'", 'escaped', "it's"],
+      ["'\\'", 'quoted', '\\'],
+      ["'\\'''", 'escaped', "\\'"],
+      ["'a\nb\r\n\tc'", 'quoted', 'a\nb\r\n\tc'],
+      ["' new-tuple: id[integer]:1'", 'quoted', ' new-tuple: id[integer]:1'],
+      ["'Ä €'", 'quoted', 'Ä €'],
+      ["'{1,2}'", 'quoted', '{1,2}'],
+      [`'${'x'.repeat(63)}'`, 'quoted', 'x'.repeat(63)],
+      [`'${'x'.repeat(64)}'`, 'quoted', 'x'.repeat(64)],
+      [`'${'x'.repeat(65)}'`, 'quoted', 'x'.repeat(65)],
+      [`'${'x'.repeat(500)}'''`, 'escaped', `${'x'.repeat(500)}'`],
+      [`'${"''".repeat(100)}'`, 'escaped', "'".repeat(100)],
+    ];
   for (const [printed, kind, text] of values) {
     it(`reads ${JSON.stringify(printed.slice(0, 40))}, last and before another`, () => {
       const change = decodeRow(`table a.b: INSERT: x[t]:${printed} y[t]:${printed}`);
-      assert.deepEqual(cells(change.newTuple, change.bytes), [['x', 't', kind, text], ['y', 't', kind, text]]);
+      assert.deepEqual(cells(change.newTuple, change.bytes), [
+        ['x', 't', kind, text],
+        ['y', 't', kind, text],
+      ]);
     });
   }
 
@@ -185,6 +192,7 @@ describe('values', () => {
   ];
   const head = 'table a.b: INSERT: x[t]:';
   for (const [value, offset, expected] of refused) {
-    it(`fails on ${JSON.stringify(value.slice(0, 40))}`, () => assertRefused(head + value, head.length + offset, expected));
+    it(`fails on ${JSON.stringify(value.slice(0, 40))}`, () =>
+      assertRefused(head + value, head.length + offset, expected));
   }
 });

@@ -1,10 +1,10 @@
 /** test_decoding's lines, production by production: what is read, and where what is none is refused. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
-import { assertRefused, cells, decode, decodeRow } from './decoding.ts';
 import type { Tuple } from '../../../../lambda/decode/messages.ts';
 import type { Line } from '../../../../lambda/decode/test-decoding/decoder.ts';
+import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
+import { assertRefused, cells, decode, decodeRow } from './decoding.ts';
 
 const MICROS = 1767323045678901n;
 
@@ -56,7 +56,11 @@ describe('BEGIN and COMMIT', () => {
 });
 
 describe('rows', () => {
-  const rows: readonly (readonly [line: string, oldTuple: readonly string[] | undefined, newTuple: readonly string[] | undefined])[] = [
+  const rows: readonly (readonly [
+    line: string,
+    oldTuple: readonly string[] | undefined,
+    newTuple: readonly string[] | undefined,
+  ])[] = [
     ['INSERT: x[t]:1 y[t]:2', undefined, ['x', 'y']],
     ['INSERT:', undefined, []],
     ['INSERT: (no-tuple-data)', undefined, undefined],
@@ -111,7 +115,14 @@ describe('TRUNCATE', () => {
     });
   }
 
-  for (const [flags, offset] of [['', 0], [' ', 0], [' cascade restart_seqs', 8], [' (no-flags) cascade', 11], [' cascade ', 8], [' cascades', 8]] as const) {
+  for (const [flags, offset] of [
+    ['', 0],
+    [' ', 0],
+    [' cascade restart_seqs', 8],
+    [' (no-flags) cascade', 11],
+    [' cascade ', 8],
+    [' cascades', 8],
+  ] as const) {
     it(`fails on ${JSON.stringify(`TRUNCATE:${flags}`)}`, () =>
       assertRefused(`table a.b: TRUNCATE:${flags}`, 20 + offset, /no-flags|end of the line/));
   }
@@ -127,10 +138,14 @@ describe('logical messages', () => {
     'message: transactional: 1 prefix: €, sz: 3 content:€',
     'message:',
   ];
-  for (const line of lines) it(`ignores ${JSON.stringify(line)}`, () => assert.deepEqual(decode(line), { kind: 'ignored' }));
+  for (const line of lines)
+    it(`ignores ${JSON.stringify(line)}`, () => assert.deepEqual(decode(line), { kind: 'ignored' }));
 
   it('ignores one whose content is no UTF-8 and holds a zero', () => {
-    const bytes = Buffer.concat([Buffer.from('message: transactional: 1 prefix: p, sz: 3 content:'), Buffer.from([0xff, 0, 0x80])]);
+    const bytes = Buffer.concat([
+      Buffer.from('message: transactional: 1 prefix: p, sz: 3 content:'),
+      Buffer.from([0xff, 0, 0x80]),
+    ]);
     assert.deepEqual(new TestDecodingDecoder().decode(bytes, 0, bytes.length), { kind: 'ignored' });
   });
 

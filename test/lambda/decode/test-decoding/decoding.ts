@@ -1,10 +1,10 @@
 /** One line at a time through the decoder, for the tables of lines: what it says, or where it is refused. */
 import assert from 'node:assert/strict';
+import type { RowChange, Tuple } from '../../../../lambda/decode/messages.ts';
 import { UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
+import type { Line } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { valueText } from '../../../../lambda/decode/test-decoding/text.ts';
-import type { RowChange, Tuple } from '../../../../lambda/decode/messages.ts';
-import type { Line } from '../../../../lambda/decode/test-decoding/decoder.ts';
 
 /** Decodes a line that stands in the middle of other bytes, which must not matter. */
 export function decode(line: string, decoder = new TestDecodingDecoder()): Line {
@@ -27,7 +27,9 @@ export type Cell = readonly [name: string, type: string, kind: keyof typeof Valu
 export function cells(tuple: Tuple | undefined, bytes: Buffer): Cell[] | undefined {
   if (tuple === undefined) return undefined;
   return Array.from({ length: tuple.count }, (_, i): Cell => {
-    const kind = (Object.keys(ValueKind) as (keyof typeof ValueKind)[]).find((name) => ValueKind[name] === tuple.kinds[i]);
+    const kind = (Object.keys(ValueKind) as (keyof typeof ValueKind)[]).find(
+      (name) => ValueKind[name] === tuple.kinds[i],
+    );
     return [tuple.headers[i]?.name ?? '?', tuple.headers[i]?.type ?? '?', kind ?? 'null', valueText(tuple, i, bytes)];
   });
 }

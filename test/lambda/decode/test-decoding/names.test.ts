@@ -1,11 +1,11 @@
 /** What a decoder remembers of tables and columns, and that no line is read wrongly for it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { RowChange } from '../../../../lambda/decode/messages.ts';
 import { UndecodableError } from '../../../../lambda/decode/messages.ts';
+import type { Line } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { cells, decode, decodeRow } from './decoding.ts';
-import type { RowChange } from '../../../../lambda/decode/messages.ts';
-import type { Line } from '../../../../lambda/decode/test-decoding/decoder.ts';
 
 describe('what a decoder remembers', () => {
   const header = (change: RowChange, i = 0): unknown => change.newTuple?.headers[i];
@@ -26,17 +26,31 @@ describe('what a decoder remembers', () => {
 
   it('numbers headers from 0, tightly', () => {
     const change = decodeRow('table a.b: INSERT: x[t]:1 y[t]:2 x[u]:3 "X"[t]:4');
-    assert.deepEqual(change.newTuple?.headers.map(({ id }) => id), [0, 1, 2, 3]);
+    assert.deepEqual(
+      change.newTuple?.headers.map(({ id }) => id),
+      [0, 1, 2, 3],
+    );
   });
 
   it('follows a table that is altered, made anew or read in another order', () => {
     const decoder = new TestDecodingDecoder();
-    const shapes = ['x[t] y[t] z[t]', 'x[t] z[t]', 'x[bigint] z[t]', 'x[bigint] z[t] n[t]', 'n[t] z[t] x[t] y[t]', 'x[t] y[t] z[t]', ''];
+    const shapes = [
+      'x[t] y[t] z[t]',
+      'x[t] z[t]',
+      'x[bigint] z[t]',
+      'x[bigint] z[t] n[t]',
+      'n[t] z[t] x[t] y[t]',
+      'x[t] y[t] z[t]',
+      '',
+    ];
     for (const shape of [...shapes, ...shapes.toReversed()]) {
       const names = shape === '' ? [] : shape.split(' ');
       const change = decodeRow(`table a.b: INSERT:${names.map((name, i) => ` ${name}:${i}`).join('')}`, decoder);
       const read = cells(change.newTuple, change.bytes)?.map(([name, type, , text]) => [`${name}[${type}]`, text]);
-      assert.deepEqual(read, names.map((name, i) => [name, String(i)]));
+      assert.deepEqual(
+        read,
+        names.map((name, i) => [name, String(i)]),
+      );
     }
   });
 
@@ -65,9 +79,15 @@ describe('what a decoder remembers', () => {
     const ids = new Map<number, string>();
     for (let i = 0; i < 200; i++) {
       const [a, b] = [`c${i % 7}`, `d${i % 5}`];
-      const change = decodeRow(`table a.t${i % 11}: UPDATE: old-key: ${a}[t]:1 ${b}[t]:2 new-tuple: ${a}[t]:3 ${b}[t]:4`, decoder);
+      const change = decodeRow(
+        `table a.t${i % 11}: UPDATE: old-key: ${a}[t]:1 ${b}[t]:2 new-tuple: ${a}[t]:3 ${b}[t]:4`,
+        decoder,
+      );
       assert.equal(change.table.name, `t${i % 11}`);
-      assert.deepEqual(cells(change.newTuple, change.bytes), [[a, 't', 'bare', '3'], [b, 't', 'bare', '4']]);
+      assert.deepEqual(cells(change.newTuple, change.bytes), [
+        [a, 't', 'bare', '3'],
+        [b, 't', 'bare', '4'],
+      ]);
       for (const [place, header] of change.oldTuple?.headers.slice(0, 2).entries() ?? []) {
         assert.equal(header, change.newTuple?.headers[place], 'one object in both tuples');
         assert.equal(ids.get(header.id) ?? header.printed, header.printed);
@@ -100,7 +120,10 @@ describe('what a decoder remembers', () => {
     for (const pass of [1, 2]) {
       for (let i = 0; i < 2_500; i++) {
         const change = decodeRow(`table a.b: INSERT: id[t]:${pass} c${i}[t]:${i}`, decoder);
-        assert.deepEqual(cells(change.newTuple, change.bytes), [['id', 't', 'bare', String(pass)], [`c${i}`, 't', 'bare', String(i)]]);
+        assert.deepEqual(cells(change.newTuple, change.bytes), [
+          ['id', 't', 'bare', String(pass)],
+          [`c${i}`, 't', 'bare', String(i)],
+        ]);
       }
     }
   });
@@ -115,7 +138,10 @@ describe('what a decoder remembers', () => {
         assert.ok(error instanceof UndecodableError);
       }
       const change = decodeRow(line, decoder);
-      assert.deepEqual(cells(change.newTuple, change.bytes), [['x', 't', 'bare', '1'], ['y', 't', 'bare', '2']]);
+      assert.deepEqual(cells(change.newTuple, change.bytes), [
+        ['x', 't', 'bare', '1'],
+        ['y', 't', 'bare', '2'],
+      ]);
     }
   });
 

@@ -84,7 +84,8 @@ function readTuple(tuple: Tuple | undefined, bytes: Buffer): Column[] | null {
     if (kind === 'null' || kind === 'unchanged') return { name, type, value: { kind } };
     const raw = bytes.toString('utf8', tuple.starts[i], tuple.ends[i]);
     // The kind tells whether apostrophes stand doubled: `quoted`, 3, has none at all.
-    if (tuple.kinds[i] === 3 && raw.includes("'")) throw new Error(`column ${i} holds an apostrophe and is not escaped`);
+    if (tuple.kinds[i] === 3 && raw.includes("'"))
+      throw new Error(`column ${i} holds an apostrophe and is not escaped`);
     if (tuple.kinds[i] === 4 && !raw.includes("''")) throw new Error(`column ${i} is escaped without need`);
     return { name, type, value: { kind, text: tuple.kinds[i] === 4 ? raw.split("''").join("'") : raw } };
   });

@@ -2,16 +2,47 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
-import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
-import { printIdentifier, printRow, printTable, readRow } from './printer.ts';
 import type { Tuple } from '../../../../lambda/decode/messages.ts';
+import { UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
 import type { Line } from '../../../../lambda/decode/test-decoding/decoder.ts';
+import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import type { Column, Row, Value } from './printer.ts';
+import { printIdentifier, printRow, printTable, readRow } from './printer.ts';
 
 const HOSTILE = [
-  'a', 'id', 'B', '.', ':', ', ', '[', ']', '[]', '"', '""', "'", "''", '\n', '\r', ' ', '\\', '€', '😀', ' new-tuple:', ' old-key:', ' (no-tuple-data)',
-  ': TRUNCATE: cascade', 'table ', ' x[integer]:1', 'null', '0', '\t', '$', '{', '}', 'message:', 'COMMIT 1',
+  'a',
+  'id',
+  'B',
+  '.',
+  ':',
+  ', ',
+  '[',
+  ']',
+  '[]',
+  '"',
+  '""',
+  "'",
+  "''",
+  '\n',
+  '\r',
+  ' ',
+  '\\',
+  '€',
+  '😀',
+  ' new-tuple:',
+  ' old-key:',
+  ' (no-tuple-data)',
+  ': TRUNCATE: cascade',
+  'table ',
+  ' x[integer]:1',
+  'null',
+  '0',
+  '\t',
+  '$',
+  '{',
+  '}',
+  'message:',
+  'COMMIT 1',
 ];
 /** Never in a type, a name's rule or an error's text. */
 const SECRET = 'zqsecretqz';
@@ -19,25 +50,53 @@ const SECRET = 'zqsecretqz';
 /** Objects as literals make them, to be compared with. */
 const PLAIN = { noNullPrototype: true } as const;
 
-const hostile = fc.array(fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...HOSTILE) }, fc.string({ unit: 'binary', maxLength: 3 })), { maxLength: 6 }).map((parts) => parts.join('').replaceAll('\0', ''));
-const identifier = fc.oneof(fc.stringMatching(/^[a-z_][a-z0-9_]{0,10}$/), hostile.filter((name) => name !== ''));
+const hostile = fc
+  .array(fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...HOSTILE) }, fc.string({ unit: 'binary', maxLength: 3 })), {
+    maxLength: 6,
+  })
+  .map((parts) => parts.join('').replaceAll('\0', ''));
+const identifier = fc.oneof(
+  fc.stringMatching(/^[a-z_][a-z0-9_]{0,10}$/),
+  hostile.filter((name) => name !== ''),
+);
 const table = fc.record({ schema: identifier, name: identifier }, PLAIN);
-const words = fc.constantFrom('integer', 'text', 'double precision', 'timestamp without time zone', 'character varying', 'bit varying', '"char"', 'oid', 'jsonb');
+const words = fc.constantFrom(
+  'integer',
+  'text',
+  'double precision',
+  'timestamp without time zone',
+  'character varying',
+  'bit varying',
+  '"char"',
+  'oid',
+  'jsonb',
+);
 const type = fc
   .tuple(fc.oneof(words, identifier.map(printIdentifier), table.map(printTable)), fc.boolean())
   .map(([name, array]) => (array ? `${name}[]` : name));
 
 const number = fc.oneof(
   fc.bigInt(-(2n ** 63n), 2n ** 63n).map(String),
-  fc.tuple(fc.bigInt(-(10n ** 20n), 10n ** 20n), fc.stringMatching(/^[0-9]{1,12}$/)).map(([whole, part]) => `${String(whole)}.${part}`),
-  fc.tuple(fc.stringMatching(/^-?[1-9](\.[0-9]{1,16})?$/), fc.stringMatching(/^[+-][0-9]{2,3}$/)).map(([mantissa, exponent]) => `${mantissa}e${exponent}`),
+  fc
+    .tuple(fc.bigInt(-(10n ** 20n), 10n ** 20n), fc.stringMatching(/^[0-9]{1,12}$/))
+    .map(([whole, part]) => `${String(whole)}.${part}`),
+  fc
+    .tuple(fc.stringMatching(/^-?[1-9](\.[0-9]{1,16})?$/), fc.stringMatching(/^[+-][0-9]{2,3}$/))
+    .map(([mantissa, exponent]) => `${mantissa}e${exponent}`),
 );
 const value: fc.Arbitrary<Value> = fc.oneof(
   fc.constant<Value>({ kind: 'null' }),
   fc.constant<Value>({ kind: 'unchanged' }),
-  fc.oneof(number, fc.constantFrom('true', 'false', 'NaN', 'Infinity', '-Infinity')).map((text): Value => ({ kind: 'bare', text })),
+  fc
+    .oneof(number, fc.constantFrom('true', 'false', 'NaN', 'Infinity', '-Infinity'))
+    .map((text): Value => ({ kind: 'bare', text })),
   fc.stringMatching(/^[01]{0,70}$/).map((text): Value => ({ kind: 'bits', text })),
-  fc.oneof(hostile, fc.array(hostile, { minLength: 5, maxLength: 30 }).map((parts) => parts.join(SECRET))).map((text): Value => ({ kind: 'literal', text })),
+  fc
+    .oneof(
+      hostile,
+      fc.array(hostile, { minLength: 5, maxLength: 30 }).map((parts) => parts.join(SECRET)),
+    )
+    .map((text): Value => ({ kind: 'literal', text })),
 );
 const column: fc.Arbitrary<Column> = fc.record({ name: identifier, type, value }, PLAIN);
 const tuple = fc.oneof({ weight: 9, arbitrary: fc.array(column, { maxLength: 8 }) }, fc.constant(null));
@@ -45,14 +104,24 @@ const tuple = fc.oneof({ weight: 9, arbitrary: fc.array(column, { maxLength: 8 }
 const row: fc.Arbitrary<Row> = fc.oneof(
   fc.record({ table, operation: fc.constant('INSERT' as const), oldTuple: fc.constant(null), newTuple: tuple }, PLAIN),
   fc.record({ table, operation: fc.constant('DELETE' as const), oldTuple: tuple, newTuple: fc.constant(null) }, PLAIN),
-  fc.record({ table, operation: fc.constant('UPDATE' as const), oldTuple: tuple.map((old) => old && old.filter(({ value }) => value.kind !== 'null')), newTuple: tuple }, PLAIN),
+  fc.record(
+    {
+      table,
+      operation: fc.constant('UPDATE' as const),
+      oldTuple: tuple.map((old) => old && old.filter(({ value }) => value.kind !== 'null')),
+      newTuple: tuple,
+    },
+    PLAIN,
+  ),
 );
 /** Rows of one table as it comes: columns left out and put in, as by NULLs in old rows and by ALTER TABLE. */
 const rowsOfATable = fc
   .record({ table, columns: fc.array(column, { minLength: 1, maxLength: 8 }) })
   .chain(({ table, columns }) =>
     fc.array(
-      fc.tuple(fc.subarray(columns), fc.subarray(columns)).map(([oldTuple, newTuple]): Row => ({ table, operation: 'UPDATE', oldTuple, newTuple })),
+      fc
+        .tuple(fc.subarray(columns), fc.subarray(columns))
+        .map(([oldTuple, newTuple]): Row => ({ table, operation: 'UPDATE', oldTuple, newTuple })),
       { minLength: 2, maxLength: 12 },
     ),
   );
@@ -72,7 +141,10 @@ describe('what test_decoding prints', () => {
   // One decoder over all runs: what it remembers of earlier lines must not matter.
   it('is read back, row by row', () => {
     const decoder = new TestDecodingDecoder();
-    fc.assert(fc.property(row, (printed) => assertReadBack(decoder, printed)), { numRuns: 2_000 });
+    fc.assert(
+      fc.property(row, (printed) => assertReadBack(decoder, printed)),
+      { numRuns: 2_000 },
+    );
   });
 
   it('is read back while columns come and go, also by a decoder that keeps forgetting', () => {
@@ -93,7 +165,10 @@ describe('what test_decoding prints', () => {
       fc.property(fc.array(table, { minLength: 1, maxLength: 6 }), flags, (tables, flag) => {
         const line = decode(decoder, `table ${tables.map(printTable).join(', ')}: TRUNCATE:${flag}`);
         assert.equal(line.kind, 'truncate');
-        assert.deepEqual(line.tables.map(({ schema, name }) => ({ schema, name })), tables);
+        assert.deepEqual(
+          line.tables.map(({ schema, name }) => ({ schema, name })),
+          tables,
+        );
       }),
     );
   });
@@ -101,23 +176,39 @@ describe('what test_decoding prints', () => {
   it('is ignored for a logical message of any prefix and content', () => {
     const decoder = new TestDecodingDecoder();
     fc.assert(
-      fc.property(fc.boolean(), hostile, fc.uint8Array({ maxLength: 40 }), fc.boolean(), (transactional, prefix, content, cut) => {
-        const head = Buffer.from(`message: transactional: ${Number(transactional)} prefix: ${prefix}, sz: ${content.length} content:`);
-        const bytes = Buffer.concat([head, content]);
-        assert.deepEqual(decoder.decode(bytes, 0, cut ? 'message:'.length : bytes.length), { kind: 'ignored' });
-      }),
+      fc.property(
+        fc.boolean(),
+        hostile,
+        fc.uint8Array({ maxLength: 40 }),
+        fc.boolean(),
+        (transactional, prefix, content, cut) => {
+          const head = Buffer.from(
+            `message: transactional: ${Number(transactional)} prefix: ${prefix}, sz: ${content.length} content:`,
+          );
+          const bytes = Buffer.concat([head, content]);
+          assert.deepEqual(decoder.decode(bytes, 0, cut ? 'message:'.length : bytes.length), { kind: 'ignored' });
+        },
+      ),
     );
   });
 
   it('is read back for a commit time of any microsecond from the year 0 to 9999', () => {
     const decoder = new TestDecodingDecoder();
     fc.assert(
-      fc.property(fc.integer({ min: -62_167_219_200, max: 253_402_300_799 }), fc.integer({ min: 0, max: 999_999 }), (seconds, micros) => {
-        const fraction = micros === 0 ? '' : `.${String(micros).padStart(6, '0').replace(/0+$/, '')}`;
-        const time = new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ');
-        const commitTimeMicros = BigInt(seconds) * 1_000_000n + BigInt(micros);
-        assert.deepEqual(decode(decoder, `COMMIT 7 (at ${time}${fraction}+00)`), { kind: 'commit', xid: 7, commitTimeMicros });
-      }),
+      fc.property(
+        fc.integer({ min: -62_167_219_200, max: 253_402_300_799 }),
+        fc.integer({ min: 0, max: 999_999 }),
+        (seconds, micros) => {
+          const fraction = micros === 0 ? '' : `.${String(micros).padStart(6, '0').replace(/0+$/, '')}`;
+          const time = new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ');
+          const commitTimeMicros = BigInt(seconds) * 1_000_000n + BigInt(micros);
+          assert.deepEqual(decode(decoder, `COMMIT 7 (at ${time}${fraction}+00)`), {
+            kind: 'commit',
+            xid: 7,
+            commitTimeMicros,
+          });
+        },
+      ),
     );
   });
 });
@@ -132,7 +223,16 @@ function reassemble(line: Line): string | undefined {
       const raw = line.bytes.toString('utf8', tuple.starts[i], tuple.ends[i]);
       const kind = tuple.kinds[i];
       const quoted = kind === ValueKind.quoted || kind === ValueKind.escaped;
-      const shown = kind === ValueKind.null ? 'null' : kind === ValueKind.unchanged ? 'unchanged-toast-datum' : kind === ValueKind.bits ? `B'${raw}'` : quoted ? `'${raw}'` : raw;
+      const shown =
+        kind === ValueKind.null
+          ? 'null'
+          : kind === ValueKind.unchanged
+            ? 'unchanged-toast-datum'
+            : kind === ValueKind.bits
+              ? `B'${raw}'`
+              : quoted
+                ? `'${raw}'`
+                : raw;
       text += ` ${tuple.headers[i]?.printed ?? ''}[${tuple.headers[i]?.type ?? ''}]:${shown}`;
     }
     return text;
@@ -148,7 +248,10 @@ function decodeDamaged(decoder: TestDecodingDecoder, bytes: Buffer): Line | unde
     return decoder.decode(bytes, 0, bytes.length);
   } catch (error) {
     assert.ok(error instanceof UndecodableError, String(error));
-    assert.ok(Number.isInteger(error.offset) && error.offset >= 0 && error.offset <= bytes.length, `offset ${error.offset} of ${bytes.length}`);
+    assert.ok(
+      Number.isInteger(error.offset) && error.offset >= 0 && error.offset <= bytes.length,
+      `offset ${error.offset} of ${bytes.length}`,
+    );
     assert.ok(!error.message.includes(SECRET) && !/[^\x20-\x7e]/.test(error.message), error.message);
     return undefined;
   }
@@ -157,20 +260,40 @@ function decodeDamaged(decoder: TestDecodingDecoder, bytes: Buffer): Line | unde
 const line = fc.oneof(
   { weight: 8, arbitrary: row.map(printRow) },
   fc.tuple(table, table).map(([a, b]) => `table ${printTable(a)}, ${printTable(b)}: TRUNCATE: restart_seqs cascade`),
-  fc.constantFrom('BEGIN 754', 'COMMIT 754 (at 2026-01-02 03:04:05.678901+00)', `message: transactional: 1 prefix: p, sz: 10 content:${SECRET}`),
+  fc.constantFrom(
+    'BEGIN 754',
+    'COMMIT 754 (at 2026-01-02 03:04:05.678901+00)',
+    `message: transactional: 1 prefix: p, sz: 10 content:${SECRET}`,
+  ),
 );
 const place = fc.double({ min: 0, max: 1, noNaN: true });
 
 describe('what is damaged', () => {
   it('I10: is read whole or refused without a word of it: cuts, insertions, deletions, repeats', () => {
     const decoder = new TestDecodingDecoder();
-    const damage = fc.tuple(line, place, place, fc.constantFrom('cut', 'delete', 'insert', 'repeat', 'swap'), fc.constantFrom(...HOSTILE, SECRET));
+    const damage = fc.tuple(
+      line,
+      place,
+      place,
+      fc.constantFrom('cut', 'delete', 'insert', 'repeat', 'swap'),
+      fc.constantFrom(...HOSTILE, SECRET),
+    );
     fc.assert(
       fc.property(damage, ([whole, one, two, what, text]) => {
         const points = Array.from(whole);
         const [from = 0, to = 0] = [one, two].map((at) => Math.floor(at * points.length)).sort((a, b) => a - b);
-        const [head, middle, tail] = [points.slice(0, from).join(''), points.slice(from, to).join(''), points.slice(to).join('')];
-        const damaged = { cut: head, delete: head + tail, insert: head + text + middle + tail, repeat: head + middle + middle + tail, swap: middle + head + tail }[what];
+        const [head, middle, tail] = [
+          points.slice(0, from).join(''),
+          points.slice(from, to).join(''),
+          points.slice(to).join(''),
+        ];
+        const damaged = {
+          cut: head,
+          delete: head + tail,
+          insert: head + text + middle + tail,
+          repeat: head + middle + middle + tail,
+          swap: middle + head + tail,
+        }[what];
         const decoded = decodeDamaged(decoder, Buffer.from(damaged));
         if (decoded?.kind === 'change') assert.equal(reassemble(decoded), damaged);
       }),
@@ -180,7 +303,10 @@ describe('what is damaged', () => {
 
   it('I10: is read whole or refused without a word of it: any bytes', () => {
     const decoder = new TestDecodingDecoder();
-    const damage = fc.tuple(line, fc.array(fc.tuple(place, fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 3 }));
+    const damage = fc.tuple(
+      line,
+      fc.array(fc.tuple(place, fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 3 }),
+    );
     fc.assert(
       fc.property(damage, ([whole, changes]) => {
         const bytes = Buffer.from(whole);
@@ -198,7 +324,15 @@ describe('what is damaged', () => {
     const decoder = new TestDecodingDecoder();
     for (const unit of [', sz: 1 content:', ', sz: ', "''", '""', 'a[b]:1 ', 'x', ' ']) {
       const tail = unit.repeat(200_000);
-      for (const head of ['message: transactional: 1 prefix: ', "table a.b: INSERT: x[t]:'", 'table a."', 'table a.b: INSERT: ', 'table a.b: INSERT: "', 'COMMIT 1 (at ', 'BEGIN ']) {
+      for (const head of [
+        'message: transactional: 1 prefix: ',
+        "table a.b: INSERT: x[t]:'",
+        'table a."',
+        'table a.b: INSERT: ',
+        'table a.b: INSERT: "',
+        'COMMIT 1 (at ',
+        'BEGIN ',
+      ]) {
         decodeDamaged(decoder, Buffer.from(head + tail));
       }
     }

@@ -1,11 +1,26 @@
 /** Values of every built-in type, alone and in arrays, on a real server: decoded, they are what SELECT returns. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import type { PostgresServer } from '../../../support/postgres.ts';
 import { startPostgres } from '../../../support/postgres.ts';
 import { SlotReader } from './slot-reader.ts';
-import type { PostgresServer } from '../../../support/postgres.ts';
 
-const TEXTS = ['', ' ', 'null', "it's", "''", '\\', "\\'", '"', 'a\nb\r\n\tc', " new-tuple: x[integer]:1 y[text]:'z'", 'Ä € 😀', "x'".repeat(200), '{a,b}', ','];
+const TEXTS = [
+  '',
+  ' ',
+  'null',
+  "it's",
+  "''",
+  '\\',
+  "\\'",
+  '"',
+  'a\nb\r\n\tc',
+  " new-tuple: x[integer]:1 y[text]:'z'",
+  'Ä € 😀',
+  "x'".repeat(200),
+  '{a,b}',
+  ',',
+];
 const INTEGERS = ['0', '-1', '32767'];
 const FLOATS = ['0', '-0', '1.5', '1e20', '-1.25e-07', '3.14159', 'NaN', 'Infinity', '-Infinity'];
 
@@ -84,7 +99,14 @@ const LITERALS: Readonly<Record<string, readonly string[]>> = {
 
 /** Types that no SQL can make a value of: their input functions refuse, or only catalogs use them. */
 const WITHOUT_LITERALS = new Set([
-  'gtsvector', 'pg_node_tree', 'pg_ndistinct', 'pg_dependencies', 'pg_mcv_list', 'pg_brin_bloom_summary', 'pg_brin_minmax_multi_summary', 'smgr',
+  'gtsvector',
+  'pg_node_tree',
+  'pg_ndistinct',
+  'pg_dependencies',
+  'pg_mcv_list',
+  'pg_brin_bloom_summary',
+  'pg_brin_minmax_multi_summary',
+  'smgr',
 ]);
 
 const quote = (text: string): string => `'${text.replaceAll("'", "''")}'`;
@@ -105,10 +127,19 @@ describe('values on a real server', () => {
     const selected = await slot.select(table);
     assert.equal(selected.length, rows.length);
     const told = await slot.changes();
-    assert.deepEqual(told, selected.map((row) => ({ kind: 'change', operation: 'INSERT', table, old: undefined, new: row })));
+    assert.deepEqual(
+      told,
+      selected.map((row) => ({ kind: 'change', operation: 'INSERT', table, old: undefined, new: row })),
+    );
     await server.sql(`ALTER TABLE ${table} REPLICA IDENTITY FULL`);
     await server.sql(`DELETE FROM ${table}`);
-    const deleted = selected.map((row) => ({ kind: 'change', operation: 'DELETE', table, old: Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)), new: undefined }));
+    const deleted = selected.map((row) => ({
+      kind: 'change',
+      operation: 'DELETE',
+      table,
+      old: Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)),
+      new: undefined,
+    }));
     const byId = (a: unknown, b: unknown): number => JSON.stringify(a).localeCompare(JSON.stringify(b));
     assert.deepEqual((await slot.changes()).sort(byId), deleted.sort(byId));
   }
@@ -130,8 +161,17 @@ describe('values on a real server', () => {
       const table = `public."of ${name}"`;
       await server.sql(`CREATE TABLE ${table} (id integer PRIMARY KEY, v ${type}${hasArray ? `, a ${type}[]` : ''})`);
       const list = values.map((value) => `${quote(value)}::${type}`);
-      const array = hasArray ? [`, ARRAY[${[...list, 'NULL'].join(', ')}]::${type}[]`, ', NULL', `, ARRAY[ARRAY[${list.join(', ')}]]::${type}[]`] : [''];
-      await assertRoundTrip(table, [...list.map((value, i) => `${value}${array[i % array.length] ?? ''}`), `NULL${array[0] ?? ''}`]);
+      const array = hasArray
+        ? [
+            `, ARRAY[${[...list, 'NULL'].join(', ')}]::${type}[]`,
+            ', NULL',
+            `, ARRAY[ARRAY[${list.join(', ')}]]::${type}[]`,
+          ]
+        : [''];
+      await assertRoundTrip(table, [
+        ...list.map((value, i) => `${value}${array[i % array.length] ?? ''}`),
+        `NULL${array[0] ?? ''}`,
+      ]);
       tested++;
     }
     assert.equal(tested, types.filter(({ name }) => !WITHOUT_LITERALS.has(name)).length);
@@ -177,7 +217,9 @@ describe('values on a real server', () => {
   });
 
   it('decodes multiranges, which 14 brought', async () => {
-    const created = server.sql('CREATE TABLE public.multi (id integer PRIMARY KEY, r int4multirange, d datemultirange)');
+    const created = server.sql(
+      'CREATE TABLE public.multi (id integer PRIMARY KEY, r int4multirange, d datemultirange)',
+    );
     if (server.version < 14) return assert.rejects(created, /int4multirange/);
     await created;
     await assertRoundTrip('public.multi', [`'{[1,3),[5,7)}', '{}'`, `NULL, '{[2026-01-01,2026-02-01)}'`]);

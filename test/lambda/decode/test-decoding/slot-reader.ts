@@ -3,11 +3,11 @@
  * Knows nothing of how the product reads its slot.
  */
 import assert from 'node:assert/strict';
+import type pg from 'pg';
+import type { Tuple } from '../../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { valueText } from '../../../../lambda/decode/test-decoding/text.ts';
-import type { Tuple } from '../../../../lambda/decode/messages.ts';
 import type { PostgresServer } from '../../../support/postgres.ts';
-import type pg from 'pg';
 
 /** Stands for a value that was not sent because it did not change. */
 export const UNCHANGED = '<unchanged>';
@@ -19,7 +19,13 @@ export type Fields = Readonly<Record<string, string | null>>;
 export type Told =
   | { readonly kind: 'begin' | 'commit' | 'ignored' }
   | { readonly kind: 'truncate'; readonly tables: readonly string[] }
-  | { readonly kind: 'change'; readonly operation: string; readonly table: string; readonly old: Fields | undefined; readonly new: Fields | undefined };
+  | {
+      readonly kind: 'change';
+      readonly operation: string;
+      readonly table: string;
+      readonly old: Fields | undefined;
+      readonly new: Fields | undefined;
+    };
 
 /** FACTS of the session: what value text and type names follow. */
 const PINNED = `
@@ -56,7 +62,10 @@ export class SlotReader {
   /** Makes a slot. @param twoPhase - whether it is to print PREPARE lines (14 and later) */
   static async create(server: PostgresServer, slot: string, twoPhase = false): Promise<SlotReader> {
     const client = await server.client();
-    await client.query(`SELECT pg_create_logical_replication_slot($1, 'test_decoding'${twoPhase ? ', false, true' : ''})`, [slot]);
+    await client.query(
+      `SELECT pg_create_logical_replication_slot($1, 'test_decoding'${twoPhase ? ', false, true' : ''})`,
+      [slot],
+    );
     await client.query(PINNED);
     return new SlotReader(client, slot);
   }
@@ -83,7 +92,11 @@ export class SlotReader {
           return { kind: 'begin' };
         case 'commit':
           assert.equal(line.xid, open.pop());
-          assert.ok(line.commitTimeMicros !== undefined && line.commitTimeMicros > started && line.commitTimeMicros < started + 7_200_000_000n);
+          assert.ok(
+            line.commitTimeMicros !== undefined &&
+              line.commitTimeMicros > started &&
+              line.commitTimeMicros < started + 7_200_000_000n,
+          );
           return { kind: 'commit' };
         case 'ignored':
           return line;
@@ -114,12 +127,19 @@ export class SlotReader {
       [table],
     );
     const list = columns.rows.map(({ printed }) => printed).join(', ');
-    const { rows } = await this.#client.query<(string | null)[]>({ text: `SELECT ${list} FROM ${table} ${tail}`, rowMode: 'array', types: RAW });
+    const { rows } = await this.#client.query<(string | null)[]>({
+      text: `SELECT ${list} FROM ${table} ${tail}`,
+      rowMode: 'array',
+      types: RAW,
+    });
     return rows.map((row) =>
       Object.fromEntries(
         columns.rows.map(({ printed, type }, i) => {
           const value = row[i] ?? null;
-          return [`${printed} ${type}`, type === 'boolean' && value !== null ? (value === 't' ? 'true' : 'false') : value];
+          return [
+            `${printed} ${type}`,
+            type === 'boolean' && value !== null ? (value === 't' ? 'true' : 'false') : value,
+          ];
         }),
       ),
     );

@@ -4,7 +4,15 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { FORMATS } from '../../../../lambda/format/formats.ts';
-import { printName, quote, recordOf, TRANSACTION, type RecordOptions, truncateOf, written } from '../../../support/changes.ts';
+import {
+  printName,
+  quote,
+  recordOf,
+  type RecordOptions,
+  TRANSACTION,
+  truncateOf,
+  written,
+} from '../../../support/changes.ts';
 
 const format = FORMATS.json({ source: 'app/pg2kinesis' });
 
@@ -46,8 +54,7 @@ const CASES: readonly { what: string; line: string; options?: RecordOptions; op:
   },
   {
     what: 'an UPDATE where only the key was sent of the old row',
-    line:
-      "table public.users: UPDATE: old-key: id[text]:'k' new-tuple: a[text]:unchanged-toast-datum id[text]:unchanged-toast-datum b[text]:unchanged-toast-datum",
+    line: "table public.users: UPDATE: old-key: id[text]:'k' new-tuple: a[text]:unchanged-toast-datum id[text]:unchanged-toast-datum b[text]:unchanged-toast-datum",
     options: ID,
     op: 'UPDATE',
     fields: '"key":{"id":"k"},"row":{"id":"k"},"old":{"id":"k"},"unchanged":["a","b"]',
@@ -66,7 +73,12 @@ const CASES: readonly { what: string; line: string; options?: RecordOptions; op:
     op: 'DELETE',
     fields: '"key":{"id":42},"old":{"id":42,"name":"Ada"}',
   },
-  { what: 'a DELETE of which nothing was sent', line: 'table public.users: DELETE: (no-tuple-data)', op: 'DELETE', fields: '"key":null' },
+  {
+    what: 'a DELETE of which nothing was sent',
+    line: 'table public.users: DELETE: (no-tuple-data)',
+    op: 'DELETE',
+    fields: '"key":null',
+  },
   {
     what: 'a DELETE with an index that is not the key',
     line: "table public.users: DELETE: mail[text]:'a@b.c'",
@@ -110,8 +122,7 @@ const CASES: readonly { what: string; line: string; options?: RecordOptions; op:
   },
   {
     what: 'a key part stored out of line, from the old row',
-    line:
-      "table public.users: UPDATE: old-key: a[integer]:1 b[text]:'k' new-tuple: a[integer]:1 b[text]:unchanged-toast-datum c[integer]:2",
+    line: "table public.users: UPDATE: old-key: a[integer]:1 b[text]:'k' new-tuple: a[integer]:1 b[text]:unchanged-toast-datum c[integer]:2",
     options: { key: ['a', 'b'] },
     op: 'UPDATE',
     fields: '"key":{"a":1,"b":"k"},"row":{"a":1,"b":"k","c":2},"old":{"a":1,"b":"k"}',
@@ -119,8 +130,8 @@ const CASES: readonly { what: string; line: string; options?: RecordOptions; op:
   {
     what: 'no omitted column in row, old or unchanged',
     line:
-      "table public.users: UPDATE: old-key: id[integer]:42 \"Secret\"[text]:'a' " +
-      "new-tuple: id[integer]:42 \"Secret\"[text]:'b' bio[text]:unchanged-toast-datum x[text]:unchanged-toast-datum v[integer]:null",
+      'table public.users: UPDATE: old-key: id[integer]:42 "Secret"[text]:\'a\' ' +
+      'new-tuple: id[integer]:42 "Secret"[text]:\'b\' bio[text]:unchanged-toast-datum x[text]:unchanged-toast-datum v[integer]:null',
     options: { ...ID, omitted: ['"Secret"', 'bio', 'v'] },
     op: 'UPDATE',
     fields: '"key":{"id":42},"row":{"id":42},"old":{"id":42},"unchanged":["x"]',
@@ -202,7 +213,12 @@ describe('json', () => {
       const { id, commitTime, commitLsn, ordinal } = at(micros) as Record<string, unknown>;
       assert.deepEqual(
         { id, commitTime, commitLsn, ordinal },
-        { id: `ABCDEF01/23456789@${micros}#1000000`, commitTime: text, commitLsn: 'ABCDEF01/23456789', ordinal: 1_000_000 },
+        {
+          id: `ABCDEF01/23456789@${micros}#1000000`,
+          commitTime: text,
+          commitLsn: 'ABCDEF01/23456789',
+          ordinal: 1_000_000,
+        },
       );
     });
   }
@@ -231,7 +247,10 @@ describe('json', () => {
         for (const table of ['users', 'orders']) {
           for (const op of ['INSERT', 'DELETE']) {
             const line = `table public.${table}: ${op}: id[integer]:1`;
-            const told = JSON.parse(written(format, recordOf(line, { ...ID, transaction }, decoder))) as Record<string, unknown>;
+            const told = JSON.parse(written(format, recordOf(line, { ...ID, transaction }, decoder))) as Record<
+              string,
+              unknown
+            >;
             assert.deepEqual([told['xid'], told['table'], told['op']], [transaction.xid, table, op]);
           }
         }
@@ -241,7 +260,10 @@ describe('json', () => {
 
   it('is one line, and JSON gives back any names and values', () => {
     const text = fc.string({ unit: 'binary', maxLength: 10 });
-    const names = fc.uniqueArray(text.filter((each) => each !== '' && each !== '__proto__'), { minLength: 1, maxLength: 6 });
+    const names = fc.uniqueArray(
+      text.filter((each) => each !== '' && each !== '__proto__'),
+      { minLength: 1, maxLength: 6 },
+    );
     fc.assert(
       fc.property(names, fc.array(fc.option(text), { minLength: 6, maxLength: 6 }), (columns, values) => {
         const printed = columns.map((name, i) => {

@@ -80,16 +80,37 @@ const CASES: readonly Case[] = [
   { type: 'integer', values: ['-2147483648', '0', '2147483647'], says: 'to_json(e)' },
   {
     type: 'bigint',
-    values: ['0', '9007199254740991', '-9007199254740991', '9007199254740992', '-9007199254740992', '9223372036854775807', '-9223372036854775808', '1000000000000000'],
+    values: [
+      '0',
+      '9007199254740991',
+      '-9007199254740991',
+      '9007199254740992',
+      '-9007199254740992',
+      '9223372036854775807',
+      '-9223372036854775808',
+      '1000000000000000',
+    ],
     says: 'CASE WHEN e BETWEEN -9007199254740991 AND 9007199254740991 THEN to_json(e) ELSE to_json(e::text) END',
   },
   { type: 'oid', values: ['0', '4294967295'], says: TEXT },
-  { type: 'numeric', values: ['0', '-12.50', '1e100', '0.000', 'NaN', '123456789012345678901234567890.123456789'], says: TEXT },
+  {
+    type: 'numeric',
+    values: ['0', '-12.50', '1e100', '0.000', 'NaN', '123456789012345678901234567890.123456789'],
+    says: TEXT,
+  },
   { type: 'numeric', values: ['Infinity', '-Infinity'], says: TEXT, since: 14 },
   { type: 'numeric(10,2)', values: ['1.5', '-99999999.99'], says: TEXT },
   { type: 'money', values: ['-1234.5', '0'], says: TEXT },
-  { type: 'real', values: ['1.5', '-0', '1e20', '1e-30', '3.4028235e38', '0.1', 'NaN', 'Infinity', '-Infinity'], says: FLOAT },
-  { type: 'double precision', values: ['0.1', '-0', '1e300', '5e-324', '123456789.123456789', 'NaN', 'Infinity', '-Infinity'], says: FLOAT },
+  {
+    type: 'real',
+    values: ['1.5', '-0', '1e20', '1e-30', '3.4028235e38', '0.1', 'NaN', 'Infinity', '-Infinity'],
+    says: FLOAT,
+  },
+  {
+    type: 'double precision',
+    values: ['0.1', '-0', '1e300', '5e-324', '123456789.123456789', 'NaN', 'Infinity', '-Infinity'],
+    says: FLOAT,
+  },
   { type: 'boolean', values: ['true', 'false'], says: 'to_json(e)' },
   { type: 'text', values: HOSTILE, says: TEXT },
   { type: 'varchar(10)', values: ['it\'s "x"', ''], says: TEXT },
@@ -98,11 +119,23 @@ const CASES: readonly Case[] = [
   { type: 'name', values: ["it's"], says: TEXT },
   { type: 'json', values: DOCUMENTS, says: `regexp_replace(e::text, '[\\r\\n]', '', 'g')::json` },
   { type: 'jsonb', values: DOCUMENTS.filter((each) => each !== '1e400'), says: 'e::text::json' },
-  { type: 'bytea', values: ['\\x', '\\x00', '\\x00ff', '\\x0a0d27', '\\x275c22ff', `\\x${'a5'.repeat(100_000)}`], says: `to_json(translate(encode(e, 'base64'), E'\\n', ''))` },
+  {
+    type: 'bytea',
+    values: ['\\x', '\\x00', '\\x00ff', '\\x0a0d27', '\\x275c22ff', `\\x${'a5'.repeat(100_000)}`],
+    says: `to_json(translate(encode(e, 'base64'), E'\\n', ''))`,
+  },
   { type: 'timestamp', values: TIMESTAMPS, says: timestamp(PLAIN) },
   { type: 'timestamp(0)', values: ['2026-01-02 03:04:05.678'], says: timestamp(PLAIN) },
-  { type: 'timestamptz', values: [...TIMESTAMPS, '2026-07-02 03:04:05+05:30'], says: timestamp(`replace(${PLAIN}, '+00:00', 'Z')`) },
-  { type: 'date', values: ['2026-01-02', '0001-01-01', '0044-03-15 BC', '5874897-12-31', 'infinity', '-infinity'], says: TEXT },
+  {
+    type: 'timestamptz',
+    values: [...TIMESTAMPS, '2026-07-02 03:04:05+05:30'],
+    says: timestamp(`replace(${PLAIN}, '+00:00', 'Z')`),
+  },
+  {
+    type: 'date',
+    values: ['2026-01-02', '0001-01-01', '0044-03-15 BC', '5874897-12-31', 'infinity', '-infinity'],
+    says: TEXT,
+  },
   { type: 'time', values: ['03:04:05.678901', '24:00:00'], says: TEXT },
   { type: 'timetz', values: ['03:04:05+02', '03:04:05.5-11:30'], says: TEXT },
   { type: 'interval', values: ['1 year 2 months 3 days 04:05:06.789', '-1 mon +2 days -00:00:01', '0'], says: TEXT },
@@ -163,7 +196,9 @@ async function read(table: string): Promise<string[]> {
 function values(rows: readonly { data: Buffer }[], table: string): string[] {
   const decoder = new TestDecodingDecoder();
   const format = FORMATS.json({ source: 'app/pg2kinesis' });
-  const lines = rows.map(({ data }) => data.toString('utf8')).filter((line) => line.startsWith(`table public.${table}: INSERT:`));
+  const lines = rows
+    .map(({ data }) => data.toString('utf8'))
+    .filter((line) => line.startsWith(`table public.${table}: INSERT:`));
   return lines.map((line) => {
     const text = written(format, recordOf(line, {}, decoder));
     assert.doesNotMatch(text, /[\r\n]/);
@@ -217,7 +252,9 @@ describe('json values, against the server', () => {
       const table = `t${++tables}`;
       await throughTheSlot(table, type, texts);
       await client.query(`CREATE TABLE public.${table}_array (id integer, v ${type}[])`);
-      await client.query(`INSERT INTO public.${table}_array SELECT 0, array_agg(v ORDER BY id) || NULL::${type} FROM public.${table}`);
+      await client.query(
+        `INSERT INTO public.${table}_array SELECT 0, array_agg(v ORDER BY id) || NULL::${type} FROM public.${table}`,
+      );
       const [json = ''] = await read(`${table}_array`);
       const { rows } = await client.query<{ said: unknown }>(
         `SELECT (SELECT json_agg(CASE WHEN e IS NOT DISTINCT FROM NULL THEN NULL ELSE (${says}) END ORDER BY i)
@@ -233,18 +270,34 @@ describe('json values, against the server', () => {
       const table = `t${++tables}`;
       const json = await throughTheSlot(table, type, texts);
       const said = await serverSays(table, says);
-      assert.deepEqual(json.map((each) => JSON.parse(each) as unknown), said.map((each) => JSON.parse(each) as unknown));
+      assert.deepEqual(
+        json.map((each) => JSON.parse(each) as unknown),
+        said.map((each) => JSON.parse(each) as unknown),
+      );
     });
   }
 
   it('any text, alone and in arrays', async () => {
-    const texts = fc.sample(fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\0', '')), 300);
-    await client.query('CREATE TABLE public.texts (id integer, v text); CREATE TABLE public.lists (id integer, v text[])');
-    await client.query('INSERT INTO public.texts SELECT i, v FROM unnest($1::text[]) WITH ORDINALITY AS t(v, i)', [texts]);
+    const texts = fc.sample(
+      fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\0', '')),
+      300,
+    );
+    await client.query(
+      'CREATE TABLE public.texts (id integer, v text); CREATE TABLE public.lists (id integer, v text[])',
+    );
+    await client.query('INSERT INTO public.texts SELECT i, v FROM unnest($1::text[]) WITH ORDINALITY AS t(v, i)', [
+      texts,
+    ]);
     await client.query('INSERT INTO public.lists VALUES (0, $1::text[])', [texts]);
     // Both tables' changes are consumed by one reading.
     const { rows } = await client.query<{ data: Buffer }>(LINES);
-    assert.deepEqual(values(rows, 'texts').map((json) => JSON.parse(json) as unknown), texts);
-    assert.deepEqual(values(rows, 'lists').map((json) => JSON.parse(json) as unknown), [texts]);
+    assert.deepEqual(
+      values(rows, 'texts').map((json) => JSON.parse(json) as unknown),
+      texts,
+    );
+    assert.deepEqual(
+      values(rows, 'lists').map((json) => JSON.parse(json) as unknown),
+      [texts],
+    );
   });
 });
