@@ -19,7 +19,7 @@ import type { Config } from './settings/config.ts';
 export const REQUEST_TIMEOUT_MS = 10_000;
 
 /** What actions work with. */
-export interface World {
+export interface Container {
   readonly config: Config;
   readonly database: Database;
   readonly keys: PrimaryKeyCache;
@@ -37,8 +37,8 @@ export interface World {
   readonly stop?: AbortSignal;
 }
 
-/** What {@link createWorld} needs besides the settings. */
-export interface WorldParts {
+/** What {@link createContainer} needs besides the settings. */
+export interface ContainerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -53,7 +53,7 @@ export interface WorldParts {
  * @param config - the settings
  * @param parts - time, log and metrics
  */
-export function createWorld(config: Config, parts: WorldParts): World {
+export function createContainer(config: Config, parts: ContainerOptions): Container {
   const { clock, log, metrics } = parts;
   const client = createKinesisClient({ region: config.stream.region, requestTimeoutMs: REQUEST_TIMEOUT_MS });
   const requireRegion = async (): Promise<void> => {

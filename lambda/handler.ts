@@ -5,12 +5,13 @@
  */
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
-import { type Answer, perform, type Times } from './actions/actions.ts';
+import { type Answer, perform } from './actions/actions.ts';
+import type { InvocationDeadlines } from './actions/connections.ts';
 import { systemClock } from './clock.ts';
-import { createWorld, type World } from './container.ts';
+import { type Container, createContainer } from './container.ts';
 import { readConfig } from './settings/config.ts';
 import { readEvent } from './settings/event.ts';
-import { causeFields, presentable } from './telemetry/error-report.ts';
+import { causeFields, sanitizeError } from './telemetry/error-report.ts';
 import { createFunctionLog, createFunctionMetrics } from './telemetry/telemetry.ts';
 
 /** Kept for flushing metrics and for the runtime's own work. */
@@ -19,24 +20,24 @@ const MARGIN_MS = 2_000;
 const service = process.env['POWERTOOLS_SERVICE_NAME'] ?? 'pg2kinesis';
 const log = createFunctionLog(service);
 const metrics = createFunctionMetrics(service);
-let world: World | undefined;
+let container: Container | undefined;
 
 /**
  * Built by the first invocation, not while the module loads: bad settings are then that invocation's error, by code and
  * message, where an error at loading would only be `Runtime.Unknown`. It is tried again by the next.
  */
-function theWorld(): World {
-  if (world === undefined) {
+function theContainer(): Container {
+  if (container === undefined) {
     const config = readConfig(process.env);
     log.setLevel(config.logLevel);
     for (const warning of config.warnings) log.warn(warning);
-    world = createWorld(config, { clock: systemClock, log, metrics, region: process.env['AWS_REGION'] });
+    container = createContainer(config, { clock: systemClock, log, metrics, region: process.env['AWS_REGION'] });
   }
-  return world;
+  return container;
 }
 
 /** One invocation's bounds. */
-function timesOf(context: Pick<Context, 'getRemainingTimeInMillis'>): Times {
+function timesOf(context: Pick<Context, 'getRemainingTimeInMillis'>): InvocationDeadlines {
   const startedAt = systemClock.now();
   const latestEnd = startedAt + context.getRemainingTimeInMillis();
   return { startedAt, latestEnd, functionDeadline: latestEnd - MARGIN_MS };
@@ -51,13 +52,13 @@ async function invoke(event: unknown, context: Context): Promise<Answer> {
     if ((action.kind === 'run' || action.kind === 'drain') && action.maxSeconds !== undefined) {
       deadline = Math.min(deadline, times.startedAt + action.maxSeconds * 1000);
     }
-    theWorld().memory.deadline = undefined;
-    const answer = await perform(action, theWorld(), times);
+    theContainer().memory.deadline = undefined;
+    const answer = await perform(action, theContainer(), times);
     log.info('Done.', { answer });
     return answer;
   } finally {
     // A run may have taken more time than it was asked to, on purpose: that is not late.
-    const overrun = systemClock.now() - (world?.memory.deadline ?? deadline);
+    const overrun = systemClock.now() - (container?.memory.deadline ?? deadline);
     if (overrun > 0) metrics.add('DeadlineOverrunMs', overrun);
   }
 }
@@ -67,7 +68,7 @@ const telemetry: middy.MiddlewareObj<unknown, Answer> = {
   before: ({ context }) => log.setRequestId(context.awsRequestId),
   after: () => metrics.flush(),
   onError: (request) => {
-    const error = presentable(request.error);
+    const error = sanitizeError(request.error);
     // Lambda's `errorType` is the name, which for an error of the table is its code.
     log.error(error.message, { code: error.name, ...causeFields(error) });
     metrics.flush();

@@ -1,5 +1,6 @@
 /**
- * What the run loop asks of the world: its ports. Types only.
+ * The ports of the run loop: what it asks of the database, the stream, the clock, the log and the metrics. Types, and the
+ * one error by which a port says "ask for less".
  * The rooms `postgres` and `kinesis` implement them; tests implement them too.
  */
 import type { Lsn } from './decode/lsn.ts';
@@ -83,7 +84,7 @@ export interface Peek extends AsyncIterable<MessageBlock> {
 export class WindowTooLargeError extends Error {
   override readonly name = 'WindowTooLargeError';
   /** The SQLSTATE, where the server lacked not time but room: temporary files, disk or memory. */
-  readonly noRoom: string | undefined;
+  readonly resourceSqlState: string | undefined;
 
   /**
    * @param message - what happened
@@ -91,7 +92,7 @@ export class WindowTooLargeError extends Error {
    */
   constructor(message: string, options: ErrorOptions & { readonly noRoom?: string | undefined } = {}) {
     super(message, options);
-    this.noRoom = options.noRoom;
+    this.resourceSqlState = options.noRoom;
   }
 }
 
@@ -112,7 +113,7 @@ export interface Slot {
   /** Consumes up to `lsn`, which must be an advance target of I2. @returns the slot's new confirmed_flush_lsn */
   advance(lsn: Lsn): Promise<Lsn>;
   /** Tells a reading of the slot by anybody else from none: equal texts, nobody read. Undefined where it cannot be told. */
-  readingEvidence(): Promise<string | undefined>;
+  slotStatsFingerprint(): Promise<string | undefined>;
   /** WAL that the slot makes the server keep, in bytes. */
   retainedWalBytes(): Promise<number>;
 }

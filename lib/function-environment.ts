@@ -1,5 +1,5 @@
 /**
- * From a publisher's props to its function's environment: the variables that `lambda/config.ts` reads.
+ * From a publisher's props to its function's environment: the variables that `lambda/settings/config.ts` reads.
  * Writes only what was given, so that the defaults stand in one place, the function's.
  */
 import { Token } from 'aws-cdk-lib';

@@ -4,7 +4,7 @@
  */
 import { type Answer, perform } from '../../lambda/actions/actions.ts';
 import { systemClock } from '../../lambda/clock.ts';
-import { createWorld, type World } from '../../lambda/container.ts';
+import { type Container, createContainer } from '../../lambda/container.ts';
 import { PipelineError } from '../../lambda/errors.ts';
 import { readConfig } from '../../lambda/settings/config.ts';
 import { type Action, readEvent } from '../../lambda/settings/event.ts';
@@ -48,7 +48,7 @@ export async function invokeOnTerminal(
     now: () => systemClock.now(),
   });
   for (const warning of config.warnings) log.warn(warning);
-  const world = createWorld(config, {
+  const container = createContainer(config, {
     clock: systemClock,
     log,
     metrics: noMetrics,
@@ -65,16 +65,16 @@ export async function invokeOnTerminal(
   if (gently) for (const signal of ['SIGINT', 'SIGTERM'] as const) terminal.on(signal, interrupt);
   try {
     if (options.every === undefined) return print(await once(), terminal);
-    return await again(options.every * 1000, once, world, terminal);
+    return await again(options.every * 1000, once, container, terminal);
   } finally {
     if (gently) for (const signal of ['SIGINT', 'SIGTERM'] as const) terminal.off(signal, interrupt);
   }
 
-  /** One invocation, the world kept warm. */
+  /** One invocation, the container kept warm. */
   async function once(): Promise<Answer> {
     const startedAt = systemClock.now();
     const functionDeadline = startedAt + LONGEST_MS;
-    return await perform(action, world, { startedAt, functionDeadline, latestEnd: functionDeadline + GRACE_MS });
+    return await perform(action, container, { startedAt, functionDeadline, latestEnd: functionDeadline + GRACE_MS });
   }
 }
 
@@ -82,7 +82,7 @@ export async function invokeOnTerminal(
 async function again(
   everyMs: number,
   once: () => Promise<Answer>,
-  { clock, stop }: World,
+  { clock, stop }: Container,
   terminal: Terminal,
 ): Promise<number> {
   let status: number = EXIT.ok;

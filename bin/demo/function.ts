@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads';
 /** An invocation that failed, as Lambda tells it. */
 export class InvocationError extends Error {
   /**
-   * @param name - the error's name: a code of DESIGN's for those that an operator can act on
+   * @param name - the error's name: a code of `lambda/errors.ts` for those that an operator can act on
    * @param message - its message
    */
   constructor(name: string, message: string) {

@@ -1,84 +1,61 @@
 /**
- * Leaves out the one transaction that cannot be published, by its commit LSN, and no other.
- * Ports in, an answer out; knows no SQL. The lock is held by its caller.
+ * `skip-transaction`: leaves out the one transaction that cannot be published, on an operator's word.
  */
-import { formatLsn, type Lsn } from '../decode/lsn.ts';
-import type { Transaction } from '../decode/messages.ts';
+import type { Container } from '../container.ts';
+import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
-import { type Clock, type Slot, WindowTooLargeError } from '../ports.ts';
-import { outOfRoom } from '../run/no-progress-errors.ts';
+import type { Session } from '../ports.ts';
+import { describeHolder } from '../postgres/fence.ts';
+import { skipFirstTransaction } from '../run/skip-transaction.ts';
+import type { SkipTransactionAction } from '../settings/event.ts';
+import { type InvocationDeadlines, LOCK_WAIT_MS, sessionFor } from './connections.ts';
 
-/** How many rows to ask for, one after the other, until a transaction is among them: messages come outside of any. */
-const LIMITS = [1, 1_000, 1_000_000, undefined] as const;
-
-/**
- * Finds the first transaction with changes that the slot has not consumed.
- *
- * @param slot - the slot, locked
- * @param clock - for the time-out
- * @param deadline - milliseconds since 1970
- * @returns undefined when there is none
- */
-export async function firstUnconsumed(slot: Slot, clock: Clock, deadline: number): Promise<Transaction | undefined> {
-  const upto = await slot.flushLsn();
-  for (const limit of LIMITS) {
-    const peek = slot.peek(upto, limit, Math.max(1, deadline - clock.now()));
-    try {
-      for await (const block of peek) {
-        // The BEGIN comes before whatever it is that cannot be decoded.
-        for (let message = block.next(); message !== undefined; message = block.next()) {
-          if (message.kind === 'begin') return message.transaction;
-        }
-      }
-      if (limit === undefined || peek.rows < limit) return undefined;
-    } catch (error) {
-      throw error instanceof WindowTooLargeError ? unread(error) : error;
-    } finally {
-      await peek.close();
-    }
-  }
-  return undefined;
-}
-
-/** Not even the first transaction could be read. */
-function unread(error: WindowTooLargeError): PipelineError {
-  return error.noRoom === undefined
-    ? new PipelineError(
-        'NO_PROGRESS',
-        'PostgreSQL did not find the first unconsumed transaction in time. The slot was not advanced.',
-        { cause: error },
-      )
-    : outOfRoom(error.noRoom, error);
+/** What `skip-transaction` answers. */
+export interface SkipTransactionAnswer {
+  readonly action: 'skip-transaction';
+  readonly slot: string;
+  readonly skipped: { readonly commitLsn: string; readonly xid: number; readonly commitTime: string };
+  readonly advancedTo: string;
 }
 
 /**
- * Advances over exactly one transaction (I2 c).
+ * Advances over the transaction that the payload names.
  *
- * @param slot - the slot, locked
- * @param clock - for the time-out
- * @param commitLsn - the transaction's, as the failing run named it
- * @param deadline - milliseconds since 1970
- * @returns the transaction, and where the slot is now
- * @throws {PipelineError} EVENT_INVALID when another transaction, or none, is the first unconsumed one
+ * @param action - its commit LSN
+ * @param container - clients, caches, settings
+ * @param deadlines - when it began, and when it must be over
+ * @throws {PipelineError} SLOT_BUSY, or EVENT_INVALID where it is not the first unconsumed one
  */
 export async function skipTransaction(
-  slot: Slot,
-  clock: Clock,
-  commitLsn: Lsn,
-  deadline: number,
-): Promise<{ readonly transaction: Transaction; readonly advancedTo: Lsn }> {
-  const first = await firstUnconsumed(slot, clock, deadline);
-  if (first === undefined) {
+  action: SkipTransactionAction,
+  container: Container,
+  deadlines: InvocationDeadlines,
+): Promise<SkipTransactionAnswer> {
+  const { config, clock, log, memory } = container;
+  const opened = await sessionFor(container, deadlines, LOCK_WAIT_MS);
+  if ('locked' in opened) {
     throw new PipelineError(
-      'EVENT_INVALID',
-      `${formatLsn(commitLsn)} was not skipped: the slot holds no transaction with changes. The slot was not advanced. Payloads: {"action":"run"}.`,
+      'SLOT_BUSY',
+      `A run holds the slot "${config.slot}": ${describeHolder(opened.locked)}. The slot was not advanced.`,
     );
   }
-  if (first.commitLsn !== commitLsn) {
-    throw new PipelineError(
-      'EVENT_INVALID',
-      `${formatLsn(commitLsn)} was not skipped: the first unconsumed transaction is ${formatLsn(first.commitLsn)} (xid ${first.xid}), and only that one can be. The slot was not advanced. Payloads: {"action":"run"} and, if that one cannot be published, {"action":"skip-transaction","commitLsn":"${formatLsn(first.commitLsn)}"}.`,
+  const session: Session = opened;
+  try {
+    const { transaction, advancedTo } = await skipFirstTransaction(
+      session.slot,
+      clock,
+      action.commitLsn,
+      deadlines.functionDeadline,
     );
+    memory.resume = undefined;
+    const skipped = {
+      commitLsn: formatLsn(transaction.commitLsn),
+      xid: transaction.xid,
+      commitTime: new Date(Number(transaction.commitTimeMicros / 1000n)).toISOString(),
+    };
+    log.warn('A transaction was left out on request; consumers lack its changes.', skipped);
+    return { action: 'skip-transaction', slot: config.slot, skipped, advancedTo: formatLsn(advancedTo) };
+  } finally {
+    await session.close();
   }
-  return { transaction: first, advancedTo: await slot.advance(commitLsn) };
 }

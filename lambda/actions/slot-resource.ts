@@ -8,7 +8,7 @@
 import { PipelineError } from '../errors.ts';
 import type { Clock, Log } from '../ports.ts';
 import { type Connection, type Database, open } from '../postgres/connection.ts';
-import { describeHolder, readHolder, takeFence } from '../postgres/fence.ts';
+import { acquireSlotLock, describeHolder, readHolder } from '../postgres/fence.ts';
 import { copySlot, createSlot, dropSlot, requireUsable } from '../postgres/slot-lifecycle.ts';
 import { codeOf } from '../postgres/sql-errors.ts';
 import { readSlotRow } from '../postgres/status.ts';
@@ -172,14 +172,14 @@ async function drop(identity: SlotIdentity, ports: LifecyclePorts): Promise<void
       ports.lockWaitMs ?? LOCK_WAIT_MS,
       ports.functionDeadline - clock.now() - ENDED_MS - ANSWER_MS,
     );
-    let fence = await takeFence(locking.client, { slotName, waitMs: Math.max(0, waitMs), clock, log });
+    let fence = await acquireSlotLock(locking.client, { slotName, waitMs: Math.max(0, waitMs), clock, log });
     if (fence.kind === 'locked') {
       const holder = await readHolder(locking.client, slotName);
       if (holder?.ours === true) {
         log.warn(`Ending a run that still holds the slot: ${describeHolder(holder)}.`, { slot: slotName });
         await locking.client.query('SELECT pg_terminate_backend($1)', [holder.pid]);
       }
-      fence = await takeFence(locking.client, { slotName, waitMs: ENDED_MS, clock, log });
+      fence = await acquireSlotLock(locking.client, { slotName, waitMs: ENDED_MS, clock, log });
     }
     if (fence.kind === 'locked') {
       throw new PipelineError(
@@ -198,7 +198,7 @@ async function requireLock(
   slotName: string,
   { clock, log, lockWaitMs = LOCK_WAIT_MS }: LifecyclePorts,
 ): Promise<void> {
-  const fence = await takeFence(locking.client, { slotName, waitMs: lockWaitMs, clock, log });
+  const fence = await acquireSlotLock(locking.client, { slotName, waitMs: lockWaitMs, clock, log });
   if (fence.kind === 'held') return;
   throw new PipelineError(
     'SLOT_BUSY',

@@ -7,7 +7,7 @@ import { formatLsn, parseLsn } from './lsn.ts';
 import type { Transaction } from './messages.ts';
 
 /** How far inside a transaction a run has come. */
-export interface Within {
+export interface TransactionProgress {
   readonly transaction: Transaction;
   /** The ordinal of the last change done, 1 or more. */
   readonly ordinal: number;
@@ -40,7 +40,7 @@ export interface ResumePosition {
  * @param within - which transaction, and how far inside it
  * @param evidence - of `Slot.readingEvidence`, taken after the run's last reading
  */
-export function resumePosition({ transaction, ordinal, rows }: Within, evidence: string): ResumePosition {
+export function resumePosition({ transaction, ordinal, rows }: TransactionProgress, evidence: string): ResumePosition {
   return {
     commitLsn: formatLsn(transaction.commitLsn),
     xid: transaction.xid,

@@ -15,12 +15,6 @@ export interface Key {
   readonly columns: number[];
 }
 
-/** Which columns of a table a format leaves out, each by its printed name. */
-export interface Omissions {
-  /** Virtual generated columns, which the server does not send, and those of COLUMN_EXCLUDE_LIST. */
-  readonly columns: ReadonlySet<string>;
-}
-
 /** One record to be written. Reused: valid during one call of a format. */
 export interface ChangeRecord {
   /** What the record says happened. Half a key change is DELETE or INSERT. */

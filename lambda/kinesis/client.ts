@@ -47,13 +47,3 @@ export function createKinesisClient(options: KinesisClientOptions): KinesisClien
     }),
   });
 }
-
-/**
- * The region of a stream that is given by its ARN.
- *
- * @param stream - a stream's name or ARN
- * @returns the ARN's region; undefined for a name
- */
-export function regionOf(stream: string): string | undefined {
-  return /^arn:[^:]+:kinesis:([^:]+):/.exec(stream)?.[1];
-}

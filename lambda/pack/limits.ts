@@ -4,9 +4,6 @@
  * @see https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
  */
 
-/** A Kinesis record's size unless the stream allows more: its data and its partition key, in bytes. */
-export const RECORD_BYTES = 1024 * 1024;
-
 /**
  * A request's size: data and partition keys together, in bytes. Kinesis takes 10 MiB since late 2025; before that, and in
  * emulators still, 5 MiB. Twice as much in a request gains nothing: at 5 MiB a request's fixed cost is long forgotten.

@@ -1,6 +1,6 @@
 /**
  * What the server says of each precondition of capturing changes. Reads only, asks the catalogs, changes nothing.
- * Judges nothing: what the rows mean is told in `lambda/health.ts`.
+ * Judges nothing: what the rows mean is judged in `lambda/health/server-health.ts`.
  */
 import type { Queryable, SlotRow } from './status.ts';
 import { readSlotRow } from './status.ts';

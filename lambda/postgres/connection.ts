@@ -54,7 +54,7 @@ export interface Connection extends Queryable {
 }
 
 /** What a backend of ours is called while it lives; its latest end follows, by the server's clock. */
-export const APPLICATION = 'pg2kinesis until ';
+export const APPLICATION_NAME_PREFIX = 'pg2kinesis until ';
 
 /** The oldest server that is read. */
 const OLDEST = 100000;
@@ -91,9 +91,9 @@ export async function open(database: Database, options: ConnectOptions): Promise
   } catch (error) {
     const code = codeOf(error);
     const other = code === '28P01' || code === '28000' ? await database.credentials.after(login) : undefined;
-    if (other === undefined) throw told(error, context(database, login));
+    if (other === undefined) throw toPipelineError(error, context(database, login));
     return await attempt(database, other, options).catch((again: unknown) => {
-      throw told(again, context(database, other));
+      throw toPipelineError(again, context(database, other));
     });
   }
 }
@@ -115,7 +115,7 @@ export async function connect(database: Database, options: ConnectOptions): Prom
  * @param about - what it concerns
  * @returns the error to throw: translated where it can be, else as it is
  */
-export function told(error: unknown, about: ErrorContext): unknown {
+export function toPipelineError(error: unknown, about: ErrorContext): unknown {
   return translate(error, about) ?? error;
 }
 
@@ -219,7 +219,7 @@ function settle(options: ConnectOptions, now: number): string {
       : `CASE WHEN current_setting('server_version_num')::int >= ${since} THEN ${call} END`;
   });
   const until = `to_char((clock_timestamp() + interval '${life} ms') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
-  return `SELECT ${set.join(', ')}, set_config('application_name', '${APPLICATION}' || ${until}, false),
+  return `SELECT ${set.join(', ')}, set_config('application_name', '${APPLICATION_NAME_PREFIX}' || ${until}, false),
     current_setting('server_version_num') AS version, pg_backend_pid() AS pid, current_setting('server_encoding') AS encoding`;
 }
 

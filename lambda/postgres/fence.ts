@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { PipelineError } from '../errors.ts';
 import type { Clock, Log } from '../ports.ts';
-import { APPLICATION } from './connection.ts';
+import { APPLICATION_NAME_PREFIX } from './connection.ts';
 import type { Queryable } from './status.ts';
 
 /** A backend that holds the lock, or uses the slot. */
@@ -21,12 +21,12 @@ export interface Holder {
 }
 
 /** What became of asking for the lock. */
-export type Fence =
+export type LockResult =
   | { readonly kind: 'held'; readonly tookOver: boolean }
   | { readonly kind: 'locked'; readonly holder: Holder | undefined };
 
 /** How to ask. */
-export interface FenceOptions {
+export interface LockOptions {
   readonly slotName: string;
   /** How long to wait for a holder that is alive and well. @default 0 */
   readonly waitMs?: number;
@@ -41,11 +41,11 @@ interface Backend extends Holder {
   readonly expired: boolean;
 }
 
-const RETRY_MS = 200;
+const LOCK_POLL_MS = 200;
 /** A backend ended by pg_terminate_backend is gone in milliseconds; one deep in decoding takes a little longer. */
-const ENDING_MS = 10_000;
+const TERMINATE_GRACE_MS = 10_000;
 /** Somebody may look into the slot for a moment, as we do. */
-const PASSING_MS = 2_000;
+const BUSY_GRACE_MS = 2_000;
 
 /**
  * The key of a slot's advisory lock. The lock is of the slot's database.
@@ -64,7 +64,10 @@ export function lockKey(slotName: string): bigint {
  * @param options - which, and how long to wait
  * @returns held, or who holds it
  */
-export async function takeFence(client: Queryable, { slotName, waitMs = 0, clock, log }: FenceOptions): Promise<Fence> {
+export async function acquireSlotLock(
+  client: Queryable,
+  { slotName, waitMs = 0, clock, log }: LockOptions,
+): Promise<LockResult> {
   const key = String(lockKey(slotName));
   let until = clock.now() + waitMs;
   let tookOver = false;
@@ -74,10 +77,10 @@ export async function takeFence(client: Queryable, { slotName, waitMs = 0, clock
     const holder = await readHolder(client, slotName);
     if (holder?.expired === true && !tookOver) {
       tookOver = await terminate(client, holder, slotName, log);
-      until = Math.max(until, clock.now() + ENDING_MS);
+      until = Math.max(until, clock.now() + TERMINATE_GRACE_MS);
     }
     if (clock.now() >= until) return { kind: 'locked', holder };
-    await clock.sleep(RETRY_MS);
+    await clock.sleep(LOCK_POLL_MS);
   }
 }
 
@@ -108,8 +111,8 @@ export async function readHolder(client: Queryable, slotName: string): Promise<B
  * @returns whether an orphan was ended
  * @throws {PipelineError} SLOT_BUSY, naming the other process
  */
-export async function clearSlot(client: Queryable, { slotName, clock, log }: FenceOptions): Promise<boolean> {
-  let until = clock.now() + PASSING_MS;
+export async function clearSlot(client: Queryable, { slotName, clock, log }: LockOptions): Promise<boolean> {
+  let until = clock.now() + BUSY_GRACE_MS;
   let ended = false;
   for (;;) {
     const { rows } = await client.query(
@@ -127,9 +130,9 @@ export async function clearSlot(client: Queryable, { slotName, clock, log }: Fen
         );
       }
       ended = await terminate(client, user, slotName, log);
-      until = clock.now() + ENDING_MS;
+      until = clock.now() + TERMINATE_GRACE_MS;
     }
-    await clock.sleep(RETRY_MS);
+    await clock.sleep(LOCK_POLL_MS);
   }
 }
 
@@ -148,9 +151,9 @@ export function describeHolder(holder: Holder | undefined): string {
 /** Columns of a backend joined as `a` to `l`, which has its pid. The server's clock judges the server's names. */
 const BACKEND = `l.pid, a.application_name AS application, a.usename::text AS "user", a.state,
   extract(epoch FROM clock_timestamp() - a.backend_start)::float8 AS age,
-  a.usename = session_user AND a.application_name LIKE '${APPLICATION}%' AS ours,
-  CASE WHEN a.usename = session_user AND a.application_name ~ '^${APPLICATION}[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z$'
-    THEN substr(a.application_name, ${APPLICATION.length + 1})::timestamptz < clock_timestamp() ELSE false END AS expired`;
+  a.usename = session_user AND a.application_name LIKE '${APPLICATION_NAME_PREFIX}%' AS ours,
+  CASE WHEN a.usename = session_user AND a.application_name ~ '^${APPLICATION_NAME_PREFIX}[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z$'
+    THEN substr(a.application_name, ${APPLICATION_NAME_PREFIX.length + 1})::timestamptz < clock_timestamp() ELSE false END AS expired`;
 
 function toBackend(row: Record<string, unknown> | undefined): Backend | undefined {
   if (row === undefined) return undefined;

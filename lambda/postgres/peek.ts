@@ -94,8 +94,8 @@ export class SlotPeek implements Peek, MessageBlock {
 
   /**
    * @param parts - connections and decoder
-   * @param upto - W
-   * @param limit - N
+   * @param upto - where the peek ends (upto_lsn): transactions whose commit record starts before it
+   * @param limit - the most rows (upto_nchanges); undefined: no limit
    * @param timeoutMs - how long the server may work before the first row
    */
   constructor(parts: PeekParts, upto: Lsn, limit: number | undefined, timeoutMs: number) {

@@ -4,12 +4,12 @@
  */
 import { PipelineError } from '../errors.ts';
 import type { Clock, Log, Session } from '../ports.ts';
-import { type Connection, type ConnectOptions, type Database, destroy, open, told } from './connection.ts';
-import { clearSlot, type Holder, readHolder, takeFence } from './fence.ts';
+import { type Connection, type ConnectOptions, type Database, destroy, open, toPipelineError } from './connection.ts';
+import { acquireSlotLock, clearSlot, type Holder, readHolder } from './fence.ts';
 import type { LineDecoder } from './peek.ts';
 import type { PrimaryKeyCache } from './primary-keys.ts';
 import { PostgresSlot } from './slot.ts';
-import { faultOf, readSlotState } from './slot-state.ts';
+import { readSlotState, validateSlot } from './slot-state.ts';
 
 /** What {@link openSession} needs. */
 export interface SessionOptions {
@@ -51,72 +51,76 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     deadline: options.deadline,
     ...(options.latestEnd === undefined ? {} : { latestEnd: options.latestEnd }),
   };
-  const [reader, control] = await both(database, { ...until, workMem: true }, until);
-  const loss = lossOf(reader, control, options);
-  const ends = async () => {
-    loss.forget();
-    await Promise.all([farewell(reader, options.clock), farewell(control, options.clock)]);
+  const [reader, control] = await openPair(database, { ...until, workMem: true }, until);
+  const monitor = monitorLock(reader, control, options);
+  const closeBoth = async () => {
+    monitor.stop();
+    await Promise.all([closeGracefully(reader, options.clock), closeGracefully(control, options.clock)]);
   };
   try {
-    const fence = await takeFence(reader, options);
-    if (fence.kind === 'locked') {
-      await ends();
-      return { locked: fence.holder };
+    const lock = await acquireSlotLock(reader, options);
+    if (lock.kind === 'locked') {
+      await closeBoth();
+      return { locked: lock.holder };
     }
     // Who lost the lock with its connection may still have a request in flight: its other connection tells of it.
-    const sender = await takeFence(control, {
+    const controlLock = await acquireSlotLock(control, {
       ...options,
       slotName: `${slotName} (second connection)`,
-      waitMs: SETTLING_MS,
+      waitMs: CLOSE_GRACE_MS,
     });
-    loss.watch();
-    const fault = faultOf(await readSlotState(control, slotName), slotName, control.context);
+    monitor.start();
+    const fault = validateSlot(await readSlotState(control, slotName), slotName, control.context);
     if (fault !== undefined) throw fault;
     const orphan = await clearSlot(reader, options);
     const slot = new PostgresSlot({ ...options, reader, control });
     return {
       slot,
       keys: options.keys.over(control),
-      lost: loss.signal,
-      tookOver: fence.tookOver || orphan || sender.kind === 'locked' || sender.tookOver,
-      close: ends,
+      lost: monitor.signal,
+      tookOver: lock.tookOver || orphan || controlLock.kind === 'locked' || controlLock.tookOver,
+      close: closeBoth,
     };
   } catch (error) {
-    await ends();
-    throw told(error, { ...control.context, slot: slotName });
+    await closeBoth();
+    throw toPipelineError(error, { ...control.context, slot: slotName });
   }
 }
 
-interface Loss {
+interface LockMonitor {
   readonly signal: AbortSignal;
-  forget(): void;
+  stop(): void;
   /** Begins, with the lock taken. */
-  watch(): void;
+  start(): void;
 }
 
 /** How often the lock is looked after. */
-const WATCH_MS = 1_000;
+const LOCK_CHECK_INTERVAL_MS = 1_000;
 /** Who has lost the lock knows it within this, and sends no further request: the look and its answer. */
-export const LOSS_TOLD_MS = 2 * WATCH_MS;
+export const LOCK_LOSS_DETECTION_MS = 2 * LOCK_CHECK_INTERVAL_MS;
 /** A run that ends closes its two connections at once, and the server lets go of one before the other. */
-const SETTLING_MS = 2_000;
+const CLOSE_GRACE_MS = 2_000;
 /** How long the other connection outlives that loss: as long as a request may be in flight, of which its lock tells. */
-const LAST_WORDS_MS = 15_000;
+const CONTROL_CONNECTION_GRACE_MS = 15_000;
 /** What is left of the time behind the deadline is for the answer: nobody who asks the server may wait into it. */
-const SILENCE_MS = 500;
+const SERVER_RESPONSE_GRACE_MS = 500;
 
 /**
  * Aborts when the lock is lost; not when we end the connection, told by `forget`. A socket whose data is held back says
  * nothing of its end, so the other connection keeps asking whether the lock is still held.
  */
-function lossOf(reader: Connection, control: Connection, { slotName, clock, deadline }: SessionOptions): Loss {
+function monitorLock(
+  reader: Connection,
+  control: Connection,
+  { slotName, clock, deadline }: SessionOptions,
+): LockMonitor {
   const { host, port } = reader.context;
   const lost = new AbortController();
   const forgotten = new AbortController();
   const ended = new AbortController();
   const destroyControl = (afterMs: number) =>
     void clock.sleep(afterMs, ended.signal).then(() => (ended.signal.aborted ? undefined : destroy(control.client)));
-  const loseFor = (what: string, cause?: unknown) => {
+  const onLockLostBecause = (what: string, cause?: unknown) => {
     if (lost.signal.aborted) return;
     forgotten.abort();
     lost.abort(
@@ -127,55 +131,60 @@ function lossOf(reader: Connection, control: Connection, { slotName, clock, dead
       ),
     );
     destroy(reader.client);
-    destroyControl(LAST_WORDS_MS);
+    destroyControl(CONTROL_CONNECTION_GRACE_MS);
   };
-  const lose = (cause?: unknown) =>
-    loseFor(`The connection to PostgreSQL at ${host}:${port} that holds the lock was lost`, cause);
+  const onLockLost = (cause?: unknown) =>
+    onLockLostBecause(`The connection to PostgreSQL at ${host}:${port} that holds the lock was lost`, cause);
   // A network that swallows everything says nothing of it: whoever waits for an answer would wait until we are killed.
-  const overMs = Math.max(0, deadline + SILENCE_MS - clock.now());
+  const overMs = Math.max(0, deadline + SERVER_RESPONSE_GRACE_MS - clock.now());
   destroyControl(overMs);
   void clock.sleep(overMs, forgotten.signal).then(() => {
-    if (!forgotten.signal.aborted) loseFor(`PostgreSQL at ${host}:${port} had not answered when the time was over`);
+    if (!forgotten.signal.aborted)
+      onLockLostBecause(`PostgreSQL at ${host}:${port} had not answered when the time was over`);
   });
   const clients = [reader.client, control.client];
-  for (const client of clients) client.on('error', lose).on('end', lose);
+  for (const client of clients) client.on('error', onLockLost).on('end', onLockLost);
   const stopped = () => forgotten.signal.aborted;
   const watch = async () => {
     while (!stopped()) {
-      await clock.sleep(WATCH_MS, forgotten.signal);
-      if (!stopped() && (await readHolder(control, slotName))?.pid !== reader.pid && !stopped()) lose();
+      await clock.sleep(LOCK_CHECK_INTERVAL_MS, forgotten.signal);
+      if (!stopped() && (await readHolder(control, slotName))?.pid !== reader.pid && !stopped()) onLockLost();
     }
   };
   return {
     signal: lost.signal,
-    forget: () => {
+    stop: () => {
       forgotten.abort();
       ended.abort();
-      for (const client of clients) client.off('error', lose).off('end', lose);
+      for (const client of clients) client.off('error', onLockLost).off('end', onLockLost);
     },
-    watch: () => void watch().catch((error: unknown) => (stopped() ? undefined : lose(error))),
+    start: () => void watch().catch((error: unknown) => (stopped() ? undefined : onLockLost(error))),
   };
 }
 
 /** Two at once; when one fails, the other is not left behind. */
-async function both(database: Database, one: ConnectOptions, other: ConnectOptions): Promise<[Connection, Connection]> {
+async function openPair(
+  database: Database,
+  one: ConnectOptions,
+  other: ConnectOptions,
+): Promise<[Connection, Connection]> {
   const second = open(database, other);
   second.catch(() => undefined);
   const first = await open(database, one).catch(async (error: unknown) => {
-    await second.then((opened) => farewell(opened, database.clock)).catch(() => undefined);
+    await second.then((opened) => closeGracefully(opened, database.clock)).catch(() => undefined);
     throw error;
   });
   return [
     first,
     await second.catch(async (error: unknown) => {
-      await farewell(first, database.clock);
+      await closeGracefully(first, database.clock);
       throw error;
     }),
   ];
 }
 
 /** A second for an orderly end: the server gives up the lock when the connection goes, one way or the other. */
-async function farewell({ client }: Connection, clock: Clock): Promise<void> {
+async function closeGracefully({ client }: Connection, clock: Clock): Promise<void> {
   const gone = new AbortController();
   void clock.sleep(1_000, gone.signal).then(() => {
     if (!gone.signal.aborted) destroy(client);

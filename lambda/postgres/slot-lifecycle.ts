@@ -4,7 +4,7 @@
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
-import { type Connection, told } from './connection.ts';
+import { type Connection, toPipelineError } from './connection.ts';
 import { PLUGIN } from './slot-state.ts';
 import { codeOf } from './sql-errors.ts';
 import {
@@ -91,7 +91,7 @@ export async function createSlot(
     if (codeOf(error) === '57014') throw blocked(name, timeoutMs, blocker, error);
     // Somebody else made it meanwhile.
     if (codeOf(error) === '42710') return await createSlot(waiting, watching, name, timeoutMs);
-    throw cannotCreate(error, name) ?? told(error, context);
+    throw cannotCreate(error, name) ?? toPipelineError(error, context);
   } finally {
     clearInterval(watch);
   }
@@ -149,7 +149,7 @@ export async function dropSlot(connection: Connection, name: string): Promise<bo
   } catch (error) {
     if (codeOf(error) === '42704') return false;
     if (codeOf(error) === '55006') throw await inUse(connection, name, error);
-    throw told(error, { ...connection.context, slot: name, undone: 'The slot was not dropped.' });
+    throw toPipelineError(error, { ...connection.context, slot: name, undone: 'The slot was not dropped.' });
   }
 }
 
@@ -194,7 +194,7 @@ export async function copySlot(
     await waiting.client
       .query('SELECT pg_copy_logical_replication_slot($1, $2)', [from, to])
       .catch((error: unknown) => {
-        throw told(error, context);
+        throw toPipelineError(error, context);
       });
     return;
   }

@@ -35,7 +35,7 @@ export async function readSlotState(client: Queryable, slotName: string): Promis
  * @param context - whose it is
  * @returns why it cannot be read, or undefined
  */
-export function faultOf(
+export function validateSlot(
   { slot, walLevel }: SlotState,
   slotName: string,
   context: ErrorContext,
@@ -79,7 +79,7 @@ export function faultOf(
 }
 
 /** What may mean anything until the slot's row is looked at. */
-const AMBIGUOUS = new Set(['55000', '42704', '58P01', '55006']);
+const NEEDS_SLOT_LOOKUP = new Set(['55000', '42704', '58P01', '55006']);
 
 /**
  * Explains an error of a statement on the slot: SQLSTATE 55000 alone tells a lost slot from nothing else.
@@ -96,9 +96,9 @@ export async function explainSlotError(
   slotName: string,
   context: ErrorContext,
 ): Promise<unknown> {
-  if (AMBIGUOUS.has(codeOf(error))) {
+  if (NEEDS_SLOT_LOOKUP.has(codeOf(error))) {
     const state = await readSlotState(client, slotName).catch(() => undefined);
-    const fault = state === undefined ? undefined : faultOf(state, slotName, context);
+    const fault = state === undefined ? undefined : validateSlot(state, slotName, context);
     if (fault !== undefined) {
       fault.cause = error;
       return fault;

@@ -28,7 +28,7 @@ export interface SlotParts {
  * @param versionNum - `server_version_num`
  * @see https://www.postgresql.org/docs/release/17.5/
  */
-export function advanceIsTrusted(versionNum: number): boolean {
+export function supportsSafeAdvance(versionNum: number): boolean {
   const fixed: Readonly<Record<number, number>> = { 13: 130021, 14: 140018, 15: 150013, 16: 160009, 17: 170005 };
   const major = Math.floor(versionNum / 10000);
   return major >= 18 || versionNum >= (fixed[major] ?? Infinity);
@@ -60,7 +60,7 @@ export class PostgresSlot implements Slot {
   async advance(lsn: Lsn): Promise<Lsn> {
     const { slotName, control } = this.#parts;
     const to = formatLsn(lsn);
-    if (advanceIsTrusted(control.versionNum)) {
+    if (supportsSafeAdvance(control.versionNum)) {
       const [row] = await this.#ask(
         'SELECT end_lsn::text AS lsn FROM pg_replication_slot_advance($1, $2)',
         [slotName, to],
@@ -79,7 +79,7 @@ export class PostgresSlot implements Slot {
     return (await this.position()).confirmedFlush;
   }
 
-  async readingEvidence(): Promise<string | undefined> {
+  async slotStatsFingerprint(): Promise<string | undefined> {
     // 14 has the counters too, but its statistics collector may lose or delay them.
     if (this.#parts.control.versionNum < 150000) return undefined;
     const [row] = await this.#ask(

@@ -6,9 +6,9 @@ import type { Lsn } from '../decode/lsn.ts';
 import type { Clock, Slot } from '../ports.ts';
 
 /** An advance in mid-batch must be outweighed by so many times its own cost in work since the last. */
-const WORTH = 10;
+const MIN_WORK_PER_ADVANCE_COST = 10;
 /** And by at least this, however cheap: each one takes the slot and writes WAL's position. */
-const LEAST_INTERVAL_MS = 1_000;
+const MIN_INTERVAL_MS = 1_000;
 
 /** Moves a slot forward, one advance at a time. */
 export class Advancer {
@@ -21,7 +21,7 @@ export class Advancer {
 
   readonly #slot: Slot;
   readonly #clock: Clock;
-  #underWay: Promise<void> | undefined;
+  #inFlight: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   #lastEnd: number;
 
@@ -38,14 +38,14 @@ export class Advancer {
   }
 
   /**
-   * Advances in the background if it is worth it now. Its failure is thrown by the next {@link to}.
+   * Advances in the background if it is worth it now. Its failure is thrown by the next {@link advanceTo}.
    *
    * @param boundary - an acknowledged commit LSN
    */
-  offer(boundary: Lsn): void {
-    const due = this.#lastEnd + Math.max(LEAST_INTERVAL_MS, WORTH * this.costMs);
-    if (boundary <= this.position || this.#underWay || this.#failure || this.#clock.now() < due) return;
-    this.#underWay = this.#advance(boundary).catch((error: unknown) => {
+  advanceIfWorthwhile(boundary: Lsn): void {
+    const due = this.#lastEnd + Math.max(MIN_INTERVAL_MS, MIN_WORK_PER_ADVANCE_COST * this.costMs);
+    if (boundary <= this.position || this.#inFlight || this.#failure || this.#clock.now() < due) return;
+    this.#inFlight = this.#advance(boundary).catch((error: unknown) => {
       this.#failure = { error };
     });
   }
@@ -55,15 +55,15 @@ export class Advancer {
    *
    * @param target - an advance target of I2
    */
-  async to(target: Lsn): Promise<void> {
-    await this.#underWay;
+  async advanceTo(target: Lsn): Promise<void> {
+    await this.#inFlight;
     if (this.#failure) throw this.#failure.error;
     if (target > this.position) await this.#advance(target);
   }
 
   /** Advances once more to where the slot is: restart_lsn moves by one candidate an advance, and catches up with this one. */
-  async settle(): Promise<void> {
-    await this.#underWay;
+  async advanceAgain(): Promise<void> {
+    await this.#inFlight;
     if (this.#failure) throw this.#failure.error;
     if (this.moved) await this.#slot.advance(this.position);
   }
@@ -74,6 +74,6 @@ export class Advancer {
     this.moved = true;
     this.#lastEnd = this.#clock.now();
     this.costMs = Math.max(this.costMs, this.#lastEnd - begun);
-    this.#underWay = undefined;
+    this.#inFlight = undefined;
   }
 }

@@ -7,11 +7,11 @@ import type { ResumePosition } from '../decode/position.ts';
 import type { Clock, Log, Publisher, Session } from '../ports.ts';
 import { type Peek, WindowTooLargeError } from '../ports.ts';
 import type { Filters } from '../settings/filters.ts';
-import { TablePlans } from '../transform/table-plans.ts';
-import { type Mark, Transformer, type TransformerParts } from '../transform/transform.ts';
+import { type Counts, noCounts } from '../transform/counts.ts';
+import { TablePolicies } from '../transform/table-plans.ts';
+import { type AckPosition, Transformer, type TransformerParts } from '../transform/transform.ts';
 import type { Advancer } from './advancer.ts';
-import { type Counts, noCounts } from './answer.ts';
-import { RoundPump } from './publish-queue.ts';
+import { PublishQueue } from './publish-queue.ts';
 
 /** What is to be published, and how. */
 export interface BatchParts extends Omit<TransformerParts, 'plans' | 'resume'> {
@@ -29,11 +29,11 @@ export interface BatchPorts {
   /** Tables without a primary key that the log has named. */
   readonly memory: { readonly named: Set<string> };
   /** @returns whether to take on no more work, asked after each block */
-  readonly enough: () => boolean;
+  readonly shouldStop: () => boolean;
   /** @returns milliseconds since 1970: no request may end after it */
   readonly sendingDeadline: () => number;
   /** Called when a round was acknowledged. */
-  readonly progressed: () => void;
+  readonly onAcknowledged: () => void;
 }
 
 /** What became of one batch. */
@@ -51,18 +51,18 @@ export interface Batch {
 }
 
 /** Two rounds as slow as the slowest so far must fit between the end of reading and the end of sending. */
-const ROUNDS_KEPT = 2;
+const RESERVED_ROUNDS = 2;
 /** A publisher begins no request with less than a second left: reading ends before that, not because of it. */
-const LEAST_ROUND_MS = 1_000;
+const MIN_ROUND_MS = 1_000;
 
 /** Reads batches. Its progress is that of the whole run. */
 export class BatchReader {
   /** Everything acknowledged, or counted as left out, so far. */
   counts: Counts = noCounts();
-  /** The newest boundary (I2 a). */
+  /** The newest boundary (I2). */
   boundary: Lsn | undefined;
   /** How far inside which transaction the run has come; undefined at a boundary. */
-  within: Mark['within'];
+  within: AckPosition['within'];
   /** Where to go on inside the first transaction. Set before the first batch. */
   resume: ResumePosition | undefined;
   /** Whether it was used. */
@@ -70,8 +70,8 @@ export class BatchReader {
 
   readonly #parts: BatchParts;
   readonly #ports: BatchPorts;
-  readonly #plans: TablePlans;
-  readonly #pump: RoundPump;
+  readonly #plans: TablePolicies;
+  readonly #pump: PublishQueue;
   #transformer: Transformer | undefined;
   #oldest: bigint | undefined;
 
@@ -82,8 +82,8 @@ export class BatchReader {
   constructor(parts: BatchParts, ports: BatchPorts) {
     this.#parts = parts;
     this.#ports = ports;
-    this.#plans = new TablePlans(ports.session.keys, parts.filters, ports.log, ports.memory.named);
-    this.#pump = new RoundPump({
+    this.#plans = new TablePolicies(ports.session.keys, parts.filters, ports.log, ports.memory.named);
+    this.#pump = new PublishQueue({
       publisher: ports.publisher,
       clock: ports.clock,
       signal: ports.session.lost,
@@ -91,8 +91,8 @@ export class BatchReader {
       acknowledged: (round, mark) => {
         this.#acknowledge(mark);
         parts.packer.release(round);
-        if (this.boundary !== undefined) ports.advancer.offer(this.boundary);
-        ports.progressed();
+        if (this.boundary !== undefined) ports.advancer.advanceIfWorthwhile(this.boundary);
+        ports.onAcknowledged();
       },
     });
   }
@@ -109,14 +109,14 @@ export class BatchReader {
 
   /** @returns milliseconds since 1970: when to take on no more work (I7) */
   readingDeadline(): number {
-    return this.#ports.sendingDeadline() - ROUNDS_KEPT * Math.max(LEAST_ROUND_MS, this.#pump.slowestMs);
+    return this.#ports.sendingDeadline() - RESERVED_ROUNDS * Math.max(MIN_ROUND_MS, this.#pump.slowestMs);
   }
 
   /**
    * Reads one peek and publishes what it holds.
    *
-   * @param upto - W
-   * @param rows - N; undefined: no limit
+   * @param upto - where the peek ends (upto_lsn)
+   * @param rows - the most rows (upto_nchanges); undefined: no limit
    * @param timeoutMs - how long the server may work before the first row
    * @returns what became of it, no request in flight
    * @throws {PipelineError} what an operator can act on; everything before it was sent, and is acknowledged or not as
@@ -162,13 +162,13 @@ export class BatchReader {
   }
 
   async #consume(peek: Peek, transformer: Transformer, fresh: Promise<void>): Promise<'whole' | 'deadline'> {
-    const { session, enough } = this.#ports;
+    const { session, shouldStop: enough } = this.#ports;
     let due = false;
     for await (const block of peek) {
       await fresh;
       for (let message = block.next(); message !== undefined; message = block.next()) {
         if (message.kind === 'begin') this.#oldest ??= message.transaction.commitTimeMicros;
-        while (transformer.take(message) === 'needs-keys') await session.keys.reload();
+        while (transformer.take(message) === 'reload-catalogs') await session.keys.reload();
         if (transformer.closed.length > 0) {
           if (!(await this.#send(transformer)) || due) return 'deadline';
           // Asked after each round, too: a block can hold many, and a run that may take more time must hear of it in time.
@@ -197,13 +197,13 @@ export class BatchReader {
       transformer.flush();
       await this.#send(transformer);
     } finally {
-      await this.#pump.idle();
+      await this.#pump.waitUntilIdle();
     }
-    await this.#pump.settle();
+    await this.#pump.drainInFlight();
     if (this.#pump.open) this.#acknowledge(transformer.mark());
   }
 
-  #acknowledge(mark: Mark): void {
+  #acknowledge(mark: AckPosition): void {
     this.counts = mark.counts;
     this.boundary = mark.boundary ?? this.boundary;
     this.within = mark.within;

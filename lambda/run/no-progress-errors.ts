@@ -2,7 +2,7 @@
  * What a run says that got nowhere. Pure: facts in, errors out.
  */
 import { PipelineError } from '../errors.ts';
-import type { Stopped } from './answer.ts';
+import type { StopReason } from './answer.ts';
 
 /**
  * A run that did nothing at all.
@@ -10,7 +10,7 @@ import type { Stopped } from './answer.ts';
  * @param stopped - why it ended
  * @param lastFailure - what the last refusal of a request or entry was
  */
-export function standstill(stopped: Stopped, lastFailure: string | undefined): PipelineError {
+export function noProgress(stopped: StopReason, lastFailure: string | undefined): PipelineError {
   if (stopped === 'throttled') {
     return new PipelineError(
       'STREAM_THROTTLED',
@@ -32,7 +32,7 @@ export function standstill(stopped: Stopped, lastFailure: string | undefined): P
  * @param commitLsn - the transaction's, as PostgreSQL prints it
  * @param records - how many of its records were published, for nothing
  */
-export function endlessTransaction(commitLsn: string, records: number): PipelineError {
+export function transactionTooLarge(commitLsn: string, records: number): PipelineError {
   return new PipelineError(
     'NO_PROGRESS',
     `The transaction with commit LSN ${commitLsn} is larger than what could be published in the whole time-out of the function (${records} records were), and only from PostgreSQL 15 on can the server show where the next run may go on. The slot was not advanced, and the next run publishes it from its beginning. Give the stream more capacity and the function more memory, or leave the transaction out with skip-transaction.`,
@@ -45,7 +45,7 @@ export function endlessTransaction(commitLsn: string, records: number): Pipeline
  * @param sqlState - 53400 (temp_file_limit), 53100 (disk) or 53200 (memory)
  * @param cause - the error underneath
  */
-export function outOfRoom(sqlState: string, cause: unknown): PipelineError {
+export function serverOutOfSpace(sqlState: string, cause: unknown): PipelineError {
   const lack =
     sqlState === '53100' ? 'disk space' : sqlState === '53200' ? 'memory' : 'temporary files, by its temp_file_limit,';
   return new PipelineError(

@@ -4,7 +4,7 @@
  */
 import type { Round } from '../pack/round.ts';
 import type { Clock, Publisher } from '../ports.ts';
-import type { Mark } from '../transform/transform.ts';
+import type { AckPosition } from '../transform/transform.ts';
 
 /** What a pump is made of. */
 export interface RoundPumpParts {
@@ -15,11 +15,11 @@ export interface RoundPumpParts {
   /** @returns milliseconds since 1970: no request may end after it. Asked before each round: it moves with the cost of an advance. */
   readonly deadline: () => number;
   /** Called when a round is acknowledged whole, before the next is sent. */
-  readonly acknowledged: (round: Round, mark: Mark) => void;
+  readonly acknowledged: (round: Round, mark: AckPosition) => void;
 }
 
 /** One round in flight at most. */
-export class RoundPump {
+export class PublishQueue {
   /** Why no more rounds are sent: time ran out with entries unacknowledged, for want of capacity or else. */
   stopped: 'throttled' | 'deadline' | undefined;
   /** Entries refused for want of capacity. */
@@ -50,8 +50,8 @@ export class RoundPump {
    * @param mark - where its acknowledgement takes the run
    * @throws {PipelineError} what made an earlier round fail
    */
-  async send(round: Round, mark: Mark): Promise<void> {
-    await this.settle();
+  async send(round: Round, mark: AckPosition): Promise<void> {
+    await this.drainInFlight();
     if (!this.open) return;
     this.#inFlight = this.#send(round, mark).catch((error: unknown) => {
       this.#failure = { error };
@@ -63,18 +63,18 @@ export class RoundPump {
    *
    * @throws {PipelineError} what made a round fail
    */
-  async settle(): Promise<void> {
-    await this.idle();
+  async drainInFlight(): Promise<void> {
+    await this.waitUntilIdle();
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** As {@link settle}, without throwing: for when something else has failed already. */
-  async idle(): Promise<void> {
+  /** As {@link drainInFlight}, without throwing: for when something else has failed already. */
+  async waitUntilIdle(): Promise<void> {
     await this.#inFlight;
     this.#inFlight = undefined;
   }
 
-  async #send(round: Round, mark: Mark): Promise<void> {
+  async #send(round: Round, mark: AckPosition): Promise<void> {
     const { publisher, clock, signal, deadline, acknowledged } = this.#parts;
     const begun = clock.now();
     const result = await publisher.publish(round, deadline(), signal);

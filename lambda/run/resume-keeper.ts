@@ -1,20 +1,20 @@
 /**
  * Takes and checks positions inside a transaction, by what the server says of readings of the slot.
- * What a position is, and why it needs proof, stands in `resume.ts`.
+ * What a position is, and why it needs proof, stands in `decode/position.ts`.
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { type ResumePosition, resumePosition } from '../decode/position.ts';
 import type { Log, Slot } from '../ports.ts';
-import type { Mark } from '../transform/transform.ts';
+import type { AckPosition } from '../transform/transform.ts';
 
 /** One run's use of the position before it, and the one it leaves behind. */
 export class ResumeKeeper {
   /**
    * Whether the next run is likely to go on where this one is cut. Not where the server cannot tell whether the slot was
    * read since; and not after a position was refused: containers that take turns read the slot in between, and would
-   * begin the same transaction over and over. Known once {@link proven} has answered.
+   * begin the same transaction over and over. Known once {@link validate} has answered.
    */
-  hopeful = false;
+  canResumeLater = false;
 
   readonly #slot: Slot;
   readonly #log: Log;
@@ -32,12 +32,12 @@ export class ResumeKeeper {
    * @param position - of an earlier run; undefined: none
    * @returns it, if nobody else can have read the slot since; to be asked before the run's first peek
    */
-  async proven(position: ResumePosition | undefined): Promise<ResumePosition | undefined> {
-    const evidence = await this.#slot.readingEvidence();
-    this.hopeful = evidence !== undefined;
+  async validate(position: ResumePosition | undefined): Promise<ResumePosition | undefined> {
+    const evidence = await this.#slot.slotStatsFingerprint();
+    this.canResumeLater = evidence !== undefined;
     if (position === undefined) return undefined;
     if (evidence !== undefined && evidence === position.evidence) return position;
-    this.hopeful = false;
+    this.canResumeLater = false;
     this.#log.info('The slot may have been read by another run since: the transaction starts over.', {
       commitLsn: position.commitLsn,
       ordinal: position.ordinal,
@@ -52,7 +52,7 @@ export class ResumeKeeper {
    */
   async next(
     reached: {
-      readonly within: Mark['within'];
+      readonly within: AckPosition['within'];
       readonly boundary: Lsn | undefined;
       readonly resume: ResumePosition | undefined;
     },
@@ -62,7 +62,7 @@ export class ResumeKeeper {
     // A run that acknowledged nothing leaves off where it went on.
     const kept = boundary === undefined && !moved ? resume : undefined;
     if (within === undefined && kept === undefined) return undefined;
-    const evidence = await this.#slot.readingEvidence();
+    const evidence = await this.#slot.slotStatsFingerprint();
     if (evidence === undefined) return undefined;
     return within === undefined ? kept && { ...kept, evidence } : resumePosition(within, evidence);
   }

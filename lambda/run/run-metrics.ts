@@ -2,7 +2,8 @@
  * What a finished run says to CloudWatch. Pure but for the port; what the names mean stands in the README.
  */
 import type { Metrics } from '../ports.ts';
-import type { Counts, RunAnswer } from './answer.ts';
+import type { Counts } from '../transform/counts.ts';
+import type { RunAnswer } from './answer.ts';
 
 /** What only the end of a run knows, besides its answer. */
 export interface RunEnd {

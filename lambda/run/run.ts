@@ -8,19 +8,20 @@
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import type { ResumePosition } from '../decode/position.ts';
 import { type Clock, type Log, type Metrics, type Publisher, type Session, WindowTooLargeError } from '../ports.ts';
+import { copyCounts } from '../transform/counts.ts';
 import { Advancer } from './advancer.ts';
-import { ageSeconds, copyCounts, type RunAnswer, type Stopped } from './answer.ts';
+import { ageSeconds, type RunAnswer, type StopReason } from './answer.ts';
 import { type BatchParts, BatchReader } from './batch.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { endlessTransaction, outOfRoom, standstill } from './no-progress-errors.ts';
+import { noProgress, serverOutOfSpace, transactionTooLarge } from './no-progress-errors.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
 import { addCountMetrics } from './run-metrics.ts';
-import { grown, halved, initialWindow, type Window } from './window.ts';
+import { grow, initialLimits, type PeekLimits, shrink } from './window.ts';
 
 /** What a container remembers from run to run. Kept in module scope by the handler. */
 export interface RunMemory {
   /** What the last peeks taught; undefined: nothing yet. */
-  window: Window | undefined;
+  window: PeekLimits | undefined;
   /** Where the last run was cut short inside a transaction. */
   resume: ResumePosition | undefined;
   /** Tables without a primary key that the log has named. */
@@ -64,7 +65,7 @@ export interface RunOptions extends BatchParts {
   /** BATCH_CHANGES: the most rows of one peek. */
   readonly maxRows: number;
   /** For how long after a holder was ended its last request may be in flight. */
-  readonly lastRequestMs: number;
+  readonly inFlightGraceMs: number;
 }
 
 /** Kept for the answer itself, the closing of a peek and what else is not measured. */
@@ -73,40 +74,40 @@ const ANSWER_MS = 500;
 /**
  * Publishes what the slot holds.
  *
- * @param ports - the world
+ * @param ports - the session, the stream, time, log, metrics and memory
  * @param options - settings and bounds
  * @returns what was done; cut short by its deadline it succeeds with that
  * @throws {PipelineError} what an operator can act on: the slot is then advanced over everything acknowledged before
  */
 export async function run(ports: RunPorts, options: RunOptions): Promise<RunAnswer> {
-  const whole = new Run(ports, options);
+  const loop = new RunLoop(ports, options);
   try {
-    return await whole.run();
+    return await loop.run();
   } catch (error) {
     // No answer will tell what was done before, and what was left out (I9).
-    whole.tellCounts();
+    loop.recordCounts();
     throw error;
   }
 }
 
 /** One run's state. */
-class Run {
+class RunLoop {
   readonly #ports: RunPorts;
   readonly #options: RunOptions;
   readonly #advancer: Advancer;
   readonly #batches: BatchReader;
   readonly #resumes: ResumeKeeper;
   #deadline: number;
-  #window: Window;
+  #window: PeekLimits;
   #batchCount = 0;
   #oldestUnpublishedMicros: bigint | undefined;
-  #unbounded = false;
+  #ignoreRowLimit = false;
 
   constructor(ports: RunPorts, options: RunOptions) {
     this.#ports = ports;
     this.#options = options;
     this.#deadline = ports.memory.deadline = options.deadline;
-    this.#window = ports.memory.window ?? initialWindow(options.maxRows);
+    this.#window = ports.memory.window ?? initialLimits(options.maxRows);
     this.#resumes = new ResumeKeeper(ports.session.slot, ports.log);
     this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
     const heartbeat = new Heartbeat(ports.clock, ports.metrics);
@@ -115,12 +116,12 @@ class Run {
       advancer: this.#advancer,
       // What follows the last round must fit in: two advances by the cost measured, and the answer (I7).
       sendingDeadline: () => this.#deadline - ANSWER_MS - 2 * this.#advancer.costMs,
-      enough: () => this.#enough(),
-      progressed: () => heartbeat.beat(this.#batches.counts.records),
+      shouldStop: () => this.#shouldStop(),
+      onAcknowledged: () => heartbeat.beat(this.#batches.counts.records),
     });
   }
 
-  tellCounts(): void {
+  recordCounts(): void {
     const { counts, throttledEntries } = this.#batches;
     addCountMetrics(this.#ports.metrics, { ...counts, throttledEntries });
     this.#ports.log.info('Done before the failure.', { ...copyCounts(counts), throttledEntries });
@@ -128,26 +129,26 @@ class Run {
 
   async run(): Promise<RunAnswer> {
     const { session, clock, memory } = this.#ports;
-    if (session.tookOver) await clock.sleep(this.#options.lastRequestMs);
+    if (session.tookOver) await clock.sleep(this.#options.inFlightGraceMs);
     this.#advancer.position = (await session.slot.position()).confirmedFlush;
-    this.#batches.resume = await this.#resumes.proven(this.#options.resume ?? memory.resume);
+    this.#batches.resume = await this.#resumes.validate(this.#options.resume ?? memory.resume);
     memory.resume = undefined;
-    let stopped: Stopped;
+    let stopped: StopReason;
     try {
       stopped = await this.#loop();
-      await this.#advancer.to(this.#batches.boundary ?? this.#advancer.position);
-      await this.#advancer.settle();
+      await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
+      await this.#advancer.advanceAgain();
     } catch (error) {
       await this.#afterFailure();
       throw error;
     }
     memory.resume = await this.#resumes.next(this.#batches, this.#advancer.moved);
-    this.#refuseStandstill(stopped);
+    this.#assertProgress(stopped);
     return await this.#answer(stopped);
   }
 
   /** Batch after batch. */
-  async #loop(): Promise<Stopped> {
+  async #loop(): Promise<StopReason> {
     const { session, memory } = this.#ports;
     for (;;) {
       if (this.#batchCount >= (this.#options.maxBatches ?? Infinity)) return 'max-batches';
@@ -156,7 +157,7 @@ class Run {
       const flushed = await session.slot.flushLsn();
       if (flushed <= this.#advancer.position) return 'caught-up';
       const upto = min(flushed, this.#advancer.position + BigInt(this.#window.walBytes));
-      const rows = this.#unbounded ? undefined : this.#window.rows;
+      const rows = this.#ignoreRowLimit ? undefined : this.#window.rows;
       const budgetMs = this.#peekBudgetMs();
       const batch = await this.#batches.read(upto, rows, budgetMs);
       if (batch instanceof WindowTooLargeError) {
@@ -164,17 +165,17 @@ class Run {
         continue;
       }
       this.#batchCount++;
-      this.#unbounded = false;
+      this.#ignoreRowLimit = false;
       this.#oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
       if (batch.ended === 'throttled' || batch.ended === 'deadline') return batch.ended;
       const full = rows !== undefined && batch.rows >= rows;
       // A boundary of an earlier batch is none of this one's.
       const boundary =
         batch.boundary !== undefined && batch.boundary > begun.confirmedFlush ? batch.boundary : undefined;
-      this.#window = memory.window = grown(
+      this.#window = memory.window = grow(
         this.#window,
         {
-          boundBy: full ? 'rows' : upto < flushed ? 'wal' : 'nothing',
+          limitedBy: full ? 'rows' : upto < flushed ? 'wal' : 'nothing',
           firstRowMs: batch.firstRowMs,
           budgetMs,
           rereadBytes: Number(begun.confirmedFlush - begun.restart),
@@ -183,15 +184,15 @@ class Run {
         this.#options.maxRows,
       );
       if (!full) {
-        // The peek saw everything up to `upto`, and all of it is acknowledged or counted: I2 (b).
-        await this.#advancer.to(upto);
+        // The peek saw everything up to `upto`, and all of it is acknowledged or counted: I2.
+        await this.#advancer.advanceTo(upto);
         if (upto === flushed) return 'caught-up';
       } else if (boundary !== undefined) {
-        await this.#advancer.to(boundary);
+        await this.#advancer.advanceTo(boundary);
       } else {
         // Full, and not one COMMIT: logical messages only. A limit by WAL alone gets past them.
-        this.#unbounded = true;
-        const smaller = halved(this.#window, Number(upto - this.#advancer.position));
+        this.#ignoreRowLimit = true;
+        const smaller = shrink(this.#window, Number(upto - this.#advancer.position));
         this.#window = { ...this.#window, walBytes: smaller?.walBytes ?? this.#window.walBytes };
       }
     }
@@ -205,18 +206,18 @@ class Run {
   }
 
   /** Whether to take on no more of a batch. */
-  #enough(): boolean {
+  #shouldStop(): boolean {
     if (this.#hasTime()) return false;
     const started = this.#batches.boundary === undefined && !this.#advancer.moved;
-    if (!started || this.#resumes.hopeful || this.#ports.stop?.aborted === true) return true;
+    if (!started || this.#resumes.canResumeLater || this.#ports.stop?.aborted === true) return true;
     // Cut here, the next run would begin the same transaction again, and every run after it.
-    return !this.#extend(
+    return !this.#useFunctionDeadline(
       'The first transaction is larger than a run, and nothing says that the next run may go on with it',
     );
   }
 
   /** Takes the function's own deadline. The schedule's is there so that runs do not overlap, which the lock sees to as well. */
-  #extend(why: string): boolean {
+  #useFunctionDeadline(why: string): boolean {
     if (this.#deadline >= this.#options.functionDeadline) return false;
     this.#deadline = this.#ports.memory.deadline = this.#options.functionDeadline;
     this.#ports.log.warn(`${why}: this run goes on until the deadline of the function.`, {
@@ -234,8 +235,9 @@ class Run {
   /** A peek did not reach its first row in time. */
   #shrink(spanBytes: number, error: WindowTooLargeError): void {
     const { log, memory } = this.#ports;
-    const smaller = halved(this.#window, spanBytes);
-    if (smaller === undefined && error.noRoom !== undefined) throw outOfRoom(error.noRoom, error);
+    const smaller = shrink(this.#window, spanBytes);
+    if (smaller === undefined && error.resourceSqlState !== undefined)
+      throw serverOutOfSpace(error.resourceSqlState, error);
     if (smaller !== undefined) {
       this.#window = smaller;
       memory.window = smaller;
@@ -245,7 +247,7 @@ class Run {
     }
     // Reading again from restart_lsn takes longer than this run may: the schedule would never get past it.
     if (this.#batchCount === 0 && (smaller === undefined || !this.#hasTime())) {
-      this.#extend('Not even a small peek finishes in maxSeconds');
+      this.#useFunctionDeadline('Not even a small peek finishes in maxSeconds');
     }
   }
 
@@ -254,7 +256,7 @@ class Run {
     const { session, memory, log } = this.#ports;
     if (session.lost.aborted) return;
     try {
-      await this.#advancer.to(this.#batches.boundary ?? this.#advancer.position);
+      await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       memory.resume = await this.#resumes.next(this.#batches, this.#advancer.moved);
     } catch (error) {
       log.warn(
@@ -267,21 +269,21 @@ class Run {
   }
 
   /** A run that did nothing at all fails, so that an alarm sees it (I7). */
-  #refuseStandstill(stopped: Stopped): void {
+  #assertProgress(stopped: StopReason): void {
     const { counts, resumed, lastFailure, within, boundary } = this.#batches;
     const { stop, memory } = this.#ports;
     if (stop?.aborted === true) return;
     const endless =
       stopped === 'deadline' && within !== undefined && boundary === undefined && memory.resume === undefined;
     if (endless && !this.#advancer.moved && this.#deadline >= this.#options.functionDeadline) {
-      throw endlessTransaction(formatLsn(within.transaction.commitLsn), counts.records);
+      throw transactionTooLarge(formatLsn(within.transaction.commitLsn), counts.records);
     }
     if (this.#advancer.moved || counts.records > 0 || resumed || stopped === 'caught-up' || stopped === 'max-batches')
       return;
-    throw standstill(stopped, lastFailure);
+    throw noProgress(stopped, lastFailure);
   }
 
-  async #answer(stopped: Stopped): Promise<RunAnswer> {
+  async #answer(stopped: StopReason): Promise<RunAnswer> {
     const { session, clock, memory } = this.#ports;
     const { counts, throttledEntries } = this.#batches;
     const caughtUp = stopped === 'caught-up';

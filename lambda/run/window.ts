@@ -5,10 +5,10 @@
  */
 
 /** What the next peek may read. */
-export interface Window {
+export interface PeekLimits {
   /** N: rows, 1 or more. */
   readonly rows: number;
-  /** W: bytes of WAL behind the slot's position. */
+  /** W: bytes of WAL after confirmed_flush_lsn. */
   readonly walBytes: number;
 }
 
@@ -24,21 +24,21 @@ const GROWTH = 4;
  *
  * @param maxRows - BATCH_CHANGES
  */
-export function initialWindow(maxRows: number): Window {
+export function initialLimits(maxRows: number): PeekLimits {
   return { rows: Math.min(250_000, maxRows), walBytes: 1024 ** 3 };
 }
 
 /** What a peek taught. */
-export interface PeekCost {
+export interface PeekObservation {
   /** What ended it: its row limit, its WAL limit, or neither: then it says nothing of a larger one. */
-  readonly boundBy: 'rows' | 'wal' | 'nothing';
+  readonly limitedBy: 'rows' | 'wal' | 'nothing';
   /** How long the server worked before the first row. */
   readonly firstRowMs: number;
   /** How long it was given. */
   readonly budgetMs: number;
   /** WAL between restart_lsn and the slot's position, which it read once more. */
   readonly rereadBytes: number;
-  /** WAL behind the slot's position that it read for the first time. */
+  /** WAL after the slot's position that it read for the first time. */
   readonly readBytes: number;
 }
 
@@ -51,13 +51,13 @@ export interface PeekCost {
  * @param cost - what it taught
  * @param maxRows - BATCH_CHANGES
  */
-export function grown(window: Window, cost: PeekCost, maxRows: number): Window {
-  if (cost.boundBy === 'nothing') return window;
+export function grow(window: PeekLimits, cost: PeekObservation, maxRows: number): PeekLimits {
+  if (cost.limitedBy === 'nothing') return window;
   let factor = Math.min(GROWTH, TARGET_FIRST_ROW_MS / Math.max(1, cost.firstRowMs));
   if (cost.rereadBytes > cost.readBytes && cost.firstRowMs < cost.budgetMs / 2) factor = Math.max(2, factor);
   // Slow, but in time: a time-out is the sign to ask for less, not this.
   if (factor <= 1) return window;
-  return cost.boundBy === 'rows'
+  return cost.limitedBy === 'rows'
     ? { ...window, rows: Math.min(maxRows, Math.ceil(window.rows * factor)) }
     : { ...window, walBytes: Math.min(MAX_WAL_BYTES, Math.ceil(window.walBytes * factor)) };
 }
@@ -69,7 +69,7 @@ export function grown(window: Window, cost: PeekCost, maxRows: number): Window {
  * @param spanBytes - how much WAL it was really asked for, which may be less than the window's
  * @returns a smaller window, or undefined when it was the smallest already
  */
-export function halved(window: Window, spanBytes: number): Window | undefined {
+export function shrink(window: PeekLimits, spanBytes: number): PeekLimits | undefined {
   if (window.rows <= MIN_ROWS && spanBytes <= MIN_WAL_BYTES) return undefined;
   return {
     rows: Math.max(Math.min(MIN_ROWS, window.rows), Math.floor(window.rows / 2)),

@@ -33,7 +33,7 @@ export interface StreamConfig {
   readonly region: string | undefined;
 }
 
-/** The settings of DESIGN's table, checked. */
+/** Every setting, checked and typed. */
 export interface Config {
   readonly database: DatabaseConfig;
   /** The replication slot's name. */

@@ -13,7 +13,7 @@ const SQLSTATE = /^[0-9A-Z]{5}$/;
  * @param error - anything caught
  * @returns one whose name is its code where it has one, and whose cause stays out of sight
  */
-export function presentable(error: unknown): Error {
+export function sanitizeError(error: unknown): Error {
   if (error instanceof PipelineError) {
     // A cause that was assigned, not passed, would be enumerable, and a driver's error has the row in its fields.
     Object.defineProperty(error, 'cause', {

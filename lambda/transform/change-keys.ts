@@ -5,14 +5,14 @@
 import type { RowChange } from '../decode/messages.ts';
 import type { Key } from '../format/record.ts';
 import { emptyKey, locateKey, sameKey } from './row-key.ts';
-import type { TablePlan } from './table-plans.ts';
+import type { TablePolicy } from './table-plans.ts';
 
 /**
  * What became of a search. `keyless`: the server did not send it. `no-key`: the table had none when the change was made.
  * `stale`: the catalogs as read do not fit the change; read them again, unless that was done. `unresolved`: they do not
  * fit it either way.
  */
-export type KeySearch = 'found' | 'keyless' | 'no-key' | 'stale' | 'unresolved';
+export type KeySearch = 'found' | 'key-not-sent' | 'no-primary-key' | 'stale' | 'unresolved';
 
 /** Finds keys, in memory that is used again from change to change. */
 export class ChangeKeys {
@@ -30,22 +30,22 @@ export class ChangeKeys {
    * @param plan - of its table, which is published
    * @param reread - whether the catalogs were read again for this table already
    */
-  find(change: RowChange, plan: TablePlan, reread: boolean): KeySearch {
+  find(change: RowChange, plan: TablePolicy, reread: boolean): KeySearch {
     const deletes = change.operation === 'DELETE';
     const tuple = deletes ? change.oldTuple : change.newTuple;
     const fallback = deletes ? undefined : change.oldTuple;
-    if (tuple === undefined) return deletes ? 'keyless' : 'unresolved';
+    if (tuple === undefined) return deletes ? 'key-not-sent' : 'unresolved';
     this.#columns = plan.key;
     const located = locateKey(plan.key, tuple, fallback, this.key);
     if (located === 'found') return 'found';
-    if (located === 'unsent') return 'keyless';
-    if (deletes && !plan.identityHoldsKey) return 'keyless';
+    if (located === 'unsent') return 'key-not-sent';
+    if (deletes && !plan.identityHoldsKey) return 'key-not-sent';
     if (!reread) return 'stale';
     if (plan.earlierKey === undefined) return 'unresolved';
-    if (plan.earlierKey.length === 0) return 'no-key';
+    if (plan.earlierKey.length === 0) return 'no-primary-key';
     this.#columns = plan.earlierKey;
     const before = locateKey(plan.earlierKey, tuple, fallback, this.key);
-    return before === 'found' ? 'found' : before === 'unsent' ? 'keyless' : 'unresolved';
+    return before === 'found' ? 'found' : before === 'unsent' ? 'key-not-sent' : 'unresolved';
   }
 
   /**

@@ -5,11 +5,11 @@
  */
 import type { ColumnHeader, TableName, Tuple } from '../decode/messages.ts';
 import type { Log, PrimaryKeys, TableEntry } from '../ports.ts';
-import type { Skipped } from '../run/answer.ts';
 import { type Filters, omitsColumn, selectsTable } from '../settings/filters.ts';
+import type { Skipped } from './counts.ts';
 
 /** What to do with a table's changes. */
-export interface TablePlan {
+export interface TablePolicy {
   /** Why they are left out; undefined: they are published. */
   readonly skip: keyof Skipped | undefined;
   /** The key's columns, as printed; empty where they are left out for want of it. */
@@ -18,7 +18,7 @@ export interface TablePlan {
   readonly earlierKey: readonly string[] | undefined;
   /** Whether the server sends the key of a DELETE. */
   readonly identityHoldsKey: boolean;
-  /** Columns to leave out, as printed; grows with {@link TablePlans.judgeColumns}. */
+  /** Columns to leave out, as printed; grows with {@link TablePolicies.judgeColumns}. */
   readonly omitted: Set<string>;
   /** Columns judged already. */
   readonly judged: Set<ColumnHeader>;
@@ -29,15 +29,15 @@ export interface TablePlan {
 }
 
 /** Plans by table, good for one batch: a table unknown to the catalogs now may be made again before the next. */
-export class TablePlans {
+export class TablePolicies {
   readonly #keys: PrimaryKeys;
   readonly #filters: Filters;
   readonly #log: Log;
   readonly #named: Set<string>;
-  readonly #plans = new Map<TableName, TablePlan>();
+  readonly #plans = new Map<TableName, TablePolicy>();
   readonly #asked = new Set<TableName>();
   #lastTable: TableName | undefined;
-  #lastPlan: TablePlan | undefined;
+  #lastPlan: TablePolicy | undefined;
 
   /**
    * @param keys - the primary-key cache
@@ -65,14 +65,14 @@ export class TablePlans {
    *
    * @returns true: read them and come again; false: they were read already
    */
-  asksForKeys(table: TableName): boolean {
+  needsReload(table: TableName): boolean {
     if (this.#asked.has(table)) return false;
     this.#asked.add(table);
     return true;
   }
 
   /** @returns the table's plan, or undefined when the catalogs have to be read again first */
-  of(table: TableName): TablePlan | undefined {
+  of(table: TableName): TablePolicy | undefined {
     if (table === this.#lastTable && this.#lastPlan?.version === this.#keys.version) return this.#lastPlan;
     let plan = this.#plans.get(table);
     if (plan?.version !== this.#keys.version) {
@@ -91,7 +91,7 @@ export class TablePlans {
    * @param plan - the table's
    * @param tuple - the row
    */
-  judgeColumns(plan: TablePlan, tuple: Tuple | undefined): void {
+  judgeColumns(plan: TablePolicy, tuple: Tuple | undefined): void {
     if (tuple === undefined || this.#filters.columnExclude.length === 0) return;
     for (let i = 0; i < tuple.count; i++) {
       const header = tuple.headers[i];
@@ -104,7 +104,7 @@ export class TablePlans {
     }
   }
 
-  #make(table: TableName): TablePlan | undefined {
+  #make(table: TableName): TablePolicy | undefined {
     const own = [`${table.schema}.${table.name}`];
     // An excluded table needs no catalogs. One that is not included might be by its ancestors' names.
     if (this.#filters.tableExclude.length > 0 && !selectsTable({ ...this.#filters, tableInclude: [] }, own)) {
@@ -112,7 +112,7 @@ export class TablePlans {
       return this.#plan('filtered', this.#keys.current(table) ?? this.#keys.earlier(table), own);
     }
     const current = this.#keys.current(table);
-    if (current === undefined && this.asksForKeys(table)) return undefined;
+    if (current === undefined && this.needsReload(table)) return undefined;
     const earlier = this.#keys.earlier(table);
     const entry = current ?? earlier;
     const names = [...own, ...(entry?.ancestors ?? [])];
@@ -126,11 +126,11 @@ export class TablePlans {
   }
 
   #plan(
-    skip: TablePlan['skip'],
+    skip: TablePolicy['skip'],
     entry: TableEntry | undefined,
     names: readonly string[],
     earlier?: TableEntry,
-  ): TablePlan {
+  ): TablePolicy {
     return {
       skip,
       key: entry?.key ?? [],

@@ -4,24 +4,24 @@
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import type { Message, RowChange, Transaction, Truncate } from '../decode/messages.ts';
-import { isSameTransaction, type ResumePosition, type Within } from '../decode/position.ts';
+import { isSameTransaction, type ResumePosition, type TransactionProgress } from '../decode/position.ts';
 import { PipelineError } from '../errors.ts';
 import { ByteWriter } from '../format/byte-writer.ts';
 import type { ChangeRecord, Format } from '../format/record.ts';
 import type { Packer, Round } from '../pack/round.ts';
-import { copyCounts, type Counts, noCounts, type Skipped } from '../run/answer.ts';
 import type { Operation } from '../settings/settings.ts';
 import { ChangeKeys } from './change-keys.ts';
-import type { TablePlan, TablePlans } from './table-plans.ts';
+import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
+import type { TablePolicies, TablePolicy } from './table-plans.ts';
 
 /** Where a round's acknowledgement takes the run. */
-export interface Mark {
+export interface AckPosition {
   /** The newest commit LSN of which nothing is left to be sent; undefined: none in this batch. */
   readonly boundary: Lsn | undefined;
   /** What is done once it is acknowledged. */
   readonly counts: Counts;
   /** The transaction in which the round ends, and the last row all of whose records are acknowledged then; undefined at a boundary. */
-  readonly within: Within | undefined;
+  readonly within: TransactionProgress | undefined;
   /** The transaction that is under way, of which something is left to be done. */
   readonly underWay: Transaction | undefined;
 }
@@ -32,7 +32,7 @@ export interface TransformerParts {
   /** Writes a record's partition key. */
   readonly partitionKey: (record: ChangeRecord, out: ByteWriter) => void;
   readonly packer: Packer;
-  readonly plans: TablePlans;
+  readonly plans: TablePolicies;
   /** Operations that are published. */
   readonly operations: ReadonlySet<Operation>;
   /** What to do with a record too large to send. */
@@ -46,7 +46,7 @@ export class Transformer {
   /** What was done with every message so far, sent or not. */
   readonly counts: Counts = noCounts();
   /** Rounds that are full, oldest first, with where each takes the run. The caller sends and removes them. */
-  readonly closed: { readonly round: Round; readonly mark: Mark }[] = [];
+  readonly closed: { readonly round: Round; readonly mark: AckPosition }[] = [];
   /** Whether the resume position was used. */
   resumed = false;
 
@@ -86,11 +86,11 @@ export class Transformer {
    * Takes one message. May close rounds: see {@link closed}.
    *
    * @param message - valid during the call
-   * @returns 'needs-keys' when nothing was done because the catalogs have to be read again: read them, then give the
+   * @returns 'reload-catalogs' when nothing was done because the catalogs have to be read again: read them, then give the
    *   same message again
    * @throws {PipelineError} KEY_UNRESOLVED, RECORD_TOO_LARGE
    */
-  take(message: Message): 'taken' | 'needs-keys' {
+  take(message: Message): 'taken' | 'reload-catalogs' {
     switch (message.kind) {
       case 'begin':
         this.#begin(message.transaction);
@@ -115,7 +115,7 @@ export class Transformer {
   }
 
   /** @returns where the run is once everything taken so far is acknowledged */
-  mark(): Mark {
+  mark(): AckPosition {
     const transaction = this.#transaction;
     return {
       boundary: this.#boundary,
@@ -143,7 +143,7 @@ export class Transformer {
   }
 
   /** One row as the server sends it. */
-  #row(message: RowChange | Truncate): 'taken' | 'needs-keys' {
+  #row(message: RowChange | Truncate): 'taken' | 'reload-catalogs' {
     if (this.#skip > 0) {
       this.#skip--;
       return 'taken';
@@ -156,18 +156,18 @@ export class Transformer {
     return result;
   }
 
-  #change(change: RowChange): 'taken' | 'needs-keys' {
+  #change(change: RowChange): 'taken' | 'reload-catalogs' {
     const { plans, operations, format } = this.#parts;
     const keys = this.#keys;
     const plan = plans.of(change.table);
-    if (plan === undefined) return 'needs-keys';
+    if (plan === undefined) return 'reload-catalogs';
     if (plan.skip !== undefined || !operations.has(change.operation)) {
       this.#leaveOut(plan.skip ?? 'filtered', keys.moves(change, plan.key) ? 2 : 1);
       return 'taken';
     }
     let search = keys.find(change, plan, false);
     if (search === 'stale') {
-      if (plans.asksForKeys(change.table)) return 'needs-keys';
+      if (plans.needsReload(change.table)) return 'reload-catalogs';
       search = keys.find(change, plan, true);
     }
     if (search === 'unresolved') throw this.#unresolved(change, plan);
@@ -177,7 +177,7 @@ export class Transformer {
     record.change = change;
     record.table = change.table;
     record.omitted = plan.omitted;
-    if (search === 'no-key') {
+    if (search === 'no-primary-key') {
       this.#leaveOut('noPrimaryKey', 1);
     } else if (search === 'found') {
       if (keys.moves(change)) {
@@ -196,7 +196,7 @@ export class Transformer {
     return 'taken';
   }
 
-  #unresolved(change: RowChange, plan: TablePlan): PipelineError {
+  #unresolved(change: RowChange, plan: TablePolicy): PipelineError {
     return new PipelineError(
       'KEY_UNRESOLVED',
       `The ${change.operation} of a row of ${change.table.printed} does not show the table's primary key (${plan.key.join(', ')}), ` +
@@ -204,9 +204,9 @@ export class Transformer {
     );
   }
 
-  #truncate(message: Truncate): 'taken' | 'needs-keys' {
+  #truncate(message: Truncate): 'taken' | 'reload-catalogs' {
     const plans = message.tables.map((table) => ({ table, plan: this.#parts.plans.of(table) }));
-    if (plans.some(({ plan }) => plan === undefined)) return 'needs-keys';
+    if (plans.some(({ plan }) => plan === undefined)) return 'reload-catalogs';
     for (const { table, plan } of plans) {
       if (plan === undefined || plan.skip !== undefined || !this.#parts.operations.has('TRUNCATE')) {
         this.#leaveOut(plan?.skip ?? 'filtered', 1);

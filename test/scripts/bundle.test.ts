@@ -26,7 +26,7 @@ describe("the function's bundle", () => {
     const program = `
       const { handler } = await import(${JSON.stringify(join(folder, 'handler.mjs'))});
       const context = { awsRequestId: 'r', functionName: 'f', getRemainingTimeInMillis: () => 10000 };
-      try { await handler({ action: 'status' }, context); } catch (error) { console.log(error.name, error.constructor.name, error.stack.includes('lambda/config.ts')); }`;
+      try { await handler({ action: 'status' }, context); } catch (error) { console.log(error.name, error.constructor.name, error.stack.includes('lambda/settings/config.ts')); }`;
     const result = spawnSync(process.execPath, ['--enable-source-maps', '--input-type=module', '-e', program], {
       cwd: folder,
       encoding: 'utf8',

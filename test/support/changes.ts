@@ -6,7 +6,7 @@ import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.t
 import { ByteWriter } from '../../lambda/format/byte-writer.ts';
 import type { ChangeRecord, Format, Key } from '../../lambda/format/record.ts';
 
-/** The transaction of DESIGN's examples: xid 754, committed at 0/16B3748 on 2026-01-02T03:04:05.678901Z. */
+/** The transaction of the examples: xid 754, committed at 0/16B3748 on 2026-01-02T03:04:05.678901Z. */
 export const TRANSACTION: Transaction = {
   xid: 754,
   commitLsn: 0x16b3748n,

@@ -1,6 +1,6 @@
 /**
  * A replication slot in memory, for tests of the run loop: transactions with real test_decoding lines, read through the
- * real decoder, cut and consumed by PostgreSQL's rules (FACTS of the slot are tested against real servers elsewhere).
+ * real decoder, cut and consumed by PostgreSQL's rules (which are tested against real servers elsewhere).
  * It stands here because the loop's decisions must be seen at moments, and with time-outs and losses, that a server
  * does not show on command.
  */
@@ -45,7 +45,7 @@ export class FakeSlot implements Slot {
   onAdvance: (lsn: Lsn) => void = () => undefined;
   /** Called before each block of a peek. */
   onBlock: () => void = () => undefined;
-  /** What {@link readingEvidence} says; undefined: nothing. */
+  /** What {@link slotStatsFingerprint} says; undefined: nothing. */
   evidence: string | undefined = 'never read';
   /** Lines in one block. */
   blockLines = 7;
@@ -115,7 +115,7 @@ export class FakeSlot implements Slot {
     return Promise.resolve(this.confirmed);
   }
 
-  readingEvidence(): Promise<string | undefined> {
+  slotStatsFingerprint(): Promise<string | undefined> {
     return Promise.resolve(this.evidence);
   }
 

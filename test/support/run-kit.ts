@@ -152,7 +152,7 @@ export function runKit(slot: FakeSlot, keys: PrimaryKeys): RunKit {
       deadline: clock.time + 50_000,
       functionDeadline: clock.time + 900_000,
       maxRows: 1_000_000,
-      lastRequestMs: 12_000,
+      inFlightGraceMs: 12_000,
       format: FORMATS.csv({ source: 'test/fake' }),
       partitionKey: partitionKeyWriter('primary-key', 'test/fake'),
       packer: createPacker({ aggregation: 'none', lanes: 64, maxRecordBytes: 1024 * 1024 }),

@@ -7,7 +7,7 @@
  */
 import { ByteWriter } from '../byte-writer.ts';
 import { BACKSLASHES_UNDONE, translate, writeJsonString } from '../text.ts';
-import type { Converter } from './values.ts';
+import type { Converter } from './converter.ts';
 
 const OPEN = 0x7b;
 const CLOSE = 0x7d;

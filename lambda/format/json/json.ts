@@ -11,7 +11,8 @@ import type { ByteWriter } from '../byte-writer.ts';
 import { byOperation, memoise, memoiseLast } from '../memo.ts';
 import type { ChangeRecord, Format, Key, MakeFormat } from '../record.ts';
 import { jsonString } from '../text.ts';
-import { type Converter, converterFor } from './values.ts';
+import type { Converter } from './converter.ts';
+import { converterFor } from './values.ts';
 
 const NULL = Buffer.from('null', 'latin1');
 const NEW_KEY = Buffer.from(',"newKey":', 'latin1');

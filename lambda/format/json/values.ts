@@ -8,17 +8,7 @@
 import type { ByteWriter } from '../byte-writer.ts';
 import { ONE_LINE, ONE_LINE_UNDOUBLED, translate, UNDOUBLED, writeJsonString } from '../text.ts';
 import { arrayConverter } from './arrays.ts';
-
-/**
- * Writes a value's text as JSON.
- *
- * @param out - where to; appended to
- * @param bytes - where the text stands, UTF-8
- * @param start - its first byte
- * @param end - behind its last byte
- * @param doubled - whether apostrophes in it stand doubled
- */
-export type Converter = (out: ByteWriter, bytes: Buffer, start: number, end: number, doubled: boolean) => void;
+import type { Converter } from './converter.ts';
 
 const ZERO = 0x30;
 const NINE = 0x39;

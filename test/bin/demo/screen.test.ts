@@ -48,6 +48,7 @@ describe('Screen', () => {
   it('writes no escape code where there is no terminal', () => {
     assert.doesNotMatch(
       printed((screen) => (screen.line('x'), screen.flush('status'), screen.end())),
+      // eslint-disable-next-line no-control-regex -- it is what must not be there
       /[\x1b\r]/,
     );
   });

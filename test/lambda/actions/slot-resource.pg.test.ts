@@ -14,7 +14,7 @@ import { systemClock } from '../../../lambda/clock.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
 import { createDatabase, open } from '../../../lambda/postgres/connection.ts';
 import type { DatabaseSettings } from '../../../lambda/postgres/credentials.ts';
-import { takeFence } from '../../../lambda/postgres/fence.ts';
+import { acquireSlotLock } from '../../../lambda/postgres/fence.ts';
 import { readEvent } from '../../../lambda/settings/event.ts';
 import { createTerminalLog } from '../../../lambda/telemetry/telemetry.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
@@ -176,7 +176,7 @@ describe('the slot’s lifecycle', () => {
     it('fails while a run holds the lock', async () => {
       const holder = await open(ports().database, { deadline: Date.now() + 20_000 });
       try {
-        await takeFence(holder.client, { slotName: 's', clock: systemClock, log });
+        await acquireSlotLock(holder.client, { slotName: 's', clock: systemClock, log });
         await refused(
           send({ RequestType: 'Create', ResourceProperties: properties() }),
           'SLOT_BUSY',
@@ -294,7 +294,7 @@ describe('the slot’s lifecycle', () => {
     it('ends our own holder after the wait, and drops', async () => {
       await server.createSlot('s');
       const holder = await open(ports().database, { deadline: Date.now() + 20_000 });
-      await takeFence(holder.client, { slotName: 's', clock: systemClock, log });
+      await acquireSlotLock(holder.client, { slotName: 's', clock: systemClock, log });
       await remove(id());
       assert.deepEqual(await slots(), []);
       await assert.rejects(holder.client.query('SELECT 1'));
@@ -305,7 +305,7 @@ describe('the slot’s lifecycle', () => {
       await server.sql(`CREATE ROLE stranger LOGIN PASSWORD 'x'`);
       const holder = await server.client({ user: 'stranger', password: 'x', application_name: 'not ours' });
       try {
-        await takeFence(holder, { slotName: 's', clock: systemClock, log });
+        await acquireSlotLock(holder, { slotName: 's', clock: systemClock, log });
         // The wait after an attempt to end a holder is not needed here, and long.
         await refused(
           remove(id(), ports({}, { lockWaitMs: 0 })),

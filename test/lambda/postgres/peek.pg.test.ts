@@ -1,11 +1,11 @@
 /** Peeks of a real slot: what they tell, in which order, and how they end. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { firstUnconsumed } from '../../../lambda/actions/skip-transaction.ts';
 import { formatLsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import { type Transaction, UndecodableError } from '../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { WindowTooLargeError } from '../../../lambda/ports.ts';
+import { firstUnconsumed } from '../../../lambda/run/skip-transaction.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { clock, databaseOf, eventually, sessionOn, shortly, told } from './support.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type AddressInfo, connect as connectTo, createServer, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { PipelineError } from '../../../lambda/errors.ts';
-import { describeHolder, lockKey, readHolder, takeFence } from '../../../lambda/postgres/fence.ts';
+import { acquireSlotLock, describeHolder, lockKey, readHolder } from '../../../lambda/postgres/fence.ts';
 import { openSession } from '../../../lambda/postgres/session.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { clock, databaseOf, eventually, memoryLog, openOn, sessionOn, sessionOptions, told } from './support.ts';
@@ -233,7 +233,7 @@ describe('a session', () => {
   it('takes the lock once for all who wait', async () => {
     const connections = await Promise.all([1, 2, 3].map(() => openOn(server)));
     const fences = await Promise.all(
-      connections.map((connection) => takeFence(connection, { slotName: 's', clock, log: memoryLog() })),
+      connections.map((connection) => acquireSlotLock(connection, { slotName: 's', clock, log: memoryLog() })),
     );
     assert.deepEqual(fences.map((fence) => fence.kind).sort(), ['held', 'locked', 'locked']);
     await Promise.all(connections.map(({ client }) => client.end()));

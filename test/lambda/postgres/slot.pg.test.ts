@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type Lsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import type { Session } from '../../../lambda/ports.ts';
-import { advanceIsTrusted } from '../../../lambda/postgres/slot.ts';
+import { supportsSafeAdvance } from '../../../lambda/postgres/slot.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { sessionOn, told } from './support.ts';
 
@@ -25,7 +25,7 @@ describe('advanceIsTrusted', () => {
     [180000, true],
     [190000, true],
   ] as const) {
-    it(`${versionNum}: ${trusted}`, () => assert.equal(advanceIsTrusted(versionNum), trusted));
+    it(`${versionNum}: ${trusted}`, () => assert.equal(supportsSafeAdvance(versionNum), trusted));
   }
 });
 
@@ -132,33 +132,33 @@ describe('the slot', () => {
     let session = await sessionOn(server, 'evidence');
     for (const id of [7001, 7002]) await server.sql('INSERT INTO t VALUES ($1)', [id]);
     const [first] = await commits(session);
-    const ours = await session.slot.readingEvidence();
+    const ours = await session.slot.slotStatsFingerprint();
     if (server.version < 15) {
       assert.equal(ours, undefined);
       await session.close();
       return;
     }
     assert.ok(ours !== undefined);
-    assert.equal(await session.slot.readingEvidence(), ours);
-    if (advanceIsTrusted(server.versionNum)) {
+    assert.equal(await session.slot.slotStatsFingerprint(), ours);
+    if (supportsSafeAdvance(server.versionNum)) {
       await session.slot.advance(first ?? 0n);
       await session.slot.advance(first ?? 0n);
-      assert.equal(await session.slot.readingEvidence(), ours);
+      assert.equal(await session.slot.slotStatsFingerprint(), ours);
     }
     await session.close();
     session = await sessionOn(server, 'evidence');
-    assert.equal(await session.slot.readingEvidence(), ours, 'a new session is no reading');
+    assert.equal(await session.slot.slotStatsFingerprint(), ours, 'a new session is no reading');
     await server.sql(`SELECT count(*) FROM pg_logical_slot_peek_changes('evidence', NULL, NULL)`);
-    const theirs = await session.slot.readingEvidence();
+    const theirs = await session.slot.slotStatsFingerprint();
     assert.notEqual(theirs, ours);
     await server.sql(`SELECT pg_drop_replication_slot('evidence')`);
     await server.createSlot('evidence');
-    const anew = await session.slot.readingEvidence();
+    const anew = await session.slot.slotStatsFingerprint();
     assert.ok(anew !== ours && anew !== theirs);
     await session.close();
     await server.restart('fast');
     session = await sessionOn(server, 'evidence');
-    assert.notEqual(await session.slot.readingEvidence(), anew);
+    assert.notEqual(await session.slot.slotStatsFingerprint(), anew);
     await session.close();
   });
 });

@@ -1,11 +1,11 @@
 /** How much the next peek asks for, by what the last one cost. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { grown, halved, initialWindow, type PeekCost } from '../../../lambda/run/window.ts';
+import { grow, initialLimits, type PeekObservation, shrink } from '../../../lambda/run/window.ts';
 
 const window = { rows: 100_000, walBytes: 1024 ** 3 };
-const cost = (changes: Partial<PeekCost>): PeekCost => ({
-  boundBy: 'rows',
+const cost = (changes: Partial<PeekObservation>): PeekObservation => ({
+  limitedBy: 'rows',
   firstRowMs: 100,
   budgetMs: 30_000,
   rereadBytes: 0,
@@ -16,8 +16,8 @@ const cost = (changes: Partial<PeekCost>): PeekCost => ({
 describe('window', () => {
   for (const [what, taught, expected] of [
     ['grows what bound a quick peek: rows', {}, { rows: 400_000, walBytes: 1024 ** 3 }],
-    ['grows what bound a quick peek: WAL', { boundBy: 'wal' }, { rows: 100_000, walBytes: 4 * 1024 ** 3 }],
-    ['learns nothing from a peek that nothing bound', { boundBy: 'nothing' }, window],
+    ['grows what bound a quick peek: WAL', { limitedBy: 'wal' }, { rows: 100_000, walBytes: 4 * 1024 ** 3 }],
+    ['learns nothing from a peek that nothing bound', { limitedBy: 'nothing' }, window],
     ['grows less, the nearer the target', { firstRowMs: 4_000 }, { rows: 125_000, walBytes: 1024 ** 3 }],
     ['stays when a peek is slow but in time', { firstRowMs: 20_000 }, window],
     [
@@ -27,19 +27,19 @@ describe('window', () => {
     ],
     ['stays when that would not fit its time', { firstRowMs: 16_000, rereadBytes: 9_000_000 }, window],
   ] as const) {
-    it(what, () => assert.deepEqual(grown(window, cost(taught), 1_000_000), expected));
+    it(what, () => assert.deepEqual(grow(window, cost(taught), 1_000_000), expected));
   }
 
   it('never grows beyond BATCH_CHANGES, and never begins beyond it', () => {
-    assert.equal(grown(window, cost({}), 150_000).rows, 150_000);
-    assert.equal(initialWindow(10).rows, 10);
+    assert.equal(grow(window, cost({}), 150_000).rows, 150_000);
+    assert.equal(initialLimits(10).rows, 10);
   });
 
   it('halves, from what was really asked for, down to a least window', () => {
-    assert.deepEqual(halved(window, 400_000_000), { rows: 50_000, walBytes: 200_000_000 });
+    assert.deepEqual(shrink(window, 400_000_000), { rows: 50_000, walBytes: 200_000_000 });
     let least = window;
     let steps = 0;
-    for (let next = halved(least, least.walBytes); next !== undefined; next = halved(least, least.walBytes)) {
+    for (let next = shrink(least, least.walBytes); next !== undefined; next = shrink(least, least.walBytes)) {
       least = next;
       steps++;
     }
@@ -48,6 +48,6 @@ describe('window', () => {
   });
 
   it('does not make a window of few rows larger by halving it', () => {
-    assert.equal(halved({ rows: 7, walBytes: 1024 ** 3 }, 1024 ** 3)?.rows, 7);
+    assert.equal(shrink({ rows: 7, walBytes: 1024 ** 3 }, 1024 ** 3)?.rows, 7);
   });
 });

@@ -5,9 +5,9 @@ import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import type { MetricName } from '../../../lambda/ports.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
-import { noCounts } from '../../../lambda/run/answer.ts';
 import { addRunMetrics } from '../../../lambda/run/run-metrics.ts';
 import { createTerminalLog } from '../../../lambda/telemetry/telemetry.ts';
+import { noCounts } from '../../../lambda/transform/counts.ts';
 
 const telemetry = new URL('../../../lambda/telemetry/telemetry.ts', import.meta.url).href;
 

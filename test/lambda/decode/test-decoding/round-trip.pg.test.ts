@@ -187,7 +187,7 @@ describe('changes on a real server', () => {
       ),
       [
         inserted('public.big_key', { ...key, 'n integer': '1' }),
-        // An old key without a change of it; FACTS 3.
+        // An old key without a change of it: a key column that is stored out of line.
         updated('public.big_key', key, { 'k text': UNCHANGED, 'n integer': '2' }),
         deleted('public.big_key', key),
       ],

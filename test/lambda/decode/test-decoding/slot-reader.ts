@@ -27,7 +27,7 @@ export type Told =
       readonly new: Fields | undefined;
     };
 
-/** FACTS of the session: what value text and type names follow. */
+/** The session's settings that value text and type names follow. */
 const PINNED = `
   SET search_path = pg_catalog; SET quote_all_identifiers = off; SET TimeZone = 'UTC'; SET DateStyle = 'ISO';
   SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; SET extra_float_digits = 3; SET lc_monetary = 'C'; SET client_encoding = 'UTF8'`;

@@ -1,8 +1,8 @@
 /** What is said where the transaction to be skipped cannot be read. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { skipTransaction } from '../../../lambda/actions/skip-transaction.ts';
 import { type Peek, WindowTooLargeError } from '../../../lambda/ports.ts';
+import { skipFirstTransaction } from '../../../lambda/run/skip-transaction.ts';
 import { FakeSlot } from '../../support/fake-slot.ts';
 import { TestClock } from '../../support/run-kit.ts';
 
@@ -24,7 +24,10 @@ describe('skip-transaction', () => {
         }),
       });
       const clock = new TestClock();
-      await assert.rejects(skipTransaction(slot, clock, commit, clock.now() + 1_000), { code: 'NO_PROGRESS', message });
+      await assert.rejects(skipFirstTransaction(slot, clock, commit, clock.now() + 1_000), {
+        code: 'NO_PROGRESS',
+        message,
+      });
       assert.deepEqual(slot.advances, []);
     });
   }

@@ -1,20 +1,14 @@
 /**
- * The two actions that read and change nothing: `status` and `check`. Facts are read in the rooms and judged in
- * `health.ts` and `retained-wal.ts`; here they are put together into answers.
+ * `status`: where the slot is and what it holds. Reads and changes nothing; facts are read in `postgres/status.ts` and
+ * judged in `health/retained-wal.ts`.
  */
-import type { World } from '../container.ts';
+import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
-import { PipelineError } from '../errors.ts';
 import { explainRetention, type Retainer } from '../health/retained-wal.ts';
-import { type Finding, isLost, judgeServer } from '../health/server-health.ts';
-import { judgeStream } from '../health/stream-health.ts';
-import { readCheck } from '../postgres/check.ts';
+import { isLost } from '../health/server-health.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { type Holder, readHolder } from '../postgres/fence.ts';
 import { describeTransaction, readStatus, type SlotRow } from '../postgres/status.ts';
-
-/** How long DescribeStreamSummary may take. */
-const DESCRIBE_MS = 10_000;
 
 /** What `status` answers. */
 export interface StatusAnswer {
@@ -43,23 +37,14 @@ export interface StatusAnswer {
   readonly lockHolder: Holder | null;
 }
 
-/** What `check` answers. */
-export interface CheckAnswer {
-  readonly action: 'check';
-  readonly slot: string;
-  /** Whether nothing is missing and nothing at fault. */
-  readonly ok: boolean;
-  readonly findings: readonly Finding[];
-}
-
 /**
  * Reads the slot's status.
  *
  * @param connection - to the slot's database
- * @param world - settings
+ * @param container - settings
  */
-export async function status(connection: Connection, world: World): Promise<StatusAnswer> {
-  const { slot: name } = world.config;
+export async function status(connection: Connection, container: Container): Promise<StatusAnswer> {
+  const { slot: name } = container.config;
   const rows = await readStatus(connection.client, name);
   const holder = await readHolder(connection.client, name);
   return {
@@ -95,40 +80,4 @@ function slotFields(slot: SlotRow, rows: Awaited<ReturnType<typeof readStatus>>)
 
 function publicHolder({ pid, user, application, ageSeconds, state }: Holder): Holder {
   return { pid, user, application, ageSeconds, state };
-}
-
-/**
- * Checks every precondition. A database that cannot be reached is a finding, and the stream is checked all the same.
- *
- * @param world - settings, database, stream
- * @param deadline - milliseconds since 1970
- * @param connected - does work on a connection
- */
-export async function check(
-  world: World,
-  deadline: number,
-  connected: (work: (connection: Connection) => Promise<Finding[]>) => Promise<Finding[]>,
-): Promise<CheckAnswer> {
-  const { config, clock } = world;
-  const signal = AbortSignal.timeout(Math.max(1, Math.min(DESCRIBE_MS, deadline - clock.now())));
-  const [server, stream] = await Promise.all([
-    connected(async (connection) => judgeServer(await readCheck(connection.client, config.slot), config)).then(
-      (findings): Finding[] => [{ check: 'database', state: 'ok', found: 'reached' }, ...findings],
-      (error: unknown): Finding[] => [unreachable(error)],
-    ),
-    world.describeStream(signal),
-  ]);
-  const findings = [...server, judgeStream(stream, config), ...config.warnings.map(warning)];
-  const ok = findings.every(({ state }) => state !== 'fault' && state !== 'missing');
-  return { action: 'check', slot: config.slot, ok, findings };
-}
-
-/** Why there are no findings of the server. @throws what is no error of the table */
-function unreachable(error: unknown): Finding {
-  if (!(error instanceof PipelineError)) throw error;
-  return { check: 'database', state: 'fault', found: error.code, todo: error.message };
-}
-
-function warning(text: string): Finding {
-  return { check: 'settings', state: 'warning', found: text };
 }

@@ -1,0 +1,58 @@
+/**
+ * `check`: every precondition, with what to do. Reads and changes nothing; facts are read in `postgres/check.ts` and
+ * `kinesis/describe.ts` and judged in `health/`.
+ */
+import type { Container } from '../container.ts';
+import { PipelineError } from '../errors.ts';
+import { type Finding, judgeServer } from '../health/server-health.ts';
+import { judgeStream } from '../health/stream-health.ts';
+import { readCheck } from '../postgres/check.ts';
+import type { Connection } from '../postgres/connection.ts';
+
+/** How long DescribeStreamSummary may take. */
+const DESCRIBE_MS = 10_000;
+
+/** What `check` answers. */
+export interface CheckAnswer {
+  readonly action: 'check';
+  readonly slot: string;
+  /** Whether nothing is missing and nothing at fault. */
+  readonly ok: boolean;
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Checks every precondition. A database that cannot be reached is a finding, and the stream is checked all the same.
+ *
+ * @param container - settings, database, stream
+ * @param deadline - milliseconds since 1970
+ * @param connected - does work on a connection
+ */
+export async function check(
+  container: Container,
+  deadline: number,
+  connected: (work: (connection: Connection) => Promise<Finding[]>) => Promise<Finding[]>,
+): Promise<CheckAnswer> {
+  const { config, clock } = container;
+  const signal = AbortSignal.timeout(Math.max(1, Math.min(DESCRIBE_MS, deadline - clock.now())));
+  const [server, stream] = await Promise.all([
+    connected(async (connection) => judgeServer(await readCheck(connection.client, config.slot), config)).then(
+      (findings): Finding[] => [{ check: 'database', state: 'ok', found: 'reached' }, ...findings],
+      (error: unknown): Finding[] => [unreachable(error)],
+    ),
+    container.describeStream(signal),
+  ]);
+  const findings = [...server, judgeStream(stream, config), ...config.warnings.map(warning)];
+  const ok = findings.every(({ state }) => state !== 'fault' && state !== 'missing');
+  return { action: 'check', slot: config.slot, ok, findings };
+}
+
+/** Why there are no findings of the server. @throws what is no error of the table */
+function unreachable(error: unknown): Finding {
+  if (!(error instanceof PipelineError)) throw error;
+  return { check: 'database', state: 'fault', found: error.code, todo: error.message };
+}
+
+function warning(text: string): Finding {
+  return { check: 'settings', state: 'warning', found: text };
+}

@@ -1,0 +1,70 @@
+/**
+ * What actions share: a session, a connection or a connection with the slot's lock, closed whatever happens.
+ * Knows no action.
+ */
+import type { Container } from '../container.ts';
+import { PipelineError } from '../errors.ts';
+import { type Connection, open } from '../postgres/connection.ts';
+import { acquireSlotLock, describeHolder } from '../postgres/fence.ts';
+import { openSession } from '../postgres/session.ts';
+
+/** How long an action by hand waits for a run that holds the slot. */
+export const LOCK_WAIT_MS = 60_000;
+
+/** When an invocation began, and when it must be over. Milliseconds since 1970. */
+export interface InvocationDeadlines {
+  readonly startedAt: number;
+  /** The action has answered by then. */
+  readonly functionDeadline: number;
+  /** The process has been ended by then, by Lambda or by itself: another run may end its backends from then on. */
+  readonly latestEnd: number;
+}
+
+/** A session for actions that work under the lock. */
+export async function sessionFor(
+  container: Container,
+  { functionDeadline, latestEnd }: InvocationDeadlines,
+  waitMs: number,
+): ReturnType<typeof openSession> {
+  return await openSession({
+    ...container,
+    slotName: container.config.slot,
+    deadline: functionDeadline,
+    latestEnd,
+    waitMs,
+  });
+}
+
+/** One connection that holds the slot's lock. @param notDone - what is not done where the lock is not to be had */
+export async function withLock<T>(
+  container: Container,
+  deadlines: InvocationDeadlines,
+  notDone: string,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const { config, clock, log } = container;
+  return await withConnection(container, deadlines, async (connection) => {
+    const fence = await acquireSlotLock(connection.client, { slotName: config.slot, waitMs: LOCK_WAIT_MS, clock, log });
+    if (fence.kind === 'locked') {
+      throw new PipelineError(
+        'SLOT_BUSY',
+        `A run holds the slot "${config.slot}": ${describeHolder(fence.holder)}. ${notDone}`,
+      );
+    }
+    return await work(connection);
+  });
+}
+
+/** One connection, closed whatever happens. */
+export async function withConnection<T>(
+  container: Container,
+  { functionDeadline, latestEnd }: InvocationDeadlines,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = await open(container.database, { deadline: functionDeadline, latestEnd });
+  try {
+    return await work(connection);
+  } finally {
+    await connection.client.end().catch(() => undefined);
+  }
+}

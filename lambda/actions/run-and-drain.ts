@@ -1,0 +1,88 @@
+/**
+ * `run` and `drain`: publishes what the slot holds, under its lock. Builds what the run loop works with, and tells the
+ * metrics of its answer; decides nothing that the loop decides.
+ */
+import { type Container, REQUEST_TIMEOUT_MS } from '../container.ts';
+import { formatLsn } from '../decode/lsn.ts';
+import { FORMATS } from '../format/formats.ts';
+import { partitionKeyWriter } from '../format/partition-key.ts';
+import { createPacker } from '../pack/packer.ts';
+import { describeHolder } from '../postgres/fence.ts';
+import { LOCK_LOSS_DETECTION_MS } from '../postgres/session.ts';
+import { lockedAnswer, type RunAnswer } from '../run/answer.ts';
+import { run } from '../run/run.ts';
+import { addRunMetrics } from '../run/run-metrics.ts';
+import type { RunAction } from '../settings/event.ts';
+import { type InvocationDeadlines, LOCK_WAIT_MS, sessionFor } from './connections.ts';
+
+/**
+ * Publishes.
+ *
+ * @param action - `run` or `drain`, with its bounds
+ * @param container - clients, caches, settings
+ * @param deadlines - when it began, and when it must be over
+ * @throws {PipelineError} any code of a run
+ */
+export async function runOrDrain(
+  action: RunAction,
+  container: Container,
+  deadlines: InvocationDeadlines,
+): Promise<RunAnswer> {
+  const { config, clock, log, metrics } = container;
+  const { startedAt, functionDeadline } = deadlines;
+  const deadline = Math.min(
+    functionDeadline,
+    action.maxSeconds === undefined ? Infinity : startedAt + action.maxSeconds * 1000,
+  );
+  await container.requireRegion();
+  const opened = await sessionFor(
+    container,
+    deadlines,
+    action.kind === 'drain' ? Math.max(0, Math.min(LOCK_WAIT_MS, deadline - clock.now())) : 0,
+  );
+  if ('locked' in opened) {
+    const answer = lockedAnswer(action.kind, config.slot, clock.now() - startedAt);
+    log.info(`Another run holds the slot: ${describeHolder(opened.locked)}.`, { slot: config.slot });
+    addRunMetrics(metrics, answer, { moved: false, retainedWalBytes: undefined });
+    return answer;
+  }
+  const session = opened;
+  try {
+    const { database } = await container.database.credentials.get();
+    const source = config.source ?? `${database}/${config.slot}`;
+    const before = await session.slot.position();
+    const answer = await run(
+      { ...container, session },
+      {
+        action: action.kind,
+        slotName: config.slot,
+        startedAt,
+        deadline,
+        functionDeadline,
+        ...(action.maxBatches === undefined ? {} : { maxBatches: action.maxBatches }),
+        ...(action.resume === undefined ? {} : { resume: action.resume }),
+        maxRows: config.batchChanges,
+        inFlightGraceMs: LOCK_LOSS_DETECTION_MS + REQUEST_TIMEOUT_MS,
+        format: FORMATS[config.format]({ source }),
+        partitionKey: partitionKeyWriter(config.partitionBy, source),
+        packer: createPacker(config),
+        operations: config.operations,
+        oversize: config.oversize,
+        filters: config.filters,
+      },
+    );
+    if (answer.truncated > 0) {
+      log.warn('Changes too large for a Kinesis record were published without their row.', {
+        records: answer.truncated,
+      });
+    }
+    const moved = answer.advancedTo !== undefined && answer.advancedTo !== formatLsn(before.confirmedFlush);
+    addRunMetrics(metrics, answer, {
+      moved,
+      retainedWalBytes: await session.slot.retainedWalBytes().catch(() => undefined),
+    });
+    return answer;
+  } finally {
+    await session.close();
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * What turns a value's text into JSON: the type that the converters of values and of arrays share.
+ */
+import type { ByteWriter } from '../byte-writer.ts';
+
+/**
+ * Writes a value's text as JSON.
+ *
+ * @param out - where to; appended to
+ * @param bytes - where the text stands, UTF-8
+ * @param start - its first byte
+ * @param end - behind its last byte
+ * @param doubled - whether apostrophes in it stand doubled
+ */
+export type Converter = (out: ByteWriter, bytes: Buffer, start: number, end: number, doubled: boolean) => void;

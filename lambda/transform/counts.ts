@@ -1,0 +1,54 @@
+/**
+ * What was done with the changes that were read. Pure; its fields are part of a run's answer.
+ */
+
+/** Changes read and deliberately not published, by reason (I9). */
+export interface Skipped {
+  /** The table has no primary key. */
+  noPrimaryKey: number;
+  /** A DELETE or UPDATE whose key the server did not send, in a format that cannot say so. */
+  noReplicaIdentity: number;
+  /** The table exists no more, and its key was never known. */
+  droppedTable: number;
+  /** Left out by a filter. */
+  filtered: number;
+}
+
+/** What was done so far. `changes` is `published` and all of `skipped`. */
+export interface Counts {
+  /** Transactions completed, those included of which nothing was to be published. */
+  transactions: number;
+  /** Changes: rows inserted, updated or deleted, and tables truncated. */
+  changes: number;
+  /** Changes published. */
+  published: number;
+  /** User records published: a key change is two. */
+  records: number;
+  /** Changes not published, by reason. */
+  readonly skipped: Skipped;
+  /** Records published without their row, because they were too large. */
+  truncated: number;
+  /** Entries of PutRecords acknowledged. */
+  kinesisRecords: number;
+  /** Their data and partition keys, in bytes. */
+  bytes: number;
+}
+
+/** @returns counts of nothing done */
+export function noCounts(): Counts {
+  return {
+    transactions: 0,
+    changes: 0,
+    published: 0,
+    records: 0,
+    skipped: { noPrimaryKey: 0, noReplicaIdentity: 0, droppedTable: 0, filtered: 0 },
+    truncated: 0,
+    kinesisRecords: 0,
+    bytes: 0,
+  };
+}
+
+/** @returns a copy that stays as it is */
+export function copyCounts(counts: Counts): Counts {
+  return { ...counts, skipped: { ...counts.skipped } };
+}
