@@ -33,26 +33,61 @@ export const REMEDIES = {
 /** A stable name of a failure, to match on and to look up in the README. */
 export type ErrorCode = keyof typeof REMEDIES;
 
+/** What a {@link PipelineError} may be given besides its code and text. */
+export interface PipelineErrorOptions extends ErrorOptions {
+  /**
+   * The way out of this very cause, in sentences.
+   *
+   * @default the code's, from {@link REMEDIES}
+   */
+  readonly remedy?: string;
+}
+
 /**
  * The base class of every error that a user can meet.
  *
  * The message says what happened, what was not done and what to do next. It never holds a password, a token or a
  * row's value (I10).
  *
+ * **The way out has to fit the cause, not only the code.** By default the message ends with the code's line of
+ * {@link REMEDIES}. Where one code has several causes, and that line would send the reader the wrong way, pass
+ * `remedy`: it takes the line's place. So `what` need not hold the way out, and the two never contradict each other.
+ *
  * @example throw new PipelineError('SLOT_MISSING', 'The slot "pg2kinesis" does not exist in database "app".')
+ * @example
+ * throw new PipelineError('DATABASE_AUTH_FAILED', `User "cdc" may not connect to database "app". ${undone}`, {
+ *   cause: error,
+ *   remedy: 'As its owner run: GRANT CONNECT ON DATABASE "app" TO "cdc";',
+ * });
  */
 export class PipelineError extends Error {
   /** What kind of failure, for machines. */
   readonly code: ErrorCode;
+  // Private, as Lambda logs every enumerable property beside the message that holds both already.
+  readonly #what: string;
+  readonly #remedy: string;
 
   /**
    * @param code - the kind of failure
    * @param what - what happened and what was not done, in sentences
-   * @param options - `cause`: the error underneath, kept
+   * @param options - `cause`: the error underneath, kept; `remedy`: what to do, where the code's line does not fit
    */
-  constructor(code: ErrorCode, what: string, options?: ErrorOptions) {
-    super(`${code}: ${what} ${REMEDIES[code]}`, options);
+  constructor(code: ErrorCode, what: string, options: PipelineErrorOptions = {}) {
+    const { remedy = REMEDIES[code], ...rest } = options;
+    super(`${code}: ${what} ${remedy}`, rest);
     this.name = code;
     this.code = code;
+    this.#what = what;
+    this.#remedy = remedy;
+  }
+
+  /** What happened and what was not done: the message without code and way out. */
+  get what(): string {
+    return this.#what;
+  }
+
+  /** What to do: the message's last part. */
+  get remedy(): string {
+    return this.#remedy;
   }
 }
