@@ -3,7 +3,7 @@
  * Knows no PostgreSQL and no AWS; the rooms that talk to them translate what they meet into these.
  */
 
-/** What to do about each code, first step first. The README's table of errors is made of the same lines. */
+/** What to do about each code, first step first. docs/operations.md has a section for each code, which begins with its line here. */
 export const REMEDIES = {
   CONFIG_INVALID: 'Correct the settings that the message names, then deploy or start again.',
   EVENT_INVALID: 'Send one of the payloads that the message lists.',
@@ -30,7 +30,7 @@ export const REMEDIES = {
     'Mend what the message and the log say was slow, refused or lacking; then invoke drain by hand, which has the whole time-out of the function.',
 } as const;
 
-/** A stable name of a failure, to match on and to look up in the README. */
+/** A stable name of a failure, to match on and to look up in docs/operations.md. */
 export type ErrorCode = keyof typeof REMEDIES;
 
 /** What a {@link PipelineError} may be given besides its code and text. */

@@ -79,7 +79,7 @@ const telemetry: middy.MiddlewareObj<unknown, Answer> = {
 /**
  * What Lambda invokes.
  *
- * @param event - see the README's table of payloads; unknown ones are an error that lists them
+ * @param event - see the table of payloads in docs/operations.md; unknown ones are an error that lists them
  * @param context - Lambda's
  * @returns the action's answer
  * @throws {PipelineError} whose name is its code

@@ -1,5 +1,5 @@
 /**
- * What a finished run says to CloudWatch. Pure but for the port; what the names mean stands in the README.
+ * What a finished run says to CloudWatch. Pure but for the port; what the names mean is in docs/operations.md.
  */
 import type { Metrics } from '../ports.ts';
 import type { Counts } from '../transform/counts.ts';

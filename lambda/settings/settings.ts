@@ -108,7 +108,7 @@ const REGEXES = 'regular expressions, separated by commas, each matching a whole
 const HOST = /^[^\s@,?#]+$/;
 const NAME = /^[^\p{Cc}]{1,63}$/u;
 
-/** Every setting, in the order of the README. */
+/** Every setting, in the order of docs/settings.md, whose table is generated from this one. */
 export const SETTINGS = {
   DATABASE_SECRET_ARN: optional(
     like(ARN),

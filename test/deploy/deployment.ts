@@ -191,7 +191,7 @@ describe('deployment', () => {
   });
 
   step('cdk bootstrap makes ready the account', async () => {
-    // Without the app, as README says: with one that has no stacks yet the command line refuses.
+    // Without the app, as docs/deploy.md says: with one that has no stacks yet the command line refuses.
     assert.match(await cdk('bootstrap', '--app', '', `aws://${ACCOUNT}/${REGION}`), /bootstrapped/);
   });
 

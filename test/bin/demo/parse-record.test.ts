@@ -1,4 +1,4 @@
-// The formats' description: README, "Formats"; CSV's quoting: https://www.rfc-editor.org/rfc/rfc4180
+// The formats' description: docs/records.md; CSV's quoting: https://www.rfc-editor.org/rfc/rfc4180
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type FormatName, readRecord } from '../../../bin/demo/parse-record.ts';

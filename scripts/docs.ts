@@ -1,0 +1,107 @@
+/**
+ * Writes the generated parts of docs/ from the tables in the code: `npm run docs`. `test/docs.test.ts` fails where they
+ * are not up to date. A part is between `<!-- generated:name -->` and `<!-- /generated:name -->`; the rest is written by hand.
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { argv } from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { REMEDIES } from '../lambda/errors.ts';
+import { SETTINGS } from '../lambda/settings/settings.ts';
+
+const root = new URL('..', import.meta.url);
+
+/** Every page, relative to the repository. */
+export const PAGES: readonly string[] = [
+  'README.md',
+  'ARCHITECTURE.md',
+  ...readdirSync(new URL('docs/', root))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+
+/**
+ * @param page - its path in the repository
+ * @returns its text
+ */
+export function readPage(page: string): string {
+  return readFileSync(new URL(page, root), 'utf8');
+}
+
+/** Each generated part's text, by name. */
+export const PARTS: Readonly<Record<string, () => string>> = {
+  settings: settingsTable,
+  'stack-settings': stackSettingsTable,
+  ...Object.fromEntries(Object.entries(REMEDIES).map(([code, remedy]) => [`remedy ${code}`, () => `**${remedy}**\n`])),
+};
+
+/**
+ * @param text - a page
+ * @returns the page with its generated parts as they have to be; an error code that has no section is given one
+ * @throws {Error} where it has a part that nothing generates
+ */
+export function generate(text: string): string {
+  return withMissingCodes(text).replace(
+    /<!-- generated:(.+) -->\n[^]*?<!-- \/generated:\1 -->\n/g,
+    (_all, name: string) => {
+      const part = PARTS[name];
+      if (part === undefined) throw new Error(`Nothing generates "${name}".`);
+      return `<!-- generated:${name} -->\n${part()}<!-- /generated:${name} -->\n`;
+    },
+  );
+}
+
+/** The page of errors, with a section for each code. */
+function withMissingCodes(text: string): string {
+  const end = '<!-- /errors -->\n';
+  if (!text.includes(end)) return text;
+  const missing = Object.keys(REMEDIES).filter((code) => !text.includes(`\n### ${code}\n`));
+  const sections = missing.map(
+    (code) => `\n### ${code}\n\n<!-- generated:remedy ${code} -->\n<!-- /generated:remedy ${code} -->\n`,
+  );
+  return text.replace(end, `${sections.join('')}${end}`);
+}
+
+function settingsTable(): string {
+  const rows = Object.entries(SETTINGS).map(
+    ([name, { default: fallback, about, allowed }]) =>
+      `| \`${name}\` | ${code(fallback ?? '')} | ${about} | ${cell(allowed)} |\n`,
+  );
+  return `| variable | default | what it is | allowed |\n|---|---|---|---|\n${rows.join('')}`;
+}
+
+/** The fields of `PipelineSettings`, each with its comment: `lib/pipeline-settings.ts` is the one place that describes them. */
+function stackSettingsTable(): string {
+  const source = readPage('lib/pipeline-settings.ts');
+  const [, body = ''] = /export interface PipelineSettings \{\n([^]*?)\n\}\n/.exec(source) ?? [];
+  const rows = [...body.matchAll(/\/\*\* (.*) \*\/\n {2}readonly (\w+)(\??): (.*);/g)].map(
+    ([, comment = '', name = '', optional, type = '']) => {
+      const [about = '', fallback] = comment.split(' @default ');
+      const words = [...type.matchAll(/'([^']+)'/g)].map(([, word = '']) => `\`${word}\``);
+      const list = type.startsWith('readonly ') ? 'a list of ' : '';
+      const values = words.length === 0 ? '' : ` Allowed: ${list}${words.join(', ')}.`;
+      const need = fallback ?? (optional === '?' ? '' : '**required**');
+      return `| \`${name}\` | ${cell(need)} | ${cell(about)}${values} |\n`;
+    },
+  );
+  return `| setting | default | what it is |\n|---|---|---|\n${rows.join('')}`;
+}
+
+/** A text as a table's cell. */
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|');
+}
+
+/** A text in a code span; nothing where there is none. */
+function code(text: string): string {
+  return text === '' ? '' : `\`${text}\``;
+}
+
+if (argv[1] === fileURLToPath(import.meta.url)) {
+  for (const page of PAGES) {
+    const text = readPage(page);
+    const made = generate(text);
+    if (made === text) continue;
+    writeFileSync(new URL(page, root), made);
+    console.log(`${page} was brought up to date.`);
+  }
+}
