@@ -11,6 +11,10 @@ export const REMEDIES = {
     'Check that the database is up, that its host and port are right, and that its security group admits the function; the next run tries again.',
   DATABASE_AUTH_FAILED:
     'Check the user and its secret; a rotation may be under way, then the next run succeeds by itself.',
+  POOLER_REFUSED:
+    "Connect to the database itself (PGHOST and PGPORT, or the secret's host and port), or to the pool in session mode.",
+  SERVERS_DIFFER:
+    'Connect to one server: the writer endpoint or the address of the instance, not a name or a balancer that leads to several. After a failover the next run succeeds by itself.',
   SLOT_MISSING:
     'Find out what the slot missed (failover, restore, upgrade or a dropped slot lose it), then create it with create-slot and reload what consumers missed.',
   SLOT_LOST:

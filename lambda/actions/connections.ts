@@ -4,7 +4,8 @@
  */
 import type { Container } from '../container.ts';
 import { PipelineError } from '../errors.ts';
-import { type Connection, open } from '../postgres/connection.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { closeBoth, open, openPair, requireLockSeen } from '../postgres/connection-pair.ts';
 import { acquireSlotLock, describeHolder } from '../postgres/fence.ts';
 import { openSession } from '../postgres/session.ts';
 
@@ -35,24 +36,36 @@ export async function sessionFor(
   });
 }
 
-/** One connection that holds the slot's lock. @param notDone - what is not done where the lock is not to be had */
+/**
+ * Two connections to one server, the first with the slot's lock.
+ *
+ * @param container - clients, caches, settings
+ * @param deadlines - when it began, and when it must be over
+ * @param notDone - what is not done where the lock is not to be had
+ * @param work - what to do with the connection that holds the lock, and with the other
+ */
 export async function withLock<T>(
   container: Container,
-  deadlines: InvocationDeadlines,
+  { functionDeadline, latestEnd }: InvocationDeadlines,
   notDone: string,
-  work: (connection: Connection) => Promise<T>,
+  work: (locking: Connection, watching: Connection) => Promise<T>,
 ): Promise<T> {
-  const { config, clock, log } = container;
-  return await withConnection(container, deadlines, async (connection) => {
-    const fence = await acquireSlotLock(connection.client, { slotName: config.slot, waitMs: LOCK_WAIT_MS, clock, log });
+  const { config, clock, log, database } = container;
+  const until = { deadline: functionDeadline, latestEnd };
+  const [locking, watching] = await openPair(database, until, until);
+  try {
+    const fence = await acquireSlotLock(locking, { slotName: config.slot, waitMs: LOCK_WAIT_MS, clock, log });
     if (fence.kind === 'locked') {
       throw new PipelineError(
         'SLOT_BUSY',
         `A run holds the slot "${config.slot}": ${describeHolder(fence.holder)}. ${notDone}`,
       );
     }
-    return await work(connection);
-  });
+    await requireLockSeen(locking, watching, config.slot);
+    return await work(locking, watching);
+  } finally {
+    await closeBoth([locking, watching], clock);
+  }
 }
 
 /** One connection, closed whatever happens. */

@@ -4,7 +4,7 @@
 import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
 import { createSlot as createReplicationSlot } from '../postgres/slot-lifecycle.ts';
-import { type InvocationDeadlines, withConnection, withLock } from './connections.ts';
+import { type InvocationDeadlines, withLock } from './connections.ts';
 
 /** How long making a slot waits for the transactions that are writing. */
 const CREATE_WAIT_MS = 60_000;
@@ -27,20 +27,18 @@ export interface CreateSlotAnswer {
  */
 export async function createSlot(container: Container, deadlines: InvocationDeadlines): Promise<CreateSlotAnswer> {
   const { config, clock, log, memory } = container;
-  return await withConnection(container, deadlines, (watching) =>
-    withLock(container, deadlines, 'No slot was made.', async (waiting) => {
-      const left = Math.min(CREATE_WAIT_MS, deadlines.functionDeadline - clock.now());
-      const { created, confirmedFlush } = await createReplicationSlot(waiting, watching, config.slot, left);
-      if (created) {
-        memory.resume = undefined;
-        log.info('The slot was made.', { slot: config.slot });
-      }
-      return {
-        action: 'create-slot',
-        slot: config.slot,
-        created,
-        ...(confirmedFlush === undefined ? {} : { confirmedFlushLsn: formatLsn(confirmedFlush) }),
-      };
-    }),
-  );
+  return await withLock(container, deadlines, 'No slot was made.', async (waiting, watching) => {
+    const left = Math.min(CREATE_WAIT_MS, deadlines.functionDeadline - clock.now());
+    const { created, confirmedFlush } = await createReplicationSlot(waiting, watching, config.slot, left);
+    if (created) {
+      memory.resume = undefined;
+      log.info('The slot was made.', { slot: config.slot });
+    }
+    return {
+      action: 'create-slot',
+      slot: config.slot,
+      created,
+      ...(confirmedFlush === undefined ? {} : { confirmedFlushLsn: formatLsn(confirmedFlush) }),
+    };
+  });
 }

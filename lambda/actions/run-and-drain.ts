@@ -8,7 +8,7 @@ import { FORMATS } from '../format/formats.ts';
 import { partitionKeyWriter } from '../format/partition-key.ts';
 import { createPacker } from '../pack/packer.ts';
 import { describeHolder } from '../postgres/fence.ts';
-import { LOCK_LOSS_DETECTION_MS } from '../postgres/session.ts';
+import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
 import { lockedAnswer, type RunAnswer } from '../run/answer.ts';
 import { run } from '../run/run.ts';
 import { addRunMetrics } from '../run/run-metrics.ts';

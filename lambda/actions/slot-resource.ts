@@ -7,7 +7,8 @@
  */
 import { PipelineError } from '../errors.ts';
 import type { Clock, Log } from '../ports.ts';
-import { type Connection, type Database, open } from '../postgres/connection.ts';
+import type { Connection, Database } from '../postgres/connection.ts';
+import { closeBoth, openPair } from '../postgres/connection-pair.ts';
 import { acquireSlotLock, describeHolder, readHolder } from '../postgres/fence.ts';
 import { copySlot, createSlot, dropSlot, requireUsable } from '../postgres/slot-lifecycle.ts';
 import { codeOf } from '../postgres/sql-errors.ts';
@@ -206,22 +207,17 @@ async function requireLock(
   );
 }
 
-/** Two connections, closed whatever happens. */
+/** Two connections to one server, closed whatever happens. */
 async function withConnections<T>(
-  { database, functionDeadline }: LifecyclePorts,
+  { database, clock, functionDeadline }: LifecyclePorts,
   work: (locking: Connection, watching: Connection) => Promise<T>,
 ): Promise<T> {
   const options = { deadline: functionDeadline - ANSWER_MS, latestEnd: functionDeadline };
-  const locking = await open(database, options);
+  const [locking, watching] = await openPair(database, options, options);
   try {
-    const watching = await open(database, options);
-    try {
-      return await work(locking, watching);
-    } finally {
-      await watching.client.end();
-    }
+    return await work(locking, watching);
   } finally {
-    await locking.client.end();
+    await closeBoth([locking, watching], clock);
   }
 }
 

@@ -12,6 +12,9 @@ import {
   type DatabaseSettings,
   type Login,
 } from './credentials.ts';
+import type { Unproven } from './pooler.ts';
+import { readServerIdentity, type ServerIdentity } from './server-identity.ts';
+import { pinStatement, STARTUP_OPTIONS } from './session-settings.ts';
 import { codeOf, type ErrorContext, translate } from './sql-errors.ts';
 import type { Queryable } from './status.ts';
 import { createTls } from './tls.ts';
@@ -47,14 +50,19 @@ export interface Connection extends Queryable {
   readonly versionNum: number;
   /** The backend's process id. */
   readonly pid: number;
+  /** The server that it leads to. */
+  readonly identity: ServerIdentity;
   /** The database's encoding, as PostgreSQL names it: `UTF8`. */
   readonly encoding: string;
   /** What error texts name. */
   readonly context: ErrorContext;
 }
 
-/** What a backend of ours is called while it lives; its latest end follows, by the server's clock. */
-export const APPLICATION_NAME_PREFIX = 'pg2kinesis until ';
+/** A connection that is logged in, with nothing set. */
+export interface LoggedIn extends Unproven {
+  readonly context: ErrorContext;
+  readonly options: ConnectOptions;
+}
 
 /** The oldest server that is read. */
 const OLDEST = 100000;
@@ -77,37 +85,57 @@ export function createDatabase(options: DatabaseOptions): Database {
 }
 
 /**
- * Connects, with the secret read again and one more try when the server refuses the password.
+ * Logs in, with the secret read again and one more try when the server refuses the password. Nothing is set: that is
+ * for {@link settle}, once it is known what answers.
  *
  * @param database - which
- * @param options - how long it is for
- * @returns a connection; end its client
+ * @param options - how long the connection is for
+ * @returns a connection that closes by itself when its time is over; end its client
  * @throws {PipelineError} DATABASE_UNREACHABLE, DATABASE_AUTH_FAILED, CONFIG_INVALID
  */
-export async function open(database: Database, options: ConnectOptions): Promise<Connection> {
+export async function logIn(database: Database, options: ConnectOptions): Promise<LoggedIn> {
   const login = await database.credentials.get();
   try {
     return await attempt(database, login, options);
   } catch (error) {
     const code = codeOf(error);
     const other = code === '28P01' || code === '28000' ? await database.credentials.after(login) : undefined;
-    if (other === undefined) throw toPipelineError(error, context(database, login));
+    if (other === undefined) throw toPipelineError(error, contextOf(database, login));
     return await attempt(database, other, options).catch((again: unknown) => {
-      throw toPipelineError(again, context(database, other));
+      throw toPipelineError(again, contextOf(database, other));
     });
   }
 }
 
 /**
- * The same, for those who need the client only.
+ * Pins the session's settings.
  *
- * @param database - which
- * @param options - how long it is for
- * @returns a connected client; end it
- * @throws {PipelineError} DATABASE_UNREACHABLE, DATABASE_AUTH_FAILED, CONFIG_INVALID
+ * @param loggedIn - a connection to a server, or to a pool that shares no backends
+ * @param pid - its backend's
+ * @param clock - for what is left of its time
+ * @throws {PipelineError} CONFIG_INVALID on a server that is too old
  */
-export async function connect(database: Database, options: ConnectOptions): Promise<pg.Client> {
-  return (await open(database, options)).client;
+export async function settle({ client, context, options }: LoggedIn, pid: number, clock: Clock): Promise<Connection> {
+  const now = clock.now();
+  const { rows } = await client.query<{ version: string; encoding: string }>(
+    pinStatement({
+      statementsMs: Math.max(1_000, Math.ceil(options.deadline - now)),
+      lifeMs: Math.max(1_000, Math.ceil(latestEnd(options) - now)),
+      workMem: options.workMem === true,
+    }),
+  );
+  const [row] = rows;
+  if (row === undefined) throw new Error('the session settings gave no row');
+  const versionNum = Number(row.version);
+  if (versionNum < OLDEST) {
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `The server at ${context.host}:${context.port} is PostgreSQL ${Math.floor(versionNum / 10000)}.${Math.floor(versionNum / 100) % 100}, and pg2kinesis reads 10 and later. Nothing was read.`,
+    );
+  }
+  const query = inTurn(client);
+  const identity = await readServerIdentity({ query });
+  return { client, query, versionNum, pid, identity, encoding: row.encoding, context };
 }
 
 /**
@@ -119,11 +147,36 @@ export function toPipelineError(error: unknown, about: ErrorContext): unknown {
   return translate(error, about) ?? error;
 }
 
-function context({ settings }: Database, { host, port, database, user }: Login): ErrorContext {
+function contextOf({ settings }: Database, { host, port, database, user }: Login): ErrorContext {
   return { host, port, database, user, auth: settings.auth };
 }
 
-async function attempt(database: Database, login: Login, options: ConnectOptions): Promise<Connection> {
+function latestEnd(options: ConnectOptions): number {
+  return options.latestEnd ?? options.deadline + 5_000;
+}
+
+/** What a server never, and a pool often says to options in the startup packet. */
+const OPTIONS_REFUSED = new Set(['08P01', '0A000']);
+
+async function attempt(database: Database, login: Login, options: ConnectOptions): Promise<LoggedIn> {
+  const context = contextOf(database, login);
+  try {
+    const client = await connectClient(database, login, options, STARTUP_OPTIONS);
+    return { client, context, options, optionsRefused: false };
+  } catch (error) {
+    if (!OPTIONS_REFUSED.has(codeOf(error))) throw error;
+    // It may be a pool in session mode, which is as good as a server.
+    const client = await connectClient(database, login, options, undefined);
+    return { client, context, options, optionsRefused: true };
+  }
+}
+
+async function connectClient(
+  database: Database,
+  login: Login,
+  options: ConnectOptions,
+  startupOptions: string | undefined,
+): Promise<pg.Client> {
   const { clock } = database;
   const client = new pg.Client({
     host: login.host,
@@ -133,6 +186,8 @@ async function attempt(database: Database, login: Login, options: ConnectOptions
     // As a function: an empty text would have node-postgres look for PGPASSWORD and ~/.pgpass.
     password: () => login.password,
     ssl: database.tls(),
+    // Empty, not undefined: then node-postgres does not look for PGOPTIONS.
+    options: startupOptions ?? '',
     application_name: 'pg2kinesis',
     client_encoding: 'UTF8',
     keepAlive: true,
@@ -142,32 +197,8 @@ async function attempt(database: Database, login: Login, options: ConnectOptions
   // Whoever waits for a query is told by its rejection; a loss while nobody asks must not end the process.
   client.on('error', () => undefined);
   await client.connect();
-  try {
-    closeAt(client, options.latestEnd ?? options.deadline + 5_000, clock);
-    const { rows } = await client.query<{ version: string; pid: number; encoding: string }>(
-      settle(options, clock.now()),
-    );
-    const [row] = rows;
-    if (row === undefined) throw new Error('the session settings gave no row');
-    const versionNum = Number(row.version);
-    if (versionNum < OLDEST) {
-      throw new PipelineError(
-        'CONFIG_INVALID',
-        `The server at ${login.host}:${login.port} is PostgreSQL ${Math.floor(versionNum / 10000)}.${Math.floor(versionNum / 100) % 100}, and pg2kinesis reads 10 and later. Nothing was read.`,
-      );
-    }
-    return {
-      client,
-      query: inTurn(client),
-      versionNum,
-      pid: row.pid,
-      encoding: row.encoding,
-      context: context(database, login),
-    };
-  } catch (error) {
-    await client.end().catch(() => undefined);
-    throw error;
-  }
+  closeAt(client, latestEnd(options), clock);
+  return client;
 }
 
 /** One statement after the other, in the order in which they were asked for. */
@@ -179,52 +210,6 @@ function inTurn(client: pg.Client): Queryable['query'] {
     return result;
   };
 }
-
-/** The statement that pins the session's settings: one round trip. */
-function settle(options: ConnectOptions, now: number): string {
-  const left = Math.max(1_000, Math.ceil(options.deadline - now));
-  const life = Math.max(1_000, Math.ceil((options.latestEnd ?? options.deadline + 5_000) - now));
-  const pinned: [name: string, value: string, since?: number][] = [
-    // What test_decoding prints follows the session that reads: no ALTER ROLE ... SET may change it.
-    ['search_path', 'pg_catalog'],
-    ['quote_all_identifiers', 'off'],
-    ['TimeZone', 'UTC'],
-    ['DateStyle', 'ISO, MDY'],
-    ['IntervalStyle', 'iso_8601'],
-    ['bytea_output', 'hex'],
-    ['extra_float_digits', '3'],
-    ['lc_monetary', 'C'],
-    ['client_encoding', 'UTF8'],
-    // Nothing outlives its run.
-    ['statement_timeout', `${left}ms`],
-    ['idle_in_transaction_session_timeout', `${left}ms`, 90600],
-    ['idle_session_timeout', '0', 140000],
-    // A backend whose client is gone is to notice: it holds the lock.
-    ['tcp_keepalives_idle', '10'],
-    ['tcp_keepalives_interval', '5'],
-    ['tcp_keepalives_count', '3'],
-    // A client that holds the stream back (Kinesis is slow, or refuses) keeps its window shut, which counts as not
-    // acknowledging: less than our whole life would end a run that waits for capacity.
-    ['tcp_user_timeout', `${life}ms`, 120000],
-    ['client_connection_check_interval', '2s', 140000],
-    // Plans here are fixed and their estimates meaningless; compiling one costs more than it saves.
-    ['jit', 'off', 110000],
-    ['max_parallel_workers_per_gather', '0'],
-  ];
-  if (options.workMem) pinned.push(['work_mem', WORK_MEM], ['logical_decoding_work_mem', WORK_MEM, 130000]);
-  const set = pinned.map(([name, value, since]) => {
-    const call = `set_config('${name}', '${value}', false)`;
-    return since === undefined
-      ? call
-      : `CASE WHEN current_setting('server_version_num')::int >= ${since} THEN ${call} END`;
-  });
-  const until = `to_char((clock_timestamp() + interval '${life} ms') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
-  return `SELECT ${set.join(', ')}, set_config('application_name', '${APPLICATION_NAME_PREFIX}' || ${until}, false),
-    current_setting('server_version_num') AS version, pg_backend_pid() AS pid, current_setting('server_encoding') AS encoding`;
-}
-
-/** Ample for a batch's tuplestore. An RDS micro instance has 1 GB in all, and 64 MB is the server's own default for decoding. */
-const WORK_MEM = '64MB';
 
 /** A server that stopped answering must not keep us past our time: no time-out of the server's would end that. */
 function closeAt(client: pg.Client, when: number, clock: Clock): void {
@@ -243,4 +228,19 @@ function closeAt(client: pg.Client, when: number, clock: Clock): void {
 export function destroy(client: pg.Client): void {
   const { connection } = client as unknown as { connection: { stream: { destroy(): void } } };
   connection.stream.destroy();
+}
+
+/**
+ * Ends a connection in good order, within a second: the server gives up the lock when it goes, one way or the other.
+ *
+ * @param connection - which
+ * @param clock - for the second
+ */
+export async function closeGracefully({ client }: { readonly client: pg.Client }, clock: Clock): Promise<void> {
+  const gone = new AbortController();
+  void clock.sleep(1_000, gone.signal).then(() => {
+    if (!gone.signal.aborted) destroy(client);
+  });
+  await client.end().catch(() => undefined);
+  gone.abort();
 }

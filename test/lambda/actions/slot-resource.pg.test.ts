@@ -12,7 +12,8 @@ import {
 } from '../../../lambda/actions/slot-resource.ts';
 import { systemClock } from '../../../lambda/clock.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
-import { createDatabase, open } from '../../../lambda/postgres/connection.ts';
+import { createDatabase } from '../../../lambda/postgres/connection.ts';
+import { open } from '../../../lambda/postgres/connection-pair.ts';
 import type { DatabaseSettings } from '../../../lambda/postgres/credentials.ts';
 import { acquireSlotLock } from '../../../lambda/postgres/fence.ts';
 import { readEvent } from '../../../lambda/settings/event.ts';

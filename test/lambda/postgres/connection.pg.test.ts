@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { PipelineError } from '../../../lambda/errors.ts';
-import { connect, open } from '../../../lambda/postgres/connection.ts';
+import { open } from '../../../lambda/postgres/connection-pair.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { databaseOf, openOn, soon } from './support.ts';
 
@@ -105,16 +105,16 @@ describe('a connection', () => {
       { auth: 'secret', secretArn: ARN, user: undefined, password: undefined },
       { secrets },
     );
-    const both = await Promise.all([connect(database, { deadline: soon() }), connect(database, { deadline: soon() })]);
+    const both = await Promise.all([open(database, { deadline: soon() }), open(database, { deadline: soon() })]);
     assert.equal(reads, 2, 'two refused at once read it once');
-    const third = await connect(database, { deadline: soon() });
+    const third = await open(database, { deadline: soon() });
     assert.equal(reads, 2, 'kept');
-    await Promise.all([...both, third].map((client) => client.end()));
+    await Promise.all([...both, third].map(({ client }) => client.end()));
   });
 
   it('I10: fails with DATABASE_AUTH_FAILED on a wrong password, read anew or not', async () => {
     await assert.rejects(
-      connect(databaseOf(server, { user: 'app', password: 'wrong-one' }), { deadline: soon() }),
+      open(databaseOf(server, { user: 'app', password: 'wrong-one' }), { deadline: soon() }),
       refused('DATABASE_AUTH_FAILED', /user "app" \(PGPASSWORD\).*rotation/s, 'wrong-one'),
     );
     let reads = 0;
@@ -125,7 +125,7 @@ describe('a connection', () => {
       { secrets },
     );
     await assert.rejects(
-      connect(database, { deadline: soon() }),
+      open(database, { deadline: soon() }),
       refused('DATABASE_AUTH_FAILED', /read from the secret anew/, 'wrong-1', 'wrong-2'),
     );
     assert.equal(reads, 2);
@@ -133,7 +133,7 @@ describe('a connection', () => {
 
   it('fails with DATABASE_AUTH_FAILED without any password', async () => {
     await assert.rejects(
-      connect(databaseOf(server, { user: 'app', password: undefined }), { deadline: soon() }),
+      open(databaseOf(server, { user: 'app', password: undefined }), { deadline: soon() }),
       refused('DATABASE_AUTH_FAILED', /PGPASSWORD is empty/),
     );
   });
@@ -141,25 +141,25 @@ describe('a connection', () => {
   it('fails with DATABASE_AUTH_FAILED for a role that may not log in', async () => {
     await server.sql(`CREATE ROLE nologin PASSWORD 'p'`);
     await assert.rejects(
-      connect(databaseOf(server, { user: 'nologin', password: 'p' }), { deadline: soon() }),
+      open(databaseOf(server, { user: 'nologin', password: 'p' }), { deadline: soon() }),
       refused('DATABASE_AUTH_FAILED', /may not log in/),
     );
   });
 
   it('fails with CONFIG_INVALID on a database that does not exist', async () => {
     await assert.rejects(
-      connect(databaseOf(server, { database: 'nowhere' }), { deadline: soon() }),
+      open(databaseOf(server, { database: 'nowhere' }), { deadline: soon() }),
       refused('CONFIG_INVALID', /PGDATABASE.*"nowhere"/),
     );
   });
 
   it('fails with DATABASE_UNREACHABLE on a port where nobody listens, and on a name nobody has', async () => {
     await assert.rejects(
-      connect(databaseOf(server, { port: 1 }), { deadline: soon() }),
+      open(databaseOf(server, { port: 1 }), { deadline: soon() }),
       refused('DATABASE_UNREACHABLE', /127\.0\.0\.1:1 \(ECONNREFUSED\).*security group/s),
     );
     await assert.rejects(
-      connect(databaseOf(server, { host: 'nowhere.invalid' }), { deadline: soon() }),
+      open(databaseOf(server, { host: 'nowhere.invalid' }), { deadline: soon() }),
       refused('DATABASE_UNREACHABLE', /nowhere\.invalid/),
     );
   });
@@ -167,7 +167,7 @@ describe('a connection', () => {
   it('fails with DATABASE_UNREACHABLE when the server has no connection left', async () => {
     await server.sql('ALTER ROLE app CONNECTION LIMIT 0');
     await assert.rejects(
-      connect(databaseOf(server, { user: 'app', password: 'first-password' }), { deadline: soon() }),
+      open(databaseOf(server, { user: 'app', password: 'first-password' }), { deadline: soon() }),
       refused('DATABASE_UNREACHABLE', /no connection left/),
     );
     await server.sql('ALTER ROLE app CONNECTION LIMIT -1');
@@ -175,7 +175,7 @@ describe('a connection', () => {
 
   it('fails with DATABASE_UNREACHABLE and names PGSSLMODE where the server has no TLS', async () => {
     await assert.rejects(
-      connect(databaseOf(server, { sslMode: 'verify-full' }), { deadline: soon() }),
+      open(databaseOf(server, { sslMode: 'verify-full' }), { deadline: soon() }),
       refused('DATABASE_UNREACHABLE', /no TLS.*PGSSLMODE=disable/),
     );
   });
@@ -261,7 +261,7 @@ describe('a connection by TLS', () => {
   });
 
   const outcome = async (over: Parameters<typeof databaseOf>[1]) => {
-    const client = await connect(databaseOf(server, over), { deadline: soon() });
+    const { client } = await open(databaseOf(server, over), { deadline: soon() });
     const { rows } = await client.query<{ ssl: boolean }>('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()');
     await client.end();
     return rows[0]?.ssl;

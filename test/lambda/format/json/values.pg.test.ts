@@ -6,7 +6,8 @@ import fc from 'fast-check';
 import type pg from 'pg';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { FORMATS } from '../../../../lambda/format/formats.ts';
-import { connect, createDatabase } from '../../../../lambda/postgres/connection.ts';
+import { createDatabase } from '../../../../lambda/postgres/connection.ts';
+import { open } from '../../../../lambda/postgres/connection-pair.ts';
 import { recordOf, written } from '../../../support/changes.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../../support/postgres.ts';
 
@@ -227,7 +228,7 @@ describe('json values, against the server', () => {
       clock: { now: () => Date.now(), sleep: () => new Promise(() => undefined), random: () => 0 },
     });
     await server.createSlot('slot');
-    client = await connect(database, { deadline: Date.now() + 600_000 });
+    ({ client } = await open(database, { deadline: Date.now() + 600_000 }));
     await client.query(`
       CREATE TYPE public."My ""enum"" []" AS ENUM ('it''s, {so}', 'so so', 'x');
       CREATE DOMAIN public.positive AS integer CHECK (VALUE > 0);

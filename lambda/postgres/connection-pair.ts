@@ -1,0 +1,110 @@
+/**
+ * Connections come in pairs: one holds the lock and works, the other watches and controls. Before either is used it is
+ * proven that no pool shares their backends, and that both lead to one server.
+ * Knows no slot but by its lock.
+ */
+import { PipelineError } from '../errors.ts';
+import type { Clock } from '../ports.ts';
+import {
+  closeGracefully,
+  type Connection,
+  type ConnectOptions,
+  type Database,
+  type LoggedIn,
+  logIn,
+  settle,
+  toPipelineError,
+} from './connection.ts';
+import { readHolder } from './fence.ts';
+import { refuseSharedBackends } from './pooler.ts';
+import { describeServer, isSameServer } from './server-identity.ts';
+
+/**
+ * Opens two connections at once. When one fails, the other is not left behind.
+ *
+ * @param database - which
+ * @param one - how long the first is for
+ * @param other - how long the second is for
+ * @returns both, to one server, with every setting pinned; end their clients
+ * @throws {PipelineError} POOLER_REFUSED, SERVERS_DIFFER, DATABASE_UNREACHABLE, DATABASE_AUTH_FAILED, CONFIG_INVALID
+ */
+export async function openPair(
+  database: Database,
+  one: ConnectOptions,
+  other: ConnectOptions,
+): Promise<[Connection, Connection]> {
+  const [first, second] = await logInTwice(database, one, other);
+  const { context } = first;
+  try {
+    const [onePid, otherPid] = await refuseSharedBackends(first, second, `${context.host}:${context.port}`);
+    const pair = await bothOf(settle(first, onePid, database.clock), settle(second, otherPid, database.clock));
+    if (!isSameServer(pair[0].identity, pair[1].identity)) throw serversDiffer(pair);
+    return pair;
+  } catch (error) {
+    await closeBoth([first, second], database.clock);
+    throw toPipelineError(error, context);
+  }
+}
+
+/**
+ * Opens one connection, by way of a pair: only two can tell a pool.
+ *
+ * @param database - which
+ * @param options - how long it is for
+ * @returns a connection; end its client
+ * @throws {PipelineError} as {@link openPair}
+ */
+export async function open(database: Database, options: ConnectOptions): Promise<Connection> {
+  const [connection, companion] = await openPair(database, options, options);
+  await closeGracefully(companion, database.clock);
+  return connection;
+}
+
+/**
+ * The last proof that two connections lead to one server: one sees the lock that the other has just taken.
+ *
+ * @param locking - holds the lock of the slot
+ * @param watching - must see it
+ * @param slotName - whose lock
+ * @throws {PipelineError} SERVERS_DIFFER
+ */
+export async function requireLockSeen(locking: Connection, watching: Connection, slotName: string): Promise<void> {
+  if ((await readHolder(watching, slotName))?.pid !== locking.pid) throw serversDiffer([locking, watching]);
+}
+
+/** @param pair - ended in good order, both at once */
+export async function closeBoth(pair: readonly [LoggedIn, LoggedIn] | readonly [Connection, Connection], clock: Clock) {
+  await Promise.all(pair.map((each) => closeGracefully(each, clock)));
+}
+
+async function logInTwice(
+  database: Database,
+  one: ConnectOptions,
+  other: ConnectOptions,
+): Promise<[LoggedIn, LoggedIn]> {
+  const both = [logIn(database, one), logIn(database, other)] as const;
+  try {
+    return await bothOf(...both);
+  } catch (error) {
+    for (const each of both)
+      await each.then((opened) => closeGracefully(opened, database.clock)).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Both results, or the first error once both are over: nothing goes on behind it, and no rejection is left alone. */
+async function bothOf<T>(one: Promise<T>, other: Promise<T>): Promise<[T, T]> {
+  const results = await Promise.allSettled([one, other]);
+  const [first, second] = results;
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  if (first.status !== 'fulfilled' || second.status !== 'fulfilled') throw new Error('unreachable');
+  return [first.value, second.value];
+}
+
+function serversDiffer([one, other]: readonly [Connection, Connection]): PipelineError {
+  const { host, port } = one.context;
+  return new PipelineError(
+    'SERVERS_DIFFER',
+    `Two connections to ${host}:${port} reached two servers: one is ${describeServer(one.identity)}; the other is ${describeServer(other.identity)}. Nothing was read and no slot was touched.`,
+  );
+}

@@ -1,0 +1,79 @@
+/**
+ * Which server a connection has reached. Two connections to one host name may reach two servers: a name with two
+ * addresses, a balancer, DNS that turns. Reads and compares; knows no slot and does not decide what follows.
+ */
+import { codeOf } from './sql-errors.ts';
+import type { Queryable } from './status.ts';
+
+/** A running server, as it describes itself. */
+export interface ServerIdentity {
+  /** Made by initdb, copied to physical standbys. Undefined where the role may not ask for it. */
+  readonly systemIdentifier: string | undefined;
+  /** When the postmaster started, in UTC to the microsecond: other for each server and for each restart. */
+  readonly startedAt: string;
+  /** Whether it is a standby, or still recovering. */
+  readonly inRecovery: boolean;
+  /** The timeline that it writes. Undefined in recovery, and where the server does not tell. */
+  readonly timeline: number | undefined;
+}
+
+const STARTED_AT = `pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+const ALWAYS = `${STARTED_AT} AS started, pg_catalog.pg_is_in_recovery() AS recovery`;
+const SYSTEM = '(SELECT s.system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system() s) AS system';
+const TIMELINE = `CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL
+  ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END AS timeline`;
+
+/**
+ * Asks a server who it is.
+ *
+ * @param client - the connection
+ * @returns what it says; what it does not let this role ask is undefined
+ */
+export async function readServerIdentity(client: Queryable): Promise<ServerIdentity> {
+  const row = (await ask(client, `${ALWAYS}, ${SYSTEM}, ${TIMELINE}`)) ?? {
+    ...(await ask(client, ALWAYS)),
+    ...(await ask(client, SYSTEM)),
+    ...(await ask(client, TIMELINE)),
+  };
+  const { started, recovery, system, timeline } = row;
+  if (typeof started !== 'string') throw new Error('the server did not say when it was started');
+  return {
+    systemIdentifier: typeof system === 'string' ? system : undefined,
+    startedAt: started,
+    inRecovery: recovery === true,
+    timeline: typeof timeline === 'string' ? parseInt(timeline, 16) : undefined,
+  };
+}
+
+/** No right to the function, not there in this kind of server, or a promotion between its two parts. */
+const NOT_TOLD = new Set(['42501', '42883', '0A000', '55000']);
+
+async function ask(client: Queryable, columns: string): Promise<Record<string, unknown> | undefined> {
+  try {
+    return (await client.query(`SELECT ${columns}`)).rows[0];
+  } catch (error) {
+    if (NOT_TOLD.has(codeOf(error))) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Tells one server from two. A physical standby has its primary's system identifier; no two servers start in the same
+ * microsecond.
+ *
+ * @param one - of one connection
+ * @param other - of the other
+ */
+export function isSameServer(one: ServerIdentity, other: ServerIdentity): boolean {
+  return one.systemIdentifier === other.systemIdentifier && one.startedAt === other.startedAt;
+}
+
+/**
+ * Names a server so that an operator can tell it from another.
+ *
+ * @param identity - as read
+ * @returns for example `system 7301234, started 2026-01-02T03:04:05.678901Z, a standby`
+ */
+export function describeServer({ systemIdentifier, startedAt, inRecovery }: ServerIdentity): string {
+  return `system ${systemIdentifier ?? 'unknown'}, started ${startedAt}${inRecovery ? ', a standby' : ''}`;
+}
