@@ -48,7 +48,7 @@ async function invoke(event: unknown, context: Context): Promise<Answer> {
   const times = timesOf(context);
   let deadline = times.functionDeadline;
   try {
-    const action = readEvent(event);
+    const action = readEvent(event, context.invokedFunctionArn);
     if ((action.kind === 'run' || action.kind === 'drain') && action.maxSeconds !== undefined) {
       deadline = Math.min(deadline, times.startedAt + action.maxSeconds * 1000);
     }

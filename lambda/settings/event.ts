@@ -38,6 +38,10 @@ export interface SkipTransactionAction {
 export interface LifecycleAction {
   readonly kind: 'lifecycle';
   readonly requestType: 'Create' | 'Update' | 'Delete';
+  /** The same in every repeat of one request. */
+  readonly requestId: string | undefined;
+  /** The resource's name in the template. */
+  readonly logicalResourceId: string | undefined;
   /** What an earlier event answered; undefined for Create. */
   readonly physicalResourceId: string | undefined;
   /** The resource's properties, as the template has them. */
@@ -101,18 +105,19 @@ export const ACTION_NAMES = Object.keys(ACTIONS) as readonly ActionName[];
  * An empty one, and one from EventBridge, is a run. One with `RequestType` comes from CloudFormation.
  *
  * @param payload - parsed JSON of unknown origin
+ * @param ownArn - the ARN by which the function was invoked, to know an event that was not sent by the provider framework
  * @throws {PipelineError} EVENT_INVALID, which lists the actions, or the fields of the one that was meant
  *
  * @example readEvent({ action: 'run', maxSeconds: 50 }).kind // 'run'
  */
-export function readEvent(payload: unknown): Action {
+export function readEvent(payload: unknown, ownArn?: string): Action {
   if (payload === undefined || payload === null) return scheduledRun();
   if (typeof payload !== 'object' || Array.isArray(payload)) {
     throw invalid(`The payload is ${Array.isArray(payload) ? 'an array' : `a ${typeof payload}`}, not an object.`);
   }
   const event = payload as Readonly<Record<string, unknown>>;
   if (Object.keys(event).length === 0) return scheduledRun();
-  if ('RequestType' in event) return readLifecycle(event);
+  if ('RequestType' in event) return readLifecycle(event, ownArn);
   const { action, source } = event;
   if (action === undefined) {
     if (source === 'aws.events' || source === 'aws.scheduler') return scheduledRun();
@@ -173,19 +178,38 @@ function faults(
 }
 
 /** An event of the CDK's provider framework. */
-function readLifecycle(event: Readonly<Record<string, unknown>>): LifecycleAction {
+function readLifecycle(event: Readonly<Record<string, unknown>>, ownArn: string | undefined): LifecycleAction {
   const requestType = (['Create', 'Update', 'Delete'] as const).find((type) => type === event['RequestType']);
   if (requestType === undefined) {
     throw invalid(`The RequestType ${brief(event['RequestType'])} does not exist (allowed: Create, Update, Delete).`);
   }
-  const id = event['PhysicalResourceId'];
+  // CloudFormation's own event names the function that must answer to its ResponseURL, which this one does not do.
+  const token = event['ServiceToken'];
+  if (ownArn !== undefined && typeof token === 'string' && isSameFunction(token, ownArn)) {
+    throw invalid(
+      "The event comes straight from CloudFormation: the custom resource's ServiceToken is this function. CloudFormation would wait for an answer that this function never sends. Use the construct SlotLifecycle, or the CDK's Provider with this function as onEventHandler.",
+    );
+  }
   return {
     kind: 'lifecycle',
     requestType,
-    physicalResourceId: typeof id === 'string' ? id : undefined,
+    requestId: text(event['RequestId']),
+    logicalResourceId: text(event['LogicalResourceId']),
+    physicalResourceId: text(event['PhysicalResourceId']),
     properties: record(event['ResourceProperties']),
     oldProperties: record(event['OldResourceProperties']),
   };
+}
+
+/** Whether two ARNs name one function, whatever version or alias they end in. */
+function isSameFunction(one: string, other: string): boolean {
+  const base = (arn: string): string => arn.split(':').slice(0, 7).join(':');
+  return base(one) === base(other);
+}
+
+/** A text; undefined where it is none. */
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 /** An object's fields; none where it is no object. */

@@ -6,6 +6,9 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
+/** The ARN by which the function is invoked. */
+export const OWN_ARN = 'arn:aws:lambda:us-east-1:123456789012:function:own';
+
 /** What an invocation came to. */
 export interface Outcome {
   readonly answer?: unknown;
@@ -64,7 +67,11 @@ if (process.argv[2] === 'child' && process.send !== undefined) {
   let requests = 0;
   process.on('message', ({ event, remainingMs }: { event: unknown; remainingMs: number }) => {
     const until = Date.now() + remainingMs;
-    const context = { awsRequestId: `request-${++requests}`, getRemainingTimeInMillis: () => until - Date.now() };
+    const context = {
+      awsRequestId: `request-${++requests}`,
+      invokedFunctionArn: OWN_ARN,
+      getRemainingTimeInMillis: () => until - Date.now(),
+    };
     const reply = (outcome: Outcome): unknown => process.send?.(outcome);
     (handler as (event: unknown, context: unknown) => Promise<unknown>)(event, context).then(
       (answer) => reply({ answer }),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, describe, it } from 'node:test';
-import { type HandlerProcess, startHandler } from './handler-process.ts';
+import { type HandlerProcess, OWN_ARN, startHandler } from './handler-process.ts';
 
 const LOGIN = {
   PGHOST: '127.0.0.1',
@@ -39,6 +39,13 @@ describe('handler', () => {
     const { error } = await container.invoke({ action: 'explode' });
     assert.equal(error?.name, 'EVENT_INVALID');
     assert.deepEqual(Object.keys(error.fields).sort(), ['code', 'name']);
+  });
+
+  it('fails with EVENT_INVALID for an event straight from CloudFormation', async () => {
+    const container = await start(LOGIN);
+    const { error } = await container.invoke({ RequestType: 'Delete', ServiceToken: OWN_ARN, PhysicalResourceId: 'x' });
+    assert.equal(error?.name, 'EVENT_INVALID');
+    assert.match(error.message, /straight from CloudFormation/);
   });
 
   it('fails with DATABASE_UNREACHABLE where nobody listens, and I10: shows no password', async () => {

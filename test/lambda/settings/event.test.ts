@@ -66,6 +66,9 @@ describe('readEvent', () => {
       'CloudFormation',
       {
         RequestType: 'Update',
+        ServiceToken: 'arn:aws:lambda:us-east-1:123456789012:function:framework',
+        RequestId: 'r1',
+        LogicalResourceId: 'Slot',
         PhysicalResourceId: 'created:h/d/s',
         ResourceProperties: { slotName: 't' },
         OldResourceProperties: { slotName: 's' },
@@ -74,6 +77,8 @@ describe('readEvent', () => {
       {
         kind: 'lifecycle',
         requestType: 'Update',
+        requestId: 'r1',
+        logicalResourceId: 'Slot',
         physicalResourceId: 'created:h/d/s',
         properties: { slotName: 't' },
         oldProperties: { slotName: 's' },
@@ -82,7 +87,15 @@ describe('readEvent', () => {
     [
       'CloudFormation’s Create',
       { RequestType: 'Create' },
-      { kind: 'lifecycle', requestType: 'Create', physicalResourceId: undefined, properties: {}, oldProperties: {} },
+      {
+        kind: 'lifecycle',
+        requestType: 'Create',
+        requestId: undefined,
+        logicalResourceId: undefined,
+        physicalResourceId: undefined,
+        properties: {},
+        oldProperties: {},
+      },
     ],
   ];
   for (const [what, payload, action] of read) it(`reads ${what}`, () => assert.deepEqual(readEvent(payload), action));
@@ -115,6 +128,21 @@ describe('readEvent', () => {
       for (const name of ACTION_NAMES) assert.ok(message.includes(`{"action":"${name}"`), message);
     });
   }
+
+  it('fails for an event that CloudFormation sends to the function itself, for any version or alias of it', () => {
+    const own = 'arn:aws:lambda:us-east-1:123456789012:function:orders';
+    for (const RequestType of ['Create', 'Update', 'Delete'])
+      for (const [token, invoked] of [
+        [own, own],
+        [`${own}:live`, own],
+        [own, `${own}:7`],
+      ])
+        assert.throws(
+          () => readEvent({ RequestType, ServiceToken: token, ResponseURL: 'https://x' }, invoked),
+          /EVENT_INVALID: The event comes straight from CloudFormation.*Nothing was done/s,
+        );
+    assert.equal(readEvent({ RequestType: 'Create', ServiceToken: `${own}-framework` }, own).kind, 'lifecycle');
+  });
 
   it('fails once for all that is wrong', () => {
     const message = refusal({ action: 'run', maxSeconds: -1, maxBatches: 0, x: 1, y: 2 });
