@@ -5,6 +5,7 @@
  */
 import type { Lsn } from './decode/lsn.ts';
 import type { Message, TableName } from './decode/messages.ts';
+import type { MetricName } from './metrics.ts';
 import type { Round } from './pack/round.ts';
 
 /** Time, as the run sees it. */
@@ -29,25 +30,6 @@ export interface Log {
   warn(message: string, fields?: Record<string, unknown>): void;
   error(message: string, fields?: Record<string, unknown>): void;
 }
-
-/** The metrics of a run, by the names that alarms and the dashboard use. */
-export type MetricName =
-  | 'RunHealthy'
-  | 'Stalled'
-  | 'DeadlineOverrunMs'
-  | 'ChangesPublished'
-  | 'SkippedNoPrimaryKey'
-  | 'SkippedNoReplicaIdentity'
-  | 'SkippedDroppedTable'
-  | 'SkippedFiltered'
-  | 'TransactionsPublished'
-  | 'KinesisRecords'
-  | 'BytesPublished'
-  | 'LagBytes'
-  | 'LagSeconds'
-  | 'RetainedWalBytes'
-  | 'RunDurationMs'
-  | 'ThrottledEntries';
 
 /** Where metrics go. What is added stands under the time of the next flush. */
 export interface Metrics {

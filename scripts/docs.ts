@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { REMEDIES } from '../lambda/errors.ts';
+import { METRICS } from '../lambda/metrics.ts';
 import { SETTINGS } from '../lambda/settings/settings.ts';
 
 const root = new URL('..', import.meta.url);
@@ -31,6 +32,7 @@ export function readPage(page: string): string {
 export const PARTS: Readonly<Record<string, () => string>> = {
   settings: settingsTable,
   'stack-settings': stackSettingsTable,
+  metrics: metricsTable,
   ...Object.fromEntries(Object.entries(REMEDIES).map(([code, remedy]) => [`remedy ${code}`, () => `**${remedy}**\n`])),
 };
 
@@ -84,6 +86,11 @@ function stackSettingsTable(): string {
     },
   );
   return `| setting | default | what it is |\n|---|---|---|\n${rows.join('')}`;
+}
+
+function metricsTable(): string {
+  const rows = Object.entries(METRICS).map(([name, { unit, about }]) => `| \`${name}\` | ${unit} | ${cell(about)} |\n`);
+  return `| metric | unit | what it says |\n|---|---|---|\n${rows.join('')}`;
 }
 
 /** A text as a table's cell. */

@@ -2,11 +2,12 @@
  * What an arrived user record says, read as a consumer would: each format with the means that its readers have (a JSON
  * parser, an RFC 4180 splitter). Pure; knows none of the code that wrote it.
  */
+import type { SettingValues } from '../../lambda/settings/settings.ts';
 import { canonical, identityOf, KNOWN_TABLES } from './ledger.ts';
 import { type Json, quoted, type Row } from './tables.ts';
 
 /** FORMAT's values. */
-export type FormatName = 'csv' | 'csv-payload' | 'json';
+export type FormatName = SettingValues['FORMAT'];
 
 /** What a record says, as far as its format can. */
 export interface Said {

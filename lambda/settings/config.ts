@@ -4,12 +4,12 @@
  */
 import { PipelineError } from '../errors.ts';
 import type { Filters } from './filters.ts';
-import { type Operation, type SettingName, SETTINGS, type SettingValues } from './settings.ts';
+import { type SettingName, SETTINGS, type SettingValues } from './settings.ts';
 
 /** Where the database is and how to enter it. What is undefined may come from the secret. */
 export interface DatabaseConfig {
   /** Where the password comes from. */
-  readonly auth: 'secret' | 'password' | 'iam';
+  readonly auth: NonNullable<SettingValues['DATABASE_AUTH']>;
   readonly secretArn: string | undefined;
   readonly host: string | undefined;
   /** 5432 where the secret does not know better either. */
@@ -18,7 +18,7 @@ export interface DatabaseConfig {
   readonly user: string | undefined;
   /** Never to be logged (I10). */
   readonly password: string | undefined;
-  readonly sslMode: 'verify-full' | 'verify-ca' | 'require' | 'disable';
+  readonly sslMode: SettingValues['PGSSLMODE'];
   /** The path of a file of authorities, trusted besides Amazon's and the public ones. */
   readonly sslRootCert: string | undefined;
 }
@@ -41,20 +41,20 @@ export interface Config {
   /** SOURCE_NAME; undefined: `<database>/<slot>`, once the database is known. */
   readonly source: string | undefined;
   readonly stream: StreamConfig;
-  readonly format: 'csv' | 'csv-payload' | 'json';
-  readonly partitionBy: 'primary-key' | 'table' | 'transaction' | 'stream';
-  readonly aggregation: 'kpl' | 'lines' | 'none';
+  readonly format: SettingValues['FORMAT'];
+  readonly partitionBy: SettingValues['PARTITION_BY'];
+  readonly aggregation: SettingValues['AGGREGATION'];
   /** A power of two, 1 to 256. */
   readonly lanes: number;
   readonly filters: Filters;
-  readonly operations: ReadonlySet<Operation>;
+  readonly operations: SettingValues['OPERATIONS'];
   /** The most rows that one peek asks for. */
   readonly batchChanges: number;
   readonly primaryKeyTtlSeconds: number;
-  readonly oversize: 'key-only' | 'fail';
+  readonly oversize: SettingValues['OVERSIZE'];
   /** The stream's largest record, in bytes, its partition key included. */
   readonly maxRecordBytes: number;
-  readonly logLevel: 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
+  readonly logLevel: SettingValues['LOG_LEVEL'];
   /** What is allowed but hardly meant, a sentence each. */
   readonly warnings: readonly string[];
 }

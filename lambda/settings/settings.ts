@@ -30,13 +30,6 @@ const text = z.string();
 /** A regular expression on the whole text. */
 const like = (pattern: RegExp): z.ZodMiniType<string, string> => text.check(z.regex(pattern));
 
-/** One of some words, exactly. */
-const oneOf = <const T extends string>(...words: readonly T[]): z.ZodMiniType<T, string> =>
-  z.pipe(
-    text,
-    convert((value) => words.find((word) => word === value)),
-  );
-
 /** A whole number between two bounds that passes a test. */
 const whole = (
   least: number,
@@ -101,6 +94,21 @@ const defaulted = <T>(
   secret: false,
 });
 
+/** A table's row that takes one of some words, exactly. */
+const choice = <const T extends string>(
+  words: readonly T[],
+  about: string,
+): Omit<Setting<T>, 'default'> & { readonly words: readonly T[] } => ({
+  schema: z.pipe(
+    text,
+    convert((value) => words.find((word) => word === value)),
+  ),
+  about,
+  allowed: words.join(', '),
+  words,
+  secret: false,
+});
+
 const ARN = /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+$/;
 const STREAM = /^([a-zA-Z0-9_.-]{1,128}|arn:aws[a-z-]*:kinesis:[a-z0-9-]+:\d{12}:stream\/[a-zA-Z0-9_.-]{1,128})$/;
 const REGEXES = 'regular expressions, separated by commas, each matching a whole unquoted';
@@ -120,14 +128,12 @@ export const SETTINGS = {
   PGDATABASE: optional(like(NAME), 'the database, which the slot belongs to', "a database's name, 1 to 63 characters"),
   PGUSER: optional(like(NAME), 'the role to connect as', "a role's name, 1 to 63 characters"),
   PGPASSWORD: { ...optional(text, 'its password', 'a password'), secret: true },
-  PGSSLMODE: defaulted(
-    oneOf('verify-full', 'verify-ca', 'require', 'disable'),
-    'what TLS has to prove',
-    'verify-full, verify-ca, require, disable',
-    'verify-full',
-  ),
+  PGSSLMODE: {
+    ...choice(['verify-full', 'verify-ca', 'require', 'disable'], 'what TLS has to prove'),
+    default: 'verify-full',
+  },
   PGSSLROOTCERT: optional(text, 'a file of further authorities to trust', "a file's path"),
-  DATABASE_AUTH: optional(oneOf('secret', 'password', 'iam'), 'where the password comes from', 'secret, password, iam'),
+  DATABASE_AUTH: { ...choice(['secret', 'password', 'iam'], 'where the password comes from'), default: undefined },
   SLOT_NAME: defaulted(
     like(/^[a-z0-9_]{1,63}$/),
     'the replication slot',
@@ -145,24 +151,12 @@ export const SETTINGS = {
     "a stream's name (1 to 128 letters, digits, _, . and -) or its ARN",
     'pg2kinesis',
   ),
-  FORMAT: defaulted(
-    oneOf('csv', 'csv-payload', 'json'),
-    'how a change is written',
-    'csv, csv-payload, json',
-    'csv-payload',
-  ),
-  PARTITION_BY: defaulted(
-    oneOf('primary-key', 'table', 'transaction', 'stream'),
-    'what decides the partition key',
-    'primary-key, table, transaction, stream',
-    'primary-key',
-  ),
-  AGGREGATION: defaulted(
-    oneOf('kpl', 'lines', 'none'),
-    'how changes share a Kinesis record',
-    'kpl, lines, none',
-    'kpl',
-  ),
+  FORMAT: { ...choice(['csv', 'csv-payload', 'json'], 'how a change is written'), default: 'csv-payload' },
+  PARTITION_BY: {
+    ...choice(['primary-key', 'table', 'transaction', 'stream'], 'what decides the partition key'),
+    default: 'primary-key',
+  },
+  AGGREGATION: { ...choice(['kpl', 'lines', 'none'], 'how changes share a Kinesis record'), default: 'kpl' },
   LANES: defaulted(
     whole(1, 256, (n) => (n & (n - 1)) === 0),
     'slices of the hash-key space',
@@ -175,8 +169,8 @@ export const SETTINGS = {
   OPERATIONS: defaulted(
     operations,
     'only these operations',
-    'INSERT, UPDATE, DELETE, TRUNCATE, separated by commas',
-    'INSERT,UPDATE,DELETE,TRUNCATE',
+    `${OPERATIONS.join(', ')}, separated by commas`,
+    OPERATIONS.join(','),
   ),
   BATCH_CHANGES: defaulted(
     whole(1, 1_000_000_000),
@@ -190,12 +184,10 @@ export const SETTINGS = {
     'a whole number of seconds, 0 to 604800',
     '3600',
   ),
-  OVERSIZE: defaulted(
-    oneOf('key-only', 'fail'),
-    'what to do with a change too large for a record',
-    'key-only, fail',
-    'key-only',
-  ),
+  OVERSIZE: {
+    ...choice(['key-only', 'fail'], 'what to do with a change too large for a record'),
+    default: 'key-only',
+  },
   MAX_RECORD_KIB: defaulted(
     whole(1_024, 10_240),
     "the stream's largest record, in KiB",

@@ -3,31 +3,12 @@
  * Knows no run; what is counted and when is told by others. Values of rows, passwords and tokens never come here (I10).
  */
 import { Logger } from '@aws-lambda-powertools/logger';
-import { Metrics as Powertools, MetricUnit } from '@aws-lambda-powertools/metrics';
-import type { Log, MetricName, Metrics } from '../ports.ts';
+import { Metrics as Powertools } from '@aws-lambda-powertools/metrics';
+import { METRICS } from '../metrics.ts';
+import type { Log, Metrics } from '../ports.ts';
 
 /** The namespace of all metrics. Alarms and dashboard use the same. */
 export const NAMESPACE = 'pg2kinesis';
-
-/** Each metric's unit. */
-const UNITS: Readonly<Record<MetricName, (typeof MetricUnit)[keyof typeof MetricUnit]>> = {
-  RunHealthy: MetricUnit.Count,
-  Stalled: MetricUnit.Count,
-  DeadlineOverrunMs: MetricUnit.Milliseconds,
-  ChangesPublished: MetricUnit.Count,
-  SkippedNoPrimaryKey: MetricUnit.Count,
-  SkippedNoReplicaIdentity: MetricUnit.Count,
-  SkippedDroppedTable: MetricUnit.Count,
-  SkippedFiltered: MetricUnit.Count,
-  TransactionsPublished: MetricUnit.Count,
-  KinesisRecords: MetricUnit.Count,
-  BytesPublished: MetricUnit.Bytes,
-  LagBytes: MetricUnit.Bytes,
-  LagSeconds: MetricUnit.Seconds,
-  RetainedWalBytes: MetricUnit.Bytes,
-  RunDurationMs: MetricUnit.Milliseconds,
-  ThrottledEntries: MetricUnit.Count,
-};
 
 /** How much is logged. */
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
@@ -66,7 +47,7 @@ export function createFunctionMetrics(service: string): Metrics {
   const metrics = new Powertools({ namespace: NAMESPACE, serviceName: service });
   return {
     add(name, value) {
-      metrics.addMetric(name, UNITS[name], value);
+      metrics.addMetric(name, METRICS[name].unit, value);
     },
     flush() {
       // Without metrics Powertools would log a warning.

@@ -5,18 +5,10 @@
 import assert from 'node:assert/strict';
 import { FORMATS } from '../../lambda/format/formats.ts';
 import { partitionKeyWriter } from '../../lambda/format/partition-key.ts';
+import type { MetricName } from '../../lambda/metrics.ts';
 import { createPacker } from '../../lambda/pack/packer.ts';
 import type { Round } from '../../lambda/pack/round.ts';
-import type {
-  Clock,
-  Log,
-  MetricName,
-  Metrics,
-  PrimaryKeys,
-  Published,
-  Publisher,
-  Session,
-} from '../../lambda/ports.ts';
+import type { Clock, Log, Metrics, PrimaryKeys, Published, Publisher, Session } from '../../lambda/ports.ts';
 import { noMemory, type RunMemory, type RunOptions, type RunPorts } from '../../lambda/run/run.ts';
 import { NO_FILTERS } from '../../lambda/settings/filters.ts';
 import { OPERATIONS } from '../../lambda/settings/settings.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import type { MetricName } from '../../../lambda/ports.ts';
+import type { MetricName } from '../../../lambda/metrics.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import { addRunMetrics } from '../../../lambda/run/run-metrics.ts';
 import { createTerminalLog } from '../../../lambda/telemetry/telemetry.ts';

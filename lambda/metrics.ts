@@ -1,0 +1,44 @@
+/**
+ * The table of metrics: what the function emits, in which unit, and what each says. The one place that knows them in
+ * `lambda/`; docs/operations.md is generated from it, and a test compares the list with the one of `lib/`. Imports nothing.
+ */
+
+/** A metric's unit, as CloudWatch spells it. */
+type Unit = 'Count' | 'Bytes' | 'Seconds' | 'Milliseconds';
+
+/** Every metric, in the order of docs/operations.md. */
+export const METRICS = {
+  RunHealthy: {
+    unit: 'Count',
+    about:
+      '1 at the end of each run that did not fail and was neither `locked` nor `throttled`; and each minute inside a long one that makes progress',
+  },
+  Stalled: {
+    unit: 'Count',
+    about:
+      'at the same moments: 1 if something is left to publish, nothing was acknowledged, and the slot did not move; else 0',
+  },
+  LagBytes: { unit: 'Bytes', about: 'WAL that is flushed and not consumed' },
+  LagSeconds: {
+    unit: 'Seconds',
+    about: 'the age of the first unpublished COMMIT; 0 when caught up, left out when it is not known',
+  },
+  RetainedWalBytes: { unit: 'Bytes', about: 'WAL that the slot makes the server keep' },
+  ChangesPublished: { unit: 'Count', about: 'changes that were published' },
+  TransactionsPublished: { unit: 'Count', about: 'transactions that were published' },
+  KinesisRecords: { unit: 'Count', about: 'Kinesis records that were published' },
+  BytesPublished: { unit: 'Bytes', about: 'their bytes' },
+  SkippedNoPrimaryKey: { unit: 'Count', about: 'changes that were skipped: their table has no primary key' },
+  SkippedNoReplicaIdentity: { unit: 'Count', about: 'changes that were skipped: the server did not send their key' },
+  SkippedDroppedTable: { unit: 'Count', about: 'changes that were skipped: their table is gone' },
+  SkippedFiltered: { unit: 'Count', about: 'changes that were skipped: a filter excludes them' },
+  ThrottledEntries: {
+    unit: 'Count',
+    about: 'entries that Kinesis refused because the stream has not enough capacity, each refusal counted',
+  },
+  RunDurationMs: { unit: 'Milliseconds', about: 'how long a run took' },
+  DeadlineOverrunMs: { unit: 'Milliseconds', about: 'how long after its deadline a run answered' },
+} as const satisfies Readonly<Record<string, { readonly unit: Unit; readonly about: string }>>;
+
+/** A metric's name. */
+export type MetricName = keyof typeof METRICS;

@@ -1,0 +1,93 @@
+/**
+ * What `lib/` and `lambda/` both have to know, since neither may import the other: metrics, and the settings' values and
+ * defaults. Whoever changes one side is told here what is missing on the other.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { METRICS } from '../../lambda/metrics.ts';
+import { type Setting, SETTINGS as VARIABLES } from '../../lambda/settings/settings.ts';
+import { NAMESPACE as EMITTED_NAMESPACE } from '../../lambda/telemetry/telemetry.ts';
+import { SETTINGS } from '../../lib/settings-table.ts';
+import { NAMESPACE, SLOT_METRICS } from '../../lib/slot-metrics.ts';
+import { readPage } from '../../scripts/docs.ts';
+
+/** The setting of the stack that becomes a variable, where the name is not the same in camelCase; undefined: none does. */
+const OTHER_NAMES: Readonly<Record<string, keyof typeof SETTINGS | undefined>> = {
+  PGHOST: 'databaseHost',
+  PGPORT: 'databasePort',
+  PGDATABASE: 'databaseName',
+  PGUSER: 'databaseUser',
+  PGSSLMODE: 'databaseSslMode',
+  STREAM_NAME: 'existingStream',
+  // The stack never writes a password, and a construct only takes a file of authorities.
+  PGPASSWORD: undefined,
+  PGSSLROOTCERT: undefined,
+};
+
+/** Each variable with the stack's setting of the same meaning. */
+const pairs = Object.entries<Setting<unknown>>(VARIABLES).flatMap(([variable, setting]) => {
+  const camelCase = variable.toLowerCase().replace(/_./g, (part) => part.slice(1).toUpperCase());
+  const name = variable in OTHER_NAMES ? OTHER_NAMES[variable] : (camelCase as keyof typeof SETTINGS);
+  return name === undefined ? [] : [{ variable, setting, name }];
+});
+
+/** The numbers, or else the words in capitals and small letters, that a text allows. */
+function allowedBy(text: string): string[] {
+  const numbers = text.match(/\d+/g);
+  return numbers ?? text.replace(/^one of /, '').split(', ');
+}
+
+describe('lib/ and lambda/', () => {
+  it('know the same metrics, in the same namespace', () => {
+    assert.deepEqual(SLOT_METRICS.toSorted(), Object.keys(METRICS).toSorted());
+    assert.equal(NAMESPACE, EMITTED_NAMESPACE);
+  });
+
+  it('know the same settings', () => {
+    for (const { variable, name } of pairs)
+      assert.ok(name in SETTINGS, `lib/settings-table.ts has no ${name} for ${variable}`);
+  });
+
+  for (const { variable, setting, name } of pairs) {
+    const { expects } = SETTINGS[name];
+    if (!expects.startsWith('one of ') && !expects.startsWith('a whole number')) continue;
+    it(`allow the same for ${variable} and ${name}`, () => {
+      if (name === 'lanes') {
+        const powers = allowedBy(expects).map(Number);
+        assert.deepEqual(
+          Array.from({ length: 300 }, (_, i) => i).filter((n) => setting.schema.safeParse(String(n)).success),
+          powers,
+        );
+      } else if (name === 'databaseAuth') {
+        // A password in the environment of a function is for everybody to read: the stack has no such setting.
+        assert.deepEqual(
+          allowedBy(expects),
+          allowedBy(setting.allowed).filter((word) => word !== 'password'),
+        );
+      } else {
+        assert.deepEqual(allowedBy(expects), allowedBy(setting.allowed));
+      }
+    });
+  }
+
+  it('document the same defaults', () => {
+    const documented = new Map(
+      [...readPage('docs/settings.md').matchAll(/^\| `([a-z]\w+)` \| (.*?) \|/gm)].map(([, name, value]) => [
+        name,
+        value,
+      ]),
+    );
+    for (const { setting, name } of pairs) {
+      if ((setting.default ?? '') === '' || name === 'existingStream' || name === 'operations') continue;
+      assert.equal(documented.get(name), setting.default, name);
+    }
+    for (const page of ['lib/pipeline-settings.ts', 'lib/slot-publisher-props.ts']) {
+      for (const { setting, name } of pairs) {
+        const [, value] = new RegExp(`@default (.*) \\*/\\n +readonly ${name}\\?`).exec(readPage(page)) ?? [];
+        if (value === undefined || (setting.default ?? '') === '' || name === 'operations' || name === 'existingStream')
+          continue;
+        assert.equal(value, setting.default, `${page}: ${name}`);
+      }
+    }
+  });
+});
