@@ -77,7 +77,7 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
       clock,
     }),
     keys: new PrimaryKeyCache({ ttlMs: config.primaryKeyTtlSeconds * 1000, clock, log }),
-    decoder: new TestDecodingDecoder(),
+    decoder: new TestDecodingDecoder(undefined, config.maxRecordBytes),
     publisher: createPublisher({
       client,
       stream: config.stream.arn ?? config.stream.name,

@@ -40,6 +40,8 @@ export const ValueKind = {
   escaped: 4,
   /** A bit string, `B'101'`; the range holds the bits. */
   bits: 5,
+  /** Sent, but too large to be kept: see {@link RowChange.oversizeBytes}. */
+  elided: 6,
 } as const;
 /** One of {@link ValueKind}'s numbers. */
 export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
@@ -52,7 +54,7 @@ export interface Tuple {
   readonly headers: ColumnHeader[];
   /** Each value's {@link ValueKind}. */
   readonly kinds: number[];
-  /** Where each value's text begins in the change's bytes; meaningless for null and unchanged. */
+  /** Where each value's text begins in the change's bytes; meaningless for null, unchanged and elided. */
   readonly starts: number[];
   /** Where it ends, exclusive. */
   readonly ends: number[];
@@ -91,6 +93,11 @@ export interface RowChange {
   readonly newTuple: Tuple | undefined;
   /** What was sent of the old row: the columns of the replica identity, without NULLs; absent where nothing was. */
   readonly oldTuple: Tuple | undefined;
+  /**
+   * The size in bytes of what the server sent, where that was so much that large values of it may have been left out
+   * ({@link ValueKind.elided}); undefined: everything was kept.
+   */
+  readonly oversizeBytes: number | undefined;
 }
 
 /** TRUNCATE of one table or several. */

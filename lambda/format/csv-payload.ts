@@ -25,6 +25,7 @@ export const csvPayload: MakeFormat = () => {
   );
   return {
     tellsKeylessDelete: false,
+    showsRow: false,
     write(record, out) {
       out.copy(begin(record.transaction));
       out.copy(middle(record.table)[record.operation]);

@@ -27,6 +27,7 @@ export const csv: MakeFormat = () => {
   });
   return {
     tellsKeylessDelete: false,
+    showsRow: false,
     write(record, out) {
       out.copy(begin(record.transaction));
       out.copy(middle(record.table)[record.operation]);

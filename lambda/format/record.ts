@@ -41,6 +41,8 @@ export interface ChangeRecord {
 export interface Format {
   /** Whether a DELETE that carries no key can be told. */
   readonly tellsKeylessDelete: boolean;
+  /** Whether a record shows values besides the key: without them it has to be written as `truncated`. */
+  readonly showsRow: boolean;
   /**
    * Appends one record's data, UTF-8.
    *

@@ -15,6 +15,16 @@ const ROW_HEADER_BYTES = 18;
 const NULL_ROW_BYTES = 10;
 const FIELDS = 2;
 
+/** What keeps the readable rest of a row that is too large to be kept; a decoder's condenser does. */
+export interface RowCondenser {
+  /** Begins a row: the header is to be kept in front of it. */
+  begin(header: Buffer): void;
+  /** Takes the next piece of the row's data. */
+  write(bytes: Buffer, start: number, end: number): void;
+  /** Ends it. @returns the header and what is kept; the caller's to keep */
+  end(): Buffer;
+}
+
 /** Takes chunks, gives rows: push one chunk, then call {@link CopyRows.next} until it says false. */
 export class CopyRows {
   /** Where the row's data stands: from `start` to `end`. Valid until the next call. */
@@ -23,15 +33,30 @@ export class CopyRows {
   end = 0;
   /** Whether the row is all NULL. */
   isNull = false;
+  /** The size of the row's data as it was sent, where the row was too large and is condensed; else undefined. */
+  oversizeBytes: number | undefined;
   /** Whether the end of the data has been seen. */
   ended = false;
 
+  readonly #maxRowBytes: number;
+  readonly #condenser: RowCondenser | undefined;
   #chunk: Buffer = Buffer.alloc(0);
   #offset = 0;
   /** The beginning of what did not end in its chunk. */
   #carry = Buffer.allocUnsafeSlow(64 * 1024);
   #carried = 0;
   #headerSeen = false;
+  /** How many bytes of a row that is being condensed are yet to come. */
+  #condenseLeft = 0;
+
+  /**
+   * @param maxRowBytes - rows of more bytes are condensed as they stream by, never collected @default none are
+   * @param condenser - what does it
+   */
+  constructor(maxRowBytes = Infinity, condenser?: RowCondenser) {
+    this.#maxRowBytes = maxRowBytes;
+    this.#condenser = condenser;
+  }
 
   /** @param chunk - the next bytes @throws {Error} when rows of the chunk before were not taken */
   push(chunk: Buffer): void {
@@ -49,6 +74,8 @@ export class CopyRows {
   next(): boolean {
     if (!this.#headerSeen && !this.#header()) return false;
     if (this.ended) return false;
+    if (this.#condenseLeft > 0) return this.#condense();
+    this.oversizeBytes = undefined;
     return this.#carried > 0 ? this.#nextCarried() : this.#nextInChunk();
   }
 
@@ -77,11 +104,30 @@ export class CopyRows {
       this.#keep(1);
       length = this.#measure(this.#carry, 0, this.#carried);
     }
+    if (length > this.#maxRowBytes && this.#condenser !== undefined) {
+      this.oversizeBytes = length - ROW_HEADER_BYTES;
+      this.#condenser.begin(this.#carry.subarray(0, ROW_HEADER_BYTES));
+      this.#condenser.write(this.#carry, ROW_HEADER_BYTES, this.#carried);
+      this.#condenseLeft = length - this.#carried;
+      this.#carried = 0;
+      return this.#condense();
+    }
     this.#reserve(length);
     this.#keep(Math.min(length - this.#carried, this.#chunk.length - this.#offset));
     if (this.#carried < length) return false;
     this.#carried = 0;
     return this.#give(this.#carry, 0, length);
+  }
+
+  /** Lets the next piece of a row that is too large pass. @returns whether it was the last */
+  #condense(): boolean {
+    const end = Math.min(this.#chunk.length, this.#offset + this.#condenseLeft);
+    this.#condenser?.write(this.#chunk, this.#offset, end);
+    this.#condenseLeft -= end - this.#offset;
+    this.#offset = end;
+    if (this.#condenseLeft > 0) return false;
+    const kept = this.#condenser?.end() ?? this.bytes;
+    return this.#give(kept, 0, kept.length);
   }
 
   #give(bytes: Buffer, offset: number, length: number): boolean {

@@ -13,12 +13,15 @@ import { PipelineError } from '../errors.ts';
 import { type Clock, type MessageBlock, type Peek, WindowTooLargeError } from '../ports.ts';
 import { Commits } from './commits.ts';
 import type { Connection } from './connection.ts';
-import { CopyRows } from './copy-rows.ts';
+import { CopyRows, type RowCondenser } from './copy-rows.ts';
 import { codeOf } from './sql-errors.ts';
 
 /** What turns a row's bytes into a message; `TestDecodingDecoder` does. */
 export interface LineDecoder {
-  decode(bytes: Buffer, start: number, end: number): Line;
+  decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): Line;
+  /** Lines of more bytes go through the condenser first. @default none do */
+  readonly maxLineBytes?: number;
+  readonly condenser?: RowCondenser;
 }
 
 /** What a peek works with. */
@@ -76,7 +79,7 @@ export class SlotPeek implements Peek, MessageBlock {
   readonly #parts: PeekParts;
   readonly #stream: CopyToStreamQuery;
   readonly #sentAt: number;
-  readonly #in = new CopyRows();
+  readonly #in: CopyRows;
   readonly #commits = new Commits();
   readonly #checkUtf8: boolean;
   readonly #begin: { kind: 'begin'; transaction: Transaction };
@@ -100,6 +103,7 @@ export class SlotPeek implements Peek, MessageBlock {
    */
   constructor(parts: PeekParts, upto: Lsn, limit: number | undefined, timeoutMs: number) {
     this.#parts = parts;
+    this.#in = new CopyRows(parts.decoder.maxLineBytes, parts.decoder.condenser);
     const { client, encoding } = parts.reader;
     this.#checkUtf8 = encoding === 'SQL_ASCII';
     const none: Transaction = { xid: 0, commitLsn: 0n, commitTimeMicros: 0n };
@@ -238,12 +242,12 @@ export class SlotPeek implements Peek, MessageBlock {
   }
 
   #decode(): Line {
-    const { bytes, start, end } = this.#in;
+    const { bytes, start, end, oversizeBytes } = this.#in;
     if (this.#checkUtf8 && !isUtf8(bytes.subarray(start, end))) {
       throw this.#undecodable('text in UTF-8, which a SQL_ASCII database does not ensure');
     }
     try {
-      return this.#parts.decoder.decode(bytes, start, end);
+      return this.#parts.decoder.decode(bytes, start, end, oversizeBytes);
     } catch (error) {
       if (error instanceof UndecodableError) throw this.#undecodable(error.expected, error.offset, error);
       throw error;

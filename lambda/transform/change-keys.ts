@@ -10,9 +10,9 @@ import type { TablePolicy } from './table-plans.ts';
 /**
  * What became of a search. `keyless`: the server did not send it. `no-key`: the table had none when the change was made.
  * `stale`: the catalogs as read do not fit the change; read them again, unless that was done. `unresolved`: they do not
- * fit it either way.
+ * fit it either way. `too-large`: a part of it was too large to be kept.
  */
-export type KeySearch = 'found' | 'key-not-sent' | 'no-primary-key' | 'stale' | 'unresolved';
+export type KeySearch = 'found' | 'key-not-sent' | 'no-primary-key' | 'stale' | 'unresolved' | 'too-large';
 
 /** Finds keys, in memory that is used again from change to change. */
 export class ChangeKeys {
@@ -37,6 +37,7 @@ export class ChangeKeys {
     if (tuple === undefined) return deletes ? 'key-not-sent' : 'unresolved';
     this.#columns = plan.key;
     const located = locateKey(plan.key, tuple, fallback, this.key);
+    if (located === 'elided' || this.#losesOldKey(change)) return 'too-large';
     if (located === 'found') return 'found';
     if (located === 'unsent') return 'key-not-sent';
     if (deletes && !plan.identityHoldsKey) return 'key-not-sent';
@@ -45,7 +46,18 @@ export class ChangeKeys {
     if (plan.earlierKey.length === 0) return 'no-primary-key';
     this.#columns = plan.earlierKey;
     const before = locateKey(plan.earlierKey, tuple, fallback, this.key);
+    if (before === 'elided') return 'too-large';
     return before === 'found' ? 'found' : before === 'unsent' ? 'key-not-sent' : 'unresolved';
+  }
+
+  /** Whether an UPDATE's old key was sent and not kept: nobody could say whether it differs from the new one. */
+  #losesOldKey({ oversizeBytes, operation, oldTuple }: RowChange): boolean {
+    return (
+      oversizeBytes !== undefined &&
+      operation === 'UPDATE' &&
+      oldTuple !== undefined &&
+      locateKey(this.#columns, oldTuple, undefined, this.oldKey) === 'elided'
+    );
   }
 
   /**

@@ -7,9 +7,9 @@ import type { Key } from '../format/record.ts';
 
 /**
  * What became of a search for a key. `absent`: a key column is not among the row's. `unsent`: its value is stored out
- * of line, did not change, and was not sent.
+ * of line, did not change, and was not sent. `elided`: it was too large to be kept.
  */
-export type Located = 'found' | 'absent' | 'unsent';
+export type Located = 'found' | 'absent' | 'unsent' | 'elided';
 
 /** @returns a key to be filled by {@link locateKey}, again and again */
 export function emptyKey(): Key {
@@ -32,9 +32,11 @@ export function locateKey(names: readonly string[], tuple: Tuple, fallback: Tupl
     let source = tuple;
     if (column === -1) return 'absent';
     if (!isSent(tuple, column)) {
+      if (tuple.kinds[column] === ValueKind.elided) return 'elided';
       if (fallback === undefined) return 'unsent';
       source = fallback;
       column = columnOf(fallback, name, 0);
+      if (column !== -1 && fallback.kinds[column] === ValueKind.elided) return 'elided';
       if (column === -1 || !isSent(fallback, column)) return 'unsent';
     }
     key.tuples[part] = source;
@@ -74,7 +76,8 @@ function columnOf(tuple: Tuple, name: string, hint: number): number {
   return -1;
 }
 
-/** Whether the value itself was sent. A key's column is never NULL. */
+/** Whether the value itself is at hand. A key's column is never NULL. */
 function isSent(tuple: Tuple, column: number): boolean {
-  return tuple.kinds[column] !== ValueKind.unchanged && tuple.kinds[column] !== ValueKind.null;
+  const kind = tuple.kinds[column];
+  return kind !== ValueKind.unchanged && kind !== ValueKind.null && kind !== ValueKind.elided;
 }

@@ -3,7 +3,7 @@
  * Pure but for its counts; knows no SQL, no SDK and no plugin. What it leaves out it counts (I9).
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
-import type { Message, RowChange, Transaction, Truncate } from '../decode/messages.ts';
+import type { Message, RowChange, TableName, Transaction, Truncate } from '../decode/messages.ts';
 import { isSameTransaction, type ResumePosition, type TransactionProgress } from '../decode/position.ts';
 import { PipelineError } from '../errors.ts';
 import { ByteWriter } from '../format/byte-writer.ts';
@@ -12,6 +12,7 @@ import type { Packer, Round } from '../pack/round.ts';
 import type { Operation } from '../settings/settings.ts';
 import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
+import { bytesOfIncompleteRow } from './oversize.ts';
 import type { TablePolicies, TablePolicy } from './table-plans.ts';
 
 /** Where a round's acknowledgement takes the run. */
@@ -170,6 +171,7 @@ export class Transformer {
       if (plans.needsReload(change.table)) return 'reload-catalogs';
       search = keys.find(change, plan, true);
     }
+    if (search === 'too-large') throw this.#tooLarge(change.operation, change.table, change.oversizeBytes ?? 0);
     if (search === 'unresolved') throw this.#unresolved(change, plan);
     plans.judgeColumns(plan, change.newTuple);
     plans.judgeColumns(plan, change.oldTuple);
@@ -240,9 +242,14 @@ export class Transformer {
     this.#partitionKey.clear();
     partitionKey(record, this.#partitionKey);
     this.#data.clear();
-    format.write(record, this.#data);
-    const truncate = !packer.fits(this.#partitionKey.length, this.#data.length);
-    if (truncate) this.#shorten(record);
+    let size = format.showsRow ? bytesOfIncompleteRow(record) : 0;
+    let truncate = size > 0;
+    if (!truncate) {
+      format.write(record, this.#data);
+      size = this.#data.length;
+      truncate = !packer.fits(this.#partitionKey.length, size);
+    }
+    if (truncate) this.#shorten(record, size);
     const full = packer.add(this.#partitionKey.view(), this.#data.view(), barrier);
     // The full round ends before this record: its mark must not tell of it.
     if (full !== undefined) this.#close(full);
@@ -250,18 +257,21 @@ export class Transformer {
     this.counts.records++;
   }
 
-  /** Writes a record that is too large again, without its row. */
-  #shorten(record: ChangeRecord): void {
-    const size = this.#data.length;
+  /** Writes a record that is too large without its row. */
+  #shorten(record: ChangeRecord, size: number): void {
     if (this.#parts.oversize === 'key-only') {
       record.truncated = true;
       this.#data.clear();
       this.#parts.format.write(record, this.#data);
       if (this.#parts.packer.fits(this.#partitionKey.length, this.#data.length)) return;
     }
-    throw new PipelineError(
+    throw this.#tooLarge(record.operation, record.table, size);
+  }
+
+  #tooLarge(operation: ChangeRecord['operation'], table: TableName, size: number): PipelineError {
+    return new PipelineError(
       'RECORD_TOO_LARGE',
-      `The record of the ${record.operation} of a row of ${record.table.printed} has ${size} bytes, more than a Kinesis record may, ` +
+      `The record of the ${operation} of a row of ${table.printed} has ${size} bytes, more than a Kinesis record may, ` +
         `in the transaction with commit LSN ${this.#commitLsn()}. It was not published, and the slot was not advanced past it.`,
     );
   }

@@ -1,20 +1,10 @@
-/**
- * I8: what one transaction needs, at most, and one ten times larger. In a process of its own each, into an endpoint that
- * accepts everything at once: the emulator is slow enough to hide a reader that runs ahead of its writer.
- */
+/** I8: what a large transaction and a large row need, at most, in a process of its own each. */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { PASSWORD, ROW_MARKER } from './container.ts';
+import { ROW_MARKER } from './container.ts';
+import { type Drains, startDrains } from './drain-process.ts';
 
-const run = promisify(execFile);
-const bench = (name: string): string => fileURLToPath(new URL(`../bench/${name}`, import.meta.url));
 const ROWS = 300_000;
 /** Of each row. Held whole, the larger transaction's rows alone are 150 MB as the server prints them. */
 const NOTE_BYTES = 460;
@@ -23,21 +13,23 @@ const NOTE_BYTES = 460;
  * what is left is how late the collector comes, and one reading of 256 KiB more or less.
  */
 const MOST_MB = 80;
+/** Of one value; printed, it takes twice as much, and in an UPDATE under REPLICA IDENTITY FULL four times. */
+const VALUE_MB = 64;
+/** A process that collects that UPDATE takes twice as much. */
+const MOST_FOR_ROWS_MB = 256;
 
 describe('memory', () => {
   let server: PostgresServer;
-  let sink: ReturnType<typeof spawn>;
-  let port = '';
+  let drains: Drains;
   before(async () => {
     server = await startPostgres({ settings: { max_wal_size: '4GB' } });
-    sink = spawn(process.execPath, [bench('sink.ts')], { stdio: ['pipe', 'pipe', 'inherit'] });
-    if (sink.stdout === null) throw new Error('the sink has no output');
-    [port] = (await once(createInterface({ input: sink.stdout }), 'line')) as [string];
-    await server.sql(`CREATE ROLE cdc LOGIN REPLICATION PASSWORD '${PASSWORD}'`);
+    drains = await startDrains(server);
     await server.sql('CREATE TABLE t (id int PRIMARY KEY, note text)');
+    await server.sql('CREATE TABLE documents (body bytea, id int PRIMARY KEY)');
+    await server.sql('ALTER TABLE documents REPLICA IDENTITY FULL');
   });
   after(async () => {
-    sink.stdin?.end();
+    drains.stop();
     await server.stop();
   });
 
@@ -47,32 +39,7 @@ describe('memory', () => {
     await server.sql(
       `INSERT INTO t SELECT s, rpad('${ROW_MARKER}', ${NOTE_BYTES}, md5(s::text)) FROM generate_series(1, ${rows}) s`,
     );
-    const env = {
-      PATH: process.env['PATH'],
-      PGHOST: server.connection.host,
-      PGPORT: String(server.port),
-      PGDATABASE: server.connection.database,
-      PGUSER: 'cdc',
-      PGPASSWORD: PASSWORD,
-      PGSSLMODE: 'disable',
-      SLOT_NAME: 'memory',
-      FORMAT: 'json',
-      AWS_REGION: 'us-east-1',
-      AWS_ACCESS_KEY_ID: 'x',
-      AWS_SECRET_ACCESS_KEY: 'x',
-      AWS_ENDPOINT_URL_KINESIS: `http://127.0.0.1:${port}`,
-    };
-    const { stdout, stderr } = await run(process.execPath, [bench('invoke.ts'), '{"action":"drain"}'], {
-      env,
-      maxBuffer: 1 << 26,
-    });
-    assert.ok(!(stdout + stderr).includes('MARKER-'), 'I10: a secret was written');
-    const line =
-      stdout
-        .split('\n')
-        .find((each) => each.startsWith('bench '))
-        ?.slice(6) ?? '{}';
-    const { maxRssMb, answer } = JSON.parse(line) as { maxRssMb: number; answer: RunAnswer };
+    const { maxRssMb, answer } = await drains.drain('memory');
     assert.deepEqual(
       { published: answer.published, transactions: answer.transactions },
       { published: rows, transactions: 1 },
@@ -90,5 +57,20 @@ describe('memory', () => {
       large - small < MOST_MB,
       `${ROWS} rows took ${large.toFixed(0)} MB, a tenth of them ${small.toFixed(0)} MB`,
     );
+  });
+
+  it('I8: does not grow with the size of a row, whose key is published all the same', async (t) => {
+    await server.createSlot('rows');
+    await server.sql(`INSERT INTO documents VALUES (convert_to(repeat('x', ${VALUE_MB << 20}), 'UTF8'), 1)`);
+    // The old row and the new one are sent whole, each with its key behind the large value.
+    await server.sql('UPDATE documents SET id = 2');
+    await server.sql(`INSERT INTO documents VALUES ('small', 3)`);
+    const { maxRssMb, answer } = await drains.drain('rows');
+    t.diagnostic(`${VALUE_MB} MB: ${maxRssMb.toFixed(0)} MB`);
+    assert.deepEqual(
+      { published: answer.published, records: answer.records, truncated: answer.truncated, caughtUp: answer.caughtUp },
+      { published: 3, records: 4, truncated: 3, caughtUp: true },
+    );
+    assert.ok(maxRssMb < MOST_FOR_ROWS_MB, `a value of ${VALUE_MB} MB took ${maxRssMb.toFixed(0)} MB`);
   });
 });

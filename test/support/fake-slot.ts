@@ -47,6 +47,8 @@ export class FakeSlot implements Slot {
   onBlock: () => void = () => undefined;
   /** What {@link slotStatsFingerprint} says; undefined: nothing. */
   evidence: string | undefined = 'never read';
+  /** How large each line is said to have been before it was condensed. */
+  oversizeBytes: number | undefined;
   /** Lines in one block. */
   blockLines = 7;
 
@@ -168,7 +170,7 @@ class FakePeek implements Peek {
       if (!transaction.message) yield { kind: 'begin', transaction };
       for (const line of transaction.lines) {
         const bytes = Buffer.from(line);
-        const decoded = this.#decoder.decode(bytes, 0, bytes.length);
+        const decoded = this.#decoder.decode(bytes, 0, bytes.length, this.#slot.oversizeBytes);
         if (decoded.kind === 'begin' || decoded.kind === 'commit')
           throw new Error('a fake transaction holds changes only');
         yield decoded;

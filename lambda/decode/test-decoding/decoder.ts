@@ -8,6 +8,7 @@
 import type { Ignored, RowChange, TableName, Truncate, Tuple } from '../messages.ts';
 import { UndecodableError } from '../messages.ts';
 import { isMarked } from './byte-pattern.ts';
+import { limitsForRecord, TestDecodingCondenser } from './condenser.ts';
 import type { KnownHeader, KnownTable } from './intern.ts';
 import { Names } from './intern.ts';
 import { literal, scanIdentifier, scanType, standsAt } from './scan.ts';
@@ -73,6 +74,7 @@ export class TestDecodingDecoder {
     bytes: Buffer.alloc(0),
     newTuple: undefined,
     oldTuple: undefined,
+    oversizeBytes: undefined,
   };
   /** The last row's table: the next is most often the same. */
   #table: KnownTable | undefined;
@@ -81,12 +83,20 @@ export class TestDecodingDecoder {
   /** What {@link TestDecodingDecoder.#seekHeader} returns besides. */
   #place = 0;
 
+  /** Lines of more bytes are to be condensed before they are decoded. */
+  readonly maxLineBytes: number;
+  readonly condenser: TestDecodingCondenser;
+
   /**
    * @param namesLimit - how many tables, and how many column headers, are remembered. Beyond it all are forgotten and
    *   interned anew: other objects, with ids never used before
+   * @param maxRecordBytes - what the stream allows for a record
    */
-  constructor(namesLimit = NAMES_LIMIT) {
+  constructor(namesLimit = NAMES_LIMIT, maxRecordBytes = 1024 * 1024) {
     this.#names = new Names(namesLimit);
+    const limits = limitsForRecord(maxRecordBytes);
+    this.maxLineBytes = limits.lineBytes;
+    this.condenser = new TestDecodingCondenser(limits);
   }
 
   /**
@@ -98,10 +108,12 @@ export class TestDecodingDecoder {
    * @param bytes - where the line stands, UTF-8; a change refers to it
    * @param start - its first byte
    * @param end - behind its last byte
+   * @param oversizeBytes - the line's size before it was condensed; undefined: it is as it was sent
    * @returns what it says; a change is valid until the next call
    * @throws {UndecodableError} when it is not exactly the plugin's grammar, or of a prepared transaction
    */
-  decode(bytes: Buffer, start: number, end: number): Line {
+  decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): Line {
+    this.#change.oversizeBytes = oversizeBytes;
     switch (start < end ? bytes[start] : undefined) {
       case 0x74: // table
         return this.#decodeTable(bytes, start, end);

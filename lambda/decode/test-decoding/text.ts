@@ -22,14 +22,14 @@ export function unquoteIdentifier(printed: string): string {
  * @param tuple - the row
  * @param column - which column, 0 to `tuple.count - 1`
  * @param bytes - the change's bytes
- * @returns the text; null for NULL; undefined where the value was not sent because it did not change
+ * @returns the text; null for NULL; undefined where the value was not sent because it did not change, or not kept
  */
 export function valueText(tuple: Tuple, column: number, bytes: Buffer): string | null | undefined {
   const kind = tuple.kinds[column];
   if (column >= tuple.count || kind === undefined)
     throw new RangeError(`no column ${column} in a row of ${tuple.count}`);
   if (kind === ValueKind.null) return null;
-  if (kind === ValueKind.unchanged) return undefined;
+  if (kind === ValueKind.unchanged || kind === ValueKind.elided) return undefined;
   const text = bytes.toString('utf8', tuple.starts[column], tuple.ends[column]);
   return kind === ValueKind.escaped ? text.replaceAll("''", "'") : text;
 }

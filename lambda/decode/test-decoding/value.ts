@@ -18,6 +18,8 @@ const TRUE = literal('true');
 const FALSE = literal('false');
 const NAN = literal('NaN');
 const INFINITY = literal('Infinity');
+/** Not the plugin's: what the condenser puts in place of a value that was too large to be kept. */
+export const ELIDED = literal('elided');
 
 const A_VALUE = 'a value';
 
@@ -64,6 +66,10 @@ export function scanValue(bytes: Buffer, at: number, end: number, start: number,
       case 0x75:
         kind = ValueKind.unchanged;
         next = scanLiteral(bytes, at, end, start, UNCHANGED);
+        break;
+      case 0x65:
+        kind = ValueKind.elided;
+        next = scanLiteral(bytes, at, end, start, ELIDED);
         break;
       case 0x74:
         next = scanLiteral(bytes, at, end, start, TRUE);

@@ -50,6 +50,7 @@ export const json: MakeFormat = (options) => new JsonFormat(options.source);
 /** Takes 0.5 µs for a row of eight columns that becomes 450 bytes (test/bench/format.bench.ts). */
 class JsonFormat implements Format {
   readonly tellsKeylessDelete = true;
+  readonly showsRow = true;
   readonly #transaction = memoiseLast(transactionParts);
   readonly #table: (table: TableName) => Record<ChangeRecord['operation'], Buffer>;
   /**

@@ -79,6 +79,49 @@ describe('CopyRows', () => {
     ]);
   });
 
+  it('condenses a row that is too large for it, wherever it is cut, and no other', () => {
+    const pieces: string[] = [];
+    let header = Buffer.alloc(0);
+    const condenser = {
+      begin: (given: Buffer) => {
+        header = Buffer.from(given);
+        pieces.length = 0;
+      },
+      write: (bytes: Buffer, start: number, end: number) => void pieces.push(bytes.toString('latin1', start, end)),
+      end: () =>
+        Buffer.concat([header, Buffer.from(`${pieces.join('').length} bytes of ${pieces.join('').slice(-3)}`)]),
+    };
+    const large = { lsn: 77n, data: Buffer.from(`${'x'.repeat(300)}end`) };
+    const small = { lsn: 78n, data: Buffer.from('small') };
+    const bytes = Buffer.concat([
+      HEADER,
+      encode(small),
+      encode(large),
+      encode(large),
+      encode(null),
+      encode(small),
+      TRAILER,
+    ]);
+    for (const lengths of [[1], [7], [18], [19, 300], [50], [280]]) {
+      const reader = new CopyRows(200, condenser);
+      const told: string[] = [];
+      for (const chunk of cut(bytes, lengths)) {
+        reader.push(chunk);
+        while (reader.next()) {
+          const text = reader.bytes.toString('latin1', reader.start, reader.end);
+          told.push(reader.isNull ? 'NULL' : `${reader.lsn()} ${reader.oversizeBytes ?? 'whole'} ${text}`);
+        }
+      }
+      const condensed = '77 303 303 bytes of end';
+      assert.deepEqual(
+        told,
+        ['78 whole small', condensed, condensed, 'NULL', '78 whole small'],
+        `cut by ${lengths.join()}`,
+      );
+      assert.equal(reader.ended, true);
+    }
+  });
+
   it('says that the end is not there yet', () => {
     const bytes = Buffer.concat([HEADER, encode({ lsn: 1n, data: new Uint8Array(5) })]);
     assert.equal(read([bytes]).ended, false);

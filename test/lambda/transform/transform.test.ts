@@ -23,12 +23,12 @@ async function publish(
   lines: readonly string[],
   catalog: Record<string, Partial<TableEntry>>,
   options: Partial<RunOptions> = {},
-  change: (keys: FakeKeys) => void = () => undefined,
+  change: (keys: FakeKeys, slot: FakeSlot) => void = () => undefined,
 ): Promise<{ records: string[]; rounds: (readonly string[])[]; answer: RunAnswer; keys: FakeKeys }> {
   const slot = new FakeSlot();
   slot.commit(...lines);
   const keys = new FakeKeys(catalog);
-  change(keys);
+  change(keys, slot);
   const kit = runKit(slot, keys);
   const answer = await run(kit.ports, kit.options(options));
   const rounds = kit.publisher.rounds.map(({ records }) => records);
@@ -336,6 +336,80 @@ describe('transform', () => {
       const line = `table public.t: INSERT: id[text]:'${'x'.repeat(1024 * 1024)}'`;
       await assert.rejects(publish([line], { 'public.t': {} }), { code: 'RECORD_TOO_LARGE' });
     });
+  });
+
+  describe('a row of which large values were not kept', () => {
+    const insert = 'table public.t: INSERT: v[bytea]:elided id[integer]:1';
+    const condensed = (_: FakeKeys, slot: FakeSlot): void => void (slot.oversizeBytes = 600_000_000);
+
+    it('is published without its row, counted, and keeps its ordinal', async () => {
+      const lines = [insert, 'table public.t: INSERT: v[bytea]:null id[integer]:2'];
+      const { records, answer } = await publish(lines, { 'public.t': {} }, { format: json }, condensed);
+      assert.deepEqual(
+        told(records).map(({ key, row, truncated, ordinal }) => ({ key, row, truncated, ordinal })),
+        [
+          { key: { id: 1 }, row: undefined, truncated: true, ordinal: 1 },
+          { key: { id: 2 }, row: { v: null, id: 2 }, truncated: undefined, ordinal: 2 },
+        ],
+      );
+      assert.deepEqual([answer.truncated, answer.published, answer.changes], [1, 2, 2]);
+    });
+
+    it('is published whole where the record does not show them', async () => {
+      const filter = { format: json, filters: filters({ columns: 'public\\.t\\.v' }) };
+      const asJson = await publish([insert], { 'public.t': {} }, filter, condensed);
+      assert.deepEqual(
+        told(asJson.records).map(({ row, truncated }) => ({ row, truncated })),
+        [{ row: { id: 1 }, truncated: undefined }],
+      );
+      const asCsv = await publish([insert], { 'public.t': {} }, {}, condensed);
+      assert.deepEqual([asCsv.records, asCsv.answer.truncated], [['public.t,INSERT,1'], 0]);
+    });
+
+    for (const [what, line, expected] of [
+      [
+        'an UPDATE under FULL',
+        'table public.t: UPDATE: old-key: v[bytea]:elided id[integer]:1 new-tuple: v[bytea]:unchanged-toast-datum id[integer]:1',
+        [['UPDATE', { id: 1 }, true]],
+      ],
+      [
+        'a key change, in both halves',
+        'table public.t: UPDATE: old-key: v[bytea]:elided id[integer]:1 new-tuple: v[bytea]:elided id[integer]:2',
+        [
+          ['DELETE', { id: 1 }, true],
+          ['INSERT', { id: 2 }, true],
+        ],
+      ],
+      ['a DELETE under FULL', 'table public.t: DELETE: v[bytea]:elided id[integer]:1', [['DELETE', { id: 1 }, true]]],
+      [
+        'a DELETE of small values',
+        "table public.t: DELETE: v[bytea]:'' id[integer]:1",
+        [['DELETE', { id: 1 }, undefined]],
+      ],
+    ] as const) {
+      it(`is published by its key: ${what}`, async () => {
+        const { records } = await publish([line], { 'public.t': {} }, { format: json }, condensed);
+        assert.deepEqual(
+          told(records).map(({ op, key, truncated, row, old }) =>
+            [op, key, truncated, row ?? old !== undefined].slice(0, 3),
+          ),
+          expected,
+        );
+      });
+    }
+
+    for (const [what, line, options] of [
+      ['OVERSIZE says so', insert, { oversize: 'fail' }],
+      ['its key is among them', 'table public.t: INSERT: id[text]:elided', {}],
+      ['its old key is among them', "table public.t: UPDATE: old-key: id[text]:elided new-tuple: id[text]:'a'", {}],
+    ] as const) {
+      it(`fails with RECORD_TOO_LARGE where ${what}, naming table, size and commit LSN`, async () => {
+        await assert.rejects(publish([line], { 'public.t': {} }, { format: json, ...options }, condensed), {
+          code: 'RECORD_TOO_LARGE',
+          message: /of a row of public\.t has 600000000 bytes.* commit LSN 0\/404/,
+        });
+      });
+    }
   });
 
   it('counts all of a filtered database and publishes nothing', async () => {

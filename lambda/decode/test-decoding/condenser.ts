@@ -1,0 +1,204 @@
+/**
+ * Takes a line of test_decoding that is too large to be kept, piece by piece, and keeps what matters of it: every name,
+ * every small value, and of a large value only the word that it was left out. So memory does not grow with a row, and a
+ * key behind a large value can still be read. Pure; knows how values and names are quoted, and no row's meaning.
+ */
+import { ELIDED } from './value.ts';
+
+const QUOTE = 0x22;
+const APOSTROPHE = 0x27;
+const BIT_STRING = 0x42;
+
+/** What a line ends with that has more than that: no line of the plugin has it, so the decoder refuses the line. */
+const CUT = Buffer.from([0]);
+
+/** Where in the line the next byte stands. */
+type Place = 'outside' | 'name' | 'value' | 'left-out' | 'behind-value' | 'behind-left-out' | 'cut';
+
+/** What may be kept. */
+export interface CondenserLimits {
+  /** A value of more bytes than this, printed with its apostrophes, is left out. */
+  readonly valueBytes: number;
+  /** Once so much is kept, only small values are kept. */
+  readonly lineBytes: number;
+  /** Values up to this are kept however much has been kept before. A row has at most 1,600 columns, and two tuples. */
+  readonly smallBytes: number;
+  /** Names, types, numbers and small values of any row take less than this. */
+  readonly restBytes: number;
+}
+
+/**
+ * A value that prints longer than this many records can be in none: a record says it in half of what the server prints
+ * at the least (text of apostrophes alone), a bytea in two thirds.
+ */
+const VALUE_RECORDS = 2;
+/** A line up to this many records is kept whole: columns that are not published may be among it. */
+const LINE_RECORDS = 4;
+
+/**
+ * @param maxRecordBytes - what the stream allows for a record
+ * @returns what may be kept of a line then
+ */
+export function limitsForRecord(maxRecordBytes: number): CondenserLimits {
+  return {
+    valueBytes: VALUE_RECORDS * maxRecordBytes,
+    lineBytes: LINE_RECORDS * maxRecordBytes,
+    smallBytes: 8 * 1024,
+    restBytes: 32 * 1024 * 1024,
+  };
+}
+
+/** Keeps the readable rest of a line. Used again for the next one. */
+export class TestDecodingCondenser {
+  readonly #limits: CondenserLimits;
+  #out: Buffer = Buffer.alloc(0);
+  #length = 0;
+  #place: Place = 'outside';
+  /** Where the value begins in what is kept, its opening apostrophe included. */
+  #valueAt = 0;
+
+  /** @param limits - what may be kept */
+  constructor(limits: CondenserLimits) {
+    this.#limits = limits;
+  }
+
+  /**
+   * Begins a line.
+   *
+   * @param header - bytes to be kept in front of it as they are
+   */
+  begin(header: Buffer): void {
+    this.#out = Buffer.allocUnsafeSlow(64 * 1024);
+    this.#length = 0;
+    this.#place = 'outside';
+    this.#keep(header, 0, header.length);
+  }
+
+  /**
+   * Takes the next piece of the line.
+   *
+   * @param bytes - where it stands
+   * @param start - its first byte
+   * @param end - behind its last byte
+   */
+  write(bytes: Buffer, start: number, end: number): void {
+    let at = start;
+    while (at < end) {
+      if (this.#length > this.#limits.lineBytes + this.#limits.restBytes) this.#place = 'cut';
+      switch (this.#place) {
+        case 'outside':
+          at = this.#outside(bytes, at, end);
+          break;
+        case 'name': {
+          const stop = behind(bytes, QUOTE, at, end);
+          if (stop.found) this.#place = 'outside';
+          this.#keep(bytes, at, stop.at);
+          at = stop.at;
+          break;
+        }
+        case 'value': {
+          const stop = behind(bytes, APOSTROPHE, at, end);
+          this.#place = stop.found ? 'behind-value' : 'value';
+          this.#keepValue(bytes, at, stop.at);
+          at = stop.at;
+          break;
+        }
+        case 'left-out': {
+          const stop = behind(bytes, APOSTROPHE, at, end);
+          if (stop.found) this.#place = 'behind-left-out';
+          at = stop.at;
+          break;
+        }
+        case 'behind-value':
+          // Doubled, it is part of the value.
+          if (bytes[at] === APOSTROPHE) {
+            this.#place = 'value';
+            this.#keepValue(bytes, at, at + 1);
+            at++;
+          } else {
+            this.#place = 'outside';
+          }
+          break;
+        case 'behind-left-out':
+          if (bytes[at] === APOSTROPHE) {
+            this.#place = 'left-out';
+            at++;
+          } else {
+            this.#place = 'outside';
+          }
+          break;
+        case 'cut':
+          return;
+      }
+    }
+  }
+
+  /**
+   * Ends the line.
+   *
+   * @returns the header and what is kept of the line; the caller's to keep
+   */
+  end(): Buffer {
+    if (this.#place === 'cut') this.#keep(CUT, 0, CUT.length);
+    const kept = this.#out.subarray(0, this.#length);
+    this.#out = Buffer.alloc(0);
+    return kept;
+  }
+
+  /** Up to the next name or value that is quoted, its opening quote included. */
+  #outside(bytes: Buffer, from: number, end: number): number {
+    let at = from;
+    while (at < end && bytes[at] !== QUOTE && bytes[at] !== APOSTROPHE) at++;
+    if (at === end) {
+      this.#keep(bytes, from, end);
+      return end;
+    }
+    this.#keep(bytes, from, at + 1);
+    if (bytes[at] === QUOTE) {
+      this.#place = 'name';
+    } else {
+      this.#place = 'value';
+      this.#valueAt = this.#length - 1;
+    }
+    return at + 1;
+  }
+
+  /** Keeps a piece of a value, or leaves out the whole value when it becomes too large. */
+  #keepValue(bytes: Buffer, from: number, end: number): void {
+    const length = this.#length + end - from;
+    const size = length - this.#valueAt;
+    const { valueBytes, lineBytes, smallBytes } = this.#limits;
+    if (size <= smallBytes || (size <= valueBytes && length <= lineBytes)) {
+      this.#keep(bytes, from, end);
+      return;
+    }
+    // `B'101'`: the letter goes with the value.
+    this.#length = this.#out[this.#valueAt - 1] === BIT_STRING ? this.#valueAt - 1 : this.#valueAt;
+    this.#keep(ELIDED, 0, ELIDED.length);
+    this.#place = this.#place === 'behind-value' ? 'behind-left-out' : 'left-out';
+  }
+
+  #keep(bytes: Uint8Array, from: number, end: number): void {
+    const length = this.#length + end - from;
+    if (length > this.#out.length) this.#grow(length);
+    this.#out.set(bytes.subarray(from, end), this.#length);
+    this.#length = length;
+  }
+
+  #grow(length: number): void {
+    const grown = Buffer.allocUnsafeSlow(Math.max(length, this.#out.length * 2));
+    this.#out.copy(grown, 0, 0, this.#length);
+    this.#out = grown;
+  }
+}
+
+/** Behind the next such byte, or at the end of the piece. */
+function behind(
+  bytes: Buffer,
+  byte: number,
+  from: number,
+  end: number,
+): { readonly at: number; readonly found: boolean } {
+  const index = bytes.subarray(from, end).indexOf(byte);
+  return index < 0 ? { at: end, found: false } : { at: from + index + 1, found: true };
+}
