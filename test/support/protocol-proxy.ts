@@ -121,6 +121,28 @@ export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
   };
 }
 
+/**
+ * A pool in session mode: a backend for each client, and no options in the startup packet.
+ *
+ * @param port - the server's
+ */
+export function startSessionPool(port: number): Promise<Proxy> {
+  return listen((client) => {
+    const server = connect(port, '127.0.0.1');
+    server.on('error', () => client.destroy()).on('close', () => client.destroy());
+    client.on('close', () => server.destroy());
+    client.once('data', (startup) => {
+      if (startup.includes('options\0')) {
+        client.end(greeting(true));
+        return;
+      }
+      server.write(startup);
+      client.pipe(server);
+      server.pipe(client);
+    });
+  });
+}
+
 /** How a pool behaves. */
 export interface PoolOptions {
   /** The server's port; it must trust everybody. */
