@@ -9,6 +9,7 @@ import { createKinesisClient } from './kinesis/client.ts';
 import { describeStream, type StreamDescription } from './kinesis/describe.ts';
 import { createPublisher } from './kinesis/publisher.ts';
 import type { Clock, Log, Metrics, Publisher } from './ports.ts';
+import { ArrayDelimiters } from './postgres/array-delimiters.ts';
 import { createDatabase, type Database } from './postgres/connection.ts';
 import type { LineDecoder } from './postgres/peek.ts';
 import { PrimaryKeyCache } from './postgres/primary-keys.ts';
@@ -23,6 +24,7 @@ export interface Container {
   readonly config: Config;
   readonly database: Database;
   readonly keys: PrimaryKeyCache;
+  readonly arrayDelimiters: ArrayDelimiters;
   readonly decoder: LineDecoder;
   readonly publisher: Publisher;
   /** @throws {PipelineError} CONFIG_INVALID where neither the settings nor the environment name a region */
@@ -77,6 +79,7 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
       clock,
     }),
     keys: new PrimaryKeyCache({ ttlMs: config.primaryKeyTtlSeconds * 1000, clock, log }),
+    arrayDelimiters: new ArrayDelimiters(),
     decoder: new TestDecodingDecoder(undefined, config.maxRecordBytes),
     publisher: createPublisher({
       client,

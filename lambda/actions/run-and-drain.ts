@@ -63,7 +63,7 @@ export async function runOrDrain(
         ...(action.resume === undefined ? {} : { resume: action.resume }),
         maxRows: config.batchChanges,
         inFlightGraceMs: LOCK_LOSS_DETECTION_MS + REQUEST_TIMEOUT_MS,
-        format: FORMATS[config.format]({ source }),
+        format: FORMATS[config.format]({ source, arrayDelimiter: (element) => container.arrayDelimiters.of(element) }),
         partitionKey: partitionKeyWriter(config.partitionBy, source),
         packer: createPacker(config),
         operations: config.operations,

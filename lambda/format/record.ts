@@ -52,10 +52,19 @@ export interface Format {
   write(record: ChangeRecord, out: ByteWriter): void;
 }
 
+/**
+ * Finds what stands between the elements of an array: `pg_type.typdelim`, one ASCII character.
+ *
+ * @param element - the element's type as the plugin prints it
+ */
+export type ArrayDelimiter = (element: string) => string;
+
 /** What a format may depend on. */
 export interface FormatOptions {
   /** Names the source in every record: SOURCE_NAME. */
   readonly source: string;
+  /** What stands between the elements of an array. @default {@link builtInDelimiter}: that of the server's own types */
+  readonly arrayDelimiter?: ArrayDelimiter;
 }
 
 /**

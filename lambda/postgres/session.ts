@@ -3,6 +3,7 @@
  * Composes this room; decides nothing that the run decides.
  */
 import type { Clock, Log, Session } from '../ports.ts';
+import { ArrayDelimiters } from './array-delimiters.ts';
 import { type Database, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
 import { acquireSlotLock, clearSlot, type Holder } from './fence.ts';
@@ -24,6 +25,8 @@ export interface SessionOptions {
   readonly waitMs?: number;
   /** Survives from run to run. */
   readonly keys: PrimaryKeyCache;
+  /** Survives from run to run. @default one of its own */
+  readonly arrayDelimiters?: ArrayDelimiters;
   /** Survives from run to run, with its interned names. */
   readonly decoder: LineDecoder;
   readonly clock: Clock;
@@ -82,7 +85,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     const slot = new PostgresSlot({ ...options, reader, control });
     return {
       slot,
-      keys: options.keys.over(control),
+      keys: (options.arrayDelimiters ?? new ArrayDelimiters()).readWith(options.keys.over(control), control),
       lost: monitor.signal,
       tookOver: lock.tookOver || orphan || controlLock.kind === 'locked' || controlLock.tookOver,
       close,

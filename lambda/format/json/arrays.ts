@@ -1,7 +1,8 @@
 /**
  * Arrays as JSON: the text that array_out prints, `{1,NULL,"a \"b\""}`, element by element, however deep it nests.
  * Knows the syntax of arrays and no type: elements go to a converter. An array whose bounds do not begin at 1 is printed
- * with them, `[2:3]={1,2}`, and keeps its text, as JSON cannot say them.
+ * with them, `[2:3]={1,2}`, and keeps its text, as JSON cannot say them. So does one whose elements are JSON themselves, if
+ * it is nested (which brackets are the array's?) or holds a JSON `null` (which would look like SQL's NULL).
  *
  * @see https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
  */
@@ -19,11 +20,17 @@ const NULL = Buffer.from('NULL', 'latin1');
  * Makes an array type's converter.
  *
  * @param element - writes one element from its text, quotes and backslashes undone
- * @param delimiter - what stands between elements: one ASCII character
- * @returns writes a JSON array; text that is no array without bounds becomes a string
+ * @param delimiter - tells what stands between elements, one ASCII character; asked for each array, as what is known of
+ *   types grows
+ * @param isNull - given where elements are JSON themselves: whether one's text is that of a JSON `null`
+ * @returns writes a JSON array; text that is no array without bounds, or of which JSON would leave a doubt, becomes a string
  */
-export function arrayConverter(element: Converter, delimiter: string): Converter {
-  const comma = delimiter.charCodeAt(0);
+export function arrayConverter(
+  element: Converter,
+  delimiter: () => string,
+  isNull?: (bytes: Buffer, start: number, end: number) => boolean,
+): Converter {
+  let comma = 0;
   const unescaped = new ByteWriter(64);
 
   /** Writes the quoted element that begins behind a quote. @returns where its closing quote stands, or -1 */
@@ -42,6 +49,9 @@ export function arrayConverter(element: Converter, delimiter: string): Converter
       unescaped.clear();
       translate(unescaped, bytes, start, close, BACKSLASHES_UNDONE);
       element(out, unescaped.bytes, 0, unescaped.length, doubled);
+    } else if (isNull?.(bytes, start, close) === true) {
+      // Only here: array_out quotes it, as NULL in any case is its own word, and `null` needs no backslash.
+      return -1;
     } else {
       element(out, bytes, start, close, doubled);
     }
@@ -69,6 +79,7 @@ export function arrayConverter(element: Converter, delimiter: string): Converter
     for (;;) {
       // Here an array or an element begins.
       if (i < end && bytes[i] === OPEN) {
+        if (depth > 0 && isNull !== undefined) return false;
         out.byte(0x5b);
         depth++;
         i++;
@@ -92,6 +103,7 @@ export function arrayConverter(element: Converter, delimiter: string): Converter
 
   return (out, bytes, start, end, doubled) => {
     const begin = out.length;
+    comma = delimiter().charCodeAt(0);
     if (array(out, bytes, start, end, doubled)) return;
     out.length = begin;
     writeJsonString(out, bytes, start, end, doubled);

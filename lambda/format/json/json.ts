@@ -3,16 +3,16 @@
  * Knows the order of the fields and which columns stand where; how a value is written is `json-values.ts`'s.
  *
  * `{"id":…,"source":…,"op":…,"schema":…,"table":…,"key":…,["newKey"|"oldKey":…,]["row":…,]["old":…,]["unchanged":…,]
- * ["truncated":true,]"xid":…,"commitLsn":…,"ordinal":…,"commitTime":…}`
+ * ["truncated":true,]["jsonNull":…,]"xid":…,"commitLsn":…,"ordinal":…,"commitTime":…}`
  */
 import { formatLsn } from '../../decode/lsn.ts';
 import { type ColumnHeader, type TableName, type Transaction, type Tuple, ValueKind } from '../../decode/messages.ts';
 import type { ByteWriter } from '../byte-writer.ts';
 import { byOperation, memoise, memoiseLast } from '../memo.ts';
-import type { ChangeRecord, Format, Key, MakeFormat } from '../record.ts';
+import type { ArrayDelimiter, ChangeRecord, Format, Key, MakeFormat } from '../record.ts';
 import { jsonString } from '../text.ts';
 import type { Converter } from './converter.ts';
-import { converterFor } from './values.ts';
+import { builtInDelimiter, converterFor, holdsJson, isJsonNull } from './values.ts';
 
 const NULL = Buffer.from('null', 'latin1');
 const NEW_KEY = Buffer.from(',"newKey":', 'latin1');
@@ -21,6 +21,7 @@ const ROW = Buffer.from(',"row":', 'latin1');
 const OLD = Buffer.from(',"old":', 'latin1');
 const UNCHANGED = Buffer.from(',"unchanged":', 'latin1');
 const TRUNCATED = Buffer.from(',"truncated":true', 'latin1');
+const JSON_NULL = Buffer.from(',"jsonNull":', 'latin1');
 
 const COMMA = 0x2c;
 const OPEN_BRACE = 0x7b;
@@ -37,7 +38,12 @@ interface Column {
   /** `,"name":` */
   readonly label: Buffer;
   readonly write: Converter;
+  /** Whether its values are JSON, among which there is a null. */
+  readonly holdsJson: boolean;
 }
+
+/** A part of a record that holds values. */
+type Section = 'key' | 'newKey' | 'oldKey' | 'row' | 'old';
 
 /**
  * Makes the format `json`.
@@ -45,7 +51,7 @@ interface Column {
  * @param options - `source`: stands in every record
  * @returns the format
  */
-export const json: MakeFormat = (options) => new JsonFormat(options.source);
+export const json: MakeFormat = (options) => new JsonFormat(options.source, options.arrayDelimiter ?? builtInDelimiter);
 
 /** Takes 0.5 µs for a row of eight columns that becomes 450 bytes (test/bench/format.bench.ts). */
 class JsonFormat implements Format {
@@ -60,8 +66,14 @@ class JsonFormat implements Format {
   readonly #columns: (Column | undefined)[] = [];
   /** Indexes of the columns that `row` could not show, `unchanged` in use. */
   readonly #unchanged: number[] = [];
+  readonly #arrayDelimiter: ArrayDelimiter;
+  /** The part that is being written. */
+  #section: Section = 'key';
+  /** Where in this record `null` is the JSON value, and not SQL's NULL. Nearly always empty. */
+  readonly #jsonNulls: { readonly section: Section; readonly column: Column }[] = [];
 
-  constructor(source: string) {
+  constructor(source: string, arrayDelimiter: ArrayDelimiter) {
+    this.#arrayDelimiter = arrayDelimiter;
     this.#table = memoise((table) => byOperation((operation) => tablePart(source, table, operation)));
   }
 
@@ -76,6 +88,7 @@ class JsonFormat implements Format {
       this.#keys(record, record.change.bytes, out);
       if (record.truncated) out.copy(TRUNCATED);
       else this.#rows(record, out);
+      if (this.#jsonNulls.length > 0) this.#writeJsonNulls(out);
     }
     out.copy(transaction.middle);
     out.decimal(record.ordinal);
@@ -83,10 +96,13 @@ class JsonFormat implements Format {
   }
 
   #keys(record: ChangeRecord, bytes: Buffer, out: ByteWriter): void {
+    this.#section = 'key';
     if (record.key === undefined) out.copy(NULL);
     else this.#key(record.key, bytes, out);
     if (record.otherKey === undefined) return;
-    out.copy(record.operation === 'DELETE' ? NEW_KEY : OLD_KEY);
+    const deletes = record.operation === 'DELETE';
+    this.#section = deletes ? 'newKey' : 'oldKey';
+    out.copy(deletes ? NEW_KEY : OLD_KEY);
     this.#key(record.otherKey, bytes, out);
   }
 
@@ -116,6 +132,7 @@ class JsonFormat implements Format {
   /** Writes the new row. @returns how many columns are unchanged and unknown; their indexes are in `#unchanged` */
   #row(row: Tuple, old: Tuple | undefined, omitted: ReadonlySet<string>, bytes: Buffer, out: ByteWriter): number {
     let unchanged = 0;
+    this.#section = 'row';
     out.copy(ROW);
     const begin = out.length;
     for (let i = 0; i < row.count; i++) {
@@ -134,6 +151,7 @@ class JsonFormat implements Format {
 
   #old(old: Tuple | undefined, omitted: ReadonlySet<string>, bytes: Buffer, out: ByteWriter): void {
     if (old === undefined) return;
+    this.#section = 'old';
     out.copy(OLD);
     const begin = out.length;
     for (let i = 0; i < old.count; i++) {
@@ -157,6 +175,22 @@ class JsonFormat implements Format {
     out.byte(CLOSE_BRACKET);
   }
 
+  /** Writes `,"jsonNull":{"row":["name",…]}`, and forgets them. */
+  #writeJsonNulls(out: ByteWriter): void {
+    out.copy(JSON_NULL);
+    let last: Section | undefined;
+    for (const { section, column } of this.#jsonNulls) {
+      if (section === last) out.byte(COMMA);
+      else out.ascii(`${last === undefined ? '{' : '],'}"${section}":[`);
+      last = section;
+      // The label is `,"name":`.
+      out.copy(column.label, 1, column.label.length - 1);
+    }
+    out.byte(CLOSE_BRACKET);
+    out.byte(CLOSE_BRACE);
+    this.#jsonNulls.length = 0;
+  }
+
   /** Writes `,"name":value`. */
   #field(tuple: Tuple, index: number, bytes: Buffer, out: ByteWriter): void {
     const header = tuple.headers[index];
@@ -164,8 +198,14 @@ class JsonFormat implements Format {
     const column = this.#column(header);
     out.copy(column.label);
     const kind = tuple.kinds[index];
-    if (kind === ValueKind.null) out.copy(NULL);
-    else column.write(out, bytes, tuple.starts[index] ?? 0, tuple.ends[index] ?? 0, kind === ValueKind.escaped);
+    if (kind === ValueKind.null) {
+      out.copy(NULL);
+      return;
+    }
+    const start = tuple.starts[index] ?? 0;
+    const end = tuple.ends[index] ?? 0;
+    column.write(out, bytes, start, end, kind === ValueKind.escaped);
+    if (column.holdsJson && isJsonNull(bytes, start, end)) this.#jsonNulls.push({ section: this.#section, column });
   }
 
   #column(header: ColumnHeader): Column {
@@ -173,7 +213,8 @@ class JsonFormat implements Format {
     const known = this.#columns[place];
     if (known?.header === header) return known;
     const label = Buffer.concat([Buffer.from(','), jsonString(header.name), Buffer.from(':')]);
-    const column = { header, label, write: converterFor(header.type) };
+    const { type } = header;
+    const column = { header, label, write: converterFor(type, this.#arrayDelimiter), holdsJson: holdsJson(type) };
     this.#columns[place] = column;
     return column;
   }

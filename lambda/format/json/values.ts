@@ -6,6 +6,7 @@
  * @see https://www.postgresql.org/docs/current/datatype.html
  */
 import type { ByteWriter } from '../byte-writer.ts';
+import type { ArrayDelimiter } from '../record.ts';
 import { ONE_LINE, ONE_LINE_UNDOUBLED, translate, UNDOUBLED, writeJsonString } from '../text.ts';
 import { arrayConverter } from './arrays.ts';
 import type { Converter } from './converter.ts';
@@ -14,6 +15,7 @@ const ZERO = 0x30;
 const NINE = 0x39;
 const MINUS = 0x2d;
 const SPACE = 0x20;
+const NULL = Buffer.from('null', 'latin1');
 
 /** Beyond ±(2^53 - 1) a double, and with it most readers of JSON, does not hold every integer. */
 const MAX_SAFE = Buffer.from(String(Number.MAX_SAFE_INTEGER), 'latin1');
@@ -37,24 +39,44 @@ const CONVERTERS: Readonly<Record<string, Converter>> = {
  * Finds how a type's values are written.
  *
  * @param type - the type as `format_type` prints it, without a modifier
+ * @param delimiter - finds what stands between an array's elements, which the plugin does not tell
  * @returns the converter; an array's keeps memory of its own, so take one a column
  */
-export function converterFor(type: string): Converter {
+export function converterFor(type: string, delimiter: ArrayDelimiter = builtInDelimiter): Converter {
   // A quoted name can end in "[]" only with a quote behind it, so these two characters always mean an array.
   if (type.endsWith('[]')) {
     const element = type.slice(0, -2);
-    return arrayConverter(converterFor(element), delimiterOf(element));
+    return arrayConverter(
+      converterFor(element, delimiter),
+      () => delimiter(element),
+      holdsJson(element) ? isJsonNull : undefined,
+    );
   }
   return Object.hasOwn(CONVERTERS, type) ? (CONVERTERS[type] ?? writeJsonString) : writeJsonString;
 }
 
+/** The delimiter of the server's own types: a comma for all but box. */
+export const builtInDelimiter: ArrayDelimiter = (element) => (element === 'box' ? ';' : ',');
+
+/** @param type - as `format_type` prints it @returns whether its values are JSON, among which there is a null */
+export function holdsJson(type: string): boolean {
+  return type === 'json' || type === 'jsonb';
+}
+
 /**
- * What stands between an array's elements: `pg_type.typdelim`, which the plugin does not tell. It is a comma for all
- * built-in types but box, and a colon for PostGIS's two, whose text is hexadecimal digits.
+ * Whether a JSON value is `null`: the value, which is another than SQL's NULL. A json keeps the blanks around it.
+ *
+ * @param bytes - where its text stands
+ * @param start - its first byte
+ * @param end - behind its last byte
  */
-function delimiterOf(element: string): string {
-  if (element === 'box') return ';';
-  return element.endsWith('.geometry') || element.endsWith('.geography') ? ':' : ',';
+export function isJsonNull(bytes: Buffer, start: number, end: number): boolean {
+  let from = start;
+  let to = end;
+  // Blank, tab and line breaks are all that JSON admits around a value, and no value begins with a byte below these.
+  while (from < to && (bytes[from] ?? 0) <= SPACE) from++;
+  while (to > from && (bytes[to - 1] ?? 0) <= SPACE) to--;
+  return to - from === NULL.length && bytes.compare(NULL, 0, NULL.length, from, to) === 0;
 }
 
 function number(out: ByteWriter, bytes: Buffer, start: number, end: number): void {
@@ -159,24 +181,18 @@ function timestamptz(out: ByteWriter, bytes: Buffer, start: number, end: number,
   out.byte(0x22);
 }
 
-/** `infinity`, `-infinity` and years BC, which keep their text. */
+/**
+ * `infinity`, `-infinity`, years BC and from 10000 on, which keep their text: ISO 8601 wants a sign before a year of
+ * more than four digits, which PostgreSQL does not read.
+ */
 function hasNoIsoForm(bytes: Buffer, start: number, end: number): boolean {
   const first = bytes[start] ?? 0;
-  return first < ZERO || first > NINE || bytes[end - 1] === 0x43;
+  return first < ZERO || first > NINE || bytes[start + 4] !== MINUS || bytes[end - 1] === 0x43;
 }
 
-/**
- * Writes `T` for the blank. ISO 8601 wants a sign before a year of more than four digits, and a number of digits agreed
- * upon: six hold every timestamp's year (to 294276), and are what ECMAScript and java.time read: `+010000-01-01T00:00:00`.
- */
+/** Writes `T` for the blank behind the date. */
 function writeDateAndTime(out: ByteWriter, bytes: Buffer, start: number, end: number): void {
-  let dash = start + 4;
-  if (bytes[dash] !== MINUS) {
-    dash = bytes.indexOf(MINUS, start);
-    out.byte(0x2b);
-    for (let digits = dash - start; digits < 6; digits++) out.byte(ZERO);
-  }
-  const blank = dash + 6;
+  const blank = start + 10;
   out.copy(bytes, start, blank);
   out.byte(bytes[blank] === SPACE ? 0x54 : (bytes[blank] ?? 0));
   out.copy(bytes, blank + 1, end);

@@ -60,6 +60,22 @@ const CASES: readonly { what: string; line: string; options?: RecordOptions; op:
     fields: '"key":{"id":"k"},"row":{"id":"k"},"old":{"id":"k"},"unchanged":["a","b"]',
   },
   {
+    what: "JSON null, which is not SQL's NULL: named by part and column",
+    line: "table public.users: UPDATE: old-key: id[jsonb]:'null' doc[json]:' null\n' new-tuple: id[jsonb]:'null' doc[json]:null \"a b\"[jsonb]:'null' n[jsonb]:'{\"x\": null}' t[text]:'null'",
+    options: ID,
+    op: 'UPDATE',
+    fields:
+      '"key":{"id":null},"row":{"id":null,"doc":null,"a b":null,"n":{"x": null},"t":"null"},"old":{"id":null,"doc": null},' +
+      '"jsonNull":{"key":["id"],"row":["id","a b"],"old":["id","doc"]}',
+  },
+  {
+    what: 'JSON null in the key of a record without its row',
+    line: "table public.users: UPDATE: old-key: id[jsonb]:'1' new-tuple: id[jsonb]:'null' doc[json]:'null'",
+    options: { ...ID, half: 'DELETE', truncated: true },
+    op: 'DELETE',
+    fields: '"key":{"id":1},"newKey":{"id":null},"truncated":true,"jsonNull":{"newKey":["id"]}',
+  },
+  {
     what: 'a DELETE with what was sent of the old row',
     line: 'table public.users: DELETE: id[integer]:42',
     options: ID,
