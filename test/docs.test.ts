@@ -102,6 +102,15 @@ describe('docs', () => {
     assert.deepEqual(broken, []);
   });
 
+  it('name only files that are there', () => {
+    const missing = PAGES.filter((page) => page.startsWith('docs/')).flatMap((page) =>
+      [...prose(page).matchAll(/`((?:lambda|lib|bin|test|scripts)\/[a-z0-9/.-]+)`/g)]
+        .filter(([, file = '']) => !existsSync(join(root, file)))
+        .map(([, file]) => `${page}: ${file}`),
+    );
+    assert.deepEqual(missing, []);
+  });
+
   it('are found where the code says they are', () => {
     const broken: string[] = [];
     for (const file of ['lambda', 'lib', 'bin', 'scripts', 'test'].flatMap((folder) => files(folder, '.ts'))) {
