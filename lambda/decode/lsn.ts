@@ -1,6 +1,6 @@
 /**
  * Log sequence numbers: positions in the write-ahead log, 64-bit, printed as two hexadecimal halves, `16/B374D848`.
- * A leaf: knows nothing else. LSNs are compared as integers, never as text: `0/9` comes before `0/10`.
+ * Imports nothing. LSNs are compared as integers, never as text: `0/9` comes before `0/10`.
  *
  * @see https://www.postgresql.org/docs/current/datatype-pg-lsn.html
  */

@@ -1,5 +1,5 @@
 /**
- * What a logical decoding plugin says, as typed messages: the words between the decoders and the rest.
+ * The typed messages that every decoder makes of its plugin's output, and that the rest of the code reads.
  * Knows no plugin's syntax. Holds byte ranges, not copies: a change is valid until its decoder's next call.
  */
 import type { Lsn } from './lsn.ts';
@@ -36,11 +36,11 @@ export const ValueKind = {
   bare: 2,
   /** Printed in apostrophes; the range excludes them, and holds no doubled apostrophe. */
   quoted: 3,
-  /** As `quoted`, and apostrophes inside the range stand doubled. */
+  /** As `quoted`, and each apostrophe inside the range is doubled. */
   escaped: 4,
   /** A bit string, `B'101'`; the range holds the bits. */
   bits: 5,
-  /** Sent, but too large to be kept: see {@link RowChange.oversizeBytes}. */
+  /** The server sent it, but it was too large to be kept: see {@link RowChange.oversizeBytes}. */
   elided: 6,
 } as const;
 /** One of {@link ValueKind}'s numbers. */
@@ -60,7 +60,7 @@ export interface Tuple {
   readonly ends: number[];
 }
 
-/** What a transaction is known by. The same object for all its messages. */
+/** A transaction's identity. All its messages have the same object. */
 export interface Transaction {
   /** The transaction id, 32 bits. */
   readonly xid: number;
@@ -114,7 +114,7 @@ export interface Ignored {
 /** Any message. */
 export type Message = Begin | Commit | RowChange | Truncate | Ignored;
 
-/** A decoder's refusal of a line: where, never what (I10). */
+/** A decoder refused a line. Says where, and never shows the line (I10). */
 export class UndecodableError extends Error {
   /** What the decoder expected, without the line's contents. */
   readonly expected: string;
@@ -122,7 +122,7 @@ export class UndecodableError extends Error {
   readonly offset: number;
 
   /**
-   * @param expected - what should have stood there; no part of the line
+   * @param expected - what should have been there; no part of the line
    * @param offset - in bytes from the line's beginning
    */
   constructor(expected: string, offset: number) {

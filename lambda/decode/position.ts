@@ -1,7 +1,7 @@
 /**
  * Where a run was cut short inside a transaction, and when the next may go on from there.
- * Pure. A position is good only for the very reading it was taken from: a slot that somebody else has read since, or
- * that was made anew, may hold another transaction at the same LSN, and going on inside it would lose changes (I1).
+ * Pure. A position is valid only as long as nobody has read the slot since. After that, or in a slot that was dropped
+ * and created again, another transaction may have the same LSN, and going on inside it would lose changes (I1).
  */
 import { formatLsn, parseLsn } from './lsn.ts';
 import type { Transaction } from './messages.ts';
@@ -26,19 +26,19 @@ export interface ResumePosition {
   /** The ordinal of its last change that Kinesis has acknowledged: the next one's follows it. */
   readonly ordinal: number;
   /**
-   * How many of its rows, as the server sends them, are done with. Rows are what is skipped, not ordinals: how many of
-   * these a row takes depends on the table's key, which may be another by then.
+   * How many of its rows, as the server sends them, are done. The next run skips rows, not ordinals: how many ordinals
+   * a row takes depends on the table's primary key, which may be altered between two runs.
    */
   readonly rows: number;
-  /** What the server said of readings of the slot when the position was taken. */
+  /** The server's statistics of the slot when the position was taken (`Slot.slotStatsFingerprint`). */
   readonly evidence: string;
 }
 
 /**
- * Writes a position down.
+ * Makes a position for the answer.
  *
  * @param within - which transaction, and how far inside it
- * @param evidence - of `Slot.readingEvidence`, taken after the run's last reading
+ * @param evidence - `Slot.slotStatsFingerprint` after the run's last peek
  */
 export function resumePosition({ transaction, ordinal, rows }: TransactionProgress, evidence: string): ResumePosition {
   return {

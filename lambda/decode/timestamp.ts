@@ -1,6 +1,6 @@
 /**
  * Commit times: a timestamp with time zone in ISO style, read exactly, to the microsecond.
- * A leaf: knows the text and nothing of what it stands in.
+ * Imports nothing; knows no line.
  *
  * @see https://www.postgresql.org/docs/current/datatype-datetime.html#DATATYPE-DATETIME-OUTPUT
  */
@@ -33,7 +33,7 @@ export function parseTimestampMicros(text: string): bigint | undefined {
   return Number.isNaN(seconds) ? undefined : BigInt(seconds) * 1_000_000n + BigInt(micros);
 }
 
-/** The digit at an index; NaN, which spoils every sum, where there is none. */
+/** The digit at an index. NaN where there is none: then every sum with it is NaN. */
 function digitAt(text: string, at: number): number {
   const digit = text.charCodeAt(at) - 0x30;
   return digit >= 0 && digit <= 9 ? digit : NaN;
@@ -43,7 +43,7 @@ function twoDigits(text: string, at: number): number {
   return digitAt(text, at) * 10 + digitAt(text, at + 1);
 }
 
-/** `2026-01-02` in days since 1970-01-01; NaN for what the calendar does not have. */
+/** `2026-01-02` in days since 1970-01-01; NaN for a day that the calendar does not have. */
 function readDay(text: string): number {
   if (text[4] !== '-' || text[7] !== '-') return NaN;
   const year = twoDigits(text, 0) * 100 + twoDigits(text, 2);
@@ -51,7 +51,7 @@ function readDay(text: string): number {
   const day = twoDigits(text, 8);
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
-  // Date rolls 30 February over into March; a roll shows in the month or the day. What is NaN equals nothing.
+  // Date makes 30 February a day in March: then month or day differ. NaN equals nothing.
   return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? date.getTime() / 86_400_000 : NaN;
 }
 

@@ -1,11 +1,11 @@
 /**
  * A growing buffer of bytes, reused from record to record: the hot path writes text as bytes and makes no strings.
- * A leaf: knows no format.
+ * Imports nothing.
  */
 
 /** A growing byte buffer. `bytes` may be replaced by any call that writes: read it after writing. */
 export class ByteWriter {
-  /** What was written stands in 0 to `length`. */
+  /** What was written is in 0 to `length`. */
   bytes: Buffer;
   /** How much was written, in bytes. */
   length = 0;
@@ -21,10 +21,10 @@ export class ByteWriter {
   }
 
   /**
-   * Makes room.
+   * Makes space.
    *
    * @param more - bytes about to be written
-   * @returns the buffer, which has room for them behind `length`
+   * @returns the buffer, which has space for them after `length`
    */
   reserve(more: number): Buffer {
     const needed = this.length + more;
@@ -71,9 +71,9 @@ export class ByteWriter {
    *
    * A loop takes 0.75 ns a byte, `Buffer.copy` 33 ns whatever the length: they are even at about 44 bytes.
    *
-   * @param source - where from
+   * @param source - what to copy
    * @param start - first byte
-   * @param end - behind the last byte
+   * @param end - the index after the last byte
    */
   copy(source: Buffer, start = 0, end = source.length): void {
     const bytes = this.reserve(end - start);

@@ -1,7 +1,7 @@
 /**
  * The format `csv-payload`, the default: `0,CDC,` and one JSON object with the key, spaced and ordered as the Python
  * daemon's: `0,CDC,{"xid": "754", "table": "public.users", "operation": "INSERT", "pkey": "42"}`.
- * Knows the key and nothing else of the row. Names stand as test_decoding prints them. Where the daemon wrote \u escapes
+ * Knows the key and nothing else of the row. Names are as test_decoding prints them. Where the daemon wrote \u escapes
  * for what is not ASCII, this writes UTF-8.
  */
 import type { TableName, Transaction } from '../decode/messages.ts';

@@ -1,6 +1,6 @@
 /**
  * The format `csv`: `0,CDC,754,public.users,INSERT,42`, one line of RFC 4180 a change, as the Python daemon sent it.
- * Knows the key and nothing else of the row. Names stand as test_decoding prints them, quotes and all.
+ * Knows the key and nothing else of the row. Names are as test_decoding prints them, with quotes.
  *
  * @see https://www.rfc-editor.org/rfc/rfc4180
  */

@@ -15,7 +15,7 @@ const NULL = Buffer.from('null', 'latin1');
  *
  * @param key - the key
  * @param bytes - what its tuples' ranges point into
- * @param out - where to; appended to
+ * @param out - appended to
  */
 export function writeKeyText(key: Key, bytes: Buffer, out: ByteWriter): void {
   if (key.count === 1) writeSingle(key, bytes, out);
@@ -27,7 +27,7 @@ export function writeKeyText(key: Key, bytes: Buffer, out: ByteWriter): void {
  *
  * @param key - the key
  * @param bytes - what its tuples' ranges point into
- * @param out - where to; appended to
+ * @param out - appended to
  */
 export function writeKeyJson(key: Key, bytes: Buffer, out: ByteWriter): void {
   if (key.count === 1) writePart(key, 0, bytes, out);
@@ -38,8 +38,8 @@ function writeSingle(key: Key, bytes: Buffer, out: ByteWriter): void {
   const tuple = key.tuples[0];
   const column = key.columns[0] ?? 0;
   if (tuple === undefined || !holdsText(tuple.kinds[column])) return;
-  const doubled = tuple.kinds[column] === ValueKind.escaped;
-  writeText(out, bytes, tuple.starts[column] ?? 0, tuple.ends[column] ?? 0, doubled);
+  const quotesDoubled = tuple.kinds[column] === ValueKind.escaped;
+  writeText(out, bytes, tuple.starts[column] ?? 0, tuple.ends[column] ?? 0, quotesDoubled);
 }
 
 function writeComposite(key: Key, bytes: Buffer, out: ByteWriter): void {
@@ -57,11 +57,11 @@ function writePart(key: Key, part: number, bytes: Buffer, out: ByteWriter): void
     out.copy(NULL);
     return;
   }
-  const doubled = tuple.kinds[column] === ValueKind.escaped;
-  writeJsonString(out, bytes, tuple.starts[column] ?? 0, tuple.ends[column] ?? 0, doubled);
+  const quotesDoubled = tuple.kinds[column] === ValueKind.escaped;
+  writeJsonString(out, bytes, tuple.starts[column] ?? 0, tuple.ends[column] ?? 0, quotesDoubled);
 }
 
-/** A primary key's columns are never NULL, and a key is made of values that were sent; this keeps a slip from lying. */
+/** Always true: a primary key's columns are never NULL, and a key is made of values that were sent. Guards against a bug. */
 function holdsText(kind: number | undefined): boolean {
   return kind !== undefined && kind !== ValueKind.null && kind !== ValueKind.unchanged;
 }

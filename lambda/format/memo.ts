@@ -1,6 +1,6 @@
 /**
- * Memory of bytes made before: what a table or a transaction adds to every record is encoded once.
- * A leaf. Remembers by identity, as the decoder interns its objects, and holds on to none that is forgotten elsewhere.
+ * Caches of encoded bytes: what a table or a transaction adds to every record is encoded once. By identity, since the
+ * decoder interns its objects, and weakly: an object that nobody else holds is not kept.
  */
 import type { ChangeRecord } from './record.ts';
 

@@ -1,5 +1,5 @@
 /**
- * Partition keys: what decides a record's lane, and with it what its order is kept against.
+ * Partition keys: they decide a record's lane, and so which records stay in order with each other.
  * Knows no lane and no stream, only Kinesis's limit of 256 characters. Names are unquoted here.
  *
  * @see https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecordsRequestEntry.html
@@ -14,7 +14,7 @@ import type { ChangeRecord } from './record.ts';
 /** What PARTITION_BY may say. */
 export type PartitionMode = 'primary-key' | 'table' | 'transaction' | 'stream';
 
-/** Writes a record's partition key, UTF-8, behind what `out` holds. */
+/** Appends a record's partition key, UTF-8, to `out`. */
 export type PartitionKeyWriter = (record: ChangeRecord, out: ByteWriter) => void;
 
 /** The longest partition key Kinesis takes, in characters. */
@@ -68,8 +68,8 @@ export function partitionKeyWriter(mode: PartitionMode, source: string): Partiti
 }
 
 /**
- * Replaces what stands behind `start` by its SHA-256 if it is too long. Characters are counted as UTF-16 units, the
- * largest of the counts a service may take, so that no key is refused whichever it is.
+ * Replaces what is after `start` by its SHA-256 if it is too long. Characters are counted as UTF-16 units. That is the
+ * largest of the possible counts, so no key is refused, however the service counts.
  */
 function shorten(out: ByteWriter, start: number): void {
   if (out.length - start <= MAX_CHARACTERS) return;

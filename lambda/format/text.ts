@@ -1,16 +1,16 @@
 /**
- * Text from bytes to bytes: what has to be escaped is looked up byte by byte, everything else is copied as it is.
- * A leaf: knows no format and no type. UTF-8 goes through untouched, as no byte of a multi-byte character is below 0x80.
+ * Escaping and unescaping of text, from bytes to bytes. Knows no format and no type. UTF-8 is copied as it is: no byte of
+ * a multi-byte character is below 0x80, and only those are escaped.
  */
 import type { ByteWriter } from './byte-writer.ts';
 
 // What `translate` does with a byte. From 0x20 on: writes a backslash and the action itself, a printable character.
 const COPY = 0;
 const DROP = 1;
-const KEEP_ONE_OF_TWO = 2;
+const UNDOUBLE = 2;
 const UNICODE = 3;
-const TWICE = 4;
-const NEXT_AS_IS = 5;
+const DOUBLE = 4;
+const UNESCAPE = 5;
 
 /** What becomes of each byte, by its value. */
 export type Translation = Readonly<Uint8Array>;
@@ -37,22 +37,22 @@ const JSON_ESCAPES = [
   ['\r', 0x72],
   ['\t', 0x74],
 ] as const;
-const APOSTROPHES_DOUBLED = ["'", KEEP_ONE_OF_TWO] as const;
+const APOSTROPHES_UNDOUBLED = ["'", UNDOUBLE] as const;
 
 /** A string's inside, as JSON wants it: the escapes of RFC 8259, the short ones where there are any. */
 export const JSON_TEXT = translation(...JSON_ESCAPES);
-/** The same of text whose apostrophes stand doubled. */
-export const JSON_TEXT_UNDOUBLED = translation(...JSON_ESCAPES, APOSTROPHES_DOUBLED);
-/** Text as it is, its doubled apostrophes undone. */
-export const UNDOUBLED = translation(APOSTROPHES_DOUBLED);
+/** The same, for text whose apostrophes are doubled. */
+export const JSON_TEXT_UNDOUBLED = translation(...JSON_ESCAPES, APOSTROPHES_UNDOUBLED);
+/** Text as it is, each two apostrophes made one. */
+export const UNDOUBLED = translation(APOSTROPHES_UNDOUBLED);
 /** Without line breaks: JSON text, which can hold them between tokens only. */
 export const ONE_LINE = translation(['\r\n', DROP]);
-/** The same of text whose apostrophes stand doubled. */
-export const ONE_LINE_UNDOUBLED = translation(['\r\n', DROP], APOSTROPHES_DOUBLED);
+/** The same, for text whose apostrophes are doubled. */
+export const ONE_LINE_UNDOUBLED = translation(['\r\n', DROP], APOSTROPHES_UNDOUBLED);
 /** A quoted CSV field's inside: quotes doubled. */
-export const CSV_QUOTED = translation(['"', TWICE]);
-/** Backslash escapes undone: what follows a backslash stands for itself. */
-export const BACKSLASHES_UNDONE = translation(['\\', NEXT_AS_IS]);
+export const CSV_QUOTED = translation(['"', DOUBLE]);
+/** Without backslash escapes: a backslash is dropped, and the byte after it is copied as it is. */
+export const BACKSLASH_UNESCAPED = translation(['\\', UNESCAPE]);
 
 /**
  * Copies a range through a translation.
@@ -60,10 +60,10 @@ export const BACKSLASHES_UNDONE = translation(['\\', NEXT_AS_IS]);
  * First looks for the next byte that is not copied as it is, then copies the run before it: 1.5 ns a byte in short runs
  * and 0.8 in long ones, where deciding and copying byte by byte in one loop took 2.
  *
- * @param out - where to; appended to
- * @param bytes - where from
+ * @param out - appended to
+ * @param bytes - the source
  * @param start - first byte
- * @param end - behind the last byte
+ * @param end - the index after the last byte
  * @param table - what becomes of each byte
  */
 export function translate(out: ByteWriter, bytes: Buffer, start: number, end: number, table: Translation): void {
@@ -84,13 +84,13 @@ function special(out: ByteWriter, bytes: Buffer, at: number, table: Translation)
   switch (action) {
     case DROP:
       return 1;
-    case KEEP_ONE_OF_TWO:
+    case UNDOUBLE:
       out.byte(byte);
       return 2;
-    case NEXT_AS_IS:
+    case UNESCAPE:
       out.byte(bytes[at + 1] ?? 0);
       return 2;
-    case TWICE:
+    case DOUBLE:
       out.byte(byte);
       out.byte(byte);
       return 1;
@@ -109,29 +109,35 @@ function special(out: ByteWriter, bytes: Buffer, at: number, table: Translation)
 /**
  * Writes a range of text as a JSON string, with its quotes.
  *
- * @param out - where to; appended to
- * @param bytes - where from, UTF-8
+ * @param out - appended to
+ * @param bytes - the source, UTF-8
  * @param start - first byte
- * @param end - behind the last byte
- * @param doubled - whether apostrophes in the range stand doubled
+ * @param end - the index after the last byte
+ * @param quotesDoubled - whether apostrophes in the range are doubled
  */
-export function writeJsonString(out: ByteWriter, bytes: Buffer, start: number, end: number, doubled: boolean): void {
+export function writeJsonString(
+  out: ByteWriter,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  quotesDoubled: boolean,
+): void {
   out.byte(0x22);
-  translate(out, bytes, start, end, doubled ? JSON_TEXT_UNDOUBLED : JSON_TEXT);
+  translate(out, bytes, start, end, quotesDoubled ? JSON_TEXT_UNDOUBLED : JSON_TEXT);
   out.byte(0x22);
 }
 
 /**
  * Writes a range of text as it is.
  *
- * @param out - where to; appended to
- * @param bytes - where from
+ * @param out - appended to
+ * @param bytes - the source
  * @param start - first byte
- * @param end - behind the last byte
- * @param doubled - whether apostrophes in the range stand doubled
+ * @param end - the index after the last byte
+ * @param quotesDoubled - whether apostrophes in the range are doubled
  */
-export function writeText(out: ByteWriter, bytes: Buffer, start: number, end: number, doubled: boolean): void {
-  if (doubled) translate(out, bytes, start, end, UNDOUBLED);
+export function writeText(out: ByteWriter, bytes: Buffer, start: number, end: number, quotesDoubled: boolean): void {
+  if (quotesDoubled) translate(out, bytes, start, end, UNDOUBLED);
   else out.copy(bytes, start, end);
 }
 

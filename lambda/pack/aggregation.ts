@@ -5,18 +5,18 @@
 import type { ByteWriter } from '../format/byte-writer.ts';
 import type { Lane } from './lanes.ts';
 
-/** What a layout keeps of a lane while its round is open. */
+/** One lane's user records while its round is open. */
 export interface LaneContent {
-  /** Whose. */
+  /** The lane. */
   readonly lane: Lane;
   /** The lane's different partition keys, as the layout writes them; empty in a layout that carries none. */
-  readonly keys: ByteWriter;
+  readonly partitionKeys: ByteWriter;
   /** The lane's user records, as the layout writes them. */
   readonly records: ByteWriter;
 }
 
 /** A way to lay out a lane's user records. Sizes are exact, in bytes. */
-export interface Layout {
+export interface AggregateLayout {
   /** Whether user records carry their partition keys. */
   readonly carriesKeys: boolean;
   /** @returns the size of a Kinesis record's data without any user record */

@@ -20,7 +20,7 @@
  */
 import { hash } from 'node:crypto';
 import type { ByteWriter } from '../format/byte-writer.ts';
-import type { Layout } from './aggregation.ts';
+import type { AggregateLayout } from './aggregation.ts';
 
 /** What an aggregated record begins with. */
 const MAGIC = Buffer.from([0xf3, 0x89, 0x9a, 0xc2]);
@@ -62,12 +62,12 @@ function varint(out: ByteWriter, value: number): void {
 }
 
 /** The KPL's aggregated record. */
-export const kpl: Layout = {
+export const kpl: AggregateLayout = {
   carriesKeys: true,
   frameBytes: (lane) => MAGIC.length + fieldBytes(lane.explicitHashKey.length) + MD5_BYTES,
   recordBytes: (keyIndex, keyBytes, dataBytes) =>
     (keyBytes === undefined ? 0 : fieldBytes(keyBytes)) + fieldBytes(contentBytes(keyIndex, dataBytes)),
-  addKey({ keys }, key) {
+  addKey({ partitionKeys: keys }, key) {
     keys.byte(TAG.partitionKey);
     varint(keys, key.length);
     keys.copy(key);
@@ -83,7 +83,7 @@ export const kpl: Layout = {
     varint(records, data.length);
     records.copy(data);
   },
-  write({ lane, keys, records }, out) {
+  write({ lane, partitionKeys: keys, records }, out) {
     out.copy(MAGIC);
     const start = out.length;
     out.copy(keys.bytes, 0, keys.length);

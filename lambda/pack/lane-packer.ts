@@ -2,7 +2,7 @@
  * Packs user records by lane: at most one Kinesis record of a lane a round, its user records in the order they came (I3).
  * Knows the lanes and the limits; what a Kinesis record looks like inside is its layout's.
  */
-import type { Layout } from './aggregation.ts';
+import type { AggregateLayout } from './aggregation.ts';
 import { laneOfHead, lanes, md5Head } from './lanes.ts';
 import type { Limits } from './limits.ts';
 import { OpenLane } from './open-lane.ts';
@@ -11,16 +11,16 @@ import { WriterPool } from './writer-pool.ts';
 
 /**
  * How much memory the lanes keep between rounds, in bytes: three times a full round, which they need when it is spread
- * evenly. Beyond it lanes begin anew, else each would stay as large as it once was hot (I8).
+ * evenly. Above it they release their memory, else each lane would stay as large as its largest round (I8).
  */
-const KEPT_BYTES = 16 * 1024 * 1024;
+const MAX_RETAINED_BYTES = 16 * 1024 * 1024;
 
 /** Packs by lane; see {@link Packer}. */
 export class LanePacker implements Packer {
-  readonly #layout: Layout;
+  readonly #layout: AggregateLayout;
   readonly #limits: Limits;
   readonly #lanes: readonly OpenLane[];
-  /** The largest frame and name of any lane: counted for each, so that what fits does not depend on the lane. */
+  /** The largest frame and name of any lane, counted for every lane: so what fits does not depend on the lane. */
   readonly #overhead: number;
   readonly #pool = new WriterPool();
   /** The lanes of the open round, in the order they were first met. */
@@ -32,9 +32,9 @@ export class LanePacker implements Packer {
   /**
    * @param layout - how a lane's user records are laid out
    * @param laneCount - a power of two, 1 to 256
-   * @param limits - in bytes and entries; entries cannot be exceeded by so few lanes
+   * @param limits - in bytes; 256 lanes cannot exceed the limit of 500 entries
    */
-  constructor(layout: Layout, laneCount: number, limits: Limits) {
+  constructor(layout: AggregateLayout, laneCount: number, limits: Limits) {
     const all = lanes(laneCount);
     this.#layout = layout;
     this.#limits = limits;
@@ -60,7 +60,7 @@ export class LanePacker implements Packer {
     let closed: Round | undefined;
     if (this.#mustClose(lane, growth, barrier)) {
       closed = this.flush();
-      // The lane is empty now: the key has to come again, and counts anew.
+      // The lane is empty now: it does not have the key any more.
       index = -1;
       growth = lane.growth(index, partitionKey.length, data.length);
     }
@@ -78,9 +78,9 @@ export class LanePacker implements Packer {
     const open = this.#open;
     if (open.length === 0) return undefined;
     const out = this.#pool.take();
-    // All room at once: the entries are views of a buffer that must not be replaced while it is filled.
+    // Reserve all of it now: the entries are views of a buffer that must not be replaced while it is filled.
     out.reserve(open.reduce((sum, { bytes }) => sum + bytes, 0));
-    const keepMemory = this.#lanes.reduce((sum, { capacity }) => sum + capacity, 0) <= KEPT_BYTES;
+    const keepMemory = this.#lanes.reduce((sum, { capacity }) => sum + capacity, 0) <= MAX_RETAINED_BYTES;
     const entries: KinesisRecord[] = [];
     let bytes = 0;
     let userRecords = 0;

@@ -1,6 +1,6 @@
 /**
  * Lanes: the fixed, equal slices of Kinesis' 128-bit hash-key space that user records are gathered by.
- * A partition key's lane depends on the key and the number of lanes alone (I4). A leaf: knows no layout of records.
+ * A partition key's lane depends on the key and the number of lanes alone (I4). Imports nothing of the project.
  */
 import { hash } from 'node:crypto';
 
@@ -12,7 +12,7 @@ export interface Lane {
   readonly explicitHashKey: string;
 }
 
-/** How many lanes there can be at most: the first byte of an MD5 tells them apart. */
+/** The most lanes: the first byte of an MD5 is enough to choose one of them. */
 export const MAX_LANES = 256;
 
 /**
@@ -28,7 +28,7 @@ export function lanes(count: number): readonly Lane[] {
   }
   const slice = 2n ** 128n / BigInt(count);
   return Array.from({ length: count }, (_, lane) => ({
-    // The number of lanes is part of the name: after it was changed, no name means another slice than before.
+    // The number of lanes is part of the name, so that the same name never means another slice after LANES was changed.
     name: `lane-${lane}-of-${count}`,
     explicitHashKey: String(BigInt(lane) * slice),
   }));

@@ -1,5 +1,5 @@
 /**
- * How large what goes to Kinesis may be. A leaf.
+ * How large records and requests to Kinesis may be. Imports nothing.
  *
  * @see https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
  */

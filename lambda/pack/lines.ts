@@ -3,12 +3,12 @@
  * Firehose to S3. Partition keys are not carried, and data with line breaks of their own could not be told apart: the
  * settings do not allow it with `csv`.
  */
-import type { Layout } from './aggregation.ts';
+import type { AggregateLayout } from './aggregation.ts';
 
 const NEWLINE = 0x0a;
 
 /** User records ended by newlines. */
-export const lines: Layout = {
+export const lines: AggregateLayout = {
   carriesKeys: false,
   frameBytes: () => 0,
   recordBytes: (_keyIndex, _keyBytes, dataBytes) => dataBytes + 1,

@@ -3,60 +3,60 @@
  * Knows no limits and no other lane.
  */
 import { ByteWriter } from '../format/byte-writer.ts';
-import type { LaneContent, Layout } from './aggregation.ts';
+import type { AggregateLayout, LaneContent } from './aggregation.ts';
 import type { Lane } from './lanes.ts';
 
 /** How many partition keys of a lane are remembered, by a part of their hash: a power of two. */
-const SLOTS = 256;
+const KEY_CACHE_CELLS = 256;
 
-/** Numbers a slot takes: the key's place among the lane's keys, counted from 1 (0: empty), its offset and its length. */
-const SLOT = 3;
+/** The numbers of a cell: the key's place among the lane's keys, from 1 (0: the cell is empty), its offset and its length. */
+const NUMBERS_PER_CELL = 3;
 
 /** What a lane's writers begin with, in bytes. */
-const CAPACITY = 1024;
+const INITIAL_BYTES = 1024;
 
 /** A lane's part of the open round. */
 export class OpenLane implements LaneContent {
   readonly lane: Lane;
-  keys = new ByteWriter(CAPACITY);
-  records = new ByteWriter(CAPACITY);
+  partitionKeys = new ByteWriter(INITIAL_BYTES);
+  records = new ByteWriter(INITIAL_BYTES);
   /** The size of the Kinesis record's data, exactly. 0: the lane is not in the open round. */
   bytes = 0;
   /** How many user records it holds. */
   count = 0;
-  readonly #layout: Layout;
+  readonly #layout: AggregateLayout;
   #keyCount = 0;
   /**
-   * By a part of its hash, the newest partition key there. One that lost its slot is written again when it comes again,
-   * which costs some bytes and nothing else; so a key costs one look, and memory has a bound.
+   * A hash table of partition keys without chains: a cell holds the newest key of its hash. A key that lost its cell is
+   * written a second time when it comes again, which costs some bytes. So a key costs one look-up, and memory is bounded.
    */
-  readonly #slots = new Int32Array(SLOTS * SLOT);
+  readonly #keyCache = new Int32Array(KEY_CACHE_CELLS * NUMBERS_PER_CELL);
 
   /**
-   * @param lane - which
+   * @param lane - the lane
    * @param layout - how its user records are laid out
    */
-  constructor(lane: Lane, layout: Layout) {
+  constructor(lane: Lane, layout: AggregateLayout) {
     this.lane = lane;
     this.#layout = layout;
   }
 
   /** The memory it holds, in bytes. */
   get capacity(): number {
-    return this.keys.bytes.length + this.records.bytes.length;
+    return this.partitionKeys.bytes.length + this.records.bytes.length;
   }
 
   /**
    * @param key - a partition key
    * @param head - its hash, 32 bits
-   * @returns its place among the lane's keys, or -1 when it would be written anew
+   * @returns its place among the lane's keys, or -1 if it has to be written (again)
    */
   indexOf(key: Buffer, head: number): number {
-    const at = (head & (SLOTS - 1)) * SLOT;
-    const place = this.#slots[at] ?? 0;
-    if (place === 0 || this.#slots[at + 2] !== key.length) return -1;
-    const start = this.#slots[at + 1] ?? 0;
-    const bytes = this.keys.bytes;
+    const at = (head & (KEY_CACHE_CELLS - 1)) * NUMBERS_PER_CELL;
+    const place = this.#keyCache[at] ?? 0;
+    if (place === 0 || this.#keyCache[at + 2] !== key.length) return -1;
+    const start = this.#keyCache[at + 1] ?? 0;
+    const bytes = this.partitionKeys.bytes;
     for (let i = 0; i < key.length; i++) if (bytes[start + i] !== key[i]) return -1;
     return place - 1;
   }
@@ -88,10 +88,10 @@ export class OpenLane implements LaneContent {
     if (index < 0 && this.#layout.carriesKeys) {
       index = this.#keyCount++;
       this.#layout.addKey(this, key);
-      const at = (head & (SLOTS - 1)) * SLOT;
-      this.#slots[at] = index + 1;
-      this.#slots[at + 1] = this.keys.length - key.length;
-      this.#slots[at + 2] = key.length;
+      const at = (head & (KEY_CACHE_CELLS - 1)) * NUMBERS_PER_CELL;
+      this.#keyCache[at] = index + 1;
+      this.#keyCache[at + 1] = this.partitionKeys.length - key.length;
+      this.#keyCache[at + 2] = key.length;
     }
     this.#layout.addRecord(this, index, data);
   }
@@ -103,15 +103,15 @@ export class OpenLane implements LaneContent {
    */
   clear(keepMemory: boolean): void {
     if (keepMemory) {
-      this.keys.clear();
+      this.partitionKeys.clear();
       this.records.clear();
     } else {
-      this.keys = new ByteWriter(CAPACITY);
-      this.records = new ByteWriter(CAPACITY);
+      this.partitionKeys = new ByteWriter(INITIAL_BYTES);
+      this.records = new ByteWriter(INITIAL_BYTES);
     }
     this.bytes = 0;
     this.count = 0;
     this.#keyCount = 0;
-    this.#slots.fill(0);
+    this.#keyCache.fill(0);
   }
 }

@@ -1,13 +1,13 @@
 /**
- * Chooses the packer that a setting asks for. To add a layout of aggregated records: write it as `kpl.ts` and `lines.ts`
- * are, and name it here.
+ * Makes the packer for AGGREGATION. To add a layout of aggregated records, write one like `kpl.ts` and `lines.ts`, and
+ * choose it here.
  */
 import { kpl } from './kpl.ts';
 import { LanePacker } from './lane-packer.ts';
 import { type Limits, limitsFor } from './limits.ts';
 import { lines } from './lines.ts';
 import type { Packer } from './round.ts';
-import { SinglePacker } from './unaggregated-packer.ts';
+import { UnaggregatedPacker } from './unaggregated-packer.ts';
 
 /** How user records become Kinesis records: the values of AGGREGATION. */
 export type Aggregation = 'kpl' | 'lines' | 'none';
@@ -50,6 +50,6 @@ export function createPacker(options: PackerOptions): Packer {
     case 'lines':
       return new LanePacker(lines, options.lanes, limits);
     case 'none':
-      return new SinglePacker(limits);
+      return new UnaggregatedPacker(limits);
   }
 }

@@ -9,7 +9,7 @@ export interface KinesisRecord {
   readonly data: Uint8Array;
   /** 1 to 256 characters. */
   readonly partitionKey: string;
-  /** A decimal 128-bit number; left out where the partition key's MD5 is to decide. */
+  /** A decimal 128-bit number; undefined: the partition key's MD5 decides. */
   readonly explicitHashKey: string | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface Packer {
    *
    * @param partitionKey - UTF-8, at most 256 characters
    * @param data - the record's data
-   * @param barrier - given, the record stands in a round with none but records of the same barrier
+   * @param barrier - if given, the record's round holds only records of the same barrier
    * @returns the round that had to be closed before this record could be added, if any: send it
    */
   add(partitionKey: Buffer, data: Buffer, barrier?: string): Round | undefined;

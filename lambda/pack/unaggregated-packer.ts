@@ -8,18 +8,18 @@ import type { Packer, Round } from './round.ts';
 import { WriterPool } from './writer-pool.ts';
 
 /** Packs each user record by itself; see {@link Packer}. */
-export class SinglePacker implements Packer {
+export class UnaggregatedPacker implements Packer {
   readonly #limits: Limits;
   readonly #pool = new WriterPool();
   #out: ByteWriter | undefined;
   /** The open round's partition keys, in the order they came. */
   #keys = new Set<string>();
-  /** Where each one's data end in the writer. */
+  /** Where each record's data ends in the writer. */
   #ends: number[] = [];
   #size = 0;
   #barrier: string | undefined;
 
-  /** @param limits - in bytes and entries; a lane's share means nothing here */
+  /** @param limits - in bytes and entries; `laneBytes` is not used */
   constructor(limits: Limits) {
     this.#limits = limits;
   }

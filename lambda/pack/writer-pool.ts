@@ -1,12 +1,12 @@
 /**
- * The memory of rounds, lent and given back: a round's bytes are read until it is acknowledged, and written over then.
- * Bounded (I8): as many writers as rounds are out at a time, and few are kept. Knows nothing of what is written.
+ * Buffers for rounds, used again: a round's buffer is free once the round is acknowledged. Bounded (I8): one buffer for
+ * each round that is not acknowledged yet, and few idle ones. Knows nothing of what is written.
  */
 import { ByteWriter } from '../format/byte-writer.ts';
 import type { Round } from './round.ts';
 
 /** How many idle writers are kept: one round is sent while the next is filled. */
-const KEPT = 2;
+const MAX_IDLE_WRITERS = 2;
 
 /** Lends writers to rounds. */
 export class WriterPool {
@@ -28,12 +28,12 @@ export class WriterPool {
     return round;
   }
 
-  /** @param round - whose entries are not read again; one that is not out, or was released before, is ignored */
+  /** @param round - whose entries are not read again; one that was released before is ignored */
   release(round: Round): void {
     const writer = this.#lent.get(round);
     if (writer === undefined) return;
     this.#lent.delete(round);
-    if (this.#idle.length === KEPT) return;
+    if (this.#idle.length === MAX_IDLE_WRITERS) return;
     writer.clear();
     this.#idle.push(writer);
   }

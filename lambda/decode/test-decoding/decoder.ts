@@ -1,19 +1,19 @@
 /**
  * Lines of PostgreSQL's test_decoding plugin, from bytes to messages: one left-to-right scan, nothing read twice,
  * nothing guessed. Whatever is not exactly the plugin's grammar throws {@link UndecodableError}.
- * Knows nothing of slots, LSNs or keys: who reads the slot pairs BEGIN and COMMIT with their positions.
+ * Knows nothing of slots, LSNs or keys: `postgres/peek.ts` adds the positions to BEGIN and COMMIT.
  *
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
 import type { Ignored, RowChange, TableName, Truncate, Tuple } from '../messages.ts';
 import { UndecodableError } from '../messages.ts';
-import { isMarked } from './byte-pattern.ts';
+import { matchesAt } from './byte-pattern.ts';
 import { limitsForRecord, TestDecodingCondenser } from './condenser.ts';
 import type { KnownHeader, KnownTable } from './intern.ts';
-import { Names } from './intern.ts';
-import { literal, scanIdentifier, scanType, standsAt } from './scan.ts';
+import { NameInterner } from './intern.ts';
+import { literal, scanIdentifier, scanType, startsWithAt } from './scan.ts';
 import type { BeginLine, CommitLine } from './transaction-lines.ts';
-import { decodeBegin, decodeCommit, decodeMessage, notALine } from './transaction-lines.ts';
+import { decodeBegin, decodeCommit, decodeMessage, unknownLineError } from './transaction-lines.ts';
 import { scanValue } from './value.ts';
 
 /** What a line says. */
@@ -39,11 +39,11 @@ const NO_FLAGS = literal(' (no-flags)');
 const RESTART_SEQS = literal(' restart_seqs');
 const CASCADE = literal(' cascade');
 
-/** Names kept before they are forgotten; some 10 MB at most. A database of as many columns decodes, only slower. */
+/** How many names are kept before all are forgotten: some 10 MB at most. A database with more columns is decoded, only slower. */
 const NAMES_LIMIT = 32_768;
 
-/** More columns than a table can have (1,600): what a layout holds beyond this is of columns long altered. */
-const LAYOUT_LIMIT = 2_048;
+/** More columns than a table can have (1,600). A list that is longer holds columns that were altered or dropped since. */
+const COLUMNS_LIMIT = 2_048;
 
 function emptyTuple(): Tuple {
   return { count: 0, headers: [], kinds: [], starts: [], ends: [] };
@@ -64,7 +64,7 @@ function emptyTuple(): Tuple {
  * if (line.kind === 'change') console.log(line.operation, line.table.printed, line.newTuple?.count);
  */
 export class TestDecodingDecoder {
-  readonly #names: Names;
+  readonly #interner: NameInterner;
   readonly #new = emptyTuple();
   readonly #old = emptyTuple();
   readonly #change: { -readonly [K in keyof RowChange]: RowChange[K] } = {
@@ -80,8 +80,8 @@ export class TestDecodingDecoder {
   #table: KnownTable | undefined;
   /** Of the change's bytes. */
   #view: DataView = new DataView(new ArrayBuffer(0));
-  /** What {@link TestDecodingDecoder.#seekHeader} returns besides. */
-  #place = 0;
+  /** The second result of `#seekHeader`, the column's place: a field, so that no object is made for each column. */
+  #foundAt = 0;
 
   /** Lines of more bytes are to be condensed before they are decoded. */
   readonly maxLineBytes: number;
@@ -93,7 +93,7 @@ export class TestDecodingDecoder {
    * @param maxRecordBytes - what the stream allows for a record
    */
   constructor(namesLimit = NAMES_LIMIT, maxRecordBytes = 1024 * 1024) {
-    this.#names = new Names(namesLimit);
+    this.#interner = new NameInterner(namesLimit);
     const limits = limitsForRecord(maxRecordBytes);
     this.maxLineBytes = limits.lineBytes;
     this.condenser = new TestDecodingCondenser(limits);
@@ -102,12 +102,12 @@ export class TestDecodingDecoder {
   /**
    * Decodes one line: one row of the slot's data, which may hold line breaks.
    *
-   * A logical message is told by its first word; a line cut down to `message:` is accepted, so that its content need
-   * not travel. A row printed with `(no-tuple-data)` has no tuple, one without columns an empty tuple.
+   * A logical message is known by its first word. A line that was cut down to `message:` is accepted, so that the server
+   * need not send the content. A row printed with `(no-tuple-data)` has no tuple, one without columns an empty tuple.
    *
-   * @param bytes - where the line stands, UTF-8; a change refers to it
+   * @param bytes - what holds the line, UTF-8; a change refers to it
    * @param start - its first byte
-   * @param end - behind its last byte
+   * @param end - the index after its last byte
    * @param oversizeBytes - the line's size before it was condensed; undefined: it is as it was sent
    * @returns what it says; a change is valid until the next call
    * @throws {UndecodableError} when it is not exactly the plugin's grammar, or of a prepared transaction
@@ -124,14 +124,14 @@ export class TestDecodingDecoder {
       case 0x6d: // message
         return decodeMessage(bytes, start, end);
       default:
-        throw notALine(bytes, start, end);
+        throw unknownLineError(bytes, start, end);
     }
   }
 
   /** `table a.b: INSERT: ...`, or `table a.b, c.d: TRUNCATE: ...` */
   #decodeTable(bytes: Buffer, start: number, end: number): RowChange | Truncate {
-    if (this.#names.full) {
-      this.#names.forget();
+    if (this.#interner.full) {
+      this.#interner.forget();
       this.#table = undefined;
     }
     if (bytes !== this.#change.bytes) {
@@ -141,54 +141,55 @@ export class TestDecodingDecoder {
     const last = this.#table;
     if (last !== undefined) {
       let known: KnownTable | undefined = last;
-      if (!isMarked(this.#view, start, end, known.prefix)) known = known.successor;
-      if (known !== undefined && (known === last || isMarked(this.#view, start, end, known.prefix))) {
+      if (!matchesAt(this.#view, start, end, known.prefix)) known = known.likelyNext;
+      if (known !== undefined && (known === last || matchesAt(this.#view, start, end, known.prefix))) {
         this.#table = known;
         return this.#decodeChange(bytes, start + known.prefix.length, end, start, known);
       }
     }
-    if (!standsAt(bytes, start, end, TABLE)) throw new UndecodableError('"table "', 0);
+    if (!startsWithAt(bytes, start, end, TABLE)) throw new UndecodableError('"table "', 0);
     const first = this.#scanTable(bytes, start + TABLE.length, end, start);
     let at = start + first.prefix.length - COLON_SPACE.length;
-    if (standsAt(bytes, at, end, COLON_SPACE)) {
-      if (last !== undefined) last.successor = first;
+    if (startsWithAt(bytes, at, end, COLON_SPACE)) {
+      if (last !== undefined) last.likelyNext = first;
       this.#table = first;
       return this.#decodeChange(bytes, at + COLON_SPACE.length, end, start, first);
     }
     const tables = [first.name];
-    while (standsAt(bytes, at, end, COMMA)) {
+    while (startsWithAt(bytes, at, end, COMMA)) {
       const next = this.#scanTable(bytes, at + COMMA.length, end, start);
       tables.push(next.name);
       at += COMMA.length + next.prefix.length - TABLE.length - COLON_SPACE.length;
     }
-    if (!standsAt(bytes, at, end, COLON_SPACE)) throw new UndecodableError('": " or ", " behind a table', at - start);
+    if (!startsWithAt(bytes, at, end, COLON_SPACE))
+      throw new UndecodableError('": " or ", " after a table', at - start);
     return decodeTruncate(bytes, at + COLON_SPACE.length, end, start, tables);
   }
 
   #scanTable(bytes: Buffer, at: number, end: number, start: number): KnownTable {
     const dot = scanIdentifier(bytes, at, end, start, 'a schema');
-    if (dot >= end || bytes[dot] !== DOT) throw new UndecodableError('"." behind a schema', dot - start);
-    return this.#names.table(bytes, at, dot, scanIdentifier(bytes, dot + 1, end, start, "a table's name"));
+    if (dot >= end || bytes[dot] !== DOT) throw new UndecodableError('"." after a schema', dot - start);
+    return this.#interner.internTable(bytes, at, dot, scanIdentifier(bytes, dot + 1, end, start, "a table's name"));
   }
 
   #decodeChange(bytes: Buffer, at: number, end: number, start: number, table: KnownTable): RowChange | Truncate {
     const change = this.#change;
-    if (standsAt(bytes, at, end, INSERT)) {
+    if (startsWithAt(bytes, at, end, INSERT)) {
       change.operation = 'INSERT';
       change.oldTuple = undefined;
       change.newTuple = this.#decodeTuple(bytes, at + INSERT.length, end, start, table, this.#new);
-    } else if (standsAt(bytes, at, end, UPDATE)) {
+    } else if (startsWithAt(bytes, at, end, UPDATE)) {
       let next = at + UPDATE.length;
       change.operation = 'UPDATE';
       change.oldTuple = undefined;
-      if (standsAt(bytes, next, end, OLD_KEY)) {
+      if (startsWithAt(bytes, next, end, OLD_KEY)) {
         next = this.#scanTuple(bytes, next + OLD_KEY.length, end, start, table, this.#old, true);
         if (next >= end) throw new UndecodableError('" new-tuple:"', end - start);
         next += NEW_TUPLE.length;
         change.oldTuple = this.#old;
       }
       change.newTuple = this.#decodeTuple(bytes, next, end, start, table, this.#new);
-    } else if (standsAt(bytes, at, end, DELETE)) {
+    } else if (startsWithAt(bytes, at, end, DELETE)) {
       change.operation = 'DELETE';
       change.newTuple = undefined;
       change.oldTuple = this.#decodeTuple(bytes, at + DELETE.length, end, start, table, this.#old);
@@ -208,7 +209,7 @@ export class TestDecodingDecoder {
     table: KnownTable,
     tuple: Tuple,
   ): Tuple | undefined {
-    if (standsAt(bytes, at, end, NO_TUPLE)) {
+    if (startsWithAt(bytes, at, end, NO_TUPLE)) {
       if (at + NO_TUPLE.length !== end) throw new UndecodableError('the end of the line', at + NO_TUPLE.length - start);
       return undefined;
     }
@@ -229,47 +230,47 @@ export class TestDecodingDecoder {
     tuple: Tuple,
     isOldKey: boolean,
   ): number {
-    const { layout } = table;
+    const { lastColumns } = table;
     const view = this.#view;
     let at = from;
     let place = 0;
     let count = 0;
     while (at < end) {
-      let known = layout[place];
-      if (known === undefined || !isMarked(view, at, end, known.mark)) {
-        if (isOldKey && standsAt(bytes, at, end, NEW_TUPLE)) break;
-        known = this.#seekHeader(bytes, at, end, start, layout, place);
-        place = this.#place;
+      let known = lastColumns[place];
+      if (known === undefined || !matchesAt(view, at, end, known.pattern)) {
+        if (isOldKey && startsWithAt(bytes, at, end, NEW_TUPLE)) break;
+        known = this.#seekHeader(bytes, at, end, start, lastColumns, place);
+        place = this.#foundAt;
       }
       place++;
       tuple.headers[count] = known.header;
-      at = scanValue(bytes, at + known.mark.length, end, start, tuple, count);
+      at = scanValue(bytes, at + known.pattern.length, end, start, tuple, count);
       count++;
     }
     tuple.count = count;
     return at;
   }
 
-  /** The header that stands here: further on in the layout, or learned and put in. Leaves its place in `#place`. */
+  /** The header at `at`: found further on among the last columns, or read and added to them. Its place is left in `#foundAt`. */
   #seekHeader(
     bytes: Buffer,
     at: number,
     end: number,
     start: number,
-    layout: KnownHeader[],
+    lastColumns: KnownHeader[],
     place: number,
   ): KnownHeader {
-    for (let ahead = place + 1; ahead < layout.length; ahead++) {
-      const known = layout[ahead];
-      if (known !== undefined && isMarked(this.#view, at, end, known.mark)) {
-        this.#place = ahead;
+    for (let ahead = place + 1; ahead < lastColumns.length; ahead++) {
+      const known = lastColumns[ahead];
+      if (known !== undefined && matchesAt(this.#view, at, end, known.pattern)) {
+        this.#foundAt = ahead;
         return known;
       }
     }
     const known = this.#scanHeader(bytes, at, end, start);
-    if (layout.length >= LAYOUT_LIMIT) layout.length = 0;
-    this.#place = Math.min(place, layout.length);
-    layout.splice(this.#place, 0, known);
+    if (lastColumns.length >= COLUMNS_LIMIT) lastColumns.length = 0;
+    this.#foundAt = Math.min(place, lastColumns.length);
+    lastColumns.splice(this.#foundAt, 0, known);
     return known;
   }
 
@@ -278,13 +279,12 @@ export class TestDecodingDecoder {
     if (bytes[at] !== SPACE) throw new UndecodableError('" " before a column', at - start);
     const bracket = scanIdentifier(bytes, at + 1, end, start, "a column's name");
     if (bracket >= end || bytes[bracket] !== OPENING_BRACKET)
-      throw new UndecodableError('"[" behind a column', bracket - start);
+      throw new UndecodableError('"[" after a column', bracket - start);
     const close = scanType(bytes, bracket + 1, end, start);
-    if (close >= end || bytes[close] !== CLOSING_BRACKET)
-      throw new UndecodableError('"]" behind a type', close - start);
+    if (close >= end || bytes[close] !== CLOSING_BRACKET) throw new UndecodableError('"]" after a type', close - start);
     if (close + 1 >= end || bytes[close + 1] !== COLON)
-      throw new UndecodableError('":" behind a column', close + 1 - start);
-    return this.#names.header(bytes, at, bracket, close + 2);
+      throw new UndecodableError('":" after a column', close + 1 - start);
+    return this.#interner.internHeader(bytes, at, bracket, close + 2);
   }
 }
 
@@ -294,17 +294,17 @@ function expectEnd(at: number, end: number, start: number): void {
 
 /** `TRUNCATE: restart_seqs cascade`. The plugin always prints flags: a line without any was cut. */
 function decodeTruncate(bytes: Buffer, from: number, end: number, start: number, tables: TableName[]): Truncate {
-  if (!standsAt(bytes, from, end, TRUNCATE)) {
+  if (!startsWithAt(bytes, from, end, TRUNCATE)) {
     const operations = tables.length > 1 ? '"TRUNCATE:"' : '"INSERT:", "UPDATE:", "DELETE:" or "TRUNCATE:"';
     throw new UndecodableError(operations, from - start);
   }
   const flags = from + TRUNCATE.length;
   let at = flags;
-  if (standsAt(bytes, at, end, NO_FLAGS)) {
+  if (startsWithAt(bytes, at, end, NO_FLAGS)) {
     at += NO_FLAGS.length;
   } else {
-    if (standsAt(bytes, at, end, RESTART_SEQS)) at += RESTART_SEQS.length;
-    if (standsAt(bytes, at, end, CASCADE)) at += CASCADE.length;
+    if (startsWithAt(bytes, at, end, RESTART_SEQS)) at += RESTART_SEQS.length;
+    if (startsWithAt(bytes, at, end, CASCADE)) at += CASCADE.length;
     if (at === flags) throw new UndecodableError('" (no-flags)", " restart_seqs" or " cascade"', at - start);
   }
   expectEnd(at, end, start);

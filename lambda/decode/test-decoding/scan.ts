@@ -1,6 +1,6 @@
 /**
  * The lexical half of test_decoding's grammar: identifiers, types, numbers and timestamps, each a scan from one index
- * to the next. Pure functions over bytes; knows no row, no table and keeps nothing. What does not fit throws.
+ * to the next. Pure functions over bytes: no row, no table, no state. What is not in the grammar throws.
  *
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
@@ -23,14 +23,14 @@ export function literal(text: string): Uint8Array {
 }
 
 /**
- * Whether a literal stands at an index.
+ * Whether the line goes on with a literal at an index.
  *
  * @param bytes - the line and what is around it
- * @param at - where it should begin
+ * @param at - where the literal should begin
  * @param end - where the line ends, exclusive
- * @param word - what should stand there
+ * @param word - the literal
  */
-export function standsAt(bytes: Uint8Array, at: number, end: number, word: Uint8Array): boolean {
+export function startsWithAt(bytes: Uint8Array, at: number, end: number, word: Uint8Array): boolean {
   const length = word.length;
   if (at + length > end) return false;
   for (let i = 0; i < length; i++) if (bytes[at + i] !== word[i]) return false;
@@ -61,7 +61,7 @@ function scanWord(bytes: Uint8Array, at: number, end: number, start: number, exp
  * @param end - where the line ends, exclusive
  * @param start - where the line begins, for the error's offset
  * @param expected - what the caller needs, for the error
- * @returns the index behind it
+ * @returns the index after it
  * @throws {UndecodableError} when there is none
  */
 export function scanIdentifier(bytes: Uint8Array, at: number, end: number, start: number, expected: string): number {
@@ -84,7 +84,7 @@ export function scanIdentifier(bytes: Uint8Array, at: number, end: number, start
  * @param at - where it begins
  * @param end - where the line ends, exclusive
  * @param start - where the line begins, for the error's offset
- * @returns the index behind it
+ * @returns the index after it
  * @throws {UndecodableError} when there is none
  */
 export function scanType(bytes: Uint8Array, at: number, end: number, start: number): number {
@@ -110,10 +110,10 @@ function scanDigits(bytes: Uint8Array, at: number, end: number, start: number): 
  * Scans a number as the integer, floating-point and numeric types print it: no leading zeros, no bare point.
  *
  * @param bytes - the line and what is around it
- * @param at - at its first digit, behind the sign
+ * @param at - at its first digit, after the sign
  * @param end - where the line ends, exclusive
  * @param start - where the line begins, for the error's offset
- * @returns the index behind it
+ * @returns the index after it
  * @throws {UndecodableError} when there is none
  */
 export function scanNumber(bytes: Uint8Array, at: number, end: number, start: number): number {
@@ -138,7 +138,7 @@ export function scanNumber(bytes: Uint8Array, at: number, end: number, start: nu
  *
  * @param bytes - the line and what is around it
  * @param at - its first digit
- * @param end - behind its last digit, as far as it may reach
+ * @param end - the index after its last digit
  * @param most - the largest value allowed, at most 2^53 - 1
  * @returns the value, or -1 when the bytes from `at` to `end` are no such integer
  */

@@ -7,7 +7,7 @@
 import type { Ignored } from '../messages.ts';
 import { UndecodableError } from '../messages.ts';
 import { parseTimestampMicros } from '../timestamp.ts';
-import { literal, readInteger, standsAt } from './scan.ts';
+import { literal, readInteger, startsWithAt } from './scan.ts';
 
 /** `BEGIN 754`. */
 export interface BeginLine {
@@ -42,27 +42,28 @@ const MAX_XID = 0xffffffff;
 const IGNORED: Ignored = { kind: 'ignored' };
 
 /**
- * What to throw for a line that begins like none we read.
+ * The error for a line that begins like none that we read.
  *
- * @param bytes - where the line stands
+ * @param bytes - what holds the line
  * @param start - its first byte
- * @param end - behind its last byte
- * @returns the error, which tells prepared transactions from garbage
+ * @param end - the index after its last byte
+ * @returns the error: for a prepared transaction another than for garbage
  */
-export function notALine(bytes: Buffer, start: number, end: number): UndecodableError {
-  const prepared = standsAt(bytes, start, end, PREPARE_TRANSACTION) || standsAt(bytes, start, end, ROLLBACK_PREPARED);
-  return prepared ? preparedTransaction() : new UndecodableError('"table ", "BEGIN", "COMMIT" or "message:"', 0);
+export function unknownLineError(bytes: Buffer, start: number, end: number): UndecodableError {
+  const prepared =
+    startsWithAt(bytes, start, end, PREPARE_TRANSACTION) || startsWithAt(bytes, start, end, ROLLBACK_PREPARED);
+  return prepared ? preparedTransactionError() : new UndecodableError('"table ", "BEGIN", "COMMIT" or "message:"', 0);
 }
 
-function preparedTransaction(): UndecodableError {
+function preparedTransactionError(): UndecodableError {
   return new UndecodableError(
     'no line of a prepared transaction (the slot was made with two_phase, which is not supported)',
     0,
   );
 }
 
-/** The index behind ` 754` where that stands, else the same index. */
-function behindXid(bytes: Buffer, at: number, end: number): number {
+/** The index after ` 754` if the line goes on with that, else the same index. */
+function skipXid(bytes: Buffer, at: number, end: number): number {
   let i = at + 1;
   if (at + 1 >= end || bytes[at] !== SPACE) return at;
   while (i < end && bytes[i] !== SPACE) i++;
@@ -72,14 +73,14 @@ function behindXid(bytes: Buffer, at: number, end: number): number {
 /**
  * Decodes `BEGIN 754`.
  *
- * @param bytes - where the line stands
+ * @param bytes - what holds the line
  * @param start - its first byte
- * @param end - behind its last byte
+ * @param end - the index after its last byte
  * @returns what it says
  * @throws {UndecodableError} when it is anything else
  */
 export function decodeBegin(bytes: Buffer, start: number, end: number): BeginLine {
-  if (!standsAt(bytes, start, end, BEGIN)) throw new UndecodableError('"BEGIN"', 0);
+  if (!startsWithAt(bytes, start, end, BEGIN)) throw new UndecodableError('"BEGIN"', 0);
   const at = start + BEGIN.length;
   return at === end ? { kind: 'begin', xid: undefined } : { kind: 'begin', xid: readXid(bytes, at, end, start) };
 }
@@ -95,26 +96,26 @@ function readXid(bytes: Buffer, at: number, end: number, start: number): number 
 /**
  * Decodes `COMMIT 754 (at 2026-01-02 03:04:05.678901+00)`.
  *
- * @param bytes - where the line stands
+ * @param bytes - what holds the line
  * @param start - its first byte
- * @param end - behind its last byte
+ * @param end - the index after its last byte
  * @returns what it says
  * @throws {UndecodableError} when it is anything else
  */
 export function decodeCommit(bytes: Buffer, start: number, end: number): CommitLine {
-  if (!standsAt(bytes, start, end, COMMIT)) throw new UndecodableError('"COMMIT"', 0);
+  if (!startsWithAt(bytes, start, end, COMMIT)) throw new UndecodableError('"COMMIT"', 0);
   let at = start + COMMIT.length;
-  if (standsAt(bytes, at, end, PREPARED)) throw preparedTransaction();
+  if (startsWithAt(bytes, at, end, PREPARED)) throw preparedTransactionError();
   let xid: number | undefined;
-  if (at < end && !standsAt(bytes, at, end, AT)) {
-    const behind = behindXid(bytes, at, end);
-    xid = readXid(bytes, at, behind, start);
-    at = behind;
+  if (at < end && !startsWithAt(bytes, at, end, AT)) {
+    const next = skipXid(bytes, at, end);
+    xid = readXid(bytes, at, next, start);
+    at = next;
   }
   if (at === end) return { kind: 'commit', xid, commitTimeMicros: undefined };
-  if (!standsAt(bytes, at, end, AT)) throw new UndecodableError('" (at "', at - start);
+  if (!startsWithAt(bytes, at, end, AT)) throw new UndecodableError('" (at "', at - start);
   at += AT.length;
-  if (bytes[end - 1] !== CLOSING_PARENTHESIS) throw new UndecodableError('")" behind a commit time', end - start);
+  if (bytes[end - 1] !== CLOSING_PARENTHESIS) throw new UndecodableError('")" after a commit time', end - start);
   const commitTimeMicros = parseTimestampMicros(bytes.toString('latin1', at, end - 1));
   if (commitTimeMicros === undefined) throw new UndecodableError('a commit time in ISO style', at - start);
   return { kind: 'commit', xid, commitTimeMicros };
@@ -123,29 +124,32 @@ export function decodeCommit(bytes: Buffer, start: number, end: number): CommitL
 /**
  * Decodes `message: transactional: 1 prefix: p, sz: 3 content:abc`, or just `message:`.
  *
- * @param bytes - where the line stands
+ * @param bytes - what holds the line
  * @param start - its first byte
- * @param end - behind its last byte
+ * @param end - the index after its last byte
  * @returns that it is to be counted and ignored
  * @throws {UndecodableError} when it is anything else
  */
 export function decodeMessage(bytes: Buffer, start: number, end: number): Ignored {
-  if (!standsAt(bytes, start, end, MESSAGE)) throw new UndecodableError('"message:"', 0);
+  if (!startsWithAt(bytes, start, end, MESSAGE)) throw new UndecodableError('"message:"', 0);
   let at = start + MESSAGE.length;
   if (at === end) return IGNORED;
-  if (!standsAt(bytes, at, end, TRANSACTIONAL)) throw new UndecodableError('" transactional: "', at - start);
+  if (!startsWithAt(bytes, at, end, TRANSACTIONAL)) throw new UndecodableError('" transactional: "', at - start);
   at += TRANSACTIONAL.length;
   if (at >= end || (bytes[at] !== 0x30 && bytes[at] !== 0x31)) throw new UndecodableError('0 or 1', at - start);
   at++;
-  if (!standsAt(bytes, at, end, PREFIX)) throw new UndecodableError('" prefix: "', at - start);
+  if (!startsWithAt(bytes, at, end, PREFIX)) throw new UndecodableError('" prefix: "', at - start);
   at += PREFIX.length;
   // The prefix is not escaped, so the size may seem to come more than once: it is right where the content has it.
   for (let size = bytes.indexOf(SIZE, at); size >= 0 && size < end; size = bytes.indexOf(SIZE, size + 1)) {
     const digits = size + SIZE.length;
-    let behind = digits;
-    while (behind < end && bytes[behind] !== SPACE) behind++;
-    const content = behind + CONTENT.length;
-    if (standsAt(bytes, behind, end, CONTENT) && readInteger(bytes, digits, behind, end - content) === end - content)
+    let afterDigits = digits;
+    while (afterDigits < end && bytes[afterDigits] !== SPACE) afterDigits++;
+    const content = afterDigits + CONTENT.length;
+    if (
+      startsWithAt(bytes, afterDigits, end, CONTENT) &&
+      readInteger(bytes, digits, afterDigits, end - content) === end - content
+    )
       return IGNORED;
   }
   throw new UndecodableError('", sz: ", a size and " content:" of that size', at - start);

@@ -7,7 +7,7 @@
  * @see https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
  */
 import { ByteWriter } from '../byte-writer.ts';
-import { BACKSLASHES_UNDONE, translate, writeJsonString } from '../text.ts';
+import { BACKSLASH_UNESCAPED, translate, writeJsonString } from '../text.ts';
 import type { Converter } from './converter.ts';
 
 const OPEN = 0x7b;
@@ -47,7 +47,7 @@ export function arrayConverter(
     if (close >= end) return -1;
     if (escapes) {
       unescaped.clear();
-      translate(unescaped, bytes, start, close, BACKSLASHES_UNDONE);
+      translate(unescaped, bytes, start, close, BACKSLASH_UNESCAPED);
       element(out, unescaped.bytes, 0, unescaped.length, doubled);
     } else if (isNull?.(bytes, start, close) === true) {
       // Only here: array_out quotes it, as NULL in any case is its own word, and `null` needs no backslash.
