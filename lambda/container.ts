@@ -32,6 +32,10 @@ export interface Container {
   /** @returns what the stream says of itself */
   readonly describeStream: (signal: AbortSignal) => Promise<StreamDescription>;
   readonly memory: RunMemory;
+  /** What CloudFormation's requests were answered. */
+  readonly lifecycleAnswers: Map<string, { readonly PhysicalResourceId: string }>;
+  /** SLOT_RESOURCE: the logical id of the stack's slot. Undefined: the stack has none, or there is no stack. */
+  readonly slotResource: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -46,6 +50,7 @@ export interface ContainerOptions {
   readonly metrics: Metrics;
   /** The environment's region, for IAM tokens of hosts whose name has none. */
   readonly region?: string | undefined;
+  readonly slotResource?: string | undefined;
   readonly stop?: AbortSignal;
 }
 
@@ -94,6 +99,8 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
         () => ({ kind: 'unreachable', reason: 'no AWS region is set' }) as const,
       ),
     memory: noMemory(),
+    lifecycleAnswers: new Map(),
+    slotResource: parts.slotResource,
     clock,
     log,
     metrics,

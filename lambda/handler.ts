@@ -31,7 +31,13 @@ function theContainer(): Container {
     const config = readConfig(process.env);
     log.setLevel(config.logLevel);
     for (const warning of config.warnings) log.warn(warning);
-    container = createContainer(config, { clock: systemClock, log, metrics, region: process.env['AWS_REGION'] });
+    container = createContainer(config, {
+      clock: systemClock,
+      log,
+      metrics,
+      region: process.env['AWS_REGION'],
+      slotResource: process.env['SLOT_RESOURCE'],
+    });
   }
   return container;
 }

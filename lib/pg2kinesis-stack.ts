@@ -47,6 +47,12 @@ const PUBLISHING = [
   'tracing',
 ] as const satisfies readonly (keyof PipelineSettings & keyof SlotPublisherProps)[];
 
+/**
+ * The names of stream and slot in the template, as they were first deployed. They must never change: CloudFormation would
+ * leave the old stream and take a new, empty one, and take the slot for another.
+ */
+const LOGICAL_IDS = { stream: 'Stream862536A4', slot: 'SlotCF8C3CD8' } as const;
+
 /** CloudWatch Logs' periods: the enum's values are days. */
 const RETENTIONS = Object.values(logs.RetentionDays).filter((value) => typeof value === 'number');
 
@@ -87,6 +93,7 @@ export class Pg2KinesisStack extends Stack {
     const stream =
       settings.existingStream === undefined
         ? new SlotStream(this, 'Stream', {
+            logicalId: LOGICAL_IDS.stream,
             ...given(
               'retention',
               settings.streamRetentionHours === undefined ? undefined : Duration.hours(settings.streamRetentionHours),
@@ -114,7 +121,11 @@ export class Pg2KinesisStack extends Stack {
       ...given('code', code),
     });
     this.lifecycle = settings.slotLifecycle
-      ? new SlotLifecycle(this, 'Slot', { publisher: this.publisher, ...given('onRemoval', settings.onRemoval) })
+      ? new SlotLifecycle(this, 'Slot', {
+          publisher: this.publisher,
+          logicalId: LOGICAL_IDS.slot,
+          ...given('onRemoval', settings.onRemoval),
+        })
       : undefined;
     this.alarms = settings.alarms ? this.makeAlarms(settings) : undefined;
     this.dashboard = settings.dashboard

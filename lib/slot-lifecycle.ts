@@ -2,7 +2,7 @@
  * The replication slot, made with the stack and removed with it. An abandoned slot fills the database's disk, one dropped
  * by mistake loses data: what is done in which case is decided by the function (`lambda/actions/slot-resource.ts`), which is asked here.
  */
-import { CustomResource, Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import { type CfnResource, CustomResource, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Provider } from 'aws-cdk-lib/custom-resources';
 import { Construct } from 'constructs';
@@ -14,6 +14,12 @@ export interface SlotLifecycleProps {
   readonly publisher: SlotPublisher;
   /** What becomes of a slot that the stack made when the stack goes; one that was there before always stays. @default drop */
   readonly onRemoval?: 'drop' | 'retain';
+  /**
+   * The slot's name in the template: letters and digits. Where it changes, CloudFormation takes the slot for another one: it
+   * is left where it is, and no longer removed with the stack. Give one of your own to move or rename this construct freely.
+   * @default made of the construct's path, as the CDK does
+   */
+  readonly logicalId?: string;
 }
 
 /** The slot as a resource of the stack. Leave it out to make the slot by hand, with the action `create-slot`. */
@@ -35,19 +41,37 @@ export class SlotLifecycle extends Construct {
     });
     // The function itself answers: it alone can reach the database.
     const provider = new Provider(this, 'Provider', { onEventHandler: publisher.function, logGroup });
-    this.resource = new CustomResource(this, 'Slot', {
-      resourceType: 'Custom::Pg2KinesisSlot',
+    const common = {
       serviceToken: provider.serviceToken,
       // What the function may take, and a minute: without it CloudFormation would wait an hour for an answer that was lost.
       serviceTimeout: Duration.minutes(16),
-      // Under the names that lambda/actions/slot-resource.ts reads.
-      properties: {
-        slotName: publisher.props.slotName ?? 'pg2kinesis',
-        databaseHost: publisher.props.databaseHost,
-        databaseName: publisher.props.databaseName,
-        onRemoval,
-      },
+    };
+    // Under the names that lambda/actions/slot-resource.ts reads.
+    const properties = {
+      slotName: publisher.props.slotName ?? 'pg2kinesis',
+      databaseHost: publisher.props.databaseHost,
+      databasePort: publisher.props.databasePort ?? 5432,
+      databaseName: publisher.props.databaseName,
+      onRemoval,
+    };
+    // Looks whether the slot is there before it is made; so that what was made is known whatever becomes of the answer.
+    const claim = new CustomResource(this, 'Claim', {
+      ...common,
+      resourceType: 'Custom::Pg2KinesisSlotClaim',
+      properties,
     });
+    this.resource = new CustomResource(this, 'Slot', {
+      ...common,
+      resourceType: 'Custom::Pg2KinesisSlot',
+      properties: { ...properties, claim: claim.ref },
+    });
+    const slot = this.resource.node.defaultChild as CfnResource;
+    if (props.logicalId !== undefined) slot.overrideLogicalId(props.logicalId);
+    const logicalId = Stack.of(this).resolve(slot.logicalId) as string;
+    (claim.node.defaultChild as CfnResource).overrideLogicalId(`${logicalId}Claim`);
+    // A Delete is obeyed only while the function names the resource: one that leaves the template leaves its slot.
+    publisher.function.addEnvironment('SLOT_RESOURCE', logicalId);
+    claim.node.addDependency(publisher.ready);
     this.resource.node.addDependency(publisher.ready);
     publisher.schedule.node.addDependency(this.resource);
 

@@ -14,6 +14,12 @@ export interface SlotStreamProps {
   readonly key?: kms.IKey;
   /** The largest record that it takes, 1024 to 10240 KiB. @default 1024 */
   readonly maxRecordKib?: number;
+  /**
+   * The stream's name in the template: letters and digits. Where it changes, CloudFormation makes a new, empty stream and
+   * leaves the old one. Give one of your own to move or rename this construct freely.
+   * @default made of the construct's path, as the CDK does
+   */
+  readonly logicalId?: string;
 }
 
 /** A stream fit for the publisher: on-demand, encrypted, its name generated, kept when the stack goes. */
@@ -38,10 +44,9 @@ export class SlotStream extends Construct {
         reason: 'The rule prefers aws/kinesis because it is cheaper; a key of its own was asked for.',
       });
     }
-    if (props.maxRecordKib !== undefined && props.maxRecordKib > 1024) {
-      const resource = this.stream.node.defaultChild as kinesis.CfnStream;
-      resource.maxRecordSizeInKiB = props.maxRecordKib;
-    }
+    const resource = this.stream.node.defaultChild as kinesis.CfnStream;
+    if (props.maxRecordKib !== undefined && props.maxRecordKib > 1024) resource.maxRecordSizeInKiB = props.maxRecordKib;
+    if (props.logicalId !== undefined) resource.overrideLogicalId(props.logicalId);
   }
 }
 

@@ -56,6 +56,7 @@ export async function perform(action: Action, container: Container, deadlines: I
       return await handleLifecycle(action, {
         ...container,
         slot: container.config.slot,
+        answers: container.lifecycleAnswers,
         functionDeadline: deadlines.functionDeadline,
       });
   }

@@ -3,83 +3,72 @@
  * An abandoned slot fills the database's disk, one dropped by mistake loses data; when in doubt nothing is dropped.
  * Knows no SQL but what it tells the operator to run.
  *
+ * There are two resources. The claim comes first: it only looks whether the slot is there, and its physical id says so.
+ * The slot then is made or adopted, and the claim tells which it was, however often the request is repeated. The claim is
+ * removed last: where a creation failed without an answer, it drops what that left behind.
+ *
  * @see https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.custom_resources-readme.html
  */
 import { PipelineError } from '../errors.ts';
-import type { Clock, Log } from '../ports.ts';
-import type { Connection, Database } from '../postgres/connection.ts';
-import { closeBoth, openPair } from '../postgres/connection-pair.ts';
-import { acquireSlotLock, describeHolder, readHolder } from '../postgres/fence.ts';
-import { copySlot, createSlot, dropSlot, requireUsable } from '../postgres/slot-lifecycle.ts';
-import { codeOf } from '../postgres/sql-errors.ts';
-import { readSlotRow } from '../postgres/status.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { acquireSlotLock, describeHolder } from '../postgres/fence.ts';
+import { copySlot, createSlot, requireUsable } from '../postgres/slot-lifecycle.ts';
+import { readSlotRow, type SlotRow } from '../postgres/status.ts';
 import type { LifecycleAction } from '../settings/event.ts';
+import {
+  describeSlot,
+  formatPhysicalId,
+  isSameAddress,
+  isSameDatabase,
+  parsePhysicalId,
+  type PhysicalId,
+  type SlotIdentity,
+  type SlotOrigin,
+} from './slot-identity.ts';
+import { dropSql, removeSlot } from './slot-removal.ts';
+import {
+  ANSWER_MS,
+  isClaim,
+  type LifecycleAnswer,
+  type LifecyclePorts,
+  LOCK_WAIT_MS,
+  withConnections,
+} from './slot-resource-ports.ts';
 
-/** A slot, as a physical resource id names it. */
-export interface SlotIdentity {
-  readonly host: string;
-  readonly database: string;
-  readonly slot: string;
-}
+export type { LifecycleAnswer, LifecyclePorts } from './slot-resource-ports.ts';
 
-/** What CloudFormation is answered. */
-export interface LifecycleAnswer {
-  readonly PhysicalResourceId: string;
-}
-
-/** What a lifecycle event works with. */
-export interface LifecyclePorts {
-  readonly database: Database;
-  /** SLOT_NAME, for an event that names none. */
-  readonly slot: string;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** When the function itself ends: milliseconds since 1970. */
-  readonly functionDeadline: number;
-  /** How long Delete waits for the lock, milliseconds. @default 2 minutes */
-  readonly lockWaitMs?: number;
-  /** How long a creation waits for open transactions, milliseconds. @default 5 minutes */
-  readonly createWaitMs?: number;
-}
-
-const LOCK_WAIT_MS = 120_000;
 const CREATE_WAIT_MS = 300_000;
-/** A backend that was ended is gone in milliseconds; its lock with it. */
-const ENDED_MS = 10_000;
-/** What the answer itself needs. */
-const ANSWER_MS = 5_000;
+/** An update that fails is rolled back within hours. Later, the same former name may mean another's slot. */
+const ROLLBACK_SECONDS = 86_400;
 
 /**
- * Handles one event.
+ * Handles one event. A repeated request gets the answer that it got.
  *
- * The resource's properties are `databaseHost`, `databaseName` (each the environment's where left out), `slotName` and
- * `onRemoval` (`drop` or `retain`).
+ * The resource's properties are `databaseHost`, `databasePort`, `databaseName` (each the environment's where left out),
+ * `slotName`, `onRemoval` (`drop` or `retain`) and `claim`, the claim's physical id.
  *
  * @param event - as read
  * @param ports - the database, and time
  * @throws {PipelineError} what makes the stack's operation fail; its message says what to do
  */
 export async function handleLifecycle(event: LifecycleAction, ports: LifecyclePorts): Promise<LifecycleAnswer> {
+  const request = `${event.requestType} ${event.logicalResourceId ?? ''} ${event.requestId ?? ''}`;
+  const known = event.requestId === undefined ? undefined : ports.answers.get(request);
+  if (known !== undefined) return known;
+  const answer = await perform(event, ports);
+  if (event.requestId !== undefined) ports.answers.set(request, answer);
+  return answer;
+}
+
+async function perform(event: LifecycleAction, ports: LifecyclePorts): Promise<LifecycleAnswer> {
   switch (event.requestType) {
     case 'Create':
-      return await create(await wanted(event, ports), ports);
+      return await create(event, await wanted(event, ports), ports);
     case 'Update':
       return await update(event, ports);
     case 'Delete':
-      return await remove(event, ports);
+      return await removeSlot(event, ports);
   }
-}
-
-/**
- * Reads a physical resource id.
- *
- * @param id - for example `created:db.example.com/app/pg2kinesis`
- * @returns undefined when it is none of ours
- */
-export function parsePhysicalId(id: string): (SlotIdentity & { readonly kind: 'created' | 'adopted' }) | undefined {
-  const [, kind, host, database, slot] = /^(created|adopted):([^/]+)\/(.+)\/([a-z0-9_]{1,63})$/.exec(id) ?? [];
-  if (host === undefined || database === undefined || slot === undefined) return undefined;
-  return { kind: kind === 'created' ? 'created' : 'adopted', host, database, slot };
 }
 
 /** Which slot the event is about; it must be in the environment's database, or we could not reach it. */
@@ -87,110 +76,123 @@ async function wanted({ properties }: LifecycleAction, { database, slot }: Lifec
   const login = await database.credentials.get();
   const identity = {
     host: text(properties['databaseHost']) ?? login.host,
+    port: Number(text(properties['databasePort']) ?? login.port),
+    systemIdentifier: undefined,
     database: text(properties['databaseName']) ?? login.database,
     slot: text(properties['slotName']) ?? slot,
   };
-  if (!isSameDatabase(identity, login)) {
+  if (!isSameAddress(identity, login) || identity.database !== login.database) {
     throw new PipelineError(
       'EVENT_INVALID',
-      `The resource is about ${identity.host}/${identity.database}, and the function is connected to ${login.host}/${login.database}. No slot was touched.`,
+      `The resource is about ${identity.host}:${identity.port}/${identity.database}, and the function is connected to ${login.host}:${login.port}/${login.database}. No slot was touched.`,
     );
   }
   return identity;
 }
 
-/** Makes the slot, or adopts one of ours that is there. */
-async function create(identity: SlotIdentity, ports: LifecyclePorts): Promise<LifecycleAnswer> {
+/** Makes the slot, or adopts one of ours that is there. A claim only looks. */
+async function create(event: LifecycleAction, asked: SlotIdentity, ports: LifecyclePorts): Promise<LifecycleAnswer> {
   return await withConnections(ports, async (locking, watching) => {
+    const identity = { ...asked, systemIdentifier: watching.identity.systemIdentifier };
+    if (isClaim(event)) return answer(await look(identity, watching), identity);
     await requireLock(locking, identity.slot, ports);
     const { created } = await createSlot(locking, watching, identity.slot, createWait(ports));
-    return answer(created ? 'created' : 'adopted', identity);
+    // The claim found none: then this request made it, in an invocation whose answer was lost.
+    return answer(created || isUnclaimed(event, identity) ? 'created' : 'adopted', identity);
   });
 }
 
 /** Never makes a slot where one should be: a missing one is an error of the next run, not a gap nobody sees (I9). */
 async function update(event: LifecycleAction, ports: LifecyclePorts): Promise<LifecycleAnswer> {
   const id = event.physicalResourceId ?? '';
-  const identity = await wanted(event, ports);
+  const asked = await wanted(event, ports);
   const old = parsePhysicalId(id);
-  if (old === undefined || !isSameDatabase(old, identity)) return await create(identity, ports);
-  if (old.slot === identity.slot) return { PhysicalResourceId: id };
+  if (old === undefined) return await create(event, asked, ports);
+  // Without a look at the database, which may be down.
+  const isSameName = old.slot === asked.slot && old.database === asked.database;
+  if (isSameName && isSameAddress(old, asked)) return { PhysicalResourceId: id };
   return await withConnections(ports, async (locking, watching) => {
-    // The run that still publishes the old slot's changes is over once the lock is ours.
-    await requireLock(locking, old.slot, ports);
+    const identity = { ...asked, systemIdentifier: watching.identity.systemIdentifier };
     const present = await readSlotRow(watching.client, identity.slot);
-    if (present === undefined) {
-      await copySlot(locking, watching, old.slot, identity.slot, createWait(ports));
-      return answer('created', identity);
-    }
-    requireUsable(present, identity.database);
-    const source = await readSlotRow(watching.client, old.slot);
-    if (source?.confirmedFlush !== undefined && (present.confirmedFlush ?? 0n) > source.confirmedFlush) {
-      throw new PipelineError(
-        'SLOT_BUSY',
-        `The slot "${identity.slot}" exists and is ahead of "${old.slot}": what lies between would never be published. Drain "${old.slot}" or drop "${identity.slot}" first. No slot was touched.`,
+    const former = comesBack(old, identity, ports);
+    if (former !== undefined && present !== undefined) return { PhysicalResourceId: former };
+    const before = { id, at: Math.floor(ports.clock.now() / 1000) };
+    if (isSameName && isSameDatabase(old, identity)) {
+      requirePresent(present, old, identity);
+      ports.log.warn(
+        `The host changed from ${old.host} to ${identity.host}, and the server there is the same by its own identifier. If it is a copy of the former one, drop the slot there by hand: ${dropSql(old)}`,
       );
+      return { PhysicalResourceId: id };
     }
-    return answer('adopted', identity);
+    if (isClaim(event))
+      return { PhysicalResourceId: formatPhysicalId(present === undefined ? 'absent' : 'present', identity, before) };
+    const origin = isSameDatabase(old, identity)
+      ? await rename(event, { old, identity, present }, { locking, watching }, ports)
+      : move(old, identity, present);
+    return { PhysicalResourceId: formatPhysicalId(origin, identity, before) };
   });
 }
 
-/** Drops a slot that was made for this very resource; leaves any other, and says how to drop it by hand. */
-async function remove(event: LifecycleAction, ports: LifecyclePorts): Promise<LifecycleAnswer> {
-  const PhysicalResourceId = event.physicalResourceId ?? '';
-  const identity = parsePhysicalId(PhysicalResourceId);
-  const keep = (because: string): LifecycleAnswer => {
-    ports.log.warn(`The slot was not dropped: ${because}.`, {
-      physicalResourceId: PhysicalResourceId,
-      ...byHand(identity),
-    });
-    return { PhysicalResourceId };
-  };
-  if (identity === undefined) return keep('the physical id names no slot made by this stack');
-  if (identity.kind === 'adopted') return keep('it was there before this stack');
-  if (event.properties['onRemoval'] === 'retain') return keep('onRemoval is "retain"');
-  try {
-    const login = await ports.database.credentials.get();
-    if (!isSameDatabase(identity, login))
-      return keep(
-        `it is in ${identity.host}/${identity.database}, and the function is connected to ${login.host}/${login.database}`,
-      );
-    await drop(identity, ports);
-  } catch (error) {
-    const gone = whatIsGone(error);
-    if (gone === undefined) throw withWaysOut(error, identity);
-    return keep(`${gone} is gone`);
+/** Has the slot of another name go on where the old one is. */
+async function rename(
+  event: LifecycleAction,
+  { old, identity, present }: { old: PhysicalId; identity: SlotIdentity; present: SlotRow | undefined },
+  { locking, watching }: { locking: Connection; watching: Connection },
+  ports: LifecyclePorts,
+): Promise<SlotOrigin> {
+  // The run that still publishes the old slot's changes is over once the lock is ours.
+  await requireLock(locking, old.slot, ports);
+  if (present === undefined) {
+    await copySlot(locking, watching, old.slot, identity.slot, createWait(ports));
+    return 'created';
   }
-  return { PhysicalResourceId };
+  requireUsable(present, identity.database);
+  // The copy that this request made, in an invocation whose answer was lost; it may have been read since.
+  if (isUnclaimed(event, identity)) return 'created';
+  const source = await readSlotRow(watching.client, old.slot);
+  if (source?.confirmedFlush !== undefined && (present.confirmedFlush ?? 0n) > source.confirmedFlush) {
+    throw new PipelineError(
+      'SLOT_BUSY',
+      `The slot "${identity.slot}" exists and is ahead of "${old.slot}": what lies between would never be published. Drain "${old.slot}" or drop "${identity.slot}" first. No slot was touched.`,
+    );
+  }
+  return 'adopted';
 }
 
-/** Drops it under its lock, ending a holder of ours that does not give it up. */
-async function drop(identity: SlotIdentity, ports: LifecyclePorts): Promise<void> {
-  const { clock, log } = ports;
-  await withConnections(ports, async (locking) => {
-    const slotName = identity.slot;
-    const waitMs = Math.min(
-      ports.lockWaitMs ?? LOCK_WAIT_MS,
-      ports.functionDeadline - clock.now() - ENDED_MS - ANSWER_MS,
-    );
-    let fence = await acquireSlotLock(locking.client, { slotName, waitMs: Math.max(0, waitMs), clock, log });
-    if (fence.kind === 'locked') {
-      const holder = await readHolder(locking.client, slotName);
-      if (holder?.ours === true) {
-        log.warn(`Ending a run that still holds the slot: ${describeHolder(holder)}.`, { slot: slotName });
-        await locking.client.query('SELECT pg_terminate_backend($1)', [holder.pid]);
-      }
-      fence = await acquireSlotLock(locking.client, { slotName, waitMs: ENDED_MS, clock, log });
-    }
-    if (fence.kind === 'locked') {
-      throw new PipelineError(
-        'SLOT_BUSY',
-        `The lock of slot "${slotName}" is held by ${describeHolder(fence.holder)}. The slot was not dropped.`,
-      );
-    }
-    const dropped = await dropSlot(locking, slotName);
-    log.info(dropped ? 'The slot was dropped with its stack.' : 'The slot was gone already.', { slot: slotName });
-  });
+/** Goes on with a slot of another database or server, which somebody has made there on purpose. */
+function move(old: PhysicalId, identity: SlotIdentity, present: SlotRow | undefined): SlotOrigin {
+  requireUsable(requirePresent(present, old, identity), identity.database);
+  return 'adopted';
+}
+
+/** A pipeline that goes elsewhere needs its slot to be there. */
+function requirePresent(present: SlotRow | undefined, old: SlotIdentity, identity: SlotIdentity): SlotRow {
+  if (present !== undefined) return present;
+  throw new PipelineError(
+    'SLOT_MISSING',
+    `This stack publishes the slot ${describeSlot(old)}. It was asked for the slot ${describeSlot(identity)}, which does not exist. A slot made now would miss what was committed before, and nobody would read the old one, which keeps WAL. Nothing was changed.`,
+    {
+      remedy: `If another pipeline was meant, give it a name of its own, so that it becomes another stack. If this one is to move: make the new slot (SELECT pg_create_logical_replication_slot('${identity.slot}', 'test_decoding');), drain the old one, deploy again, then drop the old one (${dropSql(old)}).`,
+    },
+  );
+}
+
+/** The id to go back to, where an update is rolled back. */
+function comesBack({ former }: PhysicalId, identity: SlotIdentity, { clock }: LifecyclePorts): string | undefined {
+  if (former === undefined || clock.now() / 1000 - former.at > ROLLBACK_SECONDS) return undefined;
+  const before = parsePhysicalId(former.id);
+  return before?.slot === identity.slot && isSameDatabase(before, identity) ? former.id : undefined;
+}
+
+/** What a claim finds. */
+async function look({ slot }: SlotIdentity, { client }: Connection): Promise<SlotOrigin> {
+  return (await readSlotRow(client, slot)) === undefined ? 'absent' : 'present';
+}
+
+/** Whether the claim found no slot before this request made one. */
+function isUnclaimed({ properties }: LifecycleAction, identity: SlotIdentity): boolean {
+  const claim = parsePhysicalId(text(properties['claim']) ?? '');
+  return claim?.origin === 'absent' && claim.slot === identity.slot && isSameDatabase(claim, identity);
 }
 
 /** Takes the lock, or says who has it. */
@@ -207,60 +209,8 @@ async function requireLock(
   );
 }
 
-/** Two connections to one server, closed whatever happens. */
-async function withConnections<T>(
-  { database, clock, functionDeadline }: LifecyclePorts,
-  work: (locking: Connection, watching: Connection) => Promise<T>,
-): Promise<T> {
-  const options = { deadline: functionDeadline - ANSWER_MS, latestEnd: functionDeadline };
-  const [locking, watching] = await openPair(database, options, options);
-  try {
-    return await work(locking, watching);
-  } finally {
-    await closeBoth([locking, watching], clock);
-  }
-}
-
-/** What there is no slot without, and is there no more. */
-function whatIsGone(error: unknown): string | undefined {
-  // Secrets Manager's name may fail to resolve too: only the database's own counts.
-  const connecting = error instanceof PipelineError && error.code === 'DATABASE_UNREACHABLE';
-  for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    if (codeOf(at) === '3D000') return 'the database';
-    // The name of a deleted instance does not resolve; one that does not answer may come back (EAI_AGAIN too).
-    if (connecting && codeOf(at) === 'ENOTFOUND') return 'the host';
-    if (at.name === 'ResourceNotFoundException') return 'the secret';
-    // Secrets Manager's answer for a secret that is marked for deletion.
-    if (at.name === 'InvalidRequestException' && at.message.includes('deletion')) return 'the secret';
-  }
-  return undefined;
-}
-
-/** The error, and how to get the stack removed all the same. */
-function withWaysOut(error: unknown, identity: SlotIdentity): unknown {
-  if (!(error instanceof PipelineError)) return error;
-  const said = error.message.replace(`${error.code}: `, '');
-  return new PipelineError(
-    error.code,
-    `The slot "${identity.slot}" was not dropped, so that the stack's removal stops here. ${said} To remove the stack all the same, either mend that and delete again; or set onRemoval to "retain", deploy, and delete; or delete again retaining this resource. In the last two cases drop the slot by hand: ${dropSql(identity)}`,
-    { cause: error },
-  );
-}
-
-function byHand(identity: SlotIdentity | undefined): { readonly sql?: string } {
-  return identity === undefined ? {} : { sql: dropSql(identity) };
-}
-
-function dropSql({ slot }: SlotIdentity): string {
-  return `SELECT pg_drop_replication_slot('${slot}');`;
-}
-
-function answer(kind: 'created' | 'adopted', { host, database, slot }: SlotIdentity): LifecycleAnswer {
-  return { PhysicalResourceId: `${kind}:${host}/${database}/${slot}` };
-}
-
-function isSameDatabase(a: Omit<SlotIdentity, 'slot'>, b: Omit<SlotIdentity, 'slot'>): boolean {
-  return a.host.toLowerCase() === b.host.toLowerCase() && a.database === b.database;
+function answer(origin: SlotOrigin, identity: SlotIdentity): LifecycleAnswer {
+  return { PhysicalResourceId: formatPhysicalId(origin, identity) };
 }
 
 function createWait({ createWaitMs = CREATE_WAIT_MS, functionDeadline, clock }: LifecyclePorts): number {

@@ -41,6 +41,8 @@ export interface Locked {
 
 /** A run that ends closes its two connections at once, and the server lets go of one before the other. */
 const CLOSE_GRACE_MS = 2_000;
+/** Ends the name under which the other connection holds a lock of its own. */
+export const SECOND_LOCK = ' (second connection)';
 
 /**
  * Opens a run's session.
@@ -72,7 +74,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     }
     // Before anything is read: what one connection locks, the other sees.
     await requireLockSeen(reader, control, slotName);
-    const secondLock = { ...options, slotName: `${slotName} (second connection)` };
+    const secondLock = { ...options, slotName: `${slotName}${SECOND_LOCK}` };
     // Who lost the lock with its connection may still have a request in flight: its other connection tells of it.
     const controlLock = await acquireSlotLock(control, { ...secondLock, waitMs: CLOSE_GRACE_MS });
     // Not to be had yet, it is taken later: whoever runs next must be told of this run's requests in the same way.

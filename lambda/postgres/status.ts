@@ -83,6 +83,16 @@ export const FLUSH_LSN =
   'CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END';
 
 /**
+ * Reads the flush LSN.
+ *
+ * @param client - a connection to any database of the server
+ */
+export async function readFlushLsn(client: Queryable): Promise<Lsn | undefined> {
+  const { rows } = await client.query(`SELECT ${FLUSH_LSN}::text AS flush`);
+  return column.lsn(rows[0]?.['flush']);
+}
+
+/**
  * Reads one slot's row, whatever the server's version.
  *
  * @param client - a connection to any database of the server

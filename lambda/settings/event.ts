@@ -42,6 +42,8 @@ export interface LifecycleAction {
   readonly requestId: string | undefined;
   /** The resource's name in the template. */
   readonly logicalResourceId: string | undefined;
+  /** For example `Custom::Pg2KinesisSlot`. */
+  readonly resourceType: string | undefined;
   /** What an earlier event answered; undefined for Create. */
   readonly physicalResourceId: string | undefined;
   /** The resource's properties, as the template has them. */
@@ -195,6 +197,7 @@ function readLifecycle(event: Readonly<Record<string, unknown>>, ownArn: string 
     requestType,
     requestId: text(event['RequestId']),
     logicalResourceId: text(event['LogicalResourceId']),
+    resourceType: text(event['ResourceType']),
     physicalResourceId: text(event['PhysicalResourceId']),
     properties: record(event['ResourceProperties']),
     oldProperties: record(event['OldResourceProperties']),

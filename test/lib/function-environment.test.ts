@@ -123,6 +123,7 @@ describe("the function's environment", () => {
       'AWS_ENDPOINT_URL_SECRETS_MANAGER',
       'NODE_OPTIONS',
       'POWERTOOLS_SERVICE_NAME',
+      'SLOT_RESOURCE',
     ];
     const names = Object.keys(environmentOf({ ...EVERY, endpoints: 'kinesis,secretsmanager' }));
     const allowed = [...Object.keys(VARIABLES), ...libraries].filter((name) => name !== 'PGPASSWORD');

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { onlyResource, type Resource, resourcesOf, synthesise } from './synth.ts';
 
 const SLOT = 'Custom::Pg2KinesisSlot';
+const CLAIM = 'Custom::Pg2KinesisSlotClaim';
 
 /** The types of what a resource depends on, itself or through others. */
 function typesBefore(
@@ -35,13 +36,17 @@ describe('the slot as a resource of the stack', () => {
     const { template, function: own } = synthesise({ slotName: 'orders', onRemoval: 'retain' });
     const slot = onlyResource(template, SLOT);
     const { ServiceToken, ...properties } = slot.Properties;
-    assert.deepEqual(properties, {
+    const claim = onlyResource(template, CLAIM);
+    const asked = {
       ServiceTimeout: '960',
       slotName: 'orders',
       databaseHost: 'db.example.com',
+      databasePort: 5432,
       databaseName: 'app',
       onRemoval: 'retain',
-    });
+    };
+    assert.deepEqual(properties, { ...asked, claim: { Ref: claim.id } });
+    assert.deepEqual(claim.Properties, { ...asked, ServiceToken });
     const [framework] = references(ServiceToken);
     const resource = resourcesOf(template, 'AWS::Lambda::Function')[framework ?? ''];
     assert.deepEqual((resource?.Properties['Environment'] as { Variables: unknown }).Variables, {
@@ -79,11 +84,14 @@ describe('the slot as a resource of the stack', () => {
     }
     assert.ok(!slot.includes('AWS::Scheduler::Schedule'));
     assert.ok(before('AWS::Scheduler::Schedule').includes(SLOT));
+    assert.ok(slot.includes(CLAIM));
+    assert.ok(before(CLAIM).includes('AWS::EC2::SecurityGroupIngress'));
   });
 
   it('can be left out', () => {
     const { template } = synthesise({ slotLifecycle: 'false' });
     template.resourceCountIs(SLOT, 0);
+    template.resourceCountIs(CLAIM, 0);
     template.resourceCountIs('AWS::Lambda::Function', 1);
     assert.ok(
       onlyResource(template, 'AWS::Scheduler::Schedule').DependsOn?.length,

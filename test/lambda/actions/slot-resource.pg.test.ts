@@ -4,12 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import {
-  handleLifecycle,
-  type LifecycleAnswer,
-  type LifecyclePorts,
-  parsePhysicalId,
-} from '../../../lambda/actions/slot-resource.ts';
+import { handleLifecycle, type LifecycleAnswer, type LifecyclePorts } from '../../../lambda/actions/slot-resource.ts';
 import { systemClock } from '../../../lambda/clock.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
 import { createDatabase } from '../../../lambda/postgres/connection.ts';
@@ -24,6 +19,7 @@ const PASSWORD = 's3cret-pass';
 
 describe('the slot’s lifecycle', () => {
   let server: PostgresServer;
+  let system = '';
   let logged: string[] = [];
   const log = createTerminalLog((line) => logged.push(line), { level: 'DEBUG', json: false, now: () => 0 });
 
@@ -32,6 +28,8 @@ describe('the slot’s lifecycle', () => {
     await server.sql(`CREATE ROLE cdc SUPERUSER LOGIN PASSWORD '${PASSWORD}'`);
     await server.sql('CREATE DATABASE other');
     await server.sql('CREATE TABLE t (id int PRIMARY KEY)');
+    const [row] = await server.sql<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()');
+    system = row?.id ?? '';
   });
   after(() => server.stop());
   beforeEach(async () => {
@@ -58,7 +56,10 @@ describe('the slot’s lifecycle', () => {
       secrets,
       iamToken: () => Promise.resolve(''),
     }),
-    slot: 'unused',
+    slot: 's',
+    slotResource: 'Slot',
+    answers: new Map(),
+    watchMs: 0,
     clock: systemClock,
     log,
     functionDeadline: Date.now() + 30_000,
@@ -67,7 +68,7 @@ describe('the slot’s lifecycle', () => {
     ...more,
   });
   const send = async (event: Record<string, unknown>, world = ports()): Promise<LifecycleAnswer> => {
-    const action = readEvent(event);
+    const action = readEvent({ LogicalResourceId: 'Slot', ...event });
     assert.equal(action.kind, 'lifecycle');
     return await handleLifecycle(action, world);
   };
@@ -78,7 +79,24 @@ describe('the slot’s lifecycle', () => {
     onRemoval: 'drop',
     ...more,
   });
-  const id = (slot = 's', kind = 'created', database = 'postgres'): string => `${kind}:127.0.0.1/${database}/${slot}`;
+  const id = (slot = 's', kind = 'created', database = 'postgres'): string =>
+    `${kind}:${system}@127.0.0.1:${server.connection.port}/${database}/${slot}`;
+  /** As an earlier version answered: without port and server. */
+  const oldId = (slot = 's', kind = 'created', database = 'postgres'): string =>
+    `${kind}:127.0.0.1/${database}/${slot}`;
+  /** An id without what it says of the update before it. */
+  const own = ({ PhysicalResourceId }: LifecycleAnswer): string => PhysicalResourceId.split('#')[0] ?? '';
+  /** The claim's id. */
+  const claimOf = async (type: string, given: Record<string, unknown>, physicalId?: string): Promise<string> =>
+    (
+      await send({
+        RequestType: type,
+        ResourceType: 'Custom::Pg2KinesisSlotClaim',
+        LogicalResourceId: 'SlotClaim',
+        PhysicalResourceId: physicalId,
+        ResourceProperties: given,
+      })
+    ).PhysicalResourceId;
   const remove = (physicalId: string, world = ports(), given = properties()): Promise<LifecycleAnswer> =>
     send({ RequestType: 'Delete', PhysicalResourceId: physicalId, ResourceProperties: given }, world);
   const slots = async (): Promise<string[]> =>
@@ -121,6 +139,44 @@ describe('the slot’s lifecycle', () => {
       assert.deepEqual(await slots(), []);
     });
 
+    it('repeated without its first answer, in whatever container, has the slot for its own', async () => {
+      const claim = await claimOf('Create', properties());
+      assert.equal(claim, id('s', 'absent'));
+      assert.deepEqual(await slots(), [], 'a claim makes nothing');
+      for (let i = 0; i < 2; i++) {
+        const event = { RequestType: 'Create', ResourceProperties: properties('s', { claim }) };
+        assert.deepEqual(await send(event), { PhysicalResourceId: id() });
+      }
+    });
+
+    it('with all answers lost: the claim’s Delete drops the slot', async () => {
+      const claim = await claimOf('Create', properties());
+      await send({ RequestType: 'Create', ResourceProperties: properties('s', { claim }) });
+      await send({
+        RequestType: 'Delete',
+        ResourceType: 'Custom::Pg2KinesisSlotClaim',
+        LogicalResourceId: 'SlotClaim',
+        PhysicalResourceId: claim,
+        ResourceProperties: properties(),
+      });
+      assert.deepEqual(await slots(), []);
+    });
+
+    it('adopts a slot that the claim found', async () => {
+      await server.createSlot('s');
+      const claim = await claimOf('Create', properties());
+      assert.equal(claim, id('s', 'present'));
+      const event = { RequestType: 'Create', ResourceProperties: properties('s', { claim }) };
+      assert.deepEqual(await send(event), { PhysicalResourceId: id('s', 'adopted') });
+    });
+
+    it('answers a request again as it did', async () => {
+      const world = ports();
+      const event = { RequestType: 'Create', RequestId: 'r1', ResourceProperties: properties() };
+      for (let i = 0; i < 2; i++) assert.deepEqual(await send(event, world), { PhysicalResourceId: id() });
+      assert.deepEqual(await send({ ...event, RequestId: 'r2' }, world), { PhysicalResourceId: id('s', 'adopted') });
+    });
+
     it('adopts a slot that is there, then rollback: leaves it', async () => {
       await server.createSlot('s');
       const { PhysicalResourceId } = await send({ RequestType: 'Create', ResourceProperties: properties() });
@@ -153,7 +209,7 @@ describe('the slot’s lifecycle', () => {
       await refused(
         send({ RequestType: 'Create', ResourceProperties: properties('s', { databaseName: 'other' }) }),
         'EVENT_INVALID',
-        /127\.0\.0\.1\/other/,
+        /127\.0\.0\.1:\d+\/other/,
       );
       assert.deepEqual(await slots(), []);
     });
@@ -217,7 +273,7 @@ describe('the slot’s lifecycle', () => {
         await refused(update(id(), properties('s2')), 'NO_PROGRESS', /"s" still holds changes/);
         assert.deepEqual(await slots(), ['s']);
         await server.sql(`SELECT count(*) FROM pg_logical_slot_get_changes('s', NULL, NULL)`);
-        assert.deepEqual(await update(id(), properties('s2')), { PhysicalResourceId: id('s2') });
+        assert.equal(own(await update(id(), properties('s2'))), id('s2'));
         assert.deepEqual(await slots(), ['s', 's2']);
       });
 
@@ -226,7 +282,7 @@ describe('the slot’s lifecycle', () => {
         await send({ RequestType: 'Create', ResourceProperties: properties() });
         const at = await position('s');
         await server.sql('INSERT INTO t VALUES (10)');
-        assert.deepEqual(await update(id(), properties('s2')), { PhysicalResourceId: id('s2') });
+        assert.equal(own(await update(id(), properties('s2'))), id('s2'));
         assert.equal(await position('s2'), at);
         const rows = await server.sql<{ data: string }>(
           `SELECT data FROM pg_logical_slot_peek_changes('s2', NULL, NULL)`,
@@ -235,17 +291,72 @@ describe('the slot’s lifecycle', () => {
           rows.some(({ data }) => data.includes('id[integer]:10')),
           'the change between is in the copy',
         );
-        await remove(id());
+        await remove(id(), ports({}, { slot: 's2' }));
         assert.deepEqual(await slots(), ['s2']);
       });
 
-    it('then rollback: goes back to the old slot, and cleanup drops the new one', async () => {
+    for (const [what, first] of [
+      ['this version', () => id()],
+      ['an earlier version', () => oldId()],
+    ] as const) {
+      it(`then rollback: the slot of ${what} stays the stack’s own, also where runs moved on, and cleanup drops the new one`, async () => {
+        await send({ RequestType: 'Create', ResourceProperties: properties() });
+        const renamed = await update(first(), properties('s2'));
+        // The function is rolled back before the slot is: its next run moves the old slot.
+        await server.sql('INSERT INTO t VALUES (20)');
+        await server.sql(`SELECT count(*) FROM pg_logical_slot_get_changes('s', NULL, NULL)`);
+        await server.sql('DELETE FROM t WHERE id = 20');
+        assert.deepEqual(await update(renamed.PhysicalResourceId, properties('s')), { PhysicalResourceId: first() });
+        await remove(renamed.PhysicalResourceId, ports(), properties('s2'));
+        assert.deepEqual(await slots(), ['s']);
+        await remove(first());
+        assert.deepEqual(await slots(), []);
+      });
+    }
+
+    it('to a former name, days later, is a rename like any other', async () => {
+      await server.createSlot('s');
+      const renamed = await update(id(), properties('s2'));
+      const later = { ...systemClock, now: () => systemClock.now() + 2 * 86_400_000 };
+      // Meanwhile the name has become somebody else's.
+      const back = await update(
+        renamed.PhysicalResourceId,
+        properties('s'),
+        ports({}, { clock: later, functionDeadline: later.now() + 30_000 }),
+      );
+      assert.equal(own(back), id('s', 'adopted'));
+    });
+
+    it('repeated without its first answer, has the same slot for its own', async () => {
       await send({ RequestType: 'Create', ResourceProperties: properties() });
-      await update(id(), properties('s2'));
-      const back = await update(id('s2'), properties('s'));
-      assert.equal(back.PhysicalResourceId, id('s', 'adopted'));
-      await remove(id('s2'), ports(), properties('s2'));
-      assert.deepEqual(await slots(), ['s']);
+      const claim = await claimOf('Update', properties('s2'), id('s', 'absent'));
+      const given = properties('s2', { claim });
+      const one = await update(id(), given);
+      // Runs have read the copy before the request is repeated.
+      await server.sql('INSERT INTO t VALUES (21)');
+      await server.sql(`SELECT count(*) FROM pg_logical_slot_get_changes('s2', NULL, NULL)`);
+      await server.sql('DELETE FROM t WHERE id = 21');
+      const other = await update(id(), given);
+      assert.equal(own(one), id('s2'));
+      assert.equal(own(other), id('s2'));
+    });
+
+    it('to another host name of the same server changes nothing, and the stack still drops the slot', async () => {
+      await send({ RequestType: 'Create', ResourceProperties: properties() });
+      const alias = ports({ host: 'localhost' });
+      assert.deepEqual(await update(id(), properties('s', { databaseHost: 'localhost' }), alias), {
+        PhysicalResourceId: id(),
+      });
+      assert.match(logged.join(''), /host changed from 127\.0\.0\.1 to localhost/);
+      await remove(id(), alias);
+      assert.deepEqual(await slots(), []);
+    });
+
+    it('to the same host name in other letters and with a dot changes nothing, without a look', async () => {
+      const given = properties('s', { databaseHost: 'DB.example.com.' });
+      const world = ports({ host: 'db.example.com' });
+      const known = `created:1@db.example.com:${server.connection.port}/postgres/s`;
+      assert.deepEqual(await update(known, given, world), { PhysicalResourceId: known });
     });
 
     it('fails where the other name’s slot is ahead of the old one', async () => {
@@ -261,32 +372,144 @@ describe('the slot’s lifecycle', () => {
       assert.deepEqual(await slots(), []);
     });
 
-    it('is as Create for another database, then cleanup leaves the old database alone', async () => {
-      await server.createSlot('s');
-      const world = ports({ database: 'other' });
-      const given = properties('s_other', { databaseName: 'other' });
-      assert.deepEqual(await update(id(), given, world), { PhysicalResourceId: id('s_other', 'created', 'other') });
-      await remove(id(), world);
-      assert.deepEqual(await slots(), ['s', 's_other']);
-      assert.match(logged.join(''), /connected to 127\.0\.0\.1\/other.*pg_drop_replication_slot\('s'\)/);
+    describe('to another database or server', () => {
+      const elsewhere: [what: string, old: () => string, given: Record<string, unknown>][] = [
+        ['database', () => id('s', 'created', 'other'), properties()],
+        ['server, by its identifier', () => id().replace(system, '1').replace('127.0.0.1', 'db'), properties()],
+        [
+          'server, by its port',
+          () =>
+            id()
+              .replace(system, '1')
+              .replace(/:\d+\//, ':1/'),
+          properties(),
+        ],
+        ['server, by an id of an earlier version', () => oldId().replace('127.0.0.1', 'db'), properties()],
+      ];
+      for (const [what, old, given] of elsewhere) {
+        it(`(${what}) fails where there is no slot to go on with`, async () => {
+          await refused(
+            update(old(), given),
+            'SLOT_MISSING',
+            /does not exist.*Nothing was changed.*give it a name of its own.*pg_create_logical_replication_slot\('s'/s,
+          );
+          assert.deepEqual(await slots(), []);
+        });
+
+        it(`(${what}) adopts the slot that was made there, and cleanup leaves the old one`, async () => {
+          await server.createSlot('s');
+          const moved = await update(old(), given);
+          assert.equal(own(moved), id('s', 'adopted'));
+          await remove(old());
+          await remove(moved.PhysicalResourceId);
+          assert.deepEqual(await slots(), ['s']);
+          assert.match(logged.join(''), /pg_drop_replication_slot\('s'\)/);
+        });
+      }
     });
   });
 
   describe('Delete', () => {
-    const kept: [what: string, physicalId: string, given: Record<string, unknown>][] = [
-      ['an adopted slot', id('s', 'adopted'), properties()],
-      ['a slot to be retained', id(), properties('s', { onRemoval: 'retain' })],
-      ['another database’s', id('s', 'created', 'elsewhere'), properties()],
-      ['another host’s', 'created:db.example.com/postgres/s', properties()],
+    const kept: [what: string, physicalId: () => string, given: Record<string, unknown>][] = [
+      ['an adopted slot', () => id('s', 'adopted'), properties()],
+      ['an adopted slot of an earlier version', () => oldId('s', 'adopted'), properties()],
+      ['what a claim found there', () => id('s', 'present'), properties()],
+      ['a slot to be retained', () => id(), properties('s', { onRemoval: 'retain' })],
+      ['another database’s', () => id('s', 'created', 'elsewhere'), properties()],
+      ['another host’s, of an earlier version', () => 'created:db.example.com/postgres/s', properties()],
+      ['another server’s, by its identifier', () => id().replace(system, '1'), properties()],
+      [
+        'another port’s',
+        () =>
+          id()
+            .replace(system, '?')
+            .replace(/:\d+\//, ':1/'),
+        properties(),
+      ],
     ];
     for (const [what, physicalId, given] of kept) {
       it(`leaves ${what}, and logs how to drop it by hand`, async () => {
         await server.createSlot('s');
-        assert.deepEqual(await remove(physicalId, ports(), given), { PhysicalResourceId: physicalId });
+        assert.deepEqual(await remove(physicalId(), ports(), given), { PhysicalResourceId: physicalId() });
         assert.deepEqual(await slots(), ['s']);
         assert.match(logged.join(''), /pg_drop_replication_slot\('s'\);/);
       });
     }
+
+    for (const [what, slotResource, logicalId] of [
+      ['was renamed or moved', 'Slot01229AFD', 'SlotCF8C3CD8'],
+      ['was switched off', undefined, 'SlotCF8C3CD8'],
+      ['is of another stack', 'Slot', 'OtherSlot'],
+      ['is not named in the event', 'Slot', undefined],
+    ] as const) {
+      it(`leaves the slot of a resource that ${what}`, async () => {
+        await server.createSlot('s');
+        for (const resourceType of ['Custom::Pg2KinesisSlot', 'Custom::Pg2KinesisSlotClaim'])
+          await send(
+            {
+              RequestType: 'Delete',
+              ResourceType: resourceType,
+              LogicalResourceId: logicalId,
+              PhysicalResourceId: id(),
+              ResourceProperties: properties(),
+            },
+            ports({}, { slotResource }),
+          );
+        assert.deepEqual(await slots(), ['s']);
+        assert.match(logged.join(''), /does not call the resource .* its slot.*pg_drop_replication_slot\('s'\)/);
+      });
+    }
+
+    it('leaves the old slot of a rename where there is no other to take its place', async () => {
+      await server.createSlot('s');
+      await remove(id(), ports({}, { slot: 's2' }));
+      assert.deepEqual(await slots(), ['s']);
+      assert.match(logged.join(''), /the slot "s2", which takes its place, does not exist/);
+    });
+
+    it('drops a slot of an earlier version’s id', async () => {
+      await server.createSlot('s');
+      await remove(oldId());
+      assert.deepEqual(await slots(), []);
+      assert.match(logged.join(''), /dropped with its stack.*unreadWalBytes/);
+    });
+
+    it('leaves a slot that another pipeline reads: its runs come back', async () => {
+      await server.createSlot('s');
+      let runs = 0;
+      const stop = new AbortController();
+      const other = (async () => {
+        while (!stop.signal.aborted) {
+          const run = await open(ports().database, { deadline: Date.now() + 20_000 });
+          if ((await acquireSlotLock(run.client, { slotName: 's', clock: systemClock, log })).kind === 'held') runs++;
+          await systemClock.sleep(450);
+          await run.client.end();
+          await systemClock.sleep(450);
+        }
+      })();
+      try {
+        await remove(id(), ports({}, { watchMs: 5_000, lockWaitMs: 5_000 }));
+      } finally {
+        stop.abort();
+        await other;
+      }
+      assert.ok(runs > 0);
+      assert.deepEqual(await slots(), ['s']);
+      assert.match(logged.join(''), /another pipeline reads it: backend \d+/);
+    });
+
+    it('drops a slot whose last run was the stack’s own', async () => {
+      await server.createSlot('s');
+      const removal = remove(id(), ports({}, { watchMs: 1_500 }));
+      while (!logged.join('').includes('Looking whether another')) await systemClock.sleep(20);
+      const run = await open(ports().database, { deadline: Date.now() + 20_000 });
+      const lock = await acquireSlotLock(run.client, { slotName: 's', clock: systemClock, log });
+      assert.equal(lock.kind, 'held');
+      await systemClock.sleep(450);
+      await run.client.end();
+      await removal;
+      assert.deepEqual(await slots(), []);
+    });
 
     it('succeeds for an id that names no slot of ours', async () => {
       await remove('AWSCDK::CustomResourceProviderFramework::CREATE_FAILED');
@@ -405,16 +628,5 @@ describe('the slot’s lifecycle', () => {
         /onRemoval/,
       );
     });
-  });
-
-  it('reads physical ids, also of databases with odd names', () => {
-    assert.deepEqual(parsePhysicalId('adopted:h:5/a/b c/s_1'), {
-      kind: 'adopted',
-      host: 'h:5',
-      database: 'a/b c',
-      slot: 's_1',
-    });
-    for (const text of ['', 'x', 'created:h/d', 'made:h/d/s', "created:h/d/s'; DROP"])
-      assert.equal(parsePhysicalId(text), undefined);
   });
 });

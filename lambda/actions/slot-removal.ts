@@ -1,0 +1,194 @@
+/**
+ * What becomes of the slot when its resource is deleted: dropped only where it is the stack's own and nobody else reads it;
+ * else left, with the SQL to drop it by hand. Knows no creation.
+ */
+import { PipelineError } from '../errors.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { acquireSlotLock, describeHolder, type Holder, lockKey, readHolder } from '../postgres/fence.ts';
+import { SECOND_LOCK } from '../postgres/session.ts';
+import { dropSlot } from '../postgres/slot-lifecycle.ts';
+import { codeOf } from '../postgres/sql-errors.ts';
+import { readFlushLsn, readSlotRow } from '../postgres/status.ts';
+import type { LifecycleAction } from '../settings/event.ts';
+import { describeSlot, isSameAddress, isSameDatabase, parsePhysicalId, type SlotIdentity } from './slot-identity.ts';
+import {
+  ANSWER_MS,
+  isOwn,
+  type LifecycleAnswer,
+  type LifecyclePorts,
+  LOCK_WAIT_MS,
+  withConnections,
+} from './slot-resource-ports.ts';
+
+/** A backend that was ended is gone in milliseconds; its lock with it. */
+const ENDED_MS = 10_000;
+/** Longer than the minute of a schedule: whoever reads the slot on one is seen. */
+const WATCH_MS = 65_000;
+const LOOK_MS = 200;
+
+/** Why a slot is left; completes "The slot was not dropped: ...". */
+class Kept extends Error {
+  override readonly name = 'Kept';
+}
+
+/**
+ * Drops a slot that was made for this very resource; leaves any other, and says how to drop it by hand.
+ *
+ * @param event - a Delete
+ * @param ports - the database, and time
+ * @throws {PipelineError} where the slot should be dropped and cannot be; its message has the ways out
+ */
+export async function removeSlot(event: LifecycleAction, ports: LifecyclePorts): Promise<LifecycleAnswer> {
+  const PhysicalResourceId = event.physicalResourceId ?? '';
+  const identity = parsePhysicalId(PhysicalResourceId);
+  try {
+    if (identity === undefined) throw new Kept('the physical id names no slot made by this stack');
+    if (identity.origin === 'adopted' || identity.origin === 'present')
+      throw new Kept('it was there before this stack');
+    if (event.properties['onRemoval'] === 'retain') throw new Kept('onRemoval is "retain"');
+    if (!isOwn(event, ports))
+      throw new Kept(
+        `the deployed function does not call the resource ${event.logicalResourceId ?? 'of the event'} its slot ${ports.slotResource === undefined ? '(slotLifecycle is off)' : `(it calls ${ports.slotResource} so)`}. Another resource may use the slot; if none does, drop it`,
+      );
+    const login = await ports.database.credentials.get();
+    const elsewhere = `it is ${describeSlot(identity)}, and the function is connected to ${login.host}:${login.port}/${login.database}`;
+    const isKnown = identity.systemIdentifier !== undefined;
+    if (identity.database !== login.database || (!isKnown && !isSameAddress(identity, login)))
+      throw new Kept(elsewhere);
+    await withConnections(ports, async (locking, watching) => {
+      const { systemIdentifier } = watching.identity;
+      if (!isSameDatabase(identity, { ...login, systemIdentifier }))
+        throw new Kept(`${elsewhere}, where another server answers than the one that the slot was made on`);
+      await drop(identity, locking, watching, ports);
+    });
+  } catch (error) {
+    const gone = whatIsGone(error);
+    if (gone === undefined && !(error instanceof Kept)) throw withWaysOut(error, identity);
+    const because = error instanceof Kept ? error.message : `${gone ?? ''} is gone`;
+    ports.log.warn(`The slot was not dropped: ${because}.`, {
+      physicalResourceId: PhysicalResourceId,
+      ...(identity === undefined ? {} : { sql: dropSql(identity) }),
+    });
+  }
+  return { PhysicalResourceId };
+}
+
+/**
+ * @param identity - a slot
+ * @returns the SQL that drops it
+ */
+export function dropSql({ slot }: Pick<SlotIdentity, 'slot'>): string {
+  return `SELECT pg_drop_replication_slot('${slot}');`;
+}
+
+/** Drops it under its lock, ending a holder of ours that does not give it up. */
+async function drop(
+  { slot: slotName }: SlotIdentity,
+  locking: Connection,
+  watching: Connection,
+  ports: LifecyclePorts,
+): Promise<void> {
+  const { clock, log } = ports;
+  if ((await readSlotRow(watching.client, slotName)) === undefined) {
+    log.info('The slot was gone already.', { slot: slotName });
+    return;
+  }
+  // After a rename the old slot goes; what it holds must have a place to be read from.
+  if (slotName !== ports.slot && (await readSlotRow(watching.client, ports.slot)) === undefined)
+    throw new Kept(`the slot "${ports.slot}", which takes its place, does not exist`);
+  const waitMs = Math.min(
+    ports.lockWaitMs ?? LOCK_WAIT_MS,
+    ports.functionDeadline - clock.now() - ENDED_MS - ANSWER_MS,
+  );
+  await lock(locking, slotName, Math.max(0, waitMs), ports);
+  const reader = await watchForReader(locking, watching, slotName, ports);
+  if (reader !== undefined) throw new Kept(`another pipeline reads it: ${describeHolder(reader)}`);
+  await lock(locking, slotName, 0, ports);
+  const row = await readSlotRow(watching.client, slotName);
+  const flush = await readFlushLsn(watching.client);
+  const dropped = await dropSlot(locking, slotName);
+  const unread = row?.confirmedFlush === undefined || flush === undefined ? undefined : flush - row.confirmedFlush;
+  log.info(dropped ? 'The slot was dropped with its stack.' : 'The slot was gone already.', {
+    slot: slotName,
+    ...(unread === undefined ? {} : { unreadWalBytes: Number(unread) }),
+  });
+}
+
+/** Takes the lock. A holder of ours that does not give it up in time is ended. */
+async function lock(locking: Connection, slotName: string, waitMs: number, ports: LifecyclePorts): Promise<void> {
+  const { clock, log } = ports;
+  let fence = await acquireSlotLock(locking.client, { slotName, waitMs, clock, log });
+  if (fence.kind === 'locked') {
+    const holder = await readHolder(locking.client, slotName);
+    if (holder?.ours === true) {
+      log.warn(`Ending a run that still holds the slot: ${describeHolder(holder)}.`, { slot: slotName });
+      await locking.client.query('SELECT pg_terminate_backend($1)', [holder.pid]);
+    }
+    fence = await acquireSlotLock(locking.client, { slotName, waitMs: ENDED_MS, clock, log });
+  }
+  if (fence.kind === 'locked') {
+    throw new PipelineError(
+      'SLOT_BUSY',
+      `The lock of slot "${slotName}" is held by ${describeHolder(fence.holder)}. The slot was not dropped.`,
+    );
+  }
+}
+
+/**
+ * Looks, for longer than a schedule's minute, whether somebody else reads the slot: another stack may have adopted it.
+ * The slot's second lock is held meanwhile. A run waits for that with the first one taken, long enough to be seen.
+ * One run may be this stack's own last tick, so it takes two.
+ *
+ * @returns who reads it; undefined: nobody. The first lock is free then
+ */
+async function watchForReader(
+  locking: Connection,
+  watching: Connection,
+  slotName: string,
+  { clock, log, watchMs = WATCH_MS, functionDeadline }: LifecyclePorts,
+): Promise<Holder | undefined> {
+  await acquireSlotLock(watching.client, { slotName: `${slotName}${SECOND_LOCK}`, waitMs: ENDED_MS, clock, log });
+  await locking.client.query('SELECT pg_advisory_unlock($1)', [String(lockKey(slotName))]);
+  log.info('Looking whether another pipeline reads the slot.', { slot: slotName, milliseconds: watchMs });
+  const latest = functionDeadline - ENDED_MS - ANSWER_MS;
+  const seen = new Set<number>();
+  let until = clock.now() + watchMs;
+  while (clock.now() < until) {
+    const holder = await readHolder(watching.client, slotName);
+    if (holder !== undefined) {
+      seen.add(holder.pid);
+      if (seen.size > 1 || clock.now() >= latest) return holder;
+      until = clock.now() + watchMs;
+    }
+    await clock.sleep(LOOK_MS);
+  }
+  return undefined;
+}
+
+/** What there is no slot without, and is there no more. */
+function whatIsGone(error: unknown): string | undefined {
+  // Secrets Manager's name may fail to resolve too: only the database's own counts.
+  const connecting = error instanceof PipelineError && error.code === 'DATABASE_UNREACHABLE';
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (codeOf(at) === '3D000') return 'the database';
+    // The name of a deleted instance does not resolve; one that does not answer may come back (EAI_AGAIN too).
+    if (connecting && codeOf(at) === 'ENOTFOUND') return 'the host';
+    if (at.name === 'ResourceNotFoundException') return 'the secret';
+    // Secrets Manager's answer for a secret that is marked for deletion.
+    if (at.name === 'InvalidRequestException' && at.message.includes('deletion')) return 'the secret';
+  }
+  return undefined;
+}
+
+/** The error, and how to get the stack removed all the same. */
+function withWaysOut(error: unknown, identity: SlotIdentity | undefined): unknown {
+  if (!(error instanceof PipelineError) || identity === undefined) return error;
+  return new PipelineError(
+    error.code,
+    `The slot "${identity.slot}" was not dropped, so the stack's removal stops here. Nobody reads the slot now, and it keeps WAL. ${error.what}`,
+    {
+      cause: error,
+      remedy: `${error.remedy} To remove the stack all the same, either mend that and delete again; or set onRemoval to "retain", deploy, and delete; or delete again and retain the resources of the type Custom::Pg2KinesisSlot and Custom::Pg2KinesisSlotClaim. In the last two cases drop the slot by hand: ${dropSql(identity)}`,
+    },
+  );
+}

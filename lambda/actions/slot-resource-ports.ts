@@ -1,0 +1,63 @@
+/**
+ * What the slot's resource works with: ports, bounds, and two connections that are closed whatever happens.
+ * Decides nothing.
+ */
+import type { Clock, Log } from '../ports.ts';
+import type { Connection, Database } from '../postgres/connection.ts';
+import { closeBoth, openPair } from '../postgres/connection-pair.ts';
+import type { LifecycleAction } from '../settings/event.ts';
+
+/** What CloudFormation is answered. */
+export interface LifecycleAnswer {
+  readonly PhysicalResourceId: string;
+}
+
+/** What a lifecycle event works with. */
+export interface LifecyclePorts {
+  readonly database: Database;
+  /** SLOT_NAME, for an event that names none. */
+  readonly slot: string;
+  /** SLOT_RESOURCE: the logical id of the resource that the deployed function calls its slot. Undefined: it has none. */
+  readonly slotResource: string | undefined;
+  /** Answers by request, of this container. */
+  readonly answers: Map<string, LifecycleAnswer>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** When the function itself ends: milliseconds since 1970. */
+  readonly functionDeadline: number;
+  /** How long Delete waits for the lock, milliseconds. @default 2 minutes */
+  readonly lockWaitMs?: number;
+  /** How long a creation waits for open transactions, milliseconds. @default 5 minutes */
+  readonly createWaitMs?: number;
+  /** How long Delete looks for another pipeline that reads the slot, milliseconds. @default 65 seconds: a schedule is one minute */
+  readonly watchMs?: number;
+}
+
+/** How long to wait for a run that holds the slot. */
+export const LOCK_WAIT_MS = 120_000;
+/** What the answer itself needs. */
+export const ANSWER_MS = 5_000;
+
+/** @returns whether the event is about the claim, not about the slot itself */
+export function isClaim({ resourceType }: LifecycleAction): boolean {
+  return resourceType === 'Custom::Pg2KinesisSlotClaim';
+}
+
+/** @returns whether the deployed function still calls the event's resource its own */
+export function isOwn({ logicalResourceId }: LifecycleAction, { slotResource }: LifecyclePorts): boolean {
+  return slotResource !== undefined && [slotResource, `${slotResource}Claim`].some((id) => id === logicalResourceId);
+}
+
+/** Two connections to one server, closed whatever happens. */
+export async function withConnections<T>(
+  { database, clock, functionDeadline }: LifecyclePorts,
+  work: (locking: Connection, watching: Connection) => Promise<T>,
+): Promise<T> {
+  const options = { deadline: functionDeadline - ANSWER_MS, latestEnd: functionDeadline };
+  const [locking, watching] = await openPair(database, options, options);
+  try {
+    return await work(locking, watching);
+  } finally {
+    await closeBoth([locking, watching], clock);
+  }
+}
