@@ -1,11 +1,11 @@
 /**
- * The demo's consumer: takes what the stream holds apart, as a KCL application would, shows it and hands it to the
+ * The demo's consumer: unpacks the stream's records as a KCL application would, shows them and hands them to the
  * verifier. Knows the stream and the formats' readers, and none of the code that published.
  */
 import type { Shard } from '@aws-sdk/client-kinesis';
 import { lineRecords, type UserRecord, userRecords } from '../deaggregate.ts';
 import type { StreamRecord } from '../stream-reader.ts';
-import { type FormatName, readRecord } from './parse-record.ts';
+import { type FormatName, parseRecord } from './parse-record.ts';
 import type { Verifier } from './verifier.ts';
 
 /** A shard's slice of the hash keys, both ends included. */
@@ -30,7 +30,7 @@ export interface ConsumerOptions {
 /**
  * Makes a consumer.
  *
- * @param options - formats, and whom to tell
+ * @param options - the format, the shards, and the verifier
  * @returns what to call with each Kinesis record, a shard's in order
  */
 export function consumer(options: ConsumerOptions): (record: StreamRecord) => void {
@@ -41,9 +41,9 @@ export function consumer(options: ConsumerOptions): (record: StreamRecord) => vo
     const text = user.data.toString();
     onText(shardNumber(record.shardId), text);
     try {
-      const said = readRecord(text, format);
+      const parsed = parseRecord(text, format);
       const partitionKey = aggregation === 'lines' ? undefined : user.partitionKey;
-      verifier.receive({ ...said, partitionKey, arrivedMs: record.arrivedMs });
+      verifier.receive({ ...parsed, partitionKey, arrivedMs: record.arrivedMs });
     } catch (error) {
       verifier.unreadable(error instanceof Error ? error.message : String(error));
     }
@@ -51,7 +51,7 @@ export function consumer(options: ConsumerOptions): (record: StreamRecord) => vo
 
   return (record) => {
     for (const unpacked of userRecords(record)) {
-      // KCL drops such a record without a word; so it must not be in the stream.
+      // KCL silently drops such a record, so it must not be in the stream.
       if (unpacked.explicitHashKey !== undefined && !inShard(shards.get(record.shardId), unpacked.explicitHashKey)) {
         verifier.unreadable(`KCL would discard it: hash key ${unpacked.explicitHashKey} is not of ${record.shardId}`);
         continue;

@@ -1,6 +1,6 @@
 /**
- * The demo, whole: starts a database, a stream and the real function, writes, invokes, reads back, and proves at its
- * end that everything arrived. Composes its neighbours; leaves no process and no file behind, however it ends.
+ * The demo: starts a database, a stream and the real function, writes, invokes, reads back, and proves at the end that
+ * everything arrived. Composes the other files here. Leaves no process and no file behind, however it ends.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
@@ -13,12 +13,12 @@ import { InterruptedError, Interruption } from './interruption.ts';
 import { Ledger } from './ledger.ts';
 import { type Output, Screen } from './screen.ts';
 import { assertInstalled, type Servers, startServers } from './servers.ts';
-import { judged, passedSettings } from './settings.ts';
+import { passedSettings, validateSettings } from './settings.ts';
 import { kilobytes, type Runs, succeeded, summary } from './summary.ts';
 import { Verifier } from './verifier.ts';
 import { makeWriters } from './writer.ts';
 
-/** What the demo can be told; what is left out has the pipeline's own default. */
+/** The demo's options. Each has a default. */
 export interface DemoOptions {
   /** End by itself after so many seconds. @default until Ctrl-C */
   readonly seconds?: number;
@@ -41,13 +41,13 @@ export interface DemoEnvironment {
 }
 
 /** What the schedule sends. */
-const TICK = { action: 'run', maxSeconds: 50 } as const;
+const SCHEDULED_RUN = { action: 'run', maxSeconds: 50 } as const;
 /** What is sent at the end. */
 const DRAIN = { action: 'drain', maxSeconds: 50 } as const;
 /** Failures in a row after which the demo gives up; the schedule would go on. */
-const MOST_FAILURES = 3;
+const MAX_FAILURES = 3;
 /** Drains in a row that may end before they have caught up. */
-const MOST_DRAINS = 20;
+const MAX_DRAINS = 20;
 const STATUS_EVERY_MS = 1000;
 const INTERRUPTED = 130;
 
@@ -62,7 +62,7 @@ const INTERRUPTED = 130;
  */
 export async function runDemo(options: DemoOptions = {}, environment: DemoEnvironment = {}): Promise<number> {
   const settings = passedSettings(options.settings ?? {}, environment.env ?? process.env);
-  const config = judged(settings);
+  const config = validateSettings(settings);
   assertInstalled();
   const screen = new Screen(environment.out ?? process.stdout);
   for (const warning of config.warnings) screen.line(`Note: ${warning}`);
@@ -122,11 +122,11 @@ async function demonstrate(demo: Demo): Promise<number> {
     bytes: 0,
   };
   const allRead = new AbortController();
-  const readNoMore = new AbortController();
-  stack.defer(() => readNoMore.abort());
+  const stopReading = new AbortController();
+  stack.defer(() => stopReading.abort());
   let failure: unknown;
-  /** One thing that fails ends them all. */
-  const together = <T>(work: Promise<T>): Promise<void> =>
+  /** If one fails, all are stopped. */
+  const stopAllOnError = <T>(work: Promise<T>): Promise<void> =>
     work.then(
       () => undefined,
       (error: unknown) => {
@@ -135,12 +135,12 @@ async function demonstrate(demo: Demo): Promise<number> {
       },
     );
 
-  const reading = together(
+  const reading = stopAllOnError(
     readStream({
       client: servers.kinesis.client,
       stream: config.stream.name,
       from: 'trim-horizon',
-      signal: readNoMore.signal,
+      signal: stopReading.signal,
       finish: allRead.signal,
       onRecord: consumer({
         format: config.format,
@@ -167,15 +167,15 @@ async function demonstrate(demo: Demo): Promise<number> {
   const timer =
     options.seconds === undefined ? undefined : setTimeout(() => interruption.ask(), options.seconds * 1000);
   await Promise.all([
-    ...writers.map((writer) => together(writer.write(stop))),
-    together(invokeOnSchedule(lambda, runs, (options.every ?? 2) * 1000, screen, stop)),
-    together(repeat(STATUS_EVERY_MS, stop, async () => screen.flush(await status()))),
+    ...writers.map((writer) => stopAllOnError(writer.write(stop))),
+    stopAllOnError(invokeOnSchedule(lambda, runs, (options.every ?? 2) * 1000, screen, stop)),
+    stopAllOnError(repeat(STATUS_EVERY_MS, stop, async () => screen.flush(await status()))),
   ]);
   clearTimeout(timer);
 
   if (failure === undefined) {
     screen.line('Writing has stopped; publishing and reading the rest.');
-    await together(drain(lambda, runs, screen));
+    await stopAllOnError(drain(lambda, runs, screen));
     allRead.abort();
     await reading;
     screen.flush(await status());
@@ -198,12 +198,12 @@ async function invokeOnSchedule(
   let failures = 0;
   await repeat(everyMs, stop, async () => {
     try {
-      count(runs, await lambda.invoke(TICK));
+      count(runs, await lambda.invoke(SCHEDULED_RUN));
       failures = 0;
     } catch (error) {
       runs.failed++;
       screen.line(`The function failed. ${describe(error)}`);
-      if (++failures === MOST_FAILURES)
+      if (++failures === MAX_FAILURES)
         throw new Error(`The function has failed ${failures} times in a row; the demo has ended.`, { cause: error });
     }
   });
@@ -211,7 +211,7 @@ async function invokeOnSchedule(
 
 /** Publishes all that was committed. */
 async function drain(lambda: LocalFunction, runs: Runs, screen: Screen): Promise<void> {
-  for (let i = 0; i < MOST_DRAINS; i++) {
+  for (let i = 0; i < MAX_DRAINS; i++) {
     try {
       if (count(runs, await lambda.invoke(DRAIN)).caughtUp) return;
     } catch (error) {
@@ -219,7 +219,7 @@ async function drain(lambda: LocalFunction, runs: Runs, screen: Screen): Promise
       screen.line(`The function failed. ${describe(error)}`);
     }
   }
-  screen.line(`The function has not caught up in ${MOST_DRAINS} runs.`);
+  screen.line(`The function has not caught up in ${MAX_DRAINS} runs.`);
 }
 
 /** Adds an answer to what the function said before. */
@@ -242,7 +242,7 @@ async function lagBytes(servers: Servers, slot: string): Promise<number> {
   return Number(row?.lag ?? 0);
 }
 
-/** Does something again and again, so long after it was done. */
+/** Does something again and again, with a pause after each time. */
 async function repeat(everyMs: number, stop: AbortSignal, action: () => Promise<void>): Promise<void> {
   while (!stop.aborted) {
     await action();

@@ -1,6 +1,6 @@
 /**
  * The demo's Lambda: runs the real handler in a thread with an environment of its own, warm from one invocation to the
- * next, and sorts what it writes to its output. Knows the handler's interface and nothing behind it.
+ * next, and sorts what it writes to its output. Knows the handler's interface and nothing else of `lambda/`.
  */
 import { extname } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -68,8 +68,8 @@ export function startFunction(env: Readonly<Record<string, string>>, onLog: (lin
   };
   for (const output of [thread.stdout, thread.stderr]) {
     createInterface({ input: output }).on('line', (line) => {
-      const said = worthSaying(line);
-      if (said !== undefined) onLog(said);
+      const shown = toShow(line);
+      if (shown !== undefined) onLog(shown);
     });
   }
   thread.on('error', (error: unknown) =>
@@ -98,7 +98,7 @@ export function startFunction(env: Readonly<Record<string, string>>, onLog: (lin
 }
 
 /** What of the function's output a reader of the demo should see; metrics and the daily log should not drown it. */
-function worthSaying(line: string): string | undefined {
+function toShow(line: string): string | undefined {
   let parsed: unknown;
   try {
     parsed = JSON.parse(line);

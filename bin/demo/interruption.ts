@@ -1,18 +1,19 @@
 /**
- * Ctrl-C and its like: the first asks for an end in good order, a second for one at once. Knows nothing of what is
+ * Ctrl-C and its like: the first asks for an orderly end, a second for an immediate one. Does not know what is
  * interrupted.
  */
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /**
- * A terminal's Ctrl-C reaches npm and us, and npm passes it on: within this time, in milliseconds, it is the same one.
+ * One Ctrl-C at a terminal reaches us twice, once directly and once through npm. What comes within this time, in
+ * milliseconds, is the same one.
  */
-const SAME_MS = 500;
+const DEBOUNCE_MS = 500;
 
 const AT_ONCE = 'Interrupted a second time: ended at once, nothing verified.';
 const AT_START = 'Interrupted at the start: nothing was written.';
 
-/** The end before its time. */
+/** The demo was interrupted. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
 }
@@ -27,9 +28,9 @@ export class Interruption {
   /** @param clock - milliseconds, never going back */
   constructor(clock: () => number = () => performance.now()) {
     this.#clock = clock;
-    for (const signal of SIGNALS) process.on(signal, this.#heard);
+    for (const signal of SIGNALS) process.on(signal, this.#onSignal);
     // `npm start | head` closes our output: nobody reads the summary.
-    process.stdout.on('error', this.#unread);
+    process.stdout.on('error', this.#onOutputClosed);
   }
 
   /** Aborts when the end is asked for. */
@@ -37,7 +38,7 @@ export class Interruption {
     return this.#stop.signal;
   }
 
-  /** Asks for the end in good order, as a first Ctrl-C does. */
+  /** Asks for the orderly end, as a first Ctrl-C does. */
   ask(): void {
     this.#stop.abort();
   }
@@ -78,17 +79,17 @@ export class Interruption {
 
   /** Listens no more. */
   release(): void {
-    for (const signal of SIGNALS) process.off(signal, this.#heard);
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
   }
 
-  readonly #heard = (): void => {
+  readonly #onSignal = (): void => {
     const now = this.#clock();
     this.#first ??= now;
-    if (now - this.#first > SAME_MS) this.#now.abort();
+    if (now - this.#first > DEBOUNCE_MS) this.#now.abort();
     this.#stop.abort();
   };
 
-  readonly #unread = (): void => {
+  readonly #onOutputClosed = (): void => {
     this.#stop.abort();
     this.#now.abort();
   };

@@ -1,11 +1,10 @@
 /**
- * The demo's own book of what was committed, kept from its own statements: the changes of each transaction, and the
- * records that a consumer must therefore get. Written from the description of the formats alone; knows none of the code
- * that it is to prove.
+ * The demo's own list of what was committed, made from its own statements: the changes of each transaction, and the
+ * records that a consumer must therefore receive. Written from docs/records.md alone; knows none of the code that it tests.
  */
 import { createHash } from 'node:crypto';
 import { type DemoTable, type Json, printedName, type Row, TABLES } from './tables.ts';
-import type { Expected } from './verifier.ts';
+import type { ExpectedRecord } from './verifier.ts';
 
 /** One change of a transaction, in the order in which it was made. */
 export type Change =
@@ -39,8 +38,8 @@ export interface LedgerOptions {
   };
 }
 
-/** What one record says, before any format. */
-export interface Saying {
+/** What identifies a record, in every format. */
+export interface RecordIdentity {
   readonly xid: string;
   /** As test_decoding prints it. */
   readonly table: string;
@@ -55,13 +54,13 @@ export const KNOWN_TABLES: ReadonlyMap<string, DemoTable> = new Map(
 );
 
 /**
- * What tells a record from all others: the demo touches no key twice in a transaction.
+ * A text that identifies a record: the demo touches no key twice in a transaction.
  *
- * @param saying - what a record says
+ * @param record - its transaction, table, operation and key
  * @returns equal texts for equal records
  */
-export function identityOf(saying: Saying): string {
-  return `${saying.xid} ${saying.operation} ${saying.table} ${saying.key === undefined ? '' : keyText(saying.key)}`;
+export function identityOf(record: RecordIdentity): string {
+  return `${record.xid} ${record.operation} ${record.table} ${record.key === undefined ? '' : keyText(record.key)}`;
 }
 
 /**
@@ -95,7 +94,7 @@ export class Ledger {
   keyed = 0;
   /** Changes committed to tables without one. */
   keyless = 0;
-  /** Changes committed that the settings leave out. */
+  /** Changes committed that the settings exclude. */
   filtered = 0;
   readonly #options: LedgerOptions;
 
@@ -105,21 +104,22 @@ export class Ledger {
   }
 
   /**
-   * Takes down a transaction.
+   * Adds a transaction.
    *
    * @param transaction - what was committed; a writer's in the order of their commits
    * @returns the records that must arrive, in order
    */
-  commit(transaction: Committed): Expected[] {
+  commit(transaction: Committed): ExpectedRecord[] {
     this.transactions++;
-    const expected: Expected[] = [];
+    const expected: ExpectedRecord[] = [];
     let ordinal = 0;
     for (const change of transaction.changes) {
-      // Every change counts, also one of a table without a key; a key change counts two.
-      const halves = change.kind === 'UPDATE' && keyOf(change.table, change.before) !== keyOf(change.table, change.row);
+      // Every change has an ordinal, also one of a table without a key. A change of the primary key has two.
+      const isKeyChange =
+        change.kind === 'UPDATE' && keyOf(change.table, change.before) !== keyOf(change.table, change.row);
       const first = ordinal + 1;
-      ordinal += halves ? 2 : 1;
-      if (!this.#wanted(change.table)) {
+      ordinal += isKeyChange ? 2 : 1;
+      if (!this.#isSelected(change.table)) {
         this.filtered++;
         continue;
       }
@@ -132,12 +132,15 @@ export class Ledger {
         continue;
       }
       this.keyed++;
-      if (halves) {
+      if (isKeyChange) {
         const { table, before, row } = change;
         const [oldKey, newKey] = [keyObject(table, before), keyObject(table, row)];
         expected.push(
           this.#record(transaction, table, 'DELETE', before, first, { newKey }),
-          this.#record(transaction, table, 'INSERT', row, first + 1, { oldKey, ...this.#told(table, row, before) }),
+          this.#record(transaction, table, 'INSERT', row, first + 1, {
+            oldKey,
+            ...this.#rowFields(table, row, before),
+          }),
         );
       } else {
         expected.push(this.#ofChange(transaction, change, first));
@@ -146,11 +149,11 @@ export class Ledger {
     return expected;
   }
 
-  #ofChange(transaction: Committed, change: Change, ordinal: number): Expected {
+  #ofChange(transaction: Committed, change: Change, ordinal: number): ExpectedRecord {
     const { kind, table } = change;
     switch (kind) {
       case 'INSERT':
-        return this.#record(transaction, table, kind, change.row, ordinal, this.#told(table, change.row));
+        return this.#record(transaction, table, kind, change.row, ordinal, this.#rowFields(table, change.row));
       case 'UPDATE':
         return this.#record(
           transaction,
@@ -158,7 +161,7 @@ export class Ledger {
           kind,
           change.row,
           ordinal,
-          this.#told(table, change.row, change.before),
+          this.#rowFields(table, change.row, change.before),
         );
       case 'DELETE':
         return this.#record(transaction, table, kind, change.row, ordinal, {});
@@ -174,7 +177,7 @@ export class Ledger {
     row: Row | undefined,
     ordinal: number,
     more: object,
-  ): Expected {
+  ): ExpectedRecord {
     const { writer, xid } = transaction;
     const key = row === undefined ? undefined : table.key.map((column) => row[column] ?? null);
     const partitionKey = this.#partitionKey(xid, table, key);
@@ -183,7 +186,7 @@ export class Ledger {
       partitionKey,
       group: `${writer} ${partitionKey}`,
       table: printedName(table),
-      fence: operation === 'TRUNCATE',
+      isBarrier: operation === 'TRUNCATE',
       contents: canonical({
         source: this.#options.source,
         op: operation,
@@ -197,27 +200,27 @@ export class Ledger {
   }
 
   /** Filters come before keys. */
-  #wanted(table: DemoTable): boolean {
+  #isSelected(table: DemoTable): boolean {
     const { tableInclude, tableExclude } = this.#options.filters;
-    const listed = (list: readonly RegExp[]): boolean =>
+    const matches = (list: readonly RegExp[]): boolean =>
       list.some((pattern) => namesOf(table).some((name) => pattern.test(name)));
-    return !listed(tableExclude) && (tableInclude.length === 0 || listed(tableInclude));
+    return !matches(tableExclude) && (tableInclude.length === 0 || matches(tableInclude));
   }
 
-  /** The new row as the record tells it: a long value that stayed is named, not sent. */
-  #told(table: DemoTable, row: Row, before?: Row): { row: Row; unchanged?: string[] } {
-    const shown = (column: string): boolean =>
+  /** The new row as the record has it: an unchanged long value is named, not sent. */
+  #rowFields(table: DemoTable, row: Row, before?: Row): { row: Row; unchanged?: string[] } {
+    const isShown = (column: string): boolean =>
       table.key.includes(column) ||
       !this.#options.filters.columnExclude.some((pattern) =>
         namesOf(table).some((name) => pattern.test(`${name}.${column}`)),
       );
     const { longColumn: long } = table;
-    const stayed =
+    const isUnchanged =
       long !== undefined && before !== undefined && typeof row[long] === 'string' && row[long] === before[long];
-    const told = Object.fromEntries(
-      Object.entries(row).filter(([column]) => shown(column) && !(stayed && column === long)),
+    const shownColumns = Object.fromEntries(
+      Object.entries(row).filter(([column]) => isShown(column) && !(isUnchanged && column === long)),
     );
-    return stayed && shown(long) ? { row: told, unchanged: [long] } : { row: told };
+    return isUnchanged && isShown(long) ? { row: shownColumns, unchanged: [long] } : { row: shownColumns };
   }
 
   #partitionKey(xid: string, table: DemoTable, key: readonly Json[] | undefined): string {

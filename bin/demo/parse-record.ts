@@ -1,6 +1,6 @@
 /**
- * What an arrived user record says, read as a consumer would: each format with the means that its readers have (a JSON
- * parser, an RFC 4180 splitter). Pure; knows none of the code that wrote it.
+ * Reads a user record as a consumer would: each format with the means that its readers have (a JSON parser, an RFC 4180
+ * splitter). Pure; knows none of the code that wrote it.
  */
 import type { SettingValues } from '../../lambda/settings/settings.ts';
 import { canonical, identityOf, KNOWN_TABLES } from './ledger.ts';
@@ -9,8 +9,8 @@ import { type Json, quoted, type Row } from './tables.ts';
 /** FORMAT's values. */
 export type FormatName = SettingValues['FORMAT'];
 
-/** What a record says, as far as its format can. */
-export interface Said {
+/** A record, as far as its format says. */
+export interface ParsedRecord {
   readonly identity: string;
   /** Undefined where the format says no more than the identity. */
   readonly contents: string | undefined;
@@ -27,7 +27,7 @@ const PREFIX = '0,CDC,';
  * @param format - which format it is in
  * @throws {Error} when it is not in that format, or of no table of the demo
  */
-export function readRecord(data: string, format: FormatName): Said {
+export function parseRecord(data: string, format: FormatName): ParsedRecord {
   switch (format) {
     case 'csv':
       return readCsv(data);
@@ -39,22 +39,22 @@ export function readRecord(data: string, format: FormatName): Said {
 }
 
 /** `0,CDC,<xid>,<table>,<operation>,<key>` */
-function readCsv(data: string): Said {
+function readCsv(data: string): ParsedRecord {
   const fields = splitCsv(data);
   const [zero, cdc, xid, table, operation, pkey] = fields;
   if (fields.length !== 6 || zero !== '0' || cdc !== 'CDC') throw new Error(`not 0,CDC and four fields: ${data}`);
-  return plain(xid, table, operation, operation === 'TRUNCATE' && pkey === '' ? null : pkey);
+  return toParsedRecord(xid, table, operation, operation === 'TRUNCATE' && pkey === '' ? null : pkey);
 }
 
 /** `0,CDC,{"xid": ..., "table": ..., "operation": ..., "pkey": ...}` */
-function readCsvPayload(data: string): Said {
+function readCsvPayload(data: string): ParsedRecord {
   if (!data.startsWith(PREFIX)) throw new Error(`does not begin with ${PREFIX}: ${data}`);
   const { xid, table, operation, pkey, ...rest } = JSON.parse(data.slice(PREFIX.length)) as Record<string, unknown>;
   if (Object.keys(rest).length > 0) throw new Error(`members that the format does not have: ${data}`);
-  return plain(xid, table, operation, Array.isArray(pkey) ? JSON.stringify(pkey) : pkey);
+  return toParsedRecord(xid, table, operation, Array.isArray(pkey) ? JSON.stringify(pkey) : pkey);
 }
 
-function plain(xid: unknown, table: unknown, operation: unknown, pkey: unknown): Said {
+function toParsedRecord(xid: unknown, table: unknown, operation: unknown, pkey: unknown): ParsedRecord {
   if (typeof xid !== 'string' || typeof table !== 'string' || typeof operation !== 'string')
     throw new Error('a field is missing');
   const known = KNOWN_TABLES.get(table);
@@ -82,9 +82,9 @@ interface JsonRecord {
   readonly commitTime: string;
 }
 
-function readJson(data: string): Said {
+function readJson(data: string): ParsedRecord {
   const record = JSON.parse(data) as JsonRecord;
-  const { id, xid, commitLsn, commitTime, old, ...told } = record;
+  const { id, xid, commitLsn, commitTime, old, ...contents } = record;
   if (id !== `${commitLsn}@${micros(commitTime)}#${record.ordinal}`)
     throw new Error(`identifier and position differ: ${data}`);
   if (record.op === 'DELETE' && old !== undefined && canonical(old) !== canonical(record.key))
@@ -95,7 +95,7 @@ function readJson(data: string): Said {
   const key = record.key === null ? undefined : known.key.map((column) => record.key?.[column] ?? null);
   return {
     identity: identityOf({ xid: String(xid), table, operation: record.op, key }),
-    contents: canonical(told),
+    contents: canonical(contents),
     id,
   };
 }
@@ -118,7 +118,7 @@ function splitCsv(line: string): string[] {
         else if (line[at + 1] === '"') field += line[at++] ?? '';
         else break;
       }
-      if (++at < line.length && line[at] !== ',') throw new Error(`text behind a closing quote: ${line}`);
+      if (++at < line.length && line[at] !== ',') throw new Error(`text after a closing quote: ${line}`);
       fields.push(field);
     } else {
       const comma = line.indexOf(',', at);

@@ -1,4 +1,4 @@
-/** The rows that a table holds, as its writer knows them, any of which can be had by chance. A leaf. */
+/** The rows of a table, as its writer knows them, with a random pick. */
 import type { Random, Row } from './tables.ts';
 
 /** A table's rows by primary key. */
@@ -34,7 +34,7 @@ export class Rows {
     const last = this.#rows.pop();
     if (place === undefined || last === undefined) throw new Error(`no row ${key}`);
     this.#places.delete(key);
-    // The last row moves into the gap, so that chance needs one look.
+    // The last row moves into the gap, so that a random pick is one look-up.
     if (place === this.#rows.length) return;
     this.#rows[place] = last;
     this.#places.set(this.keyOf(last), place);

@@ -26,7 +26,7 @@ export class Screen {
   #records = 0;
   #status = '';
 
-  /** @param out - where to */
+  /** @param out - where to print */
   constructor(out: Output) {
     this.#out = out;
   }
@@ -68,13 +68,13 @@ export class Screen {
     }
   }
 
-  /** Takes the status away, so that what is printed next is the last. */
+  /** Clears the status, so that what is printed next comes last. */
   end(): void {
     if (this.#status !== '') this.#out.write(CLEAR_LINE);
     this.#status = '';
   }
 
-  /** On one line, shortened where it must be, and then its whole length told. */
+  /** On one line. If it is too long, it is cut and its whole length is added. */
   #fit(text: string): string {
     const line = text.replaceAll('\r', '\\r').replaceAll('\n', '\\n');
     const width = this.#out.isTTY === true ? (this.#out.columns ?? 80) - 1 : PLAIN_WIDTH;

@@ -1,5 +1,5 @@
 /**
- * Which of the function's settings the demo passes through, and what it makes of them for its own book. Pure.
+ * Which of the function's settings the demo passes through, and what they mean for the demo itself. Pure.
  */
 import { type Config, readConfig } from '../../lambda/settings/config.ts';
 import { type SettingName, SETTINGS } from '../../lambda/settings/settings.ts';
@@ -34,12 +34,12 @@ export function passedSettings(
 }
 
 /**
- * Has the function's own config judge the settings, before any server is started.
+ * Validates the settings by the function's own config reader, before any server is started.
  *
  * @param settings - as {@link passedSettings} gathered them
  * @throws {PipelineError} CONFIG_INVALID
  */
-export function judged(settings: Readonly<Record<string, string>>): Config {
+export function validateSettings(settings: Readonly<Record<string, string>>): Config {
   return readConfig({
     ...settings,
     PGHOST: '127.0.0.1',

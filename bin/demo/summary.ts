@@ -1,6 +1,6 @@
-/** The demo's last words: what was committed beside what arrived, and whether it proves anything. Pure. */
+/** The demo's summary: what was committed, what was published, what arrived, and whether that proves anything. Pure. */
 import type { Ledger } from './ledger.ts';
-import { proves, type Verdict } from './verifier.ts';
+import { isConclusive, type Verdict } from './verifier.ts';
 
 /** What the function said of itself, over all runs. */
 export interface Runs {
@@ -10,9 +10,9 @@ export interface Runs {
   failed: number;
   /** Changes published. */
   published: number;
-  /** Changes left out for want of a primary key. */
+  /** Changes skipped because their table has no primary key. */
   noPrimaryKey: number;
-  /** Changes left out by the settings. */
+  /** Changes that the settings exclude. */
   filtered: number;
   /** Entries of PutRecords acknowledged. */
   kinesisRecords: number;
@@ -30,15 +30,17 @@ export interface Findings {
 /**
  * Whether the demo did what it is to show.
  *
- * @param findings - both sides
+ * @param findings - what was committed, published and received
  * @returns true when everything committed arrived, once and in order, and the function counted as the ledger does
  */
 export function succeeded(findings: Findings): boolean {
-  return findings.verdict.expected > 0 && proves(findings.verdict, findings.runs.failed > 0) && countsAgree(findings);
+  return (
+    findings.verdict.expected > 0 && isConclusive(findings.verdict, findings.runs.failed > 0) && countsMatch(findings)
+  );
 }
 
-/** A failed run tells no counts: then there is nothing to compare. */
-function countsAgree({ ledger, runs }: Findings): boolean {
+/** A run that failed returns no counts: then there is nothing to compare. */
+function countsMatch({ ledger, runs }: Findings): boolean {
   return (
     runs.failed > 0 ||
     (runs.published === ledger.keyed && runs.noPrimaryKey === ledger.keyless && runs.filtered === ledger.filtered)
@@ -46,7 +48,7 @@ function countsAgree({ ledger, runs }: Findings): boolean {
 }
 
 /**
- * @param findings - both sides
+ * @param findings - what was committed, published and received
  * @returns the summary, in lines
  */
 export function summary(findings: Findings): string[] {
@@ -54,19 +56,19 @@ export function summary(findings: Findings): string[] {
   const row = (what: string, count: number, note = ''): string =>
     `  ${what.padEnd(34)}${String(count).padStart(9)}${note === '' ? '' : `  ${note}`}`;
   const lines = [
-    'What was committed, by the book of its writers:',
+    'Committed, as the writers counted it:',
     row('transactions', ledger.transactions),
     row('changes committed with a key', ledger.keyed),
     row('changes committed without a key', ledger.keyless, 'cannot be published; counted by the function'),
-    ...(ledger.filtered > 0 ? [row('changes that the settings leave out', ledger.filtered)] : []),
-    row('records due', verdict.expected, 'a key change is two'),
-    'What was published, by the answers of the function:',
+    ...(ledger.filtered > 0 ? [row('changes that the settings exclude', ledger.filtered)] : []),
+    row('records expected', verdict.expected, 'a change of the primary key makes two'),
+    'Published, as the function answered:',
     row('runs', runs.answered, runs.failed > 0 ? `and ${runs.failed} that failed` : ''),
     row('changes published', runs.published),
     row('changes skipped without a key', runs.noPrimaryKey),
-    ...(ledger.filtered > 0 ? [row('changes left out by filters', runs.filtered)] : []),
+    ...(ledger.filtered > 0 ? [row('changes excluded by filters', runs.filtered)] : []),
     row('Kinesis records', runs.kinesisRecords, `${kilobytes(runs.bytes)} in all`),
-    'What arrived, by its consumer:',
+    'Arrived, as the consumer read it:',
     row('distinct records received', verdict.distinct),
     row('missing', verdict.missing),
     row('out of order', verdict.outOfOrder),
@@ -76,14 +78,14 @@ export function summary(findings: Findings): string[] {
   ];
   for (const example of verdict.examples) lines.push(`  e.g. ${example}`);
   if (succeeded(findings)) lines.push('Every change committed with a key has arrived, in order, and nothing else has.');
-  else if (verdict.expected === 0) lines.push('Nothing was committed, so nothing is shown.');
-  else if (!countsAgree(findings)) lines.push('FAILED: the function has not counted what the writers committed.');
+  else if (verdict.expected === 0) lines.push('Nothing was committed, so nothing is proved.');
+  else if (!countsMatch(findings)) lines.push('FAILED: the function has not counted what the writers committed.');
   else lines.push('FAILED: what arrived is not what was committed.');
   return lines;
 }
 
 /**
- * @param bytes - how many
+ * @param bytes - a number of bytes
  * @returns in kB, one decimal
  */
 export function kilobytes(bytes: number): string {

@@ -4,25 +4,25 @@
  */
 
 /** A record that must arrive. */
-export interface Expected {
-  /** Tells it from all others. */
+export interface ExpectedRecord {
+  /** A text that no other record has. */
   readonly identity: string;
   /** Records of a group must arrive in the order in which they are expected. */
   readonly group: string;
   /** The partition key that it must have, where it arrives with its own. */
   readonly partitionKey: string;
-  /** The table, for fences. */
+  /** The table, for barriers. */
   readonly table: string;
-  /** Everything of the table expected before must be in the stream before it, everything after, after it: a TRUNCATE. */
-  readonly fence: boolean;
-  /** What it must say besides, where its format says so much. */
+  /** A TRUNCATE: all records of the table that are expected before it must be in the stream before it, the others after it. */
+  readonly isBarrier: boolean;
+  /** Its other contents, if its format has them. */
   readonly contents: string;
 }
 
 /** A record that arrived. */
-export interface Received {
+export interface ReceivedRecord {
   readonly identity: string;
-  /** Undefined where it shares another's: a line's. */
+  /** Undefined for a line, which has no partition key of its own. */
   readonly partitionKey: string | undefined;
   /** Undefined where its format says no more than the identity. */
   readonly contents: string | undefined;
@@ -39,19 +39,19 @@ export interface Verdict {
   /** Of those, the ones that arrived. */
   readonly distinct: number;
   readonly missing: number;
-  /** Arrived after one that is later in its group, or on the wrong side of a fence. */
+  /** Arrived after one that is later in its group, or on the wrong side of a barrier. */
   readonly outOfOrder: number;
   /** Arrived again. */
   readonly duplicates: number;
   /** Arrived, though nothing of the kind was committed. */
   readonly unexpected: number;
-  /** Arrived, but said something else, or under another partition key or identifier. */
+  /** Arrived with other contents, another partition key or another identifier. */
   readonly wrong: number;
   readonly examples: readonly string[];
 }
 
 interface Entry {
-  readonly expected: Expected;
+  readonly expected: ExpectedRecord;
   arrival: Arrival | undefined;
 }
 
@@ -61,12 +61,12 @@ interface Arrival {
   readonly ms: number;
   readonly id: string | undefined;
   /** Kept until the expectation is known; a record may be faster than its COMMIT's answer. */
-  readonly received: Received | undefined;
+  readonly received: ReceivedRecord | undefined;
 }
 
 const EXAMPLES = 5;
 
-/** Takes both sides as they come, in any interleaving, and judges at the end. */
+/** Is given expected and received records in any order, and compares them at the end. */
 export class Verifier {
   /** How many distinct expected records have arrived. */
   distinct = 0;
@@ -89,7 +89,7 @@ export class Verifier {
    * @param expected - a record that must arrive, after those of its group given before
    * @throws {Error} when the same was expected before: the ledger is wrong
    */
-  expect(expected: Expected): void {
+  expect(expected: ExpectedRecord): void {
     if (this.#entries.has(expected.identity))
       throw new Error(`The ledger expects this record twice: ${expected.identity}`);
     const entry: Entry = { expected, arrival: undefined };
@@ -102,7 +102,7 @@ export class Verifier {
   }
 
   /** @param received - a record, in the order in which its shard held it */
-  receive(received: Received): void {
+  receive(received: ReceivedRecord): void {
     const entry = this.#entries.get(received.identity);
     const earlier = entry?.arrival ?? this.#early.get(received.identity);
     this.#checkId(received, earlier);
@@ -125,19 +125,19 @@ export class Verifier {
 
   /** @returns what the comparison finds now; final once both sides are complete */
   verdict(): Verdict {
-    const words: string[] = [];
-    const say = (what: string, identity: string): void => {
-      if (words.length < EXAMPLES) words.push(`${what}: ${identity}`);
+    const found: string[] = [];
+    const addExample = (what: string, identity: string): void => {
+      if (found.length < EXAMPLES) found.push(`${what}: ${identity}`);
     };
     let missing = 0;
     for (const { expected, arrival } of this.#entries.values()) {
       if (arrival !== undefined) continue;
       missing++;
-      say('missing', expected.identity);
+      addExample('missing', expected.identity);
     }
-    const late = new Set([...this.#lateInGroup(), ...this.#beyondFence()]);
-    for (const identity of late) say('out of order', identity);
-    for (const identity of this.#early.keys()) say('unexpected', identity);
+    const late = new Set([...this.#lateInGroup(), ...this.#acrossBarrier()]);
+    for (const identity of late) addExample('out of order', identity);
+    for (const identity of this.#early.keys()) addExample('unexpected', identity);
     return {
       expected: this.#entries.size,
       distinct: this.distinct,
@@ -146,7 +146,7 @@ export class Verifier {
       duplicates: this.duplicates,
       unexpected: this.#early.size + this.#unreadable,
       wrong: this.#wrong,
-      examples: [...this.#examples, ...words].slice(0, 2 * EXAMPLES),
+      examples: [...this.#examples, ...found].slice(0, 2 * EXAMPLES),
     };
   }
 
@@ -171,7 +171,7 @@ export class Verifier {
   }
 
   /** An identifier belongs to one record, and a record that comes again has the same. */
-  #checkId(received: Received, earlier: Arrival | undefined): void {
+  #checkId(received: ReceivedRecord, earlier: Arrival | undefined): void {
     if (received.id === undefined) return;
     const owner = this.#identityOfId.get(received.id);
     if ((owner !== undefined && owner !== received.identity) || (earlier !== undefined && earlier.id !== received.id)) {
@@ -193,17 +193,17 @@ export class Verifier {
     return late;
   }
 
-  /** Those that the stream took on the wrong side of a fence of their table; by its clock, as no order spans shards. */
-  #beyondFence(): string[] {
+  /** Those that the stream took on the wrong side of a barrier of their table. By the stream's clock: shards have no common order. */
+  #acrossBarrier(): string[] {
     const late: string[] = [];
     const latest = new Map<string, number>();
-    const fence = new Map<string, number>();
+    const lastBarrier = new Map<string, number>();
     for (const { expected, arrival } of this.#entries.values()) {
       if (arrival === undefined) continue;
       const { table } = expected;
-      if (arrival.ms < ((expected.fence ? latest : fence).get(table) ?? 0)) late.push(expected.identity);
+      if (arrival.ms < ((expected.isBarrier ? latest : lastBarrier).get(table) ?? 0)) late.push(expected.identity);
       latest.set(table, Math.max(latest.get(table) ?? 0, arrival.ms));
-      if (expected.fence) fence.set(table, arrival.ms);
+      if (expected.isBarrier) lastBarrier.set(table, arrival.ms);
     }
     return late;
   }
@@ -214,12 +214,12 @@ export class Verifier {
 }
 
 /**
- * Whether a verdict proves that nothing was lost, invented or reordered.
+ * Whether a verdict proves that nothing was lost, added or reordered.
  *
  * @param verdict - what was found
  * @param repeatsExcused - whether something failed on the way that explains repeats
  */
-export function proves(verdict: Verdict, repeatsExcused: boolean): boolean {
+export function isConclusive(verdict: Verdict, repeatsExcused: boolean): boolean {
   const { missing, outOfOrder, duplicates, unexpected, wrong } = verdict;
   return missing + outOfOrder + unexpected + wrong === 0 && (duplicates === 0 || repeatsExcused);
 }

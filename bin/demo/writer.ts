@@ -1,6 +1,6 @@
 /**
- * The demo's writers: each makes transactions on tables of its own, and tells the ledger of those that were committed.
- * What it commits it knows from its own statements and their row counts. Knows no slot, no function and no stream.
+ * The demo's writers: each makes transactions on tables of its own, and reports those that were committed to the ledger.
+ * It knows what it has committed from its own statements and their row counts. Knows no slot, no function and no stream.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type pg from 'pg';
@@ -37,16 +37,16 @@ export interface WriterOptions {
   readonly onCommit: (transaction: Committed) => void;
 }
 
-/** Now and then, on which steps of a writer: the first early, so that a short demo has seen it, then each so often. */
-const NOW_AND_THEN = {
+/** On which steps of a writer something special happens: `first`, early enough for a short demo, then once in `every` steps. */
+const OCCASIONS = {
   savepoint: { first: 3, every: 7 },
   rollback: { first: 4, every: 25 },
   larger: { first: 9, every: 60 },
   truncate: { first: 16, every: 90 },
 } as const;
-const LARGER = [300, 1500] as const;
-/** Rows beyond which a table gets more DELETEs than INSERTs. */
-const ENOUGH_ROWS = 4000;
+const LARGE_TRANSACTION_ROWS = [300, 1500] as const;
+/** A table with more rows gets more DELETEs than INSERTs. */
+const MAX_ROWS = 4000;
 
 /** What a transaction has done so far. */
 interface Draft {
@@ -93,18 +93,18 @@ export class Writer {
     // The top-level transaction's id, which is the one that is published, whatever savepoints are made.
     const { rows } = await client.query<{ xid: string }>('SELECT pg_current_xact_id()::xid::text AS xid');
     const [largest] = tables;
-    if (due(NOW_AND_THEN.truncate)) await this.#truncate(largest, draft);
+    if (due(OCCASIONS.truncate)) await this.#truncate(largest, draft);
     const count = 1 + Math.floor(random() ** 3 * 8);
     for (let i = 0; i < count; i++) await this.#change(this.#pickTable(), draft);
-    const [least, most] = this.#options.larger ?? LARGER;
-    if (due(NOW_AND_THEN.larger)) await this.#insert(largest, least + Math.floor(random() * (most - least)), draft);
-    if (due(NOW_AND_THEN.savepoint)) {
-      // What a savepoint takes back must not arrive.
+    const [min, max] = this.#options.larger ?? LARGE_TRANSACTION_ROWS;
+    if (due(OCCASIONS.larger)) await this.#insert(largest, min + Math.floor(random() * (max - min)), draft);
+    if (due(OCCASIONS.savepoint)) {
+      // What is rolled back to a savepoint must not arrive.
       await client.query('SAVEPOINT before_doubt');
       await this.#change(this.#pickTable(), { ...draft, changes: [] });
       await client.query('ROLLBACK TO SAVEPOINT before_doubt');
     }
-    if (due(NOW_AND_THEN.rollback)) {
+    if (due(OCCASIONS.rollback)) {
       await client.query('ROLLBACK');
     } else {
       await client.query('COMMIT');
@@ -125,13 +125,13 @@ export class Writer {
     const rows = this.#rowsOf(table);
     const row = draft.truncated.has(table) ? undefined : rows.any(random);
     const dice = random();
-    const free = row !== undefined && table.key.length > 0 && !draft.touched.has(this.#mark(table, row));
-    if (!free || dice < (rows.size > ENOUGH_ROWS ? 0.1 : 0.4)) return this.#insert(table, 1, draft);
-    draft.touched.add(this.#mark(table, row));
+    const free = row !== undefined && table.key.length > 0 && !draft.touched.has(this.#rowId(table, row));
+    if (!free || dice < (rows.size > MAX_ROWS ? 0.1 : 0.4)) return this.#insert(table, 1, draft);
+    draft.touched.add(this.#rowId(table, row));
     if (dice < 0.75) return this.#update(table, row, table.changed(row, random), draft);
     if (dice > 0.88) return this.#delete(table, row, draft);
     const moved = table.moved(row, ++this.#serial);
-    draft.touched.add(this.#mark(table, moved));
+    draft.touched.add(this.#rowId(table, moved));
     return this.#update(table, row, moved, draft);
   }
 
@@ -144,7 +144,7 @@ export class Writer {
       [rows],
     );
     for (const row of rows) {
-      draft.touched.add(this.#mark(table, row));
+      draft.touched.add(this.#rowId(table, row));
       draft.changes.push({ kind: 'INSERT', table: leaf(table, row), row });
     }
   }
@@ -202,7 +202,7 @@ export class Writer {
     return rows;
   }
 
-  #mark(table: DemoTable, row: Row): string {
+  #rowId(table: DemoTable, row: Row): string {
     return `${table.name} ${this.#rowsOf(table).keyOf(row)}`;
   }
 

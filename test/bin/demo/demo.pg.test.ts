@@ -93,7 +93,7 @@ describe('the demo', { concurrency: 1 }, () => {
     assert.equal(status, 0, text);
     assert.ok(figure(text, 'changes committed with a key') > 50);
     assert.ok(figure(text, 'changes committed without a key') > 0);
-    assert.equal(figure(text, 'distinct records received'), figure(text, 'records due'));
+    assert.equal(figure(text, 'distinct records received'), figure(text, 'records expected'));
     for (const words of ['missing', 'out of order', 'duplicates', 'unexpected', 'wrong'])
       assert.equal(figure(text, words), 0);
     assert.match(text, /^shard [0-3] {2}\{"id":"/m, 'shows records');

@@ -1,7 +1,7 @@
 // The formats' description: docs/records.md; CSV's quoting: https://www.rfc-editor.org/rfc/rfc4180
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type FormatName, readRecord } from '../../../bin/demo/parse-record.ts';
+import { type FormatName, parseRecord } from '../../../bin/demo/parse-record.ts';
 
 const hostile = '"Odd ""Names"""."table x.y: INSERT: id[integer]:1"';
 const quotedField = `"${hostile.replaceAll('"', '""')}"`;
@@ -47,11 +47,11 @@ describe('readRecord', () => {
     ['json', json({ op: 'TRUNCATE', key: null }), '7 TRUNCATE shop.customers '],
   ];
   for (const [format, data, identity] of good) {
-    it(`reads ${format}: ${data}`, () => assert.equal(readRecord(data, format).identity, identity));
+    it(`reads ${format}: ${data}`, () => assert.equal(parseRecord(data, format).identity, identity));
   }
 
   it('keeps all that json says but its place in the log, for comparison', () => {
-    const { contents, id } = readRecord(json({ unchanged: ['bio'] }), 'json');
+    const { contents, id } = parseRecord(json({ unchanged: ['bio'] }), 'json');
     assert.equal(id, '0/1A@1767323045678901#2');
     assert.equal(
       contents,
@@ -66,7 +66,7 @@ describe('readRecord', () => {
     ['a quote that is not closed', 'csv', '0,CDC,7,shop.customers,INSERT,"42'],
     ['a quote in an unquoted field', 'csv', '0,CDC,7,shop.customers,INSERT,4"2'],
     ['a line break in an unquoted field', 'csv', '0,CDC,7,shop.customers,INSERT,4\n2'],
-    ['text behind a quoted field', 'csv', '0,CDC,7,shop.customers,INSERT,"4"2'],
+    ['text after a quoted field', 'csv', '0,CDC,7,shop.customers,INSERT,"4"2'],
     ['a table that the demo does not have', 'csv', '0,CDC,7,shop.others,INSERT,42'],
     ['no prefix', 'csv-payload', '{"xid": "7"}'],
     [
@@ -87,6 +87,6 @@ describe('readRecord', () => {
     ['a table that the demo does not have', 'json', json({ table: 'others' })],
   ];
   for (const [name, format, data] of bad) {
-    it(`fails on ${name} (${format})`, () => assert.throws(() => readRecord(data, format)));
+    it(`fails on ${name} (${format})`, () => assert.throws(() => parseRecord(data, format)));
   }
 });

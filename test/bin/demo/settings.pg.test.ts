@@ -8,8 +8,8 @@ import { consumer, hashKeyRanges } from '../../../bin/demo/consumer.ts';
 import { startFunction } from '../../../bin/demo/function.ts';
 import { type Committed, Ledger } from '../../../bin/demo/ledger.ts';
 import { type Servers, startServers } from '../../../bin/demo/servers.ts';
-import { judged } from '../../../bin/demo/settings.ts';
-import { proves, Verifier } from '../../../bin/demo/verifier.ts';
+import { validateSettings } from '../../../bin/demo/settings.ts';
+import { isConclusive, Verifier } from '../../../bin/demo/verifier.ts';
 import { makeWriters } from '../../../bin/demo/writer.ts';
 import { readStream } from '../../../bin/stream-reader.ts';
 
@@ -90,7 +90,7 @@ describe('what is committed arrives, whatever the settings', { concurrency: 1 },
         .join(' '),
       async () => {
         const env = { ...settings, SLOT_NAME: nameOf(index), STREAM_NAME: nameOf(index) };
-        const config = judged(env);
+        const config = validateSettings(env);
         const logged: string[] = [];
         const lambda = startFunction({ ...servers.env, ...env }, (line) => logged.push(line));
         try {
@@ -117,7 +117,7 @@ describe('what is committed arrives, whatever the settings', { concurrency: 1 },
             }),
           });
           const verdict = verifier.verdict();
-          assert.ok(proves(verdict, false), JSON.stringify(verdict, null, 2));
+          assert.ok(isConclusive(verdict, false), JSON.stringify(verdict, null, 2));
           assert.ok(verdict.distinct > 200);
           assert.equal(answer.published, ledger.keyed);
           assert.ok(

@@ -2,18 +2,24 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Expected, proves, type Received, type Verdict, Verifier } from '../../../bin/demo/verifier.ts';
+import {
+  type ExpectedRecord,
+  isConclusive,
+  type ReceivedRecord,
+  type Verdict,
+  Verifier,
+} from '../../../bin/demo/verifier.ts';
 
-const expected = (identity: string, over: Partial<Expected> = {}): Expected => ({
+const expected = (identity: string, over: Partial<ExpectedRecord> = {}): ExpectedRecord => ({
   identity,
   group: 'g',
   partitionKey: 'k',
   table: 't',
-  fence: false,
+  isBarrier: false,
   contents: `says ${identity}`,
   ...over,
 });
-const received = (identity: string, over: Partial<Received> = {}): Received => ({
+const received = (identity: string, over: Partial<ReceivedRecord> = {}): ReceivedRecord => ({
   identity,
   partitionKey: 'k',
   contents: `says ${identity}`,
@@ -21,7 +27,7 @@ const received = (identity: string, over: Partial<Received> = {}): Received => (
   arrivedMs: 0,
   ...over,
 });
-const judge = (due: readonly Expected[], got: readonly Received[]): Verdict => {
+const judge = (due: readonly ExpectedRecord[], got: readonly ReceivedRecord[]): Verdict => {
   const verifier = new Verifier();
   for (const each of due) verifier.expect(each);
   for (const each of got) verifier.receive(each);
@@ -37,13 +43,17 @@ const found = ({ missing, outOfOrder, duplicates, unexpected, wrong }: Verdict) 
 });
 
 const abc = ['a', 'b', 'c'].map((identity) => expected(identity));
-const truncated = [expected('row'), expected('gone', { fence: true, group: 'g2' }), expected('new', { group: 'g3' })];
+const truncated = [
+  expected('row'),
+  expected('gone', { isBarrier: true, group: 'g2' }),
+  expected('new', { group: 'g3' }),
+];
 
 describe('the verifier', () => {
   const cases: readonly {
     readonly name: string;
-    readonly due: readonly Expected[];
-    readonly got: readonly Received[];
+    readonly due: readonly ExpectedRecord[];
+    readonly got: readonly ReceivedRecord[];
     readonly finds: Partial<typeof clean>;
   }[] = [
     { name: 'accepts what came as committed', due: abc, got: ['a', 'b', 'c'].map((i) => received(i)), finds: {} },
@@ -152,7 +162,7 @@ describe('the verifier', () => {
     it(name, () => {
       const verdict = judge(due, got);
       assert.deepEqual(found(verdict), { ...clean, ...finds });
-      assert.equal(proves(verdict, false), Object.keys(finds).length === 0);
+      assert.equal(isConclusive(verdict, false), Object.keys(finds).length === 0);
       assert.equal(verdict.expected, due.length);
       assert.equal(verdict.distinct, due.length - verdict.missing);
     });
@@ -160,7 +170,7 @@ describe('the verifier', () => {
 
   it('excuses repeats where something failed, and nothing else', () => {
     assert.ok(
-      proves(
+      isConclusive(
         {
           ...judge(
             abc,
@@ -170,7 +180,7 @@ describe('the verifier', () => {
         true,
       ),
     );
-    assert.ok(!proves(judge(abc, [received('a'), received('c')]), true));
+    assert.ok(!isConclusive(judge(abc, [received('a'), received('c')]), true));
   });
 
   it('counts what could not be read as unexpected', () => {
