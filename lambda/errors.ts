@@ -24,7 +24,7 @@ export const REMEDIES = {
   DECODE_FAILED:
     'Report the message to the developers; to go on without that transaction, invoke skip-transaction with the commit LSN it names.',
   KEY_UNRESOLVED:
-    "Restore the table's primary key or exclude the table; to go on without that transaction, invoke skip-transaction with the commit LSN the message names.",
+    "Set ON_UNKNOWN_KEY=skip, at least for one run: the table's rows from before its key changed are then counted and named, and the rest goes on. To leave out that whole transaction instead, invoke skip-transaction with the commit LSN the message names.",
   RECORD_TOO_LARGE:
     'Raise MAX_RECORD_KIB (and the limit of the stream), set OVERSIZE=key-only, exclude the table, or invoke skip-transaction with the commit LSN the message names.',
   STREAM_MISSING: 'Create the stream, or correct STREAM_NAME and the region.',

@@ -29,8 +29,13 @@ export const METRICS = {
   KinesisRecords: { unit: 'Count', about: 'Kinesis records that were published' },
   BytesPublished: { unit: 'Bytes', about: 'their bytes' },
   SkippedNoPrimaryKey: { unit: 'Count', about: 'changes that were skipped: their table has no primary key' },
+  SkippedKeyUnknown: {
+    unit: 'Count',
+    about: 'changes that were skipped: their row does not show the primary key of now, and the one of then is not known',
+  },
   SkippedNoReplicaIdentity: { unit: 'Count', about: 'changes that were skipped: the server did not send their key' },
   SkippedDroppedTable: { unit: 'Count', about: 'changes that were skipped: their table is gone' },
+  SkippedNotTable: { unit: 'Count', about: 'rows that were skipped: of a materialised view, which is no table' },
   SkippedFiltered: { unit: 'Count', about: 'changes that were skipped: a filter excludes them' },
   ThrottledEntries: {
     unit: 'Count',

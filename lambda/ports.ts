@@ -102,6 +102,12 @@ export interface Slot {
 
 /** What the catalogs say of a table. */
 export interface TableEntry {
+  /** The table's, by which it is known again when it is renamed. */
+  readonly oid: number;
+  /** `schema.table`, unquoted. */
+  readonly name: string;
+  /** Whether it is one: a materialised view is none, though its rows are in the WAL. */
+  readonly isTable: boolean;
   /** The primary key's columns as the plugin prints their names, in key order; empty: no primary key. */
   readonly key: readonly string[];
   /** `schema.table`, unquoted, of the partitioned tables above it, nearest first. */
@@ -112,18 +118,37 @@ export interface TableEntry {
   readonly identityHoldsKey: boolean;
 }
 
+/** What an earlier reading of the catalogs said of a table. */
+export interface EarlierEntry extends TableEntry {
+  /** A change committed behind this position is not of then. */
+  readonly until: Lsn;
+}
+
 /** The primary-key cache. Lookups are from memory. */
 export interface PrimaryKeys {
   /** Changes with every reading that changed anything. */
   readonly version: number;
   /** @returns what the newest reading says; undefined where it does not know the table */
   current(table: TableName): TableEntry | undefined;
-  /** @returns what an earlier reading said, where it differs from the newest; undefined where there is none */
-  earlier(table: TableName): TableEntry | undefined;
+  /** @returns what earlier readings said, where they differ from the newest; newest first */
+  earlier(table: TableName): readonly EarlierEntry[];
+  /** @returns what the newest reading says of the table of that oid, whatever its name is by now */
+  byOid(oid: number): TableEntry | undefined;
+  /**
+   * Whether the newest look at the catalogs saw everything that a transaction did to them. Until then they say nothing
+   * about its changes (I11): a transaction is in the WAL, and is read, before others can see it.
+   *
+   * @param xid - 32 bits
+   */
+  isOver(xid: number): boolean;
   /** Reads the catalogs again. @returns how many tables have a primary key */
   reload(): Promise<number>;
-  /** Reads them again if they are older than the time to live, or the set of primary keys has changed. */
-  refreshIfStale(): Promise<void>;
+  /**
+   * Looks whether the catalogs have changed, and reads them again if so, or if they are older than the time to live.
+   *
+   * @param consumed - the slot's position: what was only true of changes before it is forgotten
+   */
+  refreshIfStale(consumed: Lsn): Promise<void>;
 }
 
 /** What became of a round. */

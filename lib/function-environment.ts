@@ -36,6 +36,7 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
     BATCH_CHANGES: props.batchChanges,
     PRIMARY_KEY_TTL_SECONDS: props.primaryKeyTtlSeconds,
     OVERSIZE: props.oversize,
+    ON_UNKNOWN_KEY: props.onUnknownKey,
     MAX_RECORD_KIB: props.maxRecordKib,
     LOG_LEVEL: props.logLevel,
   };

@@ -39,6 +39,7 @@ const PUBLISHING = [
   'batchChanges',
   'primaryKeyTtlSeconds',
   'oversize',
+  'onUnknownKey',
   'maxRecordKib',
   'logLevel',
   'schedule',

@@ -75,6 +75,8 @@ export interface PipelineSettings {
   readonly primaryKeyTtlSeconds?: number;
   /** What to do with a change too large for a Kinesis record. @default key-only */
   readonly oversize?: 'key-only' | 'fail';
+  /** What to do with a row that does not show its table's primary key of now, and whose key of then is not known. @default skip */
+  readonly onUnknownKey?: 'skip' | 'fail';
   /** The stream's largest record, 1024 to 10240 KiB; a stream that is made is set to allow it. @default 1024 */
   readonly maxRecordKib?: number;
   /** How much the function logs. @default INFO */

@@ -70,6 +70,7 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   batchChanges: integer(1, 1_000_000_000),
   primaryKeyTtlSeconds: integer(0, 604_800),
   oversize: choice('key-only', 'fail'),
+  onUnknownKey: choice('skip', 'fail'),
   maxRecordKib: integer(1_024, 10_240),
   logLevel: choice('DEBUG', 'INFO', 'WARN', 'ERROR'),
 

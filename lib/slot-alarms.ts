@@ -155,10 +155,11 @@ export class SlotAlarms extends Construct {
         ? this.add('Skipped', {
             metric: new cloudwatch.MathExpression({
               ...perMinute,
-              expression: 'FILL(primaryKey,0) + FILL(replicaIdentity,0)',
+              expression: 'FILL(primaryKey,0) + FILL(keyUnknown,0) + FILL(replicaIdentity,0)',
               label: 'changes left out for want of a key',
               usingMetrics: {
                 primaryKey: publisher.metric('SkippedNoPrimaryKey'),
+                keyUnknown: publisher.metric('SkippedKeyUnknown'),
                 replicaIdentity: publisher.metric('SkippedNoReplicaIdentity'),
               },
             }),
@@ -166,7 +167,7 @@ export class SlotAlarms extends Construct {
             comparison: ABOVE,
             periods: [1, 1],
             description:
-              'Changes were left out because their table has no primary key, or does not send it. First: invoke {"action":"check"}, which names the tables; give each a primary key, or exclude it.',
+              'Changes were left out because their table has no primary key, does not send it, or had another one when they were written. First: read the warnings in the log, which name the tables, and invoke {"action":"check"}; give each table a primary key, or exclude it. Drain the slot before a primary key is changed.',
           })
         : undefined;
   }

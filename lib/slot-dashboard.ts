@@ -100,6 +100,7 @@ export class SlotDashboard extends Construct {
         ],
         [
           publisher.metric('SkippedNoPrimaryKey'),
+          publisher.metric('SkippedKeyUnknown'),
           publisher.metric('SkippedNoReplicaIdentity'),
           publisher.metric('SkippedDroppedTable'),
         ],

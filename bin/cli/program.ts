@@ -40,6 +40,7 @@ const PASSED = [
   'COLUMN_EXCLUDE_LIST',
   'BATCH_CHANGES',
   'OVERSIZE',
+  'ON_UNKNOWN_KEY',
 ] as const satisfies readonly SettingName[];
 
 /**

@@ -68,6 +68,7 @@ export async function runOrDrain(
         packer: createPacker(config),
         operations: config.operations,
         oversize: config.oversize,
+        unknownKey: config.unknownKey,
         filters: config.filters,
       },
     );

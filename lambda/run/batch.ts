@@ -3,18 +3,20 @@
  * Kinesis has acknowledged into the run's progress. Ports in; knows no SQL and no SDK.
  */
 import type { Lsn } from '../decode/lsn.ts';
+import type { Transaction } from '../decode/messages.ts';
 import type { ResumePosition } from '../decode/position.ts';
 import type { Clock, Log, Publisher, Session } from '../ports.ts';
 import { type Peek, WindowTooLargeError } from '../ports.ts';
 import type { Filters } from '../settings/filters.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
+import { LeftOutLog } from '../transform/left-out-log.ts';
 import { TablePolicies } from '../transform/table-plans.ts';
 import { type AckPosition, Transformer, type TransformerParts } from '../transform/transform.ts';
 import type { Advancer } from './advancer.ts';
 import { PublishQueue } from './publish-queue.ts';
 
 /** What is to be published, and how. */
-export interface BatchParts extends Omit<TransformerParts, 'plans' | 'resume'> {
+export interface BatchParts extends Omit<TransformerParts, 'plans' | 'leftOut' | 'resume'> {
   /** Which tables and columns are wanted. */
   readonly filters: Filters;
 }
@@ -26,7 +28,7 @@ export interface BatchPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly advancer: Advancer;
-  /** Tables without a primary key that the log has named. */
+  /** Tables whose changes are left out, as far as the log has named them. */
   readonly memory: { readonly named: Set<string> };
   /** @returns whether to take on no more work, asked after each block */
   readonly shouldStop: () => boolean;
@@ -38,8 +40,11 @@ export interface BatchPorts {
 
 /** What became of one batch. */
 export interface Batch {
-  /** `whole`: all of it is acknowledged or counted. */
-  readonly ended: 'whole' | 'throttled' | 'deadline';
+  /**
+   * `whole`: all of it is acknowledged or counted. `commit-pending`: the catalogs say nothing yet of the transaction
+   * named by {@link BatchReader.pendingCommit}; all before it is acknowledged or counted.
+   */
+  readonly ended: 'whole' | 'throttled' | 'deadline' | 'commit-pending';
   /** Rows read, as the peek's limit counts them. */
   readonly rows: number;
   /** Milliseconds to the first row. */
@@ -52,6 +57,11 @@ export interface Batch {
 
 /** Two rounds as slow as the slowest so far must fit between the end of reading and the end of sending. */
 const RESERVED_ROUNDS = 2;
+/** How long a batch waits for a transaction to be over, in all: a standby that answers does so sooner. */
+const COMMIT_WAIT_MS = 2_000;
+/** The first look again is after so long, and each after twice as long, up to the second. */
+const FIRST_LOOK_MS = 5;
+const LAST_LOOK_MS = 500;
 /** A publisher begins no request with less than a second left: reading ends before that, not because of it. */
 const MIN_ROUND_MS = 1_000;
 
@@ -67,10 +77,15 @@ export class BatchReader {
   resume: ResumePosition | undefined;
   /** Whether it was used. */
   resumed = false;
+  /** The transaction before which the last batch ended, because it is not over (I11). */
+  pendingCommit: Transaction | undefined;
+  /** How long the run has waited for the catalogs alone. */
+  catalogMs = 0;
 
   readonly #parts: BatchParts;
   readonly #ports: BatchPorts;
   readonly #plans: TablePolicies;
+  readonly #leftOut: LeftOutLog;
   readonly #pump: PublishQueue;
   #transformer: Transformer | undefined;
   #oldest: bigint | undefined;
@@ -82,7 +97,8 @@ export class BatchReader {
   constructor(parts: BatchParts, ports: BatchPorts) {
     this.#parts = parts;
     this.#ports = ports;
-    this.#plans = new TablePolicies(ports.session.keys, parts.filters, ports.log, ports.memory.named);
+    this.#plans = new TablePolicies(ports.session.keys, parts.filters);
+    this.#leftOut = new LeftOutLog(ports.log, ports.memory.named);
     this.#pump = new PublishQueue({
       publisher: ports.publisher,
       clock: ports.clock,
@@ -125,16 +141,17 @@ export class BatchReader {
   async read(upto: Lsn, rows: number | undefined, timeoutMs: number): Promise<Batch | WindowTooLargeError> {
     const { session } = this.#ports;
     const peek = session.slot.peek(upto, rows, timeoutMs);
-    this.#plans.beginBatch();
-    this.#oldest = undefined;
+    this.#beginBatch();
     const transformer = (this.#transformer ??= new Transformer({
       ...this.#parts,
       plans: this.#plans,
+      leftOut: this.#leftOut,
       resume: this.resume,
     }));
     try {
-      // Only now: a primary key made between this look and the position that the peek reads up to would be missed.
-      const fresh = session.keys.refreshIfStale();
+      // Only now: a primary key made between this look and the position that the peek reads up to would be missed. What
+      // a table unknown to it was, a second look would not say either.
+      const fresh = this.#timed(() => session.keys.refreshIfStale(this.#ports.advancer.position));
       fresh.catch(() => undefined);
       const ended = await this.#consume(peek, transformer, fresh);
       await this.#finish(transformer);
@@ -144,7 +161,7 @@ export class BatchReader {
         rows: peek.rows,
         firstRowMs: peek.firstRowMs ?? 0,
         boundary: this.boundary,
-        oldestUnpublishedMicros: this.#oldest,
+        oldestUnpublishedMicros: this.#oldest ?? this.pendingCommit?.commitTimeMicros,
       };
     } catch (error) {
       if (error instanceof WindowTooLargeError) {
@@ -156,19 +173,37 @@ export class BatchReader {
       await this.#finish(transformer).catch(() => undefined);
       throw session.lost.aborted ? session.lost.reason : error;
     } finally {
+      this.#leftOut.report();
       this.resumed = transformer.resumed;
       await peek.close();
     }
   }
 
-  async #consume(peek: Peek, transformer: Transformer, fresh: Promise<void>): Promise<'whole' | 'deadline'> {
+  #beginBatch(): void {
+    this.#oldest = undefined;
+    this.pendingCommit = undefined;
+  }
+
+  async #consume(peek: Peek, transformer: Transformer, fresh: Promise<void>): Promise<Batch['ended']> {
     const { session, shouldStop: enough } = this.#ports;
     let due = false;
+    let first = true;
     for await (const block of peek) {
-      await fresh;
+      if (first) {
+        first = false;
+        await fresh;
+        if (enough()) return 'deadline';
+      }
       for (let message = block.next(); message !== undefined; message = block.next()) {
-        if (message.kind === 'begin') this.#oldest ??= message.transaction.commitTimeMicros;
-        while (transformer.take(message) === 'reload-catalogs') await session.keys.reload();
+        if (message.kind === 'begin') {
+          const { transaction } = message;
+          this.#oldest ??= transaction.commitTimeMicros;
+          if (!session.keys.isOver(transaction.xid) && !(await this.#timed(() => this.#waitFor(transaction)))) {
+            this.pendingCommit = transaction;
+            return 'commit-pending';
+          }
+        }
+        transformer.take(message);
         if (transformer.closed.length > 0) {
           if (!(await this.#send(transformer)) || due) return 'deadline';
           // Asked after each round, too: a block can hold many, and a run that may take more time must hear of it in time.
@@ -182,6 +217,33 @@ export class BatchReader {
     }
     await fresh;
     return 'whole';
+  }
+
+  /**
+   * Waits a little until a transaction is over, and reads the catalogs again if it has changed them (I11). It is in the
+   * WAL and others do not see it yet: for microseconds, or for as long as a standby does not answer.
+   *
+   * @returns whether it is over
+   */
+  async #waitFor({ xid }: Transaction): Promise<boolean> {
+    const { session, clock, advancer } = this.#ports;
+    const until = Math.min(clock.now() + COMMIT_WAIT_MS, this.readingDeadline());
+    for (let pause = FIRST_LOOK_MS; !session.keys.isOver(xid); pause = Math.min(2 * pause, LAST_LOOK_MS)) {
+      if (clock.now() + pause > until) return false;
+      await clock.sleep(pause, session.lost);
+      if (session.lost.aborted) throw session.lost.reason;
+      await session.keys.refreshIfStale(advancer.position);
+    }
+    return true;
+  }
+
+  async #timed<T>(wait: () => Promise<T>): Promise<T> {
+    const begun = this.#ports.clock.now();
+    try {
+      return await wait();
+    } finally {
+      this.catalogMs += this.#ports.clock.now() - begun;
+    }
   }
 
   /** Sends the rounds that are full. @returns false when no more can be sent */

@@ -1,20 +1,48 @@
 /**
  * What a run says that got nowhere. Pure: facts in, errors out.
  */
+import { formatLsn } from '../decode/lsn.ts';
+import type { Transaction } from '../decode/messages.ts';
 import { PipelineError } from '../errors.ts';
 import type { StopReason } from './answer.ts';
+
+/** What a run knows that did nothing. */
+export interface NoProgressFacts {
+  /** Why it ended. */
+  readonly stopped: StopReason;
+  /** What the last refusal of a request or entry was. */
+  readonly lastFailure: string | undefined;
+  /** The transaction that it waited for. */
+  readonly pendingCommit: Transaction | undefined;
+  /** How long it waited for the catalogs. */
+  readonly catalogMs: number;
+  /** How long it took. */
+  readonly durationMs: number;
+}
 
 /**
  * A run that did nothing at all.
  *
- * @param stopped - why it ended
- * @param lastFailure - what the last refusal of a request or entry was
+ * @param facts - what it knows
  */
-export function noProgress(stopped: StopReason, lastFailure: string | undefined): PipelineError {
+export function noProgress(facts: NoProgressFacts): PipelineError {
+  const { stopped, lastFailure, pendingCommit, catalogMs, durationMs } = facts;
   if (stopped === 'throttled') {
     return new PipelineError(
       'STREAM_THROTTLED',
       'Kinesis refused records for want of capacity for the whole run. Nothing was published, and the slot was not advanced.',
+    );
+  }
+  if (pendingCommit !== undefined) {
+    return new PipelineError(
+      'NO_PROGRESS',
+      `The transaction with xid ${pendingCommit.xid} and commit LSN ${formatLsn(pendingCommit.commitLsn)} is in the WAL, and is not over: its commit waits, most often for a standby of synchronous_standby_names that does not answer (pg_stat_activity: wait_event SyncRep). Until it is over, the catalogs say nothing of the tables that it may have made or altered. Nothing was published, and the slot was not advanced.`,
+    );
+  }
+  if (lastFailure === undefined && catalogMs * 2 > durationMs) {
+    return new PipelineError(
+      'NO_PROGRESS',
+      `The run had no time to publish anything: reading the catalogs took ${(catalogMs / 1000).toFixed(1)} of ${(durationMs / 1000).toFixed(1)} seconds. Look for locks on pg_class or pg_constraint, and for a server that is short of processor time. The slot was not advanced.`,
     );
   }
   return new PipelineError(

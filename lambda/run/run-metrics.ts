@@ -22,8 +22,10 @@ export interface RunEnd {
 export function addCountMetrics(metrics: Metrics, counts: Counts & Pick<RunAnswer, 'throttledEntries'>): void {
   metrics.add('ChangesPublished', counts.published);
   metrics.add('SkippedNoPrimaryKey', counts.skipped.noPrimaryKey);
+  metrics.add('SkippedKeyUnknown', counts.skipped.keyUnknown);
   metrics.add('SkippedNoReplicaIdentity', counts.skipped.noReplicaIdentity);
   metrics.add('SkippedDroppedTable', counts.skipped.droppedTable);
+  metrics.add('SkippedNotTable', counts.skipped.notTable);
   metrics.add('SkippedFiltered', counts.skipped.filtered);
   metrics.add('TransactionsPublished', counts.transactions);
   metrics.add('KinesisRecords', counts.kinesisRecords);

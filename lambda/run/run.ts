@@ -24,7 +24,7 @@ export interface RunMemory {
   window: PeekLimits | undefined;
   /** Where the last run was cut short inside a transaction. */
   resume: ResumePosition | undefined;
-  /** Tables without a primary key that the log has named. */
+  /** Tables whose changes are left out, as far as the log has named them: reason and printed name. */
   readonly named: Set<string>;
   /** When the run that is under way, or was last, had to have answered: later than asked for where it took more time. */
   deadline: number | undefined;
@@ -167,7 +167,7 @@ class RunLoop {
       this.#batchCount++;
       this.#ignoreRowLimit = false;
       this.#oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
-      if (batch.ended === 'throttled' || batch.ended === 'deadline') return batch.ended;
+      if (batch.ended !== 'whole') return batch.ended;
       const full = rows !== undefined && batch.rows >= rows;
       // A boundary of an earlier batch is none of this one's.
       const boundary =
@@ -270,7 +270,7 @@ class RunLoop {
 
   /** A run that did nothing at all fails, so that an alarm sees it (I7). */
   #assertProgress(stopped: StopReason): void {
-    const { counts, resumed, lastFailure, within, boundary } = this.#batches;
+    const { counts, resumed, lastFailure, within, boundary, pendingCommit, catalogMs } = this.#batches;
     const { stop, memory } = this.#ports;
     if (stop?.aborted === true) return;
     const endless =
@@ -280,7 +280,8 @@ class RunLoop {
     }
     if (this.#advancer.moved || counts.records > 0 || resumed || stopped === 'caught-up' || stopped === 'max-batches')
       return;
-    throw noProgress(stopped, lastFailure);
+    const durationMs = this.#ports.clock.now() - this.#options.startedAt;
+    throw noProgress({ stopped, lastFailure, pendingCommit, catalogMs, durationMs });
   }
 
   async #answer(stopped: StopReason): Promise<RunAnswer> {

@@ -52,6 +52,8 @@ export interface Config {
   readonly batchChanges: number;
   readonly primaryKeyTtlSeconds: number;
   readonly oversize: SettingValues['OVERSIZE'];
+  /** ON_UNKNOWN_KEY. */
+  readonly unknownKey: SettingValues['ON_UNKNOWN_KEY'];
   /** The stream's largest record, in bytes, its partition key included. */
   readonly maxRecordBytes: number;
   readonly logLevel: SettingValues['LOG_LEVEL'];
@@ -168,6 +170,7 @@ function toConfig(values: SettingValues): Config {
     batchChanges: values.BATCH_CHANGES,
     primaryKeyTtlSeconds: values.PRIMARY_KEY_TTL_SECONDS,
     oversize: values.OVERSIZE,
+    unknownKey: values.ON_UNKNOWN_KEY,
     maxRecordBytes: values.MAX_RECORD_KIB * 1024,
     logLevel: values.LOG_LEVEL,
     warnings: warningsOf(values),

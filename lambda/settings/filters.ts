@@ -23,9 +23,27 @@ export const NO_FILTERS: Filters = { tableInclude: [], tableExclude: [], columnE
  * @param names - `schema.table`, unquoted, and for a partition those of the tables above it: any of them may match
  */
 export function selectsTable(filters: Filters, names: readonly string[]): boolean {
-  const { tableInclude, tableExclude } = filters;
-  if (matchesAny(tableExclude, names)) return false;
-  return tableInclude.length === 0 || matchesAny(tableInclude, names);
+  return !excludesTable(filters, names) && includesTable(filters, names);
+}
+
+/**
+ * Tells whether TABLE_EXCLUDE_LIST takes a table out; it wins over the other list.
+ *
+ * @param filters - the lists
+ * @param names - as for {@link selectsTable}
+ */
+export function excludesTable(filters: Filters, names: readonly string[]): boolean {
+  return matchesAny(filters.tableExclude, names);
+}
+
+/**
+ * Tells whether TABLE_INCLUDE_LIST lets a table in.
+ *
+ * @param filters - the lists
+ * @param names - as for {@link selectsTable}
+ */
+export function includesTable(filters: Filters, names: readonly string[]): boolean {
+  return filters.tableInclude.length === 0 || matchesAny(filters.tableInclude, names);
 }
 
 /**

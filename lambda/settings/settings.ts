@@ -188,6 +188,13 @@ export const SETTINGS = {
     ...choice(['key-only', 'fail'], 'what to do with a change too large for a record'),
     default: 'key-only',
   },
+  ON_UNKNOWN_KEY: {
+    ...choice(
+      ['skip', 'fail'],
+      "what to do with a row that does not show its table's primary key of now, and whose key of then is not known",
+    ),
+    default: 'skip',
+  },
   MAX_RECORD_KIB: defaulted(
     whole(1_024, 10_240),
     "the stream's largest record, in KiB",

@@ -8,11 +8,11 @@ import { emptyKey, locateKey, sameKey } from './row-key.ts';
 import type { TablePolicy } from './table-plans.ts';
 
 /**
- * What became of a search. `keyless`: the server did not send it. `no-key`: the table had none when the change was made.
- * `stale`: the catalogs as read do not fit the change; read them again, unless that was done. `unresolved`: they do not
- * fit it either way. `too-large`: a part of it was too large to be kept.
+ * What became of a search. `key-not-sent`: the server did not send it. `no-primary-key`: the table had none when the
+ * change was made. `unknown`: the change shows no key that the catalogs tell of, now or earlier. `too-large`: a part of
+ * it was too large to be kept.
  */
-export type KeySearch = 'found' | 'key-not-sent' | 'no-primary-key' | 'stale' | 'unresolved' | 'too-large';
+export type KeySearch = 'found' | 'key-not-sent' | 'no-primary-key' | 'unknown' | 'too-large';
 
 /** Finds keys, in memory that is used again from change to change. */
 export class ChangeKeys {
@@ -28,26 +28,23 @@ export class ChangeKeys {
    *
    * @param change - valid during the call
    * @param plan - of its table, which is published
-   * @param reread - whether the catalogs were read again for this table already
    */
-  find(change: RowChange, plan: TablePolicy, reread: boolean): KeySearch {
+  find(change: RowChange, plan: TablePolicy): KeySearch {
     const deletes = change.operation === 'DELETE';
     const tuple = deletes ? change.oldTuple : change.newTuple;
     const fallback = deletes ? undefined : change.oldTuple;
-    if (tuple === undefined) return deletes ? 'key-not-sent' : 'unresolved';
-    this.#columns = plan.key;
-    const located = locateKey(plan.key, tuple, fallback, this.key);
-    if (located === 'elided' || this.#losesOldKey(change)) return 'too-large';
-    if (located === 'found') return 'found';
-    if (located === 'unsent') return 'key-not-sent';
-    if (deletes && !plan.identityHoldsKey) return 'key-not-sent';
-    if (!reread) return 'stale';
-    if (plan.earlierKey === undefined) return 'unresolved';
-    if (plan.earlierKey.length === 0) return 'no-primary-key';
-    this.#columns = plan.earlierKey;
-    const before = locateKey(plan.earlierKey, tuple, fallback, this.key);
-    if (before === 'elided') return 'too-large';
-    return before === 'found' ? 'found' : before === 'unsent' ? 'key-not-sent' : 'unresolved';
+    if (tuple === undefined) return deletes ? 'key-not-sent' : 'unknown';
+    let unsent = false;
+    for (const columns of plan.keys) {
+      const located = locateKey(columns, tuple, fallback, this.key);
+      if (located === 'elided') return 'too-large';
+      unsent ||= located === 'unsent';
+      if (located !== 'found') continue;
+      this.#columns = columns;
+      return this.#losesOldKey(change) ? 'too-large' : 'found';
+    }
+    if (unsent || (deletes && !plan.identityHoldsKey)) return 'key-not-sent';
+    return plan.wasKeyless ? 'no-primary-key' : 'unknown';
   }
 
   /** Whether an UPDATE's old key was sent and not kept: nobody could say whether it differs from the new one. */

@@ -4,12 +4,16 @@
 
 /** Changes read and deliberately not published, by reason (I9). */
 export interface Skipped {
-  /** The table has no primary key. */
+  /** The table had no primary key. */
   noPrimaryKey: number;
+  /** The row does not show the primary key that the table has now, and nothing says what its key was then. */
+  keyUnknown: number;
   /** A DELETE or UPDATE whose key the server did not send, in a format that cannot say so. */
   noReplicaIdentity: number;
   /** The table exists no more, and its key was never known. */
   droppedTable: number;
+  /** Not a table's: a materialised view's rows, or (on PostgreSQL 10) a table's that is rewritten. */
+  notTable: number;
   /** Left out by a filter. */
   filtered: number;
 }
@@ -41,7 +45,7 @@ export function noCounts(): Counts {
     changes: 0,
     published: 0,
     records: 0,
-    skipped: { noPrimaryKey: 0, noReplicaIdentity: 0, droppedTable: 0, filtered: 0 },
+    skipped: { noPrimaryKey: 0, keyUnknown: 0, noReplicaIdentity: 0, droppedTable: 0, notTable: 0, filtered: 0 },
     truncated: 0,
     kinesisRecords: 0,
     bytes: 0,

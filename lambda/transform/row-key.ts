@@ -6,8 +6,9 @@ import { type Tuple, ValueKind } from '../decode/messages.ts';
 import type { Key } from '../format/record.ts';
 
 /**
- * What became of a search for a key. `absent`: a key column is not among the row's. `unsent`: its value is stored out
- * of line, did not change, and was not sent. `elided`: it was too large to be kept.
+ * What became of a search for a key. `absent`: a key column is not among the row's, or is NULL, which no key's column can
+ * be: it was none then. `unsent`: its value is stored out of line, did not change, and was not sent. `elided`: it was too
+ * large to be kept.
  */
 export type Located = 'found' | 'absent' | 'unsent' | 'elided';
 
@@ -31,6 +32,7 @@ export function locateKey(names: readonly string[], tuple: Tuple, fallback: Tupl
     let column = columnOf(tuple, name, key.columns[part] ?? 0);
     let source = tuple;
     if (column === -1) return 'absent';
+    if (tuple.kinds[column] === ValueKind.null) return 'absent';
     if (!isSent(tuple, column)) {
       if (tuple.kinds[column] === ValueKind.elided) return 'elided';
       if (fallback === undefined) return 'unsent';

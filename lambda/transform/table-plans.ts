@@ -1,84 +1,81 @@
 /**
  * What to do with each table's changes: published by which key, or left out for which reason. Decided once a table and
- * batch, so that no filter and no look-up runs a row.
- * Knows no catalog query: the primary-key cache answers from memory, and its owner reads the catalogs when asked to.
+ * reading of the catalogs, so that no filter and no look-up runs a row.
+ * Knows no catalog query: the primary-key cache answers from memory. Its owner sees to it that it was read after every
+ * transaction whose changes are asked about was over (I11).
  */
-import type { ColumnHeader, TableName, Tuple } from '../decode/messages.ts';
-import type { Log, PrimaryKeys, TableEntry } from '../ports.ts';
-import { type Filters, omitsColumn, selectsTable } from '../settings/filters.ts';
+import type { Lsn } from '../decode/lsn.ts';
+import type { TableName, Transaction, Tuple } from '../decode/messages.ts';
+import type { PrimaryKeys, TableEntry } from '../ports.ts';
+import { excludesTable, type Filters, includesTable, omitsColumn } from '../settings/filters.ts';
 import type { Skipped } from './counts.ts';
 
 /** What to do with a table's changes. */
 export interface TablePolicy {
   /** Why they are left out; undefined: they are published. */
   readonly skip: keyof Skipped | undefined;
-  /** The key's columns, as printed; empty where they are left out for want of it. */
-  readonly key: readonly string[];
-  /** What was known of the key before the newest reading; empty: that there was none. */
-  readonly earlierKey: readonly string[] | undefined;
+  /** Only earlier readings let the filters take the table: what was committed behind this position is filtered. */
+  readonly includedUntil: Lsn | undefined;
+  /** Earlier readings make the filters refuse the table: what was committed up to this position is filtered. */
+  readonly excludedUntil: Lsn | undefined;
+  /** The columns of its keys, as printed: the newest reading's first, then those of earlier ones. */
+  readonly keys: readonly (readonly string[])[];
+  /** Whether an earlier reading saw it without a key. */
+  readonly wasKeyless: boolean;
   /** Whether the server sends the key of a DELETE. */
   readonly identityHoldsKey: boolean;
   /** Columns to leave out, as printed; grows with {@link TablePolicies.judgeColumns}. */
   readonly omitted: Set<string>;
-  /** Columns judged already. */
-  readonly judged: Set<ColumnHeader>;
-  /** The table's names, its ancestors' too. */
+  /** Columns judged already, as printed. */
+  readonly judged: Set<string>;
+  /** The table's names, those of its ancestors and of earlier readings too. */
   readonly names: readonly string[];
   /** The reading of the catalogs that it was made from. */
   readonly version: number;
+  /** The reason that was told to the log last: it is not told again with every row. */
+  noted: keyof Skipped | undefined;
 }
 
-/** Plans by table, good for one batch: a table unknown to the catalogs now may be made again before the next. */
+/** Plans kept before they are made anew; some 40 MB at most. A database of more tables is published, only slower. */
+const PLANS_LIMIT = 65_536;
+
+/** The name that 10 gives a table's new rows while it is rewritten. */
+const REWRITE = /^pg_temp_\d+$/;
+
+/** Plans by table. */
 export class TablePolicies {
   readonly #keys: PrimaryKeys;
   readonly #filters: Filters;
-  readonly #log: Log;
-  readonly #named: Set<string>;
-  readonly #plans = new Map<TableName, TablePolicy>();
-  readonly #asked = new Set<TableName>();
+  readonly #limit: number;
+  /** By printed name: a decoder that forgets names makes new objects. */
+  readonly #plans = new Map<string, TablePolicy>();
   #lastTable: TableName | undefined;
   #lastPlan: TablePolicy | undefined;
 
   /**
    * @param keys - the primary-key cache
    * @param filters - which tables and columns are wanted
-   * @param log - where a table without a primary key is named
-   * @param named - the tables named there already, by printed name; kept across warm runs
+   * @param limit - how many plans are kept
    */
-  constructor(keys: PrimaryKeys, filters: Filters, log: Log, named: Set<string>) {
+  constructor(keys: PrimaryKeys, filters: Filters, limit = PLANS_LIMIT) {
     this.#keys = keys;
     this.#filters = filters;
-    this.#log = log;
-    this.#named = named;
+    this.#limit = limit;
   }
 
-  /** Forgets all plans: what was concluded from the catalogs holds for rows that were committed before, no others. */
-  beginBatch(): void {
-    this.#plans.clear();
-    this.#asked.clear();
-    this.#lastTable = undefined;
+  /** How many plans are kept now. */
+  get size(): number {
+    return this.#plans.size;
   }
 
-  /**
-   * Asks for the catalogs to be read again because of a table, once a batch: every row of a batch is older than any
-   * reading made while it is read, so a second would say nothing new.
-   *
-   * @returns true: read them and come again; false: they were read already
-   */
-  needsReload(table: TableName): boolean {
-    if (this.#asked.has(table)) return false;
-    this.#asked.add(table);
-    return true;
-  }
-
-  /** @returns the table's plan, or undefined when the catalogs have to be read again first */
-  of(table: TableName): TablePolicy | undefined {
+  /** @returns the table's plan */
+  of(table: TableName): TablePolicy {
     if (table === this.#lastTable && this.#lastPlan?.version === this.#keys.version) return this.#lastPlan;
-    let plan = this.#plans.get(table);
+    let plan = this.#plans.get(table.printed);
     if (plan?.version !== this.#keys.version) {
       plan = this.#make(table);
-      if (plan === undefined) return undefined;
-      this.#plans.set(table, plan);
+      if (this.#plans.size >= this.#limit) this.#plans.clear();
+      this.#plans.set(table.printed, plan);
     }
     this.#lastTable = table;
     this.#lastPlan = plan;
@@ -95,59 +92,81 @@ export class TablePolicies {
     if (tuple === undefined || this.#filters.columnExclude.length === 0) return;
     for (let i = 0; i < tuple.count; i++) {
       const header = tuple.headers[i];
-      if (header === undefined || plan.judged.has(header)) continue;
-      plan.judged.add(header);
+      if (header === undefined || plan.judged.has(header.printed)) continue;
+      plan.judged.add(header.printed);
       // Without its key a record would be of no use: a key column stays.
-      if (!plan.key.includes(header.printed) && omitsColumn(this.#filters, plan.names, header.name)) {
-        plan.omitted.add(header.printed);
-      }
+      const inKey = plan.keys[0]?.includes(header.printed) === true;
+      if (!inKey && omitsColumn(this.#filters, plan.names, header.name)) plan.omitted.add(header.printed);
     }
   }
 
-  #make(table: TableName): TablePolicy | undefined {
-    const own = [`${table.schema}.${table.name}`];
-    // An excluded table needs no catalogs. One that is not included might be by its ancestors' names.
-    if (this.#filters.tableExclude.length > 0 && !selectsTable({ ...this.#filters, tableInclude: [] }, own)) {
-      // Its key is taken where it is known: a key change counts two ordinals, filtered or not.
-      return this.#plan('filtered', this.#keys.current(table) ?? this.#keys.earlier(table), own);
-    }
+  #make(table: TableName): TablePolicy {
     const current = this.#keys.current(table);
-    if (current === undefined && this.needsReload(table)) return undefined;
     const earlier = this.#keys.earlier(table);
-    const entry = current ?? earlier;
-    const names = [...own, ...(entry?.ancestors ?? [])];
-    if (!selectsTable(this.#filters, names)) return this.#plan('filtered', entry, names);
-    if (entry === undefined) return this.#plan('droppedTable', entry, names);
-    if (entry.key.length === 0) {
-      this.#nameOnce(table);
-      return this.#plan(current === undefined ? 'droppedTable' : 'noPrimaryKey', entry, names);
-    }
-    return this.#plan(undefined, entry, names, earlier);
-  }
-
-  #plan(
-    skip: TablePolicy['skip'],
-    entry: TableEntry | undefined,
-    names: readonly string[],
-    earlier?: TableEntry,
-  ): TablePolicy {
+    const now = [`${table.schema}.${table.name}`, ...(current?.ancestors ?? [])];
+    // Names of then, as far as earlier readings know them, and the name of now of a table that was renamed.
+    const before = earlier.map((entry) => ({
+      until: entry.until,
+      names: [...entry.ancestors, ...this.#namesNow(entry)],
+    }));
+    const names = [...new Set([...now, ...before.flatMap((entry) => entry.names)])];
+    const keys = [...(current === undefined ? [] : [current]), ...earlier]
+      .map(({ key }) => key)
+      .filter((key) => key.length > 0);
+    const included = includesTable(this.#filters, now);
+    const includedBefore = before.filter((entry) => includesTable(this.#filters, entry.names));
+    const filtered = excludesTable(this.#filters, now) || (!included && includedBefore.length === 0);
     return {
-      skip,
-      key: entry?.key ?? [],
-      earlierKey: earlier?.key,
-      identityHoldsKey: entry?.identityHoldsKey ?? false,
-      omitted: new Set(entry?.virtualColumns),
+      skip: filtered ? 'filtered' : this.#reason(table, current, earlier),
+      includedUntil: included ? undefined : latest(includedBefore),
+      excludedUntil: latest(before.filter((entry) => excludesTable(this.#filters, entry.names))),
+      keys,
+      wasKeyless: earlier.some(({ key }) => key.length === 0),
+      identityHoldsKey: (current ?? earlier[0])?.identityHoldsKey ?? false,
+      omitted: new Set((current ?? earlier[0])?.virtualColumns),
       judged: new Set(),
       names,
       version: this.#keys.version,
+      noted: undefined,
     };
   }
 
-  #nameOnce(table: TableName): void {
-    if (this.#named.has(table.printed)) return;
-    this.#named.add(table.printed);
-    this.#log.warn(`The table ${table.printed} has no primary key: its changes are not published, but counted.`, {
-      table: table.printed,
-    });
+  /** Why a table that no filter takes out is left out all the same. */
+  #reason(
+    table: TableName,
+    current: TableEntry | undefined,
+    earlier: readonly TableEntry[],
+  ): keyof Skipped | undefined {
+    const entry = current ?? earlier[0];
+    if (entry === undefined) return REWRITE.test(table.name) ? 'notTable' : 'droppedTable';
+    if (!entry.isTable) return 'notTable';
+    if (current !== undefined) return current.key.length === 0 ? 'noPrimaryKey' : undefined;
+    return earlier.some(({ key }) => key.length > 0) ? undefined : 'noPrimaryKey';
   }
+
+  /** The names of now of a table that an earlier reading knew, its ancestors' too. */
+  #namesNow(entry: TableEntry): readonly string[] {
+    const now = this.#keys.byOid(entry.oid);
+    return now === undefined ? [] : [now.name, ...now.ancestors];
+  }
+}
+
+/**
+ * Why a change is left out, its table's filters of then included.
+ *
+ * @param plan - of its table
+ * @param transaction - that it is part of
+ */
+export function skipReason(plan: TablePolicy, { commitLsn }: Transaction): keyof Skipped | undefined {
+  if (plan.includedUntil !== undefined && commitLsn > plan.includedUntil) return 'filtered';
+  if (plan.excludedUntil !== undefined && commitLsn <= plan.excludedUntil) return 'filtered';
+  return plan.skip;
+}
+
+/** The last position of which any of these may be true. */
+function latest(entries: readonly { readonly until: Lsn }[]): Lsn | undefined {
+  return entries.reduce<Lsn | undefined>(
+    (last, { until }) => (last === undefined || until > last ? until : last),
+    undefined,
+  );
 }

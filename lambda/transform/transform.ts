@@ -12,8 +12,9 @@ import type { Packer, Round } from '../pack/round.ts';
 import type { Operation } from '../settings/settings.ts';
 import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
+import type { LeftOutLog } from './left-out-log.ts';
 import { bytesOfIncompleteRow } from './oversize.ts';
-import type { TablePolicies, TablePolicy } from './table-plans.ts';
+import { skipReason, type TablePolicies, type TablePolicy } from './table-plans.ts';
 
 /** Where a round's acknowledgement takes the run. */
 export interface AckPosition {
@@ -34,6 +35,10 @@ export interface TransformerParts {
   readonly partitionKey: (record: ChangeRecord, out: ByteWriter) => void;
   readonly packer: Packer;
   readonly plans: TablePolicies;
+  /** Where the tables are named whose changes are left out. */
+  readonly leftOut: LeftOutLog;
+  /** What to do with a change that does not show its table's key of now, when no other is known. */
+  readonly unknownKey: 'skip' | 'fail';
   /** Operations that are published. */
   readonly operations: ReadonlySet<Operation>;
   /** What to do with a record too large to send. */
@@ -87,25 +92,22 @@ export class Transformer {
    * Takes one message. May close rounds: see {@link closed}.
    *
    * @param message - valid during the call
-   * @returns 'reload-catalogs' when nothing was done because the catalogs have to be read again: read them, then give the
-   *   same message again
    * @throws {PipelineError} KEY_UNRESOLVED, RECORD_TOO_LARGE
    */
-  take(message: Message): 'taken' | 'reload-catalogs' {
+  take(message: Message): void {
     switch (message.kind) {
       case 'begin':
-        this.#begin(message.transaction);
-        return 'taken';
+        return this.#begin(message.transaction);
       case 'commit':
         this.#boundary = message.transaction.commitLsn;
         this.#transaction = undefined;
         this.counts.transactions++;
-        return 'taken';
+        return;
       case 'change':
       case 'truncate':
         return this.#row(message);
       case 'ignored':
-        return 'taken';
+        return;
     }
   }
 
@@ -144,44 +146,35 @@ export class Transformer {
   }
 
   /** One row as the server sends it. */
-  #row(message: RowChange | Truncate): 'taken' | 'reload-catalogs' {
+  #row(message: RowChange | Truncate): void {
     if (this.#skip > 0) {
       this.#skip--;
-      return 'taken';
+      return;
     }
-    const result = message.kind === 'change' ? this.#change(message) : this.#truncate(message);
-    if (result === 'taken') {
-      this.#doneRows++;
-      this.#doneOrdinal = this.#ordinal;
-    }
-    return result;
+    if (message.kind === 'change') this.#change(message);
+    else this.#truncate(message);
+    this.#doneRows++;
+    this.#doneOrdinal = this.#ordinal;
   }
 
-  #change(change: RowChange): 'taken' | 'reload-catalogs' {
-    const { plans, operations, format } = this.#parts;
+  #change(change: RowChange): void {
+    const { plans, operations } = this.#parts;
     const keys = this.#keys;
     const plan = plans.of(change.table);
-    if (plan === undefined) return 'reload-catalogs';
-    if (plan.skip !== undefined || !operations.has(change.operation)) {
-      this.#leaveOut(plan.skip ?? 'filtered', keys.moves(change, plan.key) ? 2 : 1);
-      return 'taken';
+    const skip = this.#skipReason(plan);
+    if (skip !== undefined || !operations.has(change.operation)) {
+      this.#leaveOut(change.table, plan, skip, keys.moves(change, plan.keys[0]) ? 2 : 1);
+      return;
     }
-    let search = keys.find(change, plan, false);
-    if (search === 'stale') {
-      if (plans.needsReload(change.table)) return 'reload-catalogs';
-      search = keys.find(change, plan, true);
-    }
+    const search = keys.find(change, plan);
     if (search === 'too-large') throw this.#tooLarge(change.operation, change.table, change.oversizeBytes ?? 0);
-    if (search === 'unresolved') throw this.#unresolved(change, plan);
     plans.judgeColumns(plan, change.newTuple);
     plans.judgeColumns(plan, change.oldTuple);
     const record = this.#record;
     record.change = change;
     record.table = change.table;
     record.omitted = plan.omitted;
-    if (search === 'no-primary-key') {
-      this.#leaveOut('noPrimaryKey', 1);
-    } else if (search === 'found') {
+    if (search === 'found') {
       if (keys.moves(change)) {
         this.#publish('DELETE', keys.oldKey, keys.key, undefined);
         this.#publish('INSERT', keys.key, keys.oldKey, undefined);
@@ -189,29 +182,41 @@ export class Transformer {
         this.#publish(change.operation, keys.key, undefined, undefined);
       }
       this.#count();
+    } else {
+      this.#keyless(change, plan, search);
+    }
+  }
+
+  /** A change whose key is not to be had. A DELETE can be told without, where the format can. */
+  #keyless(change: RowChange, plan: TablePolicy, search: 'key-not-sent' | 'no-primary-key' | 'unknown'): void {
+    const { format, unknownKey } = this.#parts;
+    if (search === 'no-primary-key') {
+      this.#leaveOut(change.table, plan, 'noPrimaryKey', 1);
     } else if (change.operation === 'DELETE' && format.tellsKeylessDelete) {
       this.#publish('DELETE', undefined, undefined, change.table.printed);
       this.#count();
+    } else if (search === 'key-not-sent') {
+      this.#leaveOut(change.table, plan, 'noReplicaIdentity', 1);
     } else {
-      this.#leaveOut('noReplicaIdentity', 1);
+      if (unknownKey === 'fail') throw this.#unresolved(change, plan);
+      this.#leaveOut(change.table, plan, 'keyUnknown', 1);
     }
-    return 'taken';
   }
 
   #unresolved(change: RowChange, plan: TablePolicy): PipelineError {
     return new PipelineError(
       'KEY_UNRESOLVED',
-      `The ${change.operation} of a row of ${change.table.printed} does not show the table's primary key (${plan.key.join(', ')}), ` +
+      `The ${change.operation} of a row of ${change.table.printed} does not show the table's primary key (${(plan.keys[0] ?? []).join(', ')}), ` +
         `in the transaction with commit LSN ${this.#commitLsn()}. It was not published, and the slot was not advanced past it.`,
     );
   }
 
-  #truncate(message: Truncate): 'taken' | 'reload-catalogs' {
-    const plans = message.tables.map((table) => ({ table, plan: this.#parts.plans.of(table) }));
-    if (plans.some(({ plan }) => plan === undefined)) return 'reload-catalogs';
-    for (const { table, plan } of plans) {
-      if (plan === undefined || plan.skip !== undefined || !this.#parts.operations.has('TRUNCATE')) {
-        this.#leaveOut(plan?.skip ?? 'filtered', 1);
+  #truncate(message: Truncate): void {
+    for (const table of message.tables) {
+      const plan = this.#parts.plans.of(table);
+      const skip = this.#skipReason(plan);
+      if (skip !== undefined || !this.#parts.operations.has('TRUNCATE')) {
+        this.#leaveOut(table, plan, skip, 1);
         continue;
       }
       this.#record.change = undefined;
@@ -220,7 +225,10 @@ export class Transformer {
       this.#publish('TRUNCATE', undefined, undefined, table.printed);
       this.#count();
     }
-    return 'taken';
+  }
+
+  #skipReason(plan: TablePolicy): keyof Skipped | undefined {
+    return this.#transaction === undefined ? plan.skip : skipReason(plan, this.#transaction);
   }
 
   /** Writes and packs one record under the next ordinal. */
@@ -281,10 +289,14 @@ export class Transformer {
     this.counts.published++;
   }
 
-  #leaveOut(reason: keyof Skipped, ordinals: number): void {
+  /** @param reason - undefined: by its operation, which is the user's own wish */
+  #leaveOut(table: TableName, plan: TablePolicy, reason: keyof Skipped | undefined, ordinals: number): void {
     this.#ordinal += ordinals;
     this.counts.changes++;
-    this.counts.skipped[reason]++;
+    this.counts.skipped[reason ?? 'filtered']++;
+    if (reason === undefined || reason === 'filtered' || plan.noted === reason) return;
+    plan.noted = reason;
+    this.#parts.leftOut.note(reason, table.printed, this.#transaction?.commitLsn ?? 0n);
   }
 
   #close(round: Round): void {

@@ -46,7 +46,7 @@ describe('errors of the database', () => {
     return answer.published;
   }
 
-  it('fails with KEY_UNRESOLVED where the key is one that the change does not show; skip-transaction gets past it', async () => {
+  it('fails with KEY_UNRESOLVED where ON_UNKNOWN_KEY says so and the change does not show the key; skip-transaction gets past it', async () => {
     const settings = await prepare('unresolved');
     const { server } = ground;
     await server.sql('CREATE TABLE rekeyed (id int PRIMARY KEY, note text)');
@@ -56,7 +56,7 @@ describe('errors of the database', () => {
       'ALTER TABLE rekeyed DROP CONSTRAINT rekeyed_pkey, ADD number int NOT NULL DEFAULT 7, ADD PRIMARY KEY (number)',
     );
     await server.sql('INSERT INTO t VALUES (2)');
-    const container = await ground.container(settings);
+    const container = await ground.container({ ...settings, ON_UNKNOWN_KEY: 'fail' });
     const published = await skipped(
       container,
       'KEY_UNRESOLVED',

@@ -35,6 +35,7 @@ const EVERY = {
   batchChanges: 5000,
   primaryKeyTtlSeconds: '0',
   oversize: 'fail',
+  onUnknownKey: 'fail',
   maxRecordKib: '10240',
   logLevel: 'DEBUG',
 };
@@ -73,6 +74,7 @@ describe("the function's environment", () => {
         batchChanges: config.batchChanges,
         ttl: config.primaryKeyTtlSeconds,
         oversize: config.oversize,
+        unknownKey: config.unknownKey,
         maxRecordBytes: config.maxRecordBytes,
         logLevel: config.logLevel,
       },
@@ -94,6 +96,7 @@ describe("the function's environment", () => {
         batchChanges: 5000,
         ttl: 0,
         oversize: 'fail',
+        unknownKey: 'fail',
         maxRecordBytes: 10240 * 1024,
         logLevel: 'DEBUG',
       },

@@ -85,8 +85,9 @@ describe('the alarms', () => {
       'Skipped',
       [
         [
-          'FILL(primaryKey,0) + FILL(replicaIdentity,0)',
+          'FILL(primaryKey,0) + FILL(keyUnknown,0) + FILL(replicaIdentity,0)',
           'SkippedNoPrimaryKey Sum 60',
+          'SkippedKeyUnknown Sum 60',
           'SkippedNoReplicaIdentity Sum 60',
         ],
         'GreaterThanThreshold',

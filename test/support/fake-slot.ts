@@ -8,6 +8,7 @@ import type { Lsn } from '../../lambda/decode/lsn.ts';
 import type { Message, TableName, Transaction } from '../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 import {
+  type EarlierEntry,
   type MessageBlock,
   type Peek,
   type PrimaryKeys,
@@ -191,8 +192,15 @@ export class FakeKeys implements PrimaryKeys {
   /** What the catalogs say now, by printed table name. */
   readonly catalog = new Map<string, Partial<TableEntry>>();
   reloads = 0;
+  /** Transactions that are not over yet. */
+  readonly pending = new Set<number>();
+  /** What was replaced may be true of changes up to here. */
+  until: Lsn = 1_000_000n;
+  /** Called before each look at the catalogs. */
+  onLook: () => void = () => undefined;
   #seen = new Map<string, TableEntry>();
-  #earlier = new Map<string, TableEntry>();
+  #earlier = new Map<string, EarlierEntry[]>();
+  #lastRead = '';
 
   constructor(catalog: Record<string, Partial<TableEntry>>) {
     for (const [name, entry] of Object.entries(catalog)) this.catalog.set(name, entry);
@@ -203,8 +211,16 @@ export class FakeKeys implements PrimaryKeys {
     return this.#seen.get(table.printed);
   }
 
-  earlier(table: TableName): TableEntry | undefined {
-    return this.#earlier.get(table.printed);
+  earlier(table: TableName): readonly EarlierEntry[] {
+    return this.#earlier.get(table.printed) ?? [];
+  }
+
+  byOid(oid: number): TableEntry | undefined {
+    return [...this.#seen.values()].find((entry) => entry.oid === oid);
+  }
+
+  isOver(xid: number): boolean {
+    return !this.pending.has(xid);
   }
 
   reload(): Promise<number> {
@@ -213,21 +229,37 @@ export class FakeKeys implements PrimaryKeys {
     return Promise.resolve(this.#seen.size);
   }
 
-  refreshIfStale(): Promise<void> {
-    return Promise.resolve();
+  async refreshIfStale(): Promise<void> {
+    this.onLook();
+    if (this.#fingerprint() !== this.#lastRead) await this.reload();
+  }
+
+  #fingerprint(): string {
+    return JSON.stringify([...this.catalog]);
   }
 
   #read(): void {
     const seen = new Map<string, TableEntry>();
     for (const [name, entry] of this.catalog) {
-      seen.set(name, { key: ['id'], ancestors: [], virtualColumns: [], identityHoldsKey: true, ...entry });
+      const defaults = { oid: oidOf(name), name: name.replaceAll('"', ''), isTable: true, key: ['id'], ancestors: [] };
+      seen.set(name, { ...defaults, virtualColumns: [], identityHoldsKey: true, ...entry });
     }
     for (const [name, entry] of this.#seen) {
-      if (JSON.stringify(seen.get(name)) !== JSON.stringify(entry)) this.#earlier.set(name, entry);
+      if (JSON.stringify(seen.get(name)) === JSON.stringify(entry)) continue;
+      this.#earlier.set(name, [
+        { ...entry, until: this.until },
+        ...this.earlier({ printed: name, schema: '', name: '' }),
+      ]);
     }
     this.#seen = seen;
+    this.#lastRead = this.#fingerprint();
     this.version++;
   }
+}
+
+/** A number that is a table's own. */
+function oidOf(name: string): number {
+  return Buffer.from(name).reduce((oid, byte) => (oid * 31 + byte) % 2 ** 31, 16_384);
 }
 
 /** @returns a session over fakes, and the means to lose it */

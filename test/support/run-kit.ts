@@ -151,6 +151,7 @@ export function runKit(slot: FakeSlot, keys: PrimaryKeys): RunKit {
       filters: NO_FILTERS,
       operations: new Set(OPERATIONS),
       oversize: 'key-only',
+      unknownKey: 'skip',
       ...changes,
     }),
   };

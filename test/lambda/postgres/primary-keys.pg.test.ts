@@ -47,27 +47,34 @@ describe('the primary keys', () => {
     const keys = cached();
     assert.equal(keys.current(named('public.one')), undefined);
     assert.ok((await keys.reload()) >= 9);
-    assert.deepEqual(keys.current(named('public.one')), {
+    const { oid, ...one } = keys.current(named('public.one')) ?? {};
+    assert.deepEqual(one, {
+      name: 'public.one',
+      isTable: true,
       key: ['id'],
       ancestors: [],
       virtualColumns: [],
       identityHoldsKey: true,
     });
+    assert.equal(keys.byOid(oid ?? 0)?.name, 'public.one');
     assert.deepEqual(keys.current(named('"My schema"."Order ""items"""'))?.key, ['"the Key"', 'a']);
     assert.deepEqual(keys.current(named('public.keyless'))?.key, []);
-    for (const unseen of ['public.unlogged', 'pg_catalog.pg_class', 'public.nowhere'])
+    assert.deepEqual(keys.current(named('public.unlogged'))?.key, ['id'], 'it may have been a logged one');
+    for (const unseen of ['pg_catalog.pg_class', 'public.nowhere'])
       assert.equal(keys.current(named(unseen)), undefined);
   });
 
   it('come with the ancestors of a partition, nearest first, and none of an inheriting table', async () => {
     const keys = cached();
     await keys.reload();
-    assert.deepEqual(keys.current(named('public.leaf')), {
-      key: ['d', 'id'],
-      ancestors: ['public.mid', 'public.top'],
-      virtualColumns: [],
-      identityHoldsKey: true,
-    });
+    const leaf = keys.current(named('public.leaf'));
+    assert.deepEqual(
+      [leaf?.key, leaf?.ancestors],
+      [
+        ['d', 'id'],
+        ['public.mid', 'public.top'],
+      ],
+    );
     assert.deepEqual(keys.current(named('public.child'))?.ancestors, []);
   });
 
@@ -93,14 +100,14 @@ describe('the primary keys', () => {
       await server.sql(
         'CREATE TABLE gen (id int PRIMARY KEY, "V" int GENERATED ALWAYS AS (id * 2) VIRTUAL, s int GENERATED ALWAYS AS (id) STORED)',
       );
-      await keys.refreshIfStale();
+      await keys.refreshIfStale(0n);
       assert.deepEqual(keys.current(named('public.gen'))?.virtualColumns, ['"V"']);
-      await keys.refreshIfStale();
+      await keys.refreshIfStale(0n);
       const { version } = keys;
-      await keys.refreshIfStale();
+      await keys.refreshIfStale(0n);
       assert.equal(keys.version, version);
       await server.sql('ALTER TABLE gen RENAME COLUMN "V" TO w');
-      await keys.refreshIfStale();
+      await keys.refreshIfStale(0n);
       assert.deepEqual(keys.current(named('public.gen'))?.virtualColumns, ['w']);
     });
 
@@ -114,13 +121,13 @@ describe('the primary keys', () => {
     };
     const keys = new PrimaryKeyCache({ ttlMs: 1000, clock: { ...clock, now: () => now }, log }).over(connection);
     now = 5000;
-    await keys.refreshIfStale();
-    await keys.refreshIfStale();
+    await keys.refreshIfStale(0n);
+    await keys.refreshIfStale(0n);
     now = 5999;
-    await keys.refreshIfStale();
+    await keys.refreshIfStale(0n);
     assert.equal(reads, 1);
     now = 6000;
-    await keys.refreshIfStale();
+    await keys.refreshIfStale(0n);
     assert.equal(reads, 2);
     assert.equal(keys.version, 1, 'nothing had changed');
   });
@@ -164,12 +171,12 @@ describe('the primary keys', () => {
   ] as const) {
     it(`are read again when ${what}`, async () => {
       const keys = cached();
-      await keys.refreshIfStale();
+      await keys.refreshIfStale(0n);
       const { version } = keys;
-      await keys.refreshIfStale();
+      await keys.refreshIfStale(0n);
       assert.equal(keys.version, version);
       await server.sql(sql);
-      await keys.refreshIfStale();
+      await keys.refreshIfStale(0n);
       assert.deepEqual(look(keys), seen);
       assert.equal(keys.version, version + 1);
     });
@@ -179,14 +186,14 @@ describe('the primary keys', () => {
     const keys = cached();
     await server.sql('CREATE TABLE moving (a int, b int, PRIMARY KEY (a))');
     await keys.reload();
-    assert.equal(keys.earlier(named('public.moving')), undefined);
+    assert.deepEqual(keys.earlier(named('public.moving')), []);
     await server.sql('ALTER TABLE moving DROP CONSTRAINT moving_pkey, ADD PRIMARY KEY (b)');
     await keys.reload();
     assert.deepEqual(keys.current(named('public.moving'))?.key, ['b']);
-    assert.deepEqual(keys.earlier(named('public.moving'))?.key, ['a']);
+    assert.deepEqual(keys.earlier(named('public.moving'))[0]?.key, ['a']);
     await server.sql('DROP TABLE moving');
     await keys.reload();
     assert.equal(keys.current(named('public.moving')), undefined);
-    assert.deepEqual(keys.earlier(named('public.moving'))?.key, ['b']);
+    assert.deepEqual(keys.earlier(named('public.moving'))[0]?.key, ['b']);
   });
 });

@@ -144,7 +144,7 @@ describe('a run', () => {
     const before = slot.commit(insert(1), insert(2, 'public.keyless'));
     slot.commit('table public.t: INSERT: other[integer]:4');
     const kit = runKit(slot, usual());
-    await assert.rejects(run(kit.ports, kit.options()), { code: 'KEY_UNRESOLVED' });
+    await assert.rejects(run(kit.ports, kit.options({ unknownKey: 'fail' })), { code: 'KEY_UNRESOLVED' });
     assert.equal(slot.confirmed, before);
     const values = new Map(kit.recorder.values);
     assert.deepEqual(

@@ -160,17 +160,21 @@ describe('addRunMetrics', () => {
   }
 
   it('leaves out a lag that is unknown, and counts each reason', () => {
-    const values = emitted({ skipped: { noPrimaryKey: 1, noReplicaIdentity: 2, droppedTable: 3, filtered: 4 } });
+    const values = emitted({
+      skipped: { noPrimaryKey: 1, keyUnknown: 5, noReplicaIdentity: 2, droppedTable: 3, notTable: 6, filtered: 4 },
+    });
     assert.ok(!values.has('LagSeconds') && !values.has('LagBytes'));
     assert.deepEqual(
       [
         values.get('SkippedNoPrimaryKey'),
+        values.get('SkippedKeyUnknown'),
         values.get('SkippedNoReplicaIdentity'),
         values.get('SkippedDroppedTable'),
+        values.get('SkippedNotTable'),
         values.get('SkippedFiltered'),
         values.get('RetainedWalBytes'),
       ],
-      [1, 2, 3, 4, 9],
+      [1, 5, 2, 3, 6, 4, 9],
     );
   });
 });

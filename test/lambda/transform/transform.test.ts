@@ -24,7 +24,13 @@ async function publish(
   catalog: Record<string, Partial<TableEntry>>,
   options: Partial<RunOptions> = {},
   change: (keys: FakeKeys, slot: FakeSlot) => void = () => undefined,
-): Promise<{ records: string[]; rounds: (readonly string[])[]; answer: RunAnswer; keys: FakeKeys }> {
+): Promise<{
+  records: string[];
+  rounds: (readonly string[])[];
+  answer: RunAnswer;
+  keys: FakeKeys;
+  log: readonly string[];
+}> {
   const slot = new FakeSlot();
   slot.commit(...lines);
   const keys = new FakeKeys(catalog);
@@ -37,6 +43,7 @@ async function publish(
     rounds,
     answer,
     keys,
+    log: kit.recorder.lines,
   };
 }
 
@@ -147,6 +154,63 @@ describe('transform', () => {
     }
   });
 
+  describe('filters of a table that was another partition, or had another name, before', () => {
+    const leaf = 'table public.leaf: INSERT: id[integer]:1';
+    const detached = (until: bigint, line = leaf) =>
+      [
+        [line],
+        { 'public.leaf': { ancestors: ['public.top'] } },
+        (keys: FakeKeys) => {
+          keys.until = until;
+          keys.catalog.set('public.leaf', { ancestors: [] });
+          void keys.reload();
+        },
+      ] as const;
+    // The transaction's commit LSN is 1028.
+    for (const [what, until, lists, published] of [
+      ['an include list of then keeps what was committed then', 1028n, { include: 'public\\.top' }, 1],
+      ['an include list of then keeps nothing of later', 1027n, { include: 'public\\.top' }, 0],
+      ['an exclude list of then leaves out what was committed then', 1028n, { exclude: 'public\\.top' }, 0],
+      ['an exclude list of then leaves out nothing of later', 1027n, { exclude: 'public\\.top' }, 1],
+      ['an exclude list wins', 1028n, { exclude: 'public\\.top', include: 'public\\.(top|leaf)' }, 0],
+    ] as const)
+      it(what, async () => {
+        const [lines, catalog, change] = detached(until);
+        const { answer } = await publish(lines, catalog, { filters: filters(lists) }, change);
+        assert.deepEqual([answer.published, answer.skipped.filtered], [published, 1 - published]);
+      });
+
+    it('a column list of then leaves out the column', async () => {
+      const [lines, catalog, change] = detached(1028n, "table public.leaf: INSERT: id[integer]:1 ssn[text]:'1'");
+      const { records } = await publish(
+        lines,
+        catalog,
+        { format: json, filters: filters({ columns: 'public\\.top\\.ssn' }) },
+        change,
+      );
+      assert.deepEqual(told(records)[0]?.row, { id: 1 });
+    });
+
+    for (const [lists, published] of [
+      [{ exclude: 'public\\.hidden' }, 0],
+      [{ include: 'public\\.hidden' }, 1],
+      [{ exclude: 'public\\.seen' }, 0],
+    ] as const)
+      it(`the name of now counts, too: ${JSON.stringify(lists)}`, async () => {
+        const { answer } = await publish(
+          ['table public.seen: INSERT: id[integer]:1'],
+          { 'public.seen': { oid: 7 } },
+          { filters: filters(lists) },
+          (keys) => {
+            keys.catalog.delete('public.seen');
+            keys.catalog.set('public.hidden', { oid: 7 });
+            void keys.reload();
+          },
+        );
+        assert.deepEqual([answer.published, answer.skipped.filtered], [published, 1 - published]);
+      });
+  });
+
   it('needs no catalogs for a table that is excluded', async () => {
     const { keys, answer } = await publish(
       ['table public.t: INSERT: id[integer]:1'],
@@ -226,6 +290,33 @@ describe('transform', () => {
       assert.deepEqual([unknown.answer.skipped.droppedTable, unknown.answer.changes], [1, 1]);
     });
 
+    it('reads the catalogs once for all tables that they do not know', async () => {
+      const lines = Array.from({ length: 400 }, (_, i) => `table public.tmp_${i}: INSERT: id[integer]:1`);
+      const { answer, keys, log } = await publish([...lines, 'table public.t: INSERT: id[integer]:1'], {
+        'public.t': {},
+      });
+      assert.deepEqual([answer.skipped.droppedTable, answer.published], [400, 1]);
+      assert.ok(keys.reloads <= 1, `${keys.reloads} readings`);
+      const warnings = log.filter((line) => line.startsWith('warn'));
+      assert.equal(warnings.length, 1);
+      assert.match(
+        warnings[0] ?? '',
+        /400 tables are not in the catalogs.*public\.tmp_0, .*public\.tmp_9, and 390 more\./,
+      );
+    });
+
+    it('counts rows of materialised views, and of tables that PostgreSQL 10 rewrites, as no tables', async () => {
+      const { answer, log } = await publish(
+        ['table public.mv: INSERT: id[integer]:1', 'table public.pg_temp_16385: INSERT: id[integer]:1'],
+        { 'public.mv': { isTable: false, key: [] } },
+      );
+      assert.deepEqual([answer.skipped.notTable, answer.skipped.droppedTable, answer.changes], [2, 0, 2]);
+      assert.deepEqual(
+        log.filter((line) => line.startsWith('warn')),
+        [],
+      );
+    });
+
     it('asks about a dropped table in each batch: it may have been made again', async () => {
       const slot = new FakeSlot();
       slot.commit('table public.t: INSERT: id[integer]:1');
@@ -238,24 +329,84 @@ describe('transform', () => {
       assert.equal(answer.published, 1);
     });
 
-    it('fails with KEY_UNRESOLVED when nothing shows the key, naming table and key, never a value', async () => {
-      await assert.rejects(
-        publish(["table public.t: INSERT: v[text]:'private'"], { 'public.t': {} }),
-        (error: Error) => {
-          assert.match(
-            error.message,
-            /^KEY_UNRESOLVED: The INSERT of a row of public\.t does not show the table's primary key \(id\)/,
-          );
-          assert.doesNotMatch(error.message, /private/);
-          return true;
-        },
-      );
+    describe('and that the change does not show', () => {
+      const lines = [
+        'table public.t: INSERT: id[integer]:1',
+        "table public.t: INSERT: v[text]:'private'",
+        "table public.t: UPDATE: v[text]:'private'",
+        'table public.t: UPDATE: (no-tuple-data)',
+        "table public.t: DELETE: v[text]:'private'",
+        'table public.t: INSERT: id[integer]:null v[integer]:1',
+      ];
+
+      it('I9: are counted as keyUnknown, and the rest goes on; named once, with the commit LSN, never a value', async () => {
+        const { records, answer, log } = await publish(lines, { 'public.t': {} });
+        assert.deepEqual(records, ['public.t,INSERT,1']);
+        assert.deepEqual([answer.skipped.keyUnknown, answer.changes, answer.published], [5, 6, 1]);
+        const warnings = log.filter((line) => line.startsWith('warn'));
+        assert.equal(warnings.length, 1, warnings.join('\n'));
+        assert.match(warnings[0] ?? '', /public\.t has another primary key.*not published.*ON_UNKNOWN_KEY/);
+        assert.doesNotMatch(warnings[0] ?? '', /private/);
+      });
+
+      it('become a DELETE without key in a format that can say so', async () => {
+        const { records, answer } = await publish(lines, { 'public.t': {} }, { format: json, unknownKey: 'skip' });
+        assert.deepEqual(
+          told(records).map(({ op, key, old }) => [op, key, old]),
+          [
+            ['INSERT', { id: 1 }, undefined],
+            ['DELETE', null, { v: 'private' }],
+          ],
+        );
+        assert.deepEqual([answer.skipped.keyUnknown, answer.published], [4, 2]);
+      });
+
+      for (const line of lines.slice(1))
+        it(`fails with KEY_UNRESOLVED where ON_UNKNOWN_KEY says so, naming table and key, never a value: ${line}`, async () => {
+          await assert.rejects(publish([line], { 'public.t': {} }, { unknownKey: 'fail' }), (error: Error) => {
+            assert.match(
+              error.message,
+              /^KEY_UNRESOLVED: The \w+ of a row of public\.t does not show the table's primary key \(id\)/,
+            );
+            assert.doesNotMatch(error.message, /private/);
+            return true;
+          });
+        });
     });
 
-    it('fails with KEY_UNRESOLVED when a new row was not sent at all', async () => {
-      await assert.rejects(publish(['table public.t: UPDATE: (no-tuple-data)'], { 'public.t': {} }), {
-        code: 'KEY_UNRESOLVED',
-      });
+    it('tries every earlier key, the newest first', async () => {
+      const { records } = await publish(
+        [
+          'table public.t: INSERT: a[integer]:1',
+          'table public.t: INSERT: a[integer]:2 b[integer]:3',
+          'table public.t: INSERT: c[integer]:4',
+        ],
+        { 'public.t': { key: ['a'] } },
+        {},
+        (keys) => {
+          for (const key of ['b', 'c']) {
+            keys.catalog.set('public.t', { key: [key] });
+            void keys.reload();
+          }
+        },
+      );
+      assert.deepEqual(records, ['public.t,INSERT,1', 'public.t,INSERT,3', 'public.t,INSERT,4']);
+    });
+
+    it('takes an earlier key where the one of now was not sent, or was NULL then', async () => {
+      const { records } = await publish(
+        [
+          'table public.t: UPDATE: id[integer]:1 body[text]:unchanged-toast-datum',
+          'table public.t: INSERT: id[integer]:2 body[text]:null',
+        ],
+        { 'public.t': {} },
+        {},
+        (keys) => {
+          keys.catalog.set('public.t', { key: ['body'] });
+          void keys.reload();
+        },
+      );
+      assert.deepEqual(records, ['public.t,UPDATE,1', 'public.t,INSERT,2']);
     });
 
     it('counts rows of before a table had a primary key', async () => {

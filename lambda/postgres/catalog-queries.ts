@@ -1,0 +1,98 @@
+/**
+ * The two questions asked of the catalogs: what every table is, and a short text that changes with the answer.
+ * Texts of SQL only. pg_constraint and pg_attribute are read: information_schema hides tables that the role has no
+ * privilege on.
+ */
+
+/**
+ * Relations whose rows a slot can show: tables, and materialised views, which are told apart. Temporary ones write no
+ * WAL. An unlogged table may have been a logged one when its rows were written.
+ */
+const IN_SCOPE = `c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')`;
+
+/** Virtual generated columns came in 18. */
+const virtual = (versionNum: number) => (versionNum >= 180000 ? `a.attgenerated = 'v'` : 'false');
+
+/** One row of {@link TABLES}. */
+export interface TableRow {
+  /** As the plugin prints it. */
+  readonly printed: string;
+  /** `schema.table`, unquoted. */
+  readonly name: string;
+  readonly oid: number;
+  readonly is_table: boolean;
+  /** The primary key's columns as printed, in key order; null: none. */
+  readonly key: string[] | null;
+  /** `schema.table`, unquoted, nearest first. */
+  readonly ancestors: string[] | null;
+  readonly virtual: string[] | null;
+  /** Whether the server sends the key of a DELETE. */
+  readonly holds: boolean;
+}
+
+/**
+ * All of it in one look: joined sets, no subquery a table. quote_ident is the function the plugin prints with.
+ *
+ * The server sends a DELETE's key under REPLICA IDENTITY FULL, and else if the replica identity's index has all of the
+ * key's columns: the primary key's own does by default, unless it is deferrable. An index's INCLUDE columns (11+) stand
+ * in indkey too, behind its own, and are not sent.
+ *
+ * @param versionNum - the server's, as `server_version_num` gives it
+ */
+export const TABLES = (versionNum: number): string => `
+  WITH RECURSIVE tables AS (
+    SELECT c.oid, c.relkind, c.relispartition, c.relreplident, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${IN_SCOPE}
+  ), keys AS (
+    SELECT con.conrelid, con.condeferrable, con.conkey::int2[] AS attnums,
+           array_agg(quote_ident(a.attname)::text ORDER BY k.place) AS columns
+      FROM pg_constraint con, unnest(con.conkey) WITH ORDINALITY k(attnum, place), pg_attribute a
+     WHERE con.contype = 'p' AND a.attrelid = con.conrelid AND a.attnum = k.attnum
+     GROUP BY con.oid, con.conrelid, con.condeferrable, con.conkey
+  ), identities AS (
+    SELECT i.indrelid, (i.indkey::int2[])[0:${versionNum >= 110000 ? 'i.indnkeyatts' : 'i.indnatts'} - 1] AS attnums
+      FROM pg_index i WHERE i.indisreplident AND i.indislive
+  ), up AS (
+    SELECT t.oid AS leaf, i.inhparent AS parent, 1 AS depth FROM tables t JOIN pg_inherits i ON i.inhrelid = t.oid WHERE t.relispartition
+    UNION ALL
+    SELECT up.leaf, i.inhparent, up.depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.parent
+  ), ancestors AS (
+    SELECT up.leaf, array_agg(t.nspname || '.' || t.relname ORDER BY up.depth) AS names FROM up JOIN tables t ON t.oid = up.parent GROUP BY up.leaf
+  ), virtuals AS (
+    SELECT a.attrelid, array_agg(quote_ident(a.attname)::text ORDER BY a.attnum) AS columns FROM pg_attribute a
+     WHERE a.attnum > 0 AND NOT a.attisdropped AND ${virtual(versionNum)} GROUP BY a.attrelid
+  )
+  SELECT quote_ident(t.nspname) || '.' || quote_ident(t.relname) AS printed, t.nspname || '.' || t.relname AS name, t.oid::bigint::float8 AS oid,
+         t.relkind <> 'm' AS is_table, k.columns AS key, p.names AS ancestors, v.columns AS virtual,
+         k.conrelid IS NOT NULL AND CASE t.relreplident WHEN 'f' THEN true WHEN 'd' THEN NOT k.condeferrable
+           WHEN 'i' THEN COALESCE(k.attnums <@ i.attnums, false) ELSE false END AS holds
+    FROM tables t LEFT JOIN keys k ON k.conrelid = t.oid LEFT JOIN identities i ON i.indrelid = t.oid
+    LEFT JOIN ancestors p ON p.leaf = t.oid LEFT JOIN virtuals v ON v.attrelid = t.oid`;
+
+/** Rows as one short text: how many, and the sum of a 60-bit digest of each. */
+const digest = (fields: string, from: string) =>
+  `(SELECT count(*) || ':' || COALESCE(sum(('x' || left(md5(concat_ws(' ', ${fields})), 15))::bit(60)::bigint), 0) FROM ${from})`;
+
+/** The end of what was written so far: whatever an earlier statement saw as committed was committed before. */
+export const WRITTEN = `SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text AS lsn`;
+
+/**
+ * A text that is the same only where {@link TABLES} would answer the same, and the snapshot that says so. For every
+ * batch. It is made of what is read, not of row versions: TRUNCATE, VACUUM FULL and REFRESH change those. Over 5,000
+ * tables it takes some 45 ms, a reading 100.
+ *
+ * @param virtuals - whether virtual generated columns are known: their names take a scan of pg_attribute; a new one shows
+ *   by its table's number of columns
+ */
+export const FINGERPRINT = (virtuals: boolean): string => `
+  SELECT txid_current_snapshot()::text AS snapshot, concat_ws(' ',
+    ${digest(
+      'c.oid, c.relnamespace, c.relkind, c.relpersistence, c.relispartition, c.relreplident, c.relnatts, c.relname',
+      `pg_class c WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND c.oid >= 16384`,
+    )},
+    ${digest('inhrelid, inhparent, inhseqno', 'pg_inherits')},
+    ${digest('oid, conrelid, condeferrable, conkey', "pg_constraint WHERE contype = 'p'")},
+    ${digest('a.attrelid, a.attnum, a.attname', "pg_constraint con JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = ANY (con.conkey) WHERE con.contype = 'p'")},
+    ${digest('indexrelid, indrelid, indislive, indkey', 'pg_index WHERE indisreplident')},
+    ${virtuals ? digest('attrelid, attnum, attname', "pg_attribute WHERE attgenerated = 'v' AND NOT attisdropped") : "''"},
+    ${digest('oid, nspname', "pg_namespace WHERE nspname !~ '^pg_(temp|toast_temp)_'")}) AS print`;

@@ -1,0 +1,96 @@
+/**
+ * Tells the log which tables' changes are left out, and why: one line a reason with a count and the first names, once a
+ * container and again when tables are added. Counts nothing: that is the transformation's.
+ */
+import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import type { Log } from '../ports.ts';
+import type { Skipped } from './counts.ts';
+
+/** Names in one line. */
+const FIRST = 10;
+/** Names remembered as told. Beyond it all are forgotten: scratch tables have ever new names. */
+const MOST_NAMED = 20_000;
+
+/** What is said for each reason, behind "3 tables" or "The table". Filters are the user's own: they are told as information. */
+const SAID: Readonly<Record<keyof Skipped, readonly [one: string, several: string, rest: string]>> = {
+  noPrimaryKey: [
+    'has no primary key',
+    'have no primary key',
+    'Their changes are counted, not published. Give them a primary key, or exclude them.',
+  ],
+  keyUnknown: [
+    'has another primary key than when some of its rows were written',
+    'have other primary keys than when some of their rows were written',
+    'Those rows do not show the key of now, and nothing says what the key was. They are counted, not published. Read these rows again from the tables, or set ON_UNKNOWN_KEY=fail to stop there. Drain the slot before you change a key.',
+  ],
+  noReplicaIdentity: [
+    'has changes whose key the server did not send',
+    'have changes whose key the server did not send',
+    'These changes are counted, not published. Set REPLICA IDENTITY DEFAULT or FULL, or use FORMAT=json, which can publish such a DELETE.',
+  ],
+  droppedTable: [
+    'is not in the catalogs: dropped, renamed or moved since',
+    'are not in the catalogs: dropped, renamed or moved since',
+    'Their key is not known. Their changes are counted, not published. Drain the slot before you drop or rename a table.',
+  ],
+  notTable: [
+    'is no table: a materialised view, or the copy of a table that is rewritten',
+    'are no tables: materialised views, or copies of tables that are rewritten',
+    'Their rows are counted, not published.',
+  ],
+  filtered: [
+    'may have been a partition of a table that the lists name, when some of its rows were written',
+    'may have been partitions of tables that the lists name, when some of their rows were written',
+    'In doubt these rows are left out, and counted as filtered. Name partitions in the lists, too, or drain the slot before you detach one.',
+  ],
+};
+
+/** Collects names, and writes them at the end of a batch. */
+export class LeftOutLog {
+  readonly #log: Log;
+  readonly #named: Set<string>;
+  readonly #fresh = new Map<keyof Skipped, { readonly tables: string[]; readonly since: Lsn }>();
+
+  /**
+   * @param log - where to
+   * @param named - what was told already, by reason and printed name; kept across warm runs
+   */
+  constructor(log: Log, named: Set<string>) {
+    this.#log = log;
+    this.#named = named;
+  }
+
+  /**
+   * A table's changes are left out.
+   *
+   * @param reason - why
+   * @param table - as printed
+   * @param commitLsn - of the first transaction concerned
+   */
+  note(reason: keyof Skipped, table: string, commitLsn: Lsn): void {
+    const name = `${reason} ${table}`;
+    if (this.#named.has(name)) return;
+    if (this.#named.size >= MOST_NAMED) this.#named.clear();
+    this.#named.add(name);
+    const fresh = this.#fresh.get(reason);
+    if (fresh === undefined) this.#fresh.set(reason, { tables: [table], since: commitLsn });
+    else fresh.tables.push(table);
+  }
+
+  /** Writes what was noted since the last time. */
+  report(): void {
+    for (const [reason, { tables, since }] of this.#fresh) {
+      const [one, several, rest] = SAID[reason];
+      const first = tables.slice(0, FIRST);
+      const more = tables.length > FIRST ? `, and ${tables.length - FIRST} more` : '';
+      const what =
+        tables.length === 1
+          ? `The table ${first[0] ?? ''} ${one}.`
+          : `${tables.length} tables ${several}: ${first.join(', ')}${more}.`;
+      const fields = { reason, count: tables.length, tables: first, firstCommitLsn: formatLsn(since) };
+      if (reason === 'notTable') this.#log.info(`${what} ${rest}`, fields);
+      else this.#log.warn(`${what} ${rest}`, fields);
+    }
+    this.#fresh.clear();
+  }
+}

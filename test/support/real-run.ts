@@ -1,0 +1,144 @@
+/**
+ * A pipeline over a real slot: the real session, catalogs and run loop, with a stream in memory. For tests of what
+ * becomes of rows, where the stream is beside the point.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
+import { FORMATS } from '../../lambda/format/formats.ts';
+import { partitionKeyWriter } from '../../lambda/format/partition-key.ts';
+import { createPacker } from '../../lambda/pack/packer.ts';
+import type { Clock, Publisher } from '../../lambda/ports.ts';
+import { createDatabase } from '../../lambda/postgres/connection.ts';
+import { PrimaryKeyCache } from '../../lambda/postgres/primary-keys.ts';
+import { openSession } from '../../lambda/postgres/session.ts';
+import type { RunAnswer } from '../../lambda/run/answer.ts';
+import { noMemory, run, type RunOptions } from '../../lambda/run/run.ts';
+import { compilePatterns } from '../../lambda/settings/filters.ts';
+import { OPERATIONS } from '../../lambda/settings/settings.ts';
+import type { PostgresServer } from './postgres.ts';
+import { Recorder } from './run-kit.ts';
+
+const clock: Clock = {
+  now: () => Date.now(),
+  sleep: async (ms, signal) => {
+    await wait(ms, undefined, signal ? { signal } : {}).catch(() => undefined);
+  },
+  random: () => Math.random(),
+};
+
+/** What is to differ from a pipeline that publishes everything. */
+export interface PipelineOptions extends Partial<
+  Pick<RunOptions, 'oversize' | 'unknownKey' | 'maxRows' | 'maxBatches'>
+> {
+  /** @default json */
+  readonly format?: keyof typeof FORMATS;
+  /** The three lists, as text. @default none */
+  readonly include?: string;
+  readonly exclude?: string;
+  readonly columns?: string;
+  /** For how long a run may go on. @default 60 s */
+  readonly maxMs?: number;
+}
+
+/** A record of the format `json`. */
+export interface JsonRecord {
+  readonly op: string;
+  readonly schema: string;
+  readonly table: string;
+  readonly key: Readonly<Record<string, unknown>> | null;
+  readonly row?: Readonly<Record<string, unknown>>;
+  readonly old?: Readonly<Record<string, unknown>>;
+  readonly xid: number;
+}
+
+/** A container's worth of a pipeline: what it has learned stays from run to run. */
+export class Pipeline {
+  /** The data of every record published, as text. */
+  readonly published: string[] = [];
+  readonly recorder = new Recorder();
+  readonly #server: PostgresServer;
+  readonly #slotName: string;
+  readonly #options: PipelineOptions;
+  readonly #keys: PrimaryKeyCache;
+  readonly #memory = noMemory();
+  readonly #decoder = new TestDecodingDecoder();
+
+  /**
+   * @param server - with the slot
+   * @param slotName - which
+   * @param options - format, filters and limits
+   */
+  constructor(server: PostgresServer, slotName: string, options: PipelineOptions = {}) {
+    this.#server = server;
+    this.#slotName = slotName;
+    this.#options = options;
+    this.#keys = new PrimaryKeyCache({ ttlMs: 3_600_000, clock, log: this.recorder });
+  }
+
+  /** What was published, read as the format `json`. */
+  get records(): JsonRecord[] {
+    return this.published.map((text) => JSON.parse(text) as JsonRecord);
+  }
+
+  /** Warnings that were logged. */
+  get warnings(): string[] {
+    return this.recorder.lines.filter((line) => line.startsWith('warn'));
+  }
+
+  /** Runs once. @throws {PipelineError} as a run does */
+  async run(): Promise<RunAnswer> {
+    const { format = 'json', include = '', exclude = '', columns = '', maxMs = 60_000, ...over } = this.#options;
+    const startedAt = clock.now();
+    const deadline = startedAt + maxMs;
+    const session = await openSession({
+      database: createDatabase({
+        settings: { ...this.#server.connection, auth: 'password', sslMode: 'disable' },
+        secrets: () => Promise.reject(new Error('no secret was to be read')),
+        iamToken: () => Promise.reject(new Error('no token was to be made')),
+        clock,
+      }),
+      slotName: this.#slotName,
+      deadline,
+      keys: this.#keys,
+      decoder: this.#decoder,
+      clock,
+      log: this.recorder,
+    });
+    if ('locked' in session) throw new Error('another run holds the slot');
+    const publisher: Publisher = {
+      publish: (round) => {
+        for (const { data } of round.entries) this.published.push(Buffer.from(data).toString());
+        return Promise.resolve({ complete: true, throttledEntries: 0 });
+      },
+    };
+    const { recorder, recorder: log } = this;
+    try {
+      return await run(
+        { session, publisher, clock, log, metrics: recorder, memory: this.#memory },
+        {
+          action: 'run',
+          slotName: this.#slotName,
+          startedAt,
+          deadline,
+          functionDeadline: deadline,
+          maxRows: 1_000_000,
+          inFlightGraceMs: 0,
+          format: FORMATS[format]({ source: 'test' }),
+          partitionKey: partitionKeyWriter('primary-key', 'test'),
+          packer: createPacker({ aggregation: 'none', lanes: 64, maxRecordBytes: 1024 * 1024 }),
+          filters: {
+            tableInclude: compilePatterns(include),
+            tableExclude: compilePatterns(exclude),
+            columnExclude: compilePatterns(columns),
+          },
+          operations: new Set(OPERATIONS),
+          oversize: 'key-only',
+          unknownKey: 'skip',
+          ...over,
+        },
+      );
+    } finally {
+      await session.close();
+    }
+  }
+}
