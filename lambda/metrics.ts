@@ -31,7 +31,8 @@ export const METRICS = {
   SkippedNoPrimaryKey: { unit: 'Count', about: 'changes that were skipped: their table has no primary key' },
   SkippedKeyUnknown: {
     unit: 'Count',
-    about: 'changes that were skipped: their row does not show the primary key of now, and the one of then is not known',
+    about:
+      'changes that were skipped: their row does not show the primary key of now, and the one of then is not known',
   },
   SkippedNoReplicaIdentity: { unit: 'Count', about: 'changes that were skipped: the server did not send their key' },
   SkippedDroppedTable: { unit: 'Count', about: 'changes that were skipped: their table is gone' },
