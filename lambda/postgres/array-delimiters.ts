@@ -40,9 +40,12 @@ export class ArrayDelimiters {
       },
       current: (table) => keys.current(table),
       earlier: (table) => keys.earlier(table),
+      byOid: (oid) => keys.byOid(oid),
+      isOver: (xid) => keys.isOver(xid),
       reload: () => keys.reload(),
-      refreshIfStale: async () => {
-        await Promise.all([keys.refreshIfStale(), this.read(connection)]);
+      refreshIfStale: async (consumed) => {
+        // In this order: the snapshot that isOver() speaks of is the older one.
+        await Promise.all([keys.refreshIfStale(consumed), this.read(connection)]);
       },
     };
   }
