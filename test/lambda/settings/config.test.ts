@@ -36,6 +36,7 @@ describe('readConfig', () => {
       batchChanges: 1_000_000,
       primaryKeyTtlSeconds: 3_600,
       oversize: 'key-only',
+      unknownKey: 'skip',
       maxRecordBytes: 1_048_576,
       logLevel: 'INFO',
       warnings: [],
