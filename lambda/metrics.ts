@@ -16,14 +16,21 @@ export const METRICS = {
   Stalled: {
     unit: 'Count',
     about:
-      'at the same moments: 1 if something is left to publish, nothing was acknowledged, and the slot did not move; else 0',
+      'at the same moments, and after each run that was throttled or failed while the database answers: 1 if something is left to publish, nothing was acknowledged, and the slot did not move; else 0',
   },
-  LagBytes: { unit: 'Bytes', about: 'WAL that is flushed and not consumed' },
+  LagBytes: {
+    unit: 'Bytes',
+    about: 'WAL that is flushed and not consumed; also of a run that failed or found the slot locked',
+  },
   LagSeconds: {
     unit: 'Seconds',
-    about: 'the age of the first unpublished COMMIT; 0 when caught up, left out when it is not known',
+    about:
+      'the age of the first unpublished COMMIT, also of a run that failed; 0 when caught up, left out when it is not known',
   },
-  RetainedWalBytes: { unit: 'Bytes', about: 'WAL that the slot makes the server keep' },
+  RetainedWalBytes: {
+    unit: 'Bytes',
+    about: 'WAL that the slot makes the server keep; also of a run that failed or found the slot locked',
+  },
   ChangesPublished: { unit: 'Count', about: 'changes that were published' },
   TransactionsPublished: { unit: 'Count', about: 'transactions that were published' },
   KinesisRecords: { unit: 'Count', about: 'Kinesis records that were published' },

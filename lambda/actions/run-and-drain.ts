@@ -3,7 +3,7 @@
  * metrics of its answer; decides nothing that the loop decides.
  */
 import { type Container, REQUEST_TIMEOUT_MS } from '../container.ts';
-import { formatLsn } from '../decode/lsn.ts';
+import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { FORMATS } from '../format/formats.ts';
 import { partitionKeyWriter } from '../format/partition-key.ts';
 import { createPacker } from '../pack/packer.ts';
@@ -11,9 +11,10 @@ import { describeHolder } from '../postgres/fence.ts';
 import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
 import { lockedAnswer, type RunAnswer } from '../run/answer.ts';
 import { run } from '../run/run.ts';
-import { addRunMetrics } from '../run/run-metrics.ts';
+import { addRunMetrics, addSlotMetrics } from '../run/run-metrics.ts';
 import type { RunAction } from '../settings/event.ts';
 import { type InvocationDeadlines, LOCK_WAIT_MS, sessionFor } from './connections.ts';
+import { measureSlot } from './slot-measure.ts';
 
 /**
  * Publishes.
@@ -27,6 +28,28 @@ export async function runOrDrain(
   action: RunAction,
   container: Container,
   deadlines: InvocationDeadlines,
+): Promise<RunAnswer> {
+  const progress: Progress = { before: undefined };
+  try {
+    return await publish(action, container, deadlines, progress);
+  } catch (error) {
+    const measure = await measureSlot(container, deadlines, error);
+    if (measure !== undefined) addSlotMetrics(container.metrics, measure, progress);
+    throw error;
+  }
+}
+
+/** What is known of a run while it is under way. */
+interface Progress {
+  /** Where the slot was before it. */
+  before: Lsn | undefined;
+}
+
+async function publish(
+  action: RunAction,
+  container: Container,
+  deadlines: InvocationDeadlines,
+  progress: Progress,
 ): Promise<RunAnswer> {
   const { config, clock, log, metrics } = container;
   const { startedAt, functionDeadline } = deadlines;
@@ -44,6 +67,9 @@ export async function runOrDrain(
     const answer = lockedAnswer(action.kind, config.slot, clock.now() - startedAt);
     log.info(`Another run holds the slot: ${describeHolder(opened.locked)}.`, { slot: config.slot });
     addRunMetrics(metrics, answer, { moved: false, retainedWalBytes: undefined });
+    // A drain tells this at its end only, and a holder that hangs never does.
+    const measure = await measureSlot(container, deadlines);
+    if (measure !== undefined) addSlotMetrics(metrics, measure);
     return answer;
   }
   const session = opened;
@@ -51,6 +77,7 @@ export async function runOrDrain(
     const { database } = await container.database.credentials.get();
     const source = config.source ?? `${database}/${config.slot}`;
     const before = await session.slot.position();
+    progress.before = before.confirmedFlush;
     const answer = await run(
       { ...container, session },
       {

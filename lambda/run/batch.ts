@@ -90,6 +90,11 @@ export class BatchReader {
   #transformer: Transformer | undefined;
   #oldest: bigint | undefined;
 
+  /** Commit time of the first transaction that is not published whole, as far as the newest batch was read. */
+  get oldestUnpublishedMicros(): bigint | undefined {
+    return this.#oldest;
+  }
+
   /**
    * @param parts - what is to be published, and how
    * @param ports - what it works with

@@ -1,6 +1,7 @@
 /**
  * What a finished run says to CloudWatch. Pure but for the port; what the names mean is in docs/operations.md.
  */
+import type { Lsn } from '../decode/lsn.ts';
 import type { Metrics } from '../ports.ts';
 import type { Counts } from '../transform/counts.ts';
 import type { RunAnswer } from './answer.ts';
@@ -42,15 +43,40 @@ export function addCountMetrics(metrics: Metrics, counts: Counts & Pick<RunAnswe
  */
 export function addRunMetrics(metrics: Metrics, answer: RunAnswer, end: RunEnd): void {
   metrics.add('RunDurationMs', answer.durationMs);
-  // It did nothing, and knows nothing: whoever holds the lock tells how things are.
+  // It did nothing: whether the slot moves is told by whoever holds the lock.
   if (answer.stopped === 'locked') return;
-  if (answer.stopped !== 'throttled') {
-    const stalled = (answer.lagBytes ?? 0) > 0 && answer.kinesisRecords === 0 && !end.moved;
-    metrics.add('RunHealthy', 1);
-    metrics.add('Stalled', stalled ? 1 : 0);
-  }
+  const stalled = (answer.lagBytes ?? 0) > 0 && answer.kinesisRecords === 0 && !end.moved;
+  if (answer.stopped !== 'throttled') metrics.add('RunHealthy', 1);
+  metrics.add('Stalled', stalled ? 1 : 0);
   addCountMetrics(metrics, answer);
   if (answer.lagBytes !== undefined) metrics.add('LagBytes', answer.lagBytes);
   if (answer.lagSeconds !== undefined) metrics.add('LagSeconds', answer.lagSeconds);
   if (end.retainedWalBytes !== undefined) metrics.add('RetainedWalBytes', end.retainedWalBytes);
+}
+
+/** Where a slot was found by a run that did not get to publish to its end. */
+export interface SlotMeasure {
+  readonly confirmedFlush: Lsn | undefined;
+  readonly lagBytes: number | undefined;
+  readonly retainedWalBytes: number | undefined;
+}
+
+/**
+ * Adds what the slot holds after a run that failed, or found the slot locked: the disk fills all the same.
+ *
+ * @param metrics - where to
+ * @param measure - what was read
+ * @param failed - of a run that failed: where the slot was before it, undefined where that is not known. Undefined: it did not fail
+ */
+export function addSlotMetrics(
+  metrics: Metrics,
+  { confirmedFlush, lagBytes, retainedWalBytes }: SlotMeasure,
+  failed?: { readonly before: Lsn | undefined },
+): void {
+  if (lagBytes !== undefined) {
+    metrics.add('LagBytes', lagBytes);
+    const moved = failed?.before !== undefined && failed.before !== confirmedFlush;
+    if (failed !== undefined) metrics.add('Stalled', lagBytes > 0 && !moved ? 1 : 0);
+  }
+  if (retainedWalBytes !== undefined) metrics.add('RetainedWalBytes', retainedWalBytes);
 }

@@ -122,8 +122,11 @@ class RunLoop {
   }
 
   recordCounts(): void {
-    const { counts, throttledEntries } = this.#batches;
-    addCountMetrics(this.#ports.metrics, { ...counts, throttledEntries });
+    const { counts, throttledEntries, oldestUnpublishedMicros } = this.#batches;
+    const { clock, metrics } = this.#ports;
+    addCountMetrics(metrics, { ...counts, throttledEntries });
+    const lagSeconds = ageSeconds(oldestUnpublishedMicros, clock.now());
+    if (lagSeconds !== undefined) metrics.add('LagSeconds', lagSeconds);
     this.#ports.log.info('Done before the failure.', { ...copyCounts(counts), throttledEntries });
   }
 

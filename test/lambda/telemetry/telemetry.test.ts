@@ -150,7 +150,7 @@ describe('addRunMetrics', () => {
     ['cut short, having advanced', { lagBytes: 5 }, true, 1, 0],
     ['left with lag, nothing done', { lagBytes: 5 }, false, 1, 1],
     ['locked out', { stopped: 'locked' }, false, undefined, undefined],
-    ['throttled', { stopped: 'throttled', lagBytes: 5, kinesisRecords: 1 }, true, undefined, undefined],
+    ['throttled', { stopped: 'throttled', lagBytes: 5, kinesisRecords: 1 }, true, undefined, 0],
   ];
   for (const [what, answer, moved, healthy, stalled] of cases) {
     it(`tells health and standstill of a run that was ${what}`, () => {
