@@ -11,7 +11,7 @@ export const METRICS = {
   RunHealthy: {
     unit: 'Count',
     about:
-      '1 at the end of each run that did not fail and was neither `locked` nor `throttled`; and each minute inside a long one that makes progress',
+      '1 at the end of each run that did not fail and was neither `locked` nor `throttled`; and each minute inside a long one that makes progress; once, too, when the stack has made its slot',
   },
   Stalled: {
     unit: 'Count',

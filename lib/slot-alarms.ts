@@ -43,6 +43,8 @@ const {
   LESS_THAN_THRESHOLD: BELOW,
 } = cloudwatch.ComparisonOperator;
 const MINUTE = Duration.minutes(1);
+/** The state stays: only a run that ended well says that it is over. */
+const IGNORE = cloudwatch.TreatMissingData.IGNORE;
 
 /** The alarms of one publisher. */
 export class SlotAlarms extends Construct {
@@ -76,7 +78,8 @@ export class SlotAlarms extends Construct {
     const { publisher } = props;
     if (props.email !== undefined && props.topic !== undefined)
       throw new Error('SlotAlarms cannot take both email and topic: subscribe the address to the topic.');
-    this.topic = props.email === undefined ? props.topic : new AlarmTopic(this, 'Topic', { email: props.email }).topic;
+    const own = props.email === undefined ? undefined : new AlarmTopic(this, 'Topic', { email: props.email });
+    this.topic = own?.topic ?? props.topic;
     const lag = props.lag ?? Duration.minutes(5);
     const retainedWalGib = props.retainedWalGib ?? 10;
     const perMinute = { period: MINUTE };
@@ -86,6 +89,7 @@ export class SlotAlarms extends Construct {
       threshold: 1,
       comparison: AT_LEAST,
       periods: [3, 2],
+      missing: IGNORE,
       description:
         'Runs fail, so changes wait in the replication slot. First: invoke {"action":"check"}, or read the newest error in the log: its code and message say what to do.',
     });
@@ -106,13 +110,16 @@ export class SlotAlarms extends Construct {
             'No run has ended well for 5 minutes, so changes wait in the replication slot and the server keeps their WAL. First: see whether the schedule is enabled and the log has entries; then invoke {"action":"status"}, which names who holds the slot.',
         })
       : undefined;
+    // Made last: before the first run it would be raised at once.
+    this.notRunning?.node.addDependency(publisher.schedule);
     this.stalled = this.add('Stalled', {
       metric: publisher.metric('Stalled'),
       threshold: 1,
       comparison: AT_LEAST,
       periods: [5, 5],
+      missing: IGNORE,
       description:
-        'Runs succeed but nothing moves: changes wait, none was acknowledged and the slot stands still. First: invoke {"action":"status"} and see what holds the slot back (a transaction open for long, a throttled stream); then drain by hand.',
+        'Nothing moves: changes wait, none was acknowledged and the slot is where it was. First: if Errors is raised, too, follow that; else invoke {"action":"status"} and see what holds the slot back (a transaction open for long, a throttled stream); then drain by hand.',
     });
     this.fallingBehind = this.add('FallingBehind', {
       metric: new cloudwatch.MathExpression({
@@ -125,6 +132,7 @@ export class SlotAlarms extends Construct {
       threshold: 1,
       comparison: AT_LEAST,
       periods: [15, 10],
+      missing: IGNORE,
       description: `The oldest change that waits to be published is over ${lag.toSeconds()} seconds old and the lag does not fall: more is written than is published. First: drain by hand; if it returns, see ThrottledEntries (the stream's capacity), then give the function more memory.`,
     });
     this.retainedWal = this.add('RetainedWal', {
@@ -132,8 +140,10 @@ export class SlotAlarms extends Construct {
       threshold: retainedWalGib * 1024 ** 3,
       comparison: ABOVE,
       periods: [5, 3],
+      missing: IGNORE,
       description: `The slot makes the server keep over ${retainedWalGib} GiB of WAL, which fills its disk or, at max_slot_wal_keep_size, loses the slot. First: invoke {"action":"status"}: it tells lag, to be drained, from a transaction open for long, to be ended.`,
     });
+    publisher.watchers.add(this.retainedWal, ...(own === undefined ? [] : [own]));
     this.throttled = this.add('Throttled', {
       metric: publisher.function.metricThrottles({ ...perMinute, statistic: cloudwatch.Stats.SUM }),
       threshold: 1,
@@ -195,7 +205,7 @@ export class SlotAlarms extends Construct {
       comparisonOperator: rule.comparison,
       evaluationPeriods,
       datapointsToAlarm,
-      // A minute without a run is for the alarm that counts runs.
+      // What is measured only when it happens is over when it does not.
       treatMissingData: rule.missing ?? cloudwatch.TreatMissingData.NOT_BREACHING,
     });
     if (this.topic !== undefined) {

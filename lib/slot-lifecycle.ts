@@ -71,8 +71,9 @@ export class SlotLifecycle extends Construct {
     (claim.node.defaultChild as CfnResource).overrideLogicalId(`${logicalId}Claim`);
     // A Delete is obeyed only while the function names the resource: one that leaves the template leaves its slot.
     publisher.function.addEnvironment('SLOT_RESOURCE', logicalId);
-    claim.node.addDependency(publisher.ready);
-    this.resource.node.addDependency(publisher.ready);
+    // A removal that fails leaves the slot, and with it what watches it.
+    claim.node.addDependency(publisher.ready, publisher.watchers);
+    this.resource.node.addDependency(publisher.ready, publisher.watchers);
     publisher.schedule.node.addDependency(this.resource);
 
     const framework = "The CDK's own provider framework, a function that does nothing but hand the event on: ";

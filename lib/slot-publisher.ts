@@ -50,6 +50,8 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
   readonly pipelineName: string;
   /** What must be there before the function can do anything: ingress, endpoints, invoke configuration. */
   readonly ready: IDependable;
+  /** What watches the slot, and so must be there for as long as it is: it is made before the slot, and removed after it. */
+  readonly watchers = new DependencyGroup();
   /** What it was given. */
   readonly props: SlotPublisherProps;
 

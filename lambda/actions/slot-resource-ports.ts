@@ -2,7 +2,7 @@
  * What the slot's resource works with: ports, bounds, and two connections that are closed whatever happens.
  * Decides nothing.
  */
-import type { Clock, Log } from '../ports.ts';
+import type { Clock, Log, Metrics } from '../ports.ts';
 import type { Connection, Database } from '../postgres/connection.ts';
 import { closeBoth, openPair } from '../postgres/connection-pair.ts';
 import type { LifecycleAction } from '../settings/event.ts';
@@ -23,6 +23,7 @@ export interface LifecyclePorts {
   readonly answers: Map<string, LifecycleAnswer>;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   /** When the function itself ends: milliseconds since 1970. */
   readonly functionDeadline: number;
   /** How long Delete waits for the lock, milliseconds. @default 2 minutes */

@@ -62,9 +62,9 @@ function ruleOf(alarm: Readonly<Record<string, unknown>> | undefined): unknown {
 describe('the alarms', () => {
   const alarms = alarmsOf({ ...EMAIL, skippedAlarm: true });
   for (const [name, rule] of [
-    ['Errors', ['AWS/Lambda Errors Sum 60', 'GreaterThanOrEqualToThreshold', 1, '2 of 3', 'notBreaching']],
+    ['Errors', ['AWS/Lambda Errors Sum 60', 'GreaterThanOrEqualToThreshold', 1, '2 of 3', 'ignore']],
     ['NotRunning', [['FILL(healthy,0)', 'RunHealthy Sum 60'], 'LessThanThreshold', 1, '5 of 5', 'breaching']],
-    ['Stalled', ['pg2kinesis Stalled Minimum 60', 'GreaterThanOrEqualToThreshold', 1, '5 of 5', 'notBreaching']],
+    ['Stalled', ['pg2kinesis Stalled Minimum 60', 'GreaterThanOrEqualToThreshold', 1, '5 of 5', 'ignore']],
     [
       'FallingBehind',
       [
@@ -72,12 +72,12 @@ describe('the alarms', () => {
         'GreaterThanOrEqualToThreshold',
         1,
         '10 of 15',
-        'notBreaching',
+        'ignore',
       ],
     ],
     [
       'RetainedWal',
-      ['pg2kinesis RetainedWalBytes Maximum 60', 'GreaterThanThreshold', 10 * 1024 ** 3, '3 of 5', 'notBreaching'],
+      ['pg2kinesis RetainedWalBytes Maximum 60', 'GreaterThanThreshold', 10 * 1024 ** 3, '3 of 5', 'ignore'],
     ],
     ['Throttled', ['AWS/Lambda Throttles Sum 60', 'GreaterThanOrEqualToThreshold', 1, '3 of 5', 'notBreaching']],
     ['Overrun', ['pg2kinesis DeadlineOverrunMs Maximum 60', 'GreaterThanThreshold', 5000, '1 of 1', 'notBreaching']],

@@ -88,6 +88,32 @@ describe('the slot as a resource of the stack', () => {
     assert.ok(before(CLAIM).includes('AWS::EC2::SecurityGroupIngress'));
   });
 
+  it('goes before what watches it: its alarm, its topic and whom that tells', () => {
+    const { template } = synthesise();
+    const all = (template.toJSON() as { Resources: Record<string, Resource> }).Resources;
+    for (const type of [SLOT, CLAIM]) {
+      const before = typesBefore(onlyResource(template, type), all);
+      const watchers = Object.entries(all).filter(
+        ([id, { Type }]) => /^AWS::(SNS|KMS)::/.test(Type) || /^AlarmsRetainedWal/.test(id),
+      );
+      assert.equal(watchers.length, 5, 'alarm, topic, its policy, its key, its subscription');
+      assert.deepEqual(
+        watchers.map(([id]) => id).filter((id) => !before.has(id)),
+        [],
+        type,
+      );
+    }
+  });
+
+  it('is there, and the schedule, before the alarm on runs that do not end well: made earlier, that would be raised', () => {
+    const { template } = synthesise();
+    const all = (template.toJSON() as { Resources: Record<string, Resource> }).Resources;
+    const [, alarm] = Object.entries(all).find(([id]) => id.startsWith('AlarmsNotRunning')) ?? [];
+    assert.ok(alarm);
+    const types = [...typesBefore(alarm, all)].map((id) => all[id]?.Type);
+    assert.ok(types.includes(SLOT) && types.includes('AWS::Scheduler::Schedule'));
+  });
+
   it('can be left out', () => {
     const { template } = synthesise({ slotLifecycle: 'false' });
     template.resourceCountIs(SLOT, 0);

@@ -12,7 +12,7 @@ import { open } from '../../../lambda/postgres/connection-pair.ts';
 import type { DatabaseSettings } from '../../../lambda/postgres/credentials.ts';
 import { acquireSlotLock } from '../../../lambda/postgres/fence.ts';
 import { readEvent } from '../../../lambda/settings/event.ts';
-import { createTerminalLog } from '../../../lambda/telemetry/telemetry.ts';
+import { createTerminalLog, noMetrics } from '../../../lambda/telemetry/telemetry.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 
 const PASSWORD = 's3cret-pass';
@@ -60,6 +60,7 @@ describe('the slot’s lifecycle', () => {
     slotResource: 'Slot',
     answers: new Map(),
     watchMs: 0,
+    metrics: noMetrics,
     clock: systemClock,
     log,
     functionDeadline: Date.now() + 30_000,
