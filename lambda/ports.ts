@@ -46,6 +46,8 @@ export interface Metrics {
 
 /** The messages that arrived together; taken one at a time, each valid until the next is taken. */
 export interface MessageBlock {
+  /** @returns the position of the row that the message taken last came in: a change's own WAL record */
+  rowLsn(): Lsn;
   /** @returns the next message, or undefined at the block's end. @throws {PipelineError} DECODE_FAILED */
   next(): Message | undefined;
 }

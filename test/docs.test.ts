@@ -13,7 +13,7 @@ import { readEvent } from '../lambda/settings/event.ts';
 import { SETTINGS as STACK_SETTINGS } from '../lib/settings-table.ts';
 import { SLOT_METRICS } from '../lib/slot-metrics.ts';
 import { generate, PAGES, PARTS, readPage } from '../scripts/docs.ts';
-import { recordOf, truncateOf, written } from './support/changes.ts';
+import { FORMAT_OPTIONS, recordOf, truncateOf, written } from './support/changes.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -145,12 +145,12 @@ describe('docs', () => {
     const transaction = { xid: 754, commitLsn: 0x16b3748n, commitTimeMicros: 1_767_323_045_678_901n };
     const users = (xid: number, name: 'csv' | 'csv-payload'): string =>
       written(
-        FORMATS[name]({ source: '' }),
+        FORMATS[name]({ ...FORMAT_OPTIONS, source: '' }),
         recordOf('table public.users: INSERT: id[integer]:42', { key: ['id'], transaction: { ...transaction, xid } }),
       );
     const line = "table public.order_lines: UPDATE: order_id[integer]:7 product[text]:'a b'";
     for (const name of ['csv', 'csv-payload'] as const) {
-      const format = FORMATS[name]({ source: '' });
+      const format = FORMATS[name]({ ...FORMAT_OPTIONS, source: '' });
       const shown = [
         users(754, name),
         written(format, recordOf(line, { key: ['order_id', 'product'], transaction: { ...transaction, xid: 755 } })),
@@ -164,7 +164,7 @@ describe('docs', () => {
     const update =
       "table public.users: UPDATE: id[integer]:42 name[text]:'Ada' balance[numeric]:12.50 bio[text]:unchanged-toast-datum";
     const json = written(
-      FORMATS.json({ source: 'app/pg2kinesis' }),
+      FORMATS.json({ ...FORMAT_OPTIONS, source: 'app/pg2kinesis' }),
       recordOf(update, { key: ['id'], ordinal: 3, transaction }),
     );
     const [, shown = ''] = /```json\n(\{"id":"0\/16B3748[^`]*)\n```/.exec(page) ?? [];

@@ -4,7 +4,6 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
-import type { Config } from '../../lambda/settings/config.ts';
 import type { UserRecord } from '../deaggregate.ts';
 import { readStream } from '../stream-reader.ts';
 import { consumer, hashKeyRanges } from './consumer.ts';
@@ -13,7 +12,7 @@ import { InterruptedError, Interruption } from './interruption.ts';
 import { Ledger } from './ledger.ts';
 import { type Output, Screen } from './screen.ts';
 import { assertInstalled, type Servers, startServers } from './servers.ts';
-import { passedSettings, validateSettings } from './settings.ts';
+import { type DemoConfig, passedSettings, validateSettings } from './settings.ts';
 import { kilobytes, type Runs, succeeded, summary } from './summary.ts';
 import { Verifier } from './verifier.ts';
 import { makeWriters } from './writer.ts';
@@ -88,7 +87,7 @@ export async function runDemo(options: DemoOptions = {}, environment: DemoEnviro
 interface Demo {
   readonly options: DemoOptions;
   readonly settings: Readonly<Record<string, string>>;
-  readonly config: Config;
+  readonly config: DemoConfig;
   readonly screen: Screen;
   /** What was started, to be stopped in reverse order. */
   readonly stack: AsyncDisposableStack;

@@ -2,12 +2,13 @@
  * Reads a user record as a consumer would: each format with the means that its readers have (a JSON parser, an RFC 4180
  * splitter). Pure; knows none of the code that wrote it.
  */
-import type { SettingValues } from '../../lambda/settings/settings.ts';
 import { canonical, identityOf, KNOWN_TABLES } from './ledger.ts';
 import { type Json, quoted, type Row } from './tables.ts';
 
-/** FORMAT's values. */
-export type FormatName = SettingValues['FORMAT'];
+/** The formats that the demo's consumer reads. */
+export const FORMAT_NAMES = ['csv', 'csv-payload', 'json'] as const;
+/** One of {@link FORMAT_NAMES}. */
+export type FormatName = (typeof FORMAT_NAMES)[number];
 
 /** A record, as far as its format says. */
 export interface ParsedRecord {

@@ -1,8 +1,10 @@
 /**
  * Which of the function's settings the demo passes through, and what they mean for the demo itself. Pure.
  */
+import { PipelineError } from '../../lambda/errors.ts';
 import { type Config, readConfig } from '../../lambda/settings/config.ts';
 import { type SettingName, SETTINGS } from '../../lambda/settings/settings.ts';
+import { FORMAT_NAMES, type FormatName } from './parse-record.ts';
 
 /** All but those that say where the database is and how to enter it: these are the demo's own. */
 const PASSED = (Object.keys(SETTINGS) as SettingName[]).filter((name) => !/^(PG|DATABASE_)/.test(name));
@@ -33,14 +35,19 @@ export function passedSettings(
   return settings;
 }
 
+/** What the demo can read back. */
+export interface DemoConfig extends Config {
+  readonly format: FormatName;
+}
+
 /**
  * Validates the settings by the function's own config reader, before any server is started.
  *
  * @param settings - as {@link passedSettings} gathered them
  * @throws {PipelineError} CONFIG_INVALID
  */
-export function validateSettings(settings: Readonly<Record<string, string>>): Config {
-  return readConfig({
+export function validateSettings(settings: Readonly<Record<string, string>>): DemoConfig {
+  const config = readConfig({
     ...settings,
     PGHOST: '127.0.0.1',
     PGDATABASE: 'postgres',
@@ -48,4 +55,12 @@ export function validateSettings(settings: Readonly<Record<string, string>>): Co
     PGPASSWORD: 'demo',
     PGSSLMODE: 'disable',
   });
+  const format = FORMAT_NAMES.find((name) => name === config.format);
+  if (format === undefined) {
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `FORMAT cannot be "${config.format}" in the demo, whose consumer does not read it (allowed there: ${FORMAT_NAMES.join(', ')}). Nothing was started.`,
+    );
+  }
+  return { ...config, format };
 }

@@ -5,7 +5,7 @@
 import { type Container, REQUEST_TIMEOUT_MS } from '../container.ts';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { FORMATS } from '../format/formats.ts';
-import { partitionKeyWriter } from '../format/partition-key.ts';
+import { debeziumKeyWriter, partitionKeyWriter } from '../format/partition-key.ts';
 import { createPacker } from '../pack/packer.ts';
 import { describeHolder } from '../postgres/fence.ts';
 import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
@@ -90,8 +90,16 @@ async function publish(
         ...(action.resume === undefined ? {} : { resume: action.resume }),
         maxRows: config.batchChanges,
         inFlightGraceMs: LOCK_LOSS_DETECTION_MS + REQUEST_TIMEOUT_MS,
-        format: FORMATS[config.format]({ source, arrayDelimiter: (element) => container.arrayDelimiters.of(element) }),
-        partitionKey: partitionKeyWriter(config.partitionBy, source),
+        format: FORMATS[config.format]({
+          ...config,
+          source,
+          database,
+          now: () => clock.now(),
+          arrayDelimiter: (element) => container.arrayDelimiters.of(element),
+        }),
+        partitionKey: config.debeziumKeys
+          ? debeziumKeyWriter(config.debezium.time)
+          : partitionKeyWriter(config.partitionBy, source),
         packer: createPacker(config),
         operations: config.operations,
         oversize: config.oversize,

@@ -6,6 +6,8 @@
  */
 import { csv } from './csv.ts';
 import { csvPayload } from './csv-payload.ts';
+import { debezium } from './debezium/debezium.ts';
+import { dms } from './dms/dms.ts';
 import { json } from './json/json.ts';
 import type { MakeFormat } from './record.ts';
 
@@ -14,4 +16,6 @@ export const FORMATS = {
   csv,
   'csv-payload': csvPayload,
   json,
+  debezium,
+  dms,
 } as const satisfies Record<string, MakeFormat>;

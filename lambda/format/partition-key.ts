@@ -7,12 +7,11 @@
 import { createHash } from 'node:crypto';
 import type { TableName, Transaction } from '../decode/messages.ts';
 import type { ByteWriter } from './byte-writer.ts';
+import { debeziumTypes } from './debezium/types.ts';
+import { FieldWriter } from './fields.ts';
 import { writeKeyText } from './key-text.ts';
 import { memoise, memoiseLast } from './memo.ts';
-import type { ChangeRecord } from './record.ts';
-
-/** What PARTITION_BY may say. */
-export type PartitionMode = 'primary-key' | 'table' | 'transaction' | 'stream';
+import type { ChangeRecord, DebeziumOptions, PartitionMode } from './record.ts';
 
 /** Appends a record's partition key, UTF-8, to `out`. */
 export type PartitionKeyWriter = (record: ChangeRecord, out: ByteWriter) => void;
@@ -65,6 +64,22 @@ export function partitionKeyWriter(mode: PartitionMode, source: string): Partiti
       };
     }
   }
+}
+
+/**
+ * Makes the function that writes partition keys as Debezium Server's Kinesis sink does: the key's JSON, `{"id":1}`, or
+ * `default` where there is none. Debezium does not shorten one that Kinesis refuses; this one replaces it by its SHA-256.
+ *
+ * @param time - how a key's dates and times are written
+ */
+export function debeziumKeyWriter(time: DebeziumOptions['time']): PartitionKeyWriter {
+  const fields = new FieldWriter(debeziumTypes(time), { nulls: true });
+  return (record, out) => {
+    const start = out.length;
+    if (record.key === undefined || record.change === undefined) out.ascii('default');
+    else fields.key(record.key, record.change.bytes, out);
+    shorten(out, start);
+  };
 }
 
 /**

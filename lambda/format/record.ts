@@ -2,6 +2,7 @@
  * What a format is given and what it gives: the one interface between the run's transformation and the formats.
  * Pure; knows no plugin, no lane and no stream.
  */
+import type { Lsn } from '../decode/lsn.ts';
 import type { RowChange, TableName, Transaction, Tuple } from '../decode/messages.ts';
 import type { ByteWriter } from './byte-writer.ts';
 
@@ -25,6 +26,8 @@ export interface ChangeRecord {
   transaction: Transaction;
   /** The record's place in its transaction, counted from 1 before any filter. */
   ordinal: number;
+  /** The position of the change's own WAL record, where the format uses it; rows of one COPY share it. */
+  lsn: Lsn;
   /** What was decoded; undefined for TRUNCATE. */
   change: RowChange | undefined;
   /** The key; undefined for TRUNCATE and for a DELETE that carries none. */
@@ -43,6 +46,8 @@ export interface Format {
   readonly tellsKeylessDelete: boolean;
   /** Whether a record shows values besides the key: without them it has to be written as `truncated`. */
   readonly showsRow: boolean;
+  /** Whether records say the position of their row: {@link ChangeRecord.lsn}. @default false */
+  readonly usesRowLsn?: boolean;
   /**
    * Appends one record's data, UTF-8.
    *
@@ -65,6 +70,35 @@ export interface FormatOptions {
   readonly source: string;
   /** What stands between the elements of an array. @default {@link builtInDelimiter}: that of the server's own types */
   readonly arrayDelimiter?: ArrayDelimiter;
+  /** The database's name. */
+  readonly database: string;
+  /** What partition keys are made of. */
+  readonly partitionBy: PartitionMode;
+  /** The time of writing, in whole milliseconds since 1970. */
+  readonly now: () => number;
+  readonly debezium: DebeziumOptions;
+  readonly dms: DmsOptions;
+}
+
+/** What PARTITION_BY may say. */
+export type PartitionMode = 'primary-key' | 'table' | 'transaction' | 'stream';
+
+/** The settings of Debezium that its format follows. */
+export interface DebeziumOptions {
+  /** `provide.transaction.metadata`. */
+  readonly transaction: boolean;
+  /** `time.precision.mode`. */
+  readonly time: 'microseconds' | 'isostring';
+}
+
+/** The settings of AWS DMS that its format follows. */
+export interface DmsOptions {
+  /** `IncludeNullAndEmpty`: NULL is written, else left out. */
+  readonly nulls: boolean;
+  /** `IncludeTransactionDetails`. */
+  readonly transaction: boolean;
+  /** `BeforeImageSettings`: an UPDATE has the old row, as far as the server sent it. */
+  readonly beforeImage: boolean;
 }
 
 /**

@@ -212,6 +212,10 @@ export class SlotPeek implements Peek, MessageBlock {
     }
   }
 
+  rowLsn(): Lsn {
+    return this.#in.lsn();
+  }
+
   async close(): Promise<void> {
     this.#firstRow.abort();
     if (!this.#ended) {

@@ -208,7 +208,7 @@ export class BatchReader {
             return 'commit-pending';
           }
         }
-        transformer.take(message);
+        transformer.take(message, block);
         if (transformer.closed.length > 0) {
           if (!(await this.#send(transformer)) || due) return 'deadline';
           // Asked after each round, too: a block can hold many, and a run that may take more time must hear of it in time.

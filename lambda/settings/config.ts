@@ -43,6 +43,12 @@ export interface Config {
   readonly stream: StreamConfig;
   readonly format: SettingValues['FORMAT'];
   readonly partitionBy: SettingValues['PARTITION_BY'];
+  /** Partition keys are made as Debezium's sink makes them: FORMAT is debezium, and PARTITION_BY was not given. */
+  readonly debeziumKeys: boolean;
+  /** The settings of Debezium that the format debezium follows. */
+  readonly debezium: { readonly transaction: boolean; readonly time: SettingValues['DEBEZIUM_TIME'] };
+  /** The settings of AWS DMS that the format dms follows. */
+  readonly dms: { readonly nulls: boolean; readonly transaction: boolean; readonly beforeImage: boolean };
   readonly aggregation: SettingValues['AGGREGATION'];
   /** A power of two, 1 to 256. */
   readonly lanes: number;
@@ -78,7 +84,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     throw new PipelineError('CONFIG_INVALID', `${count}, nothing was done. ${faults.join(' ')}`);
   }
   // No fault: what has a default has a value.
-  return toConfig(values as SettingValues);
+  return toConfig(values as SettingValues, (env['PARTITION_BY'] ?? '') !== '');
 }
 
 /** Reads each variable by itself. What is bad is left out. */
@@ -141,7 +147,7 @@ function contradictions(values: Partial<SettingValues>, env: Readonly<Record<str
 }
 
 /** Values in the shape the rooms take. */
-function toConfig(values: SettingValues): Config {
+function toConfig(values: SettingValues, partitionByGiven: boolean): Config {
   return {
     database: {
       auth: values.DATABASE_AUTH ?? (values.DATABASE_SECRET_ARN === undefined ? 'password' : 'secret'),
@@ -159,6 +165,13 @@ function toConfig(values: SettingValues): Config {
     stream: toStream(values.STREAM_NAME),
     format: values.FORMAT,
     partitionBy: values.PARTITION_BY,
+    debeziumKeys: values.FORMAT === 'debezium' && !partitionByGiven,
+    debezium: { transaction: values.DEBEZIUM_TRANSACTION === 'on', time: values.DEBEZIUM_TIME },
+    dms: {
+      nulls: values.DMS_NULLS === 'include',
+      transaction: values.DMS_TRANSACTION === 'on',
+      beforeImage: values.DMS_BEFORE_IMAGE === 'on',
+    },
     aggregation: values.AGGREGATION,
     lanes: values.LANES,
     filters: {
@@ -191,7 +204,7 @@ function warningsOf(values: SettingValues): string[] {
       `AGGREGATION "none" with PARTITION_BY "${values.PARTITION_BY}" is slow: a request carries one record of a partition key. Aggregate, or partition by primary-key.`,
     );
   }
-  if (values.COLUMN_EXCLUDE_LIST.length > 0 && values.FORMAT !== 'json') {
+  if (values.COLUMN_EXCLUDE_LIST.length > 0 && (values.FORMAT === 'csv' || values.FORMAT === 'csv-payload')) {
     warnings.push(
       `COLUMN_EXCLUDE_LIST has no effect with FORMAT "${values.FORMAT}", which publishes no columns but the key.`,
     );

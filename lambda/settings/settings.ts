@@ -151,7 +151,30 @@ export const SETTINGS = {
     "a stream's name (1 to 128 letters, digits, _, . and -) or its ARN",
     'pg2kinesis',
   ),
-  FORMAT: { ...choice(['csv', 'csv-payload', 'json'], 'how a change is written'), default: 'csv-payload' },
+  FORMAT: {
+    ...choice(['csv', 'csv-payload', 'json', 'debezium', 'dms'], 'how a change is written'),
+    default: 'csv-payload',
+  },
+  DEBEZIUM_TIME: {
+    ...choice(['microseconds', 'isostring'], 'dates and times of the format debezium (its time.precision.mode)'),
+    default: 'microseconds',
+  },
+  DEBEZIUM_TRANSACTION: {
+    ...choice(['off', 'on'], 'the format debezium names the transaction (its provide.transaction.metadata)'),
+    default: 'off',
+  },
+  DMS_NULLS: {
+    ...choice(['omit', 'include'], 'the NULLs of the format dms (its IncludeNullAndEmpty)'),
+    default: 'omit',
+  },
+  DMS_TRANSACTION: {
+    ...choice(['off', 'on'], 'the format dms names the transaction (its IncludeTransactionDetails)'),
+    default: 'off',
+  },
+  DMS_BEFORE_IMAGE: {
+    ...choice(['off', 'on'], 'the format dms shows the old row of an UPDATE (its BeforeImageSettings)'),
+    default: 'off',
+  },
   PARTITION_BY: {
     ...choice(['primary-key', 'table', 'transaction', 'stream'], 'what decides the partition key'),
     default: 'primary-key',

@@ -9,6 +9,7 @@ import { PipelineError } from '../errors.ts';
 import { ByteWriter } from '../format/byte-writer.ts';
 import type { ChangeRecord, Format } from '../format/record.ts';
 import type { Packer, Round } from '../pack/round.ts';
+import type { MessageBlock } from '../ports.ts';
 import type { Operation } from '../settings/settings.ts';
 import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
@@ -80,6 +81,7 @@ export class Transformer {
       table: { printed: '', schema: '', name: '' },
       transaction: { xid: 0, commitLsn: 0n, commitTimeMicros: 0n },
       ordinal: 0,
+      lsn: 0n,
       change: undefined,
       key: undefined,
       otherKey: undefined,
@@ -92,9 +94,10 @@ export class Transformer {
    * Takes one message. May close rounds: see {@link closed}.
    *
    * @param message - valid during the call
+   * @param row - tells the position of the row it came in
    * @throws {PipelineError} KEY_UNRESOLVED, RECORD_TOO_LARGE
    */
-  take(message: Message): void {
+  take(message: Message, row: Pick<MessageBlock, 'rowLsn'>): void {
     switch (message.kind) {
       case 'begin':
         return this.#begin(message.transaction);
@@ -105,6 +108,7 @@ export class Transformer {
         return;
       case 'change':
       case 'truncate':
+        if (this.#parts.format.usesRowLsn === true) this.#record.lsn = row.rowLsn();
         return this.#row(message);
       case 'ignored':
         return;

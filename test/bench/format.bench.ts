@@ -9,7 +9,7 @@ import { ByteWriter } from '../../lambda/format/byte-writer.ts';
 import { FORMATS } from '../../lambda/format/formats.ts';
 import { partitionKeyWriter } from '../../lambda/format/partition-key.ts';
 import type { ChangeRecord } from '../../lambda/format/record.ts';
-import { keep, recordOf } from '../support/changes.ts';
+import { FORMAT_OPTIONS, keep, recordOf } from '../support/changes.ts';
 
 const ROWS = 1_000;
 const ROUNDS = 100;
@@ -42,7 +42,7 @@ const out = new ByteWriter(65_536);
 const partitionKey = partitionKeyWriter('primary-key', 'app/pg2kinesis');
 const subjects: { name: string; write: (record: ChangeRecord) => void; best: number; written: number }[] = [
   ...Object.entries(FORMATS).map(([name, make]) => {
-    const format = make({ source: 'app/pg2kinesis' });
+    const format = make(FORMAT_OPTIONS);
     return { name, write: (record: ChangeRecord) => format.write(record, out), best: Infinity, written: 0 };
   }),
   { name: 'partition key', write: (record: ChangeRecord) => partitionKey(record, out), best: Infinity, written: 0 },

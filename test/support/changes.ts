@@ -4,13 +4,23 @@
 import type { RowChange, TableName, Transaction, Tuple } from '../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 import { ByteWriter } from '../../lambda/format/byte-writer.ts';
-import type { ChangeRecord, Format, Key } from '../../lambda/format/record.ts';
+import type { ChangeRecord, Format, FormatOptions, Key } from '../../lambda/format/record.ts';
 
 /** The transaction of the examples: xid 754, committed at 0/16B3748 on 2026-01-02T03:04:05.678901Z. */
 export const TRANSACTION: Transaction = {
   xid: 754,
   commitLsn: 0x16b3748n,
   commitTimeMicros: 1767323045678901n,
+};
+
+/** What formats are made with where a test says nothing else: the source and database of the examples, a fixed time. */
+export const FORMAT_OPTIONS: FormatOptions = {
+  source: 'app/pg2kinesis',
+  database: 'app',
+  partitionBy: 'primary-key',
+  now: () => 1_767_323_046_000,
+  debezium: { transaction: false, time: 'microseconds' },
+  dms: { nulls: false, transaction: false, beforeImage: false },
 };
 
 /** What is to differ from a plain record. */
@@ -27,6 +37,8 @@ export interface RecordOptions {
   readonly truncated?: boolean;
   /** @default {@link TRANSACTION} */
   readonly transaction?: Transaction;
+  /** The row's own position. @default 0/16B3700 */
+  readonly lsn?: bigint;
 }
 
 /**
@@ -50,6 +62,7 @@ export function recordOf(line: string, options: RecordOptions = {}, decoder = ne
     table: change.table,
     transaction: options.transaction ?? TRANSACTION,
     ordinal: options.ordinal ?? 3,
+    lsn: options.lsn ?? 0x16b3700n,
     change,
     key: isOld ? oldKey : newKey,
     otherKey: half === undefined ? undefined : isOld ? newKey : oldKey,
@@ -65,6 +78,7 @@ export function truncateOf(table: TableName, transaction = TRANSACTION): ChangeR
     table,
     transaction,
     ordinal: 3,
+    lsn: 0x16b3700n,
     change: undefined,
     key: undefined,
     otherKey: undefined,

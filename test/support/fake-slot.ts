@@ -153,6 +153,7 @@ class FakePeek implements Peek {
       this.#slot.onBlock();
       let left = this.#slot.blockLines;
       yield {
+        rowLsn: () => BigInt(this.rows),
         next: (): Message | undefined => {
           if (left-- <= 0) return undefined;
           const next = messages.next();

@@ -15,6 +15,7 @@ import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { noMemory, run, type RunOptions } from '../../lambda/run/run.ts';
 import { compilePatterns } from '../../lambda/settings/filters.ts';
 import { OPERATIONS } from '../../lambda/settings/settings.ts';
+import { FORMAT_OPTIONS } from './changes.ts';
 import type { PostgresServer } from './postgres.ts';
 import { Recorder } from './run-kit.ts';
 
@@ -123,7 +124,7 @@ export class Pipeline {
           functionDeadline: deadline,
           maxRows: 1_000_000,
           inFlightGraceMs: 0,
-          format: FORMATS[format]({ source: 'test' }),
+          format: FORMATS[format]({ ...FORMAT_OPTIONS, source: 'test' }),
           partitionKey: partitionKeyWriter('primary-key', 'test'),
           packer: createPacker({ aggregation: 'none', lanes: 64, maxRecordBytes: 1024 * 1024 }),
           filters: {

@@ -12,6 +12,7 @@ import type { Clock, Log, Metrics, PrimaryKeys, Published, Publisher, Session } 
 import { noMemory, type RunMemory, type RunOptions, type RunPorts } from '../../lambda/run/run.ts';
 import { NO_FILTERS } from '../../lambda/settings/filters.ts';
 import { OPERATIONS } from '../../lambda/settings/settings.ts';
+import { FORMAT_OPTIONS } from './changes.ts';
 import { fakeSession, type FakeSlot } from './fake-slot.ts';
 
 /** A clock that stands still until it is moved; sleeping moves it. */
@@ -145,7 +146,7 @@ export function runKit(slot: FakeSlot, keys: PrimaryKeys): RunKit {
       functionDeadline: clock.time + 900_000,
       maxRows: 1_000_000,
       inFlightGraceMs: 12_000,
-      format: FORMATS.csv({ source: 'test/fake' }),
+      format: FORMATS.csv({ ...FORMAT_OPTIONS, source: 'test/fake' }),
       partitionKey: partitionKeyWriter('primary-key', 'test/fake'),
       packer: createPacker({ aggregation: 'none', lanes: 64, maxRecordBytes: 1024 * 1024 }),
       filters: NO_FILTERS,

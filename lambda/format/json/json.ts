@@ -10,6 +10,7 @@ import { type ColumnHeader, type TableName, type Transaction, type Tuple, ValueK
 import type { ByteWriter } from '../byte-writer.ts';
 import { byOperation, memoise, memoiseLast } from '../memo.ts';
 import type { ArrayDelimiter, ChangeRecord, Format, Key, MakeFormat } from '../record.ts';
+import { isoMicros } from '../temporal.ts';
 import { jsonString } from '../text.ts';
 import type { Converter } from './converter.ts';
 import { builtInDelimiter, converterFor, holdsJson, isJsonNull } from './values.ts';
@@ -250,13 +251,6 @@ function transactionParts(transaction: Transaction): { head: Buffer; middle: Buf
     middle: Buffer.from(`,"xid":${transaction.xid},"commitLsn":"${lsn}","ordinal":`, 'latin1'),
     tail: Buffer.from(`,"commitTime":"${isoMicros(micros)}"}`, 'latin1'),
   };
-}
-
-/** ISO 8601 in UTC, always with six digits of fraction. */
-function isoMicros(micros: bigint): string {
-  const within = ((micros % 1000n) + 1000n) % 1000n;
-  const milliseconds = Number((micros - within) / 1000n);
-  return `${new Date(milliseconds).toISOString().slice(0, -1)}${within.toString().padStart(3, '0')}Z`;
 }
 
 /** From behind the id's ordinal to before the key; the same for all records of a table and operation. */

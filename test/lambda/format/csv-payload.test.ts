@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { FORMATS } from '../../../lambda/format/formats.ts';
-import { printName, quote, recordOf, truncateOf, written } from '../../support/changes.ts';
+import { FORMAT_OPTIONS, printName, quote, recordOf, truncateOf, written } from '../../support/changes.ts';
 import { DAEMON } from './daemon.ts';
 
-const format = FORMATS['csv-payload']({ source: 'app/pg2kinesis' });
+const format = FORMATS['csv-payload']({ ...FORMAT_OPTIONS, source: 'app/pg2kinesis' });
 
 describe('csv-payload', () => {
   for (const { line, key, csvPayload } of DAEMON) {

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { FORMATS } from '../../../lambda/format/formats.ts';
-import { printName, quote, recordOf, truncateOf, written } from '../../support/changes.ts';
+import { FORMAT_OPTIONS, printName, quote, recordOf, truncateOf, written } from '../../support/changes.ts';
 import { DAEMON } from './daemon.ts';
 
-const format = FORMATS.csv({ source: 'app/pg2kinesis' });
+const format = FORMATS.csv({ ...FORMAT_OPTIONS, source: 'app/pg2kinesis' });
 
 /** RFC 4180, section 2, read independently of how it is written here: one record, no line break behind it. */
 function readCsv(text: string): string[] {

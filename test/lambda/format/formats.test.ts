@@ -5,7 +5,7 @@ import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decode
 import { ByteWriter } from '../../../lambda/format/byte-writer.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
 import { SETTINGS } from '../../../lambda/settings/settings.ts';
-import { recordOf, truncateOf, written } from '../../support/changes.ts';
+import { FORMAT_OPTIONS, recordOf, truncateOf, written } from '../../support/changes.ts';
 
 describe('FORMATS', () => {
   it('has the names that the setting FORMAT allows', () => {
@@ -17,7 +17,7 @@ describe('FORMATS', () => {
       const out = new ByteWriter(1);
       out.ascii('before');
       const record = recordOf("table public.t: INSERT: id[integer]:1 v[text]:'it''s'", { key: ['id'] });
-      const format = make({ source: 'app/pg2kinesis' });
+      const format = make(FORMAT_OPTIONS);
       format.write(record, out);
       format.write(record, out);
       const once = written(format, record);
@@ -25,13 +25,13 @@ describe('FORMATS', () => {
     });
 
     it(`${name}: gives the same bytes when a change is read again, by the same decoder or another`, () => {
-      const format = make({ source: 'app/pg2kinesis' });
+      const format = make(FORMAT_OPTIONS);
       const line =
         "table public.t: UPDATE: old-key: id[integer]:1 v[text]:'a' new-tuple: id[integer]:2 v[text]:unchanged-toast-datum";
       const decoder = new TestDecodingDecoder();
       const first = written(format, recordOf(line, { key: ['id'], half: 'INSERT' }, decoder));
       assert.equal(written(format, recordOf(line, { key: ['id'], half: 'INSERT' }, decoder)), first);
-      assert.equal(written(make({ source: 'app/pg2kinesis' }), recordOf(line, { key: ['id'], half: 'INSERT' })), first);
+      assert.equal(written(make(FORMAT_OPTIONS), recordOf(line, { key: ['id'], half: 'INSERT' })), first);
     });
 
     it(`${name}: reads a change where it stands in a larger buffer`, () => {
@@ -41,13 +41,13 @@ describe('FORMATS', () => {
       assert.ok(change.kind === 'change' && change.newTuple !== undefined);
       const key = { count: 1, tuples: [change.newTuple], columns: [0] };
       const record = { ...recordOf(line), table: change.table, change, key };
-      const format = make({ source: 'app/pg2kinesis' });
+      const format = make(FORMAT_OPTIONS);
       assert.equal(written(format, record), written(format, recordOf(line, { key: ['id'] })));
     });
 
     it(`${name}: writes TRUNCATE on one line`, () => {
       const table = { printed: 'public."a\nb"', schema: 'public', name: 'a\nb' };
-      const data = written(make({ source: 'app/pg2kinesis' }), truncateOf(table));
+      const data = written(make(FORMAT_OPTIONS), truncateOf(table));
       // Only csv, which is not for AGGREGATION=lines, quotes a line break instead of escaping it.
       assert.equal(data.includes('\n'), name === 'csv');
     });

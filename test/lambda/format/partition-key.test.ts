@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { ByteWriter } from '../../../lambda/format/byte-writer.ts';
-import { partitionKeyWriter, type PartitionMode } from '../../../lambda/format/partition-key.ts';
-import type { ChangeRecord } from '../../../lambda/format/record.ts';
+import { partitionKeyWriter } from '../../../lambda/format/partition-key.ts';
+import type { ChangeRecord, PartitionMode } from '../../../lambda/format/record.ts';
 import { recordOf, truncateOf } from '../../support/changes.ts';
 
 function keyOf(record: ChangeRecord, mode: PartitionMode = 'primary-key', source = 'app/pg2kinesis'): string {

@@ -9,6 +9,7 @@ import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import { run, type RunOptions } from '../../../lambda/run/run.ts';
 import { compilePatterns, type Filters, NO_FILTERS } from '../../../lambda/settings/filters.ts';
 import type { Operation } from '../../../lambda/settings/settings.ts';
+import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { runKit } from '../../support/run-kit.ts';
 
@@ -47,7 +48,7 @@ async function publish(
   };
 }
 
-const json = FORMATS.json({ source: 'test/fake' });
+const json = FORMATS.json({ ...FORMAT_OPTIONS, source: 'test/fake' });
 interface Told {
   op: string;
   key: unknown;

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { FORMATS } from '../../../../lambda/format/formats.ts';
 import {
+  FORMAT_OPTIONS,
   printName,
   quote,
   recordOf,
@@ -14,7 +15,7 @@ import {
   written,
 } from '../../../support/changes.ts';
 
-const format = FORMATS.json({ source: 'app/pg2kinesis' });
+const format = FORMATS.json({ ...FORMAT_OPTIONS, source: 'app/pg2kinesis' });
 
 const head = (operation: string, table = 'users'): string =>
   `{"id":"0/16B3748@1767323045678901#3","source":"app/pg2kinesis","op":"${operation}","schema":"public","table":"${table}",`;
@@ -240,7 +241,7 @@ describe('json', () => {
   }
 
   it('escapes the source, schema and table', () => {
-    const other = FORMATS.json({ source: 'a"b\n' });
+    const other = FORMATS.json({ ...FORMAT_OPTIONS, source: 'a"b\n' });
     const record = recordOf('table "my ""s\n"."é": INSERT: id[integer]:1', ID);
     assert.ok(written(other, record).includes('"source":"a\\"b\\n","op":"INSERT","schema":"my \\"s\\n","table":"é",'));
   });

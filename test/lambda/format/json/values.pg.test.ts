@@ -9,7 +9,7 @@ import { FORMATS } from '../../../../lambda/format/formats.ts';
 import { ArrayDelimiters } from '../../../../lambda/postgres/array-delimiters.ts';
 import { type Connection, createDatabase } from '../../../../lambda/postgres/connection.ts';
 import { open } from '../../../../lambda/postgres/connection-pair.ts';
-import { recordOf, written } from '../../../support/changes.ts';
+import { FORMAT_OPTIONS, recordOf, written } from '../../../support/changes.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../../support/postgres.ts';
 import { sqlText } from './sql-text.ts';
 import { ARRAYS, CASES, TEXT } from './value-cases.ts';
@@ -45,7 +45,7 @@ async function read(table: string): Promise<Written[]> {
 /** @returns what stands for each value inserted into a table, in `json` */
 function values(rows: readonly { data: Buffer }[], table: string): Written[] {
   const decoder = new TestDecodingDecoder();
-  const format = FORMATS.json({ source: 'app/pg2kinesis', arrayDelimiter: (element) => delimiters.of(element) });
+  const format = FORMATS.json({ ...FORMAT_OPTIONS, arrayDelimiter: (element) => delimiters.of(element) });
   const lines = rows
     .map(({ data }) => data.toString('utf8'))
     .filter((line) => line.startsWith(`table public.${table}: INSERT:`));

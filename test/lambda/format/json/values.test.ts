@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { FORMATS } from '../../../../lambda/format/formats.ts';
-import { quote, recordOf, written } from '../../../support/changes.ts';
+import { FORMAT_OPTIONS, quote, recordOf, written } from '../../../support/changes.ts';
 
-const format = FORMATS.json({ source: 'app/pg2kinesis' });
+const format = FORMATS.json({ ...FORMAT_OPTIONS, source: 'app/pg2kinesis' });
 
 const JSON_NULL = '},"jsonNull":{"row":["v"]';
 
@@ -211,7 +211,7 @@ function arrayOut(value: Nested): string {
 describe('json values, arrays', () => {
   it("are split by their element type's delimiter, as it is known when a value comes", () => {
     const delimiters = new Map<string, string>();
-    const own = FORMATS.json({ source: 'app/pg2kinesis', arrayDelimiter: (element) => delimiters.get(element) ?? ',' });
+    const own = FORMATS.json({ ...FORMAT_OPTIONS, arrayDelimiter: (element) => delimiters.get(element) ?? ',' });
     assert.equal(asJson('public.part[]', "'{a,b:c}'", own), '["a","b:c"]');
     delimiters.set('public.part', ':');
     assert.equal(asJson('public.part[]', "'{a,b:c}'", own), '["a,b","c"]');
