@@ -75,8 +75,6 @@ export class BatchReader {
   within: AckPosition['within'];
   /** Where to go on inside the first transaction. Set before the first batch. */
   resume: ResumePosition | undefined;
-  /** Whether it was used. */
-  resumed = false;
   /** The transaction before which the last batch ended, because it is not over (I11). */
   pendingCommit: Transaction | undefined;
   /** How long the run has waited for the catalogs alone. */
@@ -172,6 +170,7 @@ export class BatchReader {
       if (error instanceof WindowTooLargeError) {
         // Rows may have come before a cancellation took effect: no request of theirs may outlast this (I6).
         await this.#finish(transformer);
+        transformer.breakOff();
         return error;
       }
       // What came before the failure is good: send it, so that what failed is the first thing left (skip-transaction).
@@ -179,7 +178,6 @@ export class BatchReader {
       throw session.lost.aborted ? session.lost.reason : error;
     } finally {
       this.#leftOut.report();
-      this.resumed = transformer.resumed;
       await peek.close();
     }
   }

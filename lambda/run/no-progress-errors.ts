@@ -18,6 +18,8 @@ export interface NoProgressFacts {
   readonly catalogMs: number;
   /** How long it took. */
   readonly durationMs: number;
+  /** Whether its time was over while it waited for the last request of a run that it had to end. */
+  readonly waitedInVain: boolean;
 }
 
 /**
@@ -26,7 +28,13 @@ export interface NoProgressFacts {
  * @param facts - what it knows
  */
 export function noProgress(facts: NoProgressFacts): PipelineError {
-  const { stopped, lastFailure, pendingCommit, catalogMs, durationMs } = facts;
+  const { stopped, lastFailure, pendingCommit, catalogMs, durationMs, waitedInVain } = facts;
+  if (waitedInVain) {
+    return new PipelineError(
+      'NO_PROGRESS',
+      'An earlier run had lost the lock or had to be ended, and this run was over before the last request of that one could be. Nothing was sent, and the slot was not advanced. The next run need not wait.',
+    );
+  }
   if (stopped === 'throttled') {
     return new PipelineError(
       'STREAM_THROTTLED',

@@ -47,20 +47,16 @@ export class ResumeKeeper {
 
   /**
    * @param reached - how far the run has come, and the position it went on from
-   * @param moved - whether it advanced the slot
    * @returns where the next run may go on; undefined: at the slot's position. To be asked after the last peek and advance
    */
-  async next(
-    reached: {
-      readonly within: AckPosition['within'];
-      readonly boundary: Lsn | undefined;
-      readonly resume: ResumePosition | undefined;
-    },
-    moved: boolean,
-  ): Promise<ResumePosition | undefined> {
+  async next(reached: {
+    readonly within: AckPosition['within'];
+    readonly boundary: Lsn | undefined;
+    readonly resume: ResumePosition | undefined;
+  }): Promise<ResumePosition | undefined> {
     const { within, boundary, resume } = reached;
-    // A run that acknowledged nothing leaves off where it went on.
-    const kept = boundary === undefined && !moved ? resume : undefined;
+    // A run that passed no COMMIT leaves off where it went on, also where it advanced over WAL that holds no transaction.
+    const kept = boundary === undefined ? resume : undefined;
     if (within === undefined && kept === undefined) return undefined;
     const evidence = await this.#slot.slotStatsFingerprint();
     if (evidence === undefined) return undefined;

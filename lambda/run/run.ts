@@ -6,7 +6,7 @@
  * never more (I1, I2). A crash anywhere repeats records; it loses and reorders none.
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
-import type { ResumePosition } from '../decode/position.ts';
+import { isSameTransaction, type ResumePosition } from '../decode/position.ts';
 import { type Clock, type Log, type Metrics, type Publisher, type Session, WindowTooLargeError } from '../ports.ts';
 import { copyCounts } from '../transform/counts.ts';
 import { Advancer } from './advancer.ts';
@@ -102,6 +102,7 @@ class RunLoop {
   #batchCount = 0;
   #oldestUnpublishedMicros: bigint | undefined;
   #ignoreRowLimit = false;
+  #waitedInVain = false;
 
   constructor(ports: RunPorts, options: RunOptions) {
     this.#ports = ports;
@@ -131,8 +132,8 @@ class RunLoop {
   }
 
   async run(): Promise<RunAnswer> {
-    const { session, clock, memory } = this.#ports;
-    if (session.tookOver) await clock.sleep(this.#options.inFlightGraceMs);
+    const { session, memory } = this.#ports;
+    await this.#awaitInFlightRequests();
     this.#advancer.position = (await session.slot.position()).confirmedFlush;
     this.#batches.resume = await this.#resumes.validate(this.#options.resume ?? memory.resume);
     memory.resume = undefined;
@@ -145,9 +146,19 @@ class RunLoop {
       await this.#afterFailure();
       throw error;
     }
-    memory.resume = await this.#resumes.next(this.#batches, this.#advancer.moved);
+    memory.resume = await this.#resumes.next(this.#batches);
     this.#assertProgress(stopped);
     return await this.#answer(stopped);
+  }
+
+  /** The holder that was ended may have sent a request last, which must not arrive behind one of ours (I3, I6). */
+  async #awaitInFlightRequests(): Promise<void> {
+    const { session, clock, stop } = this.#ports;
+    if (!session.tookOver) return;
+    const left = Math.max(0, this.#batches.readingDeadline() - clock.now());
+    // Where the time is over first, or a stop is asked for, nothing is sent at all.
+    this.#waitedInVain = left < this.#options.inFlightGraceMs;
+    await clock.sleep(Math.min(this.#options.inFlightGraceMs, left), stop);
   }
 
   /** Batch after batch. */
@@ -165,6 +176,8 @@ class RunLoop {
       const batch = await this.#batches.read(upto, rows, budgetMs);
       if (batch instanceof WindowTooLargeError) {
         this.#shrink(Number(upto - this.#advancer.position), batch);
+        // Whole transactions may have come before a cancellation took effect: the next peek must not give them again.
+        await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
         continue;
       }
       this.#batchCount++;
@@ -260,7 +273,7 @@ class RunLoop {
     if (session.lost.aborted) return;
     try {
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
-      memory.resume = await this.#resumes.next(this.#batches, this.#advancer.moved);
+      memory.resume = await this.#resumes.next(this.#batches);
     } catch (error) {
       log.warn(
         'After the failure the slot could not be advanced over what was acknowledged; it will be published again.',
@@ -273,7 +286,7 @@ class RunLoop {
 
   /** A run that did nothing at all fails, so that an alarm sees it (I7). */
   #assertProgress(stopped: StopReason): void {
-    const { counts, resumed, lastFailure, within, boundary, pendingCommit, catalogMs } = this.#batches;
+    const { counts, resume, lastFailure, within, boundary, pendingCommit, catalogMs } = this.#batches;
     const { stop, memory } = this.#ports;
     if (stop?.aborted === true) return;
     const endless =
@@ -281,10 +294,14 @@ class RunLoop {
     if (endless && !this.#advancer.moved && this.#deadline >= this.#options.functionDeadline) {
       throw transactionTooLarge(formatLsn(within.transaction.commitLsn), counts.records);
     }
-    if (this.#advancer.moved || counts.records > 0 || resumed || stopped === 'caught-up' || stopped === 'max-batches')
-      return;
+    // Rows that were only counted are progress, too, where the next run goes on behind them.
+    const from = within && resume && isSameTransaction(resume, within.transaction) ? resume.rows : 0;
+    const further = memory.resume !== undefined && within !== undefined && within.rows > from;
+    if (this.#advancer.moved || counts.records > 0 || further) return;
+    if (stopped === 'caught-up' || stopped === 'max-batches') return;
     const durationMs = this.#ports.clock.now() - this.#options.startedAt;
-    throw noProgress({ stopped, lastFailure, pendingCommit, catalogMs, durationMs });
+    const waitedInVain = this.#waitedInVain;
+    throw noProgress({ stopped, lastFailure, pendingCommit, catalogMs, durationMs, waitedInVain });
   }
 
   async #answer(stopped: StopReason): Promise<RunAnswer> {

@@ -4,7 +4,12 @@
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import type { Message, RowChange, TableName, Transaction, Truncate } from '../decode/messages.ts';
-import { isSameTransaction, type ResumePosition, type TransactionProgress } from '../decode/position.ts';
+import {
+  isSameTransaction,
+  type ResumePosition,
+  resumePosition,
+  type TransactionProgress,
+} from '../decode/position.ts';
 import { PipelineError } from '../errors.ts';
 import { ByteWriter } from '../format/byte-writer.ts';
 import type { ChangeRecord, Format } from '../format/record.ts';
@@ -119,6 +124,15 @@ export class Transformer {
   flush(): void {
     const round = this.#parts.packer.flush();
     if (round !== undefined) this.#close(round);
+  }
+
+  /**
+   * Tells that the peek broke off. The next one gives the transaction under way again from its BEGIN: its rows that are
+   * done, and sent, are skipped then.
+   */
+  breakOff(): void {
+    const { within } = this.mark();
+    if (within !== undefined) this.#resume = resumePosition(within, '');
   }
 
   /** @returns where the run is once everything taken so far is acknowledged */

@@ -24,7 +24,8 @@ export class TestClock implements Clock {
     return this.time;
   }
 
-  sleep(ms: number): Promise<void> {
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted === true) return Promise.resolve();
     this.slept.push(ms);
     this.time += ms;
     return Promise.resolve();
