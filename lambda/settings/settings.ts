@@ -16,7 +16,7 @@ export interface Setting<T, D extends string | undefined = string | undefined> {
   readonly about: string;
   /** Whether its value must never be shown. */
   readonly secret: boolean;
-  /** Text to value. An issue's `params.why`, where there is one, says more than `allowed` does. */
+  /** Text to value. An issue's `params.why`, where there is one, says more than `allowed` does; it must not show the value. */
   readonly schema: z.ZodMiniType<T, string>;
 }
 
@@ -112,9 +112,11 @@ const choice = <const T extends string>(
 const ARN = /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+$/;
 const STREAM = /^([a-zA-Z0-9_.-]{1,128}|arn:aws[a-z-]*:kinesis:[a-z0-9-]+:\d{12}:stream\/[a-zA-Z0-9_.-]{1,128})$/;
 const REGEXES = 'regular expressions, separated by commas, each matching a whole unquoted';
-// A host, an address or a socket's directory; whoever pastes a URL here may paste a password with it.
-const HOST = /^[^\s@,?#]+$/;
-const NAME = /^[^\p{Cc}]{1,63}$/u;
+// What passes is shown in messages. Whoever pastes a connection string here may paste a password with it.
+/** A host name, an address, or a socket's directory. */
+const HOST = /^([\p{L}\p{N}._-]+|[0-9a-f]*:[0-9a-f.]*:[0-9a-f:.]*(%\w+)?|\/[^\s@,?#:]*)$/iu;
+/** A name of PostgreSQL's that is no URL. */
+const NAME = /^(?!.*:\/\/)[^\p{Cc}]{1,63}$/u;
 
 /** Every setting, in the order of docs/settings.md, whose table is generated from this one. */
 export const SETTINGS = {
@@ -141,7 +143,7 @@ export const SETTINGS = {
     'pg2kinesis',
   ),
   SOURCE_NAME: optional(
-    like(/^[^\p{Cc}]{1,256}$/u),
+    like(/^(?!.*:\/\/[^/]*@)[^\p{Cc}]{1,256}$/u),
     'names the source in every json record',
     '1 to 256 characters, none of them a control character',
   ),
