@@ -138,7 +138,10 @@ export default tseslint.config(
   ),
   room(['lambda/telemetry/**/*.ts'], [synth, handler, above, postgres, kinesis, sdk]),
   room(['lambda/actions/**/*.ts', 'lambda/container.ts', 'lambda/aws-credentials.ts'], [synth, handler, powertools]),
-  room(['lambda/{ports,errors,metrics,clock}.ts'], [synth, handler, above, sdk, postgres, kinesis, powertools]),
+  room(
+    ['lambda/{ports,errors,metrics,clock,printable}.ts'],
+    [synth, handler, above, sdk, postgres, kinesis, powertools],
+  ),
   room(['lambda/handler.ts'], [synth], { env: true }),
   room(
     ['lib/**/*.ts'],

@@ -5,9 +5,11 @@
  */
 import { main } from './cli/program.ts';
 
-// `pg2kinesis --help | head` closes our output: that is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
+// `pg2kinesis --help | head` closes our output, and whoever reads the log may go away: neither ends a run.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
 
 process.exitCode = await main(process.argv.slice(2), process);

@@ -2,6 +2,7 @@
  * Every error a user can meet: one class, a stable code each, and what an operator does about it.
  * Knows no PostgreSQL and no AWS; the rooms that talk to them translate what they meet into these.
  */
+import { printable } from './printable.ts';
 
 /** What to do about each code, first step first. docs/operations.md has a section for each code, which begins with its line here. */
 export const REMEDIES = {
@@ -78,7 +79,8 @@ export class PipelineError extends Error {
    */
   constructor(code: ErrorCode, what: string, options: PipelineErrorOptions = {}) {
     const { remedy = REMEDIES[code], ...rest } = options;
-    super(`${code}: ${what} ${remedy}`, rest);
+    // Names in it are the database's: they must not forge lines of a log.
+    super(printable(`${code}: ${what} ${remedy}`), rest);
     this.name = code;
     this.code = code;
     this.#what = what;

@@ -1,4 +1,5 @@
 /** Errors as the command line prints them: code and message, and where it happened only when debugging. */
+import { printable, printableJson } from '../../lambda/printable.ts';
 import { causeFields, sanitizeError } from '../../lambda/telemetry/error-report.ts';
 
 /**
@@ -10,7 +11,9 @@ import { causeFields, sanitizeError } from '../../lambda/telemetry/error-report.
  */
 export function explain(error: unknown, env: Readonly<Record<string, string | undefined>>): string {
   const shown = sanitizeError(error);
-  const text = shown.message.startsWith(`${shown.name}:`) ? shown.message : `${shown.name}: ${shown.message}`;
+  const message = printable(shown.message);
+  const text = message.startsWith(`${shown.name}:`) ? message : `${shown.name}: ${message}`;
   if (env['LOG_LEVEL']?.toUpperCase() !== 'DEBUG') return `${text}\n`;
-  return `${shown.stack ?? text}\n${JSON.stringify(causeFields(error), undefined, 2)}\n`;
+  const frames = (shown.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return `${[text, ...frames.map(printable)].join('\n')}\n${printableJson(JSON.stringify(causeFields(error), undefined, 2))}\n`;
 }

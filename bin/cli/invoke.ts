@@ -6,6 +6,7 @@ import { type Answer, perform } from '../../lambda/actions/actions.ts';
 import { systemClock } from '../../lambda/clock.ts';
 import { type Container, createContainer } from '../../lambda/container.ts';
 import { PipelineError } from '../../lambda/errors.ts';
+import { printableJson } from '../../lambda/printable.ts';
 import { readConfig } from '../../lambda/settings/config.ts';
 import { type Action, readEvent } from '../../lambda/settings/event.ts';
 import { createTerminalLog, noMetrics } from '../../lambda/telemetry/telemetry.ts';
@@ -103,6 +104,7 @@ async function again(
 
 /** Prints an answer: for people on a terminal, one line for programs. */
 function print(answer: Answer, terminal: Terminal): number {
-  terminal.stdout.write(`${JSON.stringify(answer, undefined, terminal.stdout.isTTY === true ? 2 : undefined)}\n`);
+  const json = JSON.stringify(answer, undefined, terminal.stdout.isTTY === true ? 2 : undefined);
+  terminal.stdout.write(`${printableJson(json)}\n`);
   return 'ok' in answer && !answer.ok ? EXIT.failed : EXIT.ok;
 }

@@ -103,7 +103,7 @@ function readValues(env: Readonly<Record<string, string | undefined>>, faults: s
       const why: unknown = issue?.code === 'custom' ? issue.params?.['why'] : undefined;
       // Whoever sets a URL, a secret's JSON or a password in the wrong place must not find it in a log (I10).
       const reason = typeof why === 'string' ? `: ${why}` : '';
-      const length = `${[...text].length} character${[...text].length === 1 ? '' : 's'}`;
+      const length = `${text.length} character${text.length === 1 ? '' : 's'}`;
       faults.push(`${name} cannot be what was given, ${length}${reason} (allowed: ${setting.allowed}).`);
     }
   }

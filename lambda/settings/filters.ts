@@ -79,16 +79,21 @@ function matchesAny(patterns: readonly RegExp[], names: readonly string[]): bool
  */
 export function compilePatterns(list: string): readonly RegExp[] {
   return splitPatterns(list).map((source, index, { length }) => {
-    try {
-      // By itself first: "a)(b" is a valid expression only between the parentheses of the anchors.
-      new RegExp(source, 'us');
-      return new RegExp(`^(?:${source})$`, 'us');
-    } catch (error) {
-      // The engine's message quotes the expression, before the last colon. It is not shown: it may be anything.
-      const [, reason = 'invalid'] = /: ([^:]*)$/.exec(error instanceof Error ? error.message : '') ?? [];
-      throw new SyntaxError(`expression ${index + 1} of ${length} is no regular expression (${reason})`);
-    }
+    const fault = faultOf(source);
+    if (fault === undefined) return new RegExp(`^(?:${source})$`, 'us');
+    throw new SyntaxError(`expression ${index + 1} of ${length} is no regular expression (${fault})`);
   });
+}
+
+/** Why a text is no regular expression, without the text: the engine quotes it before the last colon, and it may be anything. */
+function faultOf(source: string): string | undefined {
+  try {
+    // By itself: "a)(b" would be a valid expression between the parentheses of the anchors.
+    new RegExp(source, 'us');
+    return undefined;
+  } catch (error) {
+    return /: ([^:]*)$/.exec(error instanceof Error ? error.message : '')?.[1] ?? 'invalid';
+  }
 }
 
 /** Cuts a list at its top-level commas. */

@@ -6,6 +6,7 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics as Powertools } from '@aws-lambda-powertools/metrics';
 import { METRICS } from '../metrics.ts';
 import type { Log, Metrics } from '../ports.ts';
+import { printable, printableJson } from '../printable.ts';
 
 /** The namespace of all metrics. Alarms and dashboard use the same. */
 export const NAMESPACE = 'pg2kinesis';
@@ -77,12 +78,12 @@ export function createTerminalLog(
       if (LEVELS[level] < LEVELS[options.level]) return;
       const timestamp = new Date(options.now()).toISOString();
       if (options.json) {
-        write(`${toJson({ level, message, timestamp, ...fields })}\n`);
+        write(`${printableJson(toJson({ level, message, timestamp, ...fields }))}\n`);
       } else {
         const details = Object.entries(fields).map(
           ([name, value]) => ` ${name}=${typeof value === 'string' ? value : toJson(value)}`,
         );
-        write(`${timestamp} ${level} ${message}${details.join('')}\n`);
+        write(`${printable(`${timestamp} ${level} ${message}${details.join('')}`)}\n`);
       }
     };
   return { debug: at('DEBUG'), info: at('INFO'), warn: at('WARN'), error: at('ERROR') };

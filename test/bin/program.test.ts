@@ -1,5 +1,7 @@
 /** The command line's surface: help, what is refused as wrong usage, exit statuses, and where things are printed. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { main } from '../../bin/cli/program.ts';
 import { SETTINGS } from '../../lambda/settings/settings.ts';
@@ -82,7 +84,10 @@ describe('pg2kinesis', () => {
     const { status, out, err } = await cli(['run'], { PGHOST: 'h', PGUSER: 'u', PGDATABASE: 'd', LANES: '3' });
     assert.equal(status, 1);
     assert.equal(out, '');
-    assert.match(err, /^CONFIG_INVALID: A setting is bad, nothing was done\. LANES cannot be "3"/);
+    assert.match(
+      err,
+      /^CONFIG_INVALID: A setting is bad, nothing was done\. LANES cannot be what was given, 1 character/,
+    );
     assert.ok(!/^\s+at /m.test(err));
   });
 
@@ -110,5 +115,17 @@ describe('pg2kinesis', () => {
     assert.equal(status, 1);
     assert.match(err, /^DATABASE_UNREACHABLE: /);
     assert.ok(!err.includes('s3cret-pass'));
+  });
+
+  it('goes on when nobody reads its log any more', async () => {
+    // Its warning is the first thing that it writes, and breaks the pipe.
+    const database = { PGHOST: '127.0.0.1', PGPORT: '1', PGUSER: 'u', PGDATABASE: 'd', PGSSLMODE: 'disable' };
+    const env = { ...database, AGGREGATION: 'none', PARTITION_BY: 'table', AWS_CONFIG_FILE: '/dev/null' };
+    const child = spawn(process.execPath, ['bin/pg2kinesis.ts', 'check'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stderr.destroy();
+    let out = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
+    await once(child, 'close');
+    assert.match(out, /"action":"check".*DATABASE_UNREACHABLE/);
   });
 });
