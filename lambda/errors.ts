@@ -21,7 +21,10 @@ export const REMEDIES = {
   SLOT_LOST:
     'The server removed WAL that the slot needed: drop it with drop-slot, create it with create-slot, reload what consumers missed, and raise max_slot_wal_keep_size.',
   SLOT_BUSY: 'Find the process that the message names and stop it, or give this pipeline a slot of its own.',
-  WRONG_PLUGIN: 'Use another SLOT_NAME, or drop that slot and create it with create-slot.',
+  SLOT_UNREAD:
+    'Publish them first, with drain. Only if nobody needs them: drop-slot --yes on the command line, "discardUnread": true in a payload.',
+  WRONG_PLUGIN:
+    "Use another SLOT_NAME. Only if nobody needs that slot: drop it with SELECT pg_drop_replication_slot('<its name>'), then create it with create-slot.",
   DECODE_FAILED:
     'Report the message to the developers; to go on without that transaction, invoke skip-transaction with the commit LSN it names.',
   KEY_UNRESOLVED:

@@ -130,8 +130,9 @@ function build(terminal: Terminal, done: (status: number) => void): Command {
     .action(() => invoke({ action: 'create-slot' }));
   program
     .command('drop-slot')
-    .description('drop the replication slot, if it is there')
-    .action(() => invoke({ action: 'drop-slot' }));
+    .description('drop the replication slot, if it is there and everything in it was read')
+    .option('--yes', 'drop it with the changes in it that nobody has read')
+    .action(({ yes }: { yes?: boolean }) => invoke({ action: 'drop-slot', ...(yes ? { discardUnread: true } : {}) }));
   program
     .command('skip-transaction')
     .description('advance over exactly one transaction that cannot be published, the first unconsumed one')

@@ -47,7 +47,7 @@ export async function perform(action: Action, container: Container, deadlines: I
     case 'create-slot':
       return await createSlot(container, deadlines);
     case 'drop-slot':
-      return await dropSlot(container, deadlines);
+      return await dropSlot(action, container, deadlines);
     case 'refresh-keys':
       return await refreshKeys(container, deadlines);
     case 'skip-transaction':

@@ -47,7 +47,9 @@ export function requireUsable(row: SlotRow, database: string): void {
 /** Refuses a slot of somebody else's. */
 function requireOurs(row: SlotRow, database: string): void {
   const wrong = (what: string) =>
-    new PipelineError('WRONG_PLUGIN', `The slot "${row.name}" ${what}. It was left as it is.`);
+    new PipelineError('WRONG_PLUGIN', `The slot "${row.name}" ${what}. It was left as it is.`, {
+      remedy: `Use another SLOT_NAME. Only if nobody needs that slot: SELECT pg_drop_replication_slot('${row.name}'); then create-slot.`,
+    });
   if (row.type !== 'logical') throw wrong('is a physical one, not a logical one');
   if (row.plugin !== PLUGIN) throw wrong(`uses the plugin ${row.plugin ?? 'none'}, not ${PLUGIN}`);
   if (row.database !== database) throw wrong(`belongs to database "${row.database ?? ''}", not to "${database}"`);
@@ -151,6 +153,20 @@ export async function dropSlot(connection: Connection, name: string): Promise<bo
     if (codeOf(error) === '55006') throw await inUse(connection, name, error);
     throw toPipelineError(error, { ...connection.context, slot: name, undone: 'The slot was not dropped.' });
   }
+}
+
+/**
+ * Refuses what {@link dropSlot} would refuse, before anything is asked of the slot.
+ *
+ * @param connection - a connection to the slot's database
+ * @param name - the slot's name
+ * @throws {PipelineError} SLOT_BUSY naming who reads it, WRONG_PLUGIN
+ */
+export async function requireDroppable(connection: Connection, name: string): Promise<void> {
+  const row = await readSlotRow(connection.client, name);
+  if (row === undefined) return;
+  requireOurs(row, connection.context.database);
+  if (row.activePid !== undefined) throw await inUse(connection, name, undefined);
 }
 
 /** Who reads the slot. */

@@ -15,7 +15,8 @@ const MOST_SECONDS = 900;
 /** What an invocation asks for. */
 export type Action =
   | RunAction
-  | { readonly kind: 'status' | 'check' | 'create-slot' | 'drop-slot' | 'refresh-keys' }
+  | { readonly kind: 'status' | 'check' | 'create-slot' | 'refresh-keys' }
+  | DropSlotAction
   | SkipTransactionAction
   | LifecycleAction;
 
@@ -32,6 +33,13 @@ export interface RunAction {
 export interface SkipTransactionAction {
   readonly kind: 'skip-transaction';
   readonly commitLsn: Lsn;
+}
+
+/** Drop the slot. */
+export interface DropSlotAction {
+  readonly kind: 'drop-slot';
+  /** Whether changes that nobody has read may go with it. */
+  readonly discardUnread: boolean;
 }
 
 /** What CloudFormation says of the stack's slot, through the CDK's provider framework. */
@@ -86,7 +94,11 @@ const ACTIONS = {
   status: { fields: {}, allowed: {}, example: '{"action":"status"}' },
   check: { fields: {}, allowed: {}, example: '{"action":"check"}' },
   'create-slot': { fields: {}, allowed: {}, example: '{"action":"create-slot"}' },
-  'drop-slot': { fields: {}, allowed: {}, example: '{"action":"drop-slot"}' },
+  'drop-slot': {
+    fields: { discardUnread: z.optional(z.boolean()) },
+    allowed: { discardUnread: 'true or false' },
+    example: '{"action":"drop-slot"}',
+  },
   'refresh-keys': { fields: {}, allowed: {}, example: '{"action":"refresh-keys"}' },
   'skip-transaction': {
     fields: { commitLsn: lsnText },
@@ -141,7 +153,13 @@ function readAction(name: ActionName, event: Readonly<Record<string, unknown>>):
   const given = Object.fromEntries(Object.entries(event).filter(([field]) => field !== 'action'));
   const result = z.strictObject(fields).safeParse(given);
   if (!result.success) throw faults(name, given, Object.keys(fields), allowed, result.error.issues);
-  const data = result.data as { maxSeconds?: number; maxBatches?: number; resume?: ResumePosition; commitLsn?: string };
+  const data = result.data as {
+    maxSeconds?: number;
+    maxBatches?: number;
+    resume?: ResumePosition;
+    commitLsn?: string;
+    discardUnread?: boolean;
+  };
   switch (name) {
     case 'run':
       return {
@@ -152,6 +170,8 @@ function readAction(name: ActionName, event: Readonly<Record<string, unknown>>):
       };
     case 'drain':
       return { kind: name, maxSeconds: data.maxSeconds, maxBatches: undefined, resume: data.resume };
+    case 'drop-slot':
+      return { kind: name, discardUnread: data.discardUnread ?? false };
     case 'skip-transaction':
       return { kind: name, commitLsn: parseLsn(data.commitLsn ?? '') ?? 0n };
     default:

@@ -317,6 +317,25 @@ describe('actions', () => {
     }
   });
 
+  it('drops no slot with unread changes unless it is told to, and says what it held', async () => {
+    await invoke({ action: 'run' });
+    await server.sql(`INSERT INTO users VALUES (400, 'unread')`);
+    const said =
+      /holds changes that were not published: \d+ bytes of WAL, committed since \d{4}-.*\. The slot was not dropped\. Publish them first, with drain\./;
+    await refused(container, { action: 'drop-slot' }, 'SLOT_UNREAD', said);
+    await refused(container, { action: 'drop-slot', discardUnread: 'yes' }, 'EVENT_INVALID', /true or false/);
+    assert.equal((await invoke({ action: 'run' }))['published'], 1);
+    // WAL alone is nothing unread: here a checkpoint's.
+    await server.sql('CHECKPOINT');
+    assert.equal((await invoke({ action: 'drop-slot' }))['dropped'], true);
+    await invoke({ action: 'create-slot' });
+    await server.sql(`INSERT INTO users VALUES (401, 'unread')`);
+    const { dropped, discarded } = await invoke({ action: 'drop-slot', discardUnread: true });
+    assert.equal(dropped, true);
+    assert.ok((discarded as { walBytes: number }).walBytes > 0);
+    await invoke({ action: 'create-slot' });
+  });
+
   it('drops the slot, once', async () => {
     assert.equal((await invoke({ action: 'drop-slot' }))['dropped'], true);
     assert.equal((await invoke({ action: 'drop-slot' }))['dropped'], false);

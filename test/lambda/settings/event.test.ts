@@ -55,7 +55,12 @@ describe('readEvent', () => {
     ['status', { action: 'status' }, { kind: 'status' }],
     ['check', { action: 'check' }, { kind: 'check' }],
     ['create-slot', { action: 'create-slot' }, { kind: 'create-slot' }],
-    ['drop-slot', { action: 'drop-slot' }, { kind: 'drop-slot' }],
+    ['drop-slot', { action: 'drop-slot' }, { kind: 'drop-slot', discardUnread: false }],
+    [
+      'a drop-slot of what is unread',
+      { action: 'drop-slot', discardUnread: true },
+      { kind: 'drop-slot', discardUnread: true },
+    ],
     ['refresh-keys', { action: 'refresh-keys' }, { kind: 'refresh-keys' }],
     [
       'skip-transaction',
