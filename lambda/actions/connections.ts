@@ -4,8 +4,8 @@
  */
 import type { Container } from '../container.ts';
 import { PipelineError } from '../errors.ts';
-import type { Connection } from '../postgres/connection.ts';
-import { closeBoth, open, openPair, requireLockSeen } from '../postgres/connection-pair.ts';
+import { type Connection, toPipelineError } from '../postgres/connection.ts';
+import { open, requireLockSeen, withPair } from '../postgres/connection-pair.ts';
 import { acquireSlotLock, describeHolder } from '../postgres/fence.ts';
 import { openSession } from '../postgres/session.ts';
 
@@ -52,8 +52,8 @@ export async function withLock<T>(
 ): Promise<T> {
   const { config, clock, log, database } = container;
   const until = { deadline: functionDeadline, latestEnd };
-  const [locking, watching] = await openPair(database, until, until);
-  try {
+  const about = { slot: config.slot, undone: notDone };
+  return await withPair(database, until, about, async (locking, watching) => {
     const fence = await acquireSlotLock(locking, { slotName: config.slot, waitMs: LOCK_WAIT_MS, clock, log });
     if (fence.kind === 'locked') {
       throw new PipelineError(
@@ -63,9 +63,7 @@ export async function withLock<T>(
     }
     await requireLockSeen(locking, watching, config.slot);
     return await work(locking, watching);
-  } finally {
-    await closeBoth([locking, watching], clock);
-  }
+  });
 }
 
 /** One connection, closed whatever happens. */
@@ -77,6 +75,8 @@ export async function withConnection<T>(
   const connection = await open(container.database, { deadline: functionDeadline, latestEnd });
   try {
     return await work(connection);
+  } catch (error) {
+    throw toPipelineError(error, { ...connection.context, slot: container.config.slot });
   } finally {
     await connection.client.end().catch(() => undefined);
   }

@@ -4,7 +4,7 @@
  */
 import type { Clock, Log, Metrics } from '../ports.ts';
 import type { Connection, Database } from '../postgres/connection.ts';
-import { closeBoth, openPair } from '../postgres/connection-pair.ts';
+import { withPair } from '../postgres/connection-pair.ts';
 import type { LifecycleAction } from '../settings/event.ts';
 
 /** What CloudFormation is answered. */
@@ -51,14 +51,9 @@ export function isOwn({ logicalResourceId }: LifecycleAction, { slotResource }: 
 
 /** Two connections to one server, closed whatever happens. */
 export async function withConnections<T>(
-  { database, clock, functionDeadline }: LifecyclePorts,
+  { database, functionDeadline }: LifecyclePorts,
   work: (locking: Connection, watching: Connection) => Promise<T>,
 ): Promise<T> {
   const options = { deadline: functionDeadline - ANSWER_MS, latestEnd: functionDeadline };
-  const [locking, watching] = await openPair(database, options, options);
-  try {
-    return await work(locking, watching);
-  } finally {
-    await closeBoth([locking, watching], clock);
-  }
+  return await withPair(database, options, { undone: 'The slot was left as it is.' }, work);
 }

@@ -18,6 +18,7 @@ import {
 import { readHolder } from './fence.ts';
 import { refuseSharedBackends } from './pooler.ts';
 import { describeServer, isSameServer } from './server-identity.ts';
+import type { ErrorContext } from './sql-errors.ts';
 
 /**
  * Opens two connections at once. When one fails, the other is not left behind.
@@ -58,6 +59,31 @@ export async function open(database: Database, options: ConnectOptions): Promise
   const [connection, companion] = await openPair(database, options, options);
   await closeGracefully(companion, database.clock);
   return connection;
+}
+
+/**
+ * Works with two connections, closed whatever happens.
+ *
+ * @param database - which
+ * @param options - how long they are for
+ * @param about - what errors name besides: the slot, and what was not done
+ * @param work - what to do
+ * @throws {PipelineError} as {@link openPair}, and what `work` throws, in the operator's words
+ */
+export async function withPair<T>(
+  database: Database,
+  options: ConnectOptions,
+  about: Pick<ErrorContext, 'slot' | 'undone'>,
+  work: (one: Connection, other: Connection) => Promise<T>,
+): Promise<T> {
+  const pair = await openPair(database, options, options);
+  try {
+    return await work(...pair);
+  } catch (error) {
+    throw toPipelineError(error, { ...pair[0].context, ...about });
+  } finally {
+    await closeBoth(pair, database.clock);
+  }
 }
 
 /**

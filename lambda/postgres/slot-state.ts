@@ -22,9 +22,9 @@ export interface SlotState {
  * @param slotName - the slot
  */
 export async function readSlotState(client: Queryable, slotName: string): Promise<SlotState> {
-  const slot = readSlotRow(client, slotName);
+  const slot = await readSlotRow(client, slotName);
   const { rows } = await client.query(`SELECT current_setting('wal_level') AS level`);
-  return { slot: await slot, walLevel: String(rows[0]?.['level']) };
+  return { slot, walLevel: String(rows[0]?.['level']) };
 }
 
 /**
