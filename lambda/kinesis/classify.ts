@@ -5,6 +5,7 @@
  *
  * @see https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
  */
+import { isThrottlingError, isTransientError } from '@smithy/core/retry';
 import { PipelineError } from '../errors.ts';
 
 /** What to do after a failure: send again, send again and count it as throttled, or give up with this error. */
@@ -12,16 +13,30 @@ export type Verdict = 'retry' | 'throttled' | PipelineError;
 
 const NOT_DONE = 'What Kinesis has not acknowledged is not published, and the slot is not advanced over it.';
 
-/** Want of capacity, of the stream or of the key that encrypts it. */
-const THROTTLED = new Set([
-  'ProvisionedThroughputExceededException',
-  'KMSThrottlingException',
-  'LimitExceededException',
-  'ThrottlingException',
-  'Throttling',
-  'RequestLimitExceeded',
-  'TooManyRequestsException',
+/** What the SDK's functions take. */
+type SdkError = Parameters<typeof isTransientError>[0];
+
+/** Want of capacity of the key that encrypts the stream; the stream's own is in the SDK's list. */
+const KEY_THROTTLED = 'KMSThrottlingException';
+
+/** Refusals that pass, besides those in the SDK's list. Some come with HTTP 400. */
+const PASSING = new Set([
+  'InternalFailure',
+  'InternalFailureException',
+  'InternalServerError',
+  'InternalServerException',
+  'ServiceUnavailable',
+  'ServiceUnavailableException',
+  'RequestAborted',
+  'RequestAbortedException',
+  // Signed long ago: a function that was frozen in mid-request. Signed anew, it passes.
+  'RequestExpired',
+  // The stream is being changed.
+  'ResourceInUseException',
 ]);
+
+/** What the SDK makes of an answer that is not in Kinesis's form: empty, or the page of a proxy. */
+const NOT_KINESIS = new Set(['SyntaxError', 'Unknown', 'UnknownError']);
 
 /** Who we are, or what we may do, is not as it should be; their texts name principal, action and resource. */
 const DENIED = new Set([
@@ -51,6 +66,19 @@ const NO_CREDENTIALS = new Set(['CredentialsProviderError', 'TokenProviderError'
 /** Names of refusals whose texts may quote what was sent. */
 const INVALID = new Set(['ValidationException', 'InvalidArgumentException', 'SerializationException']);
 
+/** Refusals that only other settings can change, besides those of INVALID. */
+const MISDIRECTED = new Set([
+  'UnknownOperationException',
+  'UnknownOperation',
+  'InvalidAction',
+  'MissingAction',
+  'MissingParameter',
+  'MalformedHttpRequestException',
+  'MalformedQueryString',
+  'UnsupportedOperation',
+  'ValidationError',
+]);
+
 /** How Kinesis and its emulators say that a record or a request is too large. */
 const TOO_LARGE = /length less than or equal to|exceed|too (large|long|big)|larger than|greater than/i;
 
@@ -60,7 +88,6 @@ interface Facts {
   readonly code: string | undefined;
   readonly message: string;
   readonly status: number | undefined;
-  readonly clockSkewCorrected: boolean;
 }
 
 function read(error: unknown): Facts {
@@ -68,7 +95,7 @@ function read(error: unknown): Facts {
     readonly name?: unknown;
     readonly code?: unknown;
     readonly message?: unknown;
-    readonly $metadata?: { readonly httpStatusCode?: unknown; readonly clockSkewCorrected?: unknown };
+    readonly $metadata?: { readonly httpStatusCode?: unknown };
   };
   const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
   const status = fields.$metadata?.httpStatusCode;
@@ -77,7 +104,6 @@ function read(error: unknown): Facts {
     code: text(fields.code),
     message: text(fields.message) ?? '',
     status: typeof status === 'number' ? status : undefined,
-    clockSkewCorrected: fields.$metadata?.clockSkewCorrected === true,
   };
 }
 
@@ -85,12 +111,49 @@ function read(error: unknown): Facts {
  * Names a failure for logs: what kind, and how Kinesis answered.
  *
  * @param error - what a request threw
- * @returns for example `InternalFailureException (HTTP 500)` or `Error (ECONNRESET)`; never its text
+ * @param host - where the request went; said where it was not Kinesis that answered
+ * @returns for example `InternalFailureException (HTTP 500)` or `Error (ECONNRESET) at kinesis.eu-west-1.amazonaws.com`;
+ *   never the error's text
  */
-export function describe(error: unknown): string {
+export function describe(error: unknown, host?: string): string {
   const { name, code, status } = read(error);
   const details = [code, status === undefined ? undefined : `HTTP ${status}`].filter((detail) => detail !== undefined);
-  return details.length === 0 ? name : `${name} (${details.join(', ')})`;
+  const what = NOT_KINESIS.has(name) && status !== undefined ? 'an answer that is not of Kinesis' : name;
+  const at = host !== undefined && hasNoAnswer(error) ? ` at ${host}` : '';
+  return `${what}${details.length === 0 ? '' : ` (${details.join(', ')})`}${at}`;
+}
+
+/**
+ * Tells a failure in which Kinesis itself did not answer: no connection, a time-out, a failing server, or another's answer.
+ *
+ * @param error - what a request threw
+ */
+export function hasNoAnswer(error: unknown): boolean {
+  const { name, status } = read(error);
+  return status === undefined || status >= 500 || NOT_KINESIS.has(name);
+}
+
+/**
+ * Tells failures that pass, by the SDK's own lists and ours, whatever their HTTP status.
+ *
+ * @param error - what a request threw
+ * @returns `throttled`, `retry`, or undefined for what does not pass by itself
+ */
+export function passing(error: unknown): 'retry' | 'throttled' | undefined {
+  const { name, code, status } = read(error);
+  // The SDK's functions look into the error; they are given one in any case.
+  const asError = (typeof error === 'object' && error !== null ? error : new Error()) as SdkError;
+  if (isThrottlingError(asError) || name === KEY_THROTTLED) return 'throttled';
+  // A record that is too large stays so, and so does a header that cannot be sent.
+  if (status === 413 || isUnsendable(name, code)) return undefined;
+  if (isTransientError(asError) || PASSING.has(name) || NOT_KINESIS.has(name)) return 'retry';
+  if (NO_CREDENTIALS.has(name)) return undefined;
+  return status === undefined || status < 400 || status >= 500 || status === 408 ? 'retry' : undefined;
+}
+
+/** Nothing was sent, and nothing will be: the SDK found the endpoint or the credentials unusable. */
+function isUnsendable(name: string, code: string | undefined): boolean {
+  return name === 'EndpointError' || code === 'ERR_INVALID_URL' || code === 'ERR_INVALID_CHAR';
 }
 
 /**
@@ -98,19 +161,32 @@ export function describe(error: unknown): string {
  *
  * @param error - what the SDK threw
  * @param stream - the stream's name or ARN, for the message
- * @returns what to do; unknown failures without an answer of Kinesis (a connection's) are sent again
+ * @returns what to do; failures that nobody has a name for are sent again
  */
 export function classify(error: unknown, stream: string): Verdict {
-  const facts = read(error);
-  const { name, message, status } = facts;
+  const { name, code, message, status } = read(error);
   const fail = (
-    code: 'STREAM_MISSING' | 'STREAM_ACCESS_DENIED' | 'RECORD_TOO_LARGE' | 'CONFIG_INVALID',
+    errorCode: 'STREAM_MISSING' | 'STREAM_ACCESS_DENIED' | 'RECORD_TOO_LARGE' | 'CONFIG_INVALID',
     what: string,
-  ) => new PipelineError(code, `${what} ${NOT_DONE}`, { cause: error });
+    remedy?: string,
+  ) =>
+    new PipelineError(errorCode, `${what} ${NOT_DONE}`, { cause: error, ...(remedy === undefined ? {} : { remedy }) });
 
-  if (THROTTLED.has(name) || status === 429) return 'throttled';
-  // The SDK has taken the server's time over: signed anew, the request passes.
-  if (facts.clockSkewCorrected) return 'retry';
+  const passes = passing(error);
+  if (passes !== undefined) return passes;
+  if (code === 'ERR_INVALID_CHAR') {
+    return fail(
+      'STREAM_ACCESS_DENIED',
+      `The AWS credentials for "${stream}" hold a character that cannot be sent, for example a line break.`,
+      'Set the AWS credentials anew, without line breaks or spaces around them.',
+    );
+  }
+  if (name === 'EndpointError' || code === 'ERR_INVALID_URL') {
+    return fail(
+      'CONFIG_INVALID',
+      `There is no endpoint for STREAM_NAME "${stream}": ${sentence(message)} It follows from the region, AWS_ENDPOINT_URL_KINESIS, AWS_ENDPOINT_URL, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, or the same in the profile.`,
+    );
+  }
   if (name === 'ResourceNotFoundException') {
     return fail('STREAM_MISSING', `Kinesis has no stream "${stream}": ${sentence(message)}`);
   }
@@ -123,10 +199,10 @@ export function classify(error: unknown, stream: string): Verdict {
   if (NO_CREDENTIALS.has(name)) {
     return fail(
       'STREAM_ACCESS_DENIED',
-      `No AWS credentials were found to publish to "${stream}": ${sentence(message)} Set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the function's role the right.`,
+      `No AWS credentials were found to publish to "${stream}": ${sentence(message)}`,
+      "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; in Lambda the credentials are the function's role's.",
     );
   }
-  if (status === undefined || status < 400 || status >= 500 || status === 408) return 'retry';
   if (status === 413 || (INVALID.has(name) && TOO_LARGE.test(message))) {
     return fail(
       'RECORD_TOO_LARGE',
@@ -136,6 +212,7 @@ export function classify(error: unknown, stream: string): Verdict {
   if (status === 401 || status === 403) {
     return fail('STREAM_ACCESS_DENIED', `Kinesis refused to take records for "${stream}": ${describe(error)}.`);
   }
+  if (!INVALID.has(name) && !MISDIRECTED.has(name)) return 'retry';
   return fail(
     'CONFIG_INVALID',
     `Kinesis refused the request for STREAM_NAME "${stream}" as invalid (${describe(error)}): the name or ARN, its region, or an endpoint that is not Kinesis.`,
@@ -151,10 +228,7 @@ export function classify(error: unknown, stream: string): Verdict {
  * @returns what to do; an unknown code is sent again
  */
 export function classifyEntry(code: string | undefined, message: string | undefined, stream: string): Verdict {
-  if (code === undefined) return 'retry';
-  if (THROTTLED.has(code)) return 'throttled';
-  // Sent again, it would be refused again: for example a record that is larger than this stream allows.
-  if (!INVALID.has(code) && !DENIED.has(code)) return 'retry';
+  if (code === undefined || code === '') return 'retry';
   return classify({ name: code, message, $metadata: { httpStatusCode: 400 } }, stream);
 }
 

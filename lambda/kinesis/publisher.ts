@@ -7,7 +7,8 @@ import { type KinesisClient, PutRecordsCommand, type PutRecordsResultEntry } fro
 import { PipelineError } from '../errors.ts';
 import type { KinesisRecord, Round } from '../pack/round.ts';
 import type { Clock, Log, Published, Publisher } from '../ports.ts';
-import { classify, classifyEntry, describe } from './classify.ts';
+import { classify, classifyEntry, describe, hasNoAnswer } from './classify.ts';
+import { renewClient } from './client.ts';
 import { RequestBody } from './request-body.ts';
 
 /** What a publisher depends on. */
@@ -38,6 +39,11 @@ interface Attempt {
   readonly throttled: number;
   /** Why, for messages; undefined when none failed. */
   readonly failure: string | undefined;
+  /**
+   * What may have become old in a process that lives long, where a refusal shows it: `must` renew it, or the refusal is
+   * final; `may`, as the request is sent again in any case.
+   */
+  readonly renew?: { readonly kind: 'must'; readonly otherwise: PipelineError } | { readonly kind: 'may' };
 }
 
 /**
@@ -57,11 +63,18 @@ export function createPublisher(options: PublisherOptions): Publisher {
       let throttledEntries = 0;
       let lastFailure: string | undefined;
       let ceiling = FIRST_BACKOFF_MS / 2;
+      let renewed = false;
       while (pending.length > 0) {
         const left = deadline - clock.now();
         if (signal.aborted || left < enough) break;
         const attempt = await send(options, body, pending, Math.min(left, options.requestTimeoutMs));
         throttledEntries += attempt.throttled;
+        if (attempt.renew !== undefined) {
+          // Once: what is refused with what is new is refused for good.
+          if (renewed && attempt.renew.kind === 'must') throw attempt.renew.otherwise;
+          if (!renewed) await renew(options, attempt.failure);
+          renewed = true;
+        }
         if (attempt.failure === undefined) {
           pending = [];
           break;
@@ -82,6 +95,12 @@ export function createPublisher(options: PublisherOptions): Publisher {
   };
 }
 
+/** Reads credentials anew and gives up old connections. Never fails: what is still wrong, the next request tells. */
+async function renew({ client, log, requestTimeoutMs }: PublisherOptions, failure: string | undefined): Promise<void> {
+  log.info('AWS credentials and the connections to Kinesis are renewed, as they may be old.', { failure });
+  await within(requestTimeoutMs, () => renewClient(client)).catch(() => undefined);
+}
+
 /** Sends one request and judges the answer. Resolves when it is no longer in flight. */
 async function send(
   options: PublisherOptions,
@@ -93,10 +112,13 @@ async function send(
   const parameter = stream.startsWith('arn:') ? { StreamARN: stream } : { StreamName: stream };
   const command = new PutRecordsCommand({ ...parameter, Records: [] });
   const content = body.write(parameter, entries);
+  let host: string | undefined;
   // Behind the SDK's serialiser, before what measures and signs the body.
   command.middlewareStack.add(
     (next) => (args) => {
-      (args.request as { body: unknown }).body = content;
+      const request = args.request as { body: unknown; hostname?: string };
+      request.body = content;
+      host = request.hostname;
       return next(args);
     },
     { step: 'build', priority: 'high', name: 'writtenBody' },
@@ -108,10 +130,14 @@ async function send(
   } catch (error) {
     body.forget();
     const verdict = classify(error, stream);
-    if (verdict instanceof PipelineError) throw verdict;
-    const failure = describe(error);
+    const failure = describe(error, host);
+    if (verdict instanceof PipelineError) {
+      if (verdict.code !== 'STREAM_ACCESS_DENIED') throw verdict;
+      return { failed: entries, throttled: 0, failure, renew: { kind: 'must', otherwise: verdict } };
+    }
     log.warn('A request to Kinesis failed and is to be sent again.', { failure, entries: entries.length, timeoutMs });
-    return { failed: entries, throttled: verdict === 'throttled' ? entries.length : 0, failure };
+    const throttled = verdict === 'throttled' ? entries.length : 0;
+    return { failed: entries, throttled, failure, ...(hasNoAnswer(error) ? { renew: { kind: 'may' } } : {}) };
   }
   if (results.length !== entries.length) {
     const failure = `an answer about ${results.length} entries to a request of ${entries.length}`;
@@ -131,13 +157,14 @@ function judge(
   const codes = new Set<string>();
   const failed = entries.filter((_, i) => {
     const { ErrorCode: code, ErrorMessage: message, SequenceNumber: sequenceNumber } = results[i] ?? {};
-    if (code === undefined && sequenceNumber !== undefined && sequenceNumber !== '') return false;
+    // Some servers write a success with an empty code beside it.
+    if (!code && sequenceNumber !== undefined && sequenceNumber !== '') return false;
     const verdict = classifyEntry(code, message, stream);
     if (verdict instanceof PipelineError) throw verdict;
     if (verdict === 'throttled') throttled++;
     else if (code !== 'InternalFailure')
       log.warn('Kinesis refused an entry for a reason not known; it is sent again.', { code });
-    codes.add(code ?? 'no sequence number');
+    codes.add(code === undefined || code === '' ? 'no sequence number' : code);
     return true;
   });
   return { failed, throttled, failure: failed.length === 0 ? undefined : [...codes].join(', ') };

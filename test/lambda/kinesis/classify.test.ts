@@ -23,6 +23,36 @@ const cases: [what: string, error: unknown, verdict: string][] = [
   ['a limit', answered('LimitExceededException', 400), 'throttled'],
   ['throttling of the API', answered('ThrottlingException', 400), 'throttled'],
   ['429', answered('UnknownError', 429), 'throttled'],
+  ...[
+    'RequestThrottled',
+    'RequestThrottledException',
+    'ThrottledException',
+    'SlowDown',
+    'PriorRequestNotComplete',
+    'BandwidthLimitExceeded',
+    'TransactionInProgressException',
+    'RequestLimitExceeded',
+    'TooManyRequestsException',
+    'Throttling',
+    'EC2ThrottledException',
+  ].map((name): [string, Error, string] => [`${name} with HTTP 400`, answered(name, 400), 'throttled']),
+  ...[
+    'RequestTimeout',
+    'RequestTimeoutException',
+    'RequestAbortedException',
+    'InternalFailure',
+    'InternalFailureException',
+    'InternalServerError',
+    'ServiceUnavailable',
+    'ServiceUnavailableException',
+    'RequestExpired',
+    'ResourceInUseException',
+    'SomethingNew',
+  ].map((name): [string, Error, string] => [`${name} with HTTP 400`, answered(name, 400), 'retry']),
+  ['an empty 400', answered('Unknown', 400, 'UnknownError'), 'retry'],
+  ["a proxy's 404", answered('SyntaxError', 404), 'retry'],
+  ["a proxy's 407", answered('SyntaxError', 407), 'retry'],
+  ["a proxy's 403", answered('SyntaxError', 403), 'retry'],
   ['an internal failure', answered('InternalFailureException', 500), 'retry'],
   ['503', answered('ServiceUnavailable', 503), 'retry'],
   ['408', answered('RequestTimeout', 408), 'retry'],
@@ -68,7 +98,14 @@ const cases: [what: string, error: unknown, verdict: string][] = [
     'CONFIG_INVALID',
   ],
   ['an endpoint that is not Kinesis', answered('UnknownOperationException', 404), 'CONFIG_INVALID'],
-  ['400 of any name', answered('UnknownError', 400), 'CONFIG_INVALID'],
+  ['an argument that is no argument', answered('InvalidArgumentException', 400), 'CONFIG_INVALID'],
+  [
+    'FIPS with an endpoint of its own',
+    Object.assign(new Error('not supported'), { name: 'EndpointError' }),
+    'CONFIG_INVALID',
+  ],
+  ['an endpoint that is no URL', broken('ERR_INVALID_URL', 'TypeError'), 'CONFIG_INVALID'],
+  ['credentials with a line break', broken('ERR_INVALID_CHAR', 'TypeError'), 'STREAM_ACCESS_DENIED'],
 ];
 
 describe('classify', () => {
@@ -115,7 +152,7 @@ describe('classify', () => {
   it('I10: quotes no validation error, which may hold a partition key', () => {
     const message =
       "Value 'public.users:4711' at 'records.1.member.partitionKey' failed: length less than or equal to 256";
-    for (const name of ['ValidationException', 'InvalidArgumentException', 'SerializationException', 'Whatever']) {
+    for (const name of ['ValidationException', 'InvalidArgumentException', 'SerializationException']) {
       const error = answered(name, 400, message);
       const verdict = classify(error, 'changes');
       assert.ok(verdict instanceof PipelineError);
@@ -127,5 +164,12 @@ describe('classify', () => {
     assert.equal(describeError(answered('InternalFailureException', 500)), 'InternalFailureException (HTTP 500)');
     assert.equal(describeError(broken('ECONNRESET', 'TimeoutError')), 'TimeoutError (ECONNRESET)');
     assert.equal(describeError('x'), 'Error');
+    assert.equal(describeError(answered('SyntaxError', 407)), 'an answer that is not of Kinesis (HTTP 407)');
+  });
+
+  it('names the host where it was not Kinesis that answered', () => {
+    assert.equal(describeError(broken('ETIMEDOUT', 'TimeoutError'), 'h'), 'TimeoutError (ETIMEDOUT) at h');
+    assert.equal(describeError(answered('SyntaxError', 403), 'h'), 'an answer that is not of Kinesis (HTTP 403) at h');
+    assert.equal(describeError(answered('RequestExpired', 400), 'h'), 'RequestExpired (HTTP 400)');
   });
 });
