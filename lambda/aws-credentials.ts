@@ -2,6 +2,7 @@
  * The two services that give a database password: Secrets Manager and the signer of RDS IAM tokens.
  * Each client is loaded only when it is needed, since loading one costs a cold start its time. Knows no PostgreSQL.
  */
+import dns from 'node:dns/promises';
 import { PipelineError } from './errors.ts';
 
 /** How long a request may take to connect, and to be answered; then it is tried again. */
@@ -77,21 +78,40 @@ export interface TokenRequest {
 }
 
 /**
- * Signs an RDS IAM token. No request is made but for the credentials it is signed with.
+ * Signs an RDS IAM token. Beside DNS no request is made but for the credentials it is signed with.
  *
  * @param request - host, port, user; the region is the host name's where that has one
+ * @param resolveCname - asks DNS which name a name stands for
  * @returns a password for 15 minutes
- * @throws {PipelineError} DATABASE_AUTH_FAILED when there are no credentials to sign with
+ * @throws {PipelineError} CONFIG_INVALID when the host is only another name of an RDS endpoint, which RDS refuses;
+ *   DATABASE_AUTH_FAILED when there are no credentials to sign with
  */
-export async function signIamToken({ host, port, user, region }: TokenRequest): Promise<string> {
+export async function signIamToken(
+  { host, port, user, region }: TokenRequest,
+  resolveCname: (name: string) => Promise<string[]> = dns.resolveCname,
+): Promise<string> {
   const { Signer } = await import('@aws-sdk/rds-signer');
-  const own = regionOfEndpoint(host) ?? region;
+  const hostname = host.toLowerCase().replace(/\.$/, '');
+  let own = regionOfEndpoint(hostname);
+  if (own === undefined && /[a-z]/.test(hostname)) {
+    const target = await endpointBehind(hostname, resolveCname);
+    own = target === undefined ? undefined : regionOfEndpoint(target);
+    // The writer endpoint of an Aurora global database is a name of RDS's own that has no region in it.
+    if (target !== undefined && !AURORA_GLOBAL.test(hostname)) {
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `PGHOST (or the secret's host) "${host}" stands for the RDS endpoint ${target}, and with DATABASE_AUTH=iam RDS admits its own names only. Nothing was read and the slot was not advanced.`,
+        { remedy: `Give ${target} as the host.` },
+      );
+    }
+  }
+  const signingRegion = own ?? region;
   try {
     return await new Signer({
-      hostname: host,
+      hostname,
       port,
       username: user,
-      ...(own === undefined ? {} : { region: own }),
+      ...(signingRegion === undefined ? {} : { region: signingRegion }),
     }).getAuthToken();
   } catch (error) {
     throw new PipelineError(
@@ -102,12 +122,42 @@ export async function signIamToken({ host, port, user, region }: TokenRequest): 
   }
 }
 
+const REGION = /^[a-z]{2,}(-[a-z]+)+-\d+$/;
+/** How the names of AWS's services end, partition by partition. */
+const SUFFIX =
+  /^(amazonaws\.com(\.cn)?|amazonaws\.eu|api\.aws|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)$/;
+const AURORA_GLOBAL = /\.global-[^.]+\.global\.rds\./;
+
 /**
- * Reads the region out of an endpoint's name.
+ * Reads the region out of an RDS endpoint's name: before `rds`, or behind it as in China.
  *
- * @param host - for example `db.abc.eu-west-1.rds.amazonaws.com`
+ * @param host - for example `db.abc.eu-west-1.rds.amazonaws.com` or `db.abc.rds.cn-north-1.amazonaws.com.cn`
  * @returns undefined for any other host
  */
 export function regionOfEndpoint(host: string): string | undefined {
-  return /\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.rds\.amazonaws\.com(?:\.cn)?$/.exec(host)?.[1];
+  const labels = host.toLowerCase().replace(/\.$/, '').split('.');
+  const rds = labels.lastIndexOf('rds');
+  if (rds < 1) return undefined;
+  const before = labels[rds - 1] ?? '';
+  const behind = labels[rds + 1] ?? '';
+  if (REGION.test(before) && SUFFIX.test(labels.slice(rds + 1).join('.'))) return before;
+  return REGION.test(behind) && SUFFIX.test(labels.slice(rds + 2).join('.')) ? behind : undefined;
+}
+
+/** How many names may stand for one another before an address comes. */
+const MOST_ALIASES = 5;
+
+/** The regional RDS endpoint that a name stands for; undefined where DNS knows of none. */
+async function endpointBehind(
+  host: string,
+  resolveCname: (name: string) => Promise<string[]>,
+): Promise<string | undefined> {
+  let name = host;
+  for (let i = 0; i < MOST_ALIASES; i++) {
+    const [next] = await resolveCname(name).catch((): string[] => []);
+    if (next === undefined) return undefined;
+    name = next.toLowerCase().replace(/\.$/, '');
+    if (regionOfEndpoint(name) !== undefined) return name;
+  }
+  return undefined;
 }

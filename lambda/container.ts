@@ -80,7 +80,7 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
     database: createDatabase({
       settings: { ...config.database, region: parts.region },
       secrets: readSecretText,
-      iamToken: signIamToken,
+      iamToken: (request) => signIamToken(request),
       clock,
     }),
     keys: new PrimaryKeyCache({ ttlMs: config.primaryKeyTtlSeconds * 1000, clock, log }),
