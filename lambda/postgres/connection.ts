@@ -15,15 +15,15 @@ import {
 import type { Unproven } from './pooler.ts';
 import { readServerIdentity, type ServerIdentity } from './server-identity.ts';
 import { pinStatement, STARTUP_OPTIONS } from './session-settings.ts';
-import { codeOf, type ErrorContext, translate } from './sql-errors.ts';
+import { codeOf, type ErrorContext, isUntrusted, translate } from './sql-errors.ts';
 import type { Queryable } from './status.ts';
-import { createTls } from './tls.ts';
+import { createTls, type Tls } from './tls.ts';
 
 /** The database and how to get in, kept by the handler from run to run: secret and TLS context are made once. */
 export interface Database {
   readonly settings: DatabaseSettings;
   readonly credentials: Credentials;
-  readonly tls: ReturnType<typeof createTls>;
+  readonly tls: Tls;
   readonly clock: Clock;
 }
 
@@ -85,7 +85,8 @@ export function createDatabase(options: DatabaseOptions): Database {
 }
 
 /**
- * Logs in, with the secret read again and one more try when the server refuses the password. Nothing is set: that is
+ * Logs in, with one more try: when the server refuses the password, with the secret read again; when its certificate is
+ * signed by no authority known, with the files of authorities read again. Nothing is set: that is
  * for {@link settle}, once it is known what answers.
  *
  * @param database - which
@@ -99,7 +100,9 @@ export async function logIn(database: Database, options: ConnectOptions): Promis
     return await attempt(database, login, options);
   } catch (error) {
     const code = codeOf(error);
-    const other = code === '28P01' || code === '28000' ? await database.credentials.after(login) : undefined;
+    const renewed = isUntrusted(error) && database.tls.renew() ? login : undefined;
+    const other =
+      renewed ?? (code === '28P01' || code === '28000' ? await database.credentials.after(login) : undefined);
     if (other === undefined) throw toPipelineError(error, contextOf(database, login));
     return await attempt(database, other, options).catch((again: unknown) => {
       throw toPipelineError(again, contextOf(database, other));
@@ -185,7 +188,7 @@ async function connectClient(
     database: login.database,
     // As a function: an empty text would have node-postgres look for PGPASSWORD and ~/.pgpass.
     password: () => login.password,
-    ssl: database.tls(),
+    ssl: database.tls.options(),
     // Empty, not undefined: then node-postgres does not look for PGOPTIONS.
     options: startupOptions ?? '',
     application_name: 'pg2kinesis',

@@ -106,6 +106,9 @@ export function createCredentials({ settings, secrets, iamToken }: CredentialsOp
         `The secret ${settings.secretArn ?? ''} has no "password". Nothing was read.`,
       );
     }
+    if (settings.password !== undefined && /[\r\n]$/.test(settings.password)) {
+      throw new PipelineError('CONFIG_INVALID', 'PGPASSWORD ends in a line break. Nothing was read.');
+    }
     // Without any, a server that asks for none (pg_hba.conf says trust) still lets us in.
     return { host, port, database, user, password: password ?? '' };
   }
@@ -136,6 +139,19 @@ interface Secret {
   readonly dbname?: string;
 }
 
+/** What an RDS secret names as its engine where the database is no PostgreSQL. */
+const OTHER_ENGINES = /mysql|mariadb|oracle|sqlserver|mongo|docdb|redshift|db2/i;
+
+/** What is wrong with a text of the secret, in words that show none of it (I10). */
+function faultOf(name: 'username' | 'password' | 'host' | 'dbname', text: string): string | undefined {
+  if (/[\r\n]$/.test(text)) return 'ends in a line break';
+  if (name === 'password') return undefined;
+  if (text.trim() !== text) return 'has spaces around it';
+  if (name !== 'host') return undefined;
+  if (/^[^:]+:\d+$/.test(text)) return 'has the port in it, which is a field of its own';
+  return /[\s@,?#]|:\/\//.test(text) ? 'is no host name' : undefined;
+}
+
 /** Reads an RDS secret's JSON. Its content is in no message (I10), nor is the parser's error, which quotes it. */
 function readSecret(text: string, arn: string): Secret {
   const wrong = (what: string) =>
@@ -145,7 +161,8 @@ function readSecret(text: string, arn: string): Secret {
     );
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    // Editors on Windows put a byte order mark before the text.
+    value = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch {
     throw wrong('is not JSON');
   }
@@ -156,8 +173,12 @@ function readSecret(text: string, arn: string): Secret {
     const field = fields.get(name);
     if (field === undefined || field === null || field === '') continue;
     if (typeof field !== 'string') throw wrong(`has a "${name}" that is no text`);
+    const fault = faultOf(name, field);
+    if (fault !== undefined) throw wrong(`has a "${name}" that ${fault}`);
     secret[name] = field;
   }
+  const engine = fields.get('engine');
+  if (typeof engine === 'string' && OTHER_ENGINES.test(engine)) throw wrong('is of another engine than PostgreSQL');
   const port = fields.get('port');
   if (port !== undefined && port !== null && port !== '') {
     const number = typeof port === 'string' ? Number(port) : port;

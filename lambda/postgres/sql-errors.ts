@@ -77,10 +77,16 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
         `PostgreSQL at ${at} does not admit user "${context.user}" to database "${context.database}" this way: the user does not exist or may not log in, or pg_hba.conf does not allow it from here or with this PGSSLMODE${context.auth === 'iam' ? '; for IAM authentication: GRANT rds_iam to it' : ''}.`,
       );
     case '42501':
-      return refused(
-        context.slot === undefined
-          ? `User "${context.user}" may not connect to database "${context.database}" at ${at}.`
-          : `User "${context.user}" may not use replication slots: GRANT rds_replication TO it on Amazon RDS, ALTER ROLE ... REPLICATION elsewhere.`,
+      if (context.slot === undefined)
+        return refused(`User "${context.user}" may not connect to database "${context.database}" at ${at}.`);
+      return new PipelineError(
+        'DATABASE_AUTH_FAILED',
+        `User "${context.user}" may not use replication slots. ${undone}`,
+        {
+          cause: error,
+          remedy:
+            'On Amazon RDS: GRANT rds_replication TO it. Elsewhere: ALTER ROLE ... REPLICATION. A rotation with alternating users makes a second role, which does not inherit REPLICATION: give it to both, or rotate a single user.',
+        },
       );
     case '3D000':
       return config(`PGDATABASE (or the secret's dbname): there is no database "${context.database}" at ${at}.`);
@@ -151,6 +157,15 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
     );
   }
   return undefined;
+}
+
+/**
+ * Tells a certificate that no known authority has signed.
+ *
+ * @param error - anything caught
+ */
+export function isUntrusted(error: unknown): boolean {
+  return UNTRUSTED.has(codeOf(error));
 }
 
 /**

