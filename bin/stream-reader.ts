@@ -11,6 +11,8 @@ import {
   ListShardsCommand,
   type Shard,
 } from '@aws-sdk/client-kinesis';
+import { describe, passing } from '../lambda/kinesis/classify.ts';
+import { renewClient } from '../lambda/kinesis/client.ts';
 
 /** Where reading begins: at what is written from now on, or at the oldest record that is kept. */
 export type StartAt = 'latest' | 'trim-horizon';
@@ -39,6 +41,8 @@ export interface ReadOptions {
   readonly onReady?: () => void;
   /** Called with each record, a shard's in their order. What it throws ends the reading. */
   readonly onRecord: (record: StreamRecord) => void;
+  /** Called before each wait for a service that does not answer as it should. @param why - never the answer's text */
+  readonly onWait?: (why: string, ms: number) => void;
   /** Waits; ends early when aborted. @default the process's timers */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -49,18 +53,6 @@ const PACE_MS = 250;
 const IDLE_MS = 500;
 /** The first wait after a refused call, doubled up to the last. */
 const BACKOFF_MS = { first: 250, last: 8_000 } as const;
-
-/** Refusals that mean: later. The SDK has retried each a few times already. */
-const LATER = new Set([
-  'ProvisionedThroughputExceededException',
-  'LimitExceededException',
-  'KMSThrottlingException',
-  'ThrottlingException',
-  'InternalFailureException',
-  'ServiceUnavailableException',
-  'TimeoutError',
-  'ECONNRESET',
-]);
 
 /**
  * Reads a stream until it is told to stop.
@@ -75,6 +67,7 @@ export async function readStream(options: ReadOptions): Promise<void> {
   const reader: Reader = {
     ...options,
     signal,
+    state: { answered: false, renewed: false },
     sleep: options.sleep ?? pause,
     woken: options.finish === undefined ? signal : AbortSignal.any([signal, options.finish]),
     name: options.stream.startsWith('arn:') ? { StreamARN: options.stream } : { StreamName: options.stream },
@@ -135,6 +128,12 @@ export async function readStream(options: ReadOptions): Promise<void> {
 }
 
 interface Reader extends ReadOptions {
+  readonly state: {
+    /** Whether the service has answered at all. */
+    answered: boolean;
+    /** Whether credentials were read anew, and have not been accepted since. */
+    renewed: boolean;
+  };
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly name: { readonly StreamARN: string } | { readonly StreamName: string };
   /** Ends a wait: `signal` or `finish`. */
@@ -208,7 +207,13 @@ async function listShards(reader: Reader): Promise<Shard[]> {
   return shards;
 }
 
-/** Calls, and calls again while the service says: later. @returns undefined when told to stop meanwhile */
+/**
+ * Calls, and calls again while what the service says passes, by the lists and statuses that the publisher goes by.
+ * Before its first answer nothing is known to be there at all: then no connection is a failure. Credentials that are
+ * refused are read anew, once until they are accepted.
+ *
+ * @returns undefined when told to stop meanwhile
+ */
 async function attempt<T>(reader: Reader, call: () => Promise<T>): Promise<T | 'expired' | undefined> {
   for (
     let backoff: number = BACKOFF_MS.first;
@@ -216,11 +221,23 @@ async function attempt<T>(reader: Reader, call: () => Promise<T>): Promise<T | '
     backoff = Math.min(backoff * 2, BACKOFF_MS.last)
   ) {
     try {
-      return await call();
+      const answer = await call();
+      reader.state.answered = true;
+      reader.state.renewed = false;
+      return answer;
     } catch (error) {
       const name = error instanceof Error ? error.name : '';
       if (name === 'ExpiredIteratorException') return 'expired';
-      if (!LATER.has(name)) throw error;
+      const { $metadata } = error as { readonly $metadata?: { readonly httpStatusCode?: number } };
+      const status = $metadata?.httpStatusCode;
+      if (passing(error) === undefined) {
+        if (name === 'ResourceNotFoundException' || reader.state.renewed) throw error;
+        reader.state.renewed = true;
+        await renewClient(reader.client).catch(() => undefined);
+        continue;
+      }
+      if (status === undefined && !reader.state.answered) throw error;
+      reader.onWait?.(describe(error), backoff);
       await reader.sleep(backoff, reader.signal);
     }
   }

@@ -63,6 +63,7 @@ export async function tail(options: TailOptions, environment: TailEnvironment = 
       from: options.from ?? 'latest',
       signal: environment.signal === undefined ? done.signal : AbortSignal.any([done.signal, environment.signal]),
       onReady: () => notes.write(`Reading ${options.stream} from ${options.from ?? 'latest'}.\n`),
+      onWait: (why, ms) => notes.write(`Kinesis: ${why}. Trying again in ${ms / 1000} s.\n`),
       onRecord: (record) => {
         for (const user of unpack(record)) {
           out.write(`${options.json === true ? described(record, user) : user.data.toString()}\n`);

@@ -41,9 +41,7 @@ class FakeKinesis {
       const [name, answer] = this.#answer(command);
       this.calls.push(name);
       const refusal = name.startsWith('read') ? this.refusals.shift() : undefined;
-      return refusal === undefined
-        ? Promise.resolve(answer())
-        : Promise.reject(Object.assign(new Error(refusal), { name: refusal }));
+      return refusal === undefined ? Promise.resolve(answer()) : Promise.reject(refused(refusal));
     };
     return { send } as unknown as KinesisClient;
   }
@@ -92,6 +90,12 @@ class FakeKinesis {
     }
     throw new Error('not a call of a reader');
   }
+}
+
+/** An error as the SDK throws it: `name`, or `name status`. */
+function refused(refusal: string): Error {
+  const [name, status = '400'] = refusal.split(' ');
+  return Object.assign(new Error(refusal), { name, $metadata: { httpStatusCode: Number(status) } });
 }
 
 const describeShard = ({ id, parents = [], closed }: FakeShard) => ({
@@ -227,12 +231,41 @@ describe('readStream', () => {
     assert.deepEqual(naps.slice(0, 7), [250, 500, 1000, 2000, 4000, 8000, 8000]);
   });
 
+  it('goes on after failures of the service, by status, and says what it waits for', async () => {
+    const fake = new FakeKinesis([{ id: 'a', data: ['1', '2'] }]);
+    fake.refusals.push(
+      'InternalFailure 500',
+      'SyntaxError 503',
+      'Unknown 502',
+      'Whatever 429',
+      'ServiceUnavailable 400',
+    );
+    const waits: string[] = [];
+    const { text } = await readAll(fake, { onWait: (why, ms) => waits.push(`${why}, ${ms} ms`) });
+    assert.equal(text, '12');
+    assert.deepEqual(waits, [
+      'InternalFailure (HTTP 500), 250 ms',
+      'an answer that is not of Kinesis (HTTP 503), 500 ms',
+      'an answer that is not of Kinesis (HTTP 502), 1000 ms',
+      'Whatever (HTTP 429), 2000 ms',
+      'ServiceUnavailable (HTTP 400), 4000 ms',
+    ]);
+  });
+
+  it('reads credentials anew once after a refusal', async () => {
+    const fake = new FakeKinesis([{ id: 'a', data: ['1'] }]);
+    fake.refusals.push('ExpiredTokenException');
+    assert.equal((await readAll(fake)).text, '1');
+    fake.refusals.push('ExpiredTokenException', 'ExpiredTokenException');
+    await assert.rejects(readAll(fake), { name: 'ExpiredTokenException' });
+  });
+
   it('fails with what the service refuses for good, once all shards have stopped', async () => {
     const fake = new FakeKinesis([
       { id: 'a', data: [] },
       { id: 'b', data: [] },
     ]);
-    fake.refusals.push('AccessDeniedException');
+    fake.refusals.push('AccessDeniedException', 'AccessDeniedException');
     await assert.rejects(readAll(fake), { name: 'AccessDeniedException' });
   });
 
