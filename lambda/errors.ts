@@ -33,7 +33,7 @@ export const REMEDIES = {
     'Raise MAX_RECORD_KIB (and the limit of the stream), set OVERSIZE=key-only, exclude the table, or invoke skip-transaction with the commit LSN the message names.',
   STREAM_MISSING: 'Create the stream, or correct STREAM_NAME and the region.',
   STREAM_ACCESS_DENIED: 'Grant kinesis:PutRecords on the stream, and kms:GenerateDataKey on its key if it has one.',
-  STREAM_THROTTLED: "Give the stream more capacity: more shards, or on-demand mode's warm throughput.",
+  STREAM_THROTTLED: "Give the stream more capacity: more shards, up to LANES, or on-demand mode's warm throughput.",
   NO_PROGRESS:
     'Mend what the message and the log say was slow, refused or lacking; then invoke drain by hand, which has the whole time-out of the function.',
 } as const;

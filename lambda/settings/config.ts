@@ -3,6 +3,7 @@
  * Pure: it is handed the variables, opens no file and asks no service. What each variable may be stands in `settings.ts`.
  */
 import { PipelineError } from '../errors.ts';
+import { environmentWarnings } from './environment-warnings.ts';
 import type { Filters } from './filters.ts';
 import { type SettingName, SETTINGS, type SettingValues } from './settings.ts';
 
@@ -84,7 +85,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     throw new PipelineError('CONFIG_INVALID', `${count}, nothing was done. ${faults.join(' ')}`);
   }
   // No fault: what has a default has a value.
-  return toConfig(values as SettingValues, (env['PARTITION_BY'] ?? '') !== '');
+  const config = toConfig(values as SettingValues, (env['PARTITION_BY'] ?? '') !== '');
+  return { ...config, warnings: [...config.warnings, ...environmentWarnings(env)] };
 }
 
 /** Reads each variable by itself. What is bad is left out. */
