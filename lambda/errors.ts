@@ -27,6 +27,8 @@ export const REMEDIES = {
     "Use another SLOT_NAME. Only if nobody needs that slot: drop it with SELECT pg_drop_replication_slot('<its name>'), then create it with create-slot.",
   DECODE_FAILED:
     'Report the message to the developers; to go on without that transaction, invoke skip-transaction with the commit LSN it names.',
+  TRANSACTION_UNDECODABLE:
+    'If the message names a lack that can be mended on the server, mend it: the next run goes on by itself. Otherwise invoke skip-transaction with the commit LSN that the message names: consumers then lack every change of that transaction, so reload the rows it wrote.',
   KEY_UNRESOLVED:
     "Set ON_UNKNOWN_KEY=skip, at least for one run: the table's rows from before its key changed are then counted and named, and the rest goes on. To leave out that whole transaction instead, invoke skip-transaction with the commit LSN the message names.",
   RECORD_TOO_LARGE:
@@ -99,4 +101,19 @@ export class PipelineError extends Error {
   get remedy(): string {
     return this.#remedy;
   }
+}
+
+/**
+ * A transaction that the server itself cannot decode: every reading of the slot fails at it.
+ *
+ * @param commitLsn - what to give to skip-transaction, as PostgreSQL prints it
+ * @param report - what may be shown of the server's error
+ * @param cause - the error underneath
+ */
+export function transactionUndecodable(commitLsn: string, report: string, cause: unknown): PipelineError {
+  return new PipelineError(
+    'TRANSACTION_UNDECODABLE',
+    `PostgreSQL cannot decode the transaction with commit LSN ${commitLsn} (${report}). What was committed before it is published; the slot was not advanced over it, and nothing behind it can be published.`,
+    { cause },
+  );
 }

@@ -69,14 +69,50 @@ export class WindowTooLargeError extends Error {
   override readonly name = 'WindowTooLargeError';
   /** The SQLSTATE, where the server lacked not time but room: temporary files, disk or memory. */
   readonly resourceSqlState: string | undefined;
+  /** The LSN of the change that the server was at, where it says so. */
+  readonly near: Lsn | undefined;
 
   /**
    * @param message - what happened
-   * @param options - `noRoom`: see the field; `cause`: the error underneath
+   * @param options - `noRoom`, `near`: see the fields; `cause`: the error underneath
    */
-  constructor(message: string, options: ErrorOptions & { readonly noRoom?: string | undefined } = {}) {
+  constructor(
+    message: string,
+    options: ErrorOptions & { readonly noRoom?: string | undefined; readonly near?: Lsn | undefined } = {},
+  ) {
     super(message, options);
     this.resourceSqlState = options.noRoom;
+    this.near = options.near;
+  }
+}
+
+/** What a {@link ServerDecodingError} tells. */
+export interface ServerDecodingFailure {
+  readonly sqlState: string;
+  /** What may be shown of the server's error: no value of a row is among it. */
+  readonly report: string;
+  /** The LSN of the change that the server was at, where it says so. */
+  readonly near: Lsn | undefined;
+  /** The error to be thrown where no transaction is to blame. */
+  readonly cause: unknown;
+}
+
+/** The server failed while it decoded, before the first row: a smaller window tells at which transaction. */
+export class ServerDecodingError extends Error {
+  override readonly name = 'ServerDecodingError';
+  readonly sqlState: string;
+  readonly report: string;
+  readonly near: Lsn | undefined;
+
+  /**
+   * @param message - what happened
+   * @param failure - see there
+   */
+  constructor(message: string, failure: ServerDecodingFailure) {
+    super(message, { cause: failure.cause });
+    this.sqlState = failure.sqlState;
+    this.report = failure.report;
+    this.near = failure.near;
   }
 }
 
@@ -87,7 +123,8 @@ export interface Slot {
   /** @returns how far the slot has been consumed, and where decoding starts */
   position(): Promise<{ readonly confirmedFlush: Lsn; readonly restart: Lsn }>;
   /**
-   * Reads without consuming. Iterating throws {@link WindowTooLargeError} when the time-out passes before the first row.
+   * Reads without consuming. Iterating throws {@link WindowTooLargeError} when the time-out passes before the first row,
+   * and {@link ServerDecodingError} when the server fails before it.
    *
    * @param upto - transactions whose commit record starts before it
    * @param limit - stop at the first commit at or after so many rows; undefined: no limit
@@ -96,6 +133,13 @@ export interface Slot {
   peek(upto: Lsn, limit: number | undefined, timeoutMs: number): Peek;
   /** Consumes up to `lsn`, which must be an advance target of I2. @returns the slot's new confirmed_flush_lsn */
   advance(lsn: Lsn): Promise<Lsn>;
+  /**
+   * Consumes up to `lsn` without decoding what lies before it, which the server may not be able to.
+   *
+   * @param lsn - an advance target of I2: of a transaction that an operator skips
+   * @returns the slot's new confirmed_flush_lsn
+   */
+  skip(lsn: Lsn): Promise<Lsn>;
   /** Tells a reading of the slot by anybody else from none: equal texts, nobody read. Undefined where it cannot be told. */
   slotStatsFingerprint(): Promise<string | undefined>;
   /** WAL that the slot makes the server keep, in bytes. */

@@ -14,7 +14,8 @@ import { type InvocationDeadlines, LOCK_WAIT_MS, sessionFor } from './connection
 export interface SkipTransactionAnswer {
   readonly action: 'skip-transaction';
   readonly slot: string;
-  readonly skipped: { readonly commitLsn: string; readonly xid: number; readonly commitTime: string };
+  /** Without xid and time where the server cannot decode the transaction. */
+  readonly skipped: { readonly commitLsn: string; readonly xid?: number; readonly commitTime?: string };
   readonly advancedTo: string;
 }
 
@@ -48,11 +49,14 @@ export async function skipTransaction(
       deadlines.functionDeadline,
     );
     memory.resume = undefined;
-    const skipped = {
-      commitLsn: formatLsn(transaction.commitLsn),
-      xid: transaction.xid,
-      commitTime: new Date(Number(transaction.commitTimeMicros / 1000n)).toISOString(),
-    };
+    const skipped =
+      transaction === undefined
+        ? { commitLsn: formatLsn(action.commitLsn) }
+        : {
+            commitLsn: formatLsn(transaction.commitLsn),
+            xid: transaction.xid,
+            commitTime: new Date(Number(transaction.commitTimeMicros / 1000n)).toISOString(),
+          };
     log.warn('A transaction was left out on request; consumers lack its changes.', skipped);
     return { action: 'skip-transaction', slot: config.slot, skipped, advancedTo: formatLsn(advancedTo) };
   } finally {

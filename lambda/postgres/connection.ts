@@ -38,8 +38,10 @@ export interface ConnectOptions {
   readonly deadline: number;
   /** When this process must be gone or have closed the connection: then it closes by itself. @default 5 s after `deadline` */
   readonly latestEnd?: number;
-  /** Memory for a large result and for decoding large transactions: only the connection that peeks needs it. */
+  /** Memory for a large result and for decoding large transactions. */
   readonly workMem?: boolean;
+  /** For the replication protocol, which takes simple statements only. */
+  readonly replication?: boolean;
 }
 
 /** A connection. */
@@ -174,6 +176,9 @@ async function attempt(database: Database, login: Login, options: ConnectOptions
   }
 }
 
+/** What node-postgres puts into the startup packet, though its types do not say so. */
+const REPLICATION: object = { replication: 'database' };
+
 async function connectClient(
   database: Database,
   login: Login,
@@ -191,6 +196,7 @@ async function connectClient(
     ssl: database.tls.options(),
     // Empty, not undefined: then node-postgres does not look for PGOPTIONS.
     options: startupOptions ?? '',
+    ...(options.replication === true ? REPLICATION : {}),
     application_name: 'pg2kinesis',
     client_encoding: 'UTF8',
     keepAlive: true,

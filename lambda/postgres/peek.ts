@@ -1,19 +1,21 @@
 /**
  * One peek: the statement, its rows as they stream, and the messages in them. The server works it out once and is read
  * twice, COMMIT rows first, so that a transaction's commit LSN and time are known before its first change.
- * Knows test_decoding's options and leaves its lines to the decoder; knows nothing of batches and rounds.
+ * Leaves lines to the decoder; knows nothing of batches and rounds.
  */
 import { isUtf8 } from 'node:buffer';
-import pg from 'pg';
+import type pg from 'pg';
 import { type CopyToStreamQuery, to as copyTo } from 'pg-copy-streams';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { type Begin, type Commit, type Message, type Transaction, UndecodableError } from '../decode/messages.ts';
 import type { Line } from '../decode/test-decoding/decoder.ts';
-import { PipelineError } from '../errors.ts';
-import { type Clock, type MessageBlock, type Peek, WindowTooLargeError } from '../ports.ts';
+import { PipelineError, transactionUndecodable } from '../errors.ts';
+import { type Clock, type MessageBlock, type Peek, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
 import { Commits } from './commits.ts';
 import type { Connection } from './connection.ts';
 import { CopyRows, type RowCondenser } from './copy-rows.ts';
+import { peekStatement } from './peek-statement.ts';
+import { isDecodingFailure, lsnNear, shownReport } from './server-report.ts';
 import { codeOf } from './sql-errors.ts';
 
 /** What turns a row's bytes into a message; `TestDecodingDecoder` does. */
@@ -35,30 +37,6 @@ export interface PeekParts {
   readonly clock: Clock;
   /** Puts an error of the server in the operator's words; it may ask the control connection. */
   readonly explain: (error: unknown) => Promise<unknown>;
-}
-
-/** How both ways of reading a slot ask the plugin: xids and times, and nothing of transactions that changed nothing. */
-export const PLUGIN_OPTIONS = `'include-xids', '1', 'include-timestamp', '1', 'skip-empty-xacts', '1'`;
-
-/**
- * The statement of a peek.
- *
- * The nested loop over two numbers rescans the function's stored result; the decoding is not repeated. A pass that
- * finds nothing gives one row of NULLs. A logical message is cut to its first word: its content can be of any size and
- * is in no encoding.
- *
- * @param slotName - the slot
- * @param upto - transactions whose commit record starts before it
- * @param limit - stop at the first commit at or after so many rows; undefined: no limit
- * @param encoding - the database's, as PostgreSQL names it
- */
-export function peekStatement(slotName: string, upto: Lsn, limit: number | undefined, encoding: string): string {
-  // SQL_ASCII is bytes of unknown meaning, which no server converts: each row is checked to be UTF-8 on arrival.
-  const convert = encoding !== 'UTF8' && encoding !== 'SQL_ASCII';
-  const data = convert ? `convert(p.data, ${pg.escapeLiteral(encoding)}, 'UTF8')` : 'p.data';
-  return `COPY (SELECT p.lsn, CASE WHEN p.data >= 'message:'::bytea AND p.data < 'message;'::bytea THEN 'message:'::bytea ELSE ${data} END
-    FROM (VALUES (0), (1)) v(n) LEFT JOIN pg_logical_slot_peek_binary_changes(${pg.escapeLiteral(slotName)}, '${formatLsn(upto)}', ${limit ?? 'NULL'}, ${PLUGIN_OPTIONS}) p
-    ON (v.n = 1 OR (p.data >= 'COMMIT'::bytea AND p.data < 'COMMIU'::bytea))) TO STDOUT (FORMAT binary)`;
 }
 
 /** The statement ran out of time, of temporary files, of disk or memory: a smaller window needs less of each. */
@@ -163,13 +141,14 @@ export class SlotPeek implements Peek, MessageBlock {
         throw new WindowTooLargeError('the peek did not finish before its first row', {
           cause: error,
           noRoom: code === OUT_OF_TIME ? undefined : code,
+          near: lsnNear(error),
         });
       }
       // The row that has no UTF-8 is the one behind the last that came: name its transaction, so that it can be skipped.
       if (INCONVERTIBLE.has(code) && this.#transaction !== undefined) {
         throw this.#undecodable('text that the server can put in UTF-8', undefined, undefined, 'behind the row');
       }
-      throw await this.#parts.explain(error);
+      throw await this.#explain(error);
     }
     if (!this.#in.ended || this.#transaction !== undefined || !this.#commits.empty) {
       throw this.#undecodable('the result to end with its last COMMIT');
@@ -256,6 +235,24 @@ export class SlotPeek implements Peek, MessageBlock {
       if (error instanceof UndecodableError) throw this.#undecodable(error.expected, error.offset, error);
       throw error;
     }
+  }
+
+  /** An error of the statement as it is to be thrown: what is known, or that the server failed at what it was reading. */
+  async #explain(error: unknown): Promise<unknown> {
+    const explained = await this.#parts.explain(error);
+    if ((explained !== error && codeOf(error) !== '58P01') || !isDecodingFailure(error)) return explained;
+    if (this.firstRowMs === undefined) {
+      return new ServerDecodingError('the server failed while it decoded', {
+        cause: explained,
+        sqlState: codeOf(error),
+        report: shownReport(error),
+        near: lsnNear(error),
+      });
+    }
+    const transaction = this.#transaction;
+    return transaction === undefined
+      ? explained
+      : transactionUndecodable(formatLsn(transaction.commitLsn), shownReport(error), error);
   }
 
   #undecodable(expected: string, offset?: number, cause?: unknown, place = 'in the row'): PipelineError {

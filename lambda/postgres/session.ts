@@ -4,7 +4,7 @@
  */
 import type { Clock, Log, Session } from '../ports.ts';
 import { ArrayDelimiters } from './array-delimiters.ts';
-import { type Database, toPipelineError } from './connection.ts';
+import { type Database, logIn, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
 import { acquireSlotLock, clearSlot, type Holder } from './fence.ts';
 import { monitorLock } from './lock-monitor.ts';
@@ -60,7 +60,9 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     deadline: options.deadline,
     ...(options.latestEnd === undefined ? {} : { latestEnd: options.latestEnd }),
   };
-  const [reader, control] = await openPair(database, { ...until, workMem: true }, until);
+  // The other one needs as much where an advance decodes: a batch that fits into one must fit into the other.
+  const parts = { ...until, workMem: true };
+  const [reader, control] = await openPair(database, parts, parts);
   const monitor = monitorLock(reader, control, options);
   const close = async () => {
     monitor.stop();
@@ -84,7 +86,8 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     const fault = validateSlot(await readSlotState(control, slotName), slotName, control.context);
     if (fault !== undefined) throw fault;
     const orphan = await clearSlot(reader, options);
-    const slot = new PostgresSlot({ ...options, reader, control });
+    const openReplication = async () => (await logIn(database, { ...until, replication: true })).client;
+    const slot = new PostgresSlot({ ...options, reader, control, openReplication });
     return {
       slot,
       keys: (options.arrayDelimiters ?? new ArrayDelimiters()).readWith(options.keys.over(control), control),

@@ -3,11 +3,15 @@
  * Two connections: the one that holds the lock peeks, the other advances and looks while the first streams.
  * Knows no batch and no stream; that an advance goes only where I2 allows is the run's affair.
  */
+import type pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import type { Clock, Peek, Slot } from '../ports.ts';
+import { confirmPosition } from './confirm-position.ts';
 import type { Connection } from './connection.ts';
-import { type LineDecoder, PLUGIN_OPTIONS, SlotPeek } from './peek.ts';
+import { type LineDecoder, SlotPeek } from './peek.ts';
+import { PLUGIN_OPTIONS } from './peek-statement.ts';
+import { describeServer, isSameServer, readServerIdentity } from './server-identity.ts';
 import { explainSlotError } from './slot-state.ts';
 import { FLUSH_LSN, readSlotRow } from './status.ts';
 
@@ -19,6 +23,8 @@ export interface SlotParts {
   readonly slotName: string;
   readonly decoder: LineDecoder;
   readonly clock: Clock;
+  /** Opens a connection for the replication protocol. */
+  readonly openReplication: () => Promise<pg.Client>;
 }
 
 /**
@@ -76,6 +82,28 @@ export class PostgresSlot implements Slot {
       [slotName, to],
       lsn,
     );
+    return (await this.position()).confirmedFlush;
+  }
+
+  async skip(lsn: Lsn): Promise<Lsn> {
+    const { control, slotName, openReplication } = this.#parts;
+    // It does not print what it passes. The other way of advancing does, and would fail.
+    if (supportsSafeAdvance(control.versionNum)) return await this.advance(lsn);
+    const client = await openReplication();
+    try {
+      const server = await readServerIdentity({ query: (text) => client.query(text) });
+      if (!isSameServer(server, control.identity)) {
+        throw new PipelineError(
+          'SERVERS_DIFFER',
+          `A connection for replication reached another server (${describeServer(server)}) than the run's (${describeServer(control.identity)}). The slot was not advanced.`,
+        );
+      }
+      await confirmPosition(client, slotName, lsn);
+    } catch (error) {
+      throw await this.#explain(error);
+    } finally {
+      await client.end().catch(() => undefined);
+    }
     return (await this.position()).confirmedFlush;
   }
 

@@ -3,7 +3,7 @@
  */
 import { formatLsn } from '../decode/lsn.ts';
 import type { Connection } from './connection.ts';
-import { PLUGIN_OPTIONS } from './peek.ts';
+import { PLUGIN_OPTIONS } from './peek-statement.ts';
 import { readFlushLsn, readSlotRow } from './status.ts';
 
 /** What would be lost with the slot. */

@@ -6,7 +6,7 @@ import type { Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import type { ResumePosition } from '../decode/position.ts';
 import type { Clock, Log, Publisher, Session } from '../ports.ts';
-import { type Peek, WindowTooLargeError } from '../ports.ts';
+import { type Peek, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
 import type { Filters } from '../settings/filters.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
 import { LeftOutLog } from '../transform/left-out-log.ts';
@@ -141,7 +141,11 @@ export class BatchReader {
    * @throws {PipelineError} what an operator can act on; everything before it was sent, and is acknowledged or not as
    *   `counts` and `boundary` say
    */
-  async read(upto: Lsn, rows: number | undefined, timeoutMs: number): Promise<Batch | WindowTooLargeError> {
+  async read(
+    upto: Lsn,
+    rows: number | undefined,
+    timeoutMs: number,
+  ): Promise<Batch | WindowTooLargeError | ServerDecodingError> {
     const { session } = this.#ports;
     const peek = session.slot.peek(upto, rows, timeoutMs);
     this.#beginBatch();
@@ -167,7 +171,7 @@ export class BatchReader {
         oldestUnpublishedMicros: this.#oldest ?? this.pendingCommit?.commitTimeMicros,
       };
     } catch (error) {
-      if (error instanceof WindowTooLargeError) {
+      if (error instanceof WindowTooLargeError || error instanceof ServerDecodingError) {
         // Rows may have come before a cancellation took effect: no request of theirs may outlast this (I6).
         await this.#finish(transformer);
         transformer.breakOff();

@@ -80,13 +80,36 @@ export function transactionTooLarge(commitLsn: string, records: number): Pipelin
  *
  * @param sqlState - 53400 (temp_file_limit), 53100 (disk) or 53200 (memory)
  * @param cause - the error underneath
+ * @param commitLsn - the transaction's that is too large, as PostgreSQL prints it
  */
-export function serverOutOfSpace(sqlState: string, cause: unknown): PipelineError {
+export function serverOutOfSpace(sqlState: string, cause: unknown, commitLsn?: string): PipelineError {
   const lack =
     sqlState === '53100' ? 'disk space' : sqlState === '53200' ? 'memory' : 'temporary files, by its temp_file_limit,';
+  const what = commitLsn === undefined ? 'its first transaction' : `the transaction with commit LSN ${commitLsn}`;
   return new PipelineError(
     'NO_PROGRESS',
-    `PostgreSQL has not enough ${lack} to decode even the smallest batch (SQLSTATE ${sqlState}): its first transaction is larger. Give it more; more time would change nothing. The slot was not advanced over it.`,
-    { cause },
+    `PostgreSQL has not enough ${lack} to decode even the smallest batch (SQLSTATE ${sqlState}): ${what} is larger. The slot was not advanced over it.`,
+    {
+      cause,
+      remedy: `Give the server more; more time would change nothing.${commitLsn === undefined ? '' : ' Or leave the transaction out: invoke skip-transaction with this commit LSN, and reload the rows it wrote.'}`,
+    },
+  );
+}
+
+/**
+ * A run that was over before it had found which transaction the server cannot decode.
+ *
+ * @param after - as PostgreSQL prints it: the transaction was committed behind this position
+ * @param before - and before this one
+ * @param cause - what the server said
+ */
+export function searchUnfinished(after: string, before: string, cause: unknown): PipelineError {
+  return new PipelineError(
+    'NO_PROGRESS',
+    `PostgreSQL cannot decode a transaction that was committed between ${after} and ${before}, and the time was over before the run had found which. What was committed before is published; the slot was not advanced over it.`,
+    {
+      cause,
+      remedy: 'Invoke drain by hand, which has the whole time-out of the function: it goes on with the search.',
+    },
   );
 }

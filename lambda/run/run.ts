@@ -7,15 +7,25 @@
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { isSameTransaction, type ResumePosition } from '../decode/position.ts';
-import { type Clock, type Log, type Metrics, type Publisher, type Session, WindowTooLargeError } from '../ports.ts';
+import {
+  type Clock,
+  type Log,
+  type Metrics,
+  type Publisher,
+  ServerDecodingError,
+  type Session,
+  WindowTooLargeError,
+} from '../ports.ts';
 import { copyCounts } from '../transform/counts.ts';
 import { Advancer } from './advancer.ts';
 import { ageSeconds, type RunAnswer, type StopReason } from './answer.ts';
 import { type BatchParts, BatchReader } from './batch.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { noProgress, serverOutOfSpace, transactionTooLarge } from './no-progress-errors.ts';
+import { noProgress, searchUnfinished, transactionTooLarge } from './no-progress-errors.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
 import { addCountMetrics } from './run-metrics.ts';
+import { type FailedPeek, verdictOf } from './undecodable-errors.ts';
+import { UndecodableSearch } from './undecodable-search.ts';
 import { grow, initialLimits, type PeekLimits, shrink } from './window.ts';
 
 /** What a container remembers from run to run. Kept in module scope by the handler. */
@@ -24,6 +34,8 @@ export interface RunMemory {
   window: PeekLimits | undefined;
   /** Where the last run was cut short inside a transaction. */
   resume: ResumePosition | undefined;
+  /** A position inside the commit record of the transaction that the server could not decode. */
+  undecodable: Lsn | undefined;
   /** Tables whose changes are left out, as far as the log has named them: reason and printed name. */
   readonly named: Set<string>;
   /** When the run that is under way, or was last, had to have answered: later than asked for where it took more time. */
@@ -32,7 +44,7 @@ export interface RunMemory {
 
 /** @returns a memory of nothing */
 export function noMemory(): RunMemory {
-  return { window: undefined, resume: undefined, named: new Set(), deadline: undefined };
+  return { window: undefined, resume: undefined, undecodable: undefined, named: new Set(), deadline: undefined };
 }
 
 /** What a run works with. */
@@ -103,6 +115,8 @@ class RunLoop {
   #oldestUnpublishedMicros: bigint | undefined;
   #ignoreRowLimit = false;
   #waitedInVain = false;
+  /** Where the server failed at a transaction: which one it is. */
+  #search: UndecodableSearch | undefined;
 
   constructor(ports: RunPorts, options: RunOptions) {
     this.#ports = ports;
@@ -165,22 +179,23 @@ class RunLoop {
   async #loop(): Promise<StopReason> {
     const { session, memory } = this.#ports;
     for (;;) {
-      if (this.#batchCount >= (this.#options.maxBatches ?? Infinity)) return 'max-batches';
+      const search = this.#search;
+      if (search === undefined && this.#batchCount >= (this.#options.maxBatches ?? Infinity)) return 'max-batches';
       if (!this.#hasTime()) return 'deadline';
       const begun = await session.slot.position();
       const flushed = await session.slot.flushLsn();
       if (flushed <= this.#advancer.position) return 'caught-up';
-      const upto = min(flushed, this.#advancer.position + BigInt(this.#window.walBytes));
+      const upto = search?.next ?? min(flushed, this.#advancer.position + BigInt(this.#window.walBytes));
       const rows = this.#ignoreRowLimit ? undefined : this.#window.rows;
       const budgetMs = this.#peekBudgetMs();
       const batch = await this.#batches.read(upto, rows, budgetMs);
-      if (batch instanceof WindowTooLargeError) {
-        this.#shrink(Number(upto - this.#advancer.position), batch);
+      if (batch instanceof WindowTooLargeError || batch instanceof ServerDecodingError) {
+        this.#onFailedPeek(upto, batch);
         // Whole transactions may have come before a cancellation took effect: the next peek must not give them again.
         await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
         continue;
       }
-      this.#batchCount++;
+      if (search === undefined || batch.rows > 0) this.#batchCount++;
       this.#ignoreRowLimit = false;
       this.#oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
       if (batch.ended !== 'whole') return batch.ended;
@@ -188,6 +203,11 @@ class RunLoop {
       // A boundary of an earlier batch is none of this one's.
       const boundary =
         batch.boundary !== undefined && batch.boundary > begun.confirmedFlush ? batch.boundary : undefined;
+      if (search !== undefined) {
+        await this.#onSearched(search, full ? (boundary ?? this.#advancer.position) : upto, batch.rows);
+        this.#ignoreRowLimit = full && boundary === undefined;
+        continue;
+      }
       this.#window = memory.window = grow(
         this.#window,
         {
@@ -248,12 +268,46 @@ class RunLoop {
     return Math.max(1, Math.floor(left * 0.7));
   }
 
-  /** A peek did not reach its first row in time. */
-  #shrink(spanBytes: number, error: WindowTooLargeError): void {
+  /** A peek did not reach its first row: ask for less, or look for the transaction at which the server fails. */
+  #onFailedPeek(upto: Lsn, error: FailedPeek): void {
+    const spanBytes = Number(upto - this.#advancer.position);
+    const noTime = error instanceof WindowTooLargeError && error.resourceSqlState === undefined;
+    const noRoom = error instanceof WindowTooLargeError && !noTime;
+    if (noTime || (noRoom && this.#search === undefined && shrink(this.#window, spanBytes) !== undefined)) {
+      this.#shrink(spanBytes);
+      return;
+    }
+    if (this.#search === undefined) {
+      const { memory, log } = this.#ports;
+      this.#search = new UndecodableSearch(this.#advancer.position, upto, error, memory.undecodable);
+      log.warn('PostgreSQL failed while it decoded: looking for the transaction, and publishing what is before it.', {
+        sqlState: error instanceof ServerDecodingError ? error.sqlState : error.resourceSqlState,
+      });
+      this.#useFunctionDeadline('Finding the transaction takes a peek a step');
+      return;
+    }
+    this.#search.failed(upto, error);
+    const verdict = verdictOf(this.#search, error);
+    if (verdict === undefined) return;
+    if (!this.#search.blameless) this.#ports.memory.undecodable = this.#search.inside;
+    throw verdict;
+  }
+
+  /** A peek of the search succeeded, and what it held is acknowledged. */
+  async #onSearched(search: UndecodableSearch, good: Lsn, rows: number): Promise<void> {
+    // Behind a step without rows there is another: the last position is enough.
+    if (rows > 0) await this.#advancer.advanceTo(good);
+    search.succeeded(good, rows);
+    if (!search.over) return;
+    this.#search = undefined;
+    // They were too much together: the next peek takes fewer.
+    this.#window = { ...this.#window, rows: Math.max(1, Math.floor(this.#window.rows / 4)) };
+  }
+
+  /** A peek did not reach its first row in time, or for want of room. */
+  #shrink(spanBytes: number): void {
     const { log, memory } = this.#ports;
     const smaller = shrink(this.#window, spanBytes);
-    if (smaller === undefined && error.resourceSqlState !== undefined)
-      throw serverOutOfSpace(error.resourceSqlState, error);
     if (smaller !== undefined) {
       this.#window = smaller;
       memory.window = smaller;
@@ -289,6 +343,10 @@ class RunLoop {
     const { counts, resume, lastFailure, within, boundary, pendingCommit, catalogMs } = this.#batches;
     const { stop, memory } = this.#ports;
     if (stop?.aborted === true) return;
+    if (stopped === 'deadline' && this.#search !== undefined) {
+      const [after, before] = this.#search.range;
+      throw searchUnfinished(formatLsn(after), formatLsn(before), this.#search.error);
+    }
     const endless =
       stopped === 'deadline' && within !== undefined && boundary === undefined && memory.resume === undefined;
     if (endless && !this.#advancer.moved && this.#deadline >= this.#options.functionDeadline) {

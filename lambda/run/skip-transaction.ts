@@ -5,11 +5,17 @@
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import { PipelineError } from '../errors.ts';
-import { type Clock, type Slot, WindowTooLargeError } from '../ports.ts';
-import { serverOutOfSpace } from './no-progress-errors.ts';
+import { type Clock, ServerDecodingError, type Slot, WindowTooLargeError } from '../ports.ts';
+import { beforeCommitRecord } from './undecodable-search.ts';
 
 /** How many rows to ask for, one after the other, until a transaction is among them: messages come outside of any. */
 const PEEK_LIMITS = [1, 1_000, 1_000_000, undefined] as const;
+
+/** What became of one peek: its first transaction, how many rows it had without one, or that the server failed. */
+type FirstOf =
+  | { readonly kind: 'transaction'; readonly transaction: Transaction }
+  | { readonly kind: 'none'; readonly rows: number }
+  | { readonly kind: 'failed' };
 
 /**
  * Finds the first transaction with changes that the slot has not consumed.
@@ -17,38 +23,59 @@ const PEEK_LIMITS = [1, 1_000, 1_000_000, undefined] as const;
  * @param slot - the slot, locked
  * @param clock - for the time-out
  * @param deadline - milliseconds since 1970
- * @returns undefined when there is none
+ * @returns undefined when there is none; `undecodable` when the server fails at it
  */
-export async function firstUnconsumed(slot: Slot, clock: Clock, deadline: number): Promise<Transaction | undefined> {
+export async function firstUnconsumed(
+  slot: Slot,
+  clock: Clock,
+  deadline: number,
+): Promise<Transaction | 'undecodable' | undefined> {
   const upto = await slot.flushLsn();
   for (const limit of PEEK_LIMITS) {
-    const peek = slot.peek(upto, limit, Math.max(1, deadline - clock.now()));
-    try {
-      for await (const block of peek) {
-        // The BEGIN comes before whatever it is that cannot be decoded.
-        for (let message = block.next(); message !== undefined; message = block.next()) {
-          if (message.kind === 'begin') return message.transaction;
-        }
-      }
-      if (limit === undefined || peek.rows < limit) return undefined;
-    } catch (error) {
-      throw error instanceof WindowTooLargeError ? unread(error) : error;
-    } finally {
-      await peek.close();
-    }
+    const first = await firstOf(slot, clock, deadline, upto, limit);
+    if (first.kind === 'failed') return 'undecodable';
+    if (first.kind === 'transaction') return first.transaction;
+    if (limit === undefined || first.rows < limit) return undefined;
   }
   return undefined;
 }
 
-/** Not even the first transaction could be read. */
-function unread(error: WindowTooLargeError): PipelineError {
-  return error.resourceSqlState === undefined
-    ? new PipelineError(
-        'NO_PROGRESS',
-        'PostgreSQL did not find the first unconsumed transaction in time. The slot was not advanced.',
-        { cause: error },
-      )
-    : serverOutOfSpace(error.resourceSqlState, error);
+async function firstOf(
+  slot: Slot,
+  clock: Clock,
+  deadline: number,
+  upto: Lsn,
+  limit: number | undefined,
+): Promise<FirstOf> {
+  const peek = slot.peek(upto, limit, Math.max(1, deadline - clock.now()));
+  try {
+    for await (const block of peek) {
+      // The BEGIN comes before whatever it is that cannot be decoded.
+      for (let message = block.next(); message !== undefined; message = block.next()) {
+        if (message.kind === 'begin') return { kind: 'transaction', transaction: message.transaction };
+      }
+    }
+    return { kind: 'none', rows: peek.rows };
+  } catch (error) {
+    if (error instanceof ServerDecodingError) return { kind: 'failed' };
+    if (!(error instanceof WindowTooLargeError)) throw error;
+    if (error.resourceSqlState !== undefined) return { kind: 'failed' };
+    throw new PipelineError(
+      'NO_PROGRESS',
+      'PostgreSQL did not find the first unconsumed transaction in time. The slot was not advanced.',
+      { cause: error },
+    );
+  } finally {
+    await peek.close();
+  }
+}
+
+/** What was skipped. */
+export interface SkippedTransaction {
+  /** Undefined: the server cannot decode it, so that nothing is known of it. */
+  readonly transaction: Transaction | undefined;
+  /** Where the slot is now. */
+  readonly advancedTo: Lsn;
 }
 
 /**
@@ -66,8 +93,9 @@ export async function skipFirstTransaction(
   clock: Clock,
   commitLsn: Lsn,
   deadline: number,
-): Promise<{ readonly transaction: Transaction; readonly advancedTo: Lsn }> {
+): Promise<SkippedTransaction> {
   const first = await firstUnconsumed(slot, clock, deadline);
+  if (first === 'undecodable') return await skipUndecodable(slot, clock, commitLsn, deadline);
   if (first === undefined) {
     throw new PipelineError(
       'EVENT_INVALID',
@@ -81,4 +109,29 @@ export async function skipFirstTransaction(
     );
   }
   return { transaction: first, advancedTo: await slot.advance(commitLsn) };
+}
+
+/**
+ * The server fails at the first unconsumed transaction: it is the one given if a peek up to just before its commit record
+ * finds nothing, and one up to behind that record's beginning fails.
+ */
+async function skipUndecodable(
+  slot: Slot,
+  clock: Clock,
+  commitLsn: Lsn,
+  deadline: number,
+): Promise<SkippedTransaction> {
+  const { confirmedFlush } = await slot.position();
+  const isFirst =
+    commitLsn > confirmedFlush &&
+    (await firstOf(slot, clock, deadline, beforeCommitRecord(commitLsn), undefined)).kind === 'none' &&
+    (await firstOf(slot, clock, deadline, commitLsn, undefined)).kind === 'failed';
+  if (!isFirst) {
+    throw new PipelineError(
+      'EVENT_INVALID',
+      `${formatLsn(commitLsn)} was not skipped: PostgreSQL cannot decode the first unconsumed transaction, and its commit LSN is another. The slot was not advanced.`,
+      { remedy: 'Invoke {"action":"run"}: it fails with the commit LSN to give to skip-transaction.' },
+    );
+  }
+  return { transaction: undefined, advancedTo: await slot.skip(commitLsn) };
 }

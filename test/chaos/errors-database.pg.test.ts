@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { createBrokenType } from '../support/broken-type.ts';
 import { TESTED_MAJOR } from '../support/postgres.ts';
 import { type Container, PASSWORD, ROW_MARKER } from './container.ts';
 import { eventually, type Ground, startGround } from './ground.ts';
@@ -124,6 +125,22 @@ describe('errors of the database', () => {
     assert.equal(await skipped(container, 'DECODE_FAILED', /UTF-8/), 1);
     assert.deepEqual(
       (await ground.arrived('win1252')).map(({ key }) => key),
+      [{ id: 1 }, { id: 3 }],
+    );
+  });
+
+  it('fails with TRANSACTION_UNDECODABLE where the server cannot print a row; skip-transaction gets past it', async () => {
+    const settings = await prepare('undecodable');
+    const { server } = ground;
+    await createBrokenType(server);
+    await server.sql('CREATE TABLE broken_rows (id int PRIMARY KEY, v broken)');
+    await server.sql('INSERT INTO broken_rows VALUES (1, NULL)');
+    await server.sql(`INSERT INTO broken_rows VALUES (2, '${ROW_MARKER}')`);
+    await server.sql('INSERT INTO broken_rows VALUES (3, NULL)');
+    const container = await ground.container(settings);
+    assert.equal(await skipped(container, 'TRANSACTION_UNDECODABLE', /SQLSTATE 0A000.*lack every change/), 1);
+    assert.deepEqual(
+      (await ground.arrived('undecodable')).map(({ key }) => key),
       [{ id: 1 }, { id: 3 }],
     );
   });

@@ -28,7 +28,7 @@ export interface FakeTransaction extends Transaction {
   readonly message: boolean;
 }
 
-/** The fake. Positions begin at 1000 and grow by 10 a line. */
+/** The fake. Positions begin at 1000 and grow by 10 a line, unless told otherwise. */
 export class FakeSlot implements Slot {
   /** All WAL ever written. */
   readonly wal: FakeTransaction[] = [];
@@ -48,6 +48,10 @@ export class FakeSlot implements Slot {
   onBlock: () => void = () => undefined;
   /** What {@link slotStatsFingerprint} says; undefined: nothing. */
   evidence: string | undefined = 'never read';
+  /** How much WAL a line takes. Real records begin at multiples of 8. */
+  lineBytes = 10n;
+  /** Lets a peek that would read these transactions fail. */
+  failure: (taken: readonly FakeTransaction[]) => Error | undefined = () => undefined;
   /** How large each line is said to have been before it was condensed. */
   oversizeBytes: number | undefined;
   /** Lines in one block. */
@@ -62,7 +66,7 @@ export class FakeSlot implements Slot {
    * @returns its commit LSN
    */
   commit(...lines: string[]): Lsn {
-    const commitStart = this.flushed + 10n * BigInt(lines.length + 1);
+    const commitStart = this.flushed + this.lineBytes * BigInt(lines.length + 1);
     this.flushed = commitStart + 8n;
     const xid = this.#xid++;
     const commitTimeMicros = 1_767_323_045_000_000n + BigInt(xid) * 1_000_000n;
@@ -72,7 +76,7 @@ export class FakeSlot implements Slot {
 
   /** Emits a message outside a transaction. */
   message(): void {
-    this.flushed += 10n;
+    this.flushed += this.lineBytes;
     const at = { xid: 0, commitLsn: this.flushed, commitStart: this.flushed - 5n, commitTimeMicros: 0n };
     this.wal.push({ ...at, lines: ['message:'], message: true });
   }
@@ -95,7 +99,8 @@ export class FakeSlot implements Slot {
     return Promise.resolve({ confirmedFlush: this.confirmed, restart: this.restart });
   }
 
-  peek(upto: Lsn, limit: number | undefined, timeoutMs: number): Peek {
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars -- the port gives it
+  peek(upto: Lsn, limit: number | undefined, _timeoutMs: number): Peek {
     this.peeks.push({ upto, limit });
     this.evidence &&= `read ${this.peeks.length} times`;
     const taken: FakeTransaction[] = [];
@@ -107,7 +112,8 @@ export class FakeSlot implements Slot {
       if (limit !== undefined && total >= limit) break;
     }
     const tooLarge = Number(upto - this.restart) > this.walBytesInTime;
-    return new FakePeek(this, this.#decoder, taken, tooLarge ? timeoutMs : undefined);
+    const failure = tooLarge ? new WindowTooLargeError('too large for the fake') : this.failure(taken);
+    return new FakePeek(this, this.#decoder, taken, failure);
   }
 
   advance(lsn: Lsn): Promise<Lsn> {
@@ -116,6 +122,10 @@ export class FakeSlot implements Slot {
     if (lsn < this.confirmed) return Promise.reject(new Error('cannot advance backwards'));
     this.confirmed = lsn < this.flushed ? lsn : this.flushed;
     return Promise.resolve(this.confirmed);
+  }
+
+  skip(lsn: Lsn): Promise<Lsn> {
+    return this.advance(lsn);
   }
 
   slotStatsFingerprint(): Promise<string | undefined> {
@@ -134,19 +144,19 @@ class FakePeek implements Peek {
   readonly #slot: FakeSlot;
   readonly #decoder: TestDecodingDecoder;
   readonly #taken: readonly FakeTransaction[];
-  readonly #timeoutMs: number | undefined;
+  readonly #failure: Error | undefined;
 
-  constructor(slot: FakeSlot, decoder: TestDecodingDecoder, taken: readonly FakeTransaction[], timeoutMs?: number) {
+  constructor(slot: FakeSlot, decoder: TestDecodingDecoder, taken: readonly FakeTransaction[], failure?: Error) {
     this.#slot = slot;
     this.#decoder = decoder;
     this.#taken = taken;
-    this.#timeoutMs = timeoutMs;
+    this.#failure = failure;
     this.transactions = taken.filter(({ message }) => !message).length;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<MessageBlock> {
     await Promise.resolve();
-    if (this.#timeoutMs !== undefined) throw new WindowTooLargeError('too large for the fake');
+    if (this.#failure !== undefined) throw this.#failure;
     this.firstRowMs = 1;
     const messages = this.#messages();
     for (let done = false; !done;) {

@@ -1,17 +1,29 @@
 /** What is said where the transaction to be skipped cannot be read. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Peek, WindowTooLargeError } from '../../../lambda/ports.ts';
+import { type Peek, ServerDecodingError, WindowTooLargeError } from '../../../lambda/ports.ts';
 import { skipFirstTransaction } from '../../../lambda/run/skip-transaction.ts';
 import { FakeSlot } from '../../support/fake-slot.ts';
 import { TestClock } from '../../support/run-kit.ts';
 
 describe('skip-transaction', () => {
-  for (const [what, noRoom, message] of [
-    ['is not found in time', undefined, /in time\. The slot was not advanced/],
-    ['needs more room than the server has', '53400', /temp_file_limit/],
+  const failure = { sqlState: 'XX000', report: 'SQLSTATE XX000', near: undefined, cause: new Error('of the server') };
+  for (const [what, error, code, message] of [
+    ['is not found in time', new WindowTooLargeError('late'), 'NO_PROGRESS', /in time\. The slot was not advanced/],
+    [
+      'needs more room than the server has, whatever is read',
+      new WindowTooLargeError('large', { noRoom: '53400' }),
+      'EVENT_INVALID',
+      /cannot decode the first .* Invoke \{"action":"run"\}/,
+    ],
+    [
+      'cannot be decoded, nor can anything else',
+      new ServerDecodingError('failed', failure),
+      'EVENT_INVALID',
+      /cannot decode the first .* Invoke \{"action":"run"\}/,
+    ],
   ] as const) {
-    it(`fails with NO_PROGRESS where the first transaction ${what}`, async () => {
+    it(`fails with ${code} where the first transaction ${what}`, async () => {
       const slot = new FakeSlot();
       const commit = slot.commit('table public.t: INSERT: id[integer]:1');
       slot.peek = (): Peek => ({
@@ -19,15 +31,10 @@ describe('skip-transaction', () => {
         transactions: 0,
         firstRowMs: undefined,
         close: () => Promise.resolve(),
-        [Symbol.asyncIterator]: () => ({
-          next: () => Promise.reject(new WindowTooLargeError('too large', { noRoom })),
-        }),
+        [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }),
       });
       const clock = new TestClock();
-      await assert.rejects(skipFirstTransaction(slot, clock, commit, clock.now() + 1_000), {
-        code: 'NO_PROGRESS',
-        message,
-      });
+      await assert.rejects(skipFirstTransaction(slot, clock, commit, clock.now() + 1_000), { code, message });
       assert.deepEqual(slot.advances, []);
     });
   }

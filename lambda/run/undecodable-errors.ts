@@ -1,0 +1,32 @@
+/**
+ * What a run says of a transaction at which the server fails. Pure: facts in, errors out.
+ */
+import { formatLsn } from '../decode/lsn.ts';
+import { transactionUndecodable } from '../errors.ts';
+import { ServerDecodingError, type WindowTooLargeError } from '../ports.ts';
+import { serverOutOfSpace } from './no-progress-errors.ts';
+import type { UndecodableSearch } from './undecodable-search.ts';
+
+/** A peek that ended before its first row, for want of room or at something that the server cannot decode. */
+export type FailedPeek = WindowTooLargeError | ServerDecodingError;
+
+/**
+ * What to throw once a search is over without success.
+ *
+ * @param search - the search
+ * @param error - what its last peek said
+ * @returns undefined: it goes on
+ */
+export function verdictOf(search: UndecodableSearch, error: FailedPeek): Error | undefined {
+  const isServers = error instanceof ServerDecodingError;
+  // The server fails whatever it reads: its own error says more than the name of a transaction.
+  if (search.blameless) {
+    if (!isServers) return serverOutOfSpace(error.resourceSqlState ?? '', error);
+    return error.cause instanceof Error ? error.cause : error;
+  }
+  if (search.next !== undefined) return undefined;
+  const commitLsn = formatLsn(search.inside);
+  return isServers
+    ? transactionUndecodable(commitLsn, error.report, error.cause)
+    : serverOutOfSpace(error.resourceSqlState ?? '', error, commitLsn);
+}

@@ -1,0 +1,145 @@
+/** The search for the transaction at which the server fails: pure, and in a run over fakes. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { formatLsn } from '../../../lambda/decode/lsn.ts';
+import { PipelineError } from '../../../lambda/errors.ts';
+import { ServerDecodingError, WindowTooLargeError } from '../../../lambda/ports.ts';
+import { run } from '../../../lambda/run/run.ts';
+import { beforeCommitRecord, insideCommitRecord, UndecodableSearch } from '../../../lambda/run/undecodable-search.ts';
+import { FakeKeys, FakeSlot, type FakeTransaction } from '../../support/fake-slot.ts';
+import { runKit } from '../../support/run-kit.ts';
+
+const cause = new Error('what the server said');
+const failure = (near?: bigint) =>
+  new ServerDecodingError('failed', { sqlState: 'XX000', report: 'SQLSTATE XX000', near, cause });
+
+const PAGE = 8192n;
+const SEGMENT = 16n * 1024n * 1024n;
+/** A record that would begin where a page does begins behind the page's header. */
+const placed = (at: bigint): bigint => (at % SEGMENT === 0n ? at + 40n : at % PAGE === 0n ? at + 24n : at);
+
+describe('the search for a transaction', () => {
+  it('I2: finds a position inside its commit record and before the next, in few steps', () => {
+    const lsn = fc.bigInt({ min: 1n, max: 1n << 40n });
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          lsn,
+          fc.bigInt({ min: 1n, max: 1n << 20n }).map((page) => page * PAGE),
+          fc.bigInt({ min: 1n, max: 1n << 16n }).map((segment) => segment * SEGMENT),
+        ),
+        fc.bigInt({ min: 0n, max: 1n << 31n }),
+        fc.bigInt({ min: 1n, max: 1n << 31n }),
+        fc.option(fc.bigInt({ min: -1_000n, max: 1_000_000n }), { nil: undefined }),
+        fc.boolean(),
+        (at, before, behind, distance, remembers) => {
+          // The record's beginning, and where the one before it ended.
+          const ended = at - (at % 8n) + 8n;
+          const record = placed(ended);
+          // Behind a page's header no record ends at once.
+          fc.pre(ended % PAGE !== 24n && ended % SEGMENT !== 40n);
+          const position = ended > before ? ended - before : 0n;
+          const fails = (upto: bigint): boolean => upto > ended;
+          const near = distance === undefined || distance > record ? undefined : record - distance;
+          const known = remembers ? insideCommitRecord(ended) : undefined;
+          const search = new UndecodableSearch(position, record + behind, failure(near), known);
+          let steps = 0;
+          for (let upto = search.next; upto !== undefined; upto = search.next) {
+            assert.ok(++steps <= 80, 'it does not end');
+            if (fails(upto)) search.failed(upto, failure(near));
+            else search.succeeded(upto, 0);
+          }
+          assert.ok(!search.over && !search.blameless);
+          assert.ok(search.inside > record && search.inside <= record + 40n, `${search.inside} for ${record}`);
+          // No commit record is as small as what may lie between the two.
+          const start = beforeCommitRecord(search.inside);
+          assert.ok(start <= ended && ended - start <= 40n, `${start} for ${ended}`);
+          if (remembers && start === ended) assert.ok(steps <= 5, `${steps} steps to what is known`);
+        },
+      ),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it('takes few steps where the server says at which change it was', () => {
+    const search = new UndecodableSearch(0n, 1n << 40n, failure(1n << 36n), undefined);
+    let steps = 0;
+    for (let upto = search.next; upto !== undefined; upto = search.next) {
+      steps++;
+      if (upto > (1n << 36n) + 400n) search.failed(upto, failure(1n << 36n));
+      else search.succeeded(upto, 0);
+    }
+    assert.ok(steps <= 12, `${steps} steps`);
+  });
+});
+
+describe('a run that meets a transaction at which the server fails', () => {
+  const line = (id: number): string => `table public.t: INSERT: id[integer]:${id}`;
+
+  /** A slot with a transaction for each id, and a run of it. */
+  function pipeline(count: number, fails: (taken: readonly FakeTransaction[]) => Error | undefined) {
+    const slot = new FakeSlot();
+    slot.lineBytes = 16n;
+    for (let id = 1; id <= count; id++) slot.commit(line(id));
+    slot.failure = fails;
+    const kit = runKit(slot, new FakeKeys({ 'public.t': {} }));
+    const keys = () => kit.publisher.acknowledged.map((record) => Number(record.split(',').at(-1)));
+    return { slot, kit, keys, runs: (maxRows = 1_000) => run(kit.ports, kit.options({ maxRows })) };
+  }
+  const holds = (id: number) => (taken: readonly FakeTransaction[]) => taken.some(({ lines }) => lines[0] === line(id));
+
+  it('I1: publishes what is before it, names it, and advances over nothing of it', async () => {
+    const { slot, keys, runs } = pipeline(50, (taken) => (holds(20)(taken) ? failure() : undefined));
+    const broken = slot.wal[19];
+    assert.ok(broken);
+    await assert.rejects(runs(), (error: Error) => {
+      assert.ok(error instanceof PipelineError && error.code === 'TRANSACTION_UNDECODABLE', String(error));
+      assert.match(error.message, new RegExp(`commit LSN ${formatLsn(broken.commitStart + 8n)} \\(SQLSTATE XX000\\)`));
+      return true;
+    });
+    assert.deepEqual(
+      keys(),
+      Array.from({ length: 19 }, (_, i) => i + 1),
+    );
+    assert.ok(slot.advances.every((lsn) => lsn <= broken.commitStart));
+  });
+
+  it('goes on with less where it was only too many that were too large together', async () => {
+    const tooMany = new WindowTooLargeError('no room', { noRoom: '53400' });
+    const { keys, runs } = pipeline(200, (taken) => (taken.length > 3 ? tooMany : undefined));
+    const answer = await runs();
+    assert.equal(answer.caughtUp, true);
+    assert.deepEqual(
+      keys(),
+      Array.from({ length: 200 }, (_, i) => i + 1),
+    );
+  });
+
+  it('fails with what the server said where it fails at nothing', async () => {
+    const { slot, runs } = pipeline(3, () => failure());
+    await assert.rejects(runs(), (error: unknown) => error === cause);
+    assert.deepEqual(slot.advances, []);
+  });
+
+  it('fails with NO_PROGRESS where the time is over before it is found, and says between which positions it is', async () => {
+    const { slot, kit, runs } = pipeline(3, (taken) => (holds(2)(taken) ? failure() : undefined));
+    const peek = slot.peek.bind(slot);
+    slot.peek = (...asked) => {
+      kit.clock.time += 400_000;
+      return peek(...asked);
+    };
+    await assert.rejects(runs(), {
+      code: 'NO_PROGRESS',
+      message: /committed between 0\/\w+ and 0\/\w+, and the time was over/,
+    });
+  });
+
+  it('remembers it, so that the next run asks little of the server', async () => {
+    const { slot, runs } = pipeline(50, (taken) => (holds(20)(taken) ? failure() : undefined));
+    await assert.rejects(runs(), { code: 'TRANSACTION_UNDECODABLE' });
+    slot.peeks.length = 0;
+    await assert.rejects(runs(), { code: 'TRANSACTION_UNDECODABLE' });
+    assert.ok(slot.peeks.length <= 6, `${slot.peeks.length} peeks`);
+  });
+});
