@@ -158,6 +158,11 @@ export interface TableEntry {
   readonly key: readonly string[];
   /** `schema.table`, unquoted, of the partitioned tables above it, nearest first. */
   readonly ancestors: readonly string[];
+  /**
+   * The newest transaction (32 bits) that may have given the table other ancestors, or its ancestors other names. What was
+   * written before it may have been a partition of anything. Undefined: there was none.
+   */
+  readonly ancestorsSince: number | undefined;
   /** Virtual generated columns, as printed. */
   readonly virtualColumns: readonly string[];
   /** Whether the replica identity, as it is now, makes the server send the key of a DELETE: not with NOTHING, a deferrable primary key, or an index that is not the key. */

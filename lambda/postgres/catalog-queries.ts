@@ -27,6 +27,8 @@ export interface TableRow {
   /** `schema.table`, unquoted, nearest first. */
   readonly ancestors: string[] | null;
   readonly virtual: string[] | null;
+  /** The newest transaction that may have detached it, or changed its ancestors or their names, 32 bits; null: none. */
+  readonly changed: number | null;
   /** Whether the server sends the key of a DELETE. */
   readonly holds: boolean;
 }
@@ -38,11 +40,15 @@ export interface TableRow {
  * key's columns: the primary key's own does by default, unless it is deferrable. An index's INCLUDE columns (11+) stand
  * in indkey too, behind its own, and are not sent.
  *
+ * DETACH (and NO INHERIT) writes the rows of all columns in pg_attribute again, and a table's rename the row of its type:
+ * what is younger there than the table itself tells of them. A few other commands look the same (each column of a table
+ * altered, a new owner): a doubt then, where there need not be one.
+ *
  * @param versionNum - the server's, as `server_version_num` gives it
  */
 export const TABLES = (versionNum: number): string => `
   WITH RECURSIVE tables AS (
-    SELECT c.oid, c.relkind, c.relispartition, c.relreplident, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${IN_SCOPE}
+    SELECT c.oid, c.reltype, c.relkind, c.relispartition, c.relreplident, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${IN_SCOPE}
   ), keys AS (
     SELECT con.conrelid, con.condeferrable, con.conkey::int2[] AS attnums,
            array_agg(quote_ident(a.attname)::text ORDER BY k.place) AS columns
@@ -56,18 +62,27 @@ export const TABLES = (versionNum: number): string => `
     SELECT t.oid AS leaf, i.inhparent AS parent, 1 AS depth FROM tables t JOIN pg_inherits i ON i.inhrelid = t.oid WHERE t.relispartition
     UNION ALL
     SELECT up.leaf, i.inhparent, up.depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.parent
+  ), ages AS (
+    SELECT a.attrelid, max(age(a.xmin)) FILTER (WHERE a.attnum > 0) AS columns, max(age(a.xmin)) FILTER (WHERE a.attnum = -1) AS made
+      FROM pg_attribute a WHERE a.attrelid >= 16384 AND a.attnum >= -1 AND NOT a.attisdropped GROUP BY a.attrelid
+  ), changes AS (
+    SELECT t.oid, CASE WHEN NOT t.relispartition AND g.columns < g.made THEN g.columns END AS detached,
+           CASE WHEN age(y.xmin) < g.made THEN age(y.xmin) END AS renamed
+      FROM tables t JOIN ages g ON g.attrelid = t.oid LEFT JOIN pg_type y ON y.oid = t.reltype
   ), ancestors AS (
-    SELECT up.leaf, array_agg(t.nspname || '.' || t.relname ORDER BY up.depth) AS names FROM up JOIN tables t ON t.oid = up.parent GROUP BY up.leaf
+    SELECT up.leaf, array_agg(t.nspname || '.' || t.relname ORDER BY up.depth) AS names, min(LEAST(h.detached, h.renamed)) AS changed
+      FROM up JOIN tables t ON t.oid = up.parent LEFT JOIN changes h ON h.oid = up.parent GROUP BY up.leaf
   ), virtuals AS (
     SELECT a.attrelid, array_agg(quote_ident(a.attname)::text ORDER BY a.attnum) AS columns FROM pg_attribute a
      WHERE a.attnum > 0 AND NOT a.attisdropped AND ${virtual(versionNum)} GROUP BY a.attrelid
   )
   SELECT quote_ident(t.nspname) || '.' || quote_ident(t.relname) AS printed, t.nspname || '.' || t.relname AS name, t.oid::bigint::float8 AS oid,
-         t.relkind <> 'm' AS is_table, k.columns AS key, p.names AS ancestors, v.columns AS virtual,
+         t.relkind <> 'm' AS is_table,
+         ((age('3'::xid)::bigint + 3 - LEAST(h.detached, p.changed)) & 4294967295)::float8 AS changed, k.columns AS key, p.names AS ancestors, v.columns AS virtual,
          k.conrelid IS NOT NULL AND CASE t.relreplident WHEN 'f' THEN true WHEN 'd' THEN NOT k.condeferrable
            WHEN 'i' THEN COALESCE(k.attnums <@ i.attnums, false) ELSE false END AS holds
     FROM tables t LEFT JOIN keys k ON k.conrelid = t.oid LEFT JOIN identities i ON i.indrelid = t.oid
-    LEFT JOIN ancestors p ON p.leaf = t.oid LEFT JOIN virtuals v ON v.attrelid = t.oid`;
+    LEFT JOIN changes h ON h.oid = t.oid LEFT JOIN ancestors p ON p.leaf = t.oid LEFT JOIN virtuals v ON v.attrelid = t.oid`;
 
 /** Rows as one short text: how many, and the sum of a 60-bit digest of each. */
 const digest = (fields: string, from: string) =>

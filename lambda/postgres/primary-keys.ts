@@ -158,6 +158,7 @@ function toEntry(row: TableRow): TableEntry {
     isTable: row.is_table,
     key: row.key ?? [],
     ancestors: row.ancestors ?? [],
+    ancestorsSince: row.changed ?? undefined,
     virtualColumns: row.virtual ?? [],
     identityHoldsKey: row.holds,
   };

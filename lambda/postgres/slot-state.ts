@@ -96,6 +96,7 @@ export async function explainSlotError(
   slotName: string,
   context: ErrorContext,
 ): Promise<unknown> {
+  let slotIsSound = false;
   if (NEEDS_SLOT_LOOKUP.has(codeOf(error))) {
     const state = await readSlotState(client, slotName).catch(() => undefined);
     const fault = state === undefined ? undefined : validateSlot(state, slotName, context);
@@ -103,6 +104,7 @@ export async function explainSlotError(
       fault.cause = error;
       return fault;
     }
+    slotIsSound = state !== undefined;
   }
-  return translate(error, { ...context, slot: slotName }) ?? error;
+  return translate(error, { ...context, slot: slotName, slotIsSound }) ?? error;
 }

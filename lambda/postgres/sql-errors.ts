@@ -1,9 +1,10 @@
 /**
  * What node-postgres, Node's sockets and PostgreSQL report, told as the errors of the table in errors.ts.
- * Pure: judges by SQLSTATE and error code, never by a server's text, which follows its lc_messages. What the state of
- * the slot must tell apart (SQLSTATE 55000 means many things) is told apart in slot-state.ts.
+ * Pure: judges by SQLSTATE and error code, never by a server's text, which follows its lc_messages. What means several things on
+ * a slot is told apart in slot-errors.ts, by the slot's row as slot-state.ts reads it.
  */
 import { PipelineError } from '../errors.ts';
+import { explainSlotState } from './slot-errors.ts';
 
 /** What the texts name. No password among them. */
 export interface ErrorContext {
@@ -15,6 +16,8 @@ export interface ErrorContext {
   readonly auth: 'secret' | 'password' | 'iam';
   /** The slot in question; undefined while connecting. */
   readonly slot?: string;
+  /** Whether `pg_replication_slots` was looked at since, and shows nothing against reading it. */
+  readonly slotIsSound?: boolean;
   /** What was not done, a sentence. @default nothing was read and the slot was not advanced */
   readonly undone?: string;
 }
@@ -69,6 +72,10 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
       `TLS with PostgreSQL at ${at} failed (${code}); PGSSLMODE and PGSSLROOTCERT decide what is accepted.`,
     );
   }
+  if (context.slot !== undefined) {
+    const told = explainSlotState(error, code, { ...context, slot: context.slot }, undone);
+    if (told !== undefined) return told;
+  }
   switch (code) {
     case '28P01':
       return refused(`PostgreSQL at ${at} refused the password of user "${context.user}"${whence(context)}.`);
@@ -77,35 +84,9 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
         `PostgreSQL at ${at} does not admit user "${context.user}" to database "${context.database}" this way: the user does not exist or may not log in, or pg_hba.conf does not allow it from here or with this PGSSLMODE${context.auth === 'iam' ? '; for IAM authentication: GRANT rds_iam to it' : ''}.`,
       );
     case '42501':
-      if (context.slot === undefined)
-        return refused(`User "${context.user}" may not connect to database "${context.database}" at ${at}.`);
-      return new PipelineError(
-        'DATABASE_AUTH_FAILED',
-        `User "${context.user}" may not use replication slots. ${undone}`,
-        {
-          cause: error,
-          remedy:
-            'On Amazon RDS: GRANT rds_replication TO it. Elsewhere: ALTER ROLE ... REPLICATION. A rotation with alternating users makes a second role, which does not inherit REPLICATION: give it to both, or rotate a single user.',
-        },
-      );
+      return refused(`User "${context.user}" may not connect to database "${context.database}" at ${at}.`);
     case '3D000':
       return config(`PGDATABASE (or the secret's dbname): there is no database "${context.database}" at ${at}.`);
-    case '42704':
-      return context.slot === undefined
-        ? undefined
-        : new PipelineError('SLOT_MISSING', `There is no replication slot "${context.slot}" at ${at}. ${undone}`, {
-            cause: error,
-          });
-    case '58P01':
-      return context.slot === undefined
-        ? undefined
-        : new PipelineError('SLOT_LOST', `WAL that slot "${context.slot}" needs is gone. ${undone}`, { cause: error });
-    case '55006':
-      return context.slot === undefined
-        ? undefined
-        : new PipelineError('SLOT_BUSY', `Another process is using slot "${context.slot}". ${undone}`, {
-            cause: error,
-          });
     case '53300':
       return unreachable(
         `PostgreSQL at ${at} has no connection left: too many clients, or the limit of user "${context.user}" (2 are needed).`,

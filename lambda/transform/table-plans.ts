@@ -18,6 +18,8 @@ export interface TablePolicy {
   readonly includedUntil: Lsn | undefined;
   /** Earlier readings make the filters refuse the table: what was committed up to this position is filtered. */
   readonly excludedUntil: Lsn | undefined;
+  /** What was written before this transaction (32 bits) may have been a partition of a table that the filters name. */
+  readonly doubtBefore: number | undefined;
   /** The columns of its keys, as printed: the newest reading's first, then those of earlier ones. */
   readonly keys: readonly (readonly string[])[];
   /** Whether an earlier reading saw it without a key. */
@@ -47,6 +49,8 @@ export class TablePolicies {
   readonly #keys: PrimaryKeys;
   readonly #filters: Filters;
   readonly #limit: number;
+  /** Whether there is anything that must not be seen. */
+  readonly #hides: boolean;
   /** By printed name: a decoder that forgets names makes new objects. */
   readonly #plans = new Map<string, TablePolicy>();
   #lastTable: TableName | undefined;
@@ -61,6 +65,7 @@ export class TablePolicies {
     this.#keys = keys;
     this.#filters = filters;
     this.#limit = limit;
+    this.#hides = filters.tableExclude.length + filters.columnExclude.length > 0;
   }
 
   /** How many plans are kept now. */
@@ -115,11 +120,15 @@ export class TablePolicies {
       .filter((key) => key.length > 0);
     const included = includesTable(this.#filters, now);
     const includedBefore = before.filter((entry) => includesTable(this.#filters, entry.names));
-    const filtered = excludesTable(this.#filters, now) || (!included && includedBefore.length === 0);
+    const excluded = excludesTable(this.#filters, now);
+    const filtered = excluded || (!included && includedBefore.length === 0);
     return {
       skip: filtered ? 'filtered' : this.#reason(table, current, earlier),
       includedUntil: included ? undefined : latest(includedBefore),
       excludedUntil: latest(before.filter((entry) => excludesTable(this.#filters, entry.names))),
+      // Where earlier readings have seen it, they know what it was.
+      doubtBefore:
+        earlier.length === 0 && !excluded && (this.#hides || !included) ? current?.ancestorsSince : undefined,
       keys,
       wasKeyless: earlier.some(({ key }) => key.length === 0),
       identityHoldsKey: (current ?? earlier[0])?.identityHoldsKey ?? false,
@@ -157,10 +166,26 @@ export class TablePolicies {
  * @param plan - of its table
  * @param transaction - that it is part of
  */
-export function skipReason(plan: TablePolicy, { commitLsn }: Transaction): keyof Skipped | undefined {
+export function skipReason(plan: TablePolicy, { commitLsn, xid }: Transaction): keyof Skipped | undefined {
+  if (plan.doubtBefore !== undefined && isBefore(xid, plan.doubtBefore)) return 'filtered';
   if (plan.includedUntil !== undefined && commitLsn > plan.includedUntil) return 'filtered';
   if (plan.excludedUntil !== undefined && commitLsn <= plan.excludedUntil) return 'filtered';
   return plan.skip;
+}
+
+/**
+ * Whether a change is left out only because its table may have been a partition of another then. Such tables are named.
+ *
+ * @param plan - of its table
+ * @param transaction - that it is part of
+ */
+export function isLeftOutInDoubt(plan: TablePolicy, { xid }: Transaction): boolean {
+  return plan.doubtBefore !== undefined && isBefore(xid, plan.doubtBefore);
+}
+
+/** As PostgreSQL compares transaction ids: of two, the one at most 2^31 behind the other. */
+function isBefore(xid: number, other: number): boolean {
+  return ((xid - other) | 0) < 0;
 }
 
 /** The last position of which any of these may be true. */

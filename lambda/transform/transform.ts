@@ -20,7 +20,7 @@ import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
 import type { LeftOutLog } from './left-out-log.ts';
 import { bytesOfIncompleteRow } from './oversize.ts';
-import { skipReason, type TablePolicies, type TablePolicy } from './table-plans.ts';
+import { isLeftOutInDoubt, skipReason, type TablePolicies, type TablePolicy } from './table-plans.ts';
 
 /** Where a round's acknowledgement takes the run. */
 export interface AckPosition {
@@ -312,9 +312,12 @@ export class Transformer {
     this.#ordinal += ordinals;
     this.counts.changes++;
     this.counts.skipped[reason ?? 'filtered']++;
-    if (reason === undefined || reason === 'filtered' || plan.noted === reason) return;
+    if (reason === undefined || plan.noted === reason) return;
+    const transaction = this.#transaction;
+    // What a filter takes out is the user's wish, and told only where it is a doubt.
+    if (reason === 'filtered' && (transaction === undefined || !isLeftOutInDoubt(plan, transaction))) return;
     plan.noted = reason;
-    this.#parts.leftOut.note(reason, table.printed, this.#transaction?.commitLsn ?? 0n);
+    this.#parts.leftOut.note(reason, table.printed, transaction?.commitLsn ?? 0n);
   }
 
   #close(round: Round): void {

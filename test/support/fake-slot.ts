@@ -252,7 +252,14 @@ export class FakeKeys implements PrimaryKeys {
   #read(): void {
     const seen = new Map<string, TableEntry>();
     for (const [name, entry] of this.catalog) {
-      const defaults = { oid: oidOf(name), name: name.replaceAll('"', ''), isTable: true, key: ['id'], ancestors: [] };
+      const defaults = {
+        oid: oidOf(name),
+        name: name.replaceAll('"', ''),
+        isTable: true,
+        key: ['id'],
+        ancestors: [],
+        ancestorsSince: undefined,
+      };
       seen.set(name, { ...defaults, virtualColumns: [], identityHoldsKey: true, ...entry });
     }
     for (const [name, entry] of this.#seen) {

@@ -36,17 +36,34 @@ describe('translate', () => {
     });
   }
 
-  it('tells what concerns a slot only where one is concerned', () => {
+  describe('of a statement on a slot', () => {
     const slot = { ...CONTEXT, slot: 's' };
-    for (const [sqlState, code] of [
-      ['42704', 'SLOT_MISSING'],
-      ['58P01', 'SLOT_LOST'],
-      ['55006', 'SLOT_BUSY'],
-    ] as const) {
-      assert.equal(translate(coded(sqlState), CONTEXT), undefined);
-      assert.equal(translate(coded(sqlState), slot)?.code, code);
-    }
-    assert.match(translate(coded('42501'), slot)?.message ?? '', /rds_replication/);
+    for (const [sqlState, from, sound, code, message] of [
+      ['42704', {}, false, 'SLOT_MISSING', /no replication slot "s"/],
+      ['42704', {}, true, 'NO_PROGRESS', /Keep the slot/],
+      ['58P01', { file: 'xlogutils.c', routine: 'wal_segment_open' }, false, 'SLOT_LOST', /WAL that slot "s" needs/],
+      ['58P01', { file: 'walsender.c', routine: 'XLogRead' }, true, 'SLOT_LOST', /WAL that slot "s" needs/],
+      ['58P01', { file: 'dfmgr.c', routine: 'internal_load_library' }, true, 'NO_PROGRESS', /slot is healthy: keep it/],
+      ['58P01', { file: 'snapbuild.c', routine: 'SnapBuildRestore' }, true, 'NO_PROGRESS', /Keep the slot/],
+      ['58P01', {}, false, 'NO_PROGRESS', /Keep the slot/],
+      ['55006', {}, false, 'SLOT_BUSY', /Another process/],
+      ['55000', { routine: 'pg_replication_slot_advance' }, true, 'SLOT_BUSY', /Somebody else has advanced/],
+      ['55000', { routine: 'CheckLogicalDecodingRequirements' }, true, 'NO_PROGRESS', /Keep the slot/],
+      ['42501', { routine: 'CheckSlotPermissions' }, false, 'DATABASE_AUTH_FAILED', /rds_replication/],
+      ['42501', { routine: 'check_permissions' }, false, 'DATABASE_AUTH_FAILED', /rds_replication/],
+      ['42501', { routine: 'aclcheck_error' }, false, 'DATABASE_AUTH_FAILED', /revoked from PUBLIC/],
+      ['53100', {}, false, 'NO_PROGRESS', /no disk space/],
+      ['53200', {}, false, 'NO_PROGRESS', /no memory/],
+      ['53400', {}, false, 'NO_PROGRESS', /limit of its configuration/],
+    ] as const)
+      it(`${sqlState} of ${JSON.stringify(from)} is ${code} ${sound ? 'where the slot is sound' : ''}`, () => {
+        const told = translate(Object.assign(coded(sqlState), from), { ...slot, slotIsSound: sound });
+        assert.equal(told?.code, code);
+        assert.match(told.message, message);
+        assert.match(told.message, /not advanced/);
+        assert.doesNotMatch(told.message, code === 'SLOT_LOST' ? /keep it/ : /drop it with drop-slot/);
+        assert.equal(translate(Object.assign(coded(sqlState), from), CONTEXT)?.code === 'SLOT_LOST', false);
+      });
   });
 
   it('I10: repeats no text of a row that could not be converted', () => {

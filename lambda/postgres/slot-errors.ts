@@ -1,0 +1,101 @@
+/**
+ * SQLSTATEs that mean several things when a statement on the slot fails, told apart. Pure.
+ *
+ * What tells them apart is the source file and routine that the server names in its error, which no lc_messages
+ * translates, and what `pg_replication_slots` says. Where neither does, the server's own words are shown, and nobody is
+ * sent to drop a slot that may be healthy. Errors of these classes name objects and files, never a row's value (I10).
+ */
+import { type ErrorCode, PipelineError } from '../errors.ts';
+import type { ErrorContext } from './sql-errors.ts';
+
+/** Of the server's source, that find a segment of WAL gone. */
+const WAL_FILES = new Set(['xlogutils.c', 'walsender.c', 'xlogreader.c', 'xlog.c', 'xlogrecovery.c']);
+/** Of the server's source, that look after the rights to replication as such; all others ask for one object's. */
+const REPLICATION_RIGHTS = new Set(['CheckSlotPermissions', 'check_permissions']);
+
+/** What is lacking, by SQLSTATE. */
+const LACKING: Readonly<Record<string, string>> = {
+  53100: 'has no disk space left',
+  53200: 'has no memory left',
+  53400: 'reached a limit of its configuration',
+};
+
+/**
+ * Puts such an error in the operator's words.
+ *
+ * @param error - as caught
+ * @param code - its SQLSTATE
+ * @param context - what it concerns; its `slot` is known
+ * @param undone - what was not done, a sentence
+ * @returns undefined where the code is none of these
+ */
+export function explainSlotState(
+  error: Error,
+  code: string,
+  context: ErrorContext & { readonly slot: string },
+  undone: string,
+): PipelineError | undefined {
+  const { slot, user } = context;
+  const at = `${context.host}:${context.port}`;
+  const words = `PostgreSQL at ${at} says: ${error.message} (SQLSTATE ${code}).`;
+  const told = (kind: ErrorCode, what: string, remedy?: string) =>
+    new PipelineError(kind, `${what} ${undone}`, { cause: error, ...(remedy === undefined ? {} : { remedy }) });
+  const lacking = LACKING[code];
+  if (lacking !== undefined) {
+    return told(
+      'NO_PROGRESS',
+      `The server ${lacking}. ${words}`,
+      'Give the server what it lacks. The slot is kept, and the next run tries again.',
+    );
+  }
+  switch (code) {
+    case '42501':
+      return REPLICATION_RIGHTS.has(textOf(error, 'routine'))
+        ? told(
+            'DATABASE_AUTH_FAILED',
+            `User "${user}" may not use replication slots.`,
+            'On Amazon RDS: GRANT rds_replication TO it. Elsewhere: ALTER ROLE ... REPLICATION. A rotation with alternating users makes a second role, which does not inherit REPLICATION: give it to both, or rotate a single user.',
+          )
+        : told(
+            'DATABASE_AUTH_FAILED',
+            `User "${user}" has no right to something that a run needs. ${words}`,
+            `Grant user "${user}" the right to what the message names: EXECUTE on a function, SELECT on a view. It was probably revoked from PUBLIC.`,
+          );
+    case '42704':
+      return context.slotIsSound === true
+        ? told('NO_PROGRESS', `Slot "${slot}" is there, and something else is not. ${words}`, KEEP)
+        : told('SLOT_MISSING', `There is no replication slot "${slot}" at ${at}.`);
+    case '58P01':
+      if (textOf(error, 'file') === 'dfmgr.c') {
+        return told(
+          'NO_PROGRESS',
+          `A library is missing on the server: the output plugin's, or that of an extension whose type a row has. ${words}`,
+          'Install the package that holds this file, for this major version of the server. The slot is healthy: keep it, and the next run goes on.',
+        );
+      }
+      return WAL_FILES.has(textOf(error, 'file'))
+        ? told('SLOT_LOST', `WAL that slot "${slot}" needs is gone. ${words}`)
+        : told('NO_PROGRESS', `A file is missing on the server. ${words}`, KEEP);
+    case '55006':
+      return told('SLOT_BUSY', `Another process is using slot "${slot}".`);
+    case '55000':
+      return textOf(error, 'routine') === 'pg_replication_slot_advance'
+        ? told(
+            'SLOT_BUSY',
+            `Somebody else has advanced slot "${slot}". ${words}`,
+            'Find out who else reads this slot: what they took is not published. Give each pipeline a slot of its own.',
+          )
+        : told('NO_PROGRESS', `The server cannot read slot "${slot}" as it is now. ${words}`, KEEP);
+    default:
+      return undefined;
+  }
+}
+
+const KEEP =
+  'Mend what the message names. Keep the slot, unless status says that it is lost: dropping it loses every change that is not read yet.';
+
+/** A field of the server's error: the name of a source file or routine. */
+function textOf(error: Error, field: 'file' | 'routine'): string {
+  const value: unknown = (error as { readonly [name: string]: unknown } & Error)[field];
+  return typeof value === 'string' ? value : '';
+}
