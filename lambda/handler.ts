@@ -3,6 +3,8 @@
  * survives in it: settings, clients, TLS context, credentials, primary keys, and what the last run has learnt.
  * Decides nothing: events are read, actions performed, errors told by others.
  */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import { type Answer, perform } from './actions/actions.ts';
@@ -12,6 +14,7 @@ import { type Container, createContainer } from './container.ts';
 import { readConfig } from './settings/config.ts';
 import { readEvent } from './settings/event.ts';
 import { causeFields, sanitizeError } from './telemetry/error-report.ts';
+import { traceInvocation } from './telemetry/invocation-trace.ts';
 import { createFunctionLog, createFunctionMetrics } from './telemetry/telemetry.ts';
 
 /** Kept for flushing metrics and for the runtime's own work. */
@@ -21,6 +24,8 @@ const service = process.env['POWERTOOLS_SERVICE_NAME'] ?? 'pg2kinesis';
 const log = createFunctionLog(service);
 const metrics = createFunctionMetrics(service);
 let container: Container | undefined;
+/** Lambda says how much memory the function has; elsewhere there is no environment of one's own to leave a trace in. */
+const memoryMib = Number(process.env['AWS_LAMBDA_FUNCTION_MEMORY_SIZE'] ?? 0);
 
 /**
  * Built by the first invocation, not while the module loads: bad settings are then that invocation's error, by code and
@@ -49,10 +54,19 @@ function timesOf(context: Pick<Context, 'getRemainingTimeInMillis'>): Invocation
   return { startedAt, latestEnd, functionDeadline: latestEnd - MARGIN_MS };
 }
 
+/** Tells of an invocation before that was killed, and leaves a trace of this one until it ends. */
+function beginTrace(requestId: string): () => void {
+  if (!(memoryMib > 0)) return () => undefined;
+  const residentBytes = () => process.memoryUsage.rss();
+  const file = join(tmpdir(), 'pg2kinesis-invocation.json');
+  return traceInvocation({ file, memoryMib, now: () => systemClock.now(), residentBytes, log }, requestId);
+}
+
 /** Reads the event, and does what it asks for. */
 async function invoke(event: unknown, context: Context): Promise<Answer> {
   const times = timesOf(context);
   let deadline = times.functionDeadline;
+  const endTrace = beginTrace(context.awsRequestId);
   try {
     const action = readEvent(event, context.invokedFunctionArn);
     if ((action.kind === 'run' || action.kind === 'drain') && action.maxSeconds !== undefined) {
@@ -63,6 +77,7 @@ async function invoke(event: unknown, context: Context): Promise<Answer> {
     log.info('Done.', { answer });
     return answer;
   } finally {
+    endTrace();
     // A run may have taken more time than it was asked to, on purpose: that is not late.
     const overrun = systemClock.now() - (container?.memory.deadline ?? deadline);
     if (overrun > 0) metrics.add('DeadlineOverrunMs', overrun);
