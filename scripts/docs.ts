@@ -1,13 +1,14 @@
 /**
- * Writes the generated parts of docs/ from the tables in the code: `npm run docs`. `test/docs.test.ts` fails where they
+ * Writes the generated parts of docs/, and its pictures, from the tables in the code: `npm run docs`. `test/docs.test.ts` fails where they
  * are not up to date. A part is between `<!-- generated:name -->` and `<!-- /generated:name -->`; the rest is written by hand.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { REMEDIES } from '../lambda/errors.ts';
 import { METRICS } from '../lambda/metrics.ts';
 import { SETTINGS } from '../lambda/settings/settings.ts';
+import { barsOf, drawBars, THEMES } from './speed-plot.ts';
 
 const root = new URL('..', import.meta.url);
 
@@ -35,6 +36,13 @@ export const PARTS: Readonly<Record<string, () => string>> = {
   metrics: metricsTable,
   ...Object.fromEntries(Object.entries(REMEDIES).map(([code, remedy]) => [`remedy ${code}`, () => `**${remedy}**\n`])),
 };
+
+/** The pictures that are drawn from the pages: their texts by path. */
+export function pictures(): ReadonlyMap<string, string> {
+  const bars = barsOf(readPage('docs/performance.md'));
+  const themes = Object.keys(THEMES) as (keyof typeof THEMES)[];
+  return new Map(themes.map((theme) => [`docs/images/speed-${theme}.svg`, drawBars(bars, theme)]));
+}
 
 /**
  * @param text - a page
@@ -104,11 +112,11 @@ function code(text: string): string {
 }
 
 if (argv[1] === fileURLToPath(import.meta.url)) {
-  for (const page of PAGES) {
-    const text = readPage(page);
-    const made = generate(text);
-    if (made === text) continue;
-    writeFileSync(new URL(page, root), made);
-    console.log(`${page} was brought up to date.`);
+  mkdirSync(new URL('docs/images/', root), { recursive: true });
+  const made = [...PAGES.map((page) => [page, generate(readPage(page))] as const), ...pictures()];
+  for (const [path, text] of made) {
+    if (existsSync(new URL(path, root)) && readPage(path) === text) continue;
+    writeFileSync(new URL(path, root), text);
+    console.log(`${path} was brought up to date.`);
   }
 }

@@ -12,7 +12,7 @@ import { readConfig } from '../lambda/settings/config.ts';
 import { readEvent } from '../lambda/settings/event.ts';
 import { SETTINGS as STACK_SETTINGS } from '../lib/settings-table.ts';
 import { SLOT_METRICS } from '../lib/slot-metrics.ts';
-import { generate, PAGES, PARTS, readPage } from '../scripts/docs.ts';
+import { generate, PAGES, PARTS, pictures, readPage } from '../scripts/docs.ts';
 import { FORMAT_OPTIONS, recordOf, truncateOf, written } from './support/changes.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -61,6 +61,11 @@ describe('docs', () => {
     assert.deepEqual(found.toSorted(), Object.keys(PARTS).toSorted());
   });
 
+  it('have their pictures up to date', () => {
+    for (const [path, text] of pictures())
+      assert.equal(readPage(path), text, `${path} is not up to date: npm run docs`);
+  });
+
   it('list every setting of the stack', () => {
     const named = [...section('docs/settings.md', 'generated:stack-settings').matchAll(/^\| `(\w+)` \|/gm)];
     assert.deepEqual(
@@ -90,7 +95,7 @@ describe('docs', () => {
   it('link to what is there', () => {
     const broken: string[] = [];
     for (const page of PAGES) {
-      for (const [, target = ''] of prose(page).matchAll(/\]\(([^)\s]+)\)|<img [^>]*src="([^"]+)"/g)) {
+      for (const [, target = ''] of prose(page).matchAll(/(?:\]\(|src(?:set)?=")([^)"\s]+)/g)) {
         if (/^[a-z]+:/.test(target)) continue;
         const [path = '', anchor] = target.split('#');
         const file = path === '' ? page : normalize(join(dirname(page), path));

@@ -24,7 +24,7 @@ export const csvPayload: MakeFormat = () => {
     ),
   );
   return {
-    tellsKeylessDelete: false,
+    supportsDeleteWithoutKey: false,
     showsRow: false,
     write(record, out) {
       out.copy(begin(record.transaction));

@@ -26,7 +26,7 @@ export const csv: MakeFormat = () => {
     return byOperation((operation) => Buffer.from(`,${field.toString()},${operation},`, 'utf8'));
   });
   return {
-    tellsKeylessDelete: false,
+    supportsDeleteWithoutKey: false,
     showsRow: false,
     write(record, out) {
       out.copy(begin(record.transaction));

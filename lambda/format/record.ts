@@ -6,11 +6,11 @@ import type { Lsn } from '../decode/lsn.ts';
 import type { RowChange, TableName, Transaction, Tuple } from '../decode/messages.ts';
 import type { ByteWriter } from './byte-writer.ts';
 
-/** Where a primary key's parts stand: in key order, `count` entries in use; part i is column `columns[i]` of `tuples[i]`. */
+/** Where the parts of a primary key are: in key order, `count` entries in use; part i is column `columns[i]` of `tuples[i]`. */
 export interface Key {
   /** How many columns the key has, 1 or more. */
   count: number;
-  /** The tuple each part stands in. */
+  /** The tuple that holds each part. */
   readonly tuples: Tuple[];
   /** The part's index in that tuple. */
   readonly columns: number[];
@@ -18,7 +18,7 @@ export interface Key {
 
 /** One record to be written. Reused: valid during one call of a format. */
 export interface ChangeRecord {
-  /** What the record says happened. Half a key change is DELETE or INSERT. */
+  /** The record's operation. A key change is two records: DELETE, then INSERT. */
   operation: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE';
   /** The row's table. */
   table: TableName;
@@ -32,7 +32,7 @@ export interface ChangeRecord {
   change: RowChange | undefined;
   /** The key; undefined for TRUNCATE and for a DELETE that carries none. */
   key: Key | undefined;
-  /** For half a key change, the key of the other half: the new key on the DELETE, the old one on the INSERT. */
+  /** Only for the two records of a key change: the new key on the DELETE, the old key on the INSERT. */
   otherKey: Key | undefined;
   /** Columns to leave out of `row` and `old`. */
   omitted: ReadonlySet<string>;
@@ -42,8 +42,8 @@ export interface ChangeRecord {
 
 /** A format: how a change becomes the data of a user record. */
 export interface Format {
-  /** Whether a DELETE that carries no key can be told. */
-  readonly tellsKeylessDelete: boolean;
+  /** Whether a DELETE without key can be written. If not, it is skipped and counted. */
+  readonly supportsDeleteWithoutKey: boolean;
   /** Whether a record shows values besides the key: without them it has to be written as `truncated`. */
   readonly showsRow: boolean;
   /** Whether records say the position of their row: {@link ChangeRecord.lsn}. @default false */
@@ -51,8 +51,8 @@ export interface Format {
   /**
    * Appends one record's data, UTF-8.
    *
-   * @param record - what to tell
-   * @param out - where to; appended to, never cleared
+   * @param record - what to write
+   * @param out - appended to, never cleared
    */
   write(record: ChangeRecord, out: ByteWriter): void;
 }
@@ -104,6 +104,6 @@ export interface DmsOptions {
 /**
  * Makes a format; each in the table of formats is one.
  *
- * @param options - what it may depend on; most depend on nothing
+ * @param options - most formats need none
  */
 export type MakeFormat = (options: FormatOptions) => Format;

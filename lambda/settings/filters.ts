@@ -1,6 +1,6 @@
 /**
- * Which tables and columns are left out: comma-separated regular expressions on unquoted names.
- * Pure. Knows no environment and no catalog; who filters remembers the answer a table, so that no expression runs a row.
+ * Which tables and columns are excluded: comma-separated regular expressions on unquoted names.
+ * Pure. Knows no environment and no catalog. The caller keeps the answer for each table, so that no expression runs for each row.
  */
 
 /** What the three lists of patterns say. Each expression is anchored at both ends. */
@@ -67,11 +67,11 @@ function matchesAny(patterns: readonly RegExp[], names: readonly string[]): bool
 }
 
 /**
- * Compiles a comma-separated list. A comma inside braces, brackets or parentheses, or behind a backslash, belongs to
+ * Compiles a comma-separated list. A comma inside braces, brackets or parentheses, or after a backslash, belongs to
  * its expression, so that `t_\d{1,3}` is one. Spaces around an expression are dropped.
  *
  * Nothing bounds the time that an expression takes: one such as `(a+)+` on a long name is for its author to avoid.
- * It runs once a table, not once a row.
+ * It runs once for each table, not for each row.
  *
  * @param list - for example `public\..*,audit\.log_\d{4}`
  * @returns the expressions, anchored at both ends, case-sensitive, `.` matching any character

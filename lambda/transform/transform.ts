@@ -210,7 +210,7 @@ export class Transformer {
     const { format, unknownKey } = this.#parts;
     if (search === 'no-primary-key') {
       this.#leaveOut(change.table, plan, 'noPrimaryKey', 1);
-    } else if (change.operation === 'DELETE' && format.tellsKeylessDelete) {
+    } else if (change.operation === 'DELETE' && format.supportsDeleteWithoutKey) {
       this.#publish('DELETE', undefined, undefined, change.table.printed);
       this.#count();
     } else if (search === 'key-not-sent') {

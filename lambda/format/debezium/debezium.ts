@@ -37,7 +37,7 @@ const OPERATIONS = { INSERT: 'c', UPDATE: 'u', DELETE: 'd', TRUNCATE: 't' } as c
 export const debezium: MakeFormat = (options) => new DebeziumFormat(options);
 
 class DebeziumFormat implements Format {
-  readonly tellsKeylessDelete = true;
+  readonly supportsDeleteWithoutKey = true;
   readonly showsRow = true;
   readonly usesRowLsn = true;
   readonly #options: FormatOptions;

@@ -40,7 +40,7 @@ const PARTITION_KEY_TYPES = {
 export const dms: MakeFormat = (options) => new DmsFormat(options);
 
 class DmsFormat implements Format {
-  readonly tellsKeylessDelete = true;
+  readonly supportsDeleteWithoutKey = true;
   readonly showsRow = true;
   readonly usesRowLsn = true;
   readonly #options: FormatOptions;

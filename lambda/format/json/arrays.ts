@@ -1,7 +1,7 @@
 /**
  * Arrays as JSON: the text that array_out prints, `{1,NULL,"a \"b\""}`, element by element, however deep it nests.
  * Knows the syntax of arrays and no type: elements go to a converter. An array whose bounds do not begin at 1 is printed
- * with them, `[2:3]={1,2}`, and keeps its text, as JSON cannot say them. So does one whose elements are JSON themselves, if
+ * with them, `[2:3]={1,2}`, and keeps its text, because JSON has no bounds. So does one whose elements are JSON themselves, if
  * it is nested (which brackets are the array's?) or holds a JSON `null` (which would look like SQL's NULL).
  *
  * @see https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
@@ -20,10 +20,10 @@ const NULL = Buffer.from('NULL', 'latin1');
  * Makes an array type's converter.
  *
  * @param element - writes one element from its text, quotes and backslashes undone
- * @param delimiter - tells what stands between elements, one ASCII character; asked for each array, as what is known of
- *   types grows
+ * @param delimiter - returns what separates elements, one ASCII character; called for each array, because more types
+ *   may be known then
  * @param isNull - given where elements are JSON themselves: whether one's text is that of a JSON `null`
- * @returns writes a JSON array; text that is no array without bounds, or of which JSON would leave a doubt, becomes a string
+ * @returns writes a JSON array; text that is no array, has bounds, or would be ambiguous as JSON, becomes a string
  */
 export function arrayConverter(
   element: Converter,
@@ -33,7 +33,7 @@ export function arrayConverter(
   let comma = 0;
   const unescaped = new ByteWriter(64);
 
-  /** Writes the quoted element that begins behind a quote. @returns where its closing quote stands, or -1 */
+  /** Writes the quoted element that begins after a quote. @returns the index of its closing quote, or -1 */
   function quoted(out: ByteWriter, bytes: Buffer, start: number, end: number, doubled: boolean): number {
     let close = start;
     let escapes = false;
@@ -58,7 +58,7 @@ export function arrayConverter(
     return close;
   }
 
-  /** Writes the element that begins at `start`. @returns behind its end, or -1 where there is none */
+  /** Writes the element that begins at `start`. @returns the index after it, or -1 where there is none */
   function item(out: ByteWriter, bytes: Buffer, start: number, end: number, doubled: boolean): number {
     if (bytes[start] === QUOTE) {
       const close = quoted(out, bytes, start + 1, end, doubled);

@@ -6,10 +6,10 @@ import type { ByteWriter } from '../byte-writer.ts';
 /**
  * Writes a value's text as JSON.
  *
- * @param out - where to; appended to
- * @param bytes - where the text stands, UTF-8
+ * @param out - appended to
+ * @param bytes - what holds the text, UTF-8
  * @param start - its first byte
- * @param end - behind its last byte
- * @param doubled - whether apostrophes in it stand doubled
+ * @param end - the index after its last byte
+ * @param doubled - whether apostrophes in it are doubled
  */
 export type Converter = (out: ByteWriter, bytes: Buffer, start: number, end: number, doubled: boolean) => void;

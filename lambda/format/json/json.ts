@@ -1,6 +1,6 @@
 /**
  * The format `json`: the full row, one compact object a change.
- * Knows the order of the fields and which columns stand where; how a value is written is `json-values.ts`'s.
+ * Knows the order of the fields, and which columns go where. How a value is written is in `values.ts`.
  *
  * `{"id":…,"source":…,"op":…,"schema":…,"table":…,"key":…,["newKey"|"oldKey":…,]["row":…,]["old":…,]["unchanged":…,]
  * ["truncated":true,]["jsonNull":…,]"xid":…,"commitLsn":…,"ordinal":…,"commitTime":…}`
@@ -49,20 +49,20 @@ type Section = 'key' | 'newKey' | 'oldKey' | 'row' | 'old';
 /**
  * Makes the format `json`.
  *
- * @param options - `source`: stands in every record
+ * @param options - `source`: named in every record
  * @returns the format
  */
 export const json: MakeFormat = (options) => new JsonFormat(options.source, options.arrayDelimiter ?? builtInDelimiter);
 
 /** Takes 0.5 µs for a row of eight columns that becomes 450 bytes (test/bench/format.bench.ts). */
 class JsonFormat implements Format {
-  readonly tellsKeylessDelete = true;
+  readonly supportsDeleteWithoutKey = true;
   readonly showsRow = true;
   readonly #transaction = memoiseLast(transactionParts);
   readonly #table: (table: TableName) => Record<ChangeRecord['operation'], Buffer>;
   /**
-   * By the header's id, of which a decoder that forgets names has ever new ones: so their number is bounded, and an
-   * entry is used only for the very header it was made for.
+   * By the header's id. A decoder that forgets names gives new ids all the time: so the number of entries is bounded, and
+   * an entry is used only for the header object that it was made for.
    */
   readonly #columns: (Column | undefined)[] = [];
   /** Indexes of the columns that `row` could not show, `unchanged` in use. */
@@ -116,13 +116,13 @@ class JsonFormat implements Format {
     closeObject(out, begin);
   }
 
-  /** `row`, `old` and `unchanged`, those that there are. */
+  /** `row`, `old` and `unchanged`, if there are any. */
   #rows(record: ChangeRecord, out: ByteWriter): void {
     const { change, operation } = record;
     if (change === undefined) return;
     if (operation !== 'DELETE' && change.newTuple !== undefined) {
       const unchanged = this.#row(change.newTuple, change.oldTuple, record.omitted, change.bytes, out);
-      // The old key of half a key change stands in `oldKey`; what else the server sent is on the DELETE.
+      // After a key change the old key is in `oldKey`, and what else the server sent is on the DELETE.
       if (operation === 'UPDATE') this.#old(change.oldTuple, record.omitted, change.bytes, out);
       this.#writeUnchanged(change.newTuple, unchanged, out);
     } else {
@@ -234,7 +234,7 @@ function isOmitted(tuple: Tuple, index: number, omitted: ReadonlySet<string>): b
   return header === undefined || omitted.has(header.printed);
 }
 
-/** @returns where a tuple holds a column's value, or -1 */
+/** @returns the index of a column's value in a tuple, or -1 */
 function indexOfSent(tuple: Tuple, header: ColumnHeader | undefined): number {
   for (let i = 0; i < tuple.count; i++) {
     if (tuple.headers[i] === header) return tuple.kinds[i] === ValueKind.unchanged ? -1 : i;
@@ -242,7 +242,7 @@ function indexOfSent(tuple: Tuple, header: ColumnHeader | undefined): number {
   return -1;
 }
 
-/** What stands between the two ordinals' places and around them; the same for all records of a transaction. */
+/** The text before, between and after the two ordinals: the same for all records of a transaction. */
 function transactionParts(transaction: Transaction): { head: Buffer; middle: Buffer; tail: Buffer } {
   const lsn = formatLsn(transaction.commitLsn);
   const micros = transaction.commitTimeMicros;
@@ -253,7 +253,7 @@ function transactionParts(transaction: Transaction): { head: Buffer; middle: Buf
   };
 }
 
-/** From behind the id's ordinal to before the key; the same for all records of a table and operation. */
+/** The text from after the id's ordinal to before the key: the same for all records of a table and operation. */
 function tablePart(source: string, table: TableName, operation: string): Buffer {
   const { schema, name } = table;
   return Buffer.from(

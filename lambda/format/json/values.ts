@@ -20,7 +20,7 @@ const NULL = Buffer.from('null', 'latin1');
 /** Beyond ±(2^53 - 1) a double, and with it most readers of JSON, does not hold every integer. */
 const MAX_SAFE = Buffer.from(String(Number.MAX_SAFE_INTEGER), 'latin1');
 
-/** Types whose values are more than their text. */
+/** Types whose values are not written as strings. */
 const CONVERTERS: Readonly<Record<string, Converter>> = {
   smallint: number,
   integer: number,
@@ -39,11 +39,11 @@ const CONVERTERS: Readonly<Record<string, Converter>> = {
  * Finds how a type's values are written.
  *
  * @param type - the type as `format_type` prints it, without a modifier
- * @param delimiter - finds what stands between an array's elements, which the plugin does not tell
- * @returns the converter; an array's keeps memory of its own, so take one a column
+ * @param delimiter - finds what separates an array's elements: the plugin does not print it
+ * @returns the converter; an array's has a buffer of its own, so make one for each column
  */
 export function converterFor(type: string, delimiter: ArrayDelimiter = builtInDelimiter): Converter {
-  // A quoted name can end in "[]" only with a quote behind it, so these two characters always mean an array.
+  // A quoted name ends in a quote, so a text that ends in "[]" is always an array.
   if (type.endsWith('[]')) {
     const element = type.slice(0, -2);
     return arrayConverter(
@@ -66,9 +66,9 @@ export function holdsJson(type: string): boolean {
 /**
  * Whether a JSON value is `null`: the value, which is another than SQL's NULL. A json keeps the blanks around it.
  *
- * @param bytes - where its text stands
+ * @param bytes - what holds its text
  * @param start - its first byte
- * @param end - behind its last byte
+ * @param end - the index after its last byte
  */
 export function isJsonNull(bytes: Buffer, start: number, end: number): boolean {
   let from = start;
@@ -190,7 +190,7 @@ function hasNoIsoForm(bytes: Buffer, start: number, end: number): boolean {
   return first < ZERO || first > NINE || bytes[start + 4] !== MINUS || bytes[end - 1] === 0x43;
 }
 
-/** Writes `T` for the blank behind the date. */
+/** Writes `T` for the space after the date. */
 function writeDateAndTime(out: ByteWriter, bytes: Buffer, start: number, end: number): void {
   const blank = start + 10;
   out.copy(bytes, start, blank);

@@ -79,7 +79,7 @@ describe('csv-payload', () => {
     );
   });
 
-  it('cannot tell a DELETE without key', () => assert.equal(format.tellsKeylessDelete, false));
+  it('cannot tell a DELETE without key', () => assert.equal(format.supportsDeleteWithoutKey, false));
 
   it('writes the two halves of a key change, each with its own key', () => {
     const line = 'table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2';

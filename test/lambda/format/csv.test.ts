@@ -114,7 +114,7 @@ describe('csv', () => {
     assert.equal(written(format, truncateOf(table)), '0,CDC,754,public.users,TRUNCATE,');
   });
 
-  it('cannot tell a DELETE without key', () => assert.equal(format.tellsKeylessDelete, false));
+  it('cannot tell a DELETE without key', () => assert.equal(format.supportsDeleteWithoutKey, false));
 
   it('writes the two halves of a key change, each with its own key', () => {
     const line = 'table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2';

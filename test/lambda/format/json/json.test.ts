@@ -211,7 +211,7 @@ describe('json', () => {
     assert.equal(written(format, truncateOf(table)), `${head('TRUNCATE')}"key":null${TAIL}`);
   });
 
-  it('can tell a DELETE without key', () => assert.equal(format.tellsKeylessDelete, true));
+  it('can tell a DELETE without key', () => assert.equal(format.supportsDeleteWithoutKey, true));
 
   const at = (commitTimeMicros: bigint): unknown => {
     const transaction = { ...TRANSACTION, commitLsn: 0xabcdef0123456789n, commitTimeMicros };
