@@ -1,10 +1,10 @@
 /**
- * The real clock. Knows nothing else; tests bring clocks of their own.
+ * The real clock. Tests have clocks of their own.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Clock } from './ports.ts';
 
-/** Time and chance as the machine has them. */
+/** The machine's time, waiting and random numbers. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   random: () => Math.random(),

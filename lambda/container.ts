@@ -1,5 +1,5 @@
 /**
- * Everything that outlives a run: clients, caches and what the last run has learnt, built from the settings.
+ * Everything that lives longer than one run: clients, caches, and what the last run has learnt. Built from the settings.
  * For the handler, which keeps it in module scope, and for the command line. Reads no environment, opens no connection.
  */
 import { readSecretText, signIamToken } from './aws-credentials.ts';

@@ -1,7 +1,8 @@
 /**
  * The Lambda function: the composition root, and the only file with module-scope state. What is built once a container
  * survives in it: settings, clients, TLS context, credentials, primary keys, and what the last run has learnt.
- * Decides nothing: events are read, actions performed, errors told by others.
+ * Sets the invocation's deadline and measures how late it ended. Reading events, doing actions and writing errors are
+ * done by others.
  */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +18,7 @@ import { causeFields, sanitizeError } from './telemetry/error-report.ts';
 import { traceInvocation } from './telemetry/invocation-trace.ts';
 import { createFunctionLog, createFunctionMetrics } from './telemetry/telemetry.ts';
 
-/** Kept for flushing metrics and for the runtime's own work. */
+/** Time kept for flushing metrics and for the runtime's own work. */
 const MARGIN_MS = 2_000;
 
 const service = process.env['POWERTOOLS_SERVICE_NAME'] ?? 'pg2kinesis';
@@ -31,7 +32,7 @@ const memoryMib = Number(process.env['AWS_LAMBDA_FUNCTION_MEMORY_SIZE'] ?? 0);
  * Built by the first invocation, not while the module loads: bad settings are then that invocation's error, by code and
  * message, where an error at loading would only be `Runtime.Unknown`. It is tried again by the next.
  */
-function theContainer(): Container {
+function getContainer(): Container {
   if (container === undefined) {
     const config = readConfig(process.env);
     log.setLevel(config.logLevel);
@@ -47,8 +48,8 @@ function theContainer(): Container {
   return container;
 }
 
-/** One invocation's bounds. */
-function timesOf(context: Pick<Context, 'getRemainingTimeInMillis'>): InvocationDeadlines {
+/** The deadlines of one invocation. */
+function deadlinesOf(context: Pick<Context, 'getRemainingTimeInMillis'>): InvocationDeadlines {
   const startedAt = systemClock.now();
   const latestEnd = startedAt + context.getRemainingTimeInMillis();
   return { startedAt, latestEnd, functionDeadline: latestEnd - MARGIN_MS };
@@ -64,7 +65,7 @@ function beginTrace(requestId: string): () => void {
 
 /** Reads the event, and does what it asks for. */
 async function invoke(event: unknown, context: Context): Promise<Answer> {
-  const times = timesOf(context);
+  const times = deadlinesOf(context);
   let deadline = times.functionDeadline;
   const endTrace = beginTrace(context.awsRequestId);
   try {
@@ -72,8 +73,8 @@ async function invoke(event: unknown, context: Context): Promise<Answer> {
     if ((action.kind === 'run' || action.kind === 'drain') && action.maxSeconds !== undefined) {
       deadline = Math.min(deadline, times.startedAt + action.maxSeconds * 1000);
     }
-    theContainer().memory.deadline = undefined;
-    const answer = await perform(action, theContainer(), times);
+    getContainer().memory.deadline = undefined;
+    const answer = await perform(action, getContainer(), times);
     log.info('Done.', { answer });
     return answer;
   } finally {
@@ -101,7 +102,7 @@ const telemetry: middy.MiddlewareObj<unknown, Answer> = {
  * What Lambda invokes.
  *
  * @param event - see the table of payloads in docs/operations.md; unknown ones are an error that lists them
- * @param context - Lambda's
+ * @param context - Lambda's, of which the remaining time and the request id are used
  * @returns the action's answer
  * @throws {PipelineError} whose name is its code
  *

@@ -126,8 +126,8 @@ export interface Slot {
    * Reads without consuming. Iterating throws {@link WindowTooLargeError} when the time-out passes before the first row,
    * and {@link ServerDecodingError} when the server fails before it.
    *
-   * @param upto - transactions whose commit record starts before it
-   * @param limit - stop at the first commit at or after so many rows; undefined: no limit
+   * @param upto - upto_lsn: transactions whose commit record starts before this LSN
+   * @param limit - the most rows (upto_nchanges): it stops at the first commit at or after that many; undefined: no limit
    * @param timeoutMs - how long the server may work before the first row
    */
   peek(upto: Lsn, limit: number | undefined, timeoutMs: number): Peek;
@@ -140,7 +140,7 @@ export interface Slot {
    * @returns the slot's new confirmed_flush_lsn
    */
   skip(lsn: Lsn): Promise<Lsn>;
-  /** Tells a reading of the slot by anybody else from none: equal texts, nobody read. Undefined where it cannot be told. */
+  /** The server's statistics of the slot, as a text: if it is equal later, nobody has read the slot meanwhile. Undefined where the server has none that can be relied on (before 15). */
   slotStatsFingerprint(): Promise<string | undefined>;
   /** WAL that the slot makes the server keep, in bytes. */
   retainedWalBytes(): Promise<number>;

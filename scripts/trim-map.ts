@@ -1,5 +1,5 @@
 /**
- * Cuts the dependencies' lines out of a source map: they are nine tenths of it, and errors are sought in ours.
+ * Cuts the dependencies' lines out of a source map: they are nine tenths of it, and only our own lines are needed to find an error.
  * Pure.
  *
  * @see https://tc39.es/ecma426/

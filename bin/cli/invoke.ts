@@ -92,7 +92,7 @@ async function again(
     try {
       status = print(await once(), terminal);
     } catch (error) {
-      // It would be the same for ever.
+      // It would fail in the same way every time.
       if (error instanceof PipelineError && error.code === 'CONFIG_INVALID') throw error;
       terminal.stderr.write(explain(error, terminal.env));
       status = EXIT.failed;

@@ -4,7 +4,7 @@
  */
 import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
-import { explainRetention, type Retainer } from '../health/retained-wal.ts';
+import { explainRetention, type WalRetentionCause } from '../health/retained-wal.ts';
 import { isLost } from '../health/server-health.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { type Holder, readHolder } from '../postgres/fence.ts';
@@ -26,7 +26,7 @@ export interface StatusAnswer {
   /** 0 when nothing is unread; left out otherwise: only a run that reads the changes knows their age. */
   readonly lagSeconds?: number;
   readonly retainedWalBytes?: number;
-  readonly retainedBy?: readonly Retainer[];
+  readonly retainedBy?: readonly WalRetentionCause[];
   /** The server's own word, from 13 on: reserved, extended, unreserved, lost. */
   readonly walStatus: string;
   /** Bytes of WAL to be written until it is lost, where max_slot_wal_keep_size is set. */

@@ -1,5 +1,5 @@
 /**
- * Why the server keeps WAL for the slot. Pure: facts in, reasons out.
+ * For `status`: why the server keeps WAL for the slot. Pure: facts in, causes out.
  */
 import type { Lsn } from '../decode/lsn.ts';
 
@@ -15,11 +15,11 @@ export interface RetentionFacts {
 }
 
 /** One reason, and how much WAL it accounts for. */
-export interface Retainer {
+export interface WalRetentionCause {
   readonly what: 'unread changes' | 'open transaction' | 'decoding position' | 'other slot';
-  /** Bytes that could go if this reason did; for another slot, all that it keeps. */
+  /** Bytes that could be removed without this cause; for another slot, all that it keeps. */
   readonly bytes: number;
-  /** Which, and what to do. */
+  /** Which one it is, and what to do. */
   readonly detail: string;
 }
 
@@ -35,25 +35,25 @@ export function explainRetention({
   restart,
   oldestTransaction,
   olderSlots,
-}: RetentionFacts): Retainer[] {
-  const reasons: Retainer[] = [];
-  const unread = confirmedFlush === undefined ? 0 : distance(flush, confirmedFlush);
-  const behind = confirmedFlush === undefined || restart === undefined ? 0 : distance(confirmedFlush, restart);
-  if (unread > 0) {
+}: RetentionFacts): WalRetentionCause[] {
+  const reasons: WalRetentionCause[] = [];
+  const unreadBytes = confirmedFlush === undefined ? 0 : distance(flush, confirmedFlush);
+  const rereadBytes = confirmedFlush === undefined || restart === undefined ? 0 : distance(confirmedFlush, restart);
+  if (unreadBytes > 0) {
     reasons.push({
       what: 'unread changes',
-      bytes: unread,
+      bytes: unreadBytes,
       detail: 'WAL that no run has consumed yet; runs, or drain, do.',
     });
   }
-  if (behind > 0 && oldestTransaction !== undefined) {
+  if (rereadBytes > 0 && oldestTransaction !== undefined) {
     reasons.push({
       what: 'open transaction',
-      bytes: behind,
+      bytes: rereadBytes,
       detail: `Decoding has to start before it: ${oldestTransaction}.`,
     });
-  } else if (behind > 0) {
-    reasons.push({ what: 'decoding position', bytes: behind, detail: 'Consumed, and let go by the next runs.' });
+  } else if (rereadBytes > 0) {
+    reasons.push({ what: 'decoding position', bytes: rereadBytes, detail: 'Consumed, and let go by the next runs.' });
   }
   for (const { name, restart: from, active } of olderSlots) {
     reasons.push({

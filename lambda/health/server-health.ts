@@ -1,6 +1,6 @@
 /**
- * What the server's facts mean: a finding a precondition for `check`, and what holds WAL for `status`.
- * Pure: facts in, findings out. It asks nobody; `missing` and `unknown` are findings like any other.
+ * What the server's facts mean for `check`: one finding for each precondition.
+ * Pure: facts in, findings out. `missing` and `unknown` are findings, not errors.
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import type { Config } from '../settings/config.ts';
@@ -12,17 +12,17 @@ import { selectsTable } from '../settings/filters.ts';
  */
 export type FindingState = 'ok' | 'missing' | 'fault' | 'warning' | 'unknown';
 
-/** What was found of one precondition. */
+/** The result for one precondition. */
 export interface Finding {
   readonly check: string;
   readonly state: FindingState;
-  /** What is the case. */
+  /** What was found. */
   readonly found: string;
-  /** What to do; left out where there is nothing. */
+  /** What to do; undefined: nothing. */
   readonly todo?: string;
 }
 
-/** The slot, as far as it is judged here. */
+/** The slot, as far as it is checked here. */
 export interface SlotFacts {
   readonly plugin: string | undefined;
   readonly type: string;
@@ -36,7 +36,7 @@ export interface SlotFacts {
   readonly failover: boolean;
 }
 
-/** A table, as far as it is judged here. */
+/** A table, as far as it is checked here. */
 export interface TableFacts {
   readonly name: string;
   readonly ancestors: readonly string[];
@@ -74,7 +74,7 @@ export interface ServerFacts {
 const NAMED = 20;
 
 /**
- * Judges the server.
+ * Checks the server.
  *
  * @param facts - as read
  * @param config - the pipeline's settings

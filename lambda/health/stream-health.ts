@@ -1,5 +1,5 @@
 /**
- * What the stream's facts mean for `check`. Pure: facts in, a finding out; it asks nobody.
+ * What the stream's facts mean for `check`. Pure: facts in, a finding out.
  */
 import type { Config } from '../settings/config.ts';
 import { type Finding, ok } from './server-health.ts';

@@ -38,7 +38,10 @@ export async function openPair(
   const { context } = first;
   try {
     const [onePid, otherPid] = await refuseSharedBackends(first, second, `${context.host}:${context.port}`);
-    const pair = await bothOf(settle(first, onePid, database.clock), settle(second, otherPid, database.clock));
+    const pair = await bothOrFirstError(
+      settle(first, onePid, database.clock),
+      settle(second, otherPid, database.clock),
+    );
     if (!isSameServer(pair[0].identity, pair[1].identity)) throw serversDiffer(pair);
     return pair;
   } catch (error) {
@@ -110,7 +113,7 @@ async function logInTwice(
 ): Promise<[LoggedIn, LoggedIn]> {
   const both = [logIn(database, one), logIn(database, other)] as const;
   try {
-    return await bothOf(...both);
+    return await bothOrFirstError(...both);
   } catch (error) {
     for (const each of both)
       await each.then((opened) => closeGracefully(opened, database.clock)).catch(() => undefined);
@@ -118,8 +121,8 @@ async function logInTwice(
   }
 }
 
-/** Both results, or the first error once both are over: nothing goes on behind it, and no rejection is left alone. */
-async function bothOf<T>(one: Promise<T>, other: Promise<T>): Promise<[T, T]> {
+/** Both results, or the first error, but only when both are over: so nothing goes on, and no rejection is unhandled. */
+async function bothOrFirstError<T>(one: Promise<T>, other: Promise<T>): Promise<[T, T]> {
   const results = await Promise.allSettled([one, other]);
   const [first, second] = results;
   for (const result of results) if (result.status === 'rejected') throw result.reason;

@@ -37,14 +37,14 @@ export interface LockOptions {
 interface Backend extends Holder {
   /** Of our role and with our name. */
   readonly ours: boolean;
-  /** Past the end its name carries. */
+  /** Whether the time in its application name has passed. */
   readonly expired: boolean;
 }
 
 const LOCK_POLL_MS = 200;
 /** A backend ended by pg_terminate_backend is gone in milliseconds; one deep in decoding takes a little longer. */
 const TERMINATE_GRACE_MS = 10_000;
-/** Somebody may look into the slot for a moment, as we do. */
+/** Another client may use the slot for a moment, for example to peek. */
 const BUSY_GRACE_MS = 2_000;
 
 /**

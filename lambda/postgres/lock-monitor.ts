@@ -1,22 +1,22 @@
 /**
- * Looks after the lock of a run (I6): whoever has lost it must know, and send nothing more.
- * Knows neither batches nor the stream; a signal is all that it gives.
+ * Watches the lock of a run (I6): a run that has lost it must stop sending at once.
+ * Knows neither batches nor the stream: it aborts a signal.
  */
 import { PipelineError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
 import { type Connection, destroy } from './connection.ts';
 import { type LockResult, readHolder } from './fence.ts';
 
-/** Looks after a lock. */
+/** Watches a lock. */
 export interface LockMonitor {
   /** Aborts when the lock is lost; its reason is a {PipelineError}. */
   readonly signal: AbortSignal;
-  /** Ends it, without a loss. */
+  /** Stops watching. */
   stop(): void;
   /**
-   * Begins, with the lock taken.
+   * Starts watching, once the lock is taken.
    *
-   * @param takeSecond - takes the lock of the second connection, tried at each look until it is held; undefined: it is
+   * @param takeSecond - takes the lock of the second connection, tried at each check until it is held; undefined: it is held already
    */
   start(takeSecond?: () => Promise<LockResult>): void;
 }
@@ -29,18 +29,18 @@ export interface LockMonitorOptions {
   readonly deadline: number;
 }
 
-/** How often the lock is looked after. */
+/** How often the lock is checked. */
 const LOCK_CHECK_INTERVAL_MS = 1_000;
-/** Who has lost the lock knows it within this, and sends no further request: the look and its answer. */
+/** A loss of the lock is noticed within this time, and then no further request is sent: one interval, and one answer. */
 export const LOCK_LOSS_DETECTION_MS = 2 * LOCK_CHECK_INTERVAL_MS;
-/** How long the other connection outlives that loss: as long as a request may be in flight, of which its lock tells. */
+/** How long the other connection stays open after a loss: as long as a request may be in flight. Its lock tells the next run so. */
 const CONTROL_CONNECTION_GRACE_MS = 15_000;
-/** What is left of the time behind the deadline is for the answer: nobody who asks the server may wait into it. */
+/** How long after the deadline the server's answers are waited for. The rest of the time is for our own answer. */
 const SERVER_RESPONSE_GRACE_MS = 500;
 
 /**
- * Watches a lock. A socket whose data is held back says nothing of its end, so the other connection keeps asking whether
- * the lock is still held.
+ * Watches a lock. A connection whose data is held back does not notice that it was closed, so the other connection keeps
+ * asking whether the lock is still held.
  *
  * @param reader - holds the lock
  * @param control - asks
@@ -53,13 +53,13 @@ export function monitorLock(
 ): LockMonitor {
   const { host, port } = reader.context;
   const lost = new AbortController();
-  const forgotten = new AbortController();
+  const stopWatching = new AbortController();
   const ended = new AbortController();
   const destroyControl = (afterMs: number) =>
     void clock.sleep(afterMs, ended.signal).then(() => (ended.signal.aborted ? undefined : destroy(control.client)));
   const onLockLostBecause = (what: string, cause?: unknown) => {
     if (lost.signal.aborted) return;
-    forgotten.abort();
+    stopWatching.abort();
     lost.abort(
       new PipelineError(
         'DATABASE_UNREACHABLE',
@@ -72,32 +72,32 @@ export function monitorLock(
   };
   const onLockLost = (cause?: unknown) =>
     onLockLostBecause(`The connection to PostgreSQL at ${host}:${port} that holds the lock was lost`, cause);
-  // A network that swallows everything says nothing of it: whoever waits for an answer would wait until we are killed.
-  const overMs = Math.max(0, deadline + SERVER_RESPONSE_GRACE_MS - clock.now());
-  destroyControl(overMs);
-  void clock.sleep(overMs, forgotten.signal).then(() => {
-    if (!forgotten.signal.aborted)
+  // If the network drops everything, no error comes: a query would wait until the process is killed.
+  const msUntilTimeout = Math.max(0, deadline + SERVER_RESPONSE_GRACE_MS - clock.now());
+  destroyControl(msUntilTimeout);
+  void clock.sleep(msUntilTimeout, stopWatching.signal).then(() => {
+    if (!stopWatching.signal.aborted)
       onLockLostBecause(`PostgreSQL at ${host}:${port} had not answered when the time was over`);
   });
   const clients = [reader.client, control.client];
   for (const client of clients) client.on('error', onLockLost).on('end', onLockLost);
-  const stopped = () => forgotten.signal.aborted;
+  const isStopped = () => stopWatching.signal.aborted;
   const watch = async (takeSecond?: () => Promise<LockResult>) => {
-    let missing = takeSecond;
-    while (!stopped()) {
-      await clock.sleep(LOCK_CHECK_INTERVAL_MS, forgotten.signal);
-      if (!stopped() && (await readHolder(control, slotName))?.pid !== reader.pid && !stopped()) onLockLost();
-      if (!stopped() && missing !== undefined && (await missing()).kind === 'held') missing = undefined;
+    let takeMissing = takeSecond;
+    while (!isStopped()) {
+      await clock.sleep(LOCK_CHECK_INTERVAL_MS, stopWatching.signal);
+      if (!isStopped() && (await readHolder(control, slotName))?.pid !== reader.pid && !isStopped()) onLockLost();
+      if (!isStopped() && takeMissing !== undefined && (await takeMissing()).kind === 'held') takeMissing = undefined;
     }
   };
   return {
     signal: lost.signal,
     stop: () => {
-      forgotten.abort();
+      stopWatching.abort();
       ended.abort();
       for (const client of clients) client.off('error', onLockLost).off('end', onLockLost);
     },
     start: (takeSecond) =>
-      void watch(takeSecond).catch((error: unknown) => (stopped() ? undefined : onLockLost(error))),
+      void watch(takeSecond).catch((error: unknown) => (isStopped() ? undefined : onLockLost(error))),
   };
 }

@@ -49,7 +49,7 @@ export function pinnedSettings({ statementsMs, lifeMs, workMem }: SessionTimes):
     // How our own statements are read.
     ['standard_conforming_strings', 'on'],
 
-    // Nothing outlives its run.
+    // No statement and no transaction outlives its run.
     ['statement_timeout', `${statementsMs}ms`],
     ['idle_in_transaction_session_timeout', `${statementsMs}ms`],
     // Nothing ends before it: a COPY lasts as long as the stream takes its rows, and the lock's connection is idle meanwhile.

@@ -39,7 +39,7 @@ export interface Locked {
   readonly locked: Holder | undefined;
 }
 
-/** A run that ends closes its two connections at once, and the server lets go of one before the other. */
+/** A run that ends closes both connections at once, but the server may release one before the other. */
 const CLOSE_GRACE_MS = 2_000;
 /** Ends the name under which the other connection holds a lock of its own. */
 export const SECOND_LOCK = ' (second connection)';
@@ -77,9 +77,9 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     // Before anything is read: what one connection locks, the other sees.
     await requireLockSeen(reader, control, slotName);
     const secondLock = { ...options, slotName: `${slotName}${SECOND_LOCK}` };
-    // Who lost the lock with its connection may still have a request in flight: its other connection tells of it.
+    // A run that lost the lock may still have a request in flight. As long as it may, its other connection holds this lock.
     const controlLock = await acquireSlotLock(control, { ...secondLock, waitMs: CLOSE_GRACE_MS });
-    // Not to be had yet, it is taken later: whoever runs next must be told of this run's requests in the same way.
+    // If it is not free yet, it is taken later: the next run must see it in the same way.
     monitor.start(
       controlLock.kind === 'held' ? undefined : () => acquireSlotLock(control, { ...secondLock, waitMs: 0 }),
     );

@@ -1,6 +1,6 @@
 /**
  * What a slot's row says against reading it, as the errors an operator meets. The judgement is pure; a slot that is
- * missing or lost is reported and never made anew, which would hide the gap (I9).
+ * missing or lost is reported, and never created again, which would hide the gap (I9).
  */
 import { PipelineError } from '../errors.ts';
 import { codeOf, type ErrorContext, translate } from './sql-errors.ts';
@@ -78,11 +78,11 @@ export function validateSlot(
   return undefined;
 }
 
-/** What may mean anything until the slot's row is looked at. */
+/** Codes that have several meanings: only the slot's row can tell which. */
 const NEEDS_SLOT_LOOKUP = new Set(['55000', '42704', '58P01', '55006']);
 
 /**
- * Explains an error of a statement on the slot: SQLSTATE 55000 alone tells a lost slot from nothing else.
+ * Explains an error of a statement on the slot. The SQLSTATE alone is not enough: 55000, for example, has many causes.
  *
  * @param error - as caught
  * @param client - a connection to look with

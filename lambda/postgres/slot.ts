@@ -1,7 +1,7 @@
 /**
  * The replication slot as the run sees it: how far it is, what lies in it, and how it moves on.
  * Two connections: the one that holds the lock peeks, the other advances and looks while the first streams.
- * Knows no batch and no stream; that an advance goes only where I2 allows is the run's affair.
+ * Knows no batch and no stream. The run sees to it that an advance goes only where I2 allows.
  */
 import type pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../decode/lsn.ts';
@@ -74,7 +74,7 @@ export class PostgresSlot implements Slot {
       );
       return lsnOf(row, 'lsn');
     }
-    // This way goes back without a word, where the other refuses.
+    // Unlike pg_replication_slot_advance, get_changes gives no error if the slot is already past the target.
     const { confirmedFlush } = await this.position();
     if (confirmedFlush > lsn) throw this.#overtaken(lsn, confirmedFlush);
     await this.#ask(

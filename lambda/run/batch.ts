@@ -67,7 +67,7 @@ const MIN_ROUND_MS = 1_000;
 
 /** Reads batches. Its progress is that of the whole run. */
 export class BatchReader {
-  /** Everything acknowledged, or counted as left out, so far. */
+  /** Everything that was acknowledged, or skipped and counted, so far. */
   counts: Counts = noCounts();
   /** The newest boundary (I2). */
   boundary: Lsn | undefined;
@@ -216,8 +216,8 @@ export class BatchReader {
           // Asked after each round, too: a block can hold many, and a run that may take more time must hear of it in time.
           due = enough();
         }
-        // What is due waits for the transaction's end, or for the next round where that is far: a transaction in whole
-        // needs no resuming. The one that begins next tells how old the lag is.
+        // When it is time to stop, finish the transaction, unless a round must be sent before: a whole transaction needs no
+        // resuming. So stop at the next BEGIN. Its commit time is the age of the lag.
         if (due && message.kind === 'begin') return 'deadline';
       }
       if (enough()) return 'deadline';

@@ -1,5 +1,5 @@
 /**
- * Signs of life from inside a long run, so that the alarm on runs that do not end well stays quiet while one works.
+ * Metrics from inside a long run that makes progress, so that the alarm NotRunning is not raised meanwhile.
  */
 import type { Clock, Metrics } from '../ports.ts';
 
@@ -13,8 +13,8 @@ export class Heartbeat {
   #records = 0;
 
   /**
-   * @param clock - for the minute
-   * @param metrics - where it reports
+   * @param clock - measures the minute
+   * @param metrics - gets the metrics
    */
   constructor(clock: Clock, metrics: Metrics) {
     this.#clock = clock;
@@ -23,9 +23,9 @@ export class Heartbeat {
   }
 
   /**
-   * To be called when a round was acknowledged.
+   * Call it when a round was acknowledged.
    *
-   * @param records - how many user records were, in the whole run
+   * @param records - how many user records the run has published so far
    */
   beat(records: number): void {
     if (this.#clock.now() < this.#dueAt) return;

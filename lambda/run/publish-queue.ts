@@ -1,13 +1,13 @@
 /**
  * Sends rounds one after the other: the next only when every entry of the last is acknowledged (I3), while the one
- * after it is being filled. Knows no SDK; the publisher behind its port does the retries.
+ * after it is being filled. Knows no SDK; the publisher does the retries.
  */
 import type { Round } from '../pack/round.ts';
 import type { Clock, Publisher } from '../ports.ts';
 import type { AckPosition } from '../transform/transform.ts';
 
-/** What a pump is made of. */
-export interface RoundPumpParts {
+/** What a queue works with. */
+export interface PublishQueueParts {
   readonly publisher: Publisher;
   readonly clock: Clock;
   /** Sending stops when it aborts. */
@@ -18,23 +18,23 @@ export interface RoundPumpParts {
   readonly acknowledged: (round: Round, mark: AckPosition) => void;
 }
 
-/** One round in flight at most. */
+/** Sends rounds: at most one is in flight. */
 export class PublishQueue {
-  /** Why no more rounds are sent: time ran out with entries unacknowledged, for want of capacity or else. */
+  /** Why no more rounds are sent: time ran out before every entry was acknowledged, because of throttling or another cause. */
   stopped: 'throttled' | 'deadline' | undefined;
-  /** Entries refused for want of capacity. */
+  /** Entries that Kinesis throttled, each refusal counted. */
   throttledEntries = 0;
   /** What the last refusal of a request or entry was. */
   lastFailure: string | undefined;
   /** How long the slowest round took, in milliseconds. */
   slowestMs = 0;
 
-  readonly #parts: RoundPumpParts;
+  readonly #parts: PublishQueueParts;
   #inFlight: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  /** @param parts - what it is made of */
-  constructor(parts: RoundPumpParts) {
+  /** @param parts - what it works with */
+  constructor(parts: PublishQueueParts) {
     this.#parts = parts;
   }
 
@@ -47,7 +47,7 @@ export class PublishQueue {
    * Begins to send a round, once the last is acknowledged. Does nothing when stopped.
    *
    * @param round - what to send; its memory is the publisher's until it is acknowledged
-   * @param mark - where its acknowledgement takes the run
+   * @param mark - how far the run is once it is acknowledged
    * @throws {PipelineError} what made an earlier round fail
    */
   async send(round: Round, mark: AckPosition): Promise<void> {
@@ -68,7 +68,7 @@ export class PublishQueue {
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** As {@link drainInFlight}, without throwing: for when something else has failed already. */
+  /** As {@link drainInFlight}, without throwing: for after another failure. */
   async waitUntilIdle(): Promise<void> {
     await this.#inFlight;
     this.#inFlight = undefined;

@@ -70,7 +70,7 @@ export interface RunOptions extends BatchParts {
   readonly deadline: number;
   /** When the function itself ends: used in place of `deadline` where not even the smallest peek finishes by then. */
   readonly functionDeadline: number;
-  /** At most so many batches. */
+  /** The most batches. */
   readonly maxBatches?: number;
   /** Where to go on inside a transaction; it wins over the memory's. */
   readonly resume?: ResumePosition;
@@ -200,7 +200,7 @@ class RunLoop {
       this.#oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
       if (batch.ended !== 'whole') return batch.ended;
       const full = rows !== undefined && batch.rows >= rows;
-      // A boundary of an earlier batch is none of this one's.
+      // Only a boundary of this batch counts: an earlier one is at or before the position where it began.
       const boundary =
         batch.boundary !== undefined && batch.boundary > begun.confirmedFlush ? batch.boundary : undefined;
       if (search !== undefined) {

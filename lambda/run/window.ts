@@ -1,5 +1,5 @@
 /**
- * How much to ask of one peek: at most so many rows (N) and so much WAL (W), learned from how long the last one took.
+ * How much to ask of one peek: the most rows (N) and the most WAL (W), learned from how long the last peek took.
  * Pure. Every peek reads WAL again from restart_lsn, so many small peeks over a backlog cost quadratically, while one
  * that is too large does not finish in time: grow fast while peeks are quick, halve when one runs out of time.
  */
@@ -12,7 +12,7 @@ export interface PeekLimits {
   readonly walBytes: number;
 }
 
-/** A first row is wanted about so soon: long enough to outweigh a reading from restart_lsn, short enough that VACUUM is not held back. */
+/** The time to the first row that the limits aim at: long enough to outweigh reading again from restart_lsn, short enough not to hold VACUUM back. */
 export const TARGET_FIRST_ROW_MS = 5_000;
 const MIN_ROWS = 1_000;
 const MIN_WAL_BYTES = 16 * 1024 * 1024;
@@ -20,15 +20,15 @@ const MAX_WAL_BYTES = 1024 ** 4;
 const GROWTH = 4;
 
 /**
- * The window of a container's first peek: about a second's work on a small server.
+ * The limits of a container's first peek: about a second's work on a small server.
  *
- * @param maxRows - BATCH_CHANGES
+ * @param maxRows - BATCH_CHANGES, the most rows that any peek may ask for
  */
 export function initialLimits(maxRows: number): PeekLimits {
   return { rows: Math.min(250_000, maxRows), walBytes: 1024 ** 3 };
 }
 
-/** What a peek taught. */
+/** What was learned from a peek. */
 export interface PeekObservation {
   /** What ended it: its row limit, its WAL limit, or neither: then it says nothing of a larger one. */
   readonly limitedBy: 'rows' | 'wal' | 'nothing';
@@ -43,19 +43,19 @@ export interface PeekObservation {
 }
 
 /**
- * After a peek whose first row came: grow what bound it while it is quick. When most of what it read was WAL that had
- * been read before (a transaction open since holds restart_lsn), a larger window makes that rarer: grow then too, as
- * far as time allows.
+ * After a peek whose first row came: raise the limit that ended it, while peeks are quick. If most of what it read was
+ * WAL that had been read before (an open transaction holds restart_lsn), larger peeks make that rarer: then raise it,
+ * too, as far as time allows.
  *
- * @param window - what it was given
- * @param cost - what it taught
- * @param maxRows - BATCH_CHANGES
+ * @param window - the limits that the peek had
+ * @param cost - what was learned from it
+ * @param maxRows - BATCH_CHANGES, the most rows that any peek may ask for
  */
 export function grow(window: PeekLimits, cost: PeekObservation, maxRows: number): PeekLimits {
   if (cost.limitedBy === 'nothing') return window;
   let factor = Math.min(GROWTH, TARGET_FIRST_ROW_MS / Math.max(1, cost.firstRowMs));
   if (cost.rereadBytes > cost.readBytes && cost.firstRowMs < cost.budgetMs / 2) factor = Math.max(2, factor);
-  // Slow, but in time: a time-out is the sign to ask for less, not this.
+  // Slow, but in time: only a time-out lowers the limits.
   if (factor <= 1) return window;
   return cost.limitedBy === 'rows'
     ? { ...window, rows: Math.min(maxRows, Math.ceil(window.rows * factor)) }
@@ -65,9 +65,9 @@ export function grow(window: PeekLimits, cost: PeekObservation, maxRows: number)
 /**
  * After a peek that ran out of time, or of temporary disk space, before its first row.
  *
- * @param window - what it was given
- * @param spanBytes - how much WAL it was really asked for, which may be less than the window's
- * @returns a smaller window, or undefined when it was the smallest already
+ * @param window - the limits that the peek had
+ * @param spanBytes - how much WAL it was really asked for, which may be less than the limit
+ * @returns smaller limits, or undefined when they were the smallest already
  */
 export function shrink(window: PeekLimits, spanBytes: number): PeekLimits | undefined {
   if (window.rows <= MIN_ROWS && spanBytes <= MIN_WAL_BYTES) return undefined;

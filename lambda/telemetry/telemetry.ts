@@ -1,6 +1,6 @@
 /**
  * Log lines and metrics: Powertools behind the ports Log and Metrics for the function, plain text for a terminal.
- * Knows no run; what is counted and when is told by others. Values of rows, passwords and tokens never come here (I10).
+ * Knows no run. Values of rows, passwords and tokens never come here (I10).
  */
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics as Powertools } from '@aws-lambda-powertools/metrics';
@@ -14,11 +14,11 @@ export const NAMESPACE = 'pg2kinesis';
 /** How much is logged. */
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
 
-/** A log that can be told later how much to say, and whose invocation it is. */
+/** A log whose level and request id can be set later. */
 export interface FunctionLog extends Log {
-  /** @param level - from now on */
+  /** @param level - lines below it are not logged from now on */
   setLevel(level: LogLevel): void;
-  /** @param requestId - stands in every line from now on */
+  /** @param requestId - added to every line from now on */
   setRequestId(requestId: string): void;
 }
 

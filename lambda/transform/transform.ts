@@ -277,7 +277,7 @@ export class Transformer {
     }
     if (truncate) this.#shorten(record, size);
     const full = packer.add(this.#partitionKey.view(), this.#data.view(), barrier);
-    // The full round ends before this record: its mark must not tell of it.
+    // The full round does not hold this record, so its position must not include it.
     if (full !== undefined) this.#close(full);
     if (truncate) this.counts.truncated++;
     this.counts.records++;
