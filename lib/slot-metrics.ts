@@ -32,7 +32,7 @@ const STATISTICS = {
   /** WAL that the slot makes the server keep. */
   RetainedWalBytes: cloudwatch.Stats.MAXIMUM,
   RunDurationMs: cloudwatch.Stats.MAXIMUM,
-  /** Entries that Kinesis throttled. */
+  /** Entries that Kinesis refused for want of capacity. */
   ThrottledEntries: cloudwatch.Stats.SUM,
 } as const;
 

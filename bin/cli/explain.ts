@@ -5,7 +5,7 @@ import { causeFields, sanitizeError } from '../../lambda/telemetry/error-report.
 /**
  * Puts an error in words.
  *
- * @param error - as caught
+ * @param error - the caught error
  * @param env - LOG_LEVEL=DEBUG asks for stacks
  * @returns text with its line break
  */

@@ -24,7 +24,7 @@ const GRACE_MS = 10_000;
  * Invokes an action.
  *
  * @param payload - as the function takes it
- * @param options - how
+ * @param options - how often to invoke, and how to log
  * @param terminal - environment, output, signals
  * @returns the exit status; with `every`, that of the last invocation
  * @throws {PipelineError} what made a single invocation fail

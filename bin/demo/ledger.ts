@@ -76,7 +76,7 @@ export function keyText(key: readonly Json[]): string {
 /**
  * JSON with every object's members in one order, so that equal values are equal texts.
  *
- * @param value - anything of JSON
+ * @param value - any JSON value
  */
 export function canonical(value: unknown): string {
   return JSON.stringify(value, (_name, member: unknown) =>

@@ -24,7 +24,7 @@ const PREFIX = '0,CDC,';
 /**
  * Reads a user record.
  *
- * @param data - its text
+ * @param data - the user record as text
  * @param format - which format it is in
  * @throws {Error} when it is not in that format, or of no table of the demo
  */

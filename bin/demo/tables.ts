@@ -158,7 +158,7 @@ export const TABLES: readonly DemoTable[] = [customers, orderLines, auditTrail, 
 /**
  * Quotes an identifier where PostgreSQL's quote_identifier does; the demo's names are no reserved words.
  *
- * @param name - unquoted
+ * @param name - the name, unquoted
  */
 export function quoted(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;

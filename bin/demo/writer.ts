@@ -72,7 +72,7 @@ export class Writer {
   /**
    * Writes until told to stop, and finishes the transaction it is in.
    *
-   * @param signal - stop
+   * @param signal - aborts when it has to stop
    * @throws {Error} when the server refuses a statement, or a row count is not what the ledger would say
    */
   async write(signal: AbortSignal): Promise<void> {

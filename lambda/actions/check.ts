@@ -25,7 +25,7 @@ export interface CheckAnswer {
  * Checks every precondition. A database that cannot be reached is a finding, and the stream is checked all the same.
  *
  * @param container - settings, database, stream
- * @param deadline - milliseconds since 1970
+ * @param deadline - when it must have answered, milliseconds since 1970
  * @param connected - does work on a connection
  */
 export async function check(

@@ -22,7 +22,7 @@ export interface SkipTransactionAnswer {
 /**
  * Advances over the transaction that the payload names.
  *
- * @param action - its commit LSN
+ * @param action - names the transaction by its commit LSN
  * @param container - clients, caches, settings
  * @param deadlines - when it began, and when it must be over
  * @throws {PipelineError} SLOT_BUSY, or EVENT_INVALID where it is not the first unconsumed one

@@ -47,7 +47,7 @@ const ROLLBACK_SECONDS = 86_400;
  * The resource's properties are `databaseHost`, `databasePort`, `databaseName` (each the environment's where left out),
  * `slotName`, `onRemoval` (`drop` or `retain`) and `claim`, the claim's physical id.
  *
- * @param event - as read
+ * @param event - the parsed event
  * @param ports - the database, and time
  * @throws {PipelineError} what makes the stack's operation fail; its message says what to do
  */

@@ -26,7 +26,7 @@ export interface WalRetentionCause {
 /**
  * Names what holds WAL, the slot's own reasons first.
  *
- * @param facts - as read
+ * @param facts - what was read from the server
  * @returns nothing where nothing is retained
  */
 export function explainRetention({

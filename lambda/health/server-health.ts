@@ -76,7 +76,7 @@ const NAMED = 20;
 /**
  * Checks the server.
  *
- * @param facts - as read
+ * @param facts - what was read from the server
  * @param config - the pipeline's settings
  */
 export function judgeServer(facts: ServerFacts, config: Pick<Config, 'slot' | 'filters' | 'format'>): Finding[] {

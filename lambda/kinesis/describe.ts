@@ -24,7 +24,7 @@ export type StreamDescription =
  *
  * @param client - in the stream's region
  * @param stream - its name, and its ARN where one was given
- * @param signal - gives up
+ * @param signal - aborts the request
  * @returns what was said; a refusal and an unreachable service are answers too
  */
 export async function describeStream(

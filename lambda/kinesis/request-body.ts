@@ -1,5 +1,5 @@
 /**
- * The body of a PutRecords request, written at once into memory that is used again. Knows the wire format and no network.
+ * The body of a PutRecords request, written in one pass into a buffer that is used again. Knows the wire format and no network.
  *
  * The SDK's serialiser encodes base64 a byte at a time in JavaScript, into a buffer that it doubles and throws away: for
  * 135 MB of records it took 0.28 s of a drain's 1.9 s, and most of its garbage (test/bench/drain.bench.ts, profiled).
@@ -10,7 +10,7 @@
  */
 import type { KinesisRecord } from '../pack/round.ts';
 
-/** What stands around an entry's fields, and some room. */
+/** The size of an entry's JSON without its values, with a reserve. */
 const ENTRY_BYTES = 128;
 
 /** Writes bodies, each valid until the next is written. */
@@ -21,8 +21,8 @@ export class RequestBody {
    * Writes a request's body.
    *
    * @param stream - the parameter that names the stream
-   * @param entries - what to send
-   * @returns a view of memory that the next call writes over
+   * @param entries - the records to send
+   * @returns a view of the buffer; the next call overwrites it
    */
   write(stream: Readonly<Record<string, string>>, entries: readonly KinesisRecord[]): Buffer {
     const head = `${JSON.stringify(stream).slice(0, -1)},"Records":[`;
@@ -45,7 +45,7 @@ export class RequestBody {
     return bytes.subarray(0, end);
   }
 
-  /** Gives the memory up: a request that failed may still hold on to it. */
+  /** Drops the buffer: a request that failed may still use it. */
   forget(): void {
     this.#bytes = Buffer.alloc(0);
   }

@@ -15,8 +15,8 @@ export class Commits {
   count = 0;
 
   /**
-   * @param xid - the transaction
-   * @param lsn - its COMMIT row's
+   * @param xid - the transaction's id
+   * @param lsn - the LSN of its COMMIT row
    * @param micros - when it committed, microseconds since 1970
    */
   add(xid: number, lsn: Lsn, micros: bigint): void {

@@ -23,9 +23,9 @@ import type { ErrorContext } from './sql-errors.ts';
 /**
  * Opens two connections at once. When one fails, the other is not left behind.
  *
- * @param database - which
- * @param one - how long the first is for
- * @param other - how long the second is for
+ * @param database - the database to connect to
+ * @param one - deadlines of the first connection
+ * @param other - deadlines of the second connection
  * @returns both, to one server, with every setting pinned; end their clients
  * @throws {PipelineError} POOLER_REFUSED, SERVERS_DIFFER, DATABASE_UNREACHABLE, DATABASE_AUTH_FAILED, CONFIG_INVALID
  */
@@ -53,7 +53,7 @@ export async function openPair(
 /**
  * Opens one connection, by way of a pair: only two can tell a pool.
  *
- * @param database - which
+ * @param database - the database to connect to
  * @param options - how long it is for
  * @returns a connection; end its client
  * @throws {PipelineError} as {@link openPair}
@@ -67,7 +67,7 @@ export async function open(database: Database, options: ConnectOptions): Promise
 /**
  * Works with two connections, closed whatever happens.
  *
- * @param database - which
+ * @param database - the database to connect to
  * @param options - how long they are for
  * @param about - what errors name besides: the slot, and what was not done
  * @param work - what to do
@@ -92,9 +92,9 @@ export async function withPair<T>(
 /**
  * The last proof that two connections lead to one server: one sees the lock that the other has just taken.
  *
- * @param locking - holds the lock of the slot
- * @param watching - must see it
- * @param slotName - whose lock
+ * @param locking - the connection that holds the lock of the slot
+ * @param watching - the connection that must see the lock
+ * @param slotName - the slot whose lock it is
  * @throws {PipelineError} SERVERS_DIFFER
  */
 export async function requireLockSeen(locking: Connection, watching: Connection, slotName: string): Promise<void> {

@@ -42,8 +42,8 @@ const SERVER_RESPONSE_GRACE_MS = 500;
  * Watches a lock. A connection whose data is held back does not notice that it was closed, so the other connection keeps
  * asking whether the lock is still held.
  *
- * @param reader - holds the lock
- * @param control - asks
+ * @param reader - the connection that holds the lock
+ * @param control - the connection that checks it
  * @param options - which lock, and until when
  */
 export function monitorLock(

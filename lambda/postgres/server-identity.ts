@@ -71,7 +71,7 @@ export function isSameServer(one: ServerIdentity, other: ServerIdentity): boolea
 /**
  * Names a server so that an operator can tell it from another.
  *
- * @param identity - as read
+ * @param identity - what was read from the server
  * @returns for example `system 7301234, started 2026-01-02T03:04:05.678901Z, a standby`
  */
 export function describeServer({ systemIdentifier, startedAt, inRecovery }: ServerIdentity): string {

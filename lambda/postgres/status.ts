@@ -221,7 +221,7 @@ function toTransaction(row: Record<string, unknown>): TransactionRow {
 /**
  * Names a transaction so that an operator can find it.
  *
- * @param transaction - as read
+ * @param transaction - the row of the transaction
  * @returns for example `backend 4711 (user app, application psql, open for 12 s, idle in transaction)`
  */
 export function describeTransaction(transaction: TransactionRow): string {

@@ -35,7 +35,7 @@ export interface Tls {
 /**
  * Prepares TLS once a container: building a context over all the authorities takes some 80 ms.
  *
- * @param settings - whom to trust
+ * @param settings - which authorities to trust, and what to verify
  */
 export function createTls({ sslMode, sslRootCert }: TlsSettings): Tls {
   let trusted: { readonly ca: readonly string[]; readonly secureContext: SecureContext } | undefined;

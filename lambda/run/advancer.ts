@@ -26,9 +26,9 @@ export class Advancer {
   #lastEnd: number;
 
   /**
-   * @param slot - what to advance
-   * @param clock - for the cost
-   * @param position - its confirmed_flush_lsn
+   * @param slot - the slot to advance
+   * @param clock - measures what an advance costs
+   * @param position - the slot's confirmed_flush_lsn
    */
   constructor(slot: Slot, clock: Clock, position: Lsn) {
     this.#slot = slot;

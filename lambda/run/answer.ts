@@ -46,7 +46,7 @@ export function ageSeconds(commitTimeMicros: bigint | undefined, now: number): n
 /**
  * The answer of a run that did not get the slot.
  *
- * @param action - what was invoked
+ * @param action - the action that was invoked
  * @param slot - the slot's name
  * @param durationMs - how long it waited
  */

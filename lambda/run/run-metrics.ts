@@ -17,8 +17,8 @@ export interface RunEnd {
 /**
  * Adds what a run did, also one that fails: what it left out would be told nowhere else (I9).
  *
- * @param metrics - where to
- * @param counts - its counts
+ * @param metrics - the metrics to add to
+ * @param counts - the run's counts
  */
 export function addCountMetrics(metrics: Metrics, counts: Counts & Pick<RunAnswer, 'throttledEntries'>): void {
   metrics.add('ChangesPublished', counts.published);
@@ -37,8 +37,8 @@ export function addCountMetrics(metrics: Metrics, counts: Counts & Pick<RunAnswe
 /**
  * Adds a run's metrics. Sending them is its caller's.
  *
- * @param metrics - where to
- * @param answer - the run's
+ * @param metrics - the metrics to add to
+ * @param answer - the run's answer
  * @param end - what else is known
  */
 export function addRunMetrics(metrics: Metrics, answer: RunAnswer, end: RunEnd): void {
@@ -64,7 +64,7 @@ export interface SlotMeasure {
 /**
  * Adds what the slot holds after a run that failed, or found the slot locked: the disk fills all the same.
  *
- * @param metrics - where to
+ * @param metrics - the metrics to add to
  * @param measure - what was read
  * @param failed - of a run that failed: where the slot was before it, undefined where that is not known. Undefined: it did not fail
  */

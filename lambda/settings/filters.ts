@@ -19,7 +19,7 @@ export const NO_FILTERS: Filters = { tableInclude: [], tableExclude: [], columnE
 /**
  * Tells whether a table's changes are wanted.
  *
- * @param filters - the lists
+ * @param filters - the include and exclude lists
  * @param names - `schema.table`, unquoted, and for a partition those of the tables above it: any of them may match
  */
 export function selectsTable(filters: Filters, names: readonly string[]): boolean {
@@ -29,7 +29,7 @@ export function selectsTable(filters: Filters, names: readonly string[]): boolea
 /**
  * Tells whether TABLE_EXCLUDE_LIST takes a table out; it wins over the other list.
  *
- * @param filters - the lists
+ * @param filters - the include and exclude lists
  * @param names - as for {@link selectsTable}
  */
 export function excludesTable(filters: Filters, names: readonly string[]): boolean {
@@ -39,7 +39,7 @@ export function excludesTable(filters: Filters, names: readonly string[]): boole
 /**
  * Tells whether TABLE_INCLUDE_LIST lets a table in.
  *
- * @param filters - the lists
+ * @param filters - the include and exclude lists
  * @param names - as for {@link selectsTable}
  */
 export function includesTable(filters: Filters, names: readonly string[]): boolean {
@@ -49,9 +49,9 @@ export function includesTable(filters: Filters, names: readonly string[]): boole
 /**
  * Tells whether a column is to be left out of a row.
  *
- * @param filters - the lists
+ * @param filters - the include and exclude lists
  * @param names - as for {@link selectsTable}
- * @param column - unquoted
+ * @param column - the column, unquoted
  */
 export function omitsColumn(filters: Filters, names: readonly string[], column: string): boolean {
   if (filters.columnExclude.length === 0) return false;

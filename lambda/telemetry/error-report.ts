@@ -11,7 +11,7 @@ const SQLSTATE = /^[0-9A-Z]{5}$/;
  * Makes an error fit to be thrown to Lambda, which logs all its enumerable properties, or printed.
  *
  * @param error - anything caught
- * @returns one whose name is its code where it has one, and whose cause stays out of sight
+ * @returns an error whose name is its code, if it has one, and whose cause is not enumerable
  */
 export function sanitizeError(error: unknown): Error {
   if (error instanceof PipelineError) {
@@ -41,7 +41,7 @@ export function sanitizeError(error: unknown): Error {
 /**
  * What is underneath an error, for the log: kinds, codes and places, never texts.
  *
- * @param error - as caught
+ * @param error - the caught error
  * @returns fields; none where there is nothing underneath
  */
 export function causeFields(error: unknown): Readonly<Record<string, unknown>> {

@@ -38,7 +38,7 @@ const INDEX_OF_THRESHOLD = 64;
  * @param end - where the line ends, exclusive
  * @param start - where the line begins, for the error's offset
  * @param tuple - where to note the value's kind and range
- * @param column - its place there
+ * @param column - the value's index in the tuple
  * @returns the index after the value: the line's end, or a space
  * @throws {UndecodableError} when there is no value, or something else than a space after it
  */
