@@ -49,6 +49,9 @@ const INCONVERTIBLE = new Set(['22021', '22P05']);
 /** Bytes that may wait here for the one who takes them, besides what the socket holds. */
 const READ_AHEAD_BYTES = 256 * 1024;
 
+/** How long after a cancellation that has had no effect another is sent. */
+const CANCEL_AGAIN_MS = 1_000;
+
 /** A peek under way: it is sent when it is made. */
 export class SlotPeek implements Peek, MessageBlock {
   rows = 0;
@@ -64,6 +67,7 @@ export class SlotPeek implements Peek, MessageBlock {
   readonly #commit: { kind: 'commit'; transaction: Transaction };
   readonly #finished: Promise<void>;
   readonly #firstRow = new AbortController();
+  readonly #over = new AbortController();
   #cancelled: Promise<void> | undefined;
   #failure: unknown;
   #ended = false;
@@ -95,6 +99,7 @@ export class SlotPeek implements Peek, MessageBlock {
       const finish = () => {
         this.#ended = true;
         this.#firstRow.abort();
+        this.#over.abort();
         resolve();
       };
       this.#stream.once('end', finish);
@@ -271,13 +276,19 @@ export class SlotPeek implements Peek, MessageBlock {
     );
   }
 
-  /** Ends the statement on the server. A connection that is lost has ended it, or will. */
+  /**
+   * Ends the statement on the server. A connection that is lost has ended it, or will. A cancellation that comes before
+   * the server has begun the statement is lost: it is sent again until the statement is over.
+   */
   #cancel(): void {
-    const { control, reader } = this.#parts;
-    this.#cancelled ??= control.query('SELECT pg_cancel_backend($1)', [reader.pid]).then(
-      () => undefined,
-      () => undefined,
-    );
+    const { control, reader, clock } = this.#parts;
+    const cancel = async (): Promise<void> => {
+      while (!this.#over.signal.aborted) {
+        await control.query('SELECT pg_cancel_backend($1)', [reader.pid]);
+        await clock.sleep(CANCEL_AGAIN_MS, this.#over.signal);
+      }
+    };
+    this.#cancelled ??= cancel().catch(() => undefined);
   }
 
   /** Waits until the server is out of the statement, and no cancellation is under way that could hit the next. */
