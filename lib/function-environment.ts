@@ -26,6 +26,11 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
     // One imported by its ARN may be another account's or region's, which a name cannot say.
     STREAM_NAME: Token.isUnresolved(props.stream.streamArn) ? props.stream.streamName : props.stream.streamArn,
     FORMAT: props.format,
+    DEBEZIUM_TIME: props.debeziumTime,
+    DEBEZIUM_TRANSACTION: props.debeziumTransaction,
+    DMS_NULLS: props.dmsNulls,
+    DMS_TRANSACTION: props.dmsTransaction,
+    DMS_BEFORE_IMAGE: props.dmsBeforeImage,
     PARTITION_BY: props.partitionBy,
     AGGREGATION: props.aggregation,
     LANES: props.lanes,

@@ -53,7 +53,12 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
 
   slotName: text('1 to 63 lower-case letters, digits and underscores', /^[a-z0-9_]{1,63}$/),
   sourceName: text('1 to 256 characters, none of them a control character', /^[^\p{Cc}]{1,256}$/u),
-  format: choice('csv', 'csv-payload', 'json'),
+  format: choice('csv', 'csv-payload', 'json', 'debezium', 'dms'),
+  debeziumTime: choice('microseconds', 'isostring'),
+  debeziumTransaction: choice('off', 'on'),
+  dmsNulls: choice('omit', 'include'),
+  dmsTransaction: choice('off', 'on'),
+  dmsBeforeImage: choice('off', 'on'),
   partitionBy: choice('primary-key', 'table', 'transaction', 'stream'),
   aggregation: choice('kpl', 'lines', 'none'),
   lanes: numberOf(1, 2, 4, 8, 16, 32, 64, 128, 256),

@@ -17,7 +17,17 @@ export interface PublishingProps {
   /** Names the source in every json record, 1 to 256 characters. @default `<database>/<slot>` */
   readonly sourceName?: string;
   /** How a change is written. @default csv-payload */
-  readonly format?: 'csv' | 'csv-payload' | 'json';
+  readonly format?: 'csv' | 'csv-payload' | 'json' | 'debezium' | 'dms';
+  /** Dates and times of `format` debezium (its time.precision.mode). @default microseconds */
+  readonly debeziumTime?: 'microseconds' | 'isostring';
+  /** Whether `format` debezium names the transaction (its provide.transaction.metadata). @default off */
+  readonly debeziumTransaction?: 'off' | 'on';
+  /** The NULLs of `format` dms (its IncludeNullAndEmpty). @default omit */
+  readonly dmsNulls?: 'omit' | 'include';
+  /** Whether `format` dms names the transaction (its IncludeTransactionDetails). @default off */
+  readonly dmsTransaction?: 'off' | 'on';
+  /** Whether `format` dms shows the old row of an UPDATE (its BeforeImageSettings). @default off */
+  readonly dmsBeforeImage?: 'off' | 'on';
   /** What decides a record's partition key. @default primary-key */
   readonly partitionBy?: 'primary-key' | 'table' | 'transaction' | 'stream';
   /** How changes share a Kinesis record; `lines` not with `format` csv. @default kpl */
