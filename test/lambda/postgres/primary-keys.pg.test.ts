@@ -53,6 +53,7 @@ describe('the primary keys', () => {
       isTable: true,
       key: ['id'],
       ancestors: [],
+      ancestorsSince: undefined,
       virtualColumns: [],
       identityHoldsKey: true,
     });

@@ -104,7 +104,7 @@ describe('a commit that waits for a standby', () => {
       async () =>
         (
           await server.sql(
-            `SELECT 1 FROM pg_stat_activity WHERE query LIKE '%txid_current_snapshot%' AND pid <> pg_backend_pid()`,
+            `SELECT 1 FROM pg_stat_activity WHERE query ~ 'txid_current_snapshot|typdelim|pg_current_wal_insert_lsn' AND pid <> pg_backend_pid()`,
           )
         ).length > 0,
       'it has looked',
