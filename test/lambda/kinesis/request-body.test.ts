@@ -47,4 +47,27 @@ describe('RequestBody', () => {
     body.forget();
     assert.notEqual(body.write({ StreamName: 's' }, entries).buffer, first.buffer);
   });
+
+  it('has room for keys whose every character is escaped', () => {
+    // Six characters of JSON for each of these, and three bytes for each of those.
+    for (const character of ['\u0001', '\u001f', '"', '\\', '\u2028', '€', '\ud800', 'a']) {
+      const partitionKey = character.repeat(256);
+      const entries = Array.from({ length: 50 }, (_, i) => ({
+        data: Buffer.alloc(i, 0xff),
+        partitionKey,
+        explicitHashKey: '340282366920938463463374607431768211455',
+      }));
+      const body = JSON.parse(new RequestBody().write({ StreamName: 's' }, entries).toString()) as {
+        Records: { Data: string; PartitionKey: string; ExplicitHashKey: string }[];
+      };
+      assert.deepEqual(
+        body.Records,
+        entries.map(({ data, explicitHashKey }) => ({
+          Data: data.toString('base64'),
+          PartitionKey: partitionKey,
+          ExplicitHashKey: explicitHashKey,
+        })),
+      );
+    }
+  });
 });

@@ -1,0 +1,17 @@
+/** Memory that two rounds would share: the bytes of one would be written over those of the other. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Round } from '../../../lambda/pack/round.ts';
+import { WriterPool } from '../../../lambda/pack/writer-pool.ts';
+
+describe('the writer pool', () => {
+  it('lends a writer to one round at a time, though it be released twice', () => {
+    const pool = new WriterPool();
+    const writer = pool.take();
+    const round = pool.lend({ entries: [] } as unknown as Round, writer);
+    pool.release(round);
+    pool.release(round);
+    assert.equal(pool.take(), writer, 'used again');
+    assert.notEqual(pool.take(), writer, 'and not twice at once');
+  });
+});

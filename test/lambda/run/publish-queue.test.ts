@@ -1,0 +1,62 @@
+/** One round after the other, and what is learned from each. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Round } from '../../../lambda/pack/round.ts';
+import type { Published } from '../../../lambda/ports.ts';
+import { PublishQueue } from '../../../lambda/run/publish-queue.ts';
+import type { AckPosition } from '../../../lambda/transform/transform.ts';
+import { TestClock } from '../../support/run-kit.ts';
+
+const round = { entries: [] } as unknown as Round;
+const mark = {} as AckPosition;
+
+describe('the publish queue', () => {
+  function laidOut(results: readonly (Published & { ms: number })[]) {
+    const clock = new TestClock();
+    const left = [...results];
+    let acknowledged = 0;
+    const queue = new PublishQueue({
+      publisher: {
+        publish: () => {
+          const { ms, ...result } = left.shift() ?? { ms: 0, complete: true, throttledEntries: 0 };
+          clock.time += ms;
+          return Promise.resolve(result);
+        },
+      },
+      clock,
+      signal: new AbortController().signal,
+      deadline: () => clock.time + 1_000_000,
+      acknowledged: () => acknowledged++,
+    });
+    return { queue, acknowledged: () => acknowledged, unsent: left };
+  }
+
+  it('remembers the slowest round, not the newest: the run reserves time for two like it', async () => {
+    const { queue } = laidOut([100, 5_000, 20].map((ms) => ({ ms, complete: true, throttledEntries: 0 })));
+    for (let i = 0; i < 3; i++) await queue.send(round, mark);
+    await queue.drainInFlight();
+    assert.equal(queue.slowestMs, 5_000);
+  });
+
+  it('remembers the last refusal also when later requests were taken', async () => {
+    const { queue, acknowledged } = laidOut([
+      { ms: 1, complete: true, throttledEntries: 2, lastFailure: 'HTTP 500' },
+      { ms: 1, complete: true, throttledEntries: 1 },
+    ]);
+    await queue.send(round, mark);
+    await queue.send(round, mark);
+    await queue.drainInFlight();
+    assert.deepEqual([queue.lastFailure, queue.throttledEntries, acknowledged()], ['HTTP 500', 3, 2]);
+  });
+
+  it('sends nothing behind a round that was not acknowledged whole', async () => {
+    const { queue, unsent, acknowledged } = laidOut([
+      { ms: 1, complete: false, throttledEntries: 1 },
+      { ms: 1, complete: true, throttledEntries: 0 },
+    ]);
+    await queue.send(round, mark);
+    await queue.send(round, mark);
+    await queue.drainInFlight();
+    assert.deepEqual([queue.stopped, queue.open, unsent.length, acknowledged()], ['throttled', false, 1, 0]);
+  });
+});
