@@ -134,6 +134,28 @@ describe('a session', () => {
     await looking.client.end();
   });
 
+  it('I6: one that took over takes the second lock, too, as soon as it can: the run after it is told the same', async () => {
+    const first = await sessionOn(server, 's');
+    const looking = await openOn(server);
+    const endHolder = async () => {
+      await server.sql('SELECT pg_terminate_backend($1)', [(await readHolder(looking, 's'))?.pid]);
+    };
+    await endHolder();
+    await eventually(() => first.lost.aborted, 'the loss is told');
+    const second = await sessionOn(server, 's');
+    assert.equal(second.tookOver, true);
+    await first.close();
+    const secondLock = 's (second connection)';
+    await eventually(async () => (await readHolder(looking, secondLock)) !== undefined, 'the second lock is taken');
+    await endHolder();
+    await eventually(() => second.lost.aborted, 'the loss is told');
+    const third = await sessionOn(server, 's');
+    assert.equal(third.tookOver, true, 'a request of the second may be in flight');
+    await second.close();
+    await third.close();
+    await looking.client.end();
+  });
+
   it('I7: whoever waits for a server that fell silent is told when the time is over', async (t) => {
     const sockets: Socket[] = [];
     let silent = false;

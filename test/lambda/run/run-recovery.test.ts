@@ -34,6 +34,10 @@ function failing(peek: Peek, blocks: number, fail: () => Error): Peek {
 const roundsOfTwelve = () =>
   createPacker({ aggregation: 'none', lanes: 64, maxRecordBytes: 1024 * 1024, limits: { requestEntries: 12 } });
 
+const roundsOf = (requestEntries: number) => ({
+  packer: createPacker({ aggregation: 'none', lanes: 64, maxRecordBytes: 1024 * 1024, limits: { requestEntries } }),
+});
+
 describe('a run that goes on where another was cut', () => {
   it('I1: skips what was acknowledged and nothing else, though a primary key was altered in between', async () => {
     const slot = new FakeSlot();
@@ -151,5 +155,34 @@ describe('a run', () => {
       [values.get('ChangesPublished'), values.get('SkippedNoPrimaryKey'), values.get('RunHealthy')],
       [1, 1, undefined],
     );
+  });
+
+  it('I6: advances nothing once the lock is lost', async () => {
+    const slot = new FakeSlot();
+    slot.commit(...range(8).map((id) => insert(id)));
+    slot.commit(...range(20).map((id) => insert(id)));
+    const kit = runKit(slot, usual());
+    const lostLock = new Error('the lock is lost');
+    // The first transaction is acknowledged whole; the lock goes while the second is sent.
+    kit.publisher.fate = (round) => {
+      if (round === 1) kit.lose(lostLock);
+      return 'acknowledged';
+    };
+    await assert.rejects(run(kit.ports, kit.options(roundsOf(8))), lostLock);
+    assert.deepEqual(kit.publisher.acknowledged.length >= 8, true);
+    assert.deepEqual(slot.advances, []);
+  });
+
+  it('asks for rows again, with a limit, behind messages that took a peek without one', async () => {
+    const slot = new FakeSlot();
+    for (let i = 0; i < 40; i++) slot.message();
+    // So much that the peek without a limit does not reach the end.
+    slot.idleWal(4n * 1024n ** 3n);
+    for (const id of range(40)) slot.commit(insert(id));
+    const kit = runKit(slot, usual());
+    await run(kit.ports, kit.options({ maxRows: 10 }));
+    assert.equal(slot.peeks[1]?.limit, undefined);
+    assert.ok(slot.peeks.length > 2);
+    for (const { limit } of slot.peeks.slice(2)) assert.ok(limit !== undefined, 'a limit');
   });
 });

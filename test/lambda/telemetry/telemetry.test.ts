@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { PipelineError } from '../../../lambda/errors.ts';
 import type { MetricName } from '../../../lambda/metrics.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import { addRunMetrics } from '../../../lambda/run/run-metrics.ts';
+import { sanitizeError } from '../../../lambda/telemetry/error-report.ts';
 import { createTerminalLog } from '../../../lambda/telemetry/telemetry.ts';
 import { noCounts } from '../../../lambda/transform/counts.ts';
 
@@ -176,5 +178,18 @@ describe('addRunMetrics', () => {
       ],
       [1, 5, 2, 3, 6, 4, 9],
     );
+  });
+});
+
+describe('sanitizeError', () => {
+  it('I10: keeps a cause out of sight: Lambda logs every enumerable property', () => {
+    const row = Object.assign(new Error('driver'), { detail: 'Key (ssn)=(123-45) exists.' });
+    const error = new PipelineError('SLOT_BUSY', 'It is busy.');
+    // As slot-state.ts does: assigned, a property is enumerable.
+    error.cause = row;
+    const shown = sanitizeError(error);
+    assert.equal(shown.cause, row);
+    assert.deepEqual(Object.keys(shown).sort(), ['code', 'name']);
+    assert.ok(!JSON.stringify(shown).includes('123-45'));
   });
 });

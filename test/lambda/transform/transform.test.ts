@@ -70,6 +70,24 @@ describe('transform', () => {
     assert.deepEqual(records, ['public.t,INSERT,"[""y"",""7""]"']);
   });
 
+  it('I10: shows an excluded column in no half of any operation', async () => {
+    const lines = [
+      "table public.t: DELETE: id[integer]:1 ssn[text]:'123-45'",
+      "table public.t: UPDATE: old-key: id[integer]:2 ssn[text]:'123-45' new-tuple: id[integer]:2 ssn[text]:'123-46'",
+      "table public.t: UPDATE: old-key: id[integer]:3 ssn[text]:'123-45' new-tuple: id[integer]:4 ssn[text]:'123-46'",
+      "table public.t: INSERT: id[integer]:5 ssn[text]:'123-45'",
+    ];
+    for (const [i, line] of lines.entries()) {
+      // Each by itself: what one row taught of a column would hide what the next one lacks.
+      const { records } = await publish(
+        [line],
+        { 'public.t': {} },
+        { format: json, filters: filters({ columns: '.*\\.ssn' }) },
+      );
+      assert.ok(records.length === (i === 2 ? 2 : 1) && !records.join('').includes('123-4'), records.join('\n'));
+    }
+  });
+
   it('publishes a key change as DELETE and INSERT, counted once and numbered twice', async () => {
     const { records, answer } = await publish(
       [
