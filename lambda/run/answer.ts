@@ -32,6 +32,9 @@ export interface RunAnswer extends Counts {
   readonly resume?: ResumePosition;
 }
 
+/** No slot lags so far: an older commit has its time from a replication origin, whose clock is another. */
+const MOST_SECONDS = 366 * 86_400;
+
 /**
  * How old a commit is.
  *
@@ -40,7 +43,9 @@ export interface RunAnswer extends Counts {
  * @returns seconds, 0 or more; undefined where it is not known
  */
 export function ageSeconds(commitTimeMicros: bigint | undefined, now: number): number | undefined {
-  return commitTimeMicros === undefined ? undefined : Math.max(0, now - Number(commitTimeMicros / 1000n)) / 1000;
+  if (commitTimeMicros === undefined) return undefined;
+  const seconds = Math.max(0, now - Number(commitTimeMicros / 1000n)) / 1000;
+  return seconds > MOST_SECONDS ? undefined : seconds;
 }
 
 /**
