@@ -13,7 +13,13 @@ export interface Filters {
   readonly columnExclude: readonly RegExp[];
 }
 
-/** Nothing is left out. */
+/**
+ * Tables that pg_repack and pg_squeeze work with. They hold copies of other tables' rows, with the columns that are
+ * excluded there, and are always left out.
+ */
+const TOOLS: readonly RegExp[] = [/^repack\.(log|table)_\d+$/, /^squeeze\.(errors|log|tables|tables_internal|tasks)$/];
+
+/** Nothing is left out but {@link TOOLS}. */
 export const NO_FILTERS: Filters = { tableInclude: [], tableExclude: [], columnExclude: [] };
 
 /**
@@ -27,13 +33,13 @@ export function selectsTable(filters: Filters, names: readonly string[]): boolea
 }
 
 /**
- * Tells whether TABLE_EXCLUDE_LIST takes a table out; it wins over the other list.
+ * Tells whether TABLE_EXCLUDE_LIST takes a table out, or it is one of a tool's; this wins over the other list.
  *
  * @param filters - the include and exclude lists
  * @param names - as for {@link selectsTable}
  */
 export function excludesTable(filters: Filters, names: readonly string[]): boolean {
-  return matchesAny(filters.tableExclude, names);
+  return matchesAny(filters.tableExclude, names) || matchesAny(TOOLS, names);
 }
 
 /**

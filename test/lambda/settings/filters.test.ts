@@ -56,3 +56,13 @@ describe('selectsTable', () => {
     assert.ok(!omitsColumn(NO_FILTERS, ['a.leaf'], 'secret'));
   });
 });
+
+describe("other tools' tables", () => {
+  for (const name of ['repack.log_16385', 'repack.table_16385', 'squeeze.log', 'squeeze.tasks'])
+    it(`${name} is left out, whatever the lists say`, () => {
+      assert.equal(selectsTable(NO_FILTERS, [name]), false);
+      assert.equal(selectsTable({ ...NO_FILTERS, tableInclude: compilePatterns('.*') }, [name]), false);
+    });
+  for (const name of ['public.log_16385', 'repack.log', 'repack.orders', 'squeeze.lemons'])
+    it(`${name} is a table as any`, () => assert.equal(selectsTable(NO_FILTERS, [name]), true));
+});
