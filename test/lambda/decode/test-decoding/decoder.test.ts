@@ -43,7 +43,7 @@ describe('BEGIN and COMMIT', () => {
     ['COMMIT 754 (at 2026-01-02 03:04:05+00) ', 39, /"\)"/],
     ['COMMIT 754 (at 2026-01-02 03:04:05+00))', 15, /commit time/],
     ['COMMIT 754 (at 2026-01-02T03:04:05Z)', 15, /commit time/],
-    ['COMMIT 754 (at infinity)', 15, /commit time/],
+    ['COMMIT 754 (at Infinity)', 15, /commit time/],
     ["PREPARE TRANSACTION 'g', txid 5", 0, /prepared transaction/],
     ["COMMIT PREPARED 'g', txid 5 (at 2026-01-02 03:04:05+00)", 0, /prepared transaction/],
     ["ROLLBACK PREPARED E'\\\\g'", 0, /prepared transaction/],
