@@ -3,6 +3,7 @@
  * Each client is loaded only when it is needed, since loading one costs a cold start its time. Knows no PostgreSQL.
  */
 import dns from 'node:dns/promises';
+import { loadSharedConfigFiles } from '@smithy/core/config';
 import { PipelineError } from './errors.ts';
 
 /** How long a request may take to connect, and to be answered; then it is tried again. */
@@ -20,6 +21,7 @@ const OVERALL_MS = 15_000;
  */
 export async function readSecretText(arn: string): Promise<string> {
   const { SecretsManagerClient, GetSecretValueCommand } = await import('@aws-sdk/client-secrets-manager');
+  await forgetSharedFiles();
   const region = arn.split(':')[3];
   const client = new SecretsManagerClient({
     ...(region === undefined ? {} : { region }),
@@ -40,6 +42,14 @@ export async function readSecretText(arn: string): Promise<string> {
   } finally {
     client.destroy();
   }
+}
+
+/**
+ * The SDK reads the files of credentials and profiles once a process, and in a long-running one they are written anew.
+ * What is asked for here is asked for seldom, so the files are read each time.
+ */
+async function forgetSharedFiles(): Promise<void> {
+  await loadSharedConfigFiles({ ignoreCache: true });
 }
 
 /** Puts a refusal of Secrets Manager in the operator's words. */
@@ -91,6 +101,7 @@ export async function signIamToken(
   resolveCname: (name: string) => Promise<string[]> = dns.resolveCname,
 ): Promise<string> {
   const { Signer } = await import('@aws-sdk/rds-signer');
+  await forgetSharedFiles();
   const hostname = host.toLowerCase().replace(/\.$/, '');
   let own = regionOfEndpoint(hostname);
   if (own === undefined && /[a-z]/.test(hostname)) {

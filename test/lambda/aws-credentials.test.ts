@@ -1,5 +1,8 @@
 /** IAM tokens: which region they are signed for, and which host names RDS takes none for. */
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { regionOfEndpoint, signIamToken } from '../../lambda/aws-credentials.ts';
 import { withEnvironment } from '../support/scripted-endpoint.ts';
@@ -55,6 +58,19 @@ describe('an IAM token', () => {
   ] as const) {
     it(`is signed for ${host} as RDS expects`, async () => assert.match(await token(host), signedFor));
   }
+
+  it('is signed with the credentials that their file holds now', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'pg2kinesis-iam-'));
+    const file = join(directory, 'credentials');
+    const signedWith = async (key: string): Promise<string> => {
+      await writeFile(file, `[default]\naws_access_key_id=${key}\naws_secret_access_key=s\n`);
+      const request = { host: 'db.abc.eu-west-1.rds.amazonaws.com', port: 5432, user: 'u', region: undefined };
+      return await withEnvironment({ AWS_SHARED_CREDENTIALS_FILE: file }, () => signIamToken(request, resolve));
+    };
+    assert.match(await signedWith('OLD'), /Credential=OLD%2F/);
+    assert.match(await signedWith('NEW'), /Credential=NEW%2F/);
+    await rm(directory, { recursive: true });
+  });
 
   it('fails for a name that only stands for an RDS endpoint, and names that', async () => {
     await assert.rejects(token('db.example.com'), {

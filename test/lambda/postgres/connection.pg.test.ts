@@ -1,10 +1,11 @@
 /** Connecting, and each refusal as a user meets it. No password in any text (I10). */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { rootCertificates } from 'node:tls';
 import type { PipelineError } from '../../../lambda/errors.ts';
 import { open } from '../../../lambda/postgres/connection-pair.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
@@ -271,6 +272,16 @@ describe('a connection by TLS', () => {
   it('verify-full trusts the authority given, as a file or as text, for the name in the certificate', async () => {
     assert.equal(await outcome({ host: 'localhost', sslMode: 'verify-full', sslRootCert: join(dir, 'ca.crt') }), true);
     assert.equal(await outcome({ host: 'localhost', sslMode: 'verify-full', sslRootCert: ca() }), true);
+  });
+
+  it('reads a file of authorities again that was written anew', async () => {
+    const file = join(dir, 'trusted.pem');
+    writeFileSync(file, rootCertificates[0] ?? '');
+    const database = databaseOf(server, { host: 'localhost', sslMode: 'verify-full', sslRootCert: file });
+    await assert.rejects(open(database, { deadline: soon() }), { code: 'DATABASE_UNREACHABLE' });
+    writeFileSync(file, ca());
+    const { client } = await open(database, { deadline: soon() });
+    await client.end();
   });
 
   it('fails with DATABASE_UNREACHABLE on an authority nobody vouches for', async () => {
