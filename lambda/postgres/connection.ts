@@ -98,11 +98,12 @@ export function createDatabase(options: DatabaseOptions): Database {
  */
 export async function logIn(database: Database, options: ConnectOptions): Promise<LoggedIn> {
   const login = await database.credentials.get();
+  const { version } = database.tls;
   try {
     return await attempt(database, login, options);
   } catch (error) {
     const code = codeOf(error);
-    const renewed = isUntrusted(error) && database.tls.renew() ? login : undefined;
+    const renewed = isUntrusted(error) && database.tls.renew(version) ? login : undefined;
     const other =
       renewed ?? (code === '28P01' || code === '28000' ? await database.credentials.after(login) : undefined);
     if (other === undefined) throw toPipelineError(error, contextOf(database, login));

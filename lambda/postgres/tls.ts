@@ -27,9 +27,12 @@ export interface Tls {
   /**
    * After a certificate that is signed by no authority known: reads the files of authorities again.
    *
-   * @returns whether there is something new to try
+   * @param refused - the {@link version} by which the certificate was refused
+   * @returns whether there is something new to try; two connections may be refused at once, and what one renewed serves both
    */
-  renew(): boolean;
+  renew(refused: number): boolean;
+  /** How often the authorities were renewed. */
+  readonly version: number;
 }
 
 /**
@@ -39,6 +42,7 @@ export interface Tls {
  */
 export function createTls({ sslMode, sslRootCert }: TlsSettings): Tls {
   let trusted: { readonly ca: readonly string[]; readonly secureContext: SecureContext } | undefined;
+  let version = 0;
   const trust = (): SecureContext => {
     if (trusted === undefined) {
       const ca = authorities(sslRootCert);
@@ -59,10 +63,15 @@ export function createTls({ sslMode, sslRootCert }: TlsSettings): Tls {
           return { secureContext: trust() };
       }
     },
-    renew: () => {
+    get version() {
+      return version;
+    },
+    renew: (refused) => {
+      if (refused !== version) return true;
       const old = trusted?.ca.join('\n');
       if (old === undefined || old === authorities(sslRootCert).join('\n')) return false;
       trusted = undefined;
+      version++;
       return true;
     },
   };
