@@ -5,7 +5,7 @@
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { PipelineError } from '../lambda/errors.ts';
-import { lineRecords, type UserRecord, userRecords } from './deaggregate.ts';
+import { lineRecords, type UserRecord, userRecords } from '../lib/consumer/deaggregate.ts';
 import { readStream, type StartAt, type StreamRecord } from './stream-reader.ts';
 
 /** What to print, and until when. */

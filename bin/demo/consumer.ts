@@ -3,7 +3,7 @@
  * verifier. Knows the stream and the formats' readers, and none of the code that published.
  */
 import type { Shard } from '@aws-sdk/client-kinesis';
-import { lineRecords, type UserRecord, userRecords } from '../deaggregate.ts';
+import { lineRecords, type UserRecord, userRecords } from '../../lib/consumer/deaggregate.ts';
 import type { StreamRecord } from '../stream-reader.ts';
 import { type FormatName, parseRecord } from './parse-record.ts';
 import type { Verifier } from './verifier.ts';

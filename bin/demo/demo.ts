@@ -4,7 +4,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
-import type { UserRecord } from '../deaggregate.ts';
+import type { UserRecord } from '../../lib/consumer/deaggregate.ts';
 import { readStream } from '../stream-reader.ts';
 import { consumer, hashKeyRanges } from './consumer.ts';
 import { type LocalFunction, startFunction } from './function.ts';

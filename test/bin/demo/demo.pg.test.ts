@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { UserRecord } from '../../../bin/deaggregate.ts';
 import { runDemo } from '../../../bin/demo/demo.ts';
+import type { UserRecord } from '../../../lib/consumer/deaggregate.ts';
 
 const COMMAND = fileURLToPath(new URL('../../../bin/pg2kinesis.ts', import.meta.url));
 

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { describe, it } from 'node:test';
 import { deaggregateSync } from 'aws-kinesis-agg';
 import fc from 'fast-check';
-import { lineRecords, userRecords } from '../../bin/deaggregate.ts';
+import { lineRecords, userRecords } from '../../../lib/consumer/deaggregate.ts';
 
 /** The package has it; its types do not. */
 const { RecordAggregator } = createRequire(import.meta.url)('aws-kinesis-agg') as {

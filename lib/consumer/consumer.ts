@@ -1,0 +1,115 @@
+/**
+ * For consumers of the stream, as `pg2kinesis/consumer`: Kinesis records in, typed changes of `FORMAT=json` out. Pure: it
+ * returns arrays, so that whoever works on them can await each, and no failure is lost in a callback. Knows no AWS SDK;
+ * remembering what was applied, which needs a store, is the consumer's.
+ */
+import { lineRecords, userRecords } from './deaggregate.ts';
+
+export { lineRecords, type RawRecord, type UserRecord, userRecords } from './deaggregate.ts';
+
+/** A value of a row, by the rules of docs/records.md. */
+export type JsonValue =
+  string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue };
+
+/** Columns and their values. */
+export type Row = Readonly<Record<string, JsonValue>>;
+
+/** A change as `FORMAT=json` writes it. docs/records.md says what each field means. */
+export interface Change {
+  readonly id: string;
+  readonly source: string;
+  readonly op: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE';
+  readonly schema: string;
+  readonly table: string;
+  /** The primary key, its columns in the key's order. */
+  readonly key: Row | null;
+  readonly row?: Row;
+  readonly old?: Row;
+  readonly unchanged?: readonly string[];
+  readonly newKey?: Row;
+  readonly oldKey?: Row;
+  readonly truncated?: boolean;
+  readonly jsonNull?: Readonly<Record<string, readonly string[]>>;
+  readonly xid: number;
+  readonly commitLsn: string;
+  readonly ordinal: number;
+  readonly commitTime: string;
+}
+
+/** A record of the event that Lambda gives a consumer; its data is base64 there, and bytes from GetRecords. */
+export interface LambdaRecord {
+  readonly kinesis: { readonly partitionKey: string; readonly sequenceNumber: string; readonly data: string };
+}
+
+/**
+ * Reads the changes of one Kinesis record, aggregated or not.
+ *
+ * @param record - with its bytes
+ * @returns in order
+ * @throws {Error} when a user record is not of `FORMAT=json`
+ */
+export function changesOf(record: { readonly partitionKey: string; readonly data: Uint8Array }): Change[] {
+  const { partitionKey, data } = record;
+  const raw = { partitionKey, data: Buffer.from(data.buffer, data.byteOffset, data.byteLength) };
+  return userRecords(raw).flatMap((user) => lineRecords(user).map((line) => readChange(line.data)));
+}
+
+/**
+ * Reads the changes of a Lambda event, all of them: apply them in order, and await each.
+ *
+ * @param event - as Lambda gives it
+ * @returns in order of the records; a change that comes twice in the event is returned once
+ * @throws {Error} when a user record is not of `FORMAT=json`
+ *
+ * @example for (const change of changesOfEvent(event)) await apply(change);
+ */
+export function changesOfEvent(event: { readonly Records: readonly LambdaRecord[] }): Change[] {
+  const seen = new Set<string>();
+  return event.Records.flatMap(({ kinesis }) =>
+    changesOf({ partitionKey: kinesis.partitionKey, data: Buffer.from(kinesis.data, 'base64') }),
+  ).filter((change) => {
+    const name = identityOf(change);
+    return !seen.has(name) && seen.add(name);
+  });
+}
+
+/**
+ * Names a change among those of all sources: a repeat has the same name, and no other change has it.
+ *
+ * @param change - of any source
+ * @returns a text to remember, for as long as a repeat can come
+ */
+export function identityOf({ source, id }: Pick<Change, 'source' | 'id'>): string {
+  return JSON.stringify([source, id]);
+}
+
+/**
+ * Compares two LSNs, which are two hexadecimal numbers each: as texts, `0/9` would come after `0/10`.
+ *
+ * @param a - for example `16/B374D848`
+ * @param b - another
+ * @returns below, at or above 0, for `sort`
+ */
+export function compareLsn(a: string, b: string): number {
+  const [left, right] = [lsnNumber(a), lsnNumber(b)];
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+function lsnNumber(lsn: string): bigint {
+  const [, high, low] = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/.exec(lsn) ?? [];
+  if (high === undefined || low === undefined) throw new Error(`"${lsn}" is no LSN.`);
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
+}
+
+/** The parser's error quotes what it reads, which may be a row's values: it is not passed on. */
+function readChange(data: Buffer): Change {
+  let change: unknown;
+  try {
+    change = JSON.parse(data.toString());
+  } catch {
+    change = undefined;
+  }
+  if (typeof change !== 'object' || change === null || !('id' in change) || !('op' in change))
+    throw new Error('A record of the stream is no change of FORMAT=json.');
+  return change as Change;
+}

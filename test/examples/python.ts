@@ -1,0 +1,36 @@
+/**
+ * `npm run test:python`: the consumer in Python on the stream's real bytes. It needs `python3` (3.8 or later), and so is
+ * no part of `npm test`, which needs Node.js only.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { CHANGES, eventOf } from './event.ts';
+
+const SCRIPT = `
+import json, sys
+from consumer import consumer, lsn
+applied = {}
+handler = consumer(applied.__contains__, lambda change, identity: applied.update({identity: change}))
+event = json.load(sys.stdin)
+handler(event, None)
+handler(event, None)
+assert lsn("0/9") < lsn("0/10") < lsn("1/0")
+print(json.dumps([change["id"] for change in applied.values()]))
+`;
+
+for (const aggregation of ['kpl', 'lines', 'none'] as const) {
+  const { event, ids } = eventOf(aggregation);
+  const { status, stdout, stderr, error } = spawnSync('python3', ['-c', SCRIPT], {
+    cwd: fileURLToPath(new URL('../../examples/', import.meta.url)),
+    input: JSON.stringify(event),
+    encoding: 'utf8',
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+  });
+  if (error !== undefined) throw new Error('It needs python3, 3.8 or later, on the PATH.', { cause: error });
+  assert.equal(status, 0, stderr);
+  const applied = JSON.parse(stdout) as string[];
+  assert.equal(applied.length, CHANGES);
+  assert.deepEqual(new Set(applied), ids);
+  console.log(`AGGREGATION=${aggregation}: ${applied.length} changes applied, each once.`);
+}
