@@ -113,7 +113,7 @@ export class PipelineError extends Error {
 export function transactionUndecodable(commitLsn: string, report: string, cause: unknown): PipelineError {
   return new PipelineError(
     'TRANSACTION_UNDECODABLE',
-    `PostgreSQL cannot decode the transaction with commit LSN ${commitLsn} (${report}). What was committed before it is published; the slot was not advanced over it, and nothing behind it can be published.`,
+    `PostgreSQL cannot decode the transaction with commit LSN ${commitLsn} (${report}). What was committed before it is published; the slot was not advanced over it, and nothing after it can be published.`,
     { cause },
   );
 }

@@ -171,7 +171,7 @@ export interface TableEntry {
 
 /** What an earlier reading of the catalogs said of a table. */
 export interface EarlierEntry extends TableEntry {
-  /** A change committed behind this position is not of then. */
+  /** A change committed after this position is not of that time. */
   readonly until: Lsn;
 }
 

@@ -107,6 +107,16 @@ describe('docs', () => {
     assert.deepEqual(broken, []);
   });
 
+  it('are in the package, as far as the README links to them', () => {
+    const { files: packed } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
+    const missing = [...prose('README.md').matchAll(/(?:\]\(|src(?:set)?=")([^)"\s#:]+)/g)]
+      .map(([, target = '']) => target)
+      .filter(
+        (target) => !target.startsWith('http') && !packed.some((entry) => target === entry || target.startsWith(entry)),
+      );
+    assert.deepEqual(missing, []);
+  });
+
   it('name only files that are there', () => {
     const missing = PAGES.filter((page) => page.startsWith('docs/')).flatMap((page) =>
       [...prose(page).matchAll(/`((?:lambda|lib|bin|test|scripts)\/[a-z0-9/.-]+)`/g)]

@@ -49,7 +49,7 @@ export function epochDays({ year, month, day }: CivilDate): number {
 /**
  * Reads a time of day.
  *
- * @param text - what begins with `03:04:05`, a fraction of up to six digits behind it; `24:00:00` is a day's end
+ * @param text - what begins with `03:04:05`, then a fraction of up to six digits; `24:00:00` is a day's end
  * @returns microseconds since midnight; undefined for what is no time
  */
 export function readTime(text: string): number | undefined {

@@ -38,7 +38,7 @@ export interface TableRow {
  *
  * The server sends a DELETE's key under REPLICA IDENTITY FULL, and else if the replica identity's index has all of the
  * key's columns: the primary key's own does by default, unless it is deferrable. An index's INCLUDE columns (11+) stand
- * in indkey too, behind its own, and are not sent.
+ * in indkey too, after its own, and are not sent.
  *
  * DETACH (and NO INHERIT) writes the rows of all columns in pg_attribute again, and a table's rename the row of its type:
  * what is younger there than the table itself tells of them. A few other commands look the same (each column of a table

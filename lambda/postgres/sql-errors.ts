@@ -22,7 +22,7 @@ export interface ErrorContext {
   readonly undone?: string;
 }
 
-const UNDONE = 'Nothing was read and the slot was not advanced.';
+const NOT_DONE = 'Nothing was read and the slot was not advanced.';
 
 /** Codes of Node's sockets and resolver that mean: not reachable, or no longer. */
 const NETWORK = new Set(
@@ -50,7 +50,7 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
   if (!(error instanceof Error)) return undefined;
   const code = codeOf(error);
   const at = `${context.host}:${context.port}`;
-  const undone = context.undone ?? UNDONE;
+  const undone = context.undone ?? NOT_DONE;
   const unreachable = (what: string) =>
     new PipelineError('DATABASE_UNREACHABLE', `${what} ${undone}`, { cause: error });
   const refused = (what: string) => new PipelineError('DATABASE_AUTH_FAILED', `${what} ${undone}`, { cause: error });
@@ -78,7 +78,7 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
   }
   switch (code) {
     case '28P01':
-      return refused(`PostgreSQL at ${at} refused the password of user "${context.user}"${whence(context)}.`);
+      return refused(`PostgreSQL at ${at} refused the password of user "${context.user}"${passwordSource(context)}.`);
     case '28000':
       return refused(
         `PostgreSQL at ${at} does not admit user "${context.user}" to database "${context.database}" this way: the user does not exist or may not log in, or pg_hba.conf does not allow it from here or with this PGSSLMODE${context.auth === 'iam' ? '; for IAM authentication: GRANT rds_iam to it' : ''}.`,
@@ -159,7 +159,7 @@ export function codeOf(error: unknown): string {
   return '';
 }
 
-function whence({ auth }: ErrorContext): string {
+function passwordSource({ auth }: ErrorContext): string {
   if (auth === 'secret') return ', read from the secret anew';
   return auth === 'iam' ? ', an IAM token: check rds-db:connect and that IAM authentication is on' : ' (PGPASSWORD)';
 }

@@ -8,7 +8,7 @@ import { readFlushLsn, readSlotRow } from './status.ts';
 
 /** What would be lost with the slot. */
 export interface Unread {
-  /** WAL behind the slot's position, of which the unread changes are a part. */
+  /** WAL after the slot's position, of which the unread changes are a part. */
   readonly walBytes: number;
   /** When the first unread transaction was committed, as the server prints it; undefined: it could not be read in time. */
   readonly since: string | undefined;

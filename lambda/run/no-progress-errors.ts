@@ -99,7 +99,7 @@ export function serverOutOfSpace(sqlState: string, cause: unknown, commitLsn?: s
 /**
  * A run that was over before it had found which transaction the server cannot decode.
  *
- * @param after - as PostgreSQL prints it: the transaction was committed behind this position
+ * @param after - as PostgreSQL prints it: the transaction was committed after this position
  * @param before - and before this one
  * @param cause - what the server said
  */

@@ -165,7 +165,7 @@ class RunLoop {
     return await this.#answer(stopped);
   }
 
-  /** The holder that was ended may have sent a request last, which must not arrive behind one of ours (I3, I6). */
+  /** The holder that was ended may have sent a request last, which must not arrive after one of ours (I3, I6). */
   async #awaitInFlightRequests(): Promise<void> {
     const { session, clock, stop } = this.#ports;
     if (!session.tookOver) return;
@@ -352,7 +352,7 @@ class RunLoop {
     if (endless && !this.#advancer.moved && this.#deadline >= this.#options.functionDeadline) {
       throw transactionTooLarge(formatLsn(within.transaction.commitLsn), counts.records);
     }
-    // Rows that were only counted are progress, too, where the next run goes on behind them.
+    // Rows that were only counted are progress, too, if the next run goes on after them.
     const from = within && resume && isSameTransaction(resume, within.transaction) ? resume.rows : 0;
     const further = memory.resume !== undefined && within !== undefined && within.rows > from;
     if (this.#advancer.moved || counts.records > 0 || further) return;

@@ -113,7 +113,7 @@ export async function skipFirstTransaction(
 
 /**
  * The server fails at the first unconsumed transaction: it is the one given if a peek up to just before its commit record
- * finds nothing, and one up to behind that record's beginning fails.
+ * finds nothing, and one up to a position after that record's beginning fails.
  */
 async function skipUndecodable(
   slot: Slot,

@@ -1,13 +1,13 @@
 /**
  * The search for the one transaction that the server cannot decode. It is known by its commit record alone: a peek up to
- * a position before that record succeeds, a peek up to one behind it fails. Each step halves what lies between, until a
+ * a position before that record succeeds, a peek up to one after it fails. Each step halves what lies between, until a
  * single record is left. Pure: says where to peek next, and is told what came of it.
  */
 import type { Lsn } from '../decode/lsn.ts';
 
 /** Records begin at multiples of this. */
 const ALIGNMENT = 8n;
-/** How far behind the change at which the server failed its commit record is looked for first. */
+/** How far after the change at which the server failed its commit record is searched first. */
 const FIRST_REACH_BYTES = 128n;
 /** A page of WAL begins with a header of 24 bytes, a segment with one of 40; both begin at multiples of these. */
 const PAGE_BYTES = 1024n;
@@ -15,7 +15,7 @@ const SEGMENT_BYTES = 1024n * 1024n;
 
 /**
  * A position inside the commit record that begins at `start`: to advance to it consumes that transaction and no other,
- * as a commit record has 40 bytes at the least. Where a page begins at `start`, the record is behind the page's header.
+ * as a commit record has 40 bytes at the least. Where a page begins at `start`, the record is after the page's header.
  *
  * @param start - a multiple of 8: a peek up to here does not read the record, and one up to 8 bytes further does
  */

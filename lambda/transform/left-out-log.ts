@@ -11,7 +11,7 @@ const FIRST = 10;
 /** Names remembered as told. Beyond it all are forgotten: scratch tables have ever new names. */
 const MOST_NAMED = 20_000;
 
-/** What is said for each reason, behind "3 tables" or "The table". Filters are the user's own: they are told as information. */
+/** The log's text for each reason, after "3 tables" or "The table". What filters exclude is logged as information only. */
 const SAID: Readonly<Record<keyof Skipped, readonly [one: string, several: string, rest: string]>> = {
   noPrimaryKey: [
     'has no primary key',

@@ -14,7 +14,7 @@ import type { Skipped } from './counts.ts';
 export interface TablePolicy {
   /** Why they are left out; undefined: they are published. */
   readonly skip: keyof Skipped | undefined;
-  /** Only earlier readings let the filters take the table: what was committed behind this position is filtered. */
+  /** Only earlier readings let the filters take the table: what was committed after this position is filtered. */
   readonly includedUntil: Lsn | undefined;
   /** Earlier readings make the filters refuse the table: what was committed up to this position is filtered. */
   readonly excludedUntil: Lsn | undefined;

@@ -1,7 +1,7 @@
 /**
  * Takes a line of test_decoding that is too large to be kept, piece by piece, and keeps what matters of it: every name,
  * every small value, and of a large value only the word that it was left out. So memory does not grow with a row, and a
- * key behind a large value can still be read. Pure; knows how values and names are quoted, and no row's meaning.
+ * key after a large value can still be read. Pure; knows how values and names are quoted, and no row's meaning.
  */
 import { ELIDED } from './value.ts';
 
@@ -13,7 +13,7 @@ const BIT_STRING = 0x42;
 const CUT = Buffer.from([0]);
 
 /** Where in the line the next byte stands. */
-type Place = 'outside' | 'name' | 'value' | 'left-out' | 'behind-value' | 'behind-left-out' | 'cut';
+type Place = 'outside' | 'name' | 'value' | 'left-out' | 'after-value' | 'after-left-out' | 'cut';
 
 /** What may be kept. */
 export interface CondenserLimits {
@@ -79,7 +79,7 @@ export class TestDecodingCondenser {
    *
    * @param bytes - where it stands
    * @param start - its first byte
-   * @param end - behind its last byte
+   * @param end - the index after its last byte
    */
   write(bytes: Buffer, start: number, end: number): void {
     let at = start;
@@ -90,26 +90,26 @@ export class TestDecodingCondenser {
           at = this.#outside(bytes, at, end);
           break;
         case 'name': {
-          const stop = behind(bytes, QUOTE, at, end);
+          const stop = findEnd(bytes, QUOTE, at, end);
           if (stop.found) this.#place = 'outside';
           this.#keep(bytes, at, stop.at);
           at = stop.at;
           break;
         }
         case 'value': {
-          const stop = behind(bytes, APOSTROPHE, at, end);
-          this.#place = stop.found ? 'behind-value' : 'value';
+          const stop = findEnd(bytes, APOSTROPHE, at, end);
+          this.#place = stop.found ? 'after-value' : 'value';
           this.#keepValue(bytes, at, stop.at);
           at = stop.at;
           break;
         }
         case 'left-out': {
-          const stop = behind(bytes, APOSTROPHE, at, end);
-          if (stop.found) this.#place = 'behind-left-out';
+          const stop = findEnd(bytes, APOSTROPHE, at, end);
+          if (stop.found) this.#place = 'after-left-out';
           at = stop.at;
           break;
         }
-        case 'behind-value':
+        case 'after-value':
           // Doubled, it is part of the value.
           if (bytes[at] === APOSTROPHE) {
             this.#place = 'value';
@@ -119,7 +119,7 @@ export class TestDecodingCondenser {
             this.#place = 'outside';
           }
           break;
-        case 'behind-left-out':
+        case 'after-left-out':
           if (bytes[at] === APOSTROPHE) {
             this.#place = 'left-out';
             at++;
@@ -175,7 +175,7 @@ export class TestDecodingCondenser {
     // `B'101'`: the letter goes with the value.
     this.#length = this.#out[this.#valueAt - 1] === BIT_STRING ? this.#valueAt - 1 : this.#valueAt;
     this.#keep(ELIDED, 0, ELIDED.length);
-    this.#place = this.#place === 'behind-value' ? 'behind-left-out' : 'left-out';
+    this.#place = this.#place === 'after-value' ? 'after-left-out' : 'left-out';
   }
 
   #keep(bytes: Uint8Array, from: number, end: number): void {
@@ -193,7 +193,7 @@ export class TestDecodingCondenser {
 }
 
 /** Behind the next such byte, or at the end of the piece. */
-function behind(
+function findEnd(
   bytes: Buffer,
   byte: number,
   from: number,
