@@ -68,7 +68,7 @@ const FAILURES: readonly [how: string, codes: readonly ErrorCode[], at: (minute:
     () => silent,
   ],
   ['', ['SLOT_LOST'], (minute) => ({ ...silent, Stalled: 1, LagBytes: minute * WAL_A_MINUTE })],
-  ['', ['SLOT_BUSY', 'WRONG_PLUGIN'], failed],
+  ['', ['SLOT_BUSY', 'WRONG_PLUGIN', 'TRANSACTION_UNDECODABLE'], failed],
   [
     '',
     [
@@ -84,7 +84,7 @@ const FAILURES: readonly [how: string, codes: readonly ErrorCode[], at: (minute:
   ],
   [
     ', once: an invocation by hand',
-    ['EVENT_INVALID'],
+    ['EVENT_INVALID', 'SLOT_UNREAD'],
     (minute) => (minute === 0 ? { ...healthy, Errors: 1 } : healthy),
   ],
 ];
