@@ -152,7 +152,7 @@ async function watchForReader(
   log.info('Looking whether another pipeline reads the slot.', { slot: slotName, milliseconds: watchMs });
   const latest = functionDeadline - ENDED_MS - ANSWER_MS;
   const seen = new Set<number>();
-  let until = clock.now() + watchMs;
+  let until = Math.min(clock.now() + watchMs, latest);
   while (clock.now() < until) {
     const holder = await readHolder(watching.client, slotName);
     if (holder !== undefined) {
