@@ -38,7 +38,7 @@ export interface TablePolicy {
   noted: keyof Skipped | undefined;
 }
 
-/** Plans kept before they are made anew; some 40 MB at most. A database of more tables is published, only slower. */
+/** How many plans are kept; beyond it they are made again. A database of more tables is published, only slower. */
 const PLANS_LIMIT = 65_536;
 
 /** The name that 10 gives a table's new rows while it is rewritten. */
