@@ -106,5 +106,14 @@ async function again(
 function print(answer: Answer, terminal: Terminal): number {
   const json = JSON.stringify(answer, undefined, terminal.stdout.isTTY === true ? 2 : undefined);
   terminal.stdout.write(`${printableJson(json)}\n`);
-  return 'ok' in answer && !answer.ok ? EXIT.failed : EXIT.ok;
+  return statusOf(answer);
+}
+
+/** The exit status by which a script may go on: `drain && drop-slot` must not, where the drain left something. */
+function statusOf(answer: Answer): number {
+  if ('findings' in answer) {
+    if (answer.findings.some(({ state }) => state === 'fault' || state === 'missing')) return EXIT.failed;
+    return answer.ok ? EXIT.ok : EXIT.incomplete;
+  }
+  return 'caughtUp' in answer && answer.action === 'drain' && !answer.caughtUp ? EXIT.incomplete : EXIT.ok;
 }

@@ -77,7 +77,7 @@ function build(terminal: Terminal, done: (status: number) => void): Command {
     })
     .addHelpText(
       'after',
-      `\n${settingsHelp()}\n\nIt prints the answer as JSON and exits with 0, 1 (failed; check: not all is well) or 2 (used wrongly).`,
+      `\n${settingsHelp()}\n\nIt prints the answer as JSON and exits with 0, 1 (failed; check: something is missing or at fault),\n2 (used wrongly) or 3 (drain: not caught up; check: something could not be found out).`,
     );
 
   const invoke = async (

@@ -1,7 +1,7 @@
 /** What the command line acts on, and what it ends with. The process is a terminal; tests bring theirs. */
 
-/** Exit statuses. */
-export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+/** Exit statuses. `incomplete`: nothing failed, but a drain is not caught up, or a check could not find everything out. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, incomplete: 3 } as const;
 
 /** Environment, output and signals. */
 export interface Terminal {

@@ -16,7 +16,7 @@ const DESCRIBE_MS = 10_000;
 export interface CheckAnswer {
   readonly action: 'check';
   readonly slot: string;
-  /** Whether nothing is missing and nothing at fault. */
+  /** Whether nothing is missing, nothing at fault and nothing unknown. */
   readonly ok: boolean;
   readonly findings: readonly Finding[];
 }
@@ -43,7 +43,8 @@ export async function check(
     container.describeStream(signal),
   ]);
   const findings = [...server, judgeStream(stream, config), ...config.warnings.map(warning)];
-  const ok = findings.every(({ state }) => state !== 'fault' && state !== 'missing');
+  // What could not be found out is not ok: a run may fail by it.
+  const ok = findings.every(({ state }) => state === 'ok' || state === 'warning');
   return { action: 'check', slot: config.slot, ok, findings };
 }
 

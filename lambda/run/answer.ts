@@ -5,10 +5,11 @@ import type { ResumePosition } from '../decode/position.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
 
 /**
- * Why a run ended. `locked`: another run holds the slot, a success that did nothing. `commit-pending`: the next
+ * Why a run ended. `interrupted`: it was asked to stop before it was done. `locked`: another run holds the slot, a success that did nothing. `commit-pending`: the next
  * transaction is in the WAL and not over, most often because its commit waits for a synchronous standby.
  */
-export type StopReason = 'caught-up' | 'deadline' | 'max-batches' | 'locked' | 'throttled' | 'commit-pending';
+export type StopReason =
+  'caught-up' | 'deadline' | 'interrupted' | 'max-batches' | 'locked' | 'throttled' | 'commit-pending';
 
 /** What a run answers. */
 export interface RunAnswer extends Counts {

@@ -162,7 +162,8 @@ class RunLoop {
     }
     memory.resume = await this.#resumes.next(this.#batches);
     this.#assertProgress(stopped);
-    return await this.#answer(stopped);
+    const interrupted = stopped === 'deadline' && this.#ports.stop?.aborted === true;
+    return await this.#answer(interrupted ? 'interrupted' : stopped);
   }
 
   /** The holder that was ended may have sent a request last, which must not arrive after one of ours (I3, I6). */

@@ -36,10 +36,11 @@ describe('pg2kinesis in a shell', () => {
   });
   const start = (
     args: string[],
+    over: Readonly<Record<string, string>> = {},
   ): { child: ChildProcess; ended: Promise<Ended>; seen: (text: RegExp) => Promise<void> } => {
     const child = spawn(process.execPath, ['bin/pg2kinesis.ts', ...args], {
       cwd: root,
-      env: environment(),
+      env: { ...environment(), ...over },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     children.add(child);
@@ -100,6 +101,19 @@ describe('pg2kinesis in a shell', () => {
     const dropped = await cli('--log-json', 'drop-slot');
     assert.equal((JSON.parse(dropped.err) as { level: string }).level, 'WARN');
     await cli('create-slot');
+  });
+
+  it('exits with 3 from a drain that is not caught up, and from a check that could not find everything out', async () => {
+    const { lockKey } = await import('../../lambda/postgres/fence.ts');
+    const holder = await server.client();
+    await holder.query('SELECT pg_advisory_lock($1)', [String(lockKey('pg2kinesis'))]);
+    const locked = await cli('drain', '--max-seconds', '3');
+    await holder.end();
+    assert.match(locked.out, /"stopped":"locked"/);
+    assert.equal(locked.status, 3);
+    const unanswered = await start(['check'], { AWS_ENDPOINT_URL_KINESIS: 'http://127.0.0.1:1' }).ended;
+    assert.match(unanswered.out, /"ok":false/);
+    assert.equal(unanswered.status, 3);
   });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

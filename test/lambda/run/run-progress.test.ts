@@ -193,6 +193,6 @@ describe('a run that took over from another', () => {
 
   it('I7: does not wait where it is asked to stop', async () => {
     const { result, kit } = await takingOver({ seconds: 50, stop: AbortSignal.abort() });
-    assert.deepEqual([result, kit.clock.slept, kit.publisher.rounds], ['deadline', [], []]);
+    assert.deepEqual([result, kit.clock.slept, kit.publisher.rounds], ['interrupted', [], []]);
   });
 });

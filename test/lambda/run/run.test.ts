@@ -458,7 +458,7 @@ describe('run', () => {
       return 'acknowledged';
     };
     const answer = await run({ ...kit.ports, stop: stop.signal }, kit.options());
-    assert.equal(answer.stopped, 'deadline');
+    assert.equal(answer.stopped, 'interrupted');
     assert.ok(answer.published >= 6 && answer.published < 20);
     assert.equal(slot.confirmed, parseLsn(answer.advancedTo ?? ''));
   });
