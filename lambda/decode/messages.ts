@@ -42,6 +42,8 @@ export const ValueKind = {
   bits: 5,
   /** The server sent it, but it was too large to be kept: see {@link RowChange.oversizeBytes}. */
   elided: 6,
+  /** A boolean that the range says by its first letter, `t` or `f`: `true` and `false` wherever its text is wanted. */
+  boolean: 7,
 } as const;
 /** One of {@link ValueKind}'s numbers. */
 export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
@@ -98,6 +100,11 @@ export interface RowChange {
    * ({@link ValueKind.elided}); undefined: everything was kept.
    */
   readonly oversizeBytes: number | undefined;
+  /**
+   * The primary key's columns as they were at the change, as printed, in the table's order of columns; undefined where the
+   * plugin does not say: then the catalogs decide.
+   */
+  readonly historicKey?: readonly string[] | undefined;
 }
 
 /** TRUNCATE of one table or several. */

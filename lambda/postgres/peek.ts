@@ -6,9 +6,9 @@
 import { isUtf8 } from 'node:buffer';
 import type pg from 'pg';
 import { type CopyToStreamQuery, to as copyTo } from 'pg-copy-streams';
+import type { Line } from '../decode/line.ts';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { type Begin, type Commit, type Message, type Transaction, UndecodableError } from '../decode/messages.ts';
-import type { Line } from '../decode/test-decoding/decoder.ts';
 import { PipelineError, transactionUndecodable } from '../errors.ts';
 import { type Clock, type MessageBlock, type Peek, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
 import { Commits } from './commits.ts';

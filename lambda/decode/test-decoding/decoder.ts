@@ -5,19 +5,16 @@
  *
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
-import type { Ignored, RowChange, TableName, Truncate, Tuple } from '../messages.ts';
+import type { Line } from '../line.ts';
+import type { RowChange, TableName, Truncate, Tuple } from '../messages.ts';
 import { UndecodableError } from '../messages.ts';
 import { matchesAt } from './byte-pattern.ts';
 import { limitsForRecord, TestDecodingCondenser } from './condenser.ts';
 import type { KnownHeader, KnownTable } from './intern.ts';
 import { NameInterner } from './intern.ts';
 import { literal, scanIdentifier, scanType, startsWithAt } from './scan.ts';
-import type { BeginLine, CommitLine } from './transaction-lines.ts';
 import { decodeBegin, decodeCommit, decodeMessage, unknownLineError } from './transaction-lines.ts';
 import { scanValue } from './value.ts';
-
-/** What a line says. */
-export type Line = BeginLine | CommitLine | RowChange | Truncate | Ignored;
 
 const SPACE = 0x20;
 const DOT = 0x2e;

@@ -4,26 +4,11 @@
  *
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
+import type { BeginLine, CommitLine } from '../line.ts';
 import type { Ignored } from '../messages.ts';
 import { UndecodableError } from '../messages.ts';
 import { parseTimestampMicros } from '../timestamp.ts';
 import { literal, readInteger, startsWithAt } from './scan.ts';
-
-/** `BEGIN 754`. */
-export interface BeginLine {
-  readonly kind: 'begin';
-  /** The transaction id, 32 bits unsigned; undefined where the slot was read without include-xids. */
-  readonly xid: number | undefined;
-}
-
-/** `COMMIT 754 (at 2026-01-02 03:04:05.678901+00)`. */
-export interface CommitLine {
-  readonly kind: 'commit';
-  /** The transaction id, 32 bits unsigned; undefined where the slot was read without include-xids. */
-  readonly xid: number | undefined;
-  /** Microseconds since 1970-01-01T00:00:00Z; undefined where the slot was read without include-timestamp. */
-  readonly commitTimeMicros: bigint | undefined;
-}
 
 const SPACE = 0x20;
 const BEGIN = literal('BEGIN');

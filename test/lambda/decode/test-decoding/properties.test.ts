@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import type { Line } from '../../../../lambda/decode/line.ts';
 import type { Tuple } from '../../../../lambda/decode/messages.ts';
 import { UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
-import type { Line } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import type { Row } from './printer.ts';
 import { printRow, printTable, readRow } from './printer.ts';

@@ -1,0 +1,103 @@
+/**
+ * The tables that pgoutput's Relation messages tell of, by their numbers. A Relation comes before a table's first row in
+ * each reading of the slot, and again after the table was altered. Pure; knows no row.
+ */
+import type { ColumnHeader, TableName } from '../messages.ts';
+import { quoteIdentifier, type ServerNames } from './names.ts';
+
+/** A column of a {@link Relation}. */
+export interface RelationColumn {
+  readonly header: ColumnHeader;
+  /** How its values differ from the text of most types. */
+  readonly style: 'text' | 'boolean' | 'bits';
+}
+
+/** A table as it was when the rows behind it were written. */
+export interface Relation {
+  readonly table: TableName;
+  readonly columns: readonly RelationColumn[];
+  /**
+   * The primary key of then, as printed, in the order of the columns. Undefined where the replica identity is not the
+   * default, or there was none: the catalogs decide.
+   */
+  readonly historicKey: readonly string[] | undefined;
+}
+
+/** What a Relation message says of a column. */
+export interface SentColumn {
+  readonly isKey: boolean;
+  /** Unquoted. */
+  readonly name: string;
+  readonly typeOid: number;
+  /** The type as a Type message named it; undefined: there was none. */
+  readonly sentType: string | undefined;
+}
+
+/** What a Relation message says. */
+export interface SentRelation {
+  /** Unquoted; empty: pg_catalog. */
+  readonly schema: string;
+  readonly name: string;
+  /** As pg_class has it: `d` default, `n` nothing, `f` full, `i` an index. */
+  readonly replicaIdentity: string;
+  readonly columns: readonly SentColumn[];
+}
+
+const BOOLEAN = 16;
+const BIT = 1560;
+const BIT_VARYING = 1562;
+
+/** Makes relations, with names and headers that are the same objects from reading to reading. */
+export class RelationInterner {
+  readonly #names: ServerNames;
+  readonly #limit: number;
+  readonly #tables = new Map<string, TableName>();
+  readonly #headers = new Map<string, ColumnHeader>();
+  #nextId = 0;
+
+  /**
+   * @param names - what the catalogs say
+   * @param limit - how many tables, and how many headers, are kept; beyond it all are forgotten, and ids are never used twice
+   */
+  constructor(names: ServerNames, limit: number) {
+    this.#names = names;
+    this.#limit = limit;
+  }
+
+  /** @param sent - what a Relation message said @returns the relation */
+  intern(sent: SentRelation): Relation {
+    if (this.#tables.size > this.#limit || this.#headers.size > this.#limit) {
+      this.#tables.clear();
+      this.#headers.clear();
+    }
+    const columns = sent.columns.map((column) => this.#column(column));
+    const key = columns.filter((_, i) => sent.columns[i]?.isKey === true).map(({ header }) => header.printed);
+    return {
+      table: this.#table(sent.schema === '' ? 'pg_catalog' : sent.schema, sent.name),
+      columns,
+      historicKey: sent.replicaIdentity === 'd' && key.length > 0 ? key : undefined,
+    };
+  }
+
+  #table(schema: string, name: string): TableName {
+    const printed = `${quoteIdentifier(schema, this.#names)}.${quoteIdentifier(name, this.#names)}`;
+    const known = this.#tables.get(printed);
+    if (known !== undefined) return known;
+    const table = { printed, schema, name };
+    this.#tables.set(printed, table);
+    return table;
+  }
+
+  #column({ name, typeOid, sentType }: SentColumn): RelationColumn {
+    const style = typeOid === BOOLEAN ? 'boolean' : typeOid === BIT || typeOid === BIT_VARYING ? 'bits' : 'text';
+    const type = this.#names.typeName(typeOid) ?? sentType ?? 'unknown';
+    const printed = quoteIdentifier(name, this.#names);
+    const key = `${printed}\0${type}`;
+    let header = this.#headers.get(key);
+    if (header === undefined) {
+      header = { id: this.#nextId++, printed, name, type };
+      this.#headers.set(key, header);
+    }
+    return { header, style };
+  }
+}
