@@ -4,14 +4,17 @@
  */
 import { App } from 'aws-cdk-lib';
 import { Pg2KinesisStack } from '../lib/pg2kinesis-stack.ts';
-import { EXAMPLE, readSettings, SettingsError } from '../lib/settings.ts';
-import { SubnetsError } from '../lib/slot-network.ts';
+import { EXAMPLE, readSettings } from '../lib/settings.ts';
+import { SynthesisError } from '../lib/synthesis-error.ts';
 import { bundleFunction } from '../scripts/bundle.ts';
 
 // Not by itself at the end: settings that are wrong must leave nothing behind that looks like an assembly.
 const app = new App({ autoSynth: false });
 try {
-  const pipelines = readSettings(app.node.getAllContext() as Record<string, unknown>);
+  const pipelines = readSettings(app.node.getAllContext() as Record<string, unknown>, {
+    // Where nobody is signed in, the command line says us-east-1, which is a guess.
+    region: process.env['CDK_DEFAULT_ACCOUNT'] === undefined ? undefined : process.env['CDK_DEFAULT_REGION'],
+  });
   if (pipelines.length === 0) {
     console.error(
       `There are no settings, so there is nothing to deploy or to destroy: give them as they were for deploying. (To bootstrap without them: npx cdk bootstrap --app '' aws://<account>/<region>.) ${EXAMPLE}`,
@@ -30,7 +33,7 @@ try {
   }
   app.synth();
 } catch (error) {
-  if (!(error instanceof SettingsError || error instanceof SubnetsError)) throw error;
+  if (!(error instanceof SynthesisError)) throw error;
   // The message is meant for the reader; where in the code it was thrown is not.
   console.error(error.message);
   process.exitCode = 1;

@@ -2,7 +2,7 @@
  * From a publisher's props to its function's environment: the variables that `lambda/settings/config.ts` reads.
  * Writes only what was given, so that the defaults stand in one place, the function's.
  */
-import { Token } from 'aws-cdk-lib';
+import { Tokenization } from 'aws-cdk-lib';
 import type { SlotPublisherProps } from './slot-publisher-props.ts';
 
 /**
@@ -14,7 +14,7 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
   const variables: Record<string, string | number | readonly string[] | undefined> = {
     POWERTOOLS_SERVICE_NAME: pipelineName,
     PGHOST: props.databaseHost,
-    PGPORT: props.databasePort ?? 5432,
+    PGPORT: props.databasePort === undefined ? 5432 : Tokenization.stringifyNumber(props.databasePort),
     PGDATABASE: props.databaseName,
     PGUSER: props.databaseUser,
     PGSSLMODE: props.databaseSslMode,
@@ -23,8 +23,8 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
     DATABASE_SECRET_ARN: props.databaseAuth === 'iam' ? undefined : props.databaseSecret.secretArn,
     SLOT_NAME: props.slotName,
     SOURCE_NAME: props.sourceName,
-    // One imported by its ARN may be another account's or region's, which a name cannot say.
-    STREAM_NAME: Token.isUnresolved(props.stream.streamArn) ? props.stream.streamName : props.stream.streamArn,
+    // It may be another account's or region's, which a name cannot say.
+    STREAM_NAME: props.stream.streamArn,
     FORMAT: props.format,
     DEBEZIUM_TIME: props.debeziumTime,
     DEBEZIUM_TRANSACTION: props.debeziumTransaction,

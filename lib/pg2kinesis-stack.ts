@@ -3,25 +3,29 @@
  */
 import { Annotations, CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
-import type * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { invokeCommand } from './commands.ts';
 import type { PipelineSettings } from './pipeline-settings.ts';
+import { rootCertificates } from './root-certificates.ts';
 import { SettingsError } from './settings.ts';
 import { SlotAlarms } from './slot-alarms.ts';
 import { SlotDashboard } from './slot-dashboard.ts';
 import { SlotLifecycle } from './slot-lifecycle.ts';
 import { SlotPublisher } from './slot-publisher.ts';
-import type { DatabaseSignIn, SlotPublisherProps } from './slot-publisher-props.ts';
+import type { DatabaseSignIn, FunctionProps, NetworkProps, SlotPublisherProps } from './slot-publisher-props.ts';
 import { importStream, SlotStream } from './slot-stream.ts';
 
 /** The settings that the publisher takes as they are. */
 const PUBLISHING = [
   'endpoints',
+  'existingEndpoints',
+  'databaseCidr',
   'databaseHost',
   'databasePort',
   'databaseName',
@@ -51,6 +55,7 @@ const PUBLISHING = [
   'memoryMib',
   'reservedConcurrency',
   'tracing',
+  'functionName',
 ] as const satisfies readonly (keyof PipelineSettings & keyof SlotPublisherProps)[];
 
 /**
@@ -91,6 +96,7 @@ export class Pg2KinesisStack extends Stack {
   constructor(scope: Construct, id: string, props: Pg2KinesisStackProps) {
     super(scope, id, {
       description: 'pg2kinesis: publishes the committed changes of a PostgreSQL database to a Kinesis data stream',
+      ...given('terminationProtection', props.settings.terminationProtection),
       ...props,
     });
     const { settings, code } = props;
@@ -113,11 +119,8 @@ export class Pg2KinesisStack extends Stack {
       ...pick(settings, PUBLISHING),
       ...this.network(settings),
       ...this.signIn(settings),
-      databaseSecurityGroup: ec2.SecurityGroup.fromSecurityGroupId(
-        this,
-        'DatabaseSecurityGroup',
-        settings.databaseSecurityGroupId,
-      ),
+      ...this.databaseGroup(settings),
+      ...this.functionParts(settings),
       stream,
       pipelineName: settings.name,
       ...given(
@@ -131,6 +134,7 @@ export class Pg2KinesisStack extends Stack {
           publisher: this.publisher,
           logicalId: LOGICAL_IDS.slot,
           ...given('onRemoval', settings.onRemoval),
+          ...given('inVpc', settings.slotLifecycleInVpc),
         })
       : undefined;
     this.alarms = settings.alarms ? this.makeAlarms(settings) : undefined;
@@ -138,6 +142,12 @@ export class Pg2KinesisStack extends Stack {
       ? new SlotDashboard(this, 'Dashboard', { publisher: this.publisher, ...given('alarms', this.alarms) })
       : undefined;
 
+    if (!this.publisher.admitted) {
+      new CfnOutput(this, 'FunctionSecurityGroupId', {
+        value: this.publisher.securityGroup.securityGroupId,
+        description: `The group that the database's has to admit, at TCP port ${settings.databasePort}`,
+      });
+    }
     const { functionName } = this.publisher.function;
     new CfnOutput(this, 'StreamName', { value: stream.streamName, description: 'The Kinesis data stream to consume' });
     new CfnOutput(this, 'StreamArn', { value: stream.streamArn, description: 'Its ARN' });
@@ -154,6 +164,50 @@ export class Pg2KinesisStack extends Stack {
       value: invokeCommand(functionName, this.region, 'status'),
       description: 'Tells lag, retained WAL and what holds it',
     });
+  }
+
+  /** The database's group; where its rules are kept elsewhere, an output with what they need. */
+  private databaseGroup(settings: PipelineSettings): { databaseSecurityGroup?: ec2.ISecurityGroup } {
+    const { databaseSecurityGroupId, databaseIngress = true } = settings;
+    if (databaseSecurityGroupId === undefined) return {};
+    return {
+      databaseSecurityGroup: ec2.SecurityGroup.fromSecurityGroupId(
+        this,
+        'DatabaseSecurityGroup',
+        databaseSecurityGroupId,
+        { mutable: databaseIngress },
+      ),
+    };
+  }
+
+  /** What the account already has for the function: role, security groups, keys, authorities. */
+  private functionParts(settings: PipelineSettings): Partial<FunctionProps & Pick<NetworkProps, 'securityGroups'>> & {
+    databaseSslRootCert?: string;
+  } {
+    const { roleArn, securityGroupIds, logKeyArn, environmentKeyArn, architecture, databaseSslRootCert } = settings;
+    return {
+      ...given('role', roleArn === undefined ? undefined : iam.Role.fromRoleArn(this, 'Role', roleArn)),
+      ...given(
+        'securityGroups',
+        securityGroupIds?.map((id, index) =>
+          ec2.SecurityGroup.fromSecurityGroupId(this, `SecurityGroup${index + 1}`, id, { allowAllOutbound: false }),
+        ),
+      ),
+      ...given('logKey', logKeyArn === undefined ? undefined : kms.Key.fromKeyArn(this, 'LogKey', logKeyArn)),
+      ...given(
+        'environmentKey',
+        environmentKeyArn === undefined ? undefined : kms.Key.fromKeyArn(this, 'EnvironmentKey', environmentKeyArn),
+      ),
+      ...given(
+        'architecture',
+        architecture === undefined
+          ? undefined
+          : architecture === 'arm64'
+            ? lambda.Architecture.ARM_64
+            : lambda.Architecture.X86_64,
+      ),
+      ...(databaseSslRootCert === undefined ? {} : rootCertificates(this, 'RootCertificates', databaseSslRootCert)),
+    };
   }
 
   /** The VPC and the function's subnets: imported where the settings say all there is to know, else looked up. */

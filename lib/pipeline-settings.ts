@@ -20,6 +20,10 @@ export interface PipelineSettings {
   readonly availabilityZones?: readonly string[];
   /** Interface endpoints to make in the VPC, for subnets that have no route out. @default none */
   readonly endpoints?: readonly Endpoint[];
+  /** Services that the subnets reach by a way that is there already: an endpoint of the VPC with private DNS, or a route that the CDK does not see. @default none */
+  readonly existingEndpoints?: readonly Endpoint[];
+  /** Security groups for the function, instead of one that is made. Rules are added to them. @default one is made */
+  readonly securityGroupIds?: readonly string[];
 
   /** The database's host name or address: the instance's or cluster's writer endpoint, never a pooler's. */
   readonly databaseHost: string;
@@ -27,8 +31,12 @@ export interface PipelineSettings {
   readonly databasePort: number;
   /** The database that the slot belongs to: an RDS secret does not name one. 1 to 63 characters. */
   readonly databaseName: string;
-  /** The security group of the database, which is to admit the function. */
-  readonly databaseSecurityGroupId: string;
+  /** The security group of the database, which is given a rule that admits the function. @default none: `databaseCidr` */
+  readonly databaseSecurityGroupId?: string;
+  /** Whether that group is given the rule; false where its rules are kept elsewhere: an output then names the group to admit. @default true */
+  readonly databaseIngress?: boolean;
+  /** Instead of the group, for a database elsewhere: the addresses that the function may connect to, IPv4 or IPv6. @default any address, without a group */
+  readonly databaseCidr?: string;
   /** How the function signs in: by the secret's password, or by an IAM token. @default secret */
   readonly databaseAuth: 'secret' | 'iam';
   /** The full ARN, with its random suffix, of the secret that holds `username` and `password`. Required with `databaseAuth` secret. */
@@ -41,6 +49,8 @@ export interface PipelineSettings {
   readonly databaseResourceId?: string;
   /** What TLS has to prove. @default verify-full */
   readonly databaseSslMode?: 'verify-full' | 'verify-ca' | 'require' | 'disable';
+  /** A PEM file, here, of further certificate authorities that the function trusts: it is deployed with it, in a layer. @default Amazon's and the public ones only */
+  readonly databaseSslRootCert?: string;
 
   /** The name or ARN of a stream that is there. @default a stream is made, and kept when the stack goes */
   readonly existingStream?: string;
@@ -102,11 +112,25 @@ export interface PipelineSettings {
   readonly tracing?: boolean;
   /** How long the function's log is kept, in days, as CloudWatch Logs allows. @default 30 */
   readonly logRetentionDays?: number;
+  /** The ARN of the KMS key that the logs are encrypted with; its policy must admit CloudWatch Logs. @default CloudWatch's own */
+  readonly logKeyArn?: string;
+  /** The ARN of the KMS key that the function's environment is encrypted with, which holds no secret. @default Lambda's own */
+  readonly environmentKeyArn?: string;
+  /** The function's name, unique in the account and region. @default generated */
+  readonly functionName?: string;
+  /** The ARN of a role of this account for the function, which is given the rights that it needs. @default one is made */
+  readonly roleArn?: string;
+  /** The function's processor. @default arm64 */
+  readonly architecture?: 'arm64' | 'x86_64';
+  /** Whether the stack refuses to be deleted until this is switched off. @default false */
+  readonly terminationProtection?: boolean;
 
   /** Whether the slot is made with the stack, and removed with it. @default true */
   readonly slotLifecycle: boolean;
   /** What becomes of a slot that the stack made when the stack goes: an adopted slot always stays. @default drop */
   readonly onRemoval?: 'drop' | 'retain';
+  /** Whether the CDK's function that passes the slot's events on is placed in the VPC, too: its subnets then need a way to Lambda and S3. @default false */
+  readonly slotLifecycleInVpc?: boolean;
 
   /** Whether the alarms are made. @default true */
   readonly alarms: boolean;

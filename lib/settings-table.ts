@@ -2,6 +2,7 @@
  * The settings' table: for each name of `PipelineSettings` the kind of value it takes, its default where synthesis needs
  * one, and an example. Pure; what two settings say of each other is checked in `settings.ts`.
  */
+import { isIP } from 'node:net';
 import type { PipelineSettings } from './pipeline-settings.ts';
 import { choice, flag, integer, type Kind, list, numberOf, patterns, text } from './setting-kinds.ts';
 
@@ -26,11 +27,18 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
     },
   },
   endpoints: list(choice('kinesis', 'secretsmanager')),
+  existingEndpoints: list(choice('kinesis', 'secretsmanager')),
+  securityGroupIds: list(text('a security group such as sg-0a1b2c3d', /^sg-[0-9a-f]{8,17}$/)),
 
   databaseHost: text('one host name or address', /^[^\s@,?#/:]+$/),
   databasePort: integer(1, 65_535),
   databaseName: text("a database's name, 1 to 63 characters", /^[^\p{Cc}]{1,63}$/u),
-  databaseSecurityGroupId: text('a security group such as sg-0a1b2c3d', /^sg-[0-9a-f]{8,17}$/),
+  databaseSecurityGroupId: text(
+    'a security group of this account such as sg-0a1b2c3d (for a database elsewhere, leave it out and give databaseCidr)',
+    /^sg-[0-9a-f]{8,17}$/,
+  ),
+  databaseIngress: flag(),
+  databaseCidr: cidr(),
   databaseAuth: choice('secret', 'iam'),
   databaseSecretArn: text(
     'the full ARN of a secret, with the six random characters at its end: arn:aws:secretsmanager:<region>:<account>:secret:<name>-AbCdEf',
@@ -43,6 +51,7 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
     /^(db|cluster|prx)-[A-Za-z0-9]+$/,
   ),
   databaseSslMode: choice('verify-full', 'verify-ca', 'require', 'disable'),
+  databaseSslRootCert: text("a PEM file's path", /^[^\p{Cc}]{1,1024}$/u),
 
   existingStream: text(
     "a stream's name (1 to 128 letters, digits, _, . and -) or its ARN",
@@ -108,9 +117,19 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
     3288,
     3653,
   ),
+  logKeyArn: keyArn(),
+  environmentKeyArn: keyArn(),
+  functionName: text("a function's name: 1 to 64 letters, digits, _ and -", /^[a-zA-Z0-9_-]{1,64}$/),
+  roleArn: text(
+    'the ARN of an IAM role: arn:aws:iam::<account>:role/<name>',
+    /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/,
+  ),
+  architecture: choice('arm64', 'x86_64'),
+  terminationProtection: flag(),
 
   slotLifecycle: flag(),
   onRemoval: choice('drop', 'retain'),
+  slotLifecycleInVpc: flag(),
 
   alarms: flag(),
   alarmEmail: text('one e-mail address', /^[^\s@,;<>]+@[^\s@,;<>]+$/),
@@ -131,6 +150,19 @@ export const DEFAULTS = {
   alarms: true,
   dashboard: true,
 } as const;
+
+/** Addresses, as IPv4 or IPv6 writes a range. */
+function cidr(): Kind<string> {
+  return {
+    expects: 'a range of addresses such as 10.0.0.0/16, or fd00::/8',
+    read(value) {
+      const [, address = '', bits = ''] =
+        (typeof value === 'string' && /^([0-9a-fA-F.:]+)\/(\d{1,3})$/.exec(value)) || [];
+      const version = isIP(address);
+      return version !== 0 && Number(bits) <= (version === 4 ? 32 : 128) ? `${address}/${bits}` : undefined;
+    },
+  };
+}
 
 /** A key's own ARN: grants on an alias name nothing. */
 function keyArn(): Kind<string> {

@@ -3,7 +3,10 @@
  * Pure: it is handed the context, and knows neither the app nor AWS. What each setting may be stands in `settings-table.ts`.
  */
 import type { PartialSettings, PipelineSettings } from './pipeline-settings.ts';
+import { regionFaults } from './setting-regions.ts';
+import { publishingFaults } from './setting-rules.ts';
 import { DEFAULTS, SETTINGS } from './settings-table.ts';
+import { SynthesisError } from './synthesis-error.ts';
 
 /** The context's key that holds the settings: one object, or a list of them. */
 export const CONTEXT_KEY = 'pg2kinesis';
@@ -30,7 +33,7 @@ or on the command line, where each -c wins over cdk.json:
 All settings: ${Object.keys(SETTINGS).join(', ')}.`;
 
 /** The settings are wrong. The message names every fault and shows an example. */
-export class SettingsError extends Error {
+export class SettingsError extends SynthesisError {
   override readonly name = 'SettingsError';
   /** A sentence each. */
   readonly faults: readonly string[];
@@ -53,10 +56,14 @@ const NAMES = Object.keys(SETTINGS) as Name[];
  *
  * @param context - all of the app's context: `pg2kinesis` (an object or a list), settings that `-c name=value` put
  *   beside it, which win in every pipeline, and the CDK's own keys, which hold a colon or a slash
+ * @param options - `region`: what is deployed to where a pipeline says nothing, as far as it is known
  * @returns one element a pipeline; none where there are no settings at all
  * @throws {SettingsError} naming every fault of every pipeline
  */
-export function readSettings(context: Readonly<Record<string, unknown>>): readonly PipelineSettings[] {
+export function readSettings(
+  context: Readonly<Record<string, unknown>>,
+  { region }: { readonly region?: string | undefined } = {},
+): readonly PipelineSettings[] {
   const faults: string[] = [];
   const overrides: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(context)) {
@@ -71,6 +78,7 @@ export function readSettings(context: Readonly<Record<string, unknown>>): readon
         faults.push(`${several ? `${CONTEXT_KEY}[${index}]: ` : ''}${unknownName(name)}`);
     const own: string[] = [];
     const settings = readOne({ ...object, ...overrides }, own);
+    own.push(...regionFaults(settings, settings.region ?? region));
     faults.push(...own.map((fault) => (several ? `${CONTEXT_KEY}[${index}]: ${fault}` : fault)));
     return settings;
   });
@@ -107,7 +115,7 @@ function readOne(given: Readonly<Record<string, unknown>>, faults: string[]): Pa
     else settings[name] = value;
   }
   const has = (name: Name): boolean => given[name] !== undefined;
-  for (const name of ['vpcId', 'databaseHost', 'databaseName', 'databaseSecurityGroupId'] as const) {
+  for (const name of ['vpcId', 'databaseHost', 'databaseName'] as const) {
     if (!has(name)) faults.push(`${name} is missing: it must be ${SETTINGS[name].expects}.`);
   }
   faults.push(...contradictions(settings, has));
@@ -133,13 +141,13 @@ function contradictions(settings: PartialSettings, has: (name: Name) => boolean)
   }
   if (!iam && has('databaseResourceId'))
     faults.push('databaseResourceId has no use without databaseAuth iam: add that, or leave it out.');
-  if (iam && settings.databaseSslMode === 'disable')
-    faults.push('databaseSslMode cannot be "disable" with databaseAuth iam, which RDS admits over TLS only.');
-  if (settings.aggregation === 'lines' && settings.format === 'csv') {
+  faults.push(...publishingFaults(settings));
+  if (has('databaseSecurityGroupId') && has('databaseCidr'))
     faults.push(
-      'aggregation cannot be "lines" with format csv, whose fields may hold line breaks: it must be kpl or none.',
+      'databaseCidr has no use with databaseSecurityGroupId, which says where the database is: leave one of them out.',
     );
-  }
+  if (has('databaseIngress') && !has('databaseSecurityGroupId'))
+    faults.push('databaseIngress has no use without databaseSecurityGroupId, whose rule it is about: leave it out.');
   if (has('availabilityZones') && !has('subnetIds'))
     faults.push('availabilityZones has no use without subnetIds: it gives the zone of each.');
   if (
@@ -155,8 +163,6 @@ function contradictions(settings: PartialSettings, has: (name: Name) => boolean)
     faults.push(
       "streamRetentionHours has no use with existingStream, whose retention is its owner's: leave one of them out.",
     );
-  if (iam && settings.endpoints?.includes('secretsmanager') === true)
-    faults.push('endpoints cannot hold "secretsmanager" with databaseAuth iam, which reads no secret.');
   if (has('alarmEmail') && has('alarmTopicArn'))
     faults.push(
       'alarmEmail and alarmTopicArn cannot both be given: subscribe the address to that topic, or leave one of them out.',
@@ -173,6 +179,8 @@ function contradictions(settings: PartialSettings, has: (name: Name) => boolean)
   }
   if (settings.slotLifecycle === false && has('onRemoval'))
     faults.push('onRemoval has no use with slotLifecycle false, which leaves the slot to you: leave one of them out.');
+  if (settings.slotLifecycle === false && has('slotLifecycleInVpc'))
+    faults.push('slotLifecycleInVpc has no use with slotLifecycle false: leave one of them out.');
   return faults;
 }
 

@@ -20,6 +20,11 @@ export interface SlotLifecycleProps {
    * @default made of the construct's path, as the CDK does
    */
   readonly logicalId?: string;
+  /**
+   * Whether the CDK's function that hands CloudFormation's events on runs in the publisher's VPC, subnets and security groups, too:
+   * it then needs a way from there to Lambda and S3. @default false: it holds no data, and needs no network
+   */
+  readonly inVpc?: boolean;
 }
 
 /** The slot as a resource of the stack. Leave it out to make the slot by hand, with the action `create-slot`. */
@@ -35,12 +40,18 @@ export class SlotLifecycle extends Construct {
   constructor(scope: Construct, id: string, props: SlotLifecycleProps) {
     super(scope, id);
     const { publisher, onRemoval = 'drop' } = props;
+    const { logKey } = publisher.props;
     const logGroup = new logs.LogGroup(this, 'Log', {
       retention: logs.RetentionDays.ONE_MONTH,
+      ...(logKey === undefined ? {} : { encryptionKey: logKey }),
       removalPolicy: RemovalPolicy.DESTROY,
     });
     // The function itself answers: it alone can reach the database.
-    const provider = new Provider(this, 'Provider', { onEventHandler: publisher.function, logGroup });
+    const provider = new Provider(this, 'Provider', {
+      onEventHandler: publisher.function,
+      logGroup,
+      ...(props.inVpc === true ? publisher.placement : {}),
+    });
     const common = {
       serviceToken: provider.serviceToken,
       // What the function may take, and a minute: without it CloudFormation would wait an hour for an answer that was lost.
@@ -50,7 +61,7 @@ export class SlotLifecycle extends Construct {
     const properties = {
       slotName: publisher.props.slotName ?? 'pg2kinesis',
       databaseHost: publisher.props.databaseHost,
-      databasePort: publisher.props.databasePort ?? 5432,
+      databasePort: publisher.props.databasePort,
       databaseName: publisher.props.databaseName,
       onRemoval,
     };

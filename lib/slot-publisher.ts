@@ -2,7 +2,7 @@
  * The function that publishes a replication slot, with its schedule and exactly the grants it needs.
  * Knows neither alarms nor the slot's making and dropping: those are constructs beside it, to be taken or left.
  */
-import { ArnFormat, Duration, Names, RemovalPolicy, Stack, Token, Validations } from 'aws-cdk-lib';
+import { Duration, Names, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -12,11 +12,18 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
 import { Construct, DependencyGroup, type IDependable } from 'constructs';
+import { checkPublisher } from './check-props.ts';
+import { databaseLocation } from './database-location.ts';
 import { functionCode, HANDLER } from './function-code.ts';
 import { functionEnvironment } from './function-environment.ts';
+import { denyNetworkInterfaces, grantRights, makeRole, rightsResources } from './function-role.ts';
+import { ACTIONS, allowThrough } from './slot-endpoints.ts';
 import { type SlotMetric, slotMetric } from './slot-metrics.ts';
 import { SlotNetwork } from './slot-network.ts';
 import type { SlotPublisherProps } from './slot-publisher-props.ts';
+
+/** A publisher's props with what its `database` says filled in. */
+type PlacedPublisherProps = SlotPublisherProps & { readonly databaseHost: string; readonly databasePort: number };
 
 /**
  * One function that publishes one replication slot to one Kinesis data stream, each minute.
@@ -34,8 +41,10 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
   readonly function: lambda.Function;
   /** The function's log. */
   readonly logGroup: logs.LogGroup;
-  /** The function's own security group. */
-  readonly securityGroup: ec2.SecurityGroup;
+  /** The function's security group: its own, or the first that was given. */
+  readonly securityGroup: ec2.ISecurityGroup;
+  /** Whether the database's group admits the function; false where it was imported with `mutable: false`. */
+  readonly admitted: boolean;
   /** What the function may connect to. */
   readonly connections: ec2.Connections;
   /** The function's role. */
@@ -52,32 +61,43 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
   readonly ready: IDependable;
   /** What watches the slot, and so must be there for as long as it is: it is made before the slot, and removed after it. */
   readonly watchers = new DependencyGroup();
-  /** What it was given. */
-  readonly props: SlotPublisherProps;
+  /** Where the function runs: for another that has to run there, too. */
+  readonly placement: {
+    readonly vpc: ec2.IVpc;
+    readonly vpcSubnets: ec2.SubnetSelection;
+    readonly securityGroups: ec2.ISecurityGroup[];
+  };
+  /** What it was given, and where its database is. */
+  readonly props: PlacedPublisherProps;
 
   /**
    * @param scope - where it stands
    * @param id - its name there
    * @param props - what it takes
-   * @throws {Error} where a value is out of range, or the VPC has no subnets that fit
+   * @throws {PropsError} naming every prop whose value is not allowed
+   * @throws {SubnetsError} where the VPC has no subnets that fit
    */
   constructor(scope: Construct, id: string, props: SlotPublisherProps) {
     super(scope, id);
-    this.props = props;
+    checkPublisher(this, props);
+    const location = databaseLocation(props);
+    this.props = { ...props, databaseHost: location.host ?? '', databasePort: location.port };
     this.stream = props.stream;
     this.scheduled = props.schedule ?? true;
     this.pipelineName = props.pipelineName ?? Names.uniqueResourceName(this, { maxLength: 100, separator: '-' });
-    const concurrency = props.reservedConcurrency;
-    if (concurrency !== undefined && !Token.isUnresolved(concurrency) && concurrency < 3) {
-      throw new Error(
-        `reservedConcurrency cannot be ${concurrency}: it must be at least 3, or a tick, a drain and a status call throttle each other. Leave it out to reserve none.`,
-      );
-    }
     const network = new SlotNetwork(this, 'Network', {
       ...props,
+      databasePort: location.port,
+      ...(location.securityGroup === undefined ? {} : { databaseSecurityGroup: location.securityGroup }),
       services: props.databaseAuth === 'iam' ? ['kinesis'] : ['kinesis', 'secretsmanager'],
     });
-    this.securityGroup = network.securityGroup;
+    [this.securityGroup] = network.securityGroups;
+    this.admitted = network.admitted;
+    this.placement = {
+      vpc: props.vpc,
+      vpcSubnets: network.subnets,
+      securityGroups: [...network.securityGroups],
+    };
 
     this.logGroup = new logs.LogGroup(this, 'Log', {
       retention: props.logRetention ?? logs.RetentionDays.ONE_MONTH,
@@ -85,32 +105,41 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
       // It tells what became of the slot when the stack went, so it outlives the stack; not a creation that failed.
       removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
-    const role = this.makeRole();
+    const role = props.role ?? makeRole(this);
     this.grantPrincipal = role;
+    grantRights(this, role, props, this.logGroup);
     this.function = new lambda.Function(this, 'Function', {
       description: `pg2kinesis: publishes the replication slot of ${this.pipelineName}`,
       runtime: lambda.Runtime.NODEJS_24_X,
-      architecture: lambda.Architecture.ARM_64,
+      ...(props.functionName === undefined ? {} : { functionName: props.functionName }),
+      architecture: props.architecture ?? lambda.Architecture.ARM_64,
       code: props.code ?? functionCode(),
       handler: HANDLER,
       role,
       memorySize: props.memoryMib ?? 1024,
       timeout: Duration.minutes(15),
       environment: {
-        ...functionEnvironment(props, this.pipelineName),
+        ...functionEnvironment(this.props, this.pipelineName),
         ...network.environment,
         NODE_OPTIONS: '--enable-source-maps',
       },
       vpc: props.vpc,
       vpcSubnets: network.subnets,
       allowPublicSubnet: network.allowPublicSubnet,
-      securityGroups: [network.securityGroup],
+      securityGroups: [...network.securityGroups],
       logGroup: this.logGroup,
       tracing: props.tracing === true ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,
-      ...(concurrency === undefined ? {} : { reservedConcurrentExecutions: concurrency }),
+      ...(props.reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: props.reservedConcurrency }),
+      ...(props.environmentKey === undefined ? {} : { environmentEncryption: props.environmentKey }),
       ...(props.layers === undefined ? {} : { layers: [...props.layers] }),
     });
     this.connections = this.function.connections;
+    denyNetworkInterfaces(this, role, this.function);
+    for (const [service, endpoint] of network.endpoints?.endpoints ?? []) {
+      const resources = rightsResources(props)[service];
+      if (resources.length > 0)
+        allowThrough(endpoint, ACTIONS[service], resources, { ArnEquals: { 'aws:PrincipalArn': role.roleArn } });
+    }
     // A run that failed is not repeated: the next minute's does its work. Nor does one wait in the queue while another runs.
     const invocation = new lambda.EventInvokeConfig(this, 'Invocation', {
       function: this.function,
@@ -142,59 +171,6 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
     return slotMetric(this.pipelineName, name, options);
   }
 
-  /** The function's role, with its grants. Without managed policies, which allow every log group. */
-  private makeRole(): iam.Role {
-    const { props } = this;
-    const stack = Stack.of(this);
-    const role = new iam.Role(this, 'Role', {
-      assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
-      description: 'pg2kinesis: what the function may do',
-    });
-    const allow = (actions: string[], resources: string[], conditions?: Record<string, unknown>): void => {
-      role.addToPolicy(
-        new iam.PolicyStatement({ actions, resources, ...(conditions === undefined ? {} : { conditions }) }),
-      );
-    };
-    const through = (service: string, region: string): Record<string, unknown> => ({
-      StringEquals: { 'kms:ViaService': `${service}.${region}.${stack.urlSuffix}` },
-    });
-    this.logGroup.grantWrite(role);
-    // What Lambda itself needs to put a function into a VPC; none of it can be limited to a resource.
-    allow(
-      [
-        'ec2:CreateNetworkInterface',
-        'ec2:DescribeNetworkInterfaces',
-        'ec2:DescribeSubnets',
-        'ec2:DeleteNetworkInterface',
-        'ec2:AssignPrivateIpAddresses',
-        'ec2:UnassignPrivateIpAddresses',
-      ],
-      ['*'],
-    );
-    allow(['kinesis:PutRecords', 'kinesis:DescribeStreamSummary'], [props.stream.streamArn]);
-    if (props.stream.encryptionKey !== undefined)
-      allow(['kms:GenerateDataKey'], [props.stream.encryptionKey.keyArn], through('kinesis', props.stream.env.region));
-    if (props.databaseAuth === 'iam') {
-      allow(
-        ['rds-db:connect'],
-        [
-          stack.formatArn({
-            service: 'rds-db',
-            resource: 'dbuser',
-            resourceName: `${props.databaseResourceId}/${props.databaseUser}`,
-            arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-          }),
-        ],
-      );
-    } else {
-      const secret = props.databaseSecret;
-      allow(['secretsmanager:GetSecretValue'], [secret.secretFullArn ?? `${secret.secretArn}-??????`]);
-      if (secret.encryptionKey !== undefined)
-        allow(['kms:Decrypt'], [secret.encryptionKey.keyArn], through('secretsmanager', secret.env.region));
-    }
-    return role;
-  }
-
   /** EventBridge Scheduler, each minute. */
   private makeSchedule(runTime: Duration): scheduler.Schedule {
     return new scheduler.Schedule(this, 'Schedule', {
@@ -217,7 +193,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
   }
 
   /** Why what a rule pack objects to is right here. */
-  private acknowledge(role: iam.Role): void {
+  private acknowledge(role: iam.IRole): void {
     Validations.of(role).acknowledge({
       id: 'AwsSolutions-IAM5[Resource::*]',
       reason:

@@ -7,7 +7,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { Pg2KinesisStack } from '../../lib/pg2kinesis-stack.ts';
 import { readSettings, SettingsError } from '../../lib/settings.ts';
 import { SlotNetwork } from '../../lib/slot-network.ts';
-import { functionStatements, IAM, MINIMAL, onlyResource, resourcesOf, synthesise } from './synth.ts';
+import { functionStatements, IAM, joined, MINIMAL, onlyResource, resourcesOf, synthesise } from './synth.ts';
 
 const SECRET = MINIMAL['databaseSecretArn'];
 const KEY = 'arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000';
@@ -249,8 +249,7 @@ describe('the network', () => {
     }) as ec2.IVpc; // The CDK's own types do not agree under exactOptionalPropertyTypes.
     return new SlotNetwork(stack, 'Network', {
       vpc,
-      databaseHost: 'db.example.com',
-      databaseName: 'app',
+      databasePort: 5432,
       databaseSecurityGroup: new ec2.SecurityGroup(stack, 'Database', { vpc }),
       services: ['kinesis', 'secretsmanager'],
       ...(endpoints === undefined ? {} : { endpoints }),
@@ -320,11 +319,14 @@ describe('the stream', () => {
     });
   });
 
-  for (const existingStream of ['mine', 'arn:aws:kinesis:us-west-2:210987654321:stream/mine']) {
-    it(`can be one that is there: ${existingStream}`, () => {
+  for (const [existingStream, expected] of [
+    ['mine', 'arn:<AWS::Partition>:kinesis:<AWS::Region>:<AWS::AccountId>:stream/mine'],
+    ['arn:aws:kinesis:us-west-2:210987654321:stream/mine', 'arn:aws:kinesis:us-west-2:210987654321:stream/mine'],
+  ] as const) {
+    it(`can be one that is there, which the function knows by its ARN: ${existingStream}`, () => {
       const { template, function: own } = synthesise({ existingStream });
       template.resourceCountIs('AWS::Kinesis::Stream', 0);
-      assert.equal(own.properties.Environment.Variables['STREAM_NAME'], existingStream);
+      assert.equal(joined(own.properties.Environment.Variables['STREAM_NAME']), expected);
     });
   }
 });

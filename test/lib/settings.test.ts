@@ -5,10 +5,14 @@ import { CONTEXT_KEY, EXAMPLE, readSettings, SettingsError } from '../../lib/set
 import { SETTINGS } from '../../lib/settings-table.ts';
 import { IAM, MINIMAL } from './synth.ts';
 
-/** The faults of a context. */
-function faultsOf(context: Readonly<Record<string, unknown>>): readonly string[] {
+const arn = (service: string, region: string, resource: string): string =>
+  `arn:aws:${service}:${region}:123456789012:${resource}`;
+const KEY = (region: string): string => arn('kms', region, 'key/0a1b2c3d-0000-4000-8000-000000000000');
+
+/** The faults of a context, where the command line is signed in to a region. */
+function faultsOf(context: Readonly<Record<string, unknown>>, region?: string): readonly string[] {
   try {
-    readSettings(context);
+    readSettings(context, { region });
   } catch (error) {
     assert.ok(error instanceof SettingsError);
     return error.faults;
@@ -204,6 +208,28 @@ describe('readSettings', () => {
       { alarms: false, alarmEmail: 'a@b.example' },
       /alarmEmail has no use with alarms false/,
     ],
+    ['a group and addresses', { databaseCidr: '10.0.0.0/16' }, /databaseCidr has no use with databaseSecurityGroupId/],
+    ['a group of a peered account', { databaseSecurityGroupId: '210987654321/sg-0a1b2c3d' }, /give databaseCidr/],
+    [
+      'no range of addresses',
+      { databaseSecurityGroupId: undefined, databaseCidr: '10.0.0.300/8' },
+      /databaseCidr cannot/,
+    ],
+    [
+      'an ingress rule without its group',
+      { databaseSecurityGroupId: undefined, databaseIngress: false },
+      /databaseIngress has no use without databaseSecurityGroupId/,
+    ],
+    [
+      'an endpoint that is made and there',
+      { endpoints: 'kinesis', existingEndpoints: 'kinesis,secretsmanager' },
+      /endpoints and existingEndpoints cannot both hold "kinesis"/,
+    ],
+    [
+      'authorities that nothing looks at',
+      { databaseSslRootCert: 'ca.pem', databaseSslMode: 'disable' },
+      /databaseSslRootCert has no use with databaseSslMode disable/,
+    ],
     ['onRemoval without lifecycle', { slotLifecycle: false, onRemoval: 'retain' }, /onRemoval has no use/],
     ['a resource ID without iam', { databaseResourceId: 'db-1' }, /databaseResourceId has no use/],
     [
@@ -219,7 +245,7 @@ describe('readSettings', () => {
     });
   }
 
-  for (const missing of ['vpcId', 'databaseHost', 'databaseName', 'databaseSecretArn', 'databaseSecurityGroupId']) {
+  for (const missing of ['vpcId', 'databaseHost', 'databaseName', 'databaseSecretArn']) {
     it(`fails without ${missing}`, () => {
       const faults = faultsOf({ [CONTEXT_KEY]: { ...MINIMAL, [missing]: undefined } });
       assert.equal(faults.length, 1);
@@ -254,6 +280,69 @@ describe('readSettings', () => {
     it(`fails on ${JSON.stringify(value).slice(0, 20)} for settings`, () =>
       assert.match(faultsOf({ [CONTEXT_KEY]: value }).join(), /must be an object of settings/));
   }
+
+  for (const [title, given, expected] of [
+    ['zones', { availabilityZones: 'eu-central-1a,us-east-1b' }, /^availabilityZones cannot hold eu-central-1a: /],
+    [
+      'a secret',
+      {},
+      /^databaseSecretArn cannot be ".*": its region is eu-central-1, and that of the stack us-east-1; /,
+    ],
+    [
+      "a stream's key",
+      { existingStream: arn('kinesis', 'us-west-2', 'stream/s'), streamKeyArn: KEY('us-east-1') },
+      /^streamKeyArn cannot be ".*": its region is us-east-1, and that of the stream us-west-2; /,
+    ],
+    ['the key of a stream that is made', { streamKeyArn: KEY('us-west-2') }, /^streamKeyArn .* stream us-east-1; /],
+    ["a secret's key", { databaseSecretKeyArn: KEY('eu-west-1') }, /^databaseSecretKeyArn .*eu-west-1/],
+    ['a topic', { alarmTopicArn: arn('sns', 'ap-south-1', 't') }, /^alarmTopicArn .*ap-south-1.*own region only/],
+    ["the log's key", { logKeyArn: KEY('eu-west-1') }, /^logKeyArn .*eu-west-1/],
+    ["the environment's key", { environmentKeyArn: KEY('eu-west-1') }, /^environmentKeyArn .*eu-west-1/],
+    [
+      'an endpoint for a stream of another region',
+      { existingStream: arn('kinesis', 'us-west-2', 'stream/s'), endpoints: 'kinesis,secretsmanager' },
+      /^endpoints cannot hold "kinesis" with a stream of us-west-2: /,
+    ],
+    [
+      'a partition',
+      { existingStream: arn('kinesis', 'us-gov-west-1', 'stream/s').replace('aws', 'aws-us-gov') },
+      /^existingStream cannot be ".*": its partition is aws-us-gov, and the stack's region us-east-1 is in aws\.$/,
+    ],
+    [
+      "a role's partition",
+      { roleArn: 'arn:aws-cn:iam::123456789012:role/r' },
+      /^roleArn cannot be ".*": its partition is aws-cn, /,
+    ],
+  ] as const) {
+    it(`fails on ${title} of elsewhere, naming it alone`, () => {
+      const here = {
+        ...MINIMAL,
+        availabilityZones: 'us-east-1a,us-east-1b',
+        databaseSecretArn: arn(
+          'secretsmanager',
+          title === 'a secret' ? 'eu-central-1' : 'us-east-1',
+          'secret:s-AbCdEf',
+        ),
+      };
+      const settings = { ...here, ...given };
+      for (const faults of [
+        faultsOf({ [CONTEXT_KEY]: { ...settings, region: 'us-east-1' } }),
+        faultsOf({ [CONTEXT_KEY]: settings }, 'us-east-1'),
+      ]) {
+        assert.equal(faults.length, 1, faults.join('\n'));
+        assert.match(faults[0] ?? '', expected);
+      }
+    });
+  }
+
+  it('takes a stream of another region and account, with its key there, and compares nothing with an unknown region', () => {
+    const stream = {
+      existingStream: arn('kinesis', 'us-west-2', 'stream/s').replace('123456789012', '210987654321'),
+      streamKeyArn: KEY('us-west-2'),
+    };
+    assert.deepEqual(faultsOf({ [CONTEXT_KEY]: { ...MINIMAL, ...stream, region: 'eu-central-1' } }), []);
+    assert.deepEqual(faultsOf({ [CONTEXT_KEY]: { ...MINIMAL, alarmTopicArn: arn('sns', 'ap-south-1', 't') } }), []);
+  });
 
   it('has an example that is right', () => {
     const object = /"pg2kinesis": (\{[^}]*\})/.exec(EXAMPLE)?.[1] ?? '';

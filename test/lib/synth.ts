@@ -116,3 +116,12 @@ export function functionStatements(template: Template): Readonly<Record<string, 
     ([, { Properties }]) => (Properties['PolicyDocument'] as { Statement: Record<string, unknown>[] }).Statement,
   );
 }
+
+/** A value as CloudFormation would join it: text, with `<Name>` for what is referred to. */
+export function joined(value: unknown): string {
+  if (typeof value === 'string') return value;
+  const join = (value as { 'Fn::Join'?: [string, unknown[]] })['Fn::Join'];
+  if (join !== undefined) return join[1].map(joined).join(join[0]);
+  const { Ref } = value as { Ref?: string };
+  return Ref === undefined ? JSON.stringify(value) : `<${Ref}>`;
+}

@@ -1,0 +1,143 @@
+/**
+ * The constructs' props against the table of the app's settings: what the one refuses at synthesis, the other does too.
+ * Values that only CloudFormation will know (tokens) are let pass. Knows no construct by its making.
+ */
+import { type Duration, Stack, Token } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import { databaseLocation } from './database-location.ts';
+import type { PartialSettings } from './pipeline-settings.ts';
+import type { Kind } from './setting-kinds.ts';
+import { regionFaults } from './setting-regions.ts';
+import { publishingFaults } from './setting-rules.ts';
+import { SETTINGS } from './settings-table.ts';
+import type { SlotPublisherProps } from './slot-publisher-props.ts';
+import { SynthesisError } from './synthesis-error.ts';
+
+/** Props are wrong. The message names the construct, and every prop with its value and what is allowed. */
+export class PropsError extends SynthesisError {
+  override readonly name = 'PropsError';
+  /** A sentence each. */
+  readonly faults: readonly string[];
+
+  /**
+   * @param construct - whose props they are
+   * @param faults - what is wrong, a sentence each; at least one
+   */
+  constructor(construct: Construct, faults: readonly string[]) {
+    super(
+      `${construct.constructor.name} "${construct.node.path}": ${faults.length === 1 ? 'a prop is' : `${faults.length} props are`} wrong, ` +
+        `nothing was synthesised:\n\n${faults.map((fault) => `- ${fault}`).join('\n')}\n`,
+    );
+    this.faults = faults;
+  }
+}
+
+/** The props of a `SlotPublisher` that are settings, under the same names. */
+const PUBLISHER_PROPS = [
+  'endpoints',
+  'existingEndpoints',
+  'databaseHost',
+  'databasePort',
+  'databaseName',
+  'databaseCidr',
+  'databaseAuth',
+  'databaseUser',
+  'databaseResourceId',
+  'databaseSslMode',
+  'databaseSslRootCert',
+  'slotName',
+  'sourceName',
+  'format',
+  'partitionBy',
+  'aggregation',
+  'lanes',
+  'tableIncludeList',
+  'tableExcludeList',
+  'columnExcludeList',
+  'operations',
+  'batchChanges',
+  'primaryKeyTtlSeconds',
+  'oversize',
+  'maxRecordKib',
+  'logLevel',
+  'schedule',
+  'memoryMib',
+  'reservedConcurrency',
+  'tracing',
+  'functionName',
+] as const satisfies readonly (keyof PartialSettings)[];
+
+/**
+ * @param construct - the publisher
+ * @param props - what it was given
+ * @throws {PropsError} naming every prop whose value is not allowed
+ */
+export function checkPublisher(construct: Construct, props: SlotPublisherProps): void {
+  const given = new Map(Object.entries(props));
+  const settings = Object.fromEntries(PUBLISHER_PROPS.map((name) => [name, given.get(name)]));
+  const faults = PUBLISHER_PROPS.flatMap((name) => faultOf(name, settings[name], SETTINGS[name]));
+  const location = databaseLocation(props);
+  if (location.host === undefined)
+    faults.push(`databaseHost is missing: it must be ${SETTINGS.databaseHost.expects} (or give database).`);
+  if (location.securityGroup !== undefined && props.databaseCidr !== undefined)
+    faults.push(
+      'databaseCidr has no use with databaseSecurityGroup, which says where the database is: leave one of them out.',
+    );
+  const name = props.pipelineName;
+  if (name !== undefined && !Token.isUnresolved(name) && !/^[^\p{Cc}]{1,128}$/u.test(name))
+    faults.push(`pipelineName cannot be ${JSON.stringify(name)}: it must be 1 to 128 characters.`);
+  faults.push(...durationFaults('runTime', props.runTime, 1, 840));
+  if (faults.length === 0) {
+    // What holds a token is not compared with anything.
+    const known = Object.fromEntries(
+      Object.entries(settings).filter(([, value]) => !isToken(value)),
+    ) as PartialSettings;
+    faults.push(...publishingFaults(known), ...placeFaults(construct, props, known));
+  }
+  if (faults.length > 0) throw new PropsError(construct, faults);
+}
+
+/** The stream's endpoint and key, where regions are known. */
+function placeFaults(construct: Construct, props: SlotPublisherProps, known: PartialSettings): string[] {
+  const { region } = Stack.of(construct);
+  const { streamArn, encryptionKey } = props.stream;
+  return regionFaults(
+    {
+      ...(known.endpoints === undefined ? {} : { endpoints: known.endpoints }),
+      ...(Token.isUnresolved(streamArn) ? {} : { existingStream: streamArn }),
+      ...(encryptionKey === undefined || Token.isUnresolved(encryptionKey.keyArn)
+        ? {}
+        : { streamKeyArn: encryptionKey.keyArn }),
+    },
+    Token.isUnresolved(region) ? undefined : region,
+  );
+}
+
+/**
+ * @param name - the prop's name
+ * @param value - its value; undefined: it was not given
+ * @param kind - what it takes
+ * @returns a sentence, or none where the value is allowed or not known yet
+ */
+export function faultOf(name: string, value: unknown, kind: Kind<unknown>): string[] {
+  if (value === undefined || isToken(value) || kind.read(value) !== undefined) return [];
+  return [`${name} cannot be ${JSON.stringify(value)}: it must be ${kind.expects}.`];
+}
+
+/**
+ * @param name - the prop's name
+ * @param value - its value; undefined: it was not given
+ * @param least - in seconds
+ * @param most - in seconds
+ * @returns a sentence, or none where the duration is allowed or not known yet
+ */
+export function durationFaults(name: string, value: Duration | undefined, least: number, most: number): string[] {
+  if (value === undefined || value.isUnresolved()) return [];
+  const seconds = value.toSeconds({ integral: false });
+  if (Number.isInteger(seconds) && seconds >= least && seconds <= most) return [];
+  return [`${name} cannot be ${seconds} seconds: it must be a whole number of seconds from ${least} to ${most}.`];
+}
+
+function isToken(value: unknown): boolean {
+  return Token.isUnresolved(value) || (Array.isArray(value) && value.some((entry) => Token.isUnresolved(entry)));
+}

@@ -1,0 +1,120 @@
+/**
+ * What the function may do: exactly its log, its stream, its secret or database role, and what Lambda needs to put it into a VPC.
+ * Without managed policies, which allow every log group.
+ */
+import { ArnFormat, PhysicalName, Stack } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as kms from 'aws-cdk-lib/aws-kms';
+import type * as lambda from 'aws-cdk-lib/aws-lambda';
+import type * as logs from 'aws-cdk-lib/aws-logs';
+import type { Construct } from 'constructs';
+import type { Endpoint } from './pipeline-settings.ts';
+import { ACTIONS } from './slot-endpoints.ts';
+import type { DatabaseSignIn, FunctionProps } from './slot-publisher-props.ts';
+
+/** What Lambda itself needs to put a function into a VPC; none of it can be limited to a resource. */
+const NETWORK_INTERFACES = [
+  'ec2:CreateNetworkInterface',
+  'ec2:DescribeNetworkInterfaces',
+  'ec2:DescribeSubnets',
+  'ec2:DeleteNetworkInterface',
+  'ec2:AssignPrivateIpAddresses',
+  'ec2:UnassignPrivateIpAddresses',
+];
+
+/** @returns a role for the function, without rights */
+export function makeRole(scope: Construct): iam.Role {
+  return new iam.Role(scope, 'Role', {
+    assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
+    description: 'pg2kinesis: what the function may do',
+    // A name only where a stream of another account has to name it in its policy.
+    roleName: PhysicalName.GENERATE_IF_NEEDED,
+  });
+}
+
+/**
+ * Gives a role what the function needs.
+ *
+ * @param scope - the publisher
+ * @param role - its function's role
+ * @param props - what the publisher was given
+ * @param logGroup - the function's log
+ */
+export function grantRights(
+  scope: Construct,
+  role: iam.IRole,
+  props: FunctionProps & DatabaseSignIn,
+  logGroup: logs.ILogGroup,
+): void {
+  const stack = Stack.of(scope);
+  const through = (service: string, region: string): Record<string, Record<string, unknown>> => ({
+    StringEquals: { 'kms:ViaService': `${service}.${region}.${stack.urlSuffix}` },
+  });
+  const allow = (actions: string[], resources: string[]): void => {
+    role.addToPrincipalPolicy(new iam.PolicyStatement({ actions, resources }));
+  };
+  // In the key's own policy, too, where the key is another account's.
+  const allowKey = (key: kms.IKey | undefined, action: string, service: string, region: string): void => {
+    if (key === undefined) return;
+    iam.Grant.addToPrincipalOrResource({
+      grantee: role,
+      actions: [action],
+      resourceArns: [key.keyArn],
+      resource: key,
+      resourceSelfArns: ['*'],
+      conditions: through(service, region),
+    });
+  };
+  logGroup.grantWrite(role);
+  allow(NETWORK_INTERFACES, ['*']);
+  // Of a stream of this app, but of another account, this makes the resource policy as well.
+  props.stream.grant(role, ...ACTIONS.kinesis);
+  allowKey(props.stream.encryptionKey, 'kms:GenerateDataKey', 'kinesis', props.stream.env.region);
+  if (props.databaseAuth === 'iam') {
+    allow(['rds-db:connect'], [databaseUserArn(stack, props.databaseResourceId, props.databaseUser)]);
+  } else {
+    allow([...ACTIONS.secretsmanager], rightsResources(props).secretsmanager);
+    const { encryptionKey, env } = props.databaseSecret;
+    allowKey(encryptionKey, 'kms:Decrypt', 'secretsmanager', env.region);
+  }
+  allowKey(props.environmentKey, 'kms:Decrypt', 'lambda', stack.region);
+}
+
+/**
+ * Takes from the function's own code what only Lambda needs: its calls carry the function's ARN, Lambda's own do not.
+ * A policy of its own, since the function is made after the role's.
+ *
+ * @see https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+ */
+export function denyNetworkInterfaces(scope: Construct, role: iam.IRole, own: lambda.IFunction): void {
+  role.attachInlinePolicy(
+    new iam.Policy(scope, 'FunctionCode', {
+      statements: [
+        new iam.PolicyStatement({
+          effect: iam.Effect.DENY,
+          actions: NETWORK_INTERFACES,
+          resources: ['*'],
+          conditions: { ArnEquals: { 'lambda:SourceFunctionArn': own.functionArn } },
+        }),
+      ],
+    }),
+  );
+}
+
+/** @returns what the function calls each service for */
+export function rightsResources(props: FunctionProps & DatabaseSignIn): Record<Endpoint, string[]> {
+  const secret = props.databaseAuth === 'iam' ? undefined : props.databaseSecret;
+  return {
+    kinesis: [props.stream.streamArn],
+    secretsmanager: secret === undefined ? [] : [secret.secretFullArn ?? `${secret.secretArn}-??????`],
+  };
+}
+
+function databaseUserArn(stack: Stack, resourceId: string, user: string): string {
+  return stack.formatArn({
+    service: 'rds-db',
+    resource: 'dbuser',
+    resourceName: `${resourceId}/${user}`,
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
+}

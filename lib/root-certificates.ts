@@ -1,0 +1,39 @@
+/**
+ * Further certificate authorities for the function: a file of this machine, deployed beside it as a layer.
+ * Knows nothing of databases.
+ */
+import { readFileSync } from 'node:fs';
+import type * as lambda from 'aws-cdk-lib/aws-lambda';
+import type { Construct } from 'constructs';
+import { fileLayer } from './file-layer.ts';
+import { SettingsError } from './settings.ts';
+
+const FILE = 'pg2kinesis-authorities.pem';
+
+/**
+ * @param scope - where the layer is placed
+ * @param id - its name there
+ * @param path - the file, with one certificate or several as PEM
+ * @returns the props that make a publisher trust them
+ * @throws {SettingsError} where the file cannot be read, or holds no certificate
+ */
+export function rootCertificates(
+  scope: Construct,
+  id: string,
+  path: string,
+): { readonly layers: lambda.ILayerVersion[]; readonly databaseSslRootCert: string } {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new SettingsError([
+      `databaseSslRootCert cannot be ${JSON.stringify(path)}: the file cannot be read (${error instanceof Error ? error.message : String(error)}).`,
+    ]);
+  }
+  if (!text.includes('-----BEGIN CERTIFICATE-----') || text.includes('PRIVATE KEY-----'))
+    throw new SettingsError([
+      `databaseSslRootCert cannot be ${JSON.stringify(path)}: it must be a PEM file with certificates (-----BEGIN CERTIFICATE-----) and no private key.`,
+    ]);
+  const description = 'certificate authorities that the function trusts';
+  return { layers: [fileLayer(scope, id, { name: FILE, text, description })], databaseSslRootCert: `/opt/${FILE}` };
+}

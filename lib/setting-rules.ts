@@ -1,0 +1,33 @@
+/**
+ * What settings, each right by itself, have against each other: one place for the app's settings and the constructs' props.
+ * Pure. Knows neither the context nor CloudFormation.
+ */
+import type { PartialSettings } from './pipeline-settings.ts';
+
+/**
+ * @param settings - what was given, under the settings' names
+ * @returns a sentence for each contradiction
+ */
+export function publishingFaults(settings: PartialSettings): string[] {
+  const faults: string[] = [];
+  const iam = settings.databaseAuth === 'iam';
+  if (iam && settings.databaseSslMode === 'disable')
+    faults.push('databaseSslMode cannot be "disable" with databaseAuth iam, which RDS admits over TLS only.');
+  if (settings.aggregation === 'lines' && settings.format === 'csv')
+    faults.push(
+      'aggregation cannot be "lines" with format csv, whose fields may hold line breaks: it must be kpl or none.',
+    );
+  for (const name of ['endpoints', 'existingEndpoints'] as const) {
+    if (iam && settings[name]?.includes('secretsmanager') === true)
+      faults.push(`${name} cannot hold "secretsmanager" with databaseAuth iam, which reads no secret.`);
+  }
+  for (const service of settings.endpoints ?? []) {
+    if (settings.existingEndpoints?.includes(service) === true)
+      faults.push(
+        `endpoints and existingEndpoints cannot both hold "${service}": one is made, or the one that is there is used.`,
+      );
+  }
+  if (settings.databaseSslRootCert !== undefined && settings.databaseSslMode === 'disable')
+    faults.push('databaseSslRootCert has no use with databaseSslMode disable: leave one of them out.');
+  return faults;
+}
