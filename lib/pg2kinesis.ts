@@ -3,11 +3,13 @@
  * The one file that re-exports, because a package needs one address that every module system resolves. Nothing here imports it.
  */
 export { AlarmTopic, type AlarmTopicProps } from './alarm-topic.ts';
+export { PropsError } from './check-props.ts';
 export { Pg2KinesisStack, type Pg2KinesisStackProps } from './pg2kinesis-stack.ts';
 export type { Endpoint, PipelineSettings } from './pipeline-settings.ts';
 export { readSettings, SettingsError } from './settings.ts';
 export { SlotAlarms, type SlotAlarmsProps } from './slot-alarms.ts';
 export { SlotDashboard, type SlotDashboardProps } from './slot-dashboard.ts';
+export { SlotEndpoints, type SlotEndpointsProps } from './slot-endpoints.ts';
 export { SlotLifecycle, type SlotLifecycleProps } from './slot-lifecycle.ts';
 export { NAMESPACE, SLOT_METRICS, type SlotMetric, slotMetric } from './slot-metrics.ts';
 export { SlotPublisher } from './slot-publisher.ts';
@@ -19,3 +21,5 @@ export type {
   SlotPublisherProps,
 } from './slot-publisher-props.ts';
 export { importStream, SlotStream, type SlotStreamProps } from './slot-stream.ts';
+export { SubnetsError } from './slot-subnets.ts';
+export { SynthesisError } from './synthesis-error.ts';

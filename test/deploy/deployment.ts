@@ -222,7 +222,7 @@ describe('deployment', () => {
       (await moto.ask('lambda', `/2015-03-31/functions/${outputs?.['FunctionName'] ?? ''}/configuration`)).toString(),
     ) as DeployedFunction;
     assert.equal(deployed.Runtime, 'nodejs24.x');
-    assert.equal(deployed.Environment.Variables['STREAM_NAME'], outputs?.['StreamName']);
+    assert.equal(deployed.Environment.Variables['STREAM_NAME'], outputs?.['StreamArn']);
   });
 
   step('the zip that was uploaded is the one that the function is made of, and small', async () => {
