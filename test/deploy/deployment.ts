@@ -95,7 +95,8 @@ describe('deployment', () => {
   };
   /** The user records of the deployed stream, de-aggregated by AWS's library: operation and key of each. */
   const records = async (): Promise<string[]> => {
-    const StreamName = deployed.Environment.Variables['STREAM_NAME'];
+    // Not by ARN, by which moto lists no shards.
+    const StreamName = deployed.Environment.Variables['STREAM_NAME']?.split('/')[1];
     const { Shards = [] } = await kinesis.send(new ListShardsCommand({ StreamName }));
     const found: string[] = [];
     for (const { ShardId } of Shards) {
