@@ -15,7 +15,7 @@ import {
   settle,
   toPipelineError,
 } from './connection.ts';
-import { readHolder } from './fence.ts';
+import { readHolderPid } from './fence.ts';
 import { refuseSharedBackends } from './pooler.ts';
 import { describeServer, isSameServer } from './server-identity.ts';
 import type { ErrorContext } from './sql-errors.ts';
@@ -98,7 +98,7 @@ export async function withPair<T>(
  * @throws {PipelineError} SERVERS_DIFFER
  */
 export async function requireLockSeen(locking: Connection, watching: Connection, slotName: string): Promise<void> {
-  if ((await readHolder(watching, slotName))?.pid !== locking.pid) throw serversDiffer([locking, watching]);
+  if ((await readHolderPid(watching, slotName)) !== locking.pid) throw serversDiffer([locking, watching]);
 }
 
 /** @param pair - ended in good order, both at once */

@@ -5,7 +5,7 @@
 import { PipelineError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
 import { type Connection, destroy } from './connection.ts';
-import { type LockResult, readHolder } from './fence.ts';
+import { type LockResult, readHolderPid } from './fence.ts';
 
 /** Watches a lock. */
 export interface LockMonitor {
@@ -86,7 +86,7 @@ export function monitorLock(
     let takeMissing = takeSecond;
     while (!isStopped()) {
       await clock.sleep(LOCK_CHECK_INTERVAL_MS, stopWatching.signal);
-      if (!isStopped() && (await readHolder(control, slotName))?.pid !== reader.pid && !isStopped()) onLockLost();
+      if (!isStopped() && (await readHolderPid(control, slotName)) !== reader.pid && !isStopped()) onLockLost();
       if (!isStopped() && takeMissing !== undefined && (await takeMissing()).kind === 'held') takeMissing = undefined;
     }
   };

@@ -83,9 +83,11 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     monitor.start(
       controlLock.kind === 'held' ? undefined : () => acquireSlotLock(control, { ...secondLock, waitMs: 0 }),
     );
-    const fault = validateSlot(await readSlotState(control, slotName), slotName, control.context);
+    const state = await readSlotState(control, slotName);
+    const fault = validateSlot(state, slotName, control.context);
     if (fault !== undefined) throw fault;
-    const orphan = await clearSlot(reader, options);
+    // Most often nobody is inside of the slot, and there is nobody to ask about.
+    const orphan = state.slot?.activePid !== undefined && (await clearSlot(reader, options));
     const openReplication = async () => (await logIn(database, { ...until, replication: true })).client;
     const slot = new PostgresSlot({ ...options, reader, control, openReplication });
     return {

@@ -4,7 +4,7 @@
  */
 import { PipelineError } from '../errors.ts';
 import { codeOf, type ErrorContext, translate } from './sql-errors.ts';
-import { type Queryable, readSlotRow, type SlotRow } from './status.ts';
+import { type Queryable, SLOT_JSON, type SlotRow, toSlotRow } from './status.ts';
 
 /** The only plugin whose lines are understood. */
 export const PLUGIN = 'test_decoding';
@@ -22,9 +22,9 @@ export interface SlotState {
  * @param slotName - the slot
  */
 export async function readSlotState(client: Queryable, slotName: string): Promise<SlotState> {
-  const slot = await readSlotRow(client, slotName);
-  const { rows } = await client.query(`SELECT current_setting('wal_level') AS level`);
-  return { slot, walLevel: String(rows[0]?.['level']) };
+  // In one statement: every run asks for it.
+  const { rows } = await client.query(`SELECT current_setting('wal_level') AS level, ${SLOT_JSON} AS slot`, [slotName]);
+  return { slot: toSlotRow(slotName, rows[0]?.['slot']), walLevel: String(rows[0]?.['level']) };
 }
 
 /**

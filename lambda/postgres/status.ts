@@ -100,12 +100,21 @@ export async function readFlushLsn(client: Queryable): Promise<Lsn | undefined> 
  * @returns undefined when there is no such slot
  */
 export async function readSlotRow(client: Queryable, name: string): Promise<SlotRow | undefined> {
-  // As JSON, a row is read by its columns' names, and those a version does not have are merely absent.
-  const { rows } = await client.query('SELECT to_jsonb(s) AS slot FROM pg_replication_slots s WHERE slot_name = $1', [
-    name,
-  ]);
-  const row = rows[0]?.['slot'] as Record<string, unknown> | undefined;
-  if (row === undefined) return undefined;
+  const { rows } = await client.query(`SELECT ${SLOT_JSON} AS slot`, [name]);
+  return toSlotRow(name, rows[0]?.['slot']);
+}
+
+/** The slot $1. As JSON, a row is read by its columns' names, and those a version does not have are merely absent. */
+export const SLOT_JSON = '(SELECT to_jsonb(s) FROM pg_replication_slots s WHERE slot_name = $1)';
+
+/**
+ * @param name - the slot's name
+ * @param json - what {@link SLOT_JSON} gave
+ * @returns undefined when there is no such slot
+ */
+export function toSlotRow(name: string, json: unknown): SlotRow | undefined {
+  if (json === null || json === undefined) return undefined;
+  const row = json as Record<string, unknown>;
   return {
     name,
     plugin: column.text(row['plugin']),
