@@ -11,10 +11,8 @@ import { readConfig } from '../../lambda/settings/config.ts';
 import { type Action, readEvent } from '../../lambda/settings/event.ts';
 import { createTerminalLog, noMetrics } from '../../lambda/telemetry/telemetry.ts';
 import { explain } from './explain.ts';
-import { EXIT, type InvokeOptions, type Terminal } from './terminal.ts';
+import { EXIT, type InvokeOptions, LAMBDA_SECONDS, type Terminal } from './terminal.ts';
 
-/** As long as Lambda would allow. */
-const LONGEST_MS = 900_000;
 /** A second Ctrl-C: what a shell makes of SIGINT. */
 const INTERRUPTED = 130;
 /** After its deadline an action gets so long to end by itself. */
@@ -74,7 +72,7 @@ export async function invokeOnTerminal(
   /** One invocation, the container kept warm. */
   async function once(): Promise<Answer> {
     const startedAt = systemClock.now();
-    const functionDeadline = startedAt + LONGEST_MS;
+    const functionDeadline = startedAt + Math.max(LAMBDA_SECONDS, options.maxSeconds ?? 0) * 1000;
     return await perform(action, container, { startedAt, functionDeadline, latestEnd: functionDeadline + GRACE_MS });
   }
 }

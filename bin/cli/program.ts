@@ -6,18 +6,22 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { type SettingName, SETTINGS } from '../../lambda/settings/settings.ts';
 import type { DemoOptions } from '../demo/demo.ts';
 import type { TailOptions } from '../tail.ts';
-import { EXIT, type InvokeOptions, type Terminal } from './terminal.ts';
+import { EXIT, type InvokeOptions, LAMBDA_SECONDS, type Terminal } from './terminal.ts';
 
 /** Reads a number from an option. */
 const number =
-  (least: number, whole: boolean) =>
+  (least: number, whole: boolean, most = Infinity) =>
   (text: string): number => {
     const value = Number(text);
-    if (text.trim() === '' || !Number.isFinite(value) || value < least || (whole && !Number.isInteger(value))) {
-      throw new InvalidArgumentError(`It has to be a ${whole ? 'whole ' : ''}number, ${least} or more.`);
+    if (text.trim() === '' || !(value >= least && value <= most && value < Infinity) || (whole && value % 1 !== 0)) {
+      const range = most === Infinity ? `${least} or more` : `${least} to ${most}`;
+      throw new InvalidArgumentError(`It has to be a ${whole ? 'whole ' : ''}number, ${range}.`);
     }
     return value;
   };
+
+/** The server's time-outs and ours can hold 24 days. */
+const WEEK_SECONDS = 604_800;
 
 /** Reads JSON from an option. */
 function json(text: string): unknown {
@@ -111,10 +115,17 @@ function build(terminal: Terminal, done: (status: number) => void): Command {
     );
   program
     .command('drain')
-    .description('wait for the slot, then publish until caught up, for 15 minutes at most')
-    .option('--max-seconds <n>', 'stop after so long, 1 to 900', number(1, false))
+    .description('wait for the slot, then publish until caught up, for 15 minutes or as long as you say')
+    .option(
+      '--max-seconds <n>',
+      `stop after so long, 1 to ${WEEK_SECONDS} (900 unless given)`,
+      number(1, false, WEEK_SECONDS),
+    )
     .option('--resume <json>', 'the "resume" of an earlier answer', json)
-    .action((fields: object) => invoke({ action: 'drain', ...fields }));
+    .action(({ maxSeconds = LAMBDA_SECONDS, ...fields }: { maxSeconds?: number }) =>
+      // The payload is the function's, which has no more time than Lambda gives.
+      invoke({ action: 'drain', ...fields, ...(maxSeconds < LAMBDA_SECONDS ? { maxSeconds } : {}) }, { maxSeconds }),
+    );
   program
     .command('status')
     .description('tell where the slot is, its lag, and what holds WAL')
@@ -137,7 +148,14 @@ function build(terminal: Terminal, done: (status: number) => void): Command {
     .command('skip-transaction')
     .description('advance over exactly one transaction that cannot be published, the first unconsumed one')
     .argument('<commit-lsn>', 'as the failing run names it, for example 0/16B3748')
-    .action((commitLsn: string) => invoke({ action: 'skip-transaction', commitLsn }));
+    .option(
+      '--max-seconds <n>',
+      `give the server so long, 900 to ${WEEK_SECONDS} (900 unless given)`,
+      number(LAMBDA_SECONDS, false, WEEK_SECONDS),
+    )
+    .action((commitLsn: string, { maxSeconds = LAMBDA_SECONDS }: { maxSeconds?: number }) =>
+      invoke({ action: 'skip-transaction', commitLsn }, { maxSeconds }),
+    );
   return program;
 }
 

@@ -3,6 +3,9 @@
 /** Exit statuses. `incomplete`: nothing failed, but a drain is not caught up, or a check could not find everything out. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, incomplete: 3 } as const;
 
+/** What Lambda gives an invocation at most, in seconds. At a terminal there may be more, where it is asked for. */
+export const LAMBDA_SECONDS = 900;
+
 /** Environment, output and signals. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -19,4 +22,6 @@ export interface InvokeOptions {
   readonly logJson: boolean;
   /** Invoke again and again: seconds from start to start. @default once */
   readonly every?: number;
+  /** How many seconds an invocation may take, where it is more than Lambda allows. @default 900 */
+  readonly maxSeconds?: number;
 }

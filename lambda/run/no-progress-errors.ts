@@ -16,6 +16,8 @@ export interface NoProgressFacts {
   readonly pendingCommit: Transaction | undefined;
   /** How long it waited for the catalogs. */
   readonly catalogMs: number;
+  /** The most time that a peek had which ran out of it before its first row; undefined: none did. */
+  readonly undecodedMs: number | undefined;
   /** How long it took. */
   readonly durationMs: number;
   /** Whether its time was over while it waited for the last request of a run that it had to end. */
@@ -28,7 +30,7 @@ export interface NoProgressFacts {
  * @param facts - what it knows
  */
 export function noProgress(facts: NoProgressFacts): PipelineError {
-  const { stopped, lastFailure, pendingCommit, catalogMs, durationMs, waitedInVain } = facts;
+  const { stopped, lastFailure, pendingCommit, catalogMs, undecodedMs, durationMs, waitedInVain } = facts;
   if (waitedInVain) {
     return new PipelineError(
       'NO_PROGRESS',
@@ -51,6 +53,16 @@ export function noProgress(facts: NoProgressFacts): PipelineError {
     return new PipelineError(
       'NO_PROGRESS',
       `The run had no time to publish anything: reading the catalogs took ${(catalogMs / 1000).toFixed(1)} of ${(durationMs / 1000).toFixed(1)} seconds. Look for locks on pg_class or pg_constraint, and for a server that is short of processor time. The slot was not advanced.`,
+    );
+  }
+  if (lastFailure === undefined && undecodedMs !== undefined) {
+    return new PipelineError(
+      'NO_PROGRESS',
+      `PostgreSQL decoded not even one transaction in the ${(undecodedMs / 1000).toFixed(0)} seconds that the run had for it: the first one is large, or much WAL has to be read again because a transaction stays open (status names it). The slot was not advanced.`,
+      {
+        remedy:
+          'Invoke drain by hand, which has the whole time-out of the function. If that is too short, too, run pg2kinesis drain --max-seconds 14400 on the command line, which gives it four hours.',
+      },
     );
   }
   return new PipelineError(

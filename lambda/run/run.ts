@@ -115,6 +115,8 @@ class RunLoop {
   #oldestUnpublishedMicros: bigint | undefined;
   #ignoreRowLimit = false;
   #waitedInVain = false;
+  /** The most time that a peek had which ran out of it before its first row. */
+  #undecodedMs: number | undefined;
   /** Where the server failed at a transaction: which one it is. */
   #search: UndecodableSearch | undefined;
 
@@ -191,7 +193,7 @@ class RunLoop {
       const budgetMs = this.#peekBudgetMs();
       const batch = await this.#batches.read(upto, rows, budgetMs);
       if (batch instanceof WindowTooLargeError || batch instanceof ServerDecodingError) {
-        this.#onFailedPeek(upto, batch);
+        this.#onFailedPeek(upto, batch, budgetMs);
         // Whole transactions may have come before a cancellation took effect: the next peek must not give them again.
         await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
         continue;
@@ -270,10 +272,11 @@ class RunLoop {
   }
 
   /** A peek did not reach its first row: ask for less, or look for the transaction at which the server fails. */
-  #onFailedPeek(upto: Lsn, error: FailedPeek): void {
+  #onFailedPeek(upto: Lsn, error: FailedPeek, budgetMs: number): void {
     const spanBytes = Number(upto - this.#advancer.position);
     const noTime = error instanceof WindowTooLargeError && error.resourceSqlState === undefined;
     const noRoom = error instanceof WindowTooLargeError && !noTime;
+    if (noTime) this.#undecodedMs = Math.max(this.#undecodedMs ?? 0, budgetMs);
     if (noTime || (noRoom && this.#search === undefined && shrink(this.#window, spanBytes) !== undefined)) {
       this.#shrink(spanBytes);
       return;
@@ -359,8 +362,8 @@ class RunLoop {
     if (this.#advancer.moved || counts.records > 0 || further) return;
     if (stopped === 'caught-up' || stopped === 'max-batches') return;
     const durationMs = this.#ports.clock.now() - this.#options.startedAt;
-    const waitedInVain = this.#waitedInVain;
-    throw noProgress({ stopped, lastFailure, pendingCommit, catalogMs, durationMs, waitedInVain });
+    const [waitedInVain, undecodedMs] = [this.#waitedInVain, this.#undecodedMs];
+    throw noProgress({ stopped, lastFailure, pendingCommit, catalogMs, undecodedMs, durationMs, waitedInVain });
   }
 
   async #answer(stopped: StopReason): Promise<RunAnswer> {

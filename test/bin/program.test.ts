@@ -69,7 +69,9 @@ describe('pg2kinesis', () => {
     ['no commit LSN', ['skip-transaction'], /missing required argument 'commit-lsn'/],
     ['a position that is none', ['tail', '--from', 'now'], /Allowed choices are latest, trim-horizon/],
     ['a commit LSN that is none', ['skip-transaction', 'abc'], /EVENT_INVALID: .*"commitLsn" cannot be "abc"/],
-    ['more time than there is', ['drain', '--max-seconds', '901'], /EVENT_INVALID: .*"maxSeconds" cannot be 901/],
+    ['more time than Lambda gives', ['run', '--max-seconds', '901'], /EVENT_INVALID: .*"maxSeconds" cannot be 901/],
+    ['more than a week', ['drain', '--max-seconds', '604801'], /It has to be a number, 1 to 604800\./],
+    ['less time than it has', ['skip-transaction', '0/1', '--max-seconds', '899'], /a number, 900 to 604800\./],
   ];
   for (const [what, args, said] of misused) {
     it(`fails with 2 for ${what}`, async () => {

@@ -405,6 +405,26 @@ describe('run', () => {
       assert.equal(answer.caughtUp, true);
       assert.ok((budgets.at(-1) ?? 0) > 100_000);
     });
+
+    it('fails where the function has too little time to decode one transaction, and a longer drain publishes it', async () => {
+      const slot = new FakeSlot();
+      slot.commit(insert(1));
+      const peek = slot.peek.bind(slot);
+      const kit = runKit(slot, usual());
+      slot.peek = (upto, limit, timeoutMs) => {
+        // The server needs 2,000 seconds.
+        slot.walBytesInTime = timeoutMs > 2_000_000 ? Number.MAX_SAFE_INTEGER : 0;
+        kit.clock.time += Math.min(timeoutMs, 2_000_000);
+        return peek(upto, limit, timeoutMs);
+      };
+      await assert.rejects(run(kit.ports, kit.options()), {
+        code: 'NO_PROGRESS',
+        message: /decoded not even one transaction in the \d{3} seconds.* pg2kinesis drain --max-seconds 14400 /s,
+      });
+      const deadline = kit.clock.time + 14_400_000;
+      const answer = await run(kit.ports, kit.options({ action: 'drain', deadline, functionDeadline: deadline }));
+      assert.deepEqual([answer.caughtUp, answer.published], [true, 1]);
+    });
   });
 
   it('I9: every change read is published or counted under a reason', async () => {
