@@ -206,7 +206,8 @@ export function classify(error: unknown, stream: string): Verdict {
   if (status === 413 || (INVALID.has(name) && TOO_LARGE.test(message))) {
     return fail(
       'RECORD_TOO_LARGE',
-      `Kinesis refused a record or request for "${stream}" as too large (${describe(error)}).`,
+      `Kinesis refused a record or request for "${stream}" as too large (${describe(error)}): MAX_RECORD_KIB is above what the stream takes.`,
+      'Lower MAX_RECORD_KIB to what the stream takes (check says it), or raise the limit of the stream.',
     );
   }
   if (status === 401 || status === 403) {

@@ -83,7 +83,11 @@ export function noProgress(facts: NoProgressFacts): PipelineError {
 export function transactionTooLarge(commitLsn: string, records: number): PipelineError {
   return new PipelineError(
     'NO_PROGRESS',
-    `The transaction with commit LSN ${commitLsn} is larger than what could be published in the whole time-out of the function (${records} records were), and only from PostgreSQL 15 on can the server show where the next run may go on. The slot was not advanced, and the next run publishes it from its beginning. Give the stream more capacity and the function more memory, or leave the transaction out with skip-transaction.`,
+    `The transaction with commit LSN ${commitLsn} is larger than what could be published in the whole time-out of the function (${records} records were), and only from PostgreSQL 15 on can the server show where the next run may go on. The slot was not advanced, and the next run publishes it from its beginning.`,
+    {
+      remedy:
+        'Run pg2kinesis drain --max-seconds 14400 on the command line, which gives it four hours. Or give the stream more capacity and the function more memory, or leave the transaction out: invoke skip-transaction with this commit LSN.',
+    },
   );
 }
 

@@ -88,6 +88,27 @@ describe('errors of the stream', () => {
     await assertAllLeft(container, 'denied', before);
   });
 
+  it('fails with RECORD_TOO_LARGE where MAX_RECORD_KIB is above what the stream takes; a lower one gets past it', async () => {
+    const name = 'small_records';
+    await Promise.all([ground.server.createSlot(name), ground.kinesis.createStream(name, 1)]);
+    await ground.server.sql(`INSERT INTO t VALUES (-1), (-2), (-3)`);
+    await ground.server.sql(`INSERT INTO t VALUES (-4, repeat('${ROW_MARKER}', 100000))`);
+    await ground.server.sql(`INSERT INTO t VALUES (-5)`);
+    const settings = { SLOT_NAME: name, STREAM_NAME: name };
+    const { code, message } = await (
+      await ground.container({ ...settings, MAX_RECORD_KIB: '10240' })
+    ).refusal({ ...RUN, maxSeconds: 30 });
+    assert.equal(code, 'RECORD_TOO_LARGE', message);
+    assert.match(message, /Lower MAX_RECORD_KIB/);
+    const answer = await (await ground.container(settings)).run({ ...RUN, maxSeconds: 30 });
+    assert.deepEqual([answer.caughtUp, answer.truncated], [true, 1]);
+    const keys = new Set((await ground.arrived(name)).map(({ key }) => key?.['id']));
+    assert.deepEqual(
+      [-1, -2, -3, -4, -5].filter((id) => !keys.has(id)),
+      [],
+    );
+  });
+
   it('fails with STREAM_MISSING when the stream is deleted in mid-run; what was acknowledged before is advanced over, no more', async () => {
     const container = await prepare('deleted');
     ground.proxy.always(() => ({ kind: 'delay', ms: 60 }));
