@@ -42,6 +42,10 @@ export const METRICS = {
       'changes that were skipped: their row does not show the primary key of now, and the one of then is not known',
   },
   SkippedNoReplicaIdentity: { unit: 'Count', about: 'changes that were skipped: the server did not send their key' },
+  SkippedKeyTooLarge: {
+    unit: 'Count',
+    about: 'changes that were skipped: their primary key alone is larger than a Kinesis record may be',
+  },
   SkippedDroppedTable: { unit: 'Count', about: 'changes that were skipped: their table is gone' },
   SkippedNotTable: { unit: 'Count', about: 'rows that were skipped: of a materialised view, which is no table' },
   SkippedFiltered: { unit: 'Count', about: 'changes that were skipped: a filter excludes them' },

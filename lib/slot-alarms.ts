@@ -165,19 +165,20 @@ export class SlotAlarms extends Construct {
         ? this.add('Skipped', {
             metric: new cloudwatch.MathExpression({
               ...perMinute,
-              expression: 'FILL(primaryKey,0) + FILL(keyUnknown,0) + FILL(replicaIdentity,0)',
+              expression: 'FILL(primaryKey,0) + FILL(keyUnknown,0) + FILL(replicaIdentity,0) + FILL(keyTooLarge,0)',
               label: 'changes left out for want of a key',
               usingMetrics: {
                 primaryKey: publisher.metric('SkippedNoPrimaryKey'),
                 keyUnknown: publisher.metric('SkippedKeyUnknown'),
                 replicaIdentity: publisher.metric('SkippedNoReplicaIdentity'),
+                keyTooLarge: publisher.metric('SkippedKeyTooLarge'),
               },
             }),
             threshold: 0,
             comparison: ABOVE,
             periods: [1, 1],
             description:
-              'Changes were left out because their table has no primary key, does not send it, or had another one when they were written. First: read the warnings in the log, which name the tables, and invoke {"action":"check"}; give each table a primary key, or exclude it. Drain the slot before a primary key is changed.',
+              'Changes were left out because their table has no primary key, does not send it, or had another one when they were written, or because the key alone is larger than a record may be. First: read the warnings in the log, which name the tables, and invoke {"action":"check"}; give each table a primary key, or exclude it. Drain the slot before a primary key is changed.',
           })
         : undefined;
   }

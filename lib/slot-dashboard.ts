@@ -102,6 +102,7 @@ export class SlotDashboard extends Construct {
           publisher.metric('SkippedNoPrimaryKey'),
           publisher.metric('SkippedKeyUnknown'),
           publisher.metric('SkippedNoReplicaIdentity'),
+          publisher.metric('SkippedKeyTooLarge'),
           publisher.metric('SkippedDroppedTable'),
         ],
       ),

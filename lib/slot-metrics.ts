@@ -20,6 +20,7 @@ const STATISTICS = {
   SkippedNoPrimaryKey: cloudwatch.Stats.SUM,
   SkippedKeyUnknown: cloudwatch.Stats.SUM,
   SkippedNoReplicaIdentity: cloudwatch.Stats.SUM,
+  SkippedKeyTooLarge: cloudwatch.Stats.SUM,
   SkippedDroppedTable: cloudwatch.Stats.SUM,
   SkippedNotTable: cloudwatch.Stats.SUM,
   SkippedFiltered: cloudwatch.Stats.SUM,

@@ -25,6 +25,7 @@ export function addCountMetrics(metrics: Metrics, counts: Counts & Pick<RunAnswe
   metrics.add('SkippedNoPrimaryKey', counts.skipped.noPrimaryKey);
   metrics.add('SkippedKeyUnknown', counts.skipped.keyUnknown);
   metrics.add('SkippedNoReplicaIdentity', counts.skipped.noReplicaIdentity);
+  metrics.add('SkippedKeyTooLarge', counts.skipped.keyTooLarge);
   metrics.add('SkippedDroppedTable', counts.skipped.droppedTable);
   metrics.add('SkippedNotTable', counts.skipped.notTable);
   metrics.add('SkippedFiltered', counts.skipped.filtered);

@@ -10,6 +10,8 @@ export interface Skipped {
   keyUnknown: number;
   /** A DELETE or UPDATE whose key the server did not send, in a format that cannot say so. */
   noReplicaIdentity: number;
+  /** The key alone is too large for a Kinesis record. Of a key change, the half whose key is small enough is published. */
+  keyTooLarge: number;
   /** The table exists no more, and its key was never known. */
   droppedTable: number;
   /** Not a table's: a materialised view's rows, or (on PostgreSQL 10) a table's that is rewritten. */
@@ -45,7 +47,15 @@ export function noCounts(): Counts {
     changes: 0,
     published: 0,
     records: 0,
-    skipped: { noPrimaryKey: 0, keyUnknown: 0, noReplicaIdentity: 0, droppedTable: 0, notTable: 0, filtered: 0 },
+    skipped: {
+      noPrimaryKey: 0,
+      keyUnknown: 0,
+      noReplicaIdentity: 0,
+      keyTooLarge: 0,
+      droppedTable: 0,
+      notTable: 0,
+      filtered: 0,
+    },
     truncated: 0,
     kinesisRecords: 0,
     bytes: 0,

@@ -28,6 +28,11 @@ const SAID: Readonly<Record<keyof Skipped, readonly [one: string, several: strin
     'have changes whose key the server did not send',
     'These changes are counted, not published. Set REPLICA IDENTITY DEFAULT or FULL, or use FORMAT=json, which can publish such a DELETE.',
   ],
+  keyTooLarge: [
+    'has a row whose primary key alone is larger than a Kinesis record may be',
+    'have rows whose primary key alone is larger than a Kinesis record may be',
+    'Such a change is counted, not published. Raise MAX_RECORD_KIB if the stream allows larger records, or set OVERSIZE=fail to stop there.',
+  ],
   droppedTable: [
     'is not in the catalogs: dropped, renamed or moved since',
     'are not in the catalogs: dropped, renamed or moved since',

@@ -176,7 +176,7 @@ export class Transformer {
   }
 
   #change(change: RowChange): void {
-    const { plans, operations } = this.#parts;
+    const { plans, operations, oversize } = this.#parts;
     const keys = this.#keys;
     const plan = plans.of(change.table);
     const skip = this.#skipReason(plan);
@@ -185,7 +185,11 @@ export class Transformer {
       return;
     }
     const search = keys.find(change, plan);
-    if (search === 'too-large') throw this.#tooLarge(change.operation, change.table, change.oversizeBytes ?? 0);
+    if (search === 'too-large') {
+      if (oversize === 'fail') throw this.#tooLarge(change.operation, change.table, change.oversizeBytes ?? 0);
+      this.#leaveOut(change.table, plan, 'keyTooLarge', 1);
+      return;
+    }
     plans.judgeColumns(plan, change.newTuple);
     plans.judgeColumns(plan, change.oldTuple);
     const record = this.#record;
@@ -193,13 +197,15 @@ export class Transformer {
     record.table = change.table;
     record.omitted = plan.omitted;
     if (search === 'found') {
+      let published: boolean;
       if (keys.moves(change)) {
-        this.#publish('DELETE', keys.oldKey, keys.key, undefined);
-        this.#publish('INSERT', keys.key, keys.oldKey, undefined);
+        const gone = this.#publish('DELETE', keys.oldKey, keys.key, undefined);
+        published = this.#publish('INSERT', keys.key, keys.oldKey, undefined) && gone;
       } else {
-        this.#publish(change.operation, keys.key, undefined, undefined);
+        published = this.#publish(change.operation, keys.key, undefined, undefined);
       }
-      this.#count();
+      if (published) this.#count();
+      else this.#leaveOut(change.table, plan, 'keyTooLarge', 0);
     } else {
       this.#keyless(change, plan, search);
     }
@@ -249,13 +255,13 @@ export class Transformer {
     return this.#transaction === undefined ? plan.skip : skipReason(plan, this.#transaction);
   }
 
-  /** Writes and packs one record under the next ordinal. */
+  /** Writes and packs one record under the next ordinal. @returns false when its key alone is too large for a record */
   #publish(
     operation: ChangeRecord['operation'],
     key: ChangeRecord['key'],
     otherKey: ChangeRecord['key'],
     barrier: string | undefined,
-  ): void {
+  ): boolean {
     const ordinal = ++this.#ordinal;
     const { packer, format, partitionKey } = this.#parts;
     const record = this.#record;
@@ -275,23 +281,29 @@ export class Transformer {
       size = this.#data.length;
       truncate = !packer.fits(this.#partitionKey.length, size);
     }
-    if (truncate) this.#shorten(record, size);
+    if (truncate && !this.#shorten(record, size)) return false;
     const full = packer.add(this.#partitionKey.view(), this.#data.view(), barrier);
     // The full round does not hold this record, so its position must not include it.
     if (full !== undefined) this.#close(full);
     if (truncate) this.counts.truncated++;
     this.counts.records++;
+    return true;
   }
 
-  /** Writes a record that is too large without its row. */
-  #shorten(record: ChangeRecord, size: number): void {
-    if (this.#parts.oversize === 'key-only') {
-      record.truncated = true;
-      this.#data.clear();
-      this.#parts.format.write(record, this.#data);
-      if (this.#parts.packer.fits(this.#partitionKey.length, this.#data.length)) return;
-    }
-    throw this.#tooLarge(record.operation, record.table, size);
+  /** Writes a record that is too large without its row, and without the other key of a key change if that is too large. */
+  #shorten(record: ChangeRecord, size: number): boolean {
+    if (this.#parts.oversize === 'fail') throw this.#tooLarge(record.operation, record.table, size);
+    record.truncated = true;
+    if (this.#fitsWritten(record)) return true;
+    if (record.otherKey === undefined) return false;
+    record.otherKey = undefined;
+    return this.#fitsWritten(record);
+  }
+
+  #fitsWritten(record: ChangeRecord): boolean {
+    this.#data.clear();
+    this.#parts.format.write(record, this.#data);
+    return this.#parts.packer.fits(this.#partitionKey.length, this.#data.length);
   }
 
   #tooLarge(operation: ChangeRecord['operation'], table: TableName, size: number): PipelineError {

@@ -85,10 +85,11 @@ describe('the alarms', () => {
       'Skipped',
       [
         [
-          'FILL(primaryKey,0) + FILL(keyUnknown,0) + FILL(replicaIdentity,0)',
+          'FILL(primaryKey,0) + FILL(keyUnknown,0) + FILL(replicaIdentity,0) + FILL(keyTooLarge,0)',
           'SkippedNoPrimaryKey Sum 60',
           'SkippedKeyUnknown Sum 60',
           'SkippedNoReplicaIdentity Sum 60',
+          'SkippedKeyTooLarge Sum 60',
         ],
         'GreaterThanThreshold',
         0,

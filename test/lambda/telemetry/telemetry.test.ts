@@ -163,7 +163,15 @@ describe('addRunMetrics', () => {
 
   it('leaves out a lag that is unknown, and counts each reason', () => {
     const values = emitted({
-      skipped: { noPrimaryKey: 1, keyUnknown: 5, noReplicaIdentity: 2, droppedTable: 3, notTable: 6, filtered: 4 },
+      skipped: {
+        noPrimaryKey: 1,
+        keyUnknown: 5,
+        noReplicaIdentity: 2,
+        keyTooLarge: 7,
+        droppedTable: 3,
+        notTable: 6,
+        filtered: 4,
+      },
     });
     assert.ok(!values.has('LagSeconds') && !values.has('LagBytes'));
     assert.deepEqual(
@@ -171,12 +179,13 @@ describe('addRunMetrics', () => {
         values.get('SkippedNoPrimaryKey'),
         values.get('SkippedKeyUnknown'),
         values.get('SkippedNoReplicaIdentity'),
+        values.get('SkippedKeyTooLarge'),
         values.get('SkippedDroppedTable'),
         values.get('SkippedNotTable'),
         values.get('SkippedFiltered'),
         values.get('RetainedWalBytes'),
       ],
-      [1, 5, 2, 3, 6, 4, 9],
+      [1, 5, 2, 7, 3, 6, 4, 9],
     );
   });
 });

@@ -502,9 +502,37 @@ describe('transform', () => {
       });
     });
 
-    it('fails where even its key is too large', async () => {
-      const line = `table public.t: INSERT: id[text]:'${'x'.repeat(1024 * 1024)}'`;
-      await assert.rejects(publish([line], { 'public.t': {} }), { code: 'RECORD_TOO_LARGE' });
+    const huge = `'${'x'.repeat(1024 * 1024)}'`;
+    for (const format of [json, FORMATS.debezium({ ...FORMAT_OPTIONS, source: 'test' }), undefined]) {
+      for (const [what, line, ops] of [
+        ['the key of an INSERT', `INSERT: id[text]:${huge}`, []],
+        ['the key of an UPDATE', `UPDATE: id[text]:${huge} v[text]:'a'`, []],
+        ['the key of a DELETE', `DELETE: id[text]:${huge}`, []],
+        ['the new key of a key change', `UPDATE: old-key: id[text]:'a' new-tuple: id[text]:${huge}`, ['DELETE']],
+        ['the old key of a key change', `UPDATE: old-key: id[text]:${huge} new-tuple: id[text]:'a'`, ['INSERT']],
+      ] as const) {
+        it(`${format?.constructor.name ?? 'csv'}: is skipped and counted where ${what} is too large; the next row keeps its ordinal`, async () => {
+          const lines = [`table public.t: ${line}`, `table public.t: INSERT: id[text]:'b'`];
+          const { records, answer } = await publish(lines, { 'public.t': {} }, format === undefined ? {} : { format });
+          assert.deepEqual(
+            [answer.changes, answer.published, answer.skipped.keyTooLarge, answer.records],
+            [2, 1, 1, ops.length + 1],
+          );
+          if (format === json) {
+            const shown = told(records).map(({ op, key, ordinal }) => [op, key, ordinal]);
+            const moves = ops.length > 0;
+            assert.deepEqual(shown, [
+              ...ops.map((op) => [op, { id: 'a' }, op === 'DELETE' ? 1 : 2]),
+              ['INSERT', { id: 'b' }, moves ? 3 : 2],
+            ]);
+          }
+        });
+      }
+    }
+
+    it('fails where its key is too large and OVERSIZE says so', async () => {
+      const line = `table public.t: INSERT: id[text]:${huge}`;
+      await assert.rejects(publish([line], { 'public.t': {} }, { oversize: 'fail' }), { code: 'RECORD_TOO_LARGE' });
     });
   });
 
@@ -570,8 +598,12 @@ describe('transform', () => {
 
     for (const [what, line, options] of [
       ['OVERSIZE says so', insert, { oversize: 'fail' }],
-      ['its key is among them', 'table public.t: INSERT: id[text]:elided', {}],
-      ['its old key is among them', "table public.t: UPDATE: old-key: id[text]:elided new-tuple: id[text]:'a'", {}],
+      ['its key is among them', 'table public.t: INSERT: id[text]:elided', { oversize: 'fail' }],
+      [
+        'its old key is among them',
+        "table public.t: UPDATE: old-key: id[text]:elided new-tuple: id[text]:'a'",
+        { oversize: 'fail' },
+      ],
     ] as const) {
       it(`fails with RECORD_TOO_LARGE where ${what}, naming table, size and commit LSN`, async () => {
         await assert.rejects(publish([line], { 'public.t': {} }, { format: json, ...options }, condensed), {
@@ -580,6 +612,20 @@ describe('transform', () => {
         });
       });
     }
+  });
+
+  it('counts a row whose key was not kept', async () => {
+    const lines = [
+      'table public.t: INSERT: id[text]:elided',
+      "table public.t: UPDATE: old-key: id[text]:elided new-tuple: id[text]:'a'",
+    ];
+    const { records, answer } = await publish(
+      lines,
+      { 'public.t': {} },
+      { format: json },
+      (_, slot) => void (slot.oversizeBytes = 600_000_000),
+    );
+    assert.deepEqual([records, answer.changes, answer.skipped.keyTooLarge], [[], 2, 2]);
   });
 
   it('counts all of a filtered database and publishes nothing', async () => {
