@@ -23,6 +23,8 @@ export interface LineDecoder {
   decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): Line;
   /** Lines of more bytes go through the condenser first. @default none do */
   readonly maxLineBytes?: number;
+  /** Writes a line again that has bytes which are no UTF-8. @default such a line is taken as it is */
+  readonly repair?: (bytes: Buffer, start: number, end: number, line: Line) => Buffer;
   readonly condenser?: RowCondenser;
 }
 
@@ -231,11 +233,16 @@ export class SlotPeek implements Peek, MessageBlock {
 
   #decode(): Line {
     const { bytes, start, end, oversizeBytes } = this.#in;
-    if (this.#checkUtf8 && !isUtf8(bytes.subarray(start, end))) {
+    const { decoder } = this.#parts;
+    const readable = isUtf8(bytes.subarray(start, end));
+    if (this.#checkUtf8 && !readable) {
       throw this.#undecodable('text in UTF-8, which a SQL_ASCII database does not ensure');
     }
     try {
-      return this.#parts.decoder.decode(bytes, start, end, oversizeBytes);
+      const line = decoder.decode(bytes, start, end, oversizeBytes);
+      if (readable || decoder.repair === undefined) return line;
+      const repaired = decoder.repair(bytes, start, end, line);
+      return decoder.decode(repaired, 0, repaired.length, oversizeBytes);
     } catch (error) {
       if (error instanceof UndecodableError) throw this.#undecodable(error.expected, error.offset, error);
       throw error;

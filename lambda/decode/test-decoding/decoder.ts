@@ -12,6 +12,7 @@ import { matchesAt } from './byte-pattern.ts';
 import { limitsForRecord, TestDecodingCondenser } from './condenser.ts';
 import type { KnownHeader, KnownTable } from './intern.ts';
 import { NameInterner } from './intern.ts';
+import { repairLine } from './repair.ts';
 import { literal, scanIdentifier, scanType, startsWithAt } from './scan.ts';
 import { decodeBegin, decodeCommit, decodeMessage, unknownLineError } from './transaction-lines.ts';
 import { scanValue } from './value.ts';
@@ -83,6 +84,8 @@ export class TestDecodingDecoder {
   /** Lines of more bytes are to be condensed before they are decoded. */
   readonly maxLineBytes: number;
   readonly condenser: TestDecodingCondenser;
+  /** For lines with bytes that are no UTF-8. */
+  readonly repair = repairLine;
 
   /**
    * @param namesLimit - how many tables, and how many column headers, are remembered. Beyond it all are forgotten and

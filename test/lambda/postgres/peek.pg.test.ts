@@ -7,6 +7,7 @@ import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decode
 import { type Slot, WindowTooLargeError } from '../../../lambda/ports.ts';
 import { firstUnconsumed } from '../../../lambda/run/skip-transaction.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
+import { Pipeline } from '../../support/real-run.ts';
 import { clock, databaseOf, eventually, sessionOn, shortly, told } from './support.ts';
 
 describe('a peek', () => {
@@ -97,6 +98,26 @@ describe('a peek', () => {
       ['ignored', 'ignored', 'INSERT public.t 200|'],
     );
     await session.close();
+  });
+
+  it('gives a "char" above 127 as PostgreSQL 15 prints it, in values, keys, arrays and composites', async () => {
+    await server.sql(`CREATE TYPE pair AS (a "char", b text); CREATE DOMAIN letter AS "char";
+      CREATE TABLE letters (c "char" PRIMARY KEY, d letter, v text, a "char"[], p pair)`);
+    await server.createSlot('char_test');
+    await server.sql(`INSERT INTO letters VALUES ((-1)::"char", (-61)::"char", 'é', ARRAY[(-61)::"char", 'x', '', (-87)::"char"], ((-2)::"char", 'ü'));
+      UPDATE letters SET c = (-2)::"char"; DELETE FROM letters`);
+    const pipeline = new Pipeline(server, 'char_test');
+    await pipeline.run();
+    const row = { d: '\\303', v: 'é', a: ['\\303', 'x', '', '\\251'], p: '("\\\\376",ü)' };
+    assert.deepEqual(
+      pipeline.records.map((record) => [record.op, record.key, record.row]),
+      [
+        ['INSERT', { c: '\\377' }, { c: '\\377', ...row }],
+        ['DELETE', { c: '\\377' }, undefined],
+        ['INSERT', { c: '\\376' }, { c: '\\376', ...row }],
+        ['DELETE', { c: '\\376' }, undefined],
+      ],
+    );
   });
 
   it('takes many transactions and rows larger than any chunk', async () => {
