@@ -30,7 +30,9 @@ export interface Container {
   /** @throws {PipelineError} CONFIG_INVALID where neither the settings nor the environment name a region */
   readonly requireRegion: () => Promise<void>;
   /** @returns what the stream says of itself */
-  readonly describeStream: (signal: AbortSignal) => Promise<StreamDescription>;
+  readonly describeStream: (timeoutMs: number) => Promise<StreamDescription>;
+  /** @returns the stream's region, wherever it comes from; undefined: there is none */
+  readonly region: () => Promise<string | undefined>;
   readonly memory: RunMemory;
   /** What CloudFormation's requests were answered. */
   readonly lifecycleAnswers: Map<string, { readonly PhysicalResourceId: string }>;
@@ -93,11 +95,12 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
       log,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
     }),
-    describeStream: async (signal) =>
+    describeStream: async (timeoutMs) =>
       await requireRegion().then(
-        () => describeStream(client, config.stream, signal),
-        () => ({ kind: 'unreachable', reason: 'no AWS region is set' }) as const,
+        () => describeStream(client, config.stream, timeoutMs),
+        () => ({ kind: 'no-region' }) as const,
       ),
+    region: async () => await client.config.region().catch(() => undefined),
     memory: noMemory(),
     lifecycleAnswers: new Map(),
     slotResource: parts.slotResource,

@@ -208,9 +208,11 @@ function clashes(pipelines: readonly PartialSettings[]): string[] {
 
 /** An unknown name, and the nearest known one. */
 function unknownName(name: string): string {
+  // TABLES_EXCLUDE_LIST is near tableExcludeList, too.
+  const plain = name.toLowerCase().replace(/[-_]/g, '');
   const near =
-    NAMES.find((known) => known.toLowerCase() === name.toLowerCase().replace(/[-_]/g, '')) ??
-    NAMES.find((known) => distance(known, name) <= 2);
+    NAMES.find((known) => known.toLowerCase() === plain) ??
+    NAMES.find((known) => distance(known.toLowerCase(), plain) <= 2);
   return `${shown(name)} is no setting${near === undefined ? '.' : `; is ${near} meant?`} The settings' names are listed below.`;
 }
 

@@ -10,7 +10,7 @@ import { printableJson } from '../../lambda/printable.ts';
 import { readConfig } from '../../lambda/settings/config.ts';
 import { type Action, readEvent } from '../../lambda/settings/event.ts';
 import { createTerminalLog, noMetrics } from '../../lambda/telemetry/telemetry.ts';
-import { explain } from './explain.ts';
+import { exitStatusOf, explain } from './explain.ts';
 import { EXIT, type InvokeOptions, LAMBDA_SECONDS, type Terminal } from './terminal.ts';
 
 /** A second Ctrl-C: what a shell makes of SIGINT. */
@@ -93,7 +93,7 @@ async function again(
       // It would fail in the same way every time.
       if (error instanceof PipelineError && error.code === 'CONFIG_INVALID') throw error;
       terminal.stderr.write(explain(error, terminal.env));
-      status = EXIT.failed;
+      status = exitStatusOf(error);
     }
     await clock.sleep(Math.max(0, begun + everyMs - clock.now()), stop);
   }
@@ -112,6 +112,10 @@ function statusOf(answer: Answer): number {
   if ('findings' in answer) {
     if (answer.findings.some(({ state }) => state === 'fault' || state === 'missing')) return EXIT.failed;
     return answer.ok ? EXIT.ok : EXIT.incomplete;
+  }
+  if ('slotState' in answer) {
+    if (answer.slotState === 'ok') return EXIT.ok;
+    return answer.slotState === 'at-risk' ? EXIT.incomplete : EXIT.failed;
   }
   return 'caughtUp' in answer && answer.action === 'drain' && !answer.caughtUp ? EXIT.incomplete : EXIT.ok;
 }

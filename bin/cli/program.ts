@@ -52,7 +52,7 @@ const PASSED = [
  *
  * @param args - without the program's own name
  * @param terminal - environment, output and signals: the process, or a test's
- * @returns the exit status: 0, 1 failed, 2 used wrongly
+ * @returns the exit status: see {@link EXIT}
  */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
   let status: number = EXIT.ok;
@@ -62,9 +62,9 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
     return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    const { explain } = await import('./explain.ts');
+    const { explain, exitStatusOf } = await import('./explain.ts');
     terminal.stderr.write(explain(error, terminal.env));
-    return EXIT.failed;
+    return exitStatusOf(error);
   }
 }
 
@@ -81,7 +81,7 @@ function build(terminal: Terminal, done: (status: number) => void): Command {
     })
     .addHelpText(
       'after',
-      `\n${settingsHelp()}\n\nIt prints the answer as JSON and exits with 0, 1 (failed; check: something is missing or at fault),\n2 (used wrongly) or 3 (drain: not caught up; check: something could not be found out).`,
+      `\n${settingsHelp()}\n\nIt prints the answer as JSON and exits with 0, 1 (failed; check: something is missing or at fault;\nstatus: a run would refuse the slot), 2 (used wrongly, settings included) or 3 (drain: not caught up; check: something\ncould not be found out; status: the slot is at risk).`,
     );
 
   const invoke = async (

@@ -1,6 +1,6 @@
 /** What the command line acts on, and what it ends with. The process is a terminal; tests bring theirs. */
 
-/** Exit statuses. `incomplete`: nothing failed, but a drain is not caught up, or a check could not find everything out. */
+/** Exit statuses, as docs/operations.md has them. `incomplete`: nothing failed, and it is not done or not known. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, incomplete: 3 } as const;
 
 /** What Lambda gives an invocation at most, in seconds. At a terminal there may be more, where it is asked for. */

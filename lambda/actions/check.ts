@@ -4,10 +4,12 @@
  */
 import type { Container } from '../container.ts';
 import { PipelineError } from '../errors.ts';
-import { type Finding, judgeServer } from '../health/server-health.ts';
+import type { Finding } from '../health/finding.ts';
+import { judgeServer } from '../health/server-health.ts';
 import { judgeStream } from '../health/stream-health.ts';
 import { readCheck } from '../postgres/check.ts';
 import type { Connection } from '../postgres/connection.ts';
+import { type SettingInForce, withFound } from '../settings/in-force.ts';
 
 /** How long DescribeStreamSummary may take. */
 const DESCRIBE_MS = 10_000;
@@ -19,6 +21,8 @@ export interface CheckAnswer {
   /** Whether nothing is missing, nothing at fault and nothing unknown. */
   readonly ok: boolean;
   readonly findings: readonly Finding[];
+  /** The settings that have a value, and where each came from. Secrets are not shown. */
+  readonly settings: readonly SettingInForce[];
 }
 
 /**
@@ -33,25 +37,38 @@ export async function check(
   deadline: number,
   connected: (work: (connection: Connection) => Promise<Finding[]>) => Promise<Finding[]>,
 ): Promise<CheckAnswer> {
-  const { config, clock } = container;
-  const signal = AbortSignal.timeout(Math.max(1, Math.min(DESCRIBE_MS, deadline - clock.now())));
-  const [server, stream] = await Promise.all([
+  const { config, clock, database } = container;
+  const describeMs = Math.max(1, Math.min(DESCRIBE_MS, deadline - clock.now()));
+  const [server, stream, settings] = await Promise.all([
     connected(async (connection) => judgeServer(await readCheck(connection.client, config.slot), config)).then(
       (findings): Finding[] => [{ check: 'database', state: 'ok', found: 'reached' }, ...findings],
       (error: unknown): Finding[] => [unreachable(error)],
     ),
-    container.describeStream(signal),
+    container.describeStream(describeMs),
+    settingsInForce(container),
   ]);
   const findings = [...server, judgeStream(stream, config), ...config.warnings.map(warning)];
   // What could not be found out is not ok: a run may fail by it.
   const ok = findings.every(({ state }) => state === 'ok' || state === 'warning');
-  return { action: 'check', slot: config.slot, ok, findings };
+  return { action: 'check', slot: config.slot, ok, findings, settings };
+
+  async function settingsInForce({ region }: Container): Promise<readonly SettingInForce[]> {
+    // A secret that cannot be read is a finding of the database's.
+    const login = await database.credentials.get().catch(() => undefined);
+    return withFound(config.inForce, {
+      login,
+      fromSecret: config.database.secretArn !== undefined,
+      slot: config.slot,
+      streamRegion: config.stream.region,
+      region: await region(),
+    });
+  }
 }
 
 /** Why there are no findings of the server. @throws what is no error of the table */
 function unreachable(error: unknown): Finding {
   if (!(error instanceof PipelineError)) throw error;
-  return { check: 'database', state: 'fault', found: error.code, todo: error.message };
+  return { check: 'database', state: 'fault', found: `${error.code}: ${error.what}`, todo: error.remedy };
 }
 
 function warning(text: string): Finding {

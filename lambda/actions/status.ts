@@ -5,18 +5,22 @@
 import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
 import { explainRetention, type WalRetentionCause } from '../health/retained-wal.ts';
-import { isLost } from '../health/server-health.ts';
+import { isReadByRuns, judgeSlot, type SlotJudgement, type SlotState } from '../health/slot-health.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { type Holder, readHolder } from '../postgres/fence.ts';
-import { describeTransaction, readStatus, type SlotRow } from '../postgres/status.ts';
+import { type Holder, readHolder, readSlotReader } from '../postgres/fence.ts';
+import { describeTransaction, readStatus, type SlotRow, type TransactionRow } from '../postgres/status.ts';
 
 /** What `status` answers. */
 export interface StatusAnswer {
   readonly action: 'status';
   readonly slot: string;
   readonly database: string;
-  /** `ok`; `missing`: it does not exist; `lost`: the server gave it up. */
-  readonly slotState: 'ok' | 'missing' | 'lost';
+  /** Only `ok` and `at-risk` are read by runs. */
+  readonly slotState: SlotState;
+  /** What was found, in words. */
+  readonly slotDetail: string;
+  /** What to do; left out where nothing is. */
+  readonly todo?: string;
   readonly plugin?: string;
   readonly confirmedFlushLsn?: string;
   readonly restartLsn?: string;
@@ -33,6 +37,8 @@ export interface StatusAnswer {
   readonly safeWalBytes?: number;
   readonly invalidationReason?: string;
   readonly serverVersion: string;
+  /** From 17: since when nobody has read it. Left out while somebody does. */
+  readonly inactiveSince?: string;
   /** Who holds the lock, or null. */
   readonly lockHolder: Holder | null;
 }
@@ -47,13 +53,17 @@ export async function status(connection: Connection, container: Container): Prom
   const { slot: name } = container.config;
   const rows = await readStatus(connection.client, name);
   const holder = await readHolder(connection.client, name);
+  const { database } = connection.context;
+  const judgement = judgeSlot(rows.slot, await readSlotReader(connection.client, name), database);
   return {
     action: 'status',
     slot: name,
-    database: connection.context.database,
-    slotState: rows.slot === undefined ? 'missing' : isLost(rows.slot) ? 'lost' : 'ok',
+    database,
+    slotState: judgement.state,
+    slotDetail: `${name}: ${judgement.found}`,
+    ...(judgement.todo === undefined ? {} : { todo: judgement.todo }),
     flushLsn: formatLsn(rows.flush),
-    ...(rows.slot === undefined ? {} : slotFields(rows.slot, rows)),
+    ...(rows.slot === undefined ? {} : slotFields(rows.slot, rows, judgement)),
     walStatus: rows.slot === undefined ? 'missing' : (rows.slot.walStatus ?? 'unknown'),
     serverVersion: rows.serverVersion,
     lockHolder: holder === undefined ? null : publicHolder(holder),
@@ -61,10 +71,15 @@ export async function status(connection: Connection, container: Container): Prom
 }
 
 /** Where a slot is, and what it keeps. */
-function slotFields(slot: SlotRow, rows: Awaited<ReturnType<typeof readStatus>>): Partial<StatusAnswer> {
+function slotFields(
+  slot: SlotRow,
+  rows: Awaited<ReturnType<typeof readStatus>>,
+  { state, found }: SlotJudgement,
+): Partial<StatusAnswer> {
   const { confirmedFlush, restart } = slot;
   const lagBytes = confirmedFlush === undefined ? undefined : Math.max(0, Number(rows.flush - confirmedFlush));
-  const oldest = rows.oldestTransaction === undefined ? undefined : describeTransaction(rows.oldestTransaction);
+  const oldest = rows.oldestTransaction === undefined ? undefined : describeOpenTransaction(rows.oldestTransaction);
+  const refused = isReadByRuns(state) ? undefined : found;
   return {
     ...(slot.plugin === undefined ? {} : { plugin: slot.plugin }),
     ...(confirmedFlush === undefined ? {} : { confirmedFlushLsn: formatLsn(confirmedFlush) }),
@@ -72,10 +87,24 @@ function slotFields(slot: SlotRow, rows: Awaited<ReturnType<typeof readStatus>>)
     ...(lagBytes === undefined ? {} : { lagBytes }),
     ...(lagBytes === 0 ? { lagSeconds: 0 } : {}),
     ...(restart === undefined ? {} : { retainedWalBytes: Math.max(0, Number(rows.flush - restart)) }),
-    retainedBy: explainRetention({ ...rows, confirmedFlush, restart, oldestTransaction: oldest }),
+    retainedBy: explainRetention({ ...rows, confirmedFlush, restart, oldestTransaction: oldest, refused }),
     ...(slot.safeWalBytes === undefined ? {} : { safeWalBytes: slot.safeWalBytes }),
     ...(slot.invalidationReason === undefined ? {} : { invalidationReason: slot.invalidationReason }),
+    ...(slot.inactiveSince === undefined ? {} : { inactiveSince: slot.inactiveSince }),
   };
+}
+
+/** A transaction that holds WAL, and the ways to end it and to see more of it. */
+function describeOpenTransaction(transaction: TransactionRow): string {
+  const { pid, prepared, ageSeconds } = transaction;
+  const end =
+    pid === undefined
+      ? prepared === undefined
+        ? ''
+        : ` ROLLBACK PREPARED or COMMIT PREPARED ends it.`
+      : ` SELECT pg_terminate_backend(${pid}) ends it.`;
+  const see = ageSeconds === undefined ? ' GRANT pg_read_all_stats to this role shows its age and state.' : '';
+  return `${describeTransaction(transaction)}.${end}${see}`;
 }
 
 function publicHolder({ pid, user, application, ageSeconds, state }: Holder): Holder {

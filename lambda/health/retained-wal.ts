@@ -11,12 +11,20 @@ export interface RetentionFacts {
   /** The oldest open transaction that writes, in words; undefined: none. */
   readonly oldestTransaction: string | undefined;
   /** Slots that keep WAL from before this one's. */
-  readonly olderSlots: readonly { readonly name: string; readonly restart: Lsn; readonly active: boolean }[];
+  readonly olderSlots: readonly {
+    readonly name: string;
+    readonly restart: Lsn;
+    readonly active: boolean;
+    /** Since when nobody has read it, where the server knows. */
+    readonly inactiveSince?: string | undefined;
+  }[];
+  /** Why no run reads the slot; undefined: runs do. */
+  readonly refused?: string | undefined;
 }
 
 /** One reason, and how much WAL it accounts for. */
 export interface WalRetentionCause {
-  readonly what: 'unread changes' | 'open transaction' | 'decoding position' | 'other slot';
+  readonly what: 'unread changes' | 'open transaction' | 'decoding position' | 'this slot' | 'other slot';
   /** Bytes that could be removed without this cause; for another slot, all that it keeps. */
   readonly bytes: number;
   /** Which one it is, and what to do. */
@@ -35,7 +43,17 @@ export function explainRetention({
   restart,
   oldestTransaction,
   olderSlots,
+  refused,
 }: RetentionFacts): WalRetentionCause[] {
+  const others = olderSlots.map((slot): WalRetentionCause => ({
+    what: 'other slot',
+    bytes: distance(flush, slot.restart),
+    detail: `The slot "${slot.name}" keeps more than this one. It belongs to another pipeline or a replica. ${reading(slot)}`,
+  }));
+  if (refused !== undefined) {
+    const bytes = restart === undefined ? 0 : distance(flush, restart);
+    return [{ what: 'this slot', bytes, detail: `No run reads it: ${refused}.` }, ...others];
+  }
   const reasons: WalRetentionCause[] = [];
   const unreadBytes = confirmedFlush === undefined ? 0 : distance(flush, confirmedFlush);
   const rereadBytes = confirmedFlush === undefined || restart === undefined ? 0 : distance(confirmedFlush, restart);
@@ -50,19 +68,20 @@ export function explainRetention({
     reasons.push({
       what: 'open transaction',
       bytes: rereadBytes,
-      detail: `Decoding has to start before it: ${oldestTransaction}.`,
+      detail: `Decoding has to start before it: ${oldestTransaction}`,
     });
   } else if (rereadBytes > 0) {
     reasons.push({ what: 'decoding position', bytes: rereadBytes, detail: 'Consumed, and let go by the next runs.' });
   }
-  for (const { name, restart: from, active } of olderSlots) {
-    reasons.push({
-      what: 'other slot',
-      bytes: distance(flush, from),
-      detail: `The slot "${name}"${active ? '' : ', which nobody reads,'} keeps more than this one.`,
-    });
-  }
-  return reasons;
+  return [...reasons, ...others];
+}
+
+/** Whether a slot is read, as far as it is known. Between two runs no slot of pg2kinesis is. */
+function reading({ active, inactiveSince }: RetentionFacts['olderSlots'][number]): string {
+  if (active) return 'It is being read just now.';
+  return inactiveSince === undefined
+    ? 'Nobody reads it just now, which says nothing: between two runs that is so.'
+    : `It was last read at ${inactiveSince}.`;
 }
 
 /** Bytes from one position to a later one. */

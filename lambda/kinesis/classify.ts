@@ -7,6 +7,7 @@
  */
 import { isThrottlingError, isTransientError } from '@smithy/core/retry';
 import { PipelineError } from '../errors.ts';
+import { refusalKind, remedyOf } from './refusals.ts';
 
 /** What to do after a failure: send again, send again and count it as throttled, or give up with this error. */
 export type Verdict = 'retry' | 'throttled' | PipelineError;
@@ -37,31 +38,6 @@ const PASSING = new Set([
 
 /** What the SDK makes of an answer that is not in Kinesis's form: empty, or the page of a proxy. */
 const NOT_KINESIS = new Set(['SyntaxError', 'Unknown', 'UnknownError']);
-
-/** Who we are, or what we may do, is not as it should be; their texts name principal, action and resource. */
-const DENIED = new Set([
-  'AccessDeniedException',
-  'AccessDenied',
-  'NotAuthorized',
-  'OptInRequired',
-  'KMSAccessDeniedException',
-  'KMSDisabledException',
-  'KMSInvalidStateException',
-  'KMSNotFoundException',
-  'KMSOptInRequired',
-  'UnrecognizedClientException',
-  'InvalidClientTokenId',
-  'ExpiredTokenException',
-  'ExpiredToken',
-  'InvalidSignatureException',
-  'SignatureDoesNotMatch',
-  'IncompleteSignature',
-  'MissingAuthenticationToken',
-  'MissingAuthenticationTokenException',
-]);
-
-/** No credentials were found, before anything was sent. */
-const NO_CREDENTIALS = new Set(['CredentialsProviderError', 'TokenProviderError', 'CredentialsError']);
 
 /** Names of refusals whose texts may quote what was sent. */
 const INVALID = new Set(['ValidationException', 'InvalidArgumentException', 'SerializationException']);
@@ -147,7 +123,7 @@ export function passing(error: unknown): 'retry' | 'throttled' | undefined {
   // A record that is too large stays so, and so does a header that cannot be sent.
   if (status === 413 || isUnsendable(name, code)) return undefined;
   if (isTransientError(asError) || PASSING.has(name) || NOT_KINESIS.has(name)) return 'retry';
-  if (NO_CREDENTIALS.has(name)) return undefined;
+  if (refusalKind(name) === 'missing') return undefined;
   return status === undefined || status < 400 || status >= 500 || status === 408 ? 'retry' : undefined;
 }
 
@@ -161,9 +137,10 @@ function isUnsendable(name: string, code: string | undefined): boolean {
  *
  * @param error - what the SDK threw
  * @param stream - the stream's name or ARN, for the message
+ * @param where - what else tells where it went: region and endpoint
  * @returns what to do; failures that nobody has a name for are sent again
  */
-export function classify(error: unknown, stream: string): Verdict {
+export function classify(error: unknown, stream: string, where = ''): Verdict {
   const { name, code, message, status } = read(error);
   const fail = (
     errorCode: 'STREAM_MISSING' | 'STREAM_ACCESS_DENIED' | 'RECORD_TOO_LARGE' | 'CONFIG_INVALID',
@@ -171,52 +148,51 @@ export function classify(error: unknown, stream: string): Verdict {
     remedy?: string,
   ) =>
     new PipelineError(errorCode, `${what} ${NOT_DONE}`, { cause: error, ...(remedy === undefined ? {} : { remedy }) });
+  const named = `"${stream}"${where}`;
 
   const passes = passing(error);
   if (passes !== undefined) return passes;
   if (code === 'ERR_INVALID_CHAR') {
     return fail(
       'STREAM_ACCESS_DENIED',
-      `The AWS credentials for "${stream}" hold a character that cannot be sent, for example a line break.`,
+      `The AWS credentials for ${named} hold a character that cannot be sent, for example a line break.`,
       'Set the AWS credentials anew, without line breaks or spaces around them.',
     );
   }
   if (name === 'EndpointError' || code === 'ERR_INVALID_URL') {
     return fail(
       'CONFIG_INVALID',
-      `There is no endpoint for STREAM_NAME "${stream}": ${sentence(message)} It follows from the region, AWS_ENDPOINT_URL_KINESIS, AWS_ENDPOINT_URL, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, or the same in the profile.`,
+      `There is no endpoint for STREAM_NAME ${named}: ${sentence(message)} It follows from the region, AWS_ENDPOINT_URL_KINESIS, AWS_ENDPOINT_URL, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, or the same in the profile.`,
     );
   }
   if (name === 'ResourceNotFoundException') {
-    return fail('STREAM_MISSING', `Kinesis has no stream "${stream}": ${sentence(message)}`);
+    return fail('STREAM_MISSING', `Kinesis has no stream ${named}: ${sentence(message)}`);
   }
-  if (DENIED.has(name)) {
+  const refusal = refusalKind(name);
+  if (refusal === 'missing') {
     return fail(
       'STREAM_ACCESS_DENIED',
-      `Kinesis refused to take records for "${stream}": ${name}: ${sentence(message)}`,
+      `No AWS credentials were found to publish to ${named}: ${sentence(message)}`,
+      remedyOf(refusal),
     );
   }
-  if (NO_CREDENTIALS.has(name)) {
+  if (refusal !== undefined) {
     return fail(
       'STREAM_ACCESS_DENIED',
-      `No AWS credentials were found to publish to "${stream}": ${sentence(message)}`,
-      "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; in Lambda the credentials are the function's role's.",
+      `Kinesis refused to take records for ${named}: ${name}: ${sentence(message)}`,
+      remedyOf(refusal),
     );
   }
   if (status === 413 || (INVALID.has(name) && TOO_LARGE.test(message))) {
-    return fail(
-      'RECORD_TOO_LARGE',
-      `Kinesis refused a record or request for "${stream}" as too large (${describe(error)}): MAX_RECORD_KIB is above what the stream takes.`,
-      'Lower MAX_RECORD_KIB to what the stream takes (check says it), or raise the limit of the stream.',
-    );
+    return tooLarge(error, named, message);
   }
   if (status === 401 || status === 403) {
-    return fail('STREAM_ACCESS_DENIED', `Kinesis refused to take records for "${stream}": ${describe(error)}.`);
+    return fail('STREAM_ACCESS_DENIED', `Kinesis refused to take records for ${named}: ${describe(error)}.`);
   }
   if (!INVALID.has(name) && !MISDIRECTED.has(name)) return 'retry';
   return fail(
     'CONFIG_INVALID',
-    `Kinesis refused the request for STREAM_NAME "${stream}" as invalid (${describe(error)}): the name or ARN, its region, or an endpoint that is not Kinesis.`,
+    `Kinesis refused the request for STREAM_NAME ${named} as invalid (${describe(error)}): the name or ARN, its region, or an endpoint that is not Kinesis.`,
   );
 }
 
@@ -226,11 +202,36 @@ export function classify(error: unknown, stream: string): Verdict {
  * @param code - the entry's ErrorCode; undefined where it has neither that nor a sequence number
  * @param message - its ErrorMessage
  * @param stream - the stream's name or ARN, for the message
+ * @param where - what else tells where it went
  * @returns what to do; an unknown code is sent again
  */
-export function classifyEntry(code: string | undefined, message: string | undefined, stream: string): Verdict {
+export function classifyEntry(
+  code: string | undefined,
+  message: string | undefined,
+  stream: string,
+  where = '',
+): Verdict {
   if (code === undefined || code === '') return 'retry';
-  return classify({ name: code, message, $metadata: { httpStatusCode: 400 } }, stream);
+  return classify({ name: code, message, $metadata: { httpStatusCode: 400 } }, stream, where);
+}
+
+/**
+ * Kinesis takes no record as large as one that was sent. The number in its text is its limit, the rest may quote what
+ * was sent.
+ */
+function tooLarge(error: unknown, named: string, message: string): PipelineError {
+  const limit =
+    /(?:less than or equal to|max record size of|maximum (?:record )?size of) (\d{4,9})/.exec(message)?.[1] ??
+    undefined;
+  const taken = limit === undefined ? '' : `, which is ${limit} bytes`;
+  return new PipelineError(
+    'RECORD_TOO_LARGE',
+    `Kinesis refused a record or request for ${named} as too large (${describe(error)}): MAX_RECORD_KIB is above what the stream takes${taken}. ${NOT_DONE}`,
+    {
+      cause: error,
+      remedy: 'Lower MAX_RECORD_KIB to what the stream takes (check says it), or raise the limit of the stream.',
+    },
+  );
 }
 
 /** A text as a sentence. */

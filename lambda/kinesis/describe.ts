@@ -3,42 +3,65 @@
  * Knows no PostgreSQL and judges nothing.
  */
 import { DescribeStreamSummaryCommand, type KinesisClient } from '@aws-sdk/client-kinesis';
+import { describe } from './classify.ts';
+import { addressOf, type Destination, whereabouts } from './destination.ts';
+import { refusalKind, remedyOf } from './refusals.ts';
 
 /** What DescribeStreamSummary said, or why it said nothing. */
 export type StreamDescription =
-  | { readonly kind: 'missing' | 'denied' }
-  | { readonly kind: 'unreachable'; readonly reason: string }
-  | {
-      readonly kind: 'found';
-      readonly status: string;
-      readonly encrypted: boolean;
-      readonly shards: number;
-      readonly onDemand: boolean;
-      readonly retentionHours: number;
-      /** The largest record it takes; undefined where the service does not say. */
-      readonly maxRecordKib: number | undefined;
-    };
+  | { readonly kind: 'no-region' }
+  | ({ readonly where: string } & (
+      | { readonly kind: 'missing' }
+      | { readonly kind: 'denied' }
+      /** The credentials are not accepted, or there are none: no run can publish. */
+      | { readonly kind: 'no-credentials'; readonly reason: string; readonly remedy: string | undefined }
+      /** No connection came about: no run can publish. */
+      | { readonly kind: 'unreachable'; readonly reason: string }
+      /** Nothing was answered in time. */
+      | { readonly kind: 'silent'; readonly seconds: number }
+      /** An answer of which it is not known what it says of publishing. */
+      | { readonly kind: 'failed'; readonly reason: string }
+      | {
+          readonly kind: 'found';
+          readonly status: string;
+          readonly encrypted: boolean;
+          readonly shards: number;
+          readonly onDemand: boolean;
+          readonly retentionHours: number;
+          /** The largest record it takes; undefined where the service does not say. */
+          readonly maxRecordKib: number | undefined;
+        }
+    ));
 
 /**
  * Asks for a stream's summary.
  *
  * @param client - in the stream's region
  * @param stream - its name, and its ARN where one was given
- * @param signal - aborts the request
+ * @param timeoutMs - how long it may take
  * @returns what was said; a refusal and an unreachable service are answers too
  */
 export async function describeStream(
   client: KinesisClient,
   stream: { readonly name: string; readonly arn: string | undefined },
-  signal: AbortSignal,
+  timeoutMs: number,
 ): Promise<StreamDescription> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  const input = stream.arn === undefined ? { StreamName: stream.name } : { StreamARN: stream.arn };
+  const command = new DescribeStreamSummaryCommand(input);
+  let address: string | undefined;
+  command.middlewareStack.add(
+    (next) => (args) => {
+      address = addressOf(args.request as Destination);
+      return next(args);
+    },
+    { step: 'build', priority: 'high', name: 'address' },
+  );
   try {
-    const input = stream.arn === undefined ? { StreamName: stream.name } : { StreamARN: stream.arn };
-    const { StreamDescriptionSummary: summary } = await client.send(new DescribeStreamSummaryCommand(input), {
-      abortSignal: signal,
-    });
+    const { StreamDescriptionSummary: summary } = await client.send(command, { abortSignal: signal });
     return {
       kind: 'found',
+      where: await whereabouts(client, address),
       status: summary?.StreamStatus ?? 'unknown',
       encrypted: summary?.EncryptionType === 'KMS',
       shards: summary?.OpenShardCount ?? 0,
@@ -47,11 +70,38 @@ export async function describeStream(
       maxRecordKib: summary?.MaxRecordSizeInKiB,
     };
   } catch (error) {
-    const name = error instanceof Error ? error.name : '';
-    if (name === 'ResourceNotFoundException') return { kind: 'missing' };
-    if (name === 'AccessDeniedException' || name === 'AccessDenied') return { kind: 'denied' };
-    // Name and code alone: a message of the SDK's can quote headers and addresses.
-    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : name;
-    return { kind: 'unreachable', reason: code === '' ? 'no answer' : code };
+    const where = await whereabouts(client, address);
+    return { where, ...reasonOf(error, signal.aborted, Math.round(timeoutMs / 1000)) };
   }
+}
+
+/** Why there is no description. */
+function reasonOf(
+  error: unknown,
+  aborted: boolean,
+  seconds: number,
+):
+  | { readonly kind: 'missing' | 'denied' }
+  | { readonly kind: 'no-credentials'; readonly reason: string; readonly remedy: string | undefined }
+  | { readonly kind: 'unreachable' | 'failed'; readonly reason: string }
+  | { readonly kind: 'silent'; readonly seconds: number } {
+  const name = error instanceof Error ? error.name : '';
+  if (name === 'ResourceNotFoundException') return { kind: 'missing' };
+  const refusal = refusalKind(name);
+  if (refusal === 'rights') return { kind: 'denied' };
+  if (refusal !== undefined) return { kind: 'no-credentials', reason: name, remedy: remedyOf(refusal) };
+  if (aborted || name === 'TimeoutError') return { kind: 'silent', seconds };
+  // Name, code and status alone: a message of the SDK's can quote headers and addresses.
+  const reason = describe(error);
+  const answered = error instanceof Error && '$metadata' in error && hasStatus(error.$metadata);
+  return { kind: answered ? 'failed' : 'unreachable', reason };
+}
+
+function hasStatus(metadata: unknown): boolean {
+  return (
+    typeof metadata === 'object' &&
+    metadata !== null &&
+    'httpStatusCode' in metadata &&
+    metadata.httpStatusCode !== undefined
+  );
 }

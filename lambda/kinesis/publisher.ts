@@ -9,6 +9,7 @@ import type { KinesisRecord, Round } from '../pack/round.ts';
 import type { Clock, Log, Published, Publisher } from '../ports.ts';
 import { classify, classifyEntry, describe, hasNoAnswer } from './classify.ts';
 import { renewClient } from './client.ts';
+import { addressOf, type Destination, whereabouts } from './destination.ts';
 import { RequestBody } from './request-body.ts';
 
 /** What a publisher depends on. */
@@ -116,9 +117,9 @@ async function send(
   // Behind the SDK's serialiser, before what measures and signs the body.
   command.middlewareStack.add(
     (next) => (args) => {
-      const request = args.request as { body: unknown; hostname?: string };
+      const request = args.request as { body: unknown } & Destination;
       request.body = content;
-      host = request.hostname;
+      host = addressOf(request);
       return next(args);
     },
     { step: 'build', priority: 'high', name: 'writtenBody' },
@@ -129,7 +130,7 @@ async function send(
     results = answer.Records ?? [];
   } catch (error) {
     body.forget();
-    const verdict = classify(error, stream);
+    const verdict = classify(error, stream, await whereabouts(client, host));
     const failure = describe(error, host);
     if (verdict instanceof PipelineError) {
       if (verdict.code !== 'STREAM_ACCESS_DENIED') throw verdict;
@@ -144,7 +145,7 @@ async function send(
     log.warn('Kinesis answered about another number of entries than were sent; all are to be sent again.', { failure });
     return { failed: entries, throttled: 0, failure };
   }
-  return judge(entries, results, options);
+  return judge(entries, results, options, await whereabouts(client, host));
 }
 
 /** Which entries an answer acknowledges: those with a sequence number and no error. */
@@ -152,6 +153,7 @@ function judge(
   entries: readonly KinesisRecord[],
   results: readonly PutRecordsResultEntry[],
   { stream, log }: PublisherOptions,
+  where: string,
 ): Attempt {
   let throttled = 0;
   const codes = new Set<string>();
@@ -159,7 +161,7 @@ function judge(
     const { ErrorCode: code, ErrorMessage: message, SequenceNumber: sequenceNumber } = results[i] ?? {};
     // Some servers write a success with an empty code beside it.
     if (!code && sequenceNumber !== undefined && sequenceNumber !== '') return false;
-    const verdict = classifyEntry(code, message, stream);
+    const verdict = classifyEntry(code, message, stream, where);
     if (verdict instanceof PipelineError) throw verdict;
     if (verdict === 'throttled') throttled++;
     else if (code !== 'InternalFailure')

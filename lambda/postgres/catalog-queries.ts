@@ -22,7 +22,7 @@ export interface TableRow {
   readonly name: string;
   readonly oid: number;
   readonly is_table: boolean;
-  /** The primary key's columns as printed, in key order; null: none. */
+  /** The primary key's columns as printed, in key order; null: none, or a deferrable one whose old values are sent. */
   readonly key: string[] | null;
   /** `schema.table`, unquoted, nearest first. */
   readonly ancestors: string[] | null;
@@ -32,6 +32,10 @@ export interface TableRow {
   /** Whether the server sends the key of a DELETE. */
   readonly holds: boolean;
 }
+
+/** Whether the server sends the old key. */
+const HOLDS = `CASE t.relreplident WHEN 'f' THEN true WHEN 'd' THEN NOT k.condeferrable
+           WHEN 'i' THEN COALESCE(k.attnums <@ i.attnums, false) ELSE false END`;
 
 /**
  * All of it in one look: joined sets, no subquery a table. quote_ident is the function the plugin prints with.
@@ -78,9 +82,10 @@ export const TABLES = (versionNum: number): string => `
   )
   SELECT quote_ident(t.nspname) || '.' || quote_ident(t.relname) AS printed, t.nspname || '.' || t.relname AS name, t.oid::bigint::float8 AS oid,
          t.relkind <> 'm' AS is_table,
-         ((age('3'::xid)::bigint + 3 - LEAST(h.detached, p.changed)) & 4294967295)::float8 AS changed, k.columns AS key, p.names AS ancestors, v.columns AS virtual,
-         k.conrelid IS NOT NULL AND CASE t.relreplident WHEN 'f' THEN true WHEN 'd' THEN NOT k.condeferrable
-           WHEN 'i' THEN COALESCE(k.attnums <@ i.attnums, false) ELSE false END AS holds
+         ((age('3'::xid)::bigint + 3 - LEAST(h.detached, p.changed)) & 4294967295)::float8 AS changed,
+         -- Two rows may have one key for a moment, and a DELETE of an old key would hit the wrong one.
+         CASE WHEN NOT k.condeferrable OR NOT ${HOLDS} THEN k.columns END AS key, p.names AS ancestors, v.columns AS virtual,
+         k.conrelid IS NOT NULL AND ${HOLDS} AS holds
     FROM tables t LEFT JOIN keys k ON k.conrelid = t.oid LEFT JOIN identities i ON i.indrelid = t.oid
     LEFT JOIN changes h ON h.oid = t.oid LEFT JOIN ancestors p ON p.leaf = t.oid LEFT JOIN virtuals v ON v.attrelid = t.oid`;
 

@@ -2,6 +2,7 @@
  * What the server says of each precondition of capturing changes. Reads only, asks the catalogs, changes nothing.
  * Judges nothing: what the rows mean is judged in `lambda/health/server-health.ts`.
  */
+import { readSlotReader, type SlotReader } from './fence.ts';
 import type { Queryable, SlotRow } from './status.ts';
 import { readSlotRow } from './status.ts';
 
@@ -15,7 +16,8 @@ export interface TableRow {
   readonly partitioned: boolean;
   /** Unquoted, in the table's order. */
   readonly columns: readonly string[];
-  readonly hasPrimaryKey: boolean;
+  /** The primary key's columns, unquoted, in key order; empty: there is none. */
+  readonly key: readonly string[];
   readonly deferrable: boolean;
   /** As pg_class has it: `d` default, `n` nothing, `f` full, `i` an index. */
   readonly replicaIdentity: string;
@@ -48,6 +50,8 @@ export interface CheckRows {
   readonly synchronizedStandbySlots: string;
   readonly role: RoleRow;
   readonly slot: SlotRow | undefined;
+  /** The backend that reads the slot just now. */
+  readonly slotReader: SlotReader | undefined;
   readonly tables: readonly TableRow[];
 }
 
@@ -90,6 +94,7 @@ export async function readCheck(client: Queryable, slot: string): Promise<CheckR
       rdsReplication: typeof row['rds'] === 'boolean' ? row['rds'] : undefined,
     },
     slot: await readSlotRow(client, slot),
+    slotReader: await readSlotReader(client, slot),
     tables: await readTables(client),
   };
 }
@@ -104,7 +109,9 @@ async function readTables(client: Queryable): Promise<readonly TableRow[]> {
          FROM ancestor a JOIN pg_class c ON c.oid = a.parent AND c.relispartition JOIN pg_inherits i ON i.inhrelid = c.oid
      )
      SELECT n.nspname || '.' || c.relname AS name, c.relkind = 'p' AS partitioned, c.relreplident::text AS identity,
-            pk.oid IS NOT NULL AS has_key, coalesce(pk.condeferrable, false) AS deferrable,
+            coalesce((SELECT json_agg(a.attname ORDER BY k.place) FROM unnest(pk.conkey) WITH ORDINALITY k(attnum, place)
+                        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum), '[]') AS key,
+            coalesce(pk.condeferrable, false) AS deferrable,
             -- INCLUDE columns (11+) stand in indkey too, but are no part of the identity.
             coalesce(pk.conkey <@ (ri.indkey::int2[])[0:coalesce((to_jsonb(ri)->>'indnkeyatts')::int, ri.indnatts) - 1], false) AS covered,
             coalesce((SELECT json_agg(attname ORDER BY attnum) FROM pg_attribute
@@ -125,7 +132,7 @@ async function readTables(client: Queryable): Promise<readonly TableRow[]> {
     ancestors: texts(row['ancestors']),
     partitioned: row['partitioned'] === true,
     columns: texts(row['columns']),
-    hasPrimaryKey: row['has_key'] === true,
+    key: texts(row['key']),
     deferrable: row['deferrable'] === true,
     replicaIdentity: String(row['identity']),
     identityCoversKey: row['covered'] === true,

@@ -126,12 +126,7 @@ export async function clearSlot(client: Queryable, { slotName, clock, log }: Loc
   let until = clock.now() + BUSY_GRACE_MS;
   let ended = false;
   for (;;) {
-    const { rows } = await client.query(
-      `SELECT ${BACKEND} FROM (SELECT active_pid AS pid FROM pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL) l
-         LEFT JOIN pg_stat_activity a ON a.pid = l.pid`,
-      [slotName],
-    );
-    const user = toBackend(rows[0]);
+    const user = await readSlotUser(client, slotName);
     if (user === undefined) return ended;
     if (clock.now() >= until) {
       if (!user.ours || ended) {
@@ -145,6 +140,35 @@ export async function clearSlot(client: Queryable, { slotName, clock, log }: Loc
     }
     await clock.sleep(LOCK_POLL_MS);
   }
+}
+
+/** A backend that reads a slot, in words. */
+export interface SlotReader {
+  readonly pid: number;
+  readonly description: string;
+  /** Whether it is a run's, by its role and name. */
+  readonly ours: boolean;
+}
+
+/**
+ * Finds who reads a slot just now. Takes nothing.
+ *
+ * @param client - a connection to any database of the server
+ * @param slotName - the slot
+ * @returns undefined when nobody does
+ */
+export async function readSlotReader(client: Queryable, slotName: string): Promise<SlotReader | undefined> {
+  const user = await readSlotUser(client, slotName);
+  return user && { pid: user.pid, description: describeHolder(user), ours: user.ours };
+}
+
+async function readSlotUser(client: Queryable, slotName: string): Promise<Backend | undefined> {
+  const { rows } = await client.query(
+    `SELECT ${BACKEND} FROM (SELECT active_pid AS pid FROM pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL) l
+       LEFT JOIN pg_stat_activity a ON a.pid = l.pid`,
+    [slotName],
+  );
+  return toBackend(rows[0]);
 }
 
 /**

@@ -31,6 +31,8 @@ export interface SlotRow {
   readonly invalidationReason: string | undefined;
   /** From 17. */
   readonly failover: boolean;
+  /** From 17: since when nobody has read it; undefined before, and while somebody does. */
+  readonly inactiveSince: string | undefined;
 }
 
 /** A transaction, and the session it runs in. What the role may not see is undefined. */
@@ -54,6 +56,15 @@ export interface SessionRow {
   readonly state: string | undefined;
 }
 
+/** Another slot that keeps more WAL. */
+export interface OlderSlot {
+  readonly name: string;
+  readonly restart: Lsn;
+  readonly active: boolean;
+  /** From 17: since when nobody has read it. */
+  readonly inactiveSince: string | undefined;
+}
+
 /** All that `status` asks for. */
 export interface StatusRows {
   readonly serverVersion: string;
@@ -63,7 +74,7 @@ export interface StatusRows {
   /** Undefined: it does not exist. */
   readonly slot: SlotRow | undefined;
   /** Other slots that keep WAL from before this slot's restart_lsn; the oldest first. */
-  readonly olderSlots: readonly { readonly name: string; readonly restart: Lsn; readonly active: boolean }[];
+  readonly olderSlots: readonly OlderSlot[];
   /** The oldest transaction that writes and is still open. */
   readonly oldestTransaction: TransactionRow | undefined;
 }
@@ -129,6 +140,7 @@ export function toSlotRow(name: string, json: unknown): SlotRow | undefined {
     twoPhase: row['two_phase'] === true,
     invalidationReason: column.text(row['invalidation_reason']),
     failover: row['failover'] === true,
+    inactiveSince: column.text(row['inactive_since']),
   };
 }
 
@@ -156,7 +168,8 @@ export async function readStatus(client: Queryable, name: string): Promise<Statu
 /** Slots that hold WAL from before this one's restart_lsn. */
 async function readOlderSlots(client: Queryable, name: string): Promise<StatusRows['olderSlots']> {
   const { rows } = await client.query(
-    `SELECT o.slot_name AS name, o.restart_lsn::text AS restart, o.active FROM pg_replication_slots o
+    `SELECT o.slot_name AS name, o.restart_lsn::text AS restart, o.active, to_jsonb(o)->>'inactive_since' AS inactive
+       FROM pg_replication_slots o
       JOIN pg_replication_slots s ON s.slot_name = $1 AND o.slot_name <> s.slot_name AND o.restart_lsn < s.restart_lsn
       ORDER BY o.restart_lsn LIMIT 5`,
     [name],
@@ -165,6 +178,7 @@ async function readOlderSlots(client: Queryable, name: string): Promise<StatusRo
     name: String(row['name']),
     restart: column.lsn(row['restart']) ?? 0n,
     active: row['active'] === true,
+    inactiveSince: column.text(row['inactive']),
   }));
 }
 

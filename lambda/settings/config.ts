@@ -5,6 +5,8 @@
 import { PipelineError } from '../errors.ts';
 import { environmentWarnings } from './environment-warnings.ts';
 import type { Filters } from './filters.ts';
+import { type SettingInForce, settingsInForce } from './in-force.ts';
+import { misspeltSettings } from './misspelt.ts';
 import { type SettingName, SETTINGS, type SettingValues } from './settings.ts';
 
 /** Where the database is and how to enter it. What is undefined may come from the secret. */
@@ -66,6 +68,8 @@ export interface Config {
   readonly logLevel: SettingValues['LOG_LEVEL'];
   /** What is allowed but hardly meant, a sentence each. */
   readonly warnings: readonly string[];
+  /** Each setting that has a value, and where that came from, for `check`. */
+  readonly inForce: readonly SettingInForce[];
 }
 
 /**
@@ -86,7 +90,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   }
   // No fault: what has a default has a value.
   const config = toConfig(values as SettingValues, (env['PARTITION_BY'] ?? '') !== '');
-  return { ...config, warnings: [...config.warnings, ...environmentWarnings(env)] };
+  return {
+    ...config,
+    warnings: [...config.warnings, ...misspeltSettings(env), ...environmentWarnings(env)],
+    inForce: settingsInForce(env),
+  };
 }
 
 /** Reads each variable by itself. What is bad is left out. */
@@ -142,7 +150,7 @@ function contradictions(values: Partial<SettingValues>, env: Readonly<Record<str
 }
 
 /** Values in the shape the rooms take. */
-function toConfig(values: SettingValues, partitionByGiven: boolean): Config {
+function toConfig(values: SettingValues, partitionByGiven: boolean): Omit<Config, 'inForce'> {
   return {
     database: {
       auth: values.DATABASE_AUTH ?? (values.DATABASE_SECRET_ARN === undefined ? 'password' : 'secret'),

@@ -16,7 +16,7 @@ const SAID: Readonly<Record<keyof Skipped, readonly [one: string, several: strin
   noPrimaryKey: [
     'has no primary key',
     'have no primary key',
-    'Their changes are counted, not published. Give them a primary key, or exclude them.',
+    'Their changes are counted, not published. Give them a primary key, or exclude them. (A deferrable key counts as none where old rows are sent, as with REPLICA IDENTITY FULL.)',
   ],
   keyUnknown: [
     'has another primary key than when some of its rows were written',

@@ -6,6 +6,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { TableName, Transaction, Tuple } from '../decode/messages.ts';
+import { PipelineError } from '../errors.ts';
 import type { PrimaryKeys, TableEntry } from '../ports.ts';
 import { excludesTable, type Filters, includesTable, omitsColumn } from '../settings/filters.ts';
 import type { Skipped } from './counts.ts';
@@ -92,6 +93,7 @@ export class TablePolicies {
    *
    * @param plan - the table's
    * @param tuple - the row
+   * @throws {PipelineError} CONFIG_INVALID where it names a column of the primary key
    */
   judgeColumns(plan: TablePolicy, tuple: Tuple | undefined): void {
     if (tuple === undefined || this.#filters.columnExclude.length === 0) return;
@@ -99,9 +101,9 @@ export class TablePolicies {
       const header = tuple.headers[i];
       if (header === undefined || plan.judged.has(header.printed)) continue;
       plan.judged.add(header.printed);
-      // Without its key a record would be of no use: a key column stays.
-      const inKey = plan.keys[0]?.includes(header.printed) === true;
-      if (!inKey && omitsColumn(this.#filters, plan.names, header.name)) plan.omitted.add(header.printed);
+      if (!omitsColumn(this.#filters, plan.names, header.name)) continue;
+      if (plan.keys[0]?.includes(header.printed) === true) throw keyExcluded(plan.names[0] ?? '', header.name);
+      plan.omitted.add(header.printed);
     }
   }
 
@@ -158,6 +160,15 @@ export class TablePolicies {
     const now = this.#keys.byOid(entry.oid);
     return now === undefined ? [] : [now.name, ...now.ancestors];
   }
+}
+
+/** A record without its key would be of no use, and one with it would show what must not be shown. */
+function keyExcluded(table: string, column: string): PipelineError {
+  return new PipelineError(
+    'CONFIG_INVALID',
+    `COLUMN_EXCLUDE_LIST names the column ${table}.${column}, which is part of the primary key, and every record holds the key. The change was not published, and the slot was not advanced past it.`,
+    { remedy: `Take the column out of COLUMN_EXCLUDE_LIST, or leave out the table: TABLE_EXCLUDE_LIST.` },
+  );
 }
 
 /**

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type EmbeddedKinesis, startKinesis } from '../support/kinesis.ts';
@@ -111,9 +113,20 @@ describe('pg2kinesis in a shell', () => {
     await holder.end();
     assert.match(locked.out, /"stopped":"locked"/);
     assert.equal(locked.status, 3);
-    const unanswered = await start(['check'], { AWS_ENDPOINT_URL_KINESIS: 'http://127.0.0.1:1' }).ended;
-    assert.match(unanswered.out, /"ok":false/);
-    assert.equal(unanswered.status, 3);
+    const denying = createServer((_, response) =>
+      response.writeHead(400, { 'x-amzn-errortype': 'AccessDeniedException' }).end('{"message":"no"}'),
+    ).listen(0, '127.0.0.1');
+    await once(denying, 'listening');
+    const { port } = denying.address() as AddressInfo;
+    const unknown = await start(['check'], { AWS_ENDPOINT_URL_KINESIS: `http://127.0.0.1:${port}` }).ended;
+    denying.close();
+    assert.match(unknown.out, /"ok":false/);
+    assert.match(unknown.out, /may not be described/);
+    assert.equal(unknown.status, 3);
+    const unreachable = await start(['check'], { AWS_ENDPOINT_URL_KINESIS: 'http://127.0.0.1:1' }).ended;
+    assert.match(unreachable.out, /is not reached: Error \(ECONNREFUSED\)/);
+    assert.match(unreachable.out, /in us-east-1 \(127\.0\.0\.1:1\)/);
+    assert.equal(unreachable.status, 1);
   });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

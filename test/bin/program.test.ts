@@ -82,9 +82,9 @@ describe('pg2kinesis', () => {
     });
   }
 
-  it('fails with 1 for bad settings, by code and message, without a stack', async () => {
+  it('fails with 2 for bad settings, by code and message, without a stack', async () => {
     const { status, out, err } = await cli(['run'], { PGHOST: 'h', PGUSER: 'u', PGDATABASE: 'd', LANES: '3' });
-    assert.equal(status, 1);
+    assert.equal(status, 2);
     assert.equal(out, '');
     assert.match(
       err,
@@ -95,8 +95,32 @@ describe('pg2kinesis', () => {
 
   it('fails with CONFIG_INVALID without a region', async () => {
     const { status, err } = await cli(['run'], { PGHOST: 'h', PGUSER: 'u', PGDATABASE: 'd' });
-    assert.equal(status, 1);
+    assert.equal(status, 2);
     assert.match(err, /^CONFIG_INVALID: There is no AWS region for the stream "pg2kinesis"/);
+  });
+
+  it('warns of a variable that is nearly a setting, and shows in check what is in force', async () => {
+    const env = {
+      PGHOST: '127.0.0.1',
+      PGPORT: '1',
+      PGUSER: 'u',
+      PGDATABASE: 'd',
+      PGPASSWORD: 's3cret',
+      STREAMNAME: 'x',
+    };
+    const { status, out, err } = await cli(['check'], env);
+    assert.equal(status, 1);
+    const { settings, findings } = JSON.parse(out) as {
+      settings: { name: string; value: string; from: string }[];
+      findings: { check: string; found: string }[];
+    };
+    const of = (name: string) => settings.find((each) => each.name === name);
+    assert.deepEqual(of('PGPORT'), { name: 'PGPORT', value: '1', from: 'environment' });
+    assert.deepEqual(of('STREAM_NAME'), { name: 'STREAM_NAME', value: 'pg2kinesis', from: 'default' });
+    assert.match(String(findings.find(({ check }) => check === 'settings')?.found), /is STREAM_NAME meant\?$/);
+    assert.match(String(findings.find(({ check }) => check === 'stream')?.found), /there is no AWS region/);
+    assert.match((await cli(['run'], env)).err, /WARN STREAMNAME is set.*is STREAM_NAME meant\?/);
+    assert.ok(!(out + err).includes('s3cret'));
   });
 
   it('shows the stack with LOG_LEVEL=DEBUG', async () => {

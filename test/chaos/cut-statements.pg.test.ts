@@ -37,7 +37,7 @@ describe('a connection that is cut', () => {
       ...createContainer(config, { clock, log: memoryLog(), metrics: noMetrics, region: 'us-east-1' }),
       publisher: { publish: () => Promise.resolve({ complete: true, throttledEntries: 0 }) },
       requireRegion: () => Promise.resolve(),
-      describeStream: () => Promise.resolve({ kind: 'unreachable', reason: 'none is asked' }),
+      describeStream: () => Promise.resolve({ kind: 'unreachable', where: '', reason: 'none is asked' }),
     };
     process.on('unhandledRejection', note);
   });

@@ -118,6 +118,7 @@ describe('readSettings', () => {
         colour: 1,
       },
       databseHost: 'x',
+      TABLES_EXCLUDE_LIST: 'x',
     };
     assert.throws(
       () => readSettings(context),
@@ -125,6 +126,7 @@ describe('readSettings', () => {
         assert.ok(error instanceof SettingsError);
         assert.deepEqual(error.faults, [
           `"databseHost" is no setting; is databaseHost meant? The settings' names are listed below.`,
+          `"TABLES_EXCLUDE_LIST" is no setting; is tableExcludeList meant? The settings' names are listed below.`,
           `"colour" is no setting. The settings' names are listed below.`,
           'vpcId cannot be "my-vpc": it must be a VPC such as vpc-0a1b2c3d.',
           'databasePort cannot be "54x32": it must be a whole number from 1 to 65535.',

@@ -27,7 +27,7 @@ const CASES: readonly Readonly<Record<string, string>>[] = [
     AGGREGATION: 'kpl',
     OPERATIONS: 'insert,delete,truncate',
     TABLE_EXCLUDE_LIST: 'shop\\.order_lines,shop\\.readings_2025',
-    COLUMN_EXCLUDE_LIST: '.*\\.bio,.*\\.value,.*\\.id',
+    COLUMN_EXCLUDE_LIST: '.*\\.bio,.*\\.value',
   },
 ];
 const TRANSACTIONS = 150;

@@ -1,15 +1,12 @@
 /** The judge of `check` and `status`: each fact, what it means, and what to do. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Finding } from '../../../lambda/health/finding.ts';
 import { explainRetention } from '../../../lambda/health/retained-wal.ts';
-import {
-  type Finding,
-  judgeServer,
-  type ServerFacts,
-  type SlotFacts,
-  type TableFacts,
-} from '../../../lambda/health/server-health.ts';
+import { judgeServer, type ServerFacts } from '../../../lambda/health/server-health.ts';
+import { judgeSlot, type SlotFacts, type SlotState } from '../../../lambda/health/slot-health.ts';
 import { judgeStream, type StreamFacts } from '../../../lambda/health/stream-health.ts';
+import type { TableFacts } from '../../../lambda/health/tables-health.ts';
 import { readConfig } from '../../../lambda/settings/config.ts';
 
 const SLOT: SlotFacts = {
@@ -29,7 +26,7 @@ const TABLE: TableFacts = {
   ancestors: [],
   partitioned: false,
   columns: ['id', 'name'],
-  hasPrimaryKey: true,
+  key: ['id'],
   deferrable: false,
   replicaIdentity: 'd',
   identityCoversKey: false,
@@ -47,6 +44,7 @@ const SERVER: ServerFacts = {
   synchronizedStandbySlots: '',
   role: { name: 'cdc', superuser: false, replication: true, rdsReplication: undefined },
   slot: SLOT,
+  slotReader: undefined,
   tables: [TABLE],
 };
 const config = (env: Record<string, string> = {}) =>
@@ -132,13 +130,7 @@ describe('judgeServer', () => {
       /sb1/,
     ],
     ['a failover slot that waits for none', { slot: { ...SLOT, failover: true } }, 'failover', 'ok', /waits for none/],
-    [
-      'a table without key',
-      { tables: [{ ...TABLE, hasPrimaryKey: false }] },
-      'primary keys',
-      'warning',
-      /public\.users/,
-    ],
+    ['a table without key', { tables: [{ ...TABLE, key: [] }] }, 'primary keys', 'warning', /public\.users/],
     [
       'IDENTITY NOTHING',
       { tables: [{ ...TABLE, replicaIdentity: 'n' }] },
@@ -150,9 +142,24 @@ describe('judgeServer', () => {
     [
       'a deferrable key, FULL',
       { tables: [{ ...TABLE, deferrable: true, replicaIdentity: 'f' }] },
-      'REPLICA IDENTITY',
-      'ok',
-      /every/,
+      'primary keys',
+      'warning',
+      /1 of 1 tables have none and are not published: public\.users \(a deferrable key/,
+    ],
+    [
+      'a slot that another process reads',
+      { slotReader: { description: 'backend 7 (user x)', ours: false } },
+      'slot',
+      'fault',
+      /in use by backend 7 \(user x\) No run can read it/,
+    ],
+    ['a slot that a run reads', { slotReader: { description: 'backend 7', ours: true } }, 'slot', 'ok', /by a run/],
+    [
+      'a slot half made',
+      { slot: { ...SLOT, confirmedFlush: undefined }, slotReader: { description: 'backend 7', ours: true } },
+      'slot',
+      'fault',
+      /half made.*backend 7.*waits/,
     ],
     [
       'an index without the key',
@@ -170,10 +177,10 @@ describe('judgeServer', () => {
     ],
     [
       'a partitioned table, which holds no rows',
-      { tables: [{ ...TABLE, partitioned: true, hasPrimaryKey: false, replicaIdentity: 'n' }] },
+      { tables: [{ ...TABLE, partitioned: true, key: [], replicaIdentity: 'n' }] },
       'primary keys',
       'ok',
-      /0 tables/,
+      /no table is selected/,
     ],
   ];
   for (const [what, facts, check, state, said] of cases) {
@@ -200,6 +207,34 @@ describe('judgeServer', () => {
     );
   });
 
+  for (const [what, env, state, said] of [
+    [
+      'an include list that leaves nothing',
+      { TABLE_INCLUDE_LIST: 'users' },
+      'fault',
+      /no table is left.*INCLUDE_LIST users/,
+    ],
+    ['an exclude list that leaves nothing', { TABLE_EXCLUDE_LIST: '.*' }, 'fault', /no table is left/],
+    [
+      'a key that is not to be published',
+      { COLUMN_EXCLUDE_LIST: '.*\\.id', FORMAT: 'json' },
+      'fault',
+      /public\.users\.id/,
+    ],
+  ] as const) {
+    it(`tells ${what}: ${state}`, () => {
+      const finding = find(judgeServer(SERVER, config(env)), 'filters');
+      assert.equal(finding.state, state);
+      assert.match(finding.found, said);
+    });
+  }
+
+  it('is content with a database that has no table yet, and no list', () => {
+    assert.equal(find(judgeServer({ ...SERVER, tables: [] }, config()), 'filters').state, 'ok');
+    const listed = config({ TABLE_INCLUDE_LIST: 'a\\.b' });
+    assert.equal(find(judgeServer({ ...SERVER, tables: [] }, listed), 'filters').state, 'fault');
+  });
+
   it('names each filter that matches nothing', () => {
     const finding = find(
       judgeServer(
@@ -221,9 +256,36 @@ describe('judgeServer', () => {
   });
 });
 
+describe('judgeSlot', () => {
+  const stranger = { description: 'backend 7', ours: false };
+  for (const [state, slot, reader] of [
+    ['ok', SLOT, undefined],
+    ['ok', SLOT, { description: 'backend 7', ours: true }],
+    ['missing', undefined, undefined],
+    ['at-risk', { ...SLOT, walStatus: 'unreserved' }, undefined],
+    ['in-use', { ...SLOT, walStatus: 'unreserved' }, stranger],
+    ['physical', { ...SLOT, type: 'physical', plugin: undefined, database: undefined }, undefined],
+    ['other-plugin', { ...SLOT, plugin: 'pgoutput' }, stranger],
+    ['other-database', { ...SLOT, database: 'x' }, undefined],
+    ['temporary', { ...SLOT, temporary: true }, stranger],
+    ['two-phase', { ...SLOT, twoPhase: true }, undefined],
+    ['lost', { ...SLOT, walStatus: 'lost', confirmedFlush: undefined }, undefined],
+    ['half-made', { ...SLOT, confirmedFlush: undefined }, stranger],
+  ] satisfies [SlotState, SlotFacts | undefined, { description: string; ours: boolean } | undefined][]) {
+    it(`tells ${state}${reader === undefined ? '' : reader.ours ? ', read by a run' : ', read by another'}`, () => {
+      const judgement = judgeSlot(slot, reader, 'app');
+      assert.equal(judgement.state, state);
+      assert.equal(judgement.todo === undefined, state === 'ok');
+      assert.doesNotMatch(judgement.todo ?? '', /pg_drop|drop that/i);
+    });
+  }
+});
+
 describe('judgeStream', () => {
-  const found: StreamFacts = {
+  const where = ' in eu-west-1 (localhost:4567)';
+  const found: StreamFacts & { kind: 'found' } = {
     kind: 'found',
+    where,
     status: 'ACTIVE',
     encrypted: true,
     shards: 4,
@@ -231,8 +293,8 @@ describe('judgeStream', () => {
     retentionHours: 24,
     maxRecordKib: 1024,
   };
-  const cases: [what: string, facts: StreamFacts, env: Record<string, string>, state: string][] = [
-    ['an active stream', found, {}, 'ok'],
+  const cases: [what: string, facts: StreamFacts, env: Record<string, string>, state: string, said?: RegExp][] = [
+    ['an active stream', found, {}, 'ok', /PutRecords is allowed is not known/],
     ['one that is being resharded', { ...found, status: 'UPDATING' }, {}, 'ok'],
     ['one that is going', { ...found, status: 'DELETING' }, {}, 'fault'],
     ['records larger than it takes', found, { MAX_RECORD_KIB: '2048' }, 'fault'],
@@ -243,12 +305,32 @@ describe('judgeStream', () => {
     ['shards among which the lanes are uneven', { ...found, shards: 48 }, {}, 'warning'],
     ['shards among which they are nearly even', { ...found, shards: 20 }, {}, 'ok'],
     ['no shards known', { ...found, shards: 0 }, {}, 'ok'],
-    ['none', { kind: 'missing' }, {}, 'missing'],
-    ['one that may not be described', { kind: 'denied' }, {}, 'unknown'],
-    ['one that does not answer', { kind: 'unreachable', reason: 'ETIMEDOUT' }, {}, 'unknown'],
+    ['none', { kind: 'missing', where }, {}, 'missing', /in eu-west-1 \(localhost:4567\)/],
+    ['one that may not be described', { kind: 'denied', where }, {}, 'unknown', /PutRecords is allowed is not known/],
+    [
+      'one that is not reached',
+      { kind: 'unreachable', where, reason: 'ECONNREFUSED' },
+      {},
+      'fault',
+      /localhost:4567.*ECONNREF/,
+    ],
+    ['one that does not answer', { kind: 'silent', where, seconds: 10 }, {}, 'fault', /within 10 s/],
+    ['no region', { kind: 'no-region' }, {}, 'fault', /AWS_REGION/],
+    [
+      'no credentials',
+      { kind: 'no-credentials', where, reason: 'ExpiredToken', remedy: 'sign in' },
+      {},
+      'fault',
+      /ExpiredToken.*sign in/,
+    ],
+    ['another answer', { kind: 'failed', where, reason: 'ValidationException' }, {}, 'unknown', /ValidationException/],
   ];
-  for (const [what, facts, env, state] of cases)
-    it(`tells ${what}: ${state}`, () => assert.equal(judgeStream(facts, config(env)).state, state));
+  for (const [what, facts, env, state, said = /./] of cases)
+    it(`tells ${what}: ${state}`, () => {
+      const finding = judgeStream(facts, config(env));
+      assert.equal(finding.state, state);
+      assert.match(`${finding.found} ${finding.todo ?? ''}`, said);
+    });
 });
 
 describe('explainRetention', () => {
@@ -276,7 +358,23 @@ describe('explainRetention', () => {
         ['other slot', 95],
       ],
     );
-    assert.match(reasons.map(({ detail }) => detail).join(), /backend 7.*"old", which nobody reads/);
+    assert.match(reasons.map(({ detail }) => detail).join(), /backend 7.*"old" keeps more than this one/);
+  });
+  it('says when another slot was read last, where that is known, and never that nobody needs it', () => {
+    const detail = (slot: { active: boolean; inactiveSince?: string }): string =>
+      explainRetention({ ...facts, olderSlots: [{ name: 'old', restart: 5n, ...slot }] }).at(-1)?.detail ?? '';
+    assert.match(detail({ active: true }), /being read just now/);
+    assert.match(
+      detail({ active: false, inactiveSince: '2026-01-02T03:04:05+00' }),
+      /last read at 2026-01-02T03:04:05/,
+    );
+    assert.match(detail({ active: false }), /says nothing: between two runs that is so/);
+    assert.doesNotMatch(detail({ active: false }), /drop/);
+  });
+  it('says of a slot that no run reads that no run will let it go', () => {
+    assert.deepEqual(explainRetention({ ...facts, refused: 'of the plugin pgoutput' }), [
+      { what: 'this slot', bytes: 60, detail: 'No run reads it: of the plugin pgoutput.' },
+    ]);
   });
   it('tells nothing where nothing is kept', () =>
     assert.deepEqual(explainRetention({ ...facts, confirmedFlush: 100n, restart: 100n }), []));

@@ -24,7 +24,11 @@ function refusal(env: Record<string, string | undefined>): string {
 describe('readConfig', () => {
   it('has the defaults of the table', () => {
     const config = readConfig(LOGIN);
-    const { database, filters, operations, ...rest } = config;
+    const { database, filters, operations, inForce, ...rest } = config;
+    assert.deepEqual(
+      inForce.find(({ name }) => name === 'LANES'),
+      { name: 'LANES', value: '64', from: 'default' },
+    );
     assert.deepEqual(rest, {
       slot: 'pg2kinesis',
       source: undefined,
@@ -191,7 +195,7 @@ describe('readConfig', () => {
   });
 
   it('does not look at variables it does not know', () => {
-    assert.deepEqual(readConfig({ ...LOGIN, AWS_REGION: 'x', LANE: '7' }), readConfig(LOGIN));
+    assert.deepEqual(readConfig({ ...LOGIN, AWS_REGION: 'x', SOMETHING: '7' }), readConfig(LOGIN));
   });
 
   it('warns of one record a change by anything but the key, and of columns excluded from nothing', () => {

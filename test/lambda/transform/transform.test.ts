@@ -239,13 +239,29 @@ describe('transform', () => {
     assert.deepEqual([keys.reloads, answer.skipped.filtered], [0, 1]);
   });
 
-  it('leaves out columns by name, but never the key, and virtual ones', async () => {
+  it('leaves out columns by name, and virtual ones', async () => {
     const { records } = await publish(
       ['table public.t: INSERT: id[integer]:1 "Secret"[text]:\'s\' v[integer]:null n[integer]:5'],
       { 'public.t': { virtualColumns: ['v'] } },
-      { format: json, filters: filters({ columns: 'public\\.t\\.(Secret|id)' }) },
+      { format: json, filters: filters({ columns: 'public\\.t\\.Secret' }) },
     );
     assert.deepEqual(told(records)[0]?.row, { id: 1, n: 5 });
+  });
+
+  it('refuses to leave out a column of the key, which every record holds', async () => {
+    await assert.rejects(
+      publish(
+        ["table public.t: INSERT: id[integer]:1 a[text]:'s3cret'"],
+        { 'public.t': {} },
+        { filters: filters({ columns: '.*\\.id' }) },
+      ),
+      (error: Error) => {
+        assert.equal(error.name, 'CONFIG_INVALID');
+        assert.match(error.message, /COLUMN_EXCLUDE_LIST names the column public\.t\.id,.*primary key/);
+        assert.doesNotMatch(error.message, /s3cret/);
+        return true;
+      },
+    );
   });
 
   describe('keys that the cache does not know', () => {

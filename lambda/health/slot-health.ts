@@ -1,0 +1,152 @@
+/**
+ * What a slot's row means: whether a run would read it, and if not, why. For `check` and `status` alike, so that neither
+ * calls a slot good that a run refuses. Pure: facts in, a judgement out.
+ */
+import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import { type Finding, ok } from './finding.ts';
+
+/** The slot, as far as it is judged here. */
+export interface SlotFacts {
+  readonly plugin: string | undefined;
+  readonly type: string;
+  readonly database: string | undefined;
+  readonly temporary: boolean;
+  readonly confirmedFlush: Lsn | undefined;
+  readonly restart: Lsn | undefined;
+  readonly walStatus: string | undefined;
+  readonly twoPhase: boolean;
+  readonly invalidationReason: string | undefined;
+  readonly failover: boolean;
+}
+
+/** The backend that reads it just now. */
+export interface SlotReader {
+  /** In words: process, user, application, since when. */
+  readonly description: string;
+  /** Whether it is a run of pg2kinesis on this slot. */
+  readonly ours: boolean;
+}
+
+/** `ok` and `at-risk` are read by runs; all others are refused. */
+export type SlotState =
+  | 'ok'
+  | 'at-risk'
+  | 'missing'
+  | 'physical'
+  | 'other-plugin'
+  | 'other-database'
+  | 'temporary'
+  | 'two-phase'
+  | 'half-made'
+  | 'lost'
+  | 'in-use';
+
+/** What a slot is good for. */
+export interface SlotJudgement {
+  readonly state: SlotState;
+  /** What was found. */
+  readonly found: string;
+  /** What to do; undefined: nothing. */
+  readonly todo?: string;
+}
+
+const OTHER_NAME = 'Use another SLOT_NAME. Whoever made this slot may need it.';
+
+/**
+ * Judges a slot.
+ *
+ * @param slot - its row; undefined: there is none
+ * @param reader - the backend that reads it just now; undefined: none does
+ * @param database - the database that is connected to
+ */
+export function judgeSlot(
+  slot: SlotFacts | undefined,
+  reader: SlotReader | undefined,
+  database: string,
+): SlotJudgement {
+  if (slot === undefined) {
+    return {
+      state: 'missing',
+      found: 'does not exist',
+      todo: 'Create it with create-slot; what was committed before that is not captured.',
+    };
+  }
+  if (slot.type !== 'logical') return { state: 'physical', found: 'a physical slot', todo: OTHER_NAME };
+  if (slot.plugin !== 'test_decoding') {
+    return {
+      state: 'other-plugin',
+      found: `of the plugin ${slot.plugin ?? 'none'}, not test_decoding`,
+      todo: OTHER_NAME,
+    };
+  }
+  if (slot.database !== database) {
+    return {
+      state: 'other-database',
+      found: `belongs to database ${slot.database ?? 'unknown'}, not to ${database}`,
+      todo: 'Connect to that database (PGDATABASE), or use another SLOT_NAME.',
+    };
+  }
+  if (slot.temporary) {
+    return { state: 'temporary', found: 'temporary', todo: 'It goes with its session: use another SLOT_NAME.' };
+  }
+  if (slot.twoPhase) {
+    return {
+      state: 'two-phase',
+      found: 'made with two_phase',
+      todo: 'Use another SLOT_NAME. Only if nobody needs it: drop it and create it with create-slot.',
+    };
+  }
+  if (isLost(slot)) {
+    const why = slot.invalidationReason === undefined ? '' : ` (${slot.invalidationReason})`;
+    return {
+      state: 'lost',
+      found: `lost${why}`,
+      todo: 'Drop it with drop-slot, create it with create-slot, and reload what consumers missed.',
+    };
+  }
+  if (slot.confirmedFlush === undefined) {
+    return {
+      state: 'half-made',
+      found: `half made: it is still being created${reader === undefined ? '' : ` by ${reader.description}`}`,
+      todo: 'Creating it waits for the transactions that were open when it began. End those, or wait. If nobody creates it any more, it goes by itself.',
+    };
+  }
+  if (reader !== undefined && !reader.ours) {
+    return {
+      state: 'in-use',
+      found: `in use by ${reader.description}`,
+      todo: 'No run can read it meanwhile, and what that process consumes is not published here. Stop it, or give this pipeline a slot of its own.',
+    };
+  }
+  if (slot.walStatus === 'unreserved') {
+    return {
+      state: 'at-risk',
+      found: 'about to be lost',
+      todo: 'Drain it now, and raise max_slot_wal_keep_size.',
+    };
+  }
+  const reading = reader === undefined ? '' : `; being read by a run, ${reader.description}`;
+  return { state: 'ok', found: `at ${formatLsn(slot.confirmedFlush)}${reading}` };
+}
+
+/** As a finding of `check`. @param name - the slot's */
+export function slotFinding({ state, found, todo }: SlotJudgement, name: string): Finding {
+  const check = 'slot';
+  if (state === 'ok') return ok(check, `${name}, ${found}`);
+  return {
+    check,
+    state: state === 'missing' ? 'missing' : state === 'at-risk' ? 'warning' : 'fault',
+    found: state === 'missing' ? `${name} ${found}` : `${name}: ${found}`,
+    ...(todo === undefined ? {} : { todo }),
+  };
+}
+
+/** Whether a run reads a slot of that state. */
+export function isReadByRuns(state: SlotState): boolean {
+  return state === 'ok' || state === 'at-risk';
+}
+
+/** Whether the server has given the slot up. */
+function isLost(slot: Pick<SlotFacts, 'walStatus' | 'invalidationReason'>): boolean {
+  return slot.walStatus === 'lost' || slot.invalidationReason !== undefined;
+}

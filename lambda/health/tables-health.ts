@@ -1,0 +1,146 @@
+/**
+ * What the tables lack, and what the filters make of them, for `check`. Pure: facts in, findings out.
+ */
+import type { Config } from '../settings/config.ts';
+import { omitsColumn, selectsTable } from '../settings/filters.ts';
+import { type Finding, listed, ok } from './finding.ts';
+
+/** A table, as far as it is checked here. */
+export interface TableFacts {
+  readonly name: string;
+  readonly ancestors: readonly string[];
+  readonly partitioned: boolean;
+  readonly columns: readonly string[];
+  /** The primary key's columns, unquoted; empty: there is none. */
+  readonly key: readonly string[];
+  readonly deferrable: boolean;
+  readonly replicaIdentity: string;
+  readonly identityCoversKey: boolean;
+}
+
+/** What of the settings it takes. */
+type TableSettings = Pick<Config, 'filters' | 'format'>;
+
+/**
+ * Judges the tables and the filters.
+ *
+ * @param all - every table of the database
+ * @param config - the filters, and the format, which may do without keys
+ */
+export function judgeTables(all: readonly TableFacts[], config: TableSettings): Finding[] {
+  // Partitioned tables hold no rows: their partitions are judged.
+  const selected = all.filter(
+    (table) => !table.partitioned && selectsTable(config.filters, [table.name, ...table.ancestors]),
+  );
+  return [primaryKeys(selected), oldKeys(selected, config), filters(all, selected, config)];
+}
+
+function primaryKeys(selected: readonly TableFacts[]): Finding {
+  const check = 'primary keys';
+  const keyless = selected.filter((table) => !hasUsableKey(table));
+  if (keyless.length === 0) {
+    return ok(
+      check,
+      selected.length === 0 ? 'no table is selected' : `${selected.length} tables, all with a primary key`,
+    );
+  }
+  const named = keyless.map((table) =>
+    table.key.length === 0 ? table.name : `${table.name} (a deferrable key, and old rows are sent)`,
+  );
+  return {
+    check,
+    state: 'warning',
+    found: `${keyless.length} of ${selected.length} tables have none and are not published: ${listed(named)}`,
+    todo: 'Give them a primary key (not a deferrable one: its keys may change places within a transaction), or exclude them with TABLE_EXCLUDE_LIST.',
+  };
+}
+
+/**
+ * Whether changes of the table are published by its key. Under a deferrable key two rows may have one key for a moment,
+ * in mid-transaction. Where the server sends old keys, a DELETE would then hit the wrong one of the two.
+ */
+function hasUsableKey(table: TableFacts): boolean {
+  return table.key.length > 0 && !(table.deferrable && !hidesOldKey(table));
+}
+
+function oldKeys(selected: readonly TableFacts[], config: TableSettings): Finding {
+  const check = 'REPLICA IDENTITY';
+  const hidden = selected.filter((table) => table.key.length > 0 && hidesOldKey(table));
+  if (hidden.length === 0) return ok(check, 'every old key is sent');
+  return {
+    check,
+    state: 'fault',
+    found: `the server does not send the old key of: ${listed(hidden.map((table) => `${table.name} (${hiddenBecause(table)})`))}`,
+    todo: `Their DELETEs and key changes cannot be told${config.format === 'json' ? ' by key' : ''}: ALTER TABLE ... REPLICA IDENTITY DEFAULT (make a deferrable key NOT DEFERRABLE), or exclude them with TABLE_EXCLUDE_LIST.`,
+  };
+}
+
+/** Whether a DELETE of the table comes without its key. */
+function hidesOldKey(table: TableFacts): boolean {
+  switch (table.replicaIdentity) {
+    case 'f':
+      return false;
+    case 'i':
+      return !table.identityCoversKey;
+    case 'n':
+      return true;
+    default:
+      return table.deferrable;
+  }
+}
+
+function hiddenBecause(table: TableFacts): string {
+  if (table.replicaIdentity === 'n') return 'NOTHING';
+  return table.replicaIdentity === 'i' ? 'USING INDEX that is not the key' : 'deferrable key';
+}
+
+/** Patterns that fit nothing are often misspelt; filters that leave nothing make every run throw all changes away. */
+function filters(all: readonly TableFacts[], selected: readonly TableFacts[], config: TableSettings): Finding {
+  const check = 'filters';
+  const lists = config.filters;
+  const spelling = 'They match whole unquoted names, with the schema, case-sensitively.';
+  const keys = excludedKeys(selected, lists);
+  if (keys.length > 0) {
+    return {
+      check,
+      state: 'fault',
+      found: `COLUMN_EXCLUDE_LIST names columns of primary keys: ${listed(keys)}`,
+      todo: 'A record needs its key, so every run refuses this. Correct COLUMN_EXCLUDE_LIST, or exclude these tables.',
+    };
+  }
+  const tableNames = new Set(all.flatMap((table) => [table.name, ...table.ancestors]));
+  const columnNames = all.flatMap((table) =>
+    [table.name, ...table.ancestors].flatMap((name) => table.columns.map((column) => `${name}.${column}`)),
+  );
+  const idle = [
+    ...unmatched('TABLE_INCLUDE_LIST', lists.tableInclude, [...tableNames]),
+    ...unmatched('TABLE_EXCLUDE_LIST', lists.tableExclude, [...tableNames]),
+    ...unmatched('COLUMN_EXCLUDE_LIST', lists.columnExclude, columnNames),
+  ];
+  if (selected.length === 0 && (lists.tableInclude.length > 0 || (lists.tableExclude.length > 0 && all.length > 0))) {
+    const why = idle.length === 0 ? '' : `; matching nothing: ${listed(idle)}`;
+    return {
+      check,
+      state: 'fault',
+      found: `no table is left, and so no change is published${why}`,
+      todo: `Correct TABLE_INCLUDE_LIST and TABLE_EXCLUDE_LIST. ${spelling}`,
+    };
+  }
+  if (idle.length === 0) return ok(check, 'each matches something');
+  return { check, state: 'warning', found: `matching nothing: ${listed(idle)}`, todo: `Correct them. ${spelling}` };
+}
+
+/** Key columns that are told not to be published. */
+function excludedKeys(selected: readonly TableFacts[], lists: Config['filters']): string[] {
+  return selected.flatMap((table) =>
+    table.key
+      .filter((column) => omitsColumn(lists, [table.name, ...table.ancestors], column))
+      .map((column) => `${table.name}.${column}`),
+  );
+}
+
+function unmatched(variable: string, patterns: readonly RegExp[], names: readonly string[]): string[] {
+  return patterns
+    .filter((pattern) => !names.some((name) => pattern.test(name)))
+    .map((pattern) => `${variable} ${pattern.source.slice(4, -2)}`);
+}

@@ -1,0 +1,193 @@
+/**
+ * Every state that a slot can be in, on a real server: what `status` and `check` call it, and whether a run takes it.
+ * None of them may call a slot good that a run refuses.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type pg from 'pg';
+import { perform } from '../../../lambda/actions/actions.ts';
+import type { CheckAnswer } from '../../../lambda/actions/check.ts';
+import type { StatusAnswer } from '../../../lambda/actions/status.ts';
+import { systemClock } from '../../../lambda/clock.ts';
+import { type Container, createContainer } from '../../../lambda/container.ts';
+import { PipelineError } from '../../../lambda/errors.ts';
+import type { Clock } from '../../../lambda/ports.ts';
+import { readConfig } from '../../../lambda/settings/config.ts';
+import { noMetrics } from '../../../lambda/telemetry/telemetry.ts';
+import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
+import { memoryLog } from '../kinesis/kit.ts';
+
+const SLOT = 'pg2kinesis';
+
+/** How often a run looks whether the slot is free. These waits pass at once, for it waits 2 seconds. */
+const POLL_MS = 200;
+let skew = 0;
+const clock: Clock = {
+  ...systemClock,
+  now: () => systemClock.now() + skew,
+  sleep: async (ms, signal) => {
+    if (ms === POLL_MS) skew += ms;
+    else await systemClock.sleep(ms, signal);
+  },
+};
+
+describe('the states of a slot', { concurrency: 1 }, () => {
+  let server: PostgresServer;
+  let container: Container;
+  const invoke = (kind: 'status' | 'check' | 'run') => {
+    const startedAt = clock.now();
+    const action =
+      kind === 'run' ? { kind, maxSeconds: 10, maxBatches: undefined, resume: undefined } : ({ kind } as const);
+    return perform(action, container, {
+      startedAt,
+      functionDeadline: startedAt + 20_000,
+      latestEnd: startedAt + 22_000,
+    });
+  };
+  /** The code that a run fails with; undefined: it succeeds. */
+  const refusal = async (): Promise<string | undefined> => {
+    try {
+      await invoke('run');
+      return undefined;
+    } catch (error) {
+      assert.ok(error instanceof PipelineError, String(error));
+      return error.code;
+    }
+  };
+  const stateIs = async (state: string, refused: string | undefined, said: RegExp): Promise<void> => {
+    const status = (await invoke('status')) as StatusAnswer;
+    assert.equal(status.slotState, state, JSON.stringify(status));
+    assert.match(status.slotDetail, said);
+    const { findings, ok } = (await invoke('check')) as CheckAnswer;
+    const finding = findings.find(({ check }) => check === 'slot');
+    assert.equal(finding?.state === 'ok', refused === undefined, JSON.stringify(finding));
+    assert.equal(await refusal(), refused);
+    if (refused !== undefined) {
+      assert.equal(ok, false);
+      assert.ok(status.todo !== undefined);
+      for (const { what, detail } of status.retainedBy ?? []) {
+        assert.equal(what, 'this slot');
+        assert.match(detail, /^No run reads it: /);
+      }
+    }
+  };
+  const drop = () => server.sql(`SELECT pg_drop_replication_slot('${SLOT}')`);
+
+  before(async () => {
+    server = await startPostgres();
+    await server.sql('CREATE TABLE t (id int PRIMARY KEY)');
+    await server.sql('CREATE DATABASE elsewhere');
+    const config = readConfig({
+      PGHOST: '127.0.0.1',
+      PGPORT: String(server.port),
+      PGDATABASE: 'postgres',
+      PGUSER: 'postgres',
+      PGPASSWORD: 'password',
+      PGSSLMODE: 'disable',
+    });
+    container = {
+      ...createContainer(config, { clock, log: memoryLog(), metrics: noMetrics, region: 'us-east-1' }),
+      publisher: { publish: () => Promise.resolve({ complete: true, throttledEntries: 0 }) },
+      requireRegion: () => Promise.resolve(),
+      describeStream: () => Promise.resolve({ kind: 'denied', where: '' }),
+    };
+  });
+  after(() => server.stop());
+
+  it('missing', () => stateIs('missing', 'SLOT_MISSING', /does not exist/));
+
+  it('ok', async () => {
+    await server.createSlot(SLOT);
+    await server.sql('INSERT INTO t VALUES (1)');
+    await stateIs('ok', undefined, /at [0-9A-F]+\//);
+    if (TESTED_MAJOR >= 17)
+      assert.match(String(((await invoke('status')) as StatusAnswer).inactiveSince), /^\d{4}-\d\d-\d\dT/);
+  });
+
+  it('in use by another process, which is named', async () => {
+    const stranger = await server.client({
+      replication: 'database',
+      application_name: 'other_reader',
+    } as pg.ClientConfig);
+    stranger.on('error', () => undefined);
+    const over = stranger.query(`START_REPLICATION SLOT ${SLOT} LOGICAL 0/0`).catch(() => undefined);
+    for (;;) {
+      const [row] = await server.sql<{ active: boolean }>('SELECT active FROM pg_replication_slots');
+      if (row?.active === true) break;
+    }
+    await stateIs('in-use', 'SLOT_BUSY', /in use by backend \d+ \(user postgres, application other_reader, connected/);
+    await server.sql('SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active');
+    await over;
+    await stranger.end().catch(() => undefined);
+    await drop();
+  });
+
+  it('half made, while a transaction holds it up', async () => {
+    const [open, creating] = [await server.client(), await server.client({ application_name: 'maker' })];
+    await open.query('BEGIN; INSERT INTO t VALUES (2)');
+    const made = creating.query(`SELECT pg_create_logical_replication_slot('${SLOT}', 'test_decoding')`);
+    for (;;) {
+      const rows = await server.sql('SELECT 1 FROM pg_replication_slots WHERE restart_lsn IS NOT NULL');
+      if (rows.length > 0) break;
+    }
+    await stateIs('half-made', 'SLOT_BUSY', /half made.* by backend \d+ \(user postgres, application maker/);
+    await open.query('ROLLBACK');
+    await made;
+    await Promise.all([open.end(), creating.end()]);
+    await stateIs('ok', undefined, /at /);
+    await drop();
+  });
+
+  it('physical', async () => {
+    await server.sql(`SELECT pg_create_physical_replication_slot('${SLOT}', true)`);
+    await stateIs('physical', 'WRONG_PLUGIN', /physical/);
+    await drop();
+  });
+
+  it('of another plugin', async () => {
+    await server.createSlot(SLOT, 'pgoutput');
+    await stateIs('other-plugin', 'WRONG_PLUGIN', /pgoutput/);
+    await drop();
+  });
+
+  it('of another database', async () => {
+    const other = await server.client({ database: 'elsewhere' });
+    await other.query(`SELECT pg_create_logical_replication_slot('${SLOT}', 'test_decoding')`);
+    await stateIs('other-database', 'CONFIG_INVALID', /belongs to database elsewhere/);
+    await other.query(`SELECT pg_drop_replication_slot('${SLOT}')`);
+    await other.end();
+  });
+
+  it('temporary', async () => {
+    const owner = await server.client();
+    await owner.query(`SELECT pg_create_logical_replication_slot('${SLOT}', 'test_decoding', true)`);
+    await stateIs('temporary', 'SLOT_BUSY', /temporary/);
+    await owner.end();
+  });
+
+  if (TESTED_MAJOR >= 14)
+    it('made with two_phase', async () => {
+      await server.sql(`SELECT pg_create_logical_replication_slot('${SLOT}', 'test_decoding', false, true)`);
+      await stateIs('two-phase', 'WRONG_PLUGIN', /two_phase/);
+      await drop();
+    });
+
+  if (TESTED_MAJOR >= 13)
+    it('at risk, and lost', async () => {
+      await server.createSlot(SLOT);
+      await server.sql(`ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'`);
+      await server.sql('SELECT pg_reload_conf()');
+      const fill = async () => {
+        for (let i = 0; i < 4; i++) {
+          await server.sql('INSERT INTO t SELECT max(id) + 1 FROM t');
+          await server.sql('SELECT pg_switch_wal()');
+        }
+      };
+      await fill();
+      const { slotState } = (await invoke('status')) as StatusAnswer;
+      assert.ok(slotState === 'at-risk' || slotState === 'ok', slotState);
+      await server.sql('CHECKPOINT');
+      await stateIs('lost', 'SLOT_LOST', /lost/);
+      await drop();
+    });
+});
