@@ -3,6 +3,7 @@
  * For the handler, which keeps it in module scope, and for the command line. Reads no environment, opens no connection.
  */
 import { readSecretText, signIamToken } from './aws-credentials.ts';
+import { PgoutputDecoder } from './decode/pgoutput/decoder.ts';
 import { TestDecodingDecoder } from './decode/test-decoding/decoder.ts';
 import { PipelineError } from './errors.ts';
 import { createKinesisClient } from './kinesis/client.ts';
@@ -12,7 +13,9 @@ import type { Clock, Log, Metrics, Publisher } from './ports.ts';
 import { ArrayDelimiters } from './postgres/array-delimiters.ts';
 import { createDatabase, type Database } from './postgres/connection.ts';
 import type { LineDecoder } from './postgres/peek.ts';
+import { pgoutput, TEST_DECODING } from './postgres/plugins.ts';
 import { PrimaryKeyCache } from './postgres/primary-keys.ts';
+import { TypeNames } from './postgres/type-names.ts';
 import { noMemory, type RunMemory } from './run/run.ts';
 import type { Config } from './settings/config.ts';
 
@@ -26,6 +29,8 @@ export interface Container {
   readonly keys: PrimaryKeyCache;
   readonly arrayDelimiters: ArrayDelimiters;
   readonly decoder: LineDecoder;
+  /** What the decoder has to know of the server's types; undefined: nothing. */
+  readonly typeNames: TypeNames | undefined;
   readonly publisher: Publisher;
   /** @throws {PipelineError} CONFIG_INVALID where neither the settings nor the environment name a region */
   readonly requireRegion: () => Promise<void>;
@@ -76,6 +81,7 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
       );
     }
   };
+  const typeNames = config.plugin === 'pgoutput' ? new TypeNames() : undefined;
   return {
     config,
     requireRegion,
@@ -84,10 +90,15 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
       secrets: readSecretText,
       iamToken: (request) => signIamToken(request),
       clock,
+      plugin: config.plugin === 'pgoutput' ? pgoutput(config.publications) : TEST_DECODING,
     }),
     keys: new PrimaryKeyCache({ ttlMs: config.primaryKeyTtlSeconds * 1000, clock, log }),
     arrayDelimiters: new ArrayDelimiters(),
-    decoder: new TestDecodingDecoder(undefined, config.maxRecordBytes),
+    typeNames,
+    decoder:
+      typeNames === undefined
+        ? new TestDecodingDecoder(undefined, config.maxRecordBytes)
+        : new PgoutputDecoder(typeNames, undefined, config.maxRecordBytes),
     publisher: createPublisher({
       client,
       stream: config.stream.arn ?? config.stream.name,

@@ -46,6 +46,8 @@ const PUBLISHER_PROPS = [
   'databaseSslMode',
   'databaseSslRootCert',
   'slotName',
+  'plugin',
+  'publications',
   'sourceName',
   'format',
   'debeziumTime',

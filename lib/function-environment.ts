@@ -22,6 +22,8 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
     DATABASE_AUTH: props.databaseAuth,
     DATABASE_SECRET_ARN: props.databaseAuth === 'iam' ? undefined : props.databaseSecret.secretArn,
     SLOT_NAME: props.slotName,
+    PLUGIN: props.plugin,
+    PUBLICATIONS: props.publications,
     SOURCE_NAME: props.sourceName,
     // It may be another account's or region's, which a name cannot say.
     STREAM_NAME: props.stream.streamArn,

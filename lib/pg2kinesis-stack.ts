@@ -31,6 +31,8 @@ const PUBLISHING = [
   'databaseName',
   'databaseSslMode',
   'slotName',
+  'plugin',
+  'publications',
   'sourceName',
   'format',
   'debeziumTime',

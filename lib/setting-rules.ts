@@ -27,6 +27,10 @@ export function publishingFaults(settings: PartialSettings): string[] {
         `endpoints and existingEndpoints cannot both hold "${service}": one is made, or the one that is there is used.`,
       );
   }
+  if (settings.publications !== undefined && settings.plugin !== 'pgoutput')
+    faults.push(
+      'publications has no use with plugin test_decoding, which reads none: leave it out, or set plugin pgoutput.',
+    );
   if (settings.databaseSslRootCert !== undefined && settings.databaseSslMode === 'disable')
     faults.push('databaseSslRootCert has no use with databaseSslMode disable: leave one of them out.');
   return faults;

@@ -18,6 +18,10 @@ import type { SlotEndpoints } from './slot-endpoints.ts';
 export interface PublishingProps {
   /** The replication slot: 1 to 63 lower-case letters, digits and underscores. @default pg2kinesis */
   readonly slotName?: string;
+  /** The slot's output plugin; `pgoutput` reads publications, which have to be there before the slot. @default test_decoding */
+  readonly plugin?: 'test_decoding' | 'pgoutput';
+  /** The publications that `plugin` pgoutput reads. @default one named as the slot */
+  readonly publications?: readonly string[];
   /** Names the source in every json record, 1 to 256 characters. @default `<database>/<slot>` */
   readonly sourceName?: string;
   /** How a change is written. @default csv-payload */

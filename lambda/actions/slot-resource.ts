@@ -130,7 +130,7 @@ async function update(event: LifecycleAction, ports: LifecyclePorts): Promise<Li
       return { PhysicalResourceId: formatPhysicalId(present === undefined ? 'absent' : 'present', identity, before) };
     const origin = isSameDatabase(old, identity)
       ? await rename(event, { old, identity, present }, { locking, watching }, ports)
-      : move(old, identity, present);
+      : move({ old, identity, present }, locking);
     return { PhysicalResourceId: formatPhysicalId(origin, identity, before) };
   });
 }
@@ -148,7 +148,7 @@ async function rename(
     await copySlot(locking, watching, old.slot, identity.slot, createWait(ports));
     return 'created';
   }
-  requireUsable(present, identity.database);
+  requireUsable(present, locking.context);
   // The copy that this request made, in an invocation whose answer was lost; it may have been read since.
   if (isUnclaimed(event, identity)) return 'created';
   const source = await readSlotRow(watching.client, old.slot);
@@ -162,8 +162,11 @@ async function rename(
 }
 
 /** Goes on with a slot of another database or server, which somebody has made there on purpose. */
-function move(old: PhysicalId, identity: SlotIdentity, present: SlotRow | undefined): SlotOrigin {
-  requireUsable(requirePresent(present, old, identity), identity.database);
+function move(
+  { old, identity, present }: { old: PhysicalId; identity: SlotIdentity; present: SlotRow | undefined },
+  { context }: Connection,
+): SlotOrigin {
+  requireUsable(requirePresent(present, old, identity), context);
   return 'adopted';
 }
 

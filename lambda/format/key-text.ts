@@ -38,7 +38,12 @@ function writeSingle(key: Key, bytes: Buffer, out: ByteWriter): void {
   const tuple = key.tuples[0];
   const column = key.columns[0] ?? 0;
   if (tuple === undefined || !holdsText(tuple.kinds[column])) return;
-  const quotesDoubled = tuple.kinds[column] === ValueKind.escaped;
+  const kind = tuple.kinds[column];
+  if (kind === ValueKind.boolean) {
+    out.ascii(booleanText(bytes, tuple.starts[column]));
+    return;
+  }
+  const quotesDoubled = kind === ValueKind.escaped;
   writeText(out, bytes, tuple.starts[column] ?? 0, tuple.ends[column] ?? 0, quotesDoubled);
 }
 
@@ -57,8 +62,18 @@ function writePart(key: Key, part: number, bytes: Buffer, out: ByteWriter): void
     out.copy(NULL);
     return;
   }
-  const quotesDoubled = tuple.kinds[column] === ValueKind.escaped;
+  const kind = tuple.kinds[column];
+  if (kind === ValueKind.boolean) {
+    out.ascii(`"${booleanText(bytes, tuple.starts[column])}"`);
+    return;
+  }
+  const quotesDoubled = kind === ValueKind.escaped;
   writeJsonString(out, bytes, tuple.starts[column] ?? 0, tuple.ends[column] ?? 0, quotesDoubled);
+}
+
+/** `t` as `true`: as a boolean's own column is written elsewhere, and by test_decoding. */
+function booleanText(bytes: Buffer, at = 0): string {
+  return bytes[at] === 0x74 ? 'true' : 'false';
 }
 
 /** Always true: a primary key's columns are never NULL, and a key is made of values that were sent. Guards against a bug. */

@@ -3,7 +3,6 @@
  * comma for all but a few: box has a semicolon, PostGIS's types a colon, and a user's own type may have any.
  * Kept by the handler from run to run; knows no format.
  */
-import type { PrimaryKeys } from '../ports.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 
 /** Named as the plugin prints them: both follow the session's search_path. */
@@ -25,28 +24,5 @@ export class ArrayDelimiters {
       throw toPipelineError(error, connection.context);
     });
     for (const { type, delimiter } of rows) this.#known.set(String(type), String(delimiter));
-  }
-
-  /**
-   * Reads them with the primary keys, once a batch: whatever a batch holds was committed before.
-   *
-   * @param keys - the run's
-   * @param connection - to the same database
-   */
-  readWith(keys: PrimaryKeys, connection: Connection): PrimaryKeys {
-    return {
-      get version() {
-        return keys.version;
-      },
-      current: (table) => keys.current(table),
-      earlier: (table) => keys.earlier(table),
-      byOid: (oid) => keys.byOid(oid),
-      isOver: (xid) => keys.isOver(xid),
-      reload: () => keys.reload(),
-      refreshIfStale: async (consumed) => {
-        // In this order: the snapshot that isOver() speaks of is the older one.
-        await Promise.all([keys.refreshIfStale(consumed), this.read(connection)]);
-      },
-    };
   }
 }

@@ -12,6 +12,7 @@ import {
   type DatabaseSettings,
   type Login,
 } from './credentials.ts';
+import { type SlotPlugin, TEST_DECODING } from './plugins.ts';
 import type { Unproven } from './pooler.ts';
 import { readServerIdentity, type ServerIdentity } from './server-identity.ts';
 import { pinStatement, STARTUP_OPTIONS } from './session-settings.ts';
@@ -25,11 +26,15 @@ export interface Database {
   readonly credentials: Credentials;
   readonly tls: Tls;
   readonly clock: Clock;
+  /** The output plugin of the slot that is read. */
+  readonly plugin: SlotPlugin;
 }
 
 /** What {@link createDatabase} needs. */
 export interface DatabaseOptions extends CredentialsOptions {
   readonly clock: Clock;
+  /** @default test_decoding */
+  readonly plugin?: SlotPlugin;
 }
 
 /** How long a connection is for. */
@@ -56,18 +61,24 @@ export interface Connection extends Queryable {
   readonly identity: ServerIdentity;
   /** The database's encoding, as PostgreSQL names it: `UTF8`. */
   readonly encoding: string;
+  /** The output plugin of the slot that is read. */
+  readonly plugin: SlotPlugin;
   /** What error texts name. */
   readonly context: ErrorContext;
 }
 
 /** A connection that is logged in, with nothing set. */
 export interface LoggedIn extends Unproven {
+  readonly plugin: SlotPlugin;
   readonly context: ErrorContext;
   readonly options: ConnectOptions;
 }
 
 /** The oldest server that is read. */
 const OLDEST = 100000;
+
+/** On 10 the ninth reading of a session by pgoutput ends it, for want of room for callbacks. */
+const OLDEST_OF_PGOUTPUT = 110000;
 
 /**
  * Time for one connection to come about: DNS, TCP, TLS and log-in take well under a second inside a VPC; a packet that
@@ -82,8 +93,8 @@ const CONNECT_MS = 10_000;
  * @returns to be kept for the container's life
  */
 export function createDatabase(options: DatabaseOptions): Database {
-  const { settings, clock } = options;
-  return { settings, clock, credentials: createCredentials(options), tls: createTls(settings) };
+  const { settings, clock, plugin = TEST_DECODING } = options;
+  return { settings, clock, plugin, credentials: createCredentials(options), tls: createTls(settings) };
 }
 
 /**
@@ -121,7 +132,11 @@ export async function logIn(database: Database, options: ConnectOptions): Promis
  * @param clock - for what is left of its time
  * @throws {PipelineError} CONFIG_INVALID on a server that is too old
  */
-export async function settle({ client, context, options }: LoggedIn, pid: number, clock: Clock): Promise<Connection> {
+export async function settle(
+  { client, context, options, plugin }: LoggedIn,
+  pid: number,
+  clock: Clock,
+): Promise<Connection> {
   const now = clock.now();
   const { rows } = await client.query<{ version: string; encoding: string }>(
     pinStatement({
@@ -139,9 +154,15 @@ export async function settle({ client, context, options }: LoggedIn, pid: number
       `The server at ${context.host}:${context.port} is PostgreSQL ${Math.floor(versionNum / 10000)}.${Math.floor(versionNum / 100) % 100}, and pg2kinesis reads 10 and later. Nothing was read.`,
     );
   }
+  if (plugin.publications.length > 0 && versionNum < OLDEST_OF_PGOUTPUT) {
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `PLUGIN cannot be "pgoutput" with the server at ${context.host}:${context.port}, which is PostgreSQL 10: there it can be read a few times only. Nothing was read (allowed there: test_decoding).`,
+    );
+  }
   const query = inTurn(client);
   const identity = await readServerIdentity({ query });
-  return { client, query, versionNum, pid, identity, encoding: row.encoding, context };
+  return { client, query, versionNum, pid, identity, encoding: row.encoding, plugin, context };
 }
 
 /**
@@ -153,8 +174,8 @@ export function toPipelineError(error: unknown, about: ErrorContext): unknown {
   return translate(error, about) ?? error;
 }
 
-function contextOf({ settings }: Database, { host, port, database, user }: Login): ErrorContext {
-  return { host, port, database, user, auth: settings.auth };
+function contextOf({ settings, plugin }: Database, { host, port, database, user }: Login): ErrorContext {
+  return { host, port, database, user, auth: settings.auth, plugin: plugin.name, publications: plugin.publications };
 }
 
 function latestEnd(options: ConnectOptions): number {
@@ -166,14 +187,15 @@ const OPTIONS_REFUSED = new Set(['08P01', '0A000']);
 
 async function attempt(database: Database, login: Login, options: ConnectOptions): Promise<LoggedIn> {
   const context = contextOf(database, login);
+  const { plugin } = database;
   try {
     const client = await connectClient(database, login, options, STARTUP_OPTIONS);
-    return { client, context, options, optionsRefused: false };
+    return { client, context, options, plugin, optionsRefused: false };
   } catch (error) {
     if (!OPTIONS_REFUSED.has(codeOf(error))) throw error;
     // It may be a pool in session mode, which is as good as a server.
     const client = await connectClient(database, login, options, undefined);
-    return { client, context, options, optionsRefused: true };
+    return { client, context, options, plugin, optionsRefused: true };
   }
 }
 

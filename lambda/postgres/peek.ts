@@ -6,7 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import type pg from 'pg';
 import { type CopyToStreamQuery, to as copyTo } from 'pg-copy-streams';
-import type { Line } from '../decode/line.ts';
+import type { BeginLine, Line } from '../decode/line.ts';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { type Begin, type Commit, type Message, type Transaction, UndecodableError } from '../decode/messages.ts';
 import { PipelineError, transactionUndecodable } from '../errors.ts';
@@ -14,13 +14,17 @@ import { type Clock, type MessageBlock, type Peek, ServerDecodingError, WindowTo
 import { Commits } from './commits.ts';
 import type { Connection } from './connection.ts';
 import { CopyRows, type RowCondenser } from './copy-rows.ts';
+import { NoticeReader } from './notices.ts';
 import { peekStatement } from './peek-statement.ts';
+import { publicationMissing, tellsOfPublication } from './publication-errors.ts';
 import { isDecodingFailure, lsnNear, shownReport } from './server-report.ts';
 import { codeOf } from './sql-errors.ts';
 
-/** What turns a row's bytes into a message; `TestDecodingDecoder` does. */
+/** What turns a row's bytes into a message; each plugin has one. */
 export interface LineDecoder {
   decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): Line;
+  /** Called before the first row of each reading. */
+  begin?(): void;
   /** Lines of more bytes go through the condenser first. @default none do */
   readonly maxLineBytes?: number;
   /** Writes a line again that has bytes which are no UTF-8. @default such a line is taken as it is */
@@ -54,6 +58,9 @@ const READ_AHEAD_BYTES = 256 * 1024;
 /** How long after a cancellation that has had no effect another is sent. */
 const CANCEL_AGAIN_MS = 1_000;
 
+/** No transaction has it: the plugin says the id only at the beginning. */
+const UNKNOWN_XID = 0;
+
 /** A peek under way: it is sent when it is made. */
 export class SlotPeek implements Peek, MessageBlock {
   rows = 0;
@@ -71,6 +78,7 @@ export class SlotPeek implements Peek, MessageBlock {
   readonly #firstRow = new AbortController();
   readonly #over = new AbortController();
   #cancelled: Promise<void> | undefined;
+  #notices: NoticeReader | undefined;
   #failure: unknown;
   #ended = false;
   #iterated = false;
@@ -93,10 +101,12 @@ export class SlotPeek implements Peek, MessageBlock {
     const none: Transaction = { xid: 0, commitLsn: 0n, commitTimeMicros: 0n };
     this.#begin = { kind: 'begin', transaction: none };
     this.#commit = { kind: 'commit', transaction: none };
+    parts.decoder.begin?.();
     this.#sentAt = parts.clock.now();
     this.#stream = client.query(
-      copyTo(peekStatement(parts.slotName, upto, limit, encoding), { highWaterMark: READ_AHEAD_BYTES }),
+      copyTo(peekStatement(parts.slotName, upto, limit, parts.reader), { highWaterMark: READ_AHEAD_BYTES }),
     );
+    if (parts.reader.plugin.publications.length > 0) this.#notices = listen(this.#stream);
     this.#finished = new Promise((resolve) => {
       const finish = () => {
         this.#ended = true;
@@ -132,6 +142,7 @@ export class SlotPeek implements Peek, MessageBlock {
         if (this.firstRowMs === undefined) {
           this.firstRowMs = this.#parts.clock.now() - this.#sentAt;
           this.#firstRow.abort();
+          this.#requirePublications();
         }
         this.#in.push(chunk);
         if (!this.#inChanges && !this.#readCommits()) continue;
@@ -174,16 +185,16 @@ export class SlotPeek implements Peek, MessageBlock {
     switch (line.kind) {
       case 'begin': {
         if (this.#transaction !== undefined) throw this.#undecodable('COMMIT before another BEGIN');
-        const transaction = this.#commits.take();
-        if (transaction === undefined || transaction.xid !== line.xid)
-          throw this.#undecodable('BEGIN of the next transaction committed');
+        const transaction = begun(this.#commits.take(), line);
+        if (transaction === undefined) throw this.#undecodable('BEGIN of the next transaction committed');
         this.#transaction = transaction;
         this.#begin.transaction = transaction;
         return this.#begin satisfies Begin;
       }
       case 'commit': {
         const transaction = this.#transaction;
-        if (transaction === undefined || transaction.xid !== line.xid || transaction.commitLsn !== this.#in.lsn()) {
+        const isItsOwn = transaction !== undefined && (line.xid === undefined || line.xid === transaction.xid);
+        if (!isItsOwn || transaction.commitLsn !== this.#in.lsn()) {
           throw this.#undecodable('COMMIT of the transaction begun last');
         }
         this.#transaction = undefined;
@@ -223,10 +234,10 @@ export class SlotPeek implements Peek, MessageBlock {
         return true;
       }
       const line = this.#decode();
-      if (line.kind !== 'commit' || line.xid === undefined || line.commitTimeMicros === undefined) {
-        throw this.#undecodable('COMMIT with xid and time');
+      if (line.kind !== 'commit' || line.commitTimeMicros === undefined) {
+        throw this.#undecodable('COMMIT with its time');
       }
-      this.#commits.add(line.xid, this.#in.lsn(), line.commitTimeMicros);
+      this.#commits.add(line.xid ?? UNKNOWN_XID, this.#in.lsn(), line.commitTimeMicros);
     }
     return false;
   }
@@ -265,6 +276,14 @@ export class SlotPeek implements Peek, MessageBlock {
     return transaction === undefined
       ? explained
       : transactionUndecodable(formatLsn(transaction.commitLsn), shownReport(error), error);
+  }
+
+  /** A warning that comes before the first row, and says that rows were left out. */
+  #requirePublications(): void {
+    const notice = this.#notices?.notices.find(tellsOfPublication);
+    if (notice === undefined) return;
+    const { slotName, reader } = this.#parts;
+    throw publicationMissing(slotName, reader.plugin, notice.message);
   }
 
   #undecodable(expected: string, offset?: number, cause?: unknown, place = 'in the row'): PipelineError {
@@ -307,6 +326,13 @@ export class SlotPeek implements Peek, MessageBlock {
   }
 }
 
+/** @returns the transaction that begins, or undefined where the line is not of the next commit */
+function begun(next: Transaction | undefined, { xid, commitTimeMicros }: BeginLine): Transaction | undefined {
+  if (next === undefined || xid === undefined) return undefined;
+  if (next.xid === xid) return next;
+  return next.xid === UNKNOWN_XID && next.commitTimeMicros === commitTimeMicros ? { ...next, xid } : undefined;
+}
+
 /**
  * After an error pg-copy-streams would still read from the socket, into nothing; and what arrived in one packet with the
  * error it would keep to itself, which are up to 8 KB of rows: whole transactions, and the BEGIN of the one that failed.
@@ -321,4 +347,17 @@ function letGo(stream: CopyToStreamQuery, client: pg.Client): void {
   copy.connection = undefined;
   const rest = copy._copyDataChunks;
   if (rest !== null && rest.size > 0) stream.push(rest.take(rest.size));
+}
+
+/** Reads the notices that come before the first row, from the chunks that pg-copy-streams is given. */
+function listen(stream: CopyToStreamQuery): NoticeReader {
+  const notices = new NoticeReader();
+  const copy = stream as unknown as { _parse(chunk: Buffer): boolean };
+  const parse = copy._parse.bind(stream);
+  copy._parse = (chunk) => {
+    if (notices.done) copy._parse = parse;
+    else notices.push(chunk);
+    return parse(chunk);
+  };
+  return notices;
 }

@@ -10,8 +10,10 @@ import { acquireSlotLock, clearSlot, type Holder } from './fence.ts';
 import { monitorLock } from './lock-monitor.ts';
 import type { LineDecoder } from './peek.ts';
 import type { PrimaryKeyCache } from './primary-keys.ts';
+import { readWithKeys } from './read-with-keys.ts';
 import { PostgresSlot } from './slot.ts';
 import { readSlotState, validateSlot } from './slot-state.ts';
+import type { TypeNames } from './type-names.ts';
 
 /** What {@link openSession} needs. */
 export interface SessionOptions {
@@ -27,6 +29,8 @@ export interface SessionOptions {
   readonly keys: PrimaryKeyCache;
   /** Survives from run to run. @default one of its own */
   readonly arrayDelimiters?: ArrayDelimiters;
+  /** What the decoder has to know of types. Survives from run to run. @default it needs nothing */
+  readonly typeNames?: TypeNames | undefined;
   /** Survives from run to run, with its interned names. */
   readonly decoder: LineDecoder;
   readonly clock: Clock;
@@ -55,7 +59,7 @@ export const SECOND_LOCK = ' (second connection)';
  * if ('locked' in session) console.log(describeHolder(session.locked));
  */
 export async function openSession(options: SessionOptions): Promise<Session | Locked> {
-  const { database, slotName } = options;
+  const { database, slotName, arrayDelimiters = new ArrayDelimiters() } = options;
   const until = {
     deadline: options.deadline,
     ...(options.latestEnd === undefined ? {} : { latestEnd: options.latestEnd }),
@@ -92,7 +96,10 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     const slot = new PostgresSlot({ ...options, reader, control, openReplication });
     return {
       slot,
-      keys: (options.arrayDelimiters ?? new ArrayDelimiters()).readWith(options.keys.over(control), control),
+      keys: readWithKeys(options.keys.over(control), async () => {
+        await arrayDelimiters.read(control);
+        await options.typeNames?.read(control);
+      }),
       lost: monitor.signal,
       tookOver: lock.tookOver || orphan || controlLock.kind === 'locked' || controlLock.tookOver,
       close,

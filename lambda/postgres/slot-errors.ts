@@ -6,6 +6,7 @@
  * sent to drop a slot that may be healthy. Errors of these classes name objects and files, never a row's value (I10).
  */
 import { type ErrorCode, PipelineError } from '../errors.ts';
+import { publicationMissing, tellsOfPublication } from './publication-errors.ts';
 import type { ErrorContext } from './sql-errors.ts';
 
 /** Of the server's source, that find a segment of WAL gone. */
@@ -62,6 +63,10 @@ export function explainSlotState(
             `Grant user "${user}" the right to what the message names: EXECUTE on a function, SELECT on a view. It was probably revoked from PUBLIC.`,
           );
     case '42704':
+      if (tellsOfPublication({ code, routine: textOf(error, 'routine') })) {
+        const publications = context.publications ?? [];
+        return publicationMissing(slot, { publications }, `${error.message} (SQLSTATE ${code})`, error);
+      }
       return context.slotIsSound === true
         ? told('NO_PROGRESS', `Slot "${slot}" is there, and something else is not. ${words}`, KEEP)
         : told('SLOT_MISSING', `There is no replication slot "${slot}" at ${at}.`);

@@ -3,10 +3,11 @@
  * Knows no invocation and no CloudFormation; who may call it, and under which lock, is decided above.
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
-import { PipelineError } from '../errors.ts';
+import { PipelineError, type PipelineErrorOptions } from '../errors.ts';
 import { type Connection, toPipelineError } from './connection.ts';
-import { PLUGIN } from './slot-state.ts';
-import { codeOf } from './sql-errors.ts';
+import { TEST_DECODING } from './plugins.ts';
+import { rightPlugin } from './slot-state.ts';
+import { codeOf, type ErrorContext } from './sql-errors.ts';
 import {
   describeTransaction,
   readBlocker,
@@ -31,11 +32,11 @@ export interface Creation {
  * Refuses a slot that is not ours to use: another plugin's, another database's, a physical or a lost one.
  *
  * @param row - the slot's row
- * @param database - the database it must belong to
+ * @param context - the database and the plugin it must be of
  * @throws {PipelineError} WRONG_PLUGIN, SLOT_LOST
  */
-export function requireUsable(row: SlotRow, database: string): void {
-  requireOurs(row, database);
+export function requireUsable(row: SlotRow, context: Pick<ErrorContext, 'database' | 'plugin'>): void {
+  requireOurs(row, context);
   if (row.walStatus === 'lost' || row.invalidationReason !== undefined) {
     throw new PipelineError(
       'SLOT_LOST',
@@ -45,13 +46,18 @@ export function requireUsable(row: SlotRow, database: string): void {
 }
 
 /** Refuses a slot of somebody else's. */
-function requireOurs(row: SlotRow, database: string): void {
-  const wrong = (what: string) =>
+function requireOurs(
+  row: SlotRow,
+  { database, plugin = TEST_DECODING.name }: Pick<ErrorContext, 'database' | 'plugin'>,
+): void {
+  const wrong = (what: string, remedy: PipelineErrorOptions = {}) =>
     new PipelineError('WRONG_PLUGIN', `The slot "${row.name}" ${what}. It was left as it is.`, {
       remedy: `Use another SLOT_NAME. Only if nobody needs that slot: SELECT pg_drop_replication_slot('${row.name}'); then create-slot.`,
+      ...remedy,
     });
   if (row.type !== 'logical') throw wrong('is a physical one, not a logical one');
-  if (row.plugin !== PLUGIN) throw wrong(`uses the plugin ${row.plugin ?? 'none'}, not ${PLUGIN}`);
+  if (row.plugin !== plugin)
+    throw wrong(`uses the plugin ${row.plugin ?? 'none'}, not ${plugin}`, rightPlugin(row.plugin));
   if (row.database !== database) throw wrong(`belongs to database "${row.database ?? ''}", not to "${database}"`);
 }
 
@@ -74,7 +80,7 @@ export async function createSlot(
   const context = { ...waiting.context, slot: name, undone: 'No slot was made.' };
   const present = await readSlotRow(watching.client, name);
   if (present !== undefined) {
-    requireUsable(present, context.database);
+    requireUsable(present, context);
     return { created: false, confirmedFlush: present.confirmedFlush };
   }
   let blocker: TransactionRow | undefined;
@@ -88,7 +94,7 @@ export async function createSlot(
     await waiting.client.query(`SELECT set_config('statement_timeout', $1, false)`, [
       `${Math.max(1, Math.floor(timeoutMs))}ms`,
     ]);
-    await waiting.client.query('SELECT pg_create_logical_replication_slot($1, $2)', [name, PLUGIN]);
+    await waiting.client.query('SELECT pg_create_logical_replication_slot($1, $2)', [name, waiting.plugin.name]);
   } catch (error) {
     if (codeOf(error) === '57014') throw blocked(name, timeoutMs, blocker, error);
     // Somebody else made it meanwhile.
@@ -127,7 +133,7 @@ function cannotCreate(error: unknown, name: string): PipelineError | undefined {
       return config('all replication slots are in use. Raise max_replication_slots, or drop a slot that nobody needs.');
     case '58P01':
     case '42704':
-      return config('the server does not have the plugin test_decoding. Install its contrib package.');
+      return config('the server does not have the plugin. test_decoding comes with the contrib package.');
     default:
       return undefined;
   }
@@ -144,7 +150,7 @@ function cannotCreate(error: unknown, name: string): PipelineError | undefined {
 export async function dropSlot(connection: Connection, name: string): Promise<boolean> {
   const row = await readSlotRow(connection.client, name);
   if (row === undefined) return false;
-  requireOurs(row, connection.context.database);
+  requireOurs(row, connection.context);
   try {
     await connection.client.query('SELECT pg_drop_replication_slot($1)', [name]);
     return true;
@@ -165,7 +171,7 @@ export async function dropSlot(connection: Connection, name: string): Promise<bo
 export async function requireDroppable(connection: Connection, name: string): Promise<void> {
   const row = await readSlotRow(connection.client, name);
   if (row === undefined) return;
-  requireOurs(row, connection.context.database);
+  requireOurs(row, connection.context);
   if (row.activePid !== undefined) throw await inUse(connection, name, undefined);
 }
 
@@ -205,7 +211,7 @@ export async function copySlot(
       `The slot "${from}", whose position "${to}" is to take over, does not exist. The slot "${to}" was not made: it would hide what is missing.`,
     );
   }
-  requireUsable(source, context.database);
+  requireUsable(source, context);
   if (waiting.versionNum >= 120_000) {
     await waiting.client
       .query('SELECT pg_copy_logical_replication_slot($1, $2)', [from, to])
@@ -216,7 +222,7 @@ export async function copySlot(
   }
   const { confirmedFlush } = await createSlot(waiting, watching, to, timeoutMs);
   const { rows } = await waiting.client.query<{ lsn: string }>(
-    `SELECT lsn::text FROM pg_logical_slot_peek_binary_changes($1, $2, 1, 'skip-empty-xacts', '1') LIMIT 1`,
+    `SELECT lsn::text FROM pg_logical_slot_peek_binary_changes($1, $2, 1, ${waiting.plugin.options}) LIMIT 1`,
     [from, confirmedFlush === undefined ? null : formatLsn(confirmedFlush)],
   );
   if (rows.length === 0) return;

@@ -3,11 +3,9 @@
  * missing or lost is reported, and never created again, which would hide the gap (I9).
  */
 import { PipelineError } from '../errors.ts';
+import { TEST_DECODING } from './plugins.ts';
 import { codeOf, type ErrorContext, translate } from './sql-errors.ts';
 import { type Queryable, SLOT_JSON, type SlotRow, toSlotRow } from './status.ts';
-
-/** The only plugin whose lines are understood. */
-export const PLUGIN = 'test_decoding';
 
 /** A slot, and what of its server matters to it. */
 export interface SlotState {
@@ -52,10 +50,12 @@ export function validateSlot(
   }
   if (slot.type !== 'logical')
     return new PipelineError('WRONG_PLUGIN', `Slot "${slotName}" is a physical one. ${undone}`);
-  if (slot.plugin !== PLUGIN) {
+  const plugin = context.plugin ?? TEST_DECODING.name;
+  if (slot.plugin !== plugin) {
     return new PipelineError(
       'WRONG_PLUGIN',
-      `Slot "${slotName}" uses the plugin ${slot.plugin ?? 'none'}, not ${PLUGIN}. ${undone}`,
+      `Slot "${slotName}" uses the plugin ${slot.plugin ?? 'none'}, not ${plugin}. ${undone}`,
+      rightPlugin(slot.plugin),
     );
   }
   if (slot.database !== context.database) {
@@ -76,6 +76,14 @@ export function validateSlot(
     return new PipelineError('SLOT_LOST', `Slot "${slotName}" can be read no more (${why}). ${undone}`);
   }
   return undefined;
+}
+
+/** @returns the way out where another setting of PLUGIN fits a slot */
+export function rightPlugin(found: string | undefined): { readonly remedy?: string } {
+  if (found !== 'test_decoding' && found !== 'pgoutput') return {};
+  return {
+    remedy: `If the slot is this pipeline's, set PLUGIN=${found}. If it is another's, use another SLOT_NAME.`,
+  };
 }
 
 /** Codes that have several meanings: only the slot's row can tell which. */

@@ -10,7 +10,6 @@ import type { Clock, Peek, Slot } from '../ports.ts';
 import { confirmPosition } from './confirm-position.ts';
 import type { Connection } from './connection.ts';
 import { type LineDecoder, SlotPeek } from './peek.ts';
-import { PLUGIN_OPTIONS } from './peek-statement.ts';
 import { describeServer, isSameServer, readServerIdentity } from './server-identity.ts';
 import { explainSlotError } from './slot-state.ts';
 import { FLUSH_LSN, readSlotRow } from './status.ts';
@@ -78,7 +77,7 @@ export class PostgresSlot implements Slot {
     const { confirmedFlush } = await this.position();
     if (confirmedFlush > lsn) throw this.#overtaken(lsn, confirmedFlush);
     await this.#ask(
-      `SELECT count(*) FROM pg_logical_slot_get_binary_changes($1, $2, NULL, ${PLUGIN_OPTIONS})`,
+      `SELECT count(*) FROM pg_logical_slot_get_binary_changes($1, $2, NULL, ${control.plugin.options})`,
       [slotName, to],
       lsn,
     );

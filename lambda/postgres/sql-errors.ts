@@ -14,6 +14,10 @@ export interface ErrorContext {
   readonly user: string;
   /** Where the password came from. */
   readonly auth: 'secret' | 'password' | 'iam';
+  /** The plugin that the slot is to have. */
+  readonly plugin?: string;
+  /** The publications that it reads; none where the plugin knows none. */
+  readonly publications?: readonly string[];
   /** The slot in question; undefined while connecting. */
   readonly slot?: string;
   /** Whether `pg_replication_slots` was looked at since, and shows nothing against reading it. */

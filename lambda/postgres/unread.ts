@@ -3,7 +3,6 @@
  */
 import { formatLsn } from '../decode/lsn.ts';
 import type { Connection } from './connection.ts';
-import { PLUGIN_OPTIONS } from './peek-statement.ts';
 import { readFlushLsn, readSlotRow } from './status.ts';
 
 /** What would be lost with the slot. */
@@ -28,18 +27,19 @@ export async function readUnread(connection: Connection, slotName: string): Prom
   const slot = await readSlotRow(connection.client, slotName);
   const flush = await readFlushLsn(connection.client);
   if (slot?.confirmedFlush === undefined || flush === undefined || flush <= slot.confirmedFlush) return undefined;
+  const { plugin } = connection;
   const walBytes = Number(flush - slot.confirmedFlush);
   if (slot.walStatus === 'lost' || slot.invalidationReason !== undefined) return undefined;
   try {
     await connection.client.query(`SET statement_timeout = ${LOOK_MS}`);
     // A limit of one row reads the whole of the first transaction; of it only the COMMIT is sent here.
     const { rows } = await connection.client.query<{ commit: string | null }>(
-      `SELECT max(CASE WHEN substring(data FROM 1 FOR 7) = 'COMMIT '::bytea THEN encode(data, 'escape') END) AS commit
-         FROM pg_logical_slot_peek_binary_changes($1, $2, 1, ${PLUGIN_OPTIONS}) HAVING count(*) > 0`,
+      `SELECT max(CASE WHEN ${plugin.endsTransaction} THEN ${plugin.commitTime} END) AS commit
+         FROM pg_logical_slot_peek_binary_changes($1, $2, 1, ${plugin.options}) p HAVING count(*) > 0`,
       [slotName, formatLsn(flush)],
     );
     if (rows[0] === undefined) return undefined;
-    return { walBytes, since: /\(at (.*)\)$/.exec(rows[0].commit ?? '')?.[1] };
+    return { walBytes, since: rows[0].commit ?? undefined };
   } catch {
     // Too much to be read in time, or not to be read at all: it is not known to be nothing.
     return { walBytes, since: undefined };

@@ -41,6 +41,10 @@ export interface Config {
   readonly database: DatabaseConfig;
   /** The replication slot's name. */
   readonly slot: string;
+  /** The slot's output plugin. */
+  readonly plugin: SettingValues['PLUGIN'];
+  /** PUBLICATIONS, which pgoutput reads; 1 or more. */
+  readonly publications: readonly string[];
   /** SOURCE_NAME; undefined: `<database>/<slot>`, once the database is known. */
   readonly source: string | undefined;
   readonly stream: StreamConfig;
@@ -141,6 +145,9 @@ function contradictions(values: Partial<SettingValues>, env: Readonly<Record<str
       'PGSSLMODE cannot be "disable" with DATABASE_AUTH "iam", which RDS admits over TLS only (allowed then: verify-full, verify-ca, require).',
     );
   }
+  if (values.PLUGIN === 'test_decoding' && values.PUBLICATIONS !== undefined) {
+    faults.push('PUBLICATIONS cannot be set with PLUGIN "test_decoding", which reads none (allowed then: nothing).');
+  }
   if (values.AGGREGATION === 'lines' && values.FORMAT === 'csv') {
     faults.push(
       'AGGREGATION cannot be "lines" with FORMAT "csv", whose fields may hold line breaks (allowed then: kpl, none).',
@@ -164,6 +171,8 @@ function toConfig(values: SettingValues, partitionByGiven: boolean): Omit<Config
       sslRootCert: values.PGSSLROOTCERT,
     },
     slot: values.SLOT_NAME,
+    plugin: values.PLUGIN,
+    publications: values.PUBLICATIONS ?? [values.SLOT_NAME],
     source: values.SOURCE_NAME,
     stream: toStream(values.STREAM_NAME),
     format: values.FORMAT,

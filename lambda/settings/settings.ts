@@ -71,6 +71,18 @@ const operations = z.pipe(
   }),
 );
 
+/** A name of PostgreSQL's that is no URL. */
+const NAME = /^(?!.*:\/\/)[^\p{Cc}]{1,63}$/u;
+
+/** Names separated by commas; a name that holds one cannot be given. */
+const publications = z.pipe(
+  text,
+  convert((value): readonly string[] | undefined => {
+    const names = value.split(',').map((name) => name.trim());
+    return names.every((name) => NAME.test(name)) ? [...new Set(names)] : undefined;
+  }),
+);
+
 /** A table's row that has no default. */
 const optional = <T>(schema: z.ZodMiniType<T, string>, about: string, allowed: string): Setting<T, undefined> => ({
   schema,
@@ -115,8 +127,6 @@ const REGEXES = 'regular expressions, separated by commas, each matching a whole
 // What passes is shown in messages. Whoever pastes a connection string here may paste a password with it.
 /** A host name, an address, or a socket's directory. */
 const HOST = /^([\p{L}\p{N}._-]+|[0-9a-f]*:[0-9a-f.]*:[0-9a-f:.]*(%\w+)?|\/[^\s@,?#:]*)$/iu;
-/** A name of PostgreSQL's that is no URL. */
-const NAME = /^(?!.*:\/\/)[^\p{Cc}]{1,63}$/u;
 
 /** Every setting, in the order of docs/settings.md, whose table is generated from this one. */
 export const SETTINGS = {
@@ -141,6 +151,15 @@ export const SETTINGS = {
     'the replication slot',
     '1 to 63 lower-case letters, digits and underscores',
     'pg2kinesis',
+  ),
+  PLUGIN: {
+    ...choice(['test_decoding', 'pgoutput'], "the slot's output plugin"),
+    default: 'test_decoding',
+  },
+  PUBLICATIONS: optional(
+    publications,
+    'the publications that pgoutput reads; by default one named as the slot',
+    "publications' names, separated by commas, upper case and lower case as they were made",
   ),
   SOURCE_NAME: optional(
     like(/^(?!.*:\/\/[^/]*@)[^\p{Cc}]{1,256}$/u),

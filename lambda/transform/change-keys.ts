@@ -14,6 +14,18 @@ import type { TablePolicy } from './table-plans.ts';
  */
 export type KeySearch = 'found' | 'key-not-sent' | 'no-primary-key' | 'unknown' | 'too-large';
 
+/**
+ * The keys to try, likeliest first: the change's own, in the order that the catalogs give it where they know it.
+ *
+ * @param known - by the catalogs, the newest reading's first
+ * @param historic - the change's own, in the order of the table's columns; undefined: not known
+ */
+function candidates(known: TablePolicy['keys'], historic: readonly string[] | undefined): TablePolicy['keys'] {
+  if (historic === undefined) return known;
+  const ordered = known.find((key) => key.length === historic.length && key.every((name) => historic.includes(name)));
+  return [ordered ?? historic];
+}
+
 /** Finds keys, in memory that is used again from change to change. */
 export class ChangeKeys {
   /** The key of the new row; for a DELETE, of the old one. Good after 'found'. */
@@ -35,7 +47,7 @@ export class ChangeKeys {
     const fallback = deletes ? undefined : change.oldTuple;
     if (tuple === undefined) return deletes ? 'key-not-sent' : 'unknown';
     let unsent = false;
-    for (const columns of plan.keys) {
+    for (const columns of candidates(plan.keys, change.historicKey)) {
       const located = locateKey(columns, tuple, fallback, this.key);
       if (located === 'elided') return 'too-large';
       unsent ||= located === 'unsent';

@@ -179,7 +179,7 @@ export class Transformer {
     const { plans, operations, oversize } = this.#parts;
     const keys = this.#keys;
     const plan = plans.of(change.table);
-    const skip = this.#skipReason(plan);
+    const skip = this.#skipReason(plan, change.historicKey);
     if (skip !== undefined || !operations.has(change.operation)) {
       this.#leaveOut(change.table, plan, skip, keys.moves(change, plan.keys[0]) ? 2 : 1);
       return;
@@ -251,8 +251,10 @@ export class Transformer {
     }
   }
 
-  #skipReason(plan: TablePolicy): keyof Skipped | undefined {
-    return this.#transaction === undefined ? plan.skip : skipReason(plan, this.#transaction);
+  /** @param historicKey - which shows what the catalogs no longer do */
+  #skipReason(plan: TablePolicy, historicKey?: readonly string[]): keyof Skipped | undefined {
+    const reason = this.#transaction === undefined ? plan.skip : skipReason(plan, this.#transaction);
+    return historicKey !== undefined && (reason === 'droppedTable' || reason === 'noPrimaryKey') ? undefined : reason;
   }
 
   /** Writes and packs one record under the next ordinal. @returns false when its key alone is too large for a record */

@@ -73,6 +73,7 @@ const FAILURES: readonly [how: string, codes: readonly ErrorCode[], at: (minute:
     '',
     [
       'DECODE_FAILED',
+      'PUBLICATION_MISSING',
       'KEY_UNRESOLVED',
       'RECORD_TOO_LARGE',
       'STREAM_MISSING',

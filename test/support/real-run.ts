@@ -3,14 +3,18 @@
  * becomes of rows, where the stream is beside the point.
  */
 import { setTimeout as wait } from 'node:timers/promises';
+import { PgoutputDecoder } from '../../lambda/decode/pgoutput/decoder.ts';
 import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 import { FORMATS } from '../../lambda/format/formats.ts';
 import { partitionKeyWriter } from '../../lambda/format/partition-key.ts';
 import { createPacker } from '../../lambda/pack/packer.ts';
 import type { Clock, Publisher } from '../../lambda/ports.ts';
 import { createDatabase } from '../../lambda/postgres/connection.ts';
+import type { LineDecoder } from '../../lambda/postgres/peek.ts';
+import { pgoutput } from '../../lambda/postgres/plugins.ts';
 import { PrimaryKeyCache } from '../../lambda/postgres/primary-keys.ts';
 import { openSession } from '../../lambda/postgres/session.ts';
+import { TypeNames } from '../../lambda/postgres/type-names.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { noMemory, run, type RunOptions } from '../../lambda/run/run.ts';
 import { compilePatterns } from '../../lambda/settings/filters.ts';
@@ -37,6 +41,8 @@ export interface PipelineOptions extends Partial<
   readonly include?: string;
   readonly exclude?: string;
   readonly columns?: string;
+  /** Reads a slot of pgoutput, by these. @default none: a slot of test_decoding */
+  readonly publications?: readonly string[];
   /** For how long a run may go on. @default 60 s */
   readonly maxMs?: number;
 }
@@ -62,7 +68,8 @@ export class Pipeline {
   readonly #options: PipelineOptions;
   readonly #keys: PrimaryKeyCache;
   readonly #memory = noMemory();
-  readonly #decoder = new TestDecodingDecoder();
+  readonly #typeNames: TypeNames | undefined;
+  readonly #decoder: LineDecoder;
 
   /**
    * @param server - with the slot
@@ -73,6 +80,8 @@ export class Pipeline {
     this.#server = server;
     this.#slotName = slotName;
     this.#options = options;
+    this.#typeNames = options.publications === undefined ? undefined : new TypeNames();
+    this.#decoder = this.#typeNames === undefined ? new TestDecodingDecoder() : new PgoutputDecoder(this.#typeNames);
     this.#keys = new PrimaryKeyCache({ ttlMs: 3_600_000, clock, log: this.recorder });
   }
 
@@ -88,7 +97,15 @@ export class Pipeline {
 
   /** Runs once. @throws {PipelineError} as a run does */
   async run(): Promise<RunAnswer> {
-    const { format = 'json', include = '', exclude = '', columns = '', maxMs = 60_000, ...over } = this.#options;
+    const {
+      format = 'json',
+      include = '',
+      exclude = '',
+      columns = '',
+      maxMs = 60_000,
+      publications,
+      ...over
+    } = this.#options;
     const startedAt = clock.now();
     const deadline = startedAt + maxMs;
     const session = await openSession({
@@ -97,11 +114,13 @@ export class Pipeline {
         secrets: () => Promise.reject(new Error('no secret was to be read')),
         iamToken: () => Promise.reject(new Error('no token was to be made')),
         clock,
+        ...(publications === undefined ? {} : { plugin: pgoutput(publications) }),
       }),
       slotName: this.#slotName,
       deadline,
       keys: this.#keys,
       decoder: this.#decoder,
+      typeNames: this.#typeNames,
       clock,
       log: this.recorder,
     });

@@ -31,6 +31,8 @@ describe('readConfig', () => {
     );
     assert.deepEqual(rest, {
       slot: 'pg2kinesis',
+      plugin: 'test_decoding',
+      publications: ['pg2kinesis'],
       source: undefined,
       stream: { name: 'pg2kinesis', arn: undefined, region: undefined },
       format: 'csv-payload',

@@ -1,0 +1,67 @@
+/**
+ * The output plugins, as statements see them: how each is asked, which of its rows end a transaction, and how its data
+ * gets here as UTF-8. What its rows say is its decoder's to know (`decode/`).
+ */
+import pg from 'pg';
+
+/** A plugin's name, as `pg_replication_slots` has it. */
+export type PluginName = 'test_decoding' | 'pgoutput';
+
+/** How a slot of one plugin is read. */
+export interface SlotPlugin {
+  readonly name: PluginName;
+  /** The publications that the slot's changes are taken from; empty where the plugin knows none. */
+  readonly publications: readonly string[];
+  /** The options of the functions that read, as SQL: names and values in turn. */
+  readonly options: string;
+  /** SQL: whether the row `p.data` ends a transaction. Its `p.lsn` is then the transaction's commit LSN. */
+  readonly endsTransaction: string;
+  /** SQL: when the transaction was committed that the row `p.data` ends, as the server prints it. */
+  readonly commitTime: string;
+  /**
+   * SQL: what is sent of the row `p.data`.
+   *
+   * @param encoding - the database's, as PostgreSQL names it
+   */
+  data(encoding: string): string;
+}
+
+/** xids and times, and nothing of transactions that changed nothing. */
+const TEST_DECODING_OPTIONS = `'include-xids', '1', 'include-timestamp', '1', 'skip-empty-xacts', '1'`;
+
+/** The default: needs nothing on the server. */
+export const TEST_DECODING: SlotPlugin = {
+  name: 'test_decoding',
+  publications: [],
+  options: TEST_DECODING_OPTIONS,
+  endsTransaction: `p.data >= 'COMMIT'::bytea AND p.data < 'COMMIU'::bytea`,
+  commitTime: String.raw`substring(encode(p.data, 'escape') FROM '\(at (.*)\)$')`,
+  // A logical message is cut to its first word: its content can be of any size and is in no encoding.
+  data(encoding) {
+    // SQL_ASCII is bytes of unknown meaning, which no server converts: each row is checked to be UTF-8 on arrival.
+    const convert = encoding !== 'UTF8' && encoding !== 'SQL_ASCII';
+    const data = convert ? `convert(p.data, ${pg.escapeLiteral(encoding)}, 'UTF8')` : 'p.data';
+    return `CASE WHEN p.data >= 'message:'::bytea AND p.data < 'message;'::bytea THEN 'message:'::bytea ELSE ${data} END`;
+  },
+};
+
+/**
+ * Changes of publications. Its texts are in client_encoding already, names too.
+ *
+ * @param publications - unquoted, 1 or more
+ * @returns how a slot of pgoutput is read
+ */
+export function pgoutput(publications: readonly string[]): SlotPlugin {
+  // An identifier list: each name is folded to lower case unless it is quoted.
+  const list = publications.map((name) => pg.escapeIdentifier(name)).join(',');
+  return {
+    name: 'pgoutput',
+    publications,
+    // Version 1 sends a transaction whole, after its commit, a prepared one at COMMIT PREPARED: as test_decoding does.
+    options: `'proto_version', '1', 'publication_names', ${pg.escapeLiteral(list)}`,
+    // After the kind, flags and two LSNs: microseconds since 2000.
+    commitTime: `(timestamptz '2000-01-01 00:00:00+00' + ('x' || encode(substring(p.data FROM 19 FOR 8), 'hex'))::bit(64)::bigint * interval '1 microsecond')::text`,
+    endsTransaction: `get_byte(p.data, 0) = ${'C'.charCodeAt(0)}`,
+    data: () => 'p.data',
+  };
+}

@@ -1,0 +1,28 @@
+/**
+ * What else has to be known of the catalogs when a batch is read: looked up with the primary keys, once a batch, since
+ * whatever a batch holds was committed before. Knows not what it is.
+ */
+import type { PrimaryKeys } from '../ports.ts';
+
+/**
+ * The keys, with whose look at the catalogs another one goes.
+ *
+ * @param keys - the run's
+ * @param read - the other look
+ */
+export function readWithKeys(keys: PrimaryKeys, read: () => Promise<void>): PrimaryKeys {
+  return {
+    get version() {
+      return keys.version;
+    },
+    current: (table) => keys.current(table),
+    earlier: (table) => keys.earlier(table),
+    byOid: (oid) => keys.byOid(oid),
+    isOver: (xid) => keys.isOver(xid),
+    reload: () => keys.reload(),
+    refreshIfStale: async (consumed) => {
+      // In this order: the snapshot that isOver() speaks of is the older one.
+      await Promise.all([keys.refreshIfStale(consumed), read()]);
+    },
+  };
+}
