@@ -16,7 +16,7 @@ import type { LineDecoder } from './postgres/peek.ts';
 import { pgoutput, TEST_DECODING } from './postgres/plugins.ts';
 import { PrimaryKeyCache } from './postgres/primary-keys.ts';
 import { TypeNames } from './postgres/type-names.ts';
-import { noMemory, type RunMemory } from './run/run.ts';
+import { noMemory, type RunMemory } from './run/run-memory.ts';
 import type { Config } from './settings/config.ts';
 
 /** How long a request to Kinesis may be in flight; 10 MiB take well under a second inside a region. */

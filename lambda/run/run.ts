@@ -5,7 +5,7 @@
  * A batch is one peek. Its rounds are acknowledged one after the other, and the slot follows what is acknowledged,
  * never more (I1, I2). A crash anywhere repeats records; it loses and reorders none.
  */
-import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import { formatLsn } from '../decode/lsn.ts';
 import { isSameTransaction, type ResumePosition } from '../decode/position.ts';
 import {
   type Clock,
@@ -22,30 +22,11 @@ import { ageSeconds, type RunAnswer, type StopReason } from './answer.ts';
 import { type BatchParts, BatchReader } from './batch.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { noProgress, searchUnfinished, transactionTooLarge } from './no-progress-errors.ts';
+import { type PeekPlan, PeekPlanner } from './peek-planner.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
+import type { RunMemory } from './run-memory.ts';
 import { addCountMetrics } from './run-metrics.ts';
-import { type FailedPeek, verdictOf } from './undecodable-errors.ts';
-import { UndecodableSearch } from './undecodable-search.ts';
-import { grow, initialLimits, type PeekLimits, shrink } from './window.ts';
-
-/** What a container remembers from run to run. Kept in module scope by the handler. */
-export interface RunMemory {
-  /** What the last peeks taught; undefined: nothing yet. */
-  window: PeekLimits | undefined;
-  /** Where the last run was cut short inside a transaction. */
-  resume: ResumePosition | undefined;
-  /** A position inside the commit record of the transaction that the server could not decode. */
-  undecodable: Lsn | undefined;
-  /** Tables whose changes are left out, as far as the log has named them: reason and printed name. */
-  readonly named: Set<string>;
-  /** When the run that is under way, or was last, had to have answered: later than asked for where it took more time. */
-  deadline: number | undefined;
-}
-
-/** @returns a memory of nothing */
-export function noMemory(): RunMemory {
-  return { window: undefined, resume: undefined, undecodable: undefined, named: new Set(), deadline: undefined };
-}
+import type { FailedPeek } from './undecodable-errors.ts';
 
 /** What a run works with. */
 export interface RunPorts {
@@ -109,22 +90,17 @@ class RunLoop {
   readonly #advancer: Advancer;
   readonly #batches: BatchReader;
   readonly #resumes: ResumeKeeper;
+  readonly #planner: PeekPlanner;
   #deadline: number;
-  #window: PeekLimits;
   #batchCount = 0;
   #oldestUnpublishedMicros: bigint | undefined;
-  #ignoreRowLimit = false;
   #waitedInVain = false;
-  /** The most time that a peek had which ran out of it before its first row. */
-  #undecodedMs: number | undefined;
-  /** Where the server failed at a transaction: which one it is. */
-  #search: UndecodableSearch | undefined;
 
   constructor(ports: RunPorts, options: RunOptions) {
     this.#ports = ports;
     this.#options = options;
     this.#deadline = ports.memory.deadline = options.deadline;
-    this.#window = ports.memory.window ?? initialLimits(options.maxRows);
+    this.#planner = new PeekPlanner(ports, options.maxRows);
     this.#resumes = new ResumeKeeper(ports.session.slot, ports.log);
     this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
     const heartbeat = new Heartbeat(ports.clock, ports.metrics);
@@ -180,60 +156,45 @@ class RunLoop {
 
   /** Batch after batch. */
   async #loop(): Promise<StopReason> {
-    const { session, memory } = this.#ports;
+    const { session } = this.#ports;
     for (;;) {
-      const search = this.#search;
-      if (search === undefined && this.#batchCount >= (this.#options.maxBatches ?? Infinity)) return 'max-batches';
+      const searching = this.#planner.search !== undefined;
+      if (!searching && this.#batchCount >= (this.#options.maxBatches ?? Infinity)) return 'max-batches';
       if (!this.#hasTime()) return 'deadline';
-      const begun = await session.slot.position();
+      const slot = await session.slot.position();
       const flushed = await session.slot.flushLsn();
       if (flushed <= this.#advancer.position) return 'caught-up';
-      const upto = search?.next ?? min(flushed, this.#advancer.position + BigInt(this.#window.walBytes));
-      const rows = this.#ignoreRowLimit ? undefined : this.#window.rows;
+      const plan = this.#planner.next(this.#advancer.position, flushed);
+      const { upto, rows } = plan;
       const budgetMs = this.#peekBudgetMs();
       const batch = await this.#batches.read(upto, rows, budgetMs);
       if (batch instanceof WindowTooLargeError || batch instanceof ServerDecodingError) {
-        this.#onFailedPeek(upto, batch, budgetMs);
+        this.#onFailedPeek(plan, batch, budgetMs);
         // Whole transactions may have come before a cancellation took effect: the next peek must not give them again.
         await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
         continue;
       }
-      if (search === undefined || batch.rows > 0) this.#batchCount++;
-      this.#ignoreRowLimit = false;
+      this.#planner.read();
+      if (!searching || batch.rows > 0) this.#batchCount++;
       this.#oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
       if (batch.ended !== 'whole') return batch.ended;
       const full = rows !== undefined && batch.rows >= rows;
       // Only a boundary of this batch counts: an earlier one is at or before the position where it began.
       const boundary =
-        batch.boundary !== undefined && batch.boundary > begun.confirmedFlush ? batch.boundary : undefined;
-      if (search !== undefined) {
-        await this.#onSearched(search, full ? (boundary ?? this.#advancer.position) : upto, batch.rows);
-        this.#ignoreRowLimit = full && boundary === undefined;
-        continue;
-      }
-      this.#window = memory.window = grow(
-        this.#window,
-        {
-          limitedBy: full ? 'rows' : upto < flushed ? 'wal' : 'nothing',
-          firstRowMs: batch.firstRowMs,
-          budgetMs,
-          rereadBytes: Number(begun.confirmedFlush - begun.restart),
-          readBytes: Number((full ? (boundary ?? upto) : upto) - begun.confirmedFlush),
-        },
-        this.#options.maxRows,
-      );
-      if (!full) {
-        // The peek saw everything up to `upto`, and all of it is acknowledged or counted: I2.
-        await this.#advancer.advanceTo(upto);
-        if (upto === flushed) return 'caught-up';
-      } else if (boundary !== undefined) {
-        await this.#advancer.advanceTo(boundary);
-      } else {
-        // Full, and not one COMMIT: logical messages only. A limit by WAL alone gets past them.
-        this.#ignoreRowLimit = true;
-        const smaller = shrink(this.#window, Number(upto - this.#advancer.position));
-        this.#window = { ...this.#window, walBytes: smaller?.walBytes ?? this.#window.walBytes };
-      }
+        batch.boundary !== undefined && batch.boundary > slot.confirmedFlush ? batch.boundary : undefined;
+      // A peek that was not full saw everything up to `upto`, and all of it is acknowledged or counted: I2.
+      const done = full ? boundary : upto;
+      this.#planner.succeeded(plan, {
+        done,
+        rowsRead: batch.rows,
+        limitedBy: full ? 'rows' : upto < flushed ? 'wal' : 'nothing',
+        firstRowMs: batch.firstRowMs,
+        budgetMs,
+        slot,
+      });
+      // A step of a search without rows is followed by another: one advance after the last of them is enough.
+      if (done !== undefined && (!searching || batch.rows > 0)) await this.#advancer.advanceTo(done);
+      if (!searching && !full && upto === flushed) return 'caught-up';
     }
   }
 
@@ -271,56 +232,14 @@ class RunLoop {
     return Math.max(1, Math.floor(left * 0.7));
   }
 
-  /** A peek did not reach its first row: ask for less, or look for the transaction at which the server fails. */
-  #onFailedPeek(upto: Lsn, error: FailedPeek, budgetMs: number): void {
-    const spanBytes = Number(upto - this.#advancer.position);
-    const noTime = error instanceof WindowTooLargeError && error.resourceSqlState === undefined;
-    const noRoom = error instanceof WindowTooLargeError && !noTime;
-    if (noTime) this.#undecodedMs = Math.max(this.#undecodedMs ?? 0, budgetMs);
-    if (noTime || (noRoom && this.#search === undefined && shrink(this.#window, spanBytes) !== undefined)) {
-      this.#shrink(spanBytes);
-      return;
-    }
-    if (this.#search === undefined) {
-      const { memory, log } = this.#ports;
-      this.#search = new UndecodableSearch(this.#advancer.position, upto, error, memory.undecodable);
-      log.warn('PostgreSQL failed while it decoded: looking for the transaction, and publishing what is before it.', {
-        sqlState: error instanceof ServerDecodingError ? error.sqlState : error.resourceSqlState,
-      });
+  /** A peek did not reach its first row. The next is smaller, or a step of a search: see that there is time for it. */
+  #onFailedPeek(plan: PeekPlan, error: FailedPeek, budgetMs: number): void {
+    // The slot may have followed what came before the failure.
+    const next = this.#planner.failed({ ...plan, position: this.#advancer.position }, error, budgetMs);
+    if (next === 'first-step') {
       this.#useFunctionDeadline('Finding the transaction takes a peek a step');
-      return;
-    }
-    this.#search.failed(upto, error);
-    const verdict = verdictOf(this.#search, error);
-    if (verdict === undefined) return;
-    if (!this.#search.blameless) this.#ports.memory.undecodable = this.#search.inside;
-    throw verdict;
-  }
-
-  /** A peek of the search succeeded, and what it held is acknowledged. */
-  async #onSearched(search: UndecodableSearch, good: Lsn, rows: number): Promise<void> {
-    // Behind a step without rows there is another: the last position is enough.
-    if (rows > 0) await this.#advancer.advanceTo(good);
-    search.succeeded(good, rows);
-    if (!search.over) return;
-    this.#search = undefined;
-    // They were too much together: the next peek takes fewer.
-    this.#window = { ...this.#window, rows: Math.max(1, Math.floor(this.#window.rows / 4)) };
-  }
-
-  /** A peek did not reach its first row in time, or for want of room. */
-  #shrink(spanBytes: number): void {
-    const { log, memory } = this.#ports;
-    const smaller = shrink(this.#window, spanBytes);
-    if (smaller !== undefined) {
-      this.#window = smaller;
-      memory.window = smaller;
-      log.info('The peek ran out of time or temporary space before its first row; the next asks for less.', {
-        ...smaller,
-      });
-    }
-    // Reading again from restart_lsn takes longer than this run may: the schedule would never get past it.
-    if (this.#batchCount === 0 && (smaller === undefined || !this.#hasTime())) {
+    } else if (this.#batchCount === 0 && (next === 'same' || (next === 'smaller' && !this.#hasTime()))) {
+      // Reading again from restart_lsn takes longer than this run may: the schedule would never get past it.
       this.#useFunctionDeadline('Not even a small peek finishes in maxSeconds');
     }
   }
@@ -347,9 +266,9 @@ class RunLoop {
     const { counts, resume, lastFailure, within, boundary, pendingCommit, catalogMs } = this.#batches;
     const { stop, memory } = this.#ports;
     if (stop?.aborted === true) return;
-    if (stopped === 'deadline' && this.#search !== undefined) {
-      const [after, before] = this.#search.range;
-      throw searchUnfinished(formatLsn(after), formatLsn(before), this.#search.error);
+    if (stopped === 'deadline' && this.#planner.search !== undefined) {
+      const [after, before] = this.#planner.search.range;
+      throw searchUnfinished(formatLsn(after), formatLsn(before), this.#planner.search.error);
     }
     const endless =
       stopped === 'deadline' && within !== undefined && boundary === undefined && memory.resume === undefined;
@@ -362,7 +281,7 @@ class RunLoop {
     if (this.#advancer.moved || counts.records > 0 || further) return;
     if (stopped === 'caught-up' || stopped === 'max-batches') return;
     const durationMs = this.#ports.clock.now() - this.#options.startedAt;
-    const [waitedInVain, undecodedMs] = [this.#waitedInVain, this.#undecodedMs];
+    const [waitedInVain, undecodedMs] = [this.#waitedInVain, this.#planner.undecodedMs];
     throw noProgress({ stopped, lastFailure, pendingCommit, catalogMs, undecodedMs, durationMs, waitedInVain });
   }
 
@@ -387,8 +306,4 @@ class RunLoop {
       durationMs: clock.now() - this.#options.startedAt,
     };
   }
-}
-
-function min(a: Lsn, b: Lsn): Lsn {
-  return a < b ? a : b;
 }

@@ -1,0 +1,25 @@
+/**
+ * What a container remembers from one run to the next. A new container begins with nothing, and loses only time by it.
+ */
+import type { Lsn } from '../decode/lsn.ts';
+import type { ResumePosition } from '../decode/position.ts';
+import type { PeekLimits } from './window.ts';
+
+/** What a container remembers from run to run. Kept in module scope by the handler. */
+export interface RunMemory {
+  /** What the last peeks taught; undefined: nothing yet. */
+  window: PeekLimits | undefined;
+  /** Where the last run was cut short inside a transaction. */
+  resume: ResumePosition | undefined;
+  /** A position inside the commit record of the transaction that the server could not decode. */
+  undecodable: Lsn | undefined;
+  /** Tables whose changes are left out, as far as the log has named them: reason and printed name. */
+  readonly named: Set<string>;
+  /** When the run that is under way, or was last, had to have answered: later than asked for where it took more time. */
+  deadline: number | undefined;
+}
+
+/** @returns a memory of nothing */
+export function noMemory(): RunMemory {
+  return { window: undefined, resume: undefined, undecodable: undefined, named: new Set(), deadline: undefined };
+}
