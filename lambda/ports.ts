@@ -71,18 +71,28 @@ export class WindowTooLargeError extends Error {
   readonly resourceSqlState: string | undefined;
   /** The LSN of the change that the server was at, where it says so. */
   readonly near: Lsn | undefined;
+  /**
+   * Whether the server lacked room for changes that it collects. It does so before it comes to their commit, and again for
+   * transactions that the slot has passed and restart_lsn has not.
+   */
+  readonly spilling: boolean;
 
   /**
    * @param message - what happened
-   * @param options - `noRoom`, `near`: see the fields; `cause`: the error underneath
+   * @param options - `noRoom`, `near`, `spilling`: see the fields; `cause`: the error underneath
    */
   constructor(
     message: string,
-    options: ErrorOptions & { readonly noRoom?: string | undefined; readonly near?: Lsn | undefined } = {},
+    options: ErrorOptions & {
+      readonly noRoom?: string | undefined;
+      readonly near?: Lsn | undefined;
+      readonly spilling?: boolean;
+    } = {},
   ) {
     super(message, options);
     this.resourceSqlState = options.noRoom;
     this.near = options.near;
+    this.spilling = options.spilling === true;
   }
 }
 

@@ -17,7 +17,7 @@ import { CopyRows, type RowCondenser } from './copy-rows.ts';
 import { NoticeReader } from './notices.ts';
 import { peekStatement } from './peek-statement.ts';
 import { publicationMissing, tellsOfPublication } from './publication-errors.ts';
-import { isDecodingFailure, lsnNear, shownReport } from './server-report.ts';
+import { isDecodingFailure, isSpilling, isUnreadableWal, lsnNear, shownReport } from './server-report.ts';
 import { codeOf } from './sql-errors.ts';
 
 /** What turns a row's bytes into a message; each plugin has one. */
@@ -160,6 +160,7 @@ export class SlotPeek implements Peek, MessageBlock {
           cause: error,
           noRoom: code === OUT_OF_TIME ? undefined : code,
           near: lsnNear(error),
+          spilling: isSpilling(error),
         });
       }
       // The row that has no UTF-8 is the one behind the last that came: name its transaction, so that it can be skipped.
@@ -263,7 +264,9 @@ export class SlotPeek implements Peek, MessageBlock {
   /** An error of the statement as it is to be thrown: what is known, or that the server failed at what it was reading. */
   async #explain(error: unknown): Promise<unknown> {
     const explained = await this.#parts.explain(error);
-    if ((explained !== error && codeOf(error) !== '58P01') || !isDecodingFailure(error)) return explained;
+    // What is missing may be needed only further on: what is before it can be published.
+    const mayBeFurtherOn = explained === error || codeOf(error) === '58P01' || isUnreadableWal(error);
+    if (!mayBeFurtherOn || !isDecodingFailure(error)) return explained;
     if (this.firstRowMs === undefined) {
       return new ServerDecodingError('the server failed while it decoded', {
         cause: explained,

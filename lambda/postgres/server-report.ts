@@ -19,7 +19,13 @@ const SQLSTATE = /^[0-9A-Z]{5}$/;
 const SESSION_CLASSES = new Set(['08', '25', '28', '3D', '40', '57']);
 
 /** Where the server reads its WAL: a file that is missing there is WAL, elsewhere it is a table's or a library's. */
-const WAL_FILES = new Set(['xlog.c', 'xlogreader.c', 'xlogutils.c', 'walsender.c']);
+const WAL_FILES = new Set(['xlog.c', 'xlogreader.c', 'xlogutils.c', 'xlogrecovery.c', 'walsender.c']);
+/** Of the server, that go through WAL record by record, and raise XX000 only where a record cannot be read. */
+const WAL_LOOPS = new Set([
+  'pg_logical_slot_get_changes_guts',
+  'pg_logical_replication_slot_advance',
+  'LogicalSlotAdvanceAndCheckSnapState',
+]);
 
 /**
  * The server's own files whose messages tell of sizes, object ids, types and file names, never of a row's values. An
@@ -35,12 +41,31 @@ const VALUE_FREE_FILES = new Set(
 /**
  * Whether the server failed while it decoded, at something that is in the WAL or that decoding needs.
  *
- * @param error - of a peek, which nothing else explains; or 58P01, which means several things
+ * @param error - of a peek, which nothing else explains; or which is of a file or of WAL, and may lie behind what is good
  */
 export function isDecodingFailure(error: unknown): boolean {
-  const { code, file } = fieldsOf(error);
-  if (typeof code !== 'string' || !SQLSTATE.test(code) || SESSION_CLASSES.has(code.slice(0, 2))) return false;
-  return code !== '58P01' || !WAL_FILES.has(String(file));
+  const { code } = fieldsOf(error);
+  return typeof code === 'string' && SQLSTATE.test(code) && !SESSION_CLASSES.has(code.slice(0, 2));
+}
+
+/**
+ * Whether WAL itself cannot be read: a segment is missing or damaged.
+ *
+ * @param error - of a statement on the slot
+ */
+export function isUnreadableWal(error: unknown): boolean {
+  const { code, file, routine } = fieldsOf(error);
+  return code === '58P01' ? WAL_FILES.has(String(file)) : code === 'XX000' && WAL_LOOPS.has(String(routine));
+}
+
+/**
+ * Whether the server was writing down the changes that it collects, which it does also with those that the slot has
+ * passed and `restart_lsn` has not.
+ *
+ * @param error - of a peek
+ */
+export function isSpilling(error: unknown): boolean {
+  return fieldsOf(error).file === 'reorderbuffer.c';
 }
 
 /**

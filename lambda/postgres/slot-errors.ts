@@ -7,10 +7,9 @@
  */
 import { type ErrorCode, PipelineError } from '../errors.ts';
 import { publicationMissing, tellsOfPublication } from './publication-errors.ts';
+import { isUnreadableWal } from './server-report.ts';
 import type { ErrorContext } from './sql-errors.ts';
 
-/** Of the server's source, that find a segment of WAL gone. */
-const WAL_FILES = new Set(['xlogutils.c', 'walsender.c', 'xlogreader.c', 'xlog.c', 'xlogrecovery.c']);
 /** Of the server's source, that look after the rights to replication as such; all others ask for one object's. */
 const REPLICATION_RIGHTS = new Set(['CheckSlotPermissions', 'check_permissions']);
 
@@ -78,9 +77,13 @@ export function explainSlotState(
           'Install the package that holds this file, for this major version of the server. The slot is healthy: keep it, and the next run goes on.',
         );
       }
-      return WAL_FILES.has(textOf(error, 'file'))
-        ? told('SLOT_LOST', `WAL that slot "${slot}" needs is gone. ${words}`)
+      return isUnreadableWal(error)
+        ? told('SLOT_LOST', `WAL that slot "${slot}" needs is gone. ${words}`, RESTORE)
         : told('NO_PROGRESS', `A file is missing on the server. ${words}`, KEEP);
+    case 'XX000':
+      return isUnreadableWal(error)
+        ? told('SLOT_LOST', `WAL that slot "${slot}" needs cannot be read. ${words}`, RESTORE)
+        : undefined;
     case '55006':
       return told('SLOT_BUSY', `Another process is using slot "${slot}".`);
     case '55000':
@@ -96,6 +99,8 @@ export function explainSlotState(
   }
 }
 
+const RESTORE =
+  'If an archive or a standby still has the segment of WAL, put it into pg_wal: the next run goes on. Otherwise what follows is lost to this slot: drop it with drop-slot, create it with create-slot, and reload what consumers missed.';
 const KEEP =
   'Mend what the message names. Keep the slot, unless status says that it is lost: dropping it loses every change that is not read yet.';
 

@@ -4,6 +4,7 @@
 import { formatLsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import { PipelineError } from '../errors.ts';
+import type { WindowTooLargeError } from '../ports.ts';
 import type { StopReason } from './answer.ts';
 
 /** What a run knows that did nothing. */
@@ -94,20 +95,38 @@ export function transactionTooLarge(commitLsn: string, records: number): Pipelin
 /**
  * A peek for which the server has no room, however little is asked for: asked again at once, it would fail again.
  *
- * @param sqlState - 53400 (temp_file_limit), 53100 (disk) or 53200 (memory)
- * @param cause - the error underneath
- * @param commitLsn - the transaction's that is too large, as PostgreSQL prints it
+ * @param error - what the peek said; 53400 is temp_file_limit, 53100 the disk, 53200 memory
+ * @param commitLsn - the transaction's that is too large, as PostgreSQL prints it; undefined: the slot has passed it
  */
-export function serverOutOfSpace(sqlState: string, cause: unknown, commitLsn?: string): PipelineError {
+export function serverOutOfSpace(error: WindowTooLargeError, commitLsn?: string): PipelineError {
+  const { resourceSqlState: sqlState = '', spilling } = error;
   const lack =
     sqlState === '53100' ? 'disk space' : sqlState === '53200' ? 'memory' : 'temporary files, by its temp_file_limit,';
-  const what = commitLsn === undefined ? 'its first transaction' : `the transaction with commit LSN ${commitLsn}`;
+  const failed = `PostgreSQL has not enough ${lack} to decode even the smallest batch (SQLSTATE ${sqlState})`;
+  // Found is then the change at which the space was used up.
+  if (spilling) {
+    return new PipelineError(
+      'NO_PROGRESS',
+      `${failed}: it collects the changes of each transaction on disk, also of those that the slot has passed, and one transaction is too large for that. The slot was not advanced over it.`,
+      {
+        cause: error,
+        remedy: 'Give the server more disk space. Neither more time nor skip-transaction helps against this.',
+      },
+    );
+  }
+  if (commitLsn === undefined) {
+    return new PipelineError('NO_PROGRESS', `${failed}. The slot was not advanced.`, {
+      cause: error,
+      remedy: 'Give the server more; more time would change nothing.',
+    });
+  }
   return new PipelineError(
     'NO_PROGRESS',
-    `PostgreSQL has not enough ${lack} to decode even the smallest batch (SQLSTATE ${sqlState}): ${what} is larger. The slot was not advanced over it.`,
+    `${failed}: the transaction with commit LSN ${commitLsn} is larger. The slot was not advanced over it.`,
     {
-      cause,
-      remedy: `Give the server more; more time would change nothing.${commitLsn === undefined ? '' : ' Or leave the transaction out: invoke skip-transaction with this commit LSN, and reload the rows it wrote.'}`,
+      cause: error,
+      remedy:
+        'Give the server more; more time would change nothing. Or leave the transaction out: invoke skip-transaction with this commit LSN, and reload the rows it wrote.',
     },
   );
 }
@@ -125,7 +144,8 @@ export function searchUnfinished(after: string, before: string, cause: unknown):
     `PostgreSQL cannot decode a transaction that was committed between ${after} and ${before}, and the time was over before the run had found which. What was committed before is published; the slot was not advanced over it.`,
     {
       cause,
-      remedy: 'Invoke drain by hand, which has the whole time-out of the function: it goes on with the search.',
+      remedy:
+        'Invoke drain by hand, which has the whole time-out of the function. If that is too short, too, run pg2kinesis drain --max-seconds 14400 on the command line, which gives it four hours.',
     },
   );
 }

@@ -6,6 +6,7 @@ import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import { PipelineError } from '../errors.ts';
 import { type Clock, ServerDecodingError, type Slot, WindowTooLargeError } from '../ports.ts';
+import { serverOutOfSpace } from './no-progress-errors.ts';
 import { beforeCommitRecord } from './undecodable-search.ts';
 
 /** How many rows to ask for, one after the other, until a transaction is among them: messages come outside of any. */
@@ -59,6 +60,8 @@ async function firstOf(
   } catch (error) {
     if (error instanceof ServerDecodingError) return { kind: 'failed' };
     if (!(error instanceof WindowTooLargeError)) throw error;
+    // The server fails before it comes to a commit, and would again: there is nothing to skip.
+    if (error.spilling) throw serverOutOfSpace(error);
     if (error.resourceSqlState !== undefined) return { kind: 'failed' };
     throw new PipelineError(
       'NO_PROGRESS',

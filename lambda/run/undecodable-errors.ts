@@ -2,7 +2,7 @@
  * What a run says of a transaction at which the server fails. Pure: facts in, errors out.
  */
 import { formatLsn } from '../decode/lsn.ts';
-import { transactionUndecodable } from '../errors.ts';
+import { PipelineError, transactionUndecodable } from '../errors.ts';
 import { ServerDecodingError, type WindowTooLargeError } from '../ports.ts';
 import { serverOutOfSpace } from './no-progress-errors.ts';
 import type { UndecodableSearch } from './undecodable-search.ts';
@@ -19,14 +19,14 @@ export type FailedPeek = WindowTooLargeError | ServerDecodingError;
  */
 export function verdictOf(search: UndecodableSearch, error: FailedPeek): Error | undefined {
   const isServers = error instanceof ServerDecodingError;
+  const serversOwn = isServers && error.cause instanceof Error ? error.cause : error;
   // The server fails whatever it reads: its own error says more than the name of a transaction.
   if (search.blameless) {
-    if (!isServers) return serverOutOfSpace(error.resourceSqlState ?? '', error);
-    return error.cause instanceof Error ? error.cause : error;
+    return isServers ? serversOwn : serverOutOfSpace(error);
   }
   if (search.next !== undefined) return undefined;
+  // No transaction is to blame for WAL that is missing, and none can be skipped to get past it.
+  if (serversOwn instanceof PipelineError && serversOwn.code === 'SLOT_LOST') return serversOwn;
   const commitLsn = formatLsn(search.inside);
-  return isServers
-    ? transactionUndecodable(commitLsn, error.report, error.cause)
-    : serverOutOfSpace(error.resourceSqlState ?? '', error, commitLsn);
+  return isServers ? transactionUndecodable(commitLsn, error.report, error.cause) : serverOutOfSpace(error, commitLsn);
 }

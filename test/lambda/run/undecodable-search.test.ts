@@ -116,6 +116,30 @@ describe('a run that meets a transaction at which the server fails', () => {
     );
   });
 
+  it('fails with SLOT_LOST where WAL cannot be read, after all before it is published', async () => {
+    const lost = new PipelineError('SLOT_LOST', 'WAL is damaged.');
+    const unreadable = new ServerDecodingError('failed', {
+      sqlState: 'XX000',
+      report: 'SQLSTATE XX000',
+      near: undefined,
+      cause: lost,
+    });
+    const { keys, runs } = pipeline(9, (taken) => (taken.length > 0 && holds(6)(taken) ? unreadable : undefined));
+    await assert.rejects(runs(), (error: unknown) => error === lost);
+    assert.deepEqual(keys(), [1, 2, 3, 4, 5]);
+  });
+
+  for (const [spilling, message] of [
+    [false, /commit LSN 0\/\w+ is larger.*invoke skip-transaction/],
+    [true, /one transaction is too large.*[Nn]either more time nor skip-transaction/],
+  ] as const)
+    it(`says whether skipping helps where the server has no room ${spilling ? 'to collect changes' : 'for the result'}`, async () => {
+      const large = new WindowTooLargeError('no room', { noRoom: '53100', spilling });
+      const { keys, runs } = pipeline(9, (taken) => (holds(6)(taken) ? large : undefined));
+      await assert.rejects(runs(), { code: 'NO_PROGRESS', message });
+      assert.deepEqual(keys(), [1, 2, 3, 4, 5]);
+    });
+
   it('fails with what the server said where it fails at nothing', async () => {
     const { slot, runs } = pipeline(3, () => failure());
     await assert.rejects(runs(), (error: unknown) => error === cause);
