@@ -7,6 +7,7 @@ import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decode
 import { type Clock, WindowTooLargeError } from '../../../lambda/ports.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { SlotPeek } from '../../../lambda/postgres/peek.ts';
+import { TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
 
 /** A clock on which every time is over in the next turn of the event loop. */
 const clock: Clock = { now: () => 0, sleep: () => turn(), random: () => 0 };
@@ -18,6 +19,7 @@ function peekWhere(tooEarly: number) {
   const reader = {
     pid: 4711,
     encoding: 'UTF8',
+    plugin: TEST_DECODING,
     client: {
       query: (stream: Readable) => (statement = stream),
       connection: { stream: { removeAllListeners: () => undefined } },
