@@ -1,20 +1,17 @@
 /**
- * One peek: the statement, its rows as they stream, and the messages in them. The server works it out once and is read
+ * One peek: the rows as they stream, and the messages in them. The server works it out once and is read
  * twice, COMMIT rows first, so that a transaction's commit LSN and time are known before its first change.
  * Leaves lines to the decoder; knows nothing of batches and rounds.
  */
 import { isUtf8 } from 'node:buffer';
-import type pg from 'pg';
-import { type CopyToStreamQuery, to as copyTo } from 'pg-copy-streams';
 import type { BeginLine, Line } from '../decode/line.ts';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { type Begin, type Commit, type Message, type Transaction, UndecodableError } from '../decode/messages.ts';
 import { PipelineError, transactionUndecodable } from '../errors.ts';
-import { type Clock, type MessageBlock, type Peek, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
+import { type MessageBlock, type Peek, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
 import { Commits } from './commits.ts';
-import type { Connection } from './connection.ts';
 import { CopyRows, type RowCondenser } from './copy-rows.ts';
-import { NoticeReader } from './notices.ts';
+import { type CopyParts, CopyStatement } from './copy-statement.ts';
 import { peekStatement } from './peek-statement.ts';
 import { publicationMissing, tellsOfPublication } from './publication-errors.ts';
 import { isDecodingFailure, isSpilling, isUnreadableWal, lsnNear, shownReport } from './server-report.ts';
@@ -33,14 +30,9 @@ export interface LineDecoder {
 }
 
 /** What a peek works with. */
-export interface PeekParts {
-  /** The connection that holds the lock: the peek runs on it. */
-  readonly reader: Connection;
-  /** Another, to end the peek from. */
-  readonly control: Connection;
+export interface PeekParts extends CopyParts {
   readonly slotName: string;
   readonly decoder: LineDecoder;
-  readonly clock: Clock;
   /** Puts an error of the server in the operator's words; it may ask the control connection. */
   readonly explain: (error: unknown) => Promise<unknown>;
 }
@@ -52,36 +44,20 @@ const TOO_LARGE = new Set([OUT_OF_TIME, '53400', '53100', '53200']);
 /** The server could not convert a row's text. Its message quotes the bytes: it goes no further, not even as a cause (I10). */
 const INCONVERTIBLE = new Set(['22021', '22P05']);
 
-/** Bytes that may wait here for the one who takes them, besides what the socket holds. */
-const READ_AHEAD_BYTES = 256 * 1024;
-
-/** How long after a cancellation that has had no effect another is sent. */
-const CANCEL_AGAIN_MS = 1_000;
-
 /** No transaction has it: the plugin says the id only at the beginning. */
 const UNKNOWN_XID = 0;
 
 /** A peek under way: it is sent when it is made. */
 export class SlotPeek implements Peek, MessageBlock {
   rows = 0;
-  firstRowMs: number | undefined;
 
   readonly #parts: PeekParts;
-  readonly #stream: CopyToStreamQuery;
-  readonly #sentAt: number;
+  readonly #copy: CopyStatement;
   readonly #in: CopyRows;
   readonly #commits = new Commits();
   readonly #checkUtf8: boolean;
   readonly #begin: { kind: 'begin'; transaction: Transaction };
   readonly #commit: { kind: 'commit'; transaction: Transaction };
-  readonly #finished: Promise<void>;
-  readonly #firstRow = new AbortController();
-  readonly #over = new AbortController();
-  #cancelled: Promise<void> | undefined;
-  #notices: NoticeReader | undefined;
-  #failure: unknown;
-  #ended = false;
-  #iterated = false;
   #inChanges = false;
   /** A row was taken to see that the first pass is over, and is yet to be given. */
   #pending = false;
@@ -96,36 +72,16 @@ export class SlotPeek implements Peek, MessageBlock {
   constructor(parts: PeekParts, upto: Lsn, limit: number | undefined, timeoutMs: number) {
     this.#parts = parts;
     this.#in = new CopyRows(parts.decoder.maxLineBytes, parts.decoder.condenser);
-    const { client, encoding } = parts.reader;
-    this.#checkUtf8 = encoding === 'SQL_ASCII';
+    this.#checkUtf8 = parts.reader.encoding === 'SQL_ASCII';
     const none: Transaction = { xid: 0, commitLsn: 0n, commitTimeMicros: 0n };
     this.#begin = { kind: 'begin', transaction: none };
     this.#commit = { kind: 'commit', transaction: none };
     parts.decoder.begin?.();
-    this.#sentAt = parts.clock.now();
-    this.#stream = client.query(
-      copyTo(peekStatement(parts.slotName, upto, limit, parts.reader), { highWaterMark: READ_AHEAD_BYTES }),
-    );
-    if (parts.reader.plugin.publications.length > 0) this.#notices = listen(this.#stream);
-    this.#finished = new Promise((resolve) => {
-      const finish = () => {
-        this.#ended = true;
-        this.#firstRow.abort();
-        this.#over.abort();
-        resolve();
-      };
-      this.#stream.once('end', finish);
-      this.#stream.once('error', (error) => {
-        this.#failure = error;
-        letGo(this.#stream, client);
-        // Iterated, it first gives the rows that came before the error.
-        if (!this.#iterated) this.#stream.destroy();
-        finish();
-      });
-    });
-    void parts.clock.sleep(timeoutMs, this.#firstRow.signal).then(() => {
-      if (!this.#firstRow.signal.aborted) this.#cancel();
-    });
+    this.#copy = new CopyStatement(parts, peekStatement(parts.slotName, upto, limit, parts.reader), timeoutMs);
+  }
+
+  get firstRowMs(): number | undefined {
+    return this.#copy.firstRowMs;
   }
 
   /** How many transactions the result holds. */
@@ -134,16 +90,9 @@ export class SlotPeek implements Peek, MessageBlock {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<MessageBlock> {
-    this.#iterated = !this.#ended;
     try {
-      // Destroyed with the statement still running, the stream would leave the connection's data untaken for ever.
-      const chunks: AsyncIterable<Buffer> = this.#stream.iterator({ destroyOnReturn: false });
-      for await (const chunk of chunks) {
-        if (this.firstRowMs === undefined) {
-          this.firstRowMs = this.#parts.clock.now() - this.#sentAt;
-          this.#firstRow.abort();
-          this.#requirePublications();
-        }
+      for await (const chunk of this.#copy.chunks()) {
+        if (this.#copy.took()) this.#requirePublications();
         this.#in.push(chunk);
         if (!this.#inChanges && !this.#readCommits()) continue;
         yield this;
@@ -151,11 +100,11 @@ export class SlotPeek implements Peek, MessageBlock {
     } catch (caught) {
       if (caught instanceof PipelineError) throw caught;
       // A failure before the iteration reaches it as a premature end.
-      const error = this.#failure ?? caught;
-      if (this.#failure !== undefined) await this.#settled();
+      const error = this.#copy.failure ?? caught;
+      if (this.#copy.failure !== undefined) await this.#copy.waitUntilIdle();
       // A cancellation sent just before the first row arrived may end the statement behind it.
       const code = codeOf(error);
-      if (TOO_LARGE.has(code) && (this.firstRowMs === undefined || this.#cancelled !== undefined)) {
+      if (TOO_LARGE.has(code) && (this.firstRowMs === undefined || this.#copy.cancelled)) {
         throw new WindowTooLargeError('the peek did not finish before its first row', {
           cause: error,
           noRoom: code === OUT_OF_TIME ? undefined : code,
@@ -215,14 +164,7 @@ export class SlotPeek implements Peek, MessageBlock {
   }
 
   async close(): Promise<void> {
-    this.#firstRow.abort();
-    if (!this.#ended) {
-      this.#cancel();
-      // The server sees the cancellation only when its writing goes on: take what it still sends, and forget it.
-      this.#stream.removeAllListeners('readable');
-      this.#stream.resume();
-    }
-    await this.#settled();
+    await this.#copy.close();
   }
 
   /** Takes the first pass. @returns whether it is over, and the first row behind it found */
@@ -283,7 +225,7 @@ export class SlotPeek implements Peek, MessageBlock {
 
   /** A warning that comes before the first row, and says that rows were left out. */
   #requirePublications(): void {
-    const notice = this.#notices?.notices.find(tellsOfPublication);
+    const notice = this.#copy.notices.find(tellsOfPublication);
     if (notice === undefined) return;
     const { slotName, reader } = this.#parts;
     throw publicationMissing(slotName, reader.plugin, notice.message);
@@ -304,29 +246,6 @@ export class SlotPeek implements Peek, MessageBlock {
       { cause },
     );
   }
-
-  /**
-   * Ends the statement on the server. A connection that is lost has ended it, or will. A cancellation that comes before
-   * the server has begun the statement is lost: it is sent again until the statement is over.
-   */
-  #cancel(): void {
-    const { control, reader, clock } = this.#parts;
-    const cancel = async (): Promise<void> => {
-      while (!this.#over.signal.aborted) {
-        await control.query('SELECT pg_cancel_backend($1)', [reader.pid]);
-        await clock.sleep(CANCEL_AGAIN_MS, this.#over.signal);
-      }
-    };
-    this.#cancelled ??= cancel().catch(() => undefined);
-  }
-
-  /** Waits until the server is out of the statement, and no cancellation is under way that could hit the next. */
-  async #settled(): Promise<void> {
-    await this.#finished;
-    await this.#cancelled;
-    // After an error the server still clears up; it answers when it is ready.
-    if (this.#failure !== undefined) await this.#parts.reader.query('').catch(() => undefined);
-  }
 }
 
 /** @returns the transaction that begins, or undefined where the line is not of the next commit */
@@ -334,33 +253,4 @@ function begun(next: Transaction | undefined, { xid, commitTimeMicros }: BeginLi
   if (next === undefined || xid === undefined) return undefined;
   if (next.xid === xid) return next;
   return next.xid === UNKNOWN_XID && next.commitTimeMicros === commitTimeMicros ? { ...next, xid } : undefined;
-}
-
-/**
- * After an error pg-copy-streams would still read from the socket, into nothing; and what arrived in one packet with the
- * error it would keep to itself, which are up to 8 KB of rows: whole transactions, and the BEGIN of the one that failed.
- */
-function letGo(stream: CopyToStreamQuery, client: pg.Client): void {
-  const { connection } = client as unknown as { connection: { stream: NodeJS.ReadableStream } };
-  connection.stream.removeAllListeners('readable');
-  const copy = stream as unknown as {
-    connection: unknown;
-    _copyDataChunks: { readonly size: number; take(bytes: number): Buffer } | null;
-  };
-  copy.connection = undefined;
-  const rest = copy._copyDataChunks;
-  if (rest !== null && rest.size > 0) stream.push(rest.take(rest.size));
-}
-
-/** Reads the notices that come before the first row, from the chunks that pg-copy-streams is given. */
-function listen(stream: CopyToStreamQuery): NoticeReader {
-  const notices = new NoticeReader();
-  const copy = stream as unknown as { _parse(chunk: Buffer): boolean };
-  const parse = copy._parse.bind(stream);
-  copy._parse = (chunk) => {
-    if (notices.done) copy._parse = parse;
-    else notices.push(chunk);
-    return parse(chunk);
-  };
-  return notices;
 }
