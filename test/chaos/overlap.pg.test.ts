@@ -107,7 +107,7 @@ describe('overlapping runs', () => {
 
     const sent = own.seen.length;
     frozen.child.kill('SIGCONT');
-    await Promise.race([ending, wait(20_000)]);
+    await Promise.race([ending, wait(20_000, undefined, { ref: false })]);
     assert.equal(own.seen.length, sent, 'it went on sending');
     const records = withoutRepeats(await ground.arrived('frozen'));
     assertLanesInOrder(records);
