@@ -18,6 +18,11 @@ export const METRICS = {
     about:
       'at the same moments, and after each run that was throttled or failed while the database answers: 1 if something is left to publish, nothing was acknowledged, and the slot did not move; else 0',
   },
+  WaitingForStandby: {
+    unit: 'Count',
+    about:
+      '1 at the end of each run that could publish no more before a standby has confirmed it; else there is no data',
+  },
   LagBytes: {
     unit: 'Bytes',
     about: 'WAL that is flushed and not consumed; also of a run that failed or found the slot locked',

@@ -126,10 +126,37 @@ export class ServerDecodingError extends Error {
   }
 }
 
+/** A standby that a run waits for, by the physical slot that it uses. */
+export interface AwaitedStandby {
+  /** The slot's name. */
+  readonly name: string;
+  /** Whether the standby is connected. */
+  readonly active: boolean;
+  /** What it has flushed; undefined: nothing is known. */
+  readonly confirmed: Lsn | undefined;
+  readonly behindBytes: number | undefined;
+  /** Why nothing is known, in words; undefined: something is. */
+  readonly fault: string | undefined;
+}
+
+/** How far may be read. */
+export interface ReadBound {
+  /** The end of the WAL. */
+  readonly flush: Lsn;
+  /** The farthest position that a peek may see, or an advance go to. Less than `flush` where a standby has not confirmed it, or has not replayed it. */
+  readonly bound: Lsn;
+  /** Whether standbys are awaited at all. Then a commit that ends behind `bound` is not confirmed, though a peek up to there shows it. */
+  readonly confirmedOnly: boolean;
+  /** The standbys that have not confirmed `flush`. Empty where the bound is less: the server is a standby, and replays later than it receives. */
+  readonly awaited: readonly AwaitedStandby[];
+}
+
 /** The replication slot, on two connections. All methods throw {PipelineError} for what an operator can act on. */
 export interface Slot {
-  /** @returns the flush LSN (a standby's: the replay LSN): the farthest position a peek can see */
+  /** @returns the end of the WAL: what is flushed, on a standby what it has received. Lag is counted from it */
   flushLsn(): Promise<Lsn>;
+  /** @returns the same, and how far of it may be read (I2) */
+  readBound(): Promise<ReadBound>;
   /** @returns how far the slot has been consumed, and where decoding starts */
   position(): Promise<{ readonly confirmedFlush: Lsn; readonly restart: Lsn }>;
   /**

@@ -24,6 +24,7 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
     SLOT_NAME: props.slotName,
     PLUGIN: props.plugin,
     PUBLICATIONS: props.publications,
+    STANDBY_SLOTS: props.standbySlots,
     SOURCE_NAME: props.sourceName,
     // It may be another account's or region's, which a name cannot say.
     STREAM_NAME: props.stream.streamArn,

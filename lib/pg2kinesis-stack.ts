@@ -33,6 +33,7 @@ const PUBLISHING = [
   'slotName',
   'plugin',
   'publications',
+  'standbySlots',
   'sourceName',
   'format',
   'debeziumTime',

@@ -63,6 +63,9 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   slotName: text('1 to 63 lower-case letters, digits and underscores', /^[a-z0-9_]{1,63}$/),
   plugin: choice('test_decoding', 'pgoutput'),
   publications: list(text("a publication's name, 1 to 63 characters, no comma", /^[^\p{Cc},]{1,63}$/u)),
+  standbySlots: list(
+    text('a physical replication slot: 1 to 63 lower-case letters, digits and underscores', /^[a-z0-9_]{1,63}$/),
+  ),
   sourceName: text('1 to 256 characters, none of them a control character', /^[^\p{Cc}]{1,256}$/u),
   format: choice('csv', 'csv-payload', 'json', 'debezium', 'dms'),
   debeziumTime: choice('microseconds', 'isostring'),

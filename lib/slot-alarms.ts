@@ -119,7 +119,7 @@ export class SlotAlarms extends Construct {
       periods: [5, 5],
       missing: IGNORE,
       description:
-        'Nothing moves: changes wait, none was acknowledged and the slot is where it was. First: if Errors is raised, too, follow that; else invoke {"action":"status"} and see what holds the slot back (a transaction open for long, a throttled stream); then drain by hand.',
+        'Nothing moves: changes wait, none was acknowledged and the slot is where it was. First: if Errors is raised, too, follow that; else invoke {"action":"status"} and see what holds the slot back (a standby that is waited for, a transaction open for long, a throttled stream); then drain by hand.',
     });
     this.fallingBehind = this.add('FallingBehind', {
       metric: new cloudwatch.MathExpression({

@@ -91,11 +91,12 @@ export class SlotDashboard extends Construct {
         alarms === undefined ? [] : [alarms.retainedWal.toAnnotation()],
       ),
       graph(
-        'Errors: failed, refused and stalled runs; changes left out',
+        'Errors: failed, refused, stalled and waiting runs; changes left out',
         [
           publisher.function.metricErrors(minute),
           publisher.function.metricThrottles(minute),
           publisher.metric('Stalled'),
+          publisher.metric('WaitingForStandby'),
           publisher.metric('RunHealthy'),
         ],
         [

@@ -13,6 +13,8 @@ const STATISTICS = {
   RunHealthy: cloudwatch.Stats.SUM,
   /** 1 where lag was left and nothing moved, else 0. */
   Stalled: cloudwatch.Stats.MINIMUM,
+  /** 1 where a run could publish no more before a standby has confirmed it. */
+  WaitingForStandby: cloudwatch.Stats.MAXIMUM,
   /** How long past its deadline a run answered. */
   DeadlineOverrunMs: cloudwatch.Stats.MAXIMUM,
   ChangesPublished: cloudwatch.Stats.SUM,

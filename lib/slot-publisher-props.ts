@@ -22,6 +22,8 @@ export interface PublishingProps {
   readonly plugin?: 'test_decoding' | 'pgoutput';
   /** The publications that `plugin` pgoutput reads. @default one named as the slot */
   readonly publications?: readonly string[];
+  /** The physical replication slots of the standbys that have to have a change before it is published: see docs/failover.md. @default none */
+  readonly standbySlots?: readonly string[];
   /** Names the source in every json record, 1 to 256 characters. @default `<database>/<slot>` */
   readonly sourceName?: string;
   /** How a change is written. @default csv-payload */

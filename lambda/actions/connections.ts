@@ -30,6 +30,7 @@ export async function sessionFor(
   return await openSession({
     ...container,
     slotName: container.config.slot,
+    standbySlots: container.config.standbySlots,
     deadline: functionDeadline,
     latestEnd,
     waitMs,

@@ -19,6 +19,8 @@ import type { TypeNames } from './type-names.ts';
 export interface SessionOptions {
   readonly database: Database;
   readonly slotName: string;
+  /** STANDBY_SLOTS: nothing is read that these have not confirmed. @default none */
+  readonly standbySlots?: readonly string[];
   /** Every statement is over by then: milliseconds since 1970. */
   readonly deadline: number;
   /** When the process is gone for certain: another run may end our backends from then on. @default 5 s after `deadline` */
@@ -93,7 +95,8 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     // Most often nobody is inside of the slot, and there is nobody to ask about.
     const orphan = state.slot?.activePid !== undefined && (await clearSlot(reader, options));
     const openReplication = async () => (await logIn(database, { ...until, replication: true })).client;
-    const slot = new PostgresSlot({ ...options, reader, control, openReplication });
+    const awaiting = { standbySlots: options.standbySlots ?? [], failover: state.slot?.failover === true };
+    const slot = new PostgresSlot({ ...options, ...awaiting, reader, control, openReplication });
     return {
       slot,
       keys: readWithKeys(options.keys.over(control), async () => {

@@ -6,16 +6,17 @@
 import type pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
-import type { Clock, Peek, Slot } from '../ports.ts';
+import type { Clock, Peek, ReadBound, Slot } from '../ports.ts';
 import { confirmPosition } from './confirm-position.ts';
 import type { Connection } from './connection.ts';
 import { type LineDecoder, SlotPeek } from './peek.ts';
+import { type Awaiting, readBound } from './read-bound.ts';
 import { describeServer, isSameServer, readServerIdentity } from './server-identity.ts';
 import { explainSlotError } from './slot-state.ts';
-import { FLUSH_LSN, readSlotRow } from './status.ts';
+import { FLUSH_LSN, readSlotRow, WAL_END } from './status.ts';
 
 /** What the slot works with. */
-export interface SlotParts {
+export interface SlotParts extends Awaiting {
   /** The connection that holds the lock. */
   readonly reader: Connection;
   readonly control: Connection;
@@ -49,8 +50,16 @@ export class PostgresSlot implements Slot {
   }
 
   async flushLsn(): Promise<Lsn> {
-    const [row] = await this.#ask(`SELECT ${FLUSH_LSN}::text AS lsn`);
+    const [row] = await this.#ask(`SELECT (${WAL_END})::text AS lsn`);
     return lsnOf(row, 'lsn');
+  }
+
+  async readBound(): Promise<ReadBound> {
+    const { standbySlots, failover } = this.#parts;
+    return await readBound(
+      { query: async (text, values) => ({ rows: await this.#ask(text, values) }) },
+      { standbySlots, failover },
+    );
   }
 
   async position(): Promise<{ confirmedFlush: Lsn; restart: Lsn }> {

@@ -69,7 +69,7 @@ export interface OlderSlot {
 export interface StatusRows {
   readonly serverVersion: string;
   readonly serverVersionNum: number;
-  /** The flush LSN; a standby's replay LSN. */
+  /** The flush LSN; of a standby what it has received. */
   readonly flush: Lsn;
   /** Undefined: it does not exist. */
   readonly slot: SlotRow | undefined;
@@ -93,13 +93,16 @@ const column = {
 export const FLUSH_LSN =
   'CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END';
 
+/** The end of the WAL here: on a standby what it has received, replayed or not. */
+export const WAL_END = `CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE ${FLUSH_LSN} END`;
+
 /**
- * Reads the flush LSN.
+ * Reads the end of the WAL.
  *
  * @param client - a connection to any database of the server
  */
 export async function readFlushLsn(client: Queryable): Promise<Lsn | undefined> {
-  const { rows } = await client.query(`SELECT ${FLUSH_LSN}::text AS flush`);
+  const { rows } = await client.query(`SELECT (${WAL_END})::text AS flush`);
   return column.lsn(rows[0]?.['flush']);
 }
 
@@ -152,7 +155,7 @@ export function toSlotRow(name: string, json: unknown): SlotRow | undefined {
  */
 export async function readStatus(client: Queryable, name: string): Promise<StatusRows> {
   const { rows } = await client.query(
-    `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS num, ${FLUSH_LSN}::text AS flush`,
+    `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS num, (${WAL_END})::text AS flush`,
   );
   const slot = await readSlotRow(client, name);
   return {

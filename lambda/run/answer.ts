@@ -5,19 +5,31 @@ import type { ResumePosition } from '../decode/position.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
 
 /**
- * Why a run ended. `interrupted`: it was asked to stop before it was done. `locked`: another run holds the slot, a success that did nothing. `commit-pending`: the next
- * transaction is in the WAL and not over, most often because its commit waits for a synchronous standby.
+ * Why a run ended. `interrupted`: it was asked to stop before it was done. `locked`: another run holds the slot, a success
+ * that did nothing. `commit-pending`: the next transaction is in the WAL and not over, most often because its commit waits
+ * for a synchronous standby. `waiting-for-standby`: a standby that is awaited has not confirmed what comes next.
+ * `waiting-for-replay`: the server is a standby, and has not replayed what it has received.
  */
 export type StopReason =
-  'caught-up' | 'deadline' | 'interrupted' | 'max-batches' | 'locked' | 'throttled' | 'commit-pending';
+  | 'caught-up'
+  | 'deadline'
+  | 'interrupted'
+  | 'max-batches'
+  | 'locked'
+  | 'throttled'
+  | 'commit-pending'
+  | 'waiting-for-standby'
+  | 'waiting-for-replay';
 
 /** What a run answers. */
 export interface RunAnswer extends Counts {
   readonly action: 'run' | 'drain';
   readonly slot: string;
-  /** Whether everything that was flushed when the last batch was begun is published. */
+  /** Whether everything that was flushed at some moment of the run is published. */
   readonly caughtUp: boolean;
   readonly stopped: StopReason;
+  /** The physical slots of the standbys that it waits for; given with `waiting-for-standby`. */
+  readonly waitsFor?: readonly string[];
   /** Peeks whose result was read, wholly or in part. */
   readonly batches: number;
   /** The slot's confirmed_flush_lsn after the run; left out when unknown. */

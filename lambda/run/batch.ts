@@ -42,9 +42,10 @@ export interface BatchPorts {
 export interface Batch {
   /**
    * `whole`: all of it is acknowledged or counted. `commit-pending`: the catalogs say nothing yet of the transaction
-   * named by {@link BatchReader.pendingCommit}; all before it is acknowledged or counted.
+   * named by {@link BatchReader.pendingCommit}; `beyond-bound`: the commit record of the next transaction ends behind what
+   * standbys have confirmed. All before it is acknowledged or counted.
    */
-  readonly ended: 'whole' | 'throttled' | 'deadline' | 'commit-pending';
+  readonly ended: 'whole' | 'throttled' | 'deadline' | 'commit-pending' | 'beyond-bound';
   /** Rows read, as the peek's limit counts them. */
   readonly rows: number;
   /** Milliseconds to the first row. */
@@ -137,6 +138,7 @@ export class BatchReader {
    * @param upto - where the peek ends (upto_lsn)
    * @param rows - the most rows (upto_nchanges); undefined: no limit
    * @param timeoutMs - how long the server may work before the first row
+   * @param confirmed - transactions whose commit record ends behind it are not published; undefined: all are
    * @returns what became of it, no request in flight
    * @throws {PipelineError} what an operator can act on; everything before it was sent, and is acknowledged or not as
    *   `counts` and `boundary` say
@@ -145,6 +147,7 @@ export class BatchReader {
     upto: Lsn,
     rows: number | undefined,
     timeoutMs: number,
+    confirmed?: Lsn,
   ): Promise<Batch | WindowTooLargeError | ServerDecodingError> {
     const { session } = this.#ports;
     const peek = session.slot.peek(upto, rows, timeoutMs);
@@ -160,7 +163,7 @@ export class BatchReader {
       // a table unknown to it was, a second look would not say either.
       const fresh = this.#timed(() => session.keys.refreshIfStale(this.#ports.advancer.position));
       fresh.catch(() => undefined);
-      const ended = await this.#consume(peek, transformer, fresh);
+      const ended = await this.#consume(peek, transformer, fresh, confirmed);
       await this.#finish(transformer);
       if (session.lost.aborted) throw session.lost.reason;
       return {
@@ -191,7 +194,12 @@ export class BatchReader {
     this.pendingCommit = undefined;
   }
 
-  async #consume(peek: Peek, transformer: Transformer, fresh: Promise<void>): Promise<Batch['ended']> {
+  async #consume(
+    peek: Peek,
+    transformer: Transformer,
+    fresh: Promise<void>,
+    confirmed: Lsn | undefined,
+  ): Promise<Batch['ended']> {
     const { session, shouldStop: enough } = this.#ports;
     let due = false;
     let first = true;
@@ -205,6 +213,8 @@ export class BatchReader {
         if (message.kind === 'begin') {
           const { transaction } = message;
           this.#oldest ??= transaction.commitTimeMicros;
+          // A standby may have flushed the first part of a commit record: promoted now, it would not have the commit.
+          if (confirmed !== undefined && transaction.commitLsn > confirmed) return 'beyond-bound';
           if (!session.keys.isOver(transaction.xid) && !(await this.#timed(() => this.#waitFor(transaction)))) {
             this.pendingCommit = transaction;
             return 'commit-pending';

@@ -49,6 +49,7 @@ export function addRunMetrics(metrics: Metrics, answer: RunAnswer, end: RunEnd):
   const stalled = (answer.lagBytes ?? 0) > 0 && answer.kinesisRecords === 0 && !end.moved;
   if (answer.stopped !== 'throttled') metrics.add('RunHealthy', 1);
   metrics.add('Stalled', stalled ? 1 : 0);
+  if (answer.stopped === 'waiting-for-standby') metrics.add('WaitingForStandby', 1);
   addCountMetrics(metrics, answer);
   if (answer.lagBytes !== undefined) metrics.add('LagBytes', answer.lagBytes);
   if (answer.lagSeconds !== undefined) metrics.add('LagSeconds', answer.lagSeconds);

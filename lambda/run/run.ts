@@ -23,6 +23,7 @@ import { type BatchParts, BatchReader } from './batch.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { noProgress, searchUnfinished, transactionTooLarge } from './no-progress-errors.ts';
 import { type PeekPlan, PeekPlanner } from './peek-planner.ts';
+import { describeStandbys, ReachKeeper } from './reach.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
 import type { RunMemory } from './run-memory.ts';
 import { addCountMetrics } from './run-metrics.ts';
@@ -91,6 +92,7 @@ class RunLoop {
   readonly #batches: BatchReader;
   readonly #resumes: ResumeKeeper;
   readonly #planner: PeekPlanner;
+  readonly #reach: ReachKeeper;
   #deadline: number;
   #batchCount = 0;
   #oldestUnpublishedMicros: bigint | undefined;
@@ -102,6 +104,7 @@ class RunLoop {
     this.#deadline = ports.memory.deadline = options.deadline;
     this.#planner = new PeekPlanner(ports, options.maxRows);
     this.#resumes = new ResumeKeeper(ports.session.slot, ports.log);
+    this.#reach = new ReachKeeper({ ...ports, slot: ports.session.slot, hasTime: () => this.#hasTime() });
     this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
     const heartbeat = new Heartbeat(ports.clock, ports.metrics);
     this.#batches = new BatchReader(options, {
@@ -162,12 +165,12 @@ class RunLoop {
       if (!searching && this.#batchCount >= (this.#options.maxBatches ?? Infinity)) return 'max-batches';
       if (!this.#hasTime()) return 'deadline';
       const slot = await session.slot.position();
-      const flushed = await session.slot.flushLsn();
-      if (flushed <= this.#advancer.position) return 'caught-up';
-      const plan = this.#planner.next(this.#advancer.position, flushed);
+      const reach = await this.#reach.next(this.#advancer.position);
+      if (typeof reach === 'string') return reach;
+      const plan = this.#planner.next(this.#advancer.position, reach.bound);
       const { upto, rows } = plan;
       const budgetMs = this.#peekBudgetMs();
-      const batch = await this.#batches.read(upto, rows, budgetMs);
+      const batch = await this.#batches.read(upto, rows, budgetMs, reach.confirmed);
       if (batch instanceof WindowTooLargeError || batch instanceof ServerDecodingError) {
         this.#onFailedPeek(plan, batch, budgetMs);
         // Whole transactions may have come before a cancellation took effect: the next peek must not give them again.
@@ -177,6 +180,11 @@ class RunLoop {
       this.#planner.read();
       if (!searching || batch.rows > 0) this.#batchCount++;
       this.#oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
+      if (batch.ended === 'beyond-bound') {
+        await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
+        this.#reach.exhaust(reach.bound);
+        continue;
+      }
       if (batch.ended !== 'whole') return batch.ended;
       const full = rows !== undefined && batch.rows >= rows;
       // Only a boundary of this batch counts: an earlier one is at or before the position where it began.
@@ -187,14 +195,15 @@ class RunLoop {
       this.#planner.succeeded(plan, {
         done,
         rowsRead: batch.rows,
-        limitedBy: full ? 'rows' : upto < flushed ? 'wal' : 'nothing',
+        limitedBy: full ? 'rows' : upto < reach.bound ? 'wal' : 'nothing',
         firstRowMs: batch.firstRowMs,
         budgetMs,
         slot,
       });
       // A step of a search without rows is followed by another: one advance after the last of them is enough.
       if (done !== undefined && (!searching || batch.rows > 0)) await this.#advancer.advanceTo(done);
-      if (!searching && !full && upto === flushed) return 'caught-up';
+      if (!searching && !full && upto >= reach.goal) return 'caught-up';
+      if (full || upto < reach.bound) this.#reach.restart();
     }
   }
 
@@ -279,7 +288,7 @@ class RunLoop {
     const from = within && resume && isSameTransaction(resume, within.transaction) ? resume.rows : 0;
     const further = memory.resume !== undefined && within !== undefined && within.rows > from;
     if (this.#advancer.moved || counts.records > 0 || further) return;
-    if (stopped === 'caught-up' || stopped === 'max-batches') return;
+    if (stopped === 'caught-up' || stopped === 'max-batches' || stopped.startsWith('waiting-')) return;
     const durationMs = this.#ports.clock.now() - this.#options.startedAt;
     const [waitedInVain, undecodedMs] = [this.#waitedInVain, this.#planner.undecodedMs];
     throw noProgress({ stopped, lastFailure, pendingCommit, catalogMs, undecodedMs, durationMs, waitedInVain });
@@ -289,6 +298,11 @@ class RunLoop {
     const { session, clock, memory } = this.#ports;
     const { counts, throttledEntries } = this.#batches;
     const caughtUp = stopped === 'caught-up';
+    if (stopped === 'waiting-for-standby') {
+      this.#ports.log.warn(
+        `Nothing more is published before these standbys have confirmed it: ${describeStandbys(this.#reach.awaited)}. If one is gone for good, take it out of synchronized_standby_slots and STANDBY_SLOTS.`,
+      );
+    }
     const lagBytes = caughtUp ? 0 : Math.max(0, Number((await session.slot.flushLsn()) - this.#advancer.position));
     const lagSeconds = caughtUp || lagBytes === 0 ? 0 : ageSeconds(this.#oldestUnpublishedMicros, clock.now());
     return {
@@ -296,6 +310,7 @@ class RunLoop {
       slot: this.#options.slotName,
       caughtUp,
       stopped,
+      ...(stopped === 'waiting-for-standby' ? { waitsFor: this.#reach.awaited.map(({ name }) => name) } : {}),
       batches: this.#batchCount,
       ...copyCounts(counts),
       advancedTo: formatLsn(this.#advancer.position),

@@ -31,7 +31,7 @@ export async function firstUnconsumed(
   clock: Clock,
   deadline: number,
 ): Promise<Transaction | 'undecodable' | undefined> {
-  const upto = await slot.flushLsn();
+  const { bound: upto } = await slot.readBound();
   for (const limit of PEEK_LIMITS) {
     const first = await firstOf(slot, clock, deadline, upto, limit);
     if (first.kind === 'failed') return 'undecodable';
@@ -97,6 +97,14 @@ export async function skipFirstTransaction(
   commitLsn: Lsn,
   deadline: number,
 ): Promise<SkippedTransaction> {
+  const { bound, awaited } = await slot.readBound();
+  if (awaited.length > 0 && commitLsn > bound) {
+    throw new PipelineError(
+      'NO_PROGRESS',
+      `${formatLsn(commitLsn)} was not skipped: standbys are awaited that have confirmed ${formatLsn(bound)} only (${awaited.map(({ name }) => `"${name}"`).join(', ')}). The slot was not advanced.`,
+      { remedy: 'Invoke skip-transaction again when they have caught up; status names them.' },
+    );
+  }
   const first = await firstUnconsumed(slot, clock, deadline);
   if (first === 'undecodable') return await skipUndecodable(slot, clock, commitLsn, deadline);
   if (first === undefined) {

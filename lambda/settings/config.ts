@@ -45,6 +45,8 @@ export interface Config {
   readonly plugin: SettingValues['PLUGIN'];
   /** PUBLICATIONS, which pgoutput reads; 1 or more. */
   readonly publications: readonly string[];
+  /** The physical slots of the standbys that have to have a change before it is published. */
+  readonly standbySlots: readonly string[];
   /** SOURCE_NAME; undefined: `<database>/<slot>`, once the database is known. */
   readonly source: string | undefined;
   readonly stream: StreamConfig;
@@ -173,6 +175,7 @@ function toConfig(values: SettingValues, partitionByGiven: boolean): Omit<Config
     slot: values.SLOT_NAME,
     plugin: values.PLUGIN,
     publications: values.PUBLICATIONS ?? [values.SLOT_NAME],
+    standbySlots: values.STANDBY_SLOTS,
     source: values.SOURCE_NAME,
     stream: toStream(values.STREAM_NAME),
     format: values.FORMAT,

@@ -83,6 +83,15 @@ const publications = z.pipe(
   }),
 );
 
+/** Names of slots, each once. */
+const slotNames = z.pipe(
+  text,
+  convert((value): readonly string[] | undefined => {
+    const names = value === '' ? [] : value.split(',').map((name) => name.trim());
+    return names.every((name) => /^[a-z0-9_]{1,63}$/.test(name)) ? [...new Set(names)] : undefined;
+  }),
+);
+
 /** A table's row that has no default. */
 const optional = <T>(schema: z.ZodMiniType<T, string>, about: string, allowed: string): Setting<T, undefined> => ({
   schema,
@@ -160,6 +169,12 @@ export const SETTINGS = {
     publications,
     'the publications that pgoutput reads; by default one named as the slot',
     "publications' names, separated by commas, upper case and lower case as they were made",
+  ),
+  STANDBY_SLOTS: defaulted(
+    slotNames,
+    'the physical slots of the standbys that have to have a change before it is published',
+    'names of physical replication slots, separated by commas',
+    '',
   ),
   SOURCE_NAME: optional(
     like(/^(?!.*:\/\/[^/]*@)[^\p{Cc}]{1,256}$/u),

@@ -128,6 +128,15 @@ const CASES: readonly Case[] = [
     at: (minute) => ({ ...healthy, RetainedWalBytes: minute * WAL_A_MINUTE }),
   },
   {
+    title: 'a standby is away that runs wait for',
+    minutes: 180,
+    at: (minute) => {
+      // How old the first change is, nobody has read.
+      const { LagBytes = 0, RetainedWalBytes = 0 } = failed(minute);
+      return { Errors: 0, Throttles: 0, RunHealthy: 1, Stalled: 1, WaitingForStandby: 1, LagBytes, RetainedWalBytes };
+    },
+  },
+  {
     title: 'more is written than is published, runs are well',
     minutes: 180,
     at: (minute) => ({ ...healthy, LagBytes: 1, LagSeconds: minute * 60, RetainedWalBytes: minute * WAL_A_MINUTE }),

@@ -24,6 +24,7 @@ const EVERY = {
   slotName: 'orders_slot',
   plugin: 'pgoutput',
   publications: 'orders,Audit log',
+  standbySlots: ['phys_1', 'phys_2'],
   sourceName: 'shop/orders',
   existingStream: 'arn:aws:kinesis:us-west-2:210987654321:stream/orders-stream',
   format: 'json',
@@ -70,6 +71,7 @@ describe("the function's environment", () => {
         slot: config.slot,
         plugin: config.plugin,
         publications: config.publications,
+        standbySlots: config.standbySlots,
         source: config.source,
         stream: config.stream,
         format: config.format,
@@ -96,6 +98,7 @@ describe("the function's environment", () => {
         slot: 'orders_slot',
         plugin: 'pgoutput',
         publications: ['orders', 'Audit log'],
+        standbySlots: ['phys_1', 'phys_2'],
         source: 'shop/orders',
         stream: {
           name: 'orders-stream',

@@ -12,6 +12,7 @@ import {
   type MessageBlock,
   type Peek,
   type PrimaryKeys,
+  type ReadBound,
   type Session,
   type Slot,
   type TableEntry,
@@ -35,6 +36,10 @@ export class FakeSlot implements Slot {
   /** How far WAL is flushed. */
   flushed: Lsn = 1000n;
   confirmed: Lsn = 1000n;
+  /** What an awaited standby has confirmed; undefined: none is awaited. */
+  standby: Lsn | undefined;
+  /** Called before each look at the bound. */
+  onBound: () => void = () => undefined;
   restart: Lsn = 1000n;
   /** Every advance asked for, in order. */
   readonly advances: Lsn[] = [];
@@ -93,6 +98,21 @@ export class FakeSlot implements Slot {
 
   flushLsn(): Promise<Lsn> {
     return Promise.resolve(this.flushed);
+  }
+
+  readBound(): Promise<ReadBound> {
+    this.onBound();
+    const confirmed = this.standby;
+    if (confirmed === undefined || confirmed >= this.flushed)
+      return Promise.resolve({
+        flush: this.flushed,
+        bound: this.flushed,
+        confirmedOnly: confirmed !== undefined,
+        awaited: [],
+      });
+    const behindBytes = Number(this.flushed - confirmed);
+    const awaited = [{ name: 'phys', active: true, confirmed, behindBytes, fault: undefined }];
+    return Promise.resolve({ flush: this.flushed, bound: confirmed, confirmedOnly: true, awaited });
   }
 
   position(): Promise<{ confirmedFlush: Lsn; restart: Lsn }> {

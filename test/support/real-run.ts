@@ -44,6 +44,10 @@ export interface PipelineOptions extends Partial<
   readonly columns?: string;
   /** Reads a slot of pgoutput, by these. @default none: a slot of test_decoding */
   readonly publications?: readonly string[];
+  /** STANDBY_SLOTS. @default none */
+  readonly standbySlots?: readonly string[];
+  /** Where the server is reached, by way of a link or proxy. @default its own port */
+  readonly port?: number;
   /** For how long a run may go on. @default 60 s */
   readonly maxMs?: number;
 }
@@ -105,19 +109,22 @@ export class Pipeline {
       columns = '',
       maxMs = 60_000,
       publications,
+      standbySlots = [],
+      port,
       ...over
     } = this.#options;
     const startedAt = clock.now();
     const deadline = startedAt + maxMs;
     const session = await openSession({
       database: createDatabase({
-        settings: { ...this.#server.connection, auth: 'password', sslMode: 'disable' },
+        settings: { ...this.#server.connection, port: port ?? this.#server.port, auth: 'password', sslMode: 'disable' },
         secrets: () => Promise.reject(new Error('no secret was to be read')),
         iamToken: () => Promise.reject(new Error('no token was to be made')),
         clock,
         ...(publications === undefined ? {} : { plugin: pgoutput(publications) }),
       }),
       slotName: this.#slotName,
+      standbySlots,
       deadline,
       keys: this.#keys,
       decoder: this.#decoder,

@@ -1,0 +1,110 @@
+/**
+ * How far a run may read now, and whether that is all there is: the run's way with standbys that have not confirmed the
+ * end of the WAL. A change that a standby lacks is not published: were the standby promoted now, it would not exist (I2).
+ * Knows no SQL and reads no batch.
+ */
+import type { Lsn } from '../decode/lsn.ts';
+import type { AwaitedStandby, Clock, Slot } from '../ports.ts';
+
+/** How long a run waits for standbys in all: one that is well answers in milliseconds, one that is away does not. */
+const WAIT_MS = 1_000;
+/** The first look again is after so long, and each after twice as long, up to the last. */
+const FIRST_LOOK_MS = 5;
+const LAST_LOOK_MS = 200;
+
+/** Why nothing can be read. */
+type Nothing = 'caught-up' | 'waiting-for-standby' | 'waiting-for-replay';
+
+/** What a batch may read. */
+export interface Reach {
+  /** The farthest position that a peek may see. */
+  readonly bound: Lsn;
+  /** Given where standbys are awaited: no transaction whose commit record ends behind it may be published. */
+  readonly confirmed: Lsn | undefined;
+  /** A run that has consumed up to there is caught up. */
+  readonly goal: Lsn;
+}
+
+/** What a reach is found with. */
+export interface ReachPorts {
+  readonly slot: Pick<Slot, 'readBound'>;
+  readonly clock: Clock;
+  readonly stop?: AbortSignal;
+  /** @returns whether a batch is still worth beginning */
+  readonly hasTime: () => boolean;
+}
+
+/** Looks how far may be read, again and again in a run. */
+export class ReachKeeper {
+  /** The standbys that had not confirmed the end of the WAL at the last look. */
+  awaited: readonly AwaitedStandby[] = [];
+
+  readonly #ports: ReachPorts;
+  #goal: Lsn | undefined;
+  #unreadable: Lsn | undefined;
+  #waitedMs = 0;
+  #nextWaitMs = FIRST_LOOK_MS;
+
+  /** @param ports - the slot and time */
+  constructor(ports: ReachPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Looks, and waits a little where standbys let nothing be read.
+   *
+   * @param position - how far the slot is consumed
+   */
+  async next(position: Lsn): Promise<Reach | Nothing> {
+    const { clock, slot, stop, hasTime } = this.#ports;
+    for (;;) {
+      const { flush, bound, awaited, confirmedOnly } = await slot.readBound();
+      this.awaited = awaited;
+      const confirmed = confirmedOnly ? bound : undefined;
+      const isReadable = bound > position && bound !== this.#unreadable;
+      if (bound >= flush) {
+        this.#goal = undefined;
+        return isReadable ? { bound, confirmed, goal: bound } : 'caught-up';
+      }
+      // Where a standby is always a little behind, the run ends all the same, with what was there when it first looked.
+      this.#goal ??= flush;
+      if (position >= this.#goal) return 'caught-up';
+      if (isReadable) return { bound, confirmed, goal: this.#goal };
+      if (this.#waitedMs >= WAIT_MS || !hasTime()) {
+        return awaited.length > 0 ? 'waiting-for-standby' : 'waiting-for-replay';
+      }
+      await clock.sleep(this.#nextWaitMs, stop);
+      this.#waitedMs += this.#nextWaitMs;
+      this.#nextWaitMs = Math.min(LAST_LOOK_MS, 2 * this.#nextWaitMs);
+    }
+  }
+
+  /**
+   * What comes next is a commit that ends behind its bound: there is nothing to read before that moves.
+   *
+   * @param bound - of the last batch
+   */
+  exhaust(bound: Lsn): void {
+    this.#unreadable = bound;
+  }
+
+  /** The last batch ended before its bound: what is written meanwhile is to be read, too. */
+  restart(): void {
+    this.#goal = undefined;
+  }
+}
+
+/**
+ * Names standbys so that an operator can find them.
+ *
+ * @param standbys - those that have not confirmed everything
+ * @returns for example `"phys" (connected, 4096 bytes behind)`
+ */
+export function describeStandbys(standbys: readonly AwaitedStandby[]): string {
+  return standbys
+    .map(({ name, active, behindBytes, fault }) => {
+      if (fault !== undefined) return `"${name}" (${fault})`;
+      return `"${name}" (${active ? 'connected' : 'not connected'}, ${behindBytes ?? 'unknown'} bytes behind)`;
+    })
+    .join(', ');
+}

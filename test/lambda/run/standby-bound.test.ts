@@ -1,0 +1,111 @@
+/** Runs that publish nothing beyond what awaited standbys have confirmed (I2), over a slot in memory. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { formatLsn } from '../../../lambda/decode/lsn.ts';
+import { run } from '../../../lambda/run/run.ts';
+import { addRunMetrics } from '../../../lambda/run/run-metrics.ts';
+import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
+import { type RunKit, runKit } from '../../support/run-kit.ts';
+
+const insert = (id: number): string => `table public.t: INSERT: id[integer]:${id}`;
+
+function lay(): { slot: FakeSlot; kit: RunKit } {
+  const slot = new FakeSlot();
+  return { slot, kit: runKit(slot, new FakeKeys({ 'public.t': {} })) };
+}
+
+describe('what a standby has not confirmed', () => {
+  it('I2: is not published: the run says whom it waits for, and is a success', async () => {
+    const { slot, kit } = lay();
+    slot.commit(insert(1));
+    slot.standby = slot.commit(insert(2));
+    slot.commit(insert(3));
+    const answer = await run(kit.ports, kit.options());
+    assert.deepEqual([answer.stopped, answer.caughtUp, answer.published], ['waiting-for-standby', false, 2]);
+    assert.deepEqual(answer.waitsFor, ['phys']);
+    assert.equal(answer.lagBytes, Number(slot.flushed - slot.standby));
+    assert.equal(slot.confirmed, slot.standby);
+    assert.ok(slot.advances.every((lsn) => lsn <= (slot.standby ?? 0n)));
+    assert.ok(answer.durationMs < 5_000, 'in seconds');
+    assert.ok(kit.recorder.lines.some((line) => /^warn .*"phys" \(connected, \d+ bytes behind\)/.test(line)));
+    addRunMetrics(kit.recorder, answer, { moved: false, retainedWalBytes: undefined });
+    assert.ok(kit.recorder.values.some(([name, value]) => name === 'WaitingForStandby' && value === 1));
+
+    slot.standby = slot.flushed;
+    const next = await run(kit.ports, kit.options());
+    assert.deepEqual([next.stopped, next.published, next.waitsFor], ['caught-up', 1, undefined]);
+  });
+
+  it('I2: leaves a run that can do nothing at all a success, which Stalled tells', async () => {
+    const { slot, kit } = lay();
+    slot.standby = 900n;
+    slot.commit(insert(1));
+    const answer = await run(kit.ports, kit.options());
+    assert.deepEqual([answer.stopped, answer.published, slot.advances.length], ['waiting-for-standby', 0, 0]);
+    addRunMetrics(kit.recorder, answer, { moved: false, retainedWalBytes: undefined });
+    assert.ok(kit.recorder.values.some(([name, value]) => name === 'Stalled' && value === 1));
+  });
+
+  it('is waited for a little', async () => {
+    const { slot, kit } = lay();
+    slot.standby = slot.commit(insert(1));
+    slot.commit(insert(2));
+    let looks = 0;
+    slot.onBound = () => {
+      if (++looks === 4) slot.standby = slot.flushed;
+    };
+    const answer = await run(kit.ports, kit.options());
+    assert.deepEqual([answer.stopped, answer.caughtUp, answer.published], ['caught-up', true, 2]);
+    assert.ok(Math.max(...kit.clock.slept) < 100);
+  });
+
+  it('I7: does not keep a run that writers are always ahead of', async () => {
+    const { slot, kit } = lay();
+    slot.commit(insert(0));
+    let id = 0;
+    slot.onBound = () => {
+      slot.standby = slot.flushed;
+      slot.commit(insert(++id));
+    };
+    const answer = await run(kit.ports, kit.options());
+    assert.deepEqual([answer.stopped, answer.caughtUp], ['caught-up', true]);
+    assert.ok(id < 5, `${id} looks`);
+  });
+
+  it('is no reason to end a drain before its backlog is published', async () => {
+    const { slot, kit } = lay();
+    kit.memory.window = { rows: 6, walBytes: 1_000_000 };
+    for (let id = 0; id < 50; id++) slot.commit(insert(id));
+    slot.onBound = () => {
+      slot.standby = slot.flushed;
+      if (slot.unconsumed().length > 30) slot.commit(insert(1));
+      slot.idleWal(8n);
+    };
+    const answer = await run(kit.ports, kit.options());
+    assert.equal(answer.stopped, 'caught-up');
+    assert.equal(answer.published, slot.wal.length);
+  });
+
+  it('I2: counts a commit whose record it has in part', async () => {
+    const { slot, kit } = lay();
+    const first = slot.commit(insert(1));
+    const second = slot.commit(insert(2));
+    slot.standby = second - 4n;
+    const answer = await run(kit.ports, kit.options());
+    assert.deepEqual([answer.stopped, answer.published], ['waiting-for-standby', 1]);
+    assert.equal(formatLsn(slot.confirmed), formatLsn(first), 'the slot is not advanced into a commit record');
+    slot.standby = slot.flushed;
+    assert.equal((await run(kit.ports, kit.options())).published, 1);
+    assert.equal(kit.publisher.acknowledged.length, 2);
+  });
+
+  it('I2: counts such a commit also where it is the last', async () => {
+    const { slot, kit } = lay();
+    const last = slot.commit(insert(1));
+    slot.flushed = slot.standby = last - 4n;
+    const answer = await run(kit.ports, kit.options());
+    assert.deepEqual([answer.stopped, answer.published, slot.advances.length], ['caught-up', 0, 0]);
+    slot.flushed = slot.standby = last;
+    assert.equal((await run(kit.ports, kit.options())).published, 1);
+  });
+});

@@ -1,0 +1,117 @@
+/**
+ * The bound of STANDBY_SLOTS on real servers: a primary and a standby, with a link between that can be held.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { type Link, startLink } from '../../support/link.ts';
+import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
+import { startCuttingProxy } from '../../support/protocol-proxy.ts';
+import { Pipeline, type PipelineOptions } from '../../support/real-run.ts';
+import { eventually } from '../postgres/support.ts';
+
+describe('STANDBY_SLOTS', () => {
+  let primary: PostgresServer;
+  let standby: PostgresServer;
+  /** Between the two. */
+  let link: Link;
+  /** The cluster's name. */
+  let name: Link;
+  let slots = 0;
+
+  before(async () => {
+    primary = await startPostgres();
+    await primary.sql('CREATE TABLE t (id int PRIMARY KEY)');
+    link = await startLink(primary.port);
+    name = await startLink(primary.port);
+    standby = await primary.standby({ slot: 'phys', through: link.port });
+  });
+  after(async () => {
+    await Promise.all([link.stop(), name.stop()]);
+    await Promise.all([primary.stop(), standby.stop()]);
+  });
+
+  const laggard = async (over: PipelineOptions = {}): Promise<Pipeline> => {
+    const slot = `s${++slots}`;
+    await primary.createSlot(slot);
+    return new Pipeline(primary, slot, { standbySlots: ['phys'], ...over });
+  };
+  const insert = (first: number, last: number) =>
+    primary.sql(`INSERT INTO t SELECT generate_series(${first}, ${last})`);
+  const replicated = (id: number) =>
+    eventually(async () => (await standby.sql('SELECT 1 FROM t WHERE id = $1', [id])).length > 0, `row ${id} is there`);
+  const ids = ({ records }: Pipeline) => records.map(({ key }) => Number(key?.['id']));
+
+  it('costs a run no statement', async () => {
+    const proxy = await startCuttingProxy(primary.port);
+    try {
+      const counts: number[] = [];
+      for (const standbySlots of [[], ['phys']]) {
+        const pipeline = await laggard({ standbySlots, port: proxy.port });
+        await pipeline.run();
+        await insert(slots * 10, slots * 10);
+        await replicated(slots * 10);
+        proxy.arm(0);
+        assert.equal((await pipeline.run()).stopped, 'caught-up');
+        counts.push(proxy.statements);
+      }
+      assert.equal(counts[1], counts[0]);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  it('fails where a name is no standby, with the names', async () => {
+    await primary.sql(`SELECT pg_create_physical_replication_slot('never_used')`);
+    const pipeline = await laggard({ standbySlots: ['phys', 'never_used', 's1', 'nobody'] });
+    await assert.rejects(pipeline.run(), (error: Error) => {
+      assert.match(
+        error.message,
+        /^CONFIG_INVALID: STANDBY_SLOTS .*"never_used" was never used.*no slot "nobody".*"s1" is a logical slot/s,
+      );
+      assert.match(error.message, /not advanced\. Let the standby use that slot/);
+      assert.doesNotMatch(error.message, /"phys"/);
+      return true;
+    });
+  });
+
+  it('I2: publishes only what the standby has, says whom it waits for, and goes on by itself', async () => {
+    const pipeline = await laggard();
+    await insert(101, 110);
+    await replicated(110);
+    link.hold();
+    await insert(111, 120);
+    const held = await pipeline.run();
+    assert.deepEqual([held.stopped, held.caughtUp, held.waitsFor], ['waiting-for-standby', false, ['phys']]);
+    assert.ok((held.lagBytes ?? 0) > 0 && held.durationMs < 20_000);
+    assert.ok(pipeline.warnings.some((line) => line.includes('"phys" (connected, ')));
+    const again = await pipeline.run();
+    assert.deepEqual([again.stopped, again.published], ['waiting-for-standby', 0]);
+    assert.deepEqual(
+      ids(pipeline),
+      Array.from({ length: 10 }, (_, i) => 101 + i),
+    );
+    link.release();
+    await replicated(120);
+    const released = await pipeline.run();
+    assert.deepEqual([released.stopped, released.published], ['caught-up', 10]);
+  });
+
+  // The last one: the primary does not survive it.
+  it('I2: publishes nothing that is not there after a failover; without it the stream is ahead', async () => {
+    const bounded = await laggard({ port: name.port });
+    const unbounded = await laggard({ standbySlots: [], port: name.port });
+    await insert(201, 210);
+    await replicated(210);
+    link.hold();
+    await insert(211, 220);
+    await bounded.run();
+    await unbounded.run();
+    await primary.halt('immediate');
+    link.cut();
+    await standby.promote();
+    const there = new Set((await standby.sql<{ id: number }>('SELECT id FROM t')).map(({ id }) => id));
+    const phantoms = (pipeline: Pipeline) => ids(pipeline).filter((id) => !there.has(id));
+    assert.deepEqual(phantoms(bounded), []);
+    assert.equal(phantoms(unbounded).length, 10, 'else this test shows nothing');
+  });
+});
