@@ -2,7 +2,7 @@
  * Turns messages into user records and hands them to the packer: filter, key, format, pack, and count.
  * Pure but for its counts; knows no SQL, no SDK and no plugin. What it leaves out it counts (I9).
  */
-import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import type { Lsn } from '../decode/lsn.ts';
 import type { Message, RowChange, TableName, Transaction, Truncate } from '../decode/messages.ts';
 import {
   isSameTransaction,
@@ -10,17 +10,16 @@ import {
   resumePosition,
   type TransactionProgress,
 } from '../decode/position.ts';
-import { PipelineError } from '../errors.ts';
-import { ByteWriter } from '../format/byte-writer.ts';
-import type { ChangeRecord, Format } from '../format/record.ts';
+import type { ChangeRecord } from '../format/record.ts';
 import type { Packer, Round } from '../pack/round.ts';
 import type { MessageBlock } from '../ports.ts';
 import type { Operation } from '../settings/settings.ts';
 import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
 import type { LeftOutLog } from './left-out-log.ts';
-import { bytesOfIncompleteRow } from './oversize.ts';
+import { RecordWriter, type RecordWriterParts } from './record-writer.ts';
 import { isLeftOutInDoubt, skipReason, type TablePolicies, type TablePolicy } from './table-plans.ts';
+import { keyUnresolved, recordTooLarge } from './transform-errors.ts';
 
 /** Where a round's acknowledgement takes the run. */
 export interface AckPosition {
@@ -35,10 +34,7 @@ export interface AckPosition {
 }
 
 /** What a transformation is made of. */
-export interface TransformerParts {
-  readonly format: Format;
-  /** Writes a record's partition key. */
-  readonly partitionKey: (record: ChangeRecord, out: ByteWriter) => void;
+export interface TransformerParts extends RecordWriterParts {
   readonly packer: Packer;
   readonly plans: TablePolicies;
   /** Where the tables are named whose changes are left out. */
@@ -47,8 +43,6 @@ export interface TransformerParts {
   readonly unknownKey: 'skip' | 'fail';
   /** Operations that are published. */
   readonly operations: ReadonlySet<Operation>;
-  /** What to do with a record too large to send. */
-  readonly oversize: 'key-only' | 'fail';
   /** Where to go on inside the first transaction. */
   readonly resume: ResumePosition | undefined;
 }
@@ -63,8 +57,7 @@ export class Transformer {
   resumed = false;
 
   readonly #parts: TransformerParts;
-  readonly #data = new ByteWriter();
-  readonly #partitionKey = new ByteWriter(512);
+  readonly #writer: RecordWriter;
   readonly #keys = new ChangeKeys();
   readonly #record: ChangeRecord;
   #resume: ResumePosition | undefined;
@@ -80,6 +73,7 @@ export class Transformer {
   /** @param parts - what it is made of */
   constructor(parts: TransformerParts) {
     this.#parts = parts;
+    this.#writer = new RecordWriter(parts);
     this.#resume = parts.resume;
     this.#record = {
       operation: 'INSERT',
@@ -186,7 +180,9 @@ export class Transformer {
     }
     const search = keys.find(change, plan);
     if (search === 'too-large') {
-      if (oversize === 'fail') throw this.#tooLarge(change.operation, change.table, change.oversizeBytes ?? 0);
+      if (oversize === 'fail') {
+        throw recordTooLarge({ ...change, transaction: this.#transaction }, change.oversizeBytes ?? 0);
+      }
       this.#leaveOut(change.table, plan, 'keyTooLarge', 1);
       return;
     }
@@ -222,17 +218,9 @@ export class Transformer {
     } else if (search === 'key-not-sent') {
       this.#leaveOut(change.table, plan, 'noReplicaIdentity', 1);
     } else {
-      if (unknownKey === 'fail') throw this.#unresolved(change, plan);
+      if (unknownKey === 'fail') throw keyUnresolved({ ...change, transaction: this.#transaction }, plan.keys[0] ?? []);
       this.#leaveOut(change.table, plan, 'keyUnknown', 1);
     }
-  }
-
-  #unresolved(change: RowChange, plan: TablePolicy): PipelineError {
-    return new PipelineError(
-      'KEY_UNRESOLVED',
-      `The ${change.operation} of a row of ${change.table.printed} does not show the table's primary key (${(plan.keys[0] ?? []).join(', ')}), ` +
-        `in the transaction with commit LSN ${this.#commitLsn()}. It was not published, and the slot was not advanced past it.`,
-    );
   }
 
   #truncate(message: Truncate): void {
@@ -265,55 +253,20 @@ export class Transformer {
     barrier: string | undefined,
   ): boolean {
     const ordinal = ++this.#ordinal;
-    const { packer, format, partitionKey } = this.#parts;
     const record = this.#record;
     record.operation = operation;
     record.transaction = this.#transaction ?? record.transaction;
     record.ordinal = ordinal;
     record.key = key;
     record.otherKey = otherKey;
-    record.truncated = false;
-    this.#partitionKey.clear();
-    partitionKey(record, this.#partitionKey);
-    this.#data.clear();
-    let size = format.showsRow ? bytesOfIncompleteRow(record) : 0;
-    let truncate = size > 0;
-    if (!truncate) {
-      format.write(record, this.#data);
-      size = this.#data.length;
-      truncate = !packer.fits(this.#partitionKey.length, size);
-    }
-    if (truncate && !this.#shorten(record, size)) return false;
-    const full = packer.add(this.#partitionKey.view(), this.#data.view(), barrier);
+    const written = this.#writer.write(record);
+    if (written === 'key-too-large') return false;
+    const full = this.#parts.packer.add(this.#writer.partitionKey, this.#writer.data, barrier);
     // The full round does not hold this record, so its position must not include it.
     if (full !== undefined) this.#close(full);
-    if (truncate) this.counts.truncated++;
+    if (written === 'shortened') this.counts.truncated++;
     this.counts.records++;
     return true;
-  }
-
-  /** Writes a record that is too large without its row, and without the other key of a key change if that is too large. */
-  #shorten(record: ChangeRecord, size: number): boolean {
-    if (this.#parts.oversize === 'fail') throw this.#tooLarge(record.operation, record.table, size);
-    record.truncated = true;
-    if (this.#fitsWritten(record)) return true;
-    if (record.otherKey === undefined) return false;
-    record.otherKey = undefined;
-    return this.#fitsWritten(record);
-  }
-
-  #fitsWritten(record: ChangeRecord): boolean {
-    this.#data.clear();
-    this.#parts.format.write(record, this.#data);
-    return this.#parts.packer.fits(this.#partitionKey.length, this.#data.length);
-  }
-
-  #tooLarge(operation: ChangeRecord['operation'], table: TableName, size: number): PipelineError {
-    return new PipelineError(
-      'RECORD_TOO_LARGE',
-      `The record of the ${operation} of a row of ${table.printed} has ${size} bytes, more than a Kinesis record may, ` +
-        `in the transaction with commit LSN ${this.#commitLsn()}. It was not published, and the slot was not advanced past it.`,
-    );
   }
 
   #count(): void {
@@ -338,9 +291,5 @@ export class Transformer {
     this.counts.kinesisRecords += round.entries.length;
     this.counts.bytes += round.bytes;
     this.closed.push({ round, mark: this.mark() });
-  }
-
-  #commitLsn(): string {
-    return this.#transaction === undefined ? 'unknown' : formatLsn(this.#transaction.commitLsn);
   }
 }
