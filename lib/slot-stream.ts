@@ -1,10 +1,11 @@
 /**
  * The stream: one that is made, or one that is there. Knows nothing of who publishes to it.
  */
-import { Arn, ArnFormat, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Arn, ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as kinesis from 'aws-cdk-lib/aws-kinesis';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 
 /** What a `SlotStream` takes. */
 export interface SlotStreamProps {
@@ -39,13 +40,15 @@ export class SlotStream extends Construct {
         : { encryption: kinesis.StreamEncryption.KMS, encryptionKey: props.key }),
     });
     if (props.key !== undefined) {
-      Validations.of(this.stream).acknowledge({
+      acknowledge(this.stream, {
         id: 'AwsSolutions-KDS3',
         reason: 'The rule prefers aws/kinesis because it is cheaper; a key of its own was asked for.',
       });
     }
     const resource = this.stream.node.defaultChild as kinesis.CfnStream;
-    if (props.maxRecordKib !== undefined && props.maxRecordKib > 1024) resource.maxRecordSizeInKiB = props.maxRecordKib;
+    // As an override: older releases of the CDK would drop a property that they do not know, and say nothing.
+    if (props.maxRecordKib !== undefined && props.maxRecordKib > 1024)
+      resource.addPropertyOverride('MaxRecordSizeInKiB', props.maxRecordKib);
     if (props.logicalId !== undefined) resource.overrideLogicalId(props.logicalId);
   }
 }

@@ -1,12 +1,12 @@
 /**
- * Builds what `npm pack` ships, into dist/: the constructs as JavaScript and types, the function and the command line
+ * Builds what `npm pack` ships, into dist/: types, and the constructs, the consumer's library, the function and the command line
  * each as one bundle. So the package has no dependencies, and whoever installs it needs no compiler.
  */
 import { spawnSync } from 'node:child_process';
-import { chmod, rm } from 'node:fs/promises';
+import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleCommandLine, bundleFunction } from './bundle.ts';
+import { bundleCommandLine, bundleFunction, bundleLibrary } from './bundle.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -17,8 +17,15 @@ const compiler = spawnSync(
   { cwd: root, stdio: 'inherit' },
 );
 if (compiler.status !== 0) throw new Error('TypeScript found faults (above); nothing was built.');
-const outputs = [...(await bundleFunction()), ...(await bundleCommandLine())];
-await chmod(join(root, 'dist/bin/pg2kinesis.js'), 0o755);
-console.log(
-  `Built dist/: lib, ${outputs.map(([name, bytes]) => `${name} (${Math.ceil(bytes / 1024)} KiB)`).join(', ')}.`,
+// Older compilers look for './x.js', and find its './x.d.ts'.
+for (const name of await readdir(join(root, 'dist/lib'), { recursive: true })) {
+  if (!name.endsWith('.d.ts')) continue;
+  const path = join(root, 'dist/lib', name);
+  const text = await readFile(path, 'utf8');
+  await writeFile(path, text.replace(/(from |import\()(['"])(\.[^'"]*)\.ts\2/g, '$1$2$3.js$2'));
+}
+const outputs = [...(await bundleLibrary()), ...(await bundleFunction()), ...(await bundleCommandLine())].filter(
+  ([name]) => /\.m?js$/.test(name),
 );
+await chmod(join(root, 'dist/bin/pg2kinesis.js'), 0o755);
+console.log(`Built dist/: ${outputs.map(([name, bytes]) => `${name} (${Math.ceil(bytes / 1024)} KiB)`).join(', ')}.`);

@@ -4,9 +4,10 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type BuildOptions } from 'esbuild';
+import { build, type BuildOptions, type BuildResult } from 'esbuild';
+import { NOTICES_FILE, thirdPartyNotices } from './licences.ts';
 import { type SourceMap, trimMap } from './trim-map.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -20,6 +21,7 @@ export const COMMON = {
   minify: true,
   keepNames: true,
   write: false,
+  metafile: true,
   logLevel: 'warning',
   absWorkingDir: ROOT,
   // pg is CommonJS and requires Node's own modules, which an ES module cannot without this.
@@ -57,7 +59,7 @@ export async function bundleFunction(folder: string = join(ROOT, 'dist/function'
         }
       : { path, contents },
   );
-  return writeOutputs(folder, files);
+  return writeOutputs([...files, await notices(folder, result)]);
 }
 
 /**
@@ -75,22 +77,62 @@ export async function bundleCommandLine(folder: string = join(ROOT, 'dist/bin'))
     target: 'node20',
     mainFields: ['module', 'main'],
   });
-  return writeOutputs(folder, result.outputFiles);
+  return writeOutputs([...result.outputFiles, await notices(folder, result)]);
+}
+
+/** The file of licences that goes beside a bundle. */
+async function notices(
+  folder: string,
+  { metafile }: BuildResult<{ metafile: true }>,
+): Promise<{ readonly path: string; readonly contents: Uint8Array }> {
+  const text = await thirdPartyNotices(Object.keys(metafile.inputs), ROOT);
+  return { path: join(folder, NOTICES_FILE), contents: Buffer.from(text) };
+}
+
+/**
+ * Bundles what a user's program imports, lib/pg2kinesis.ts and lib/consumer/consumer.ts, each as one CommonJS file. Both kinds
+ * of modules import CommonJS, jest too, which cannot take an ES module; and the CDK and its constructs are CommonJS as well.
+ *
+ * @param folder - where to @default dist/lib
+ * @returns as {@link bundleFunction}
+ */
+export async function bundleLibrary(folder: string = join(ROOT, 'dist/lib')): Promise<Map<string, number>> {
+  const result = await build({
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    keepNames: true,
+    write: false,
+    logLevel: 'warning',
+    absWorkingDir: ROOT,
+    // The peers are the user's.
+    packages: 'external',
+    entryPoints: ['lib/pg2kinesis.ts', 'lib/consumer/consumer.ts'],
+    outbase: 'lib',
+    outdir: folder,
+    target: 'node20',
+    sourcemap: true,
+    // CommonJS has no import.meta.
+    define: { 'import.meta.url': 'moduleUrl' },
+    banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
+  });
+  const sizes = await writeOutputs(result.outputFiles);
+  // Without it Node.js takes the files for ES modules, as the package's own package.json says.
+  const manifest = { path: join(folder, 'package.json'), contents: Buffer.from('{ "type": "commonjs" }\n') };
+  return new Map([...sizes, ...(await writeOutputs([manifest]))]);
 }
 
 /**
  * Writes files that differ from what is there, each in one step: a synthesis or a test running beside this one never
  * reads half a file.
  *
- * @param folder - made if need be
- * @param files - as esbuild gives them
+ * @param files - as esbuild gives them; their folders are made if need be
  * @returns each file's name and size in bytes
  */
 export async function writeOutputs(
-  folder: string,
   files: readonly { readonly path: string; readonly contents: Uint8Array }[],
 ): Promise<Map<string, number>> {
-  await mkdir(folder, { recursive: true });
+  for (const { path } of files) await mkdir(dirname(path), { recursive: true });
   const sizes = new Map<string, number>();
   for (const { path, contents } of files) {
     sizes.set(basename(path), contents.length);

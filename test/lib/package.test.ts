@@ -43,6 +43,7 @@ const alarms = new SlotAlarms(stack, 'Alarms', { publisher, email: 'oncall@examp
 new SlotDashboard(stack, 'Dashboard', { publisher, alarms });
 publisher.grantInvoke(new iam.Role(stack, 'Operator', { assumedBy: new iam.AccountRootPrincipal() }));
 publisher.metric('LagSeconds', { statistic: 'p90' });
+if (changesOfEvent({ Records: [] }).length !== 0) throw new Error('The consumer made a change out of nothing.');
 app.synth();
 `;
 
@@ -52,6 +53,7 @@ const NAMES: readonly (readonly [names: string, module: string])[] = [
   ['iam', 'aws-cdk-lib/aws-iam'],
   ['secretsmanager', 'aws-cdk-lib/aws-secretsmanager'],
   ['{ SlotAlarms, SlotDashboard, SlotLifecycle, SlotPublisher, SlotStream }', 'pg2kinesis'],
+  ['{ changesOfEvent }', 'pg2kinesis/consumer'],
 ];
 const ESM =
   NAMES.map(([names, module]) => `import ${names.startsWith('{') ? names : `* as ${names}`} from '${module}';`).join(
@@ -116,15 +118,19 @@ describe('the packed file', () => {
       'LICENSE',
       'dist/lib/pg2kinesis.js',
       'dist/lib/pg2kinesis.d.ts',
+      'dist/lib/consumer/consumer.js',
+      'dist/lib/consumer/consumer.d.ts',
       'dist/function/handler.mjs',
+      'dist/function/THIRD-PARTY-NOTICES.txt',
       'dist/bin/pg2kinesis.js',
+      'dist/bin/THIRD-PARTY-NOTICES.txt',
     ]) {
       // The README is not this test's to write.
       if (file !== 'README.md' || existsSync(join(ROOT, file))) assert.ok(files.includes(file), file);
     }
     assert.deepEqual(
       files.filter((file) =>
-        /(^|\/)(test|lambda|scripts|node_modules|cdk\.json)(\/|$)|(?<!\.d)\.ts$|\.test\./.test(file),
+        /(^|\/)(test|lambda|scripts|node_modules|cdk\.json)(\/|$)|(?<!\.d)(?<!^examples\/.*)\.ts$|\.test\./.test(file),
       ),
       [],
     );
@@ -145,11 +151,24 @@ describe('the packed file', () => {
     );
   });
 
+  it('has what its README and its other pages link to', () => {
+    const root = join(app, 'node_modules/pg2kinesis');
+    const pages = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.md'));
+    assert.ok(pages.length > 5);
+    const missing = pages.flatMap((page) =>
+      [...readFileSync(join(root, page), 'utf8').matchAll(/\]\((?![a-z]+:|#)([^)#\s]+)/g)]
+        .map(([, target = '']) => join(page, '..', target))
+        .filter((target) => !existsSync(join(root, target))),
+    );
+    assert.deepEqual(missing, []);
+  });
+
   for (const { path, version } of nodes) {
     for (const program of ['app.mjs', 'app.cjs']) {
       it(`synthesises from ${program} on Node.js ${version}`, () => {
         const out = join(folder, `out-${version}-${program}`);
-        run(path, [program, out], app);
+        // As in jest and in older releases of Node.js, CommonJS cannot have ES modules here.
+        run(path, ['--no-experimental-require-module', program, out], app);
         const template = JSON.parse(readFileSync(join(out, 'mine.template.json'), 'utf8')) as {
           Resources: Record<string, { Type: string; Properties: Record<string, unknown> }>;
         };

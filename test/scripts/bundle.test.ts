@@ -36,6 +36,13 @@ describe("the function's bundle", () => {
     assert.equal(result.stdout.trim().split('\n').at(-1), 'CONFIG_INVALID PipelineError true', result.stderr);
   });
 
+  it('has the licences of all that it contains beside it', () => {
+    const notices = readFileSync(join(folder, 'THIRD-PARTY-NOTICES.txt'), 'utf8');
+    for (const name of ['pg', 'zod', '@middy/core', '@aws-sdk/client-kinesis', '@smithy/core', 'split2'])
+      assert.match(notices, new RegExp(`^${name} [0-9.]+ \\(`, 'm'), name);
+    for (const text of ['Apache License', 'Brian M. Carlson', 'MIT License']) assert.ok(notices.includes(text), text);
+  });
+
   it('has a map of our lines only, without their text', () => {
     const map = JSON.parse(readFileSync(join(folder, 'handler.mjs.map'), 'utf8')) as {
       sources: string[];
@@ -59,7 +66,7 @@ describe('writeOutputs', () => {
         contents: Buffer.from(text),
       });
       assert.deepEqual(
-        [...(await writeOutputs(folder, [file('a', 'one'), file('b', 'two')]))],
+        [...(await writeOutputs([file('a', 'one'), file('b', 'two')]))],
         [
           ['a', 3],
           ['b', 3],
@@ -67,7 +74,7 @@ describe('writeOutputs', () => {
       );
       const inodes = (): number[] => ['a', 'b'].map((name) => statSync(join(folder, name)).ino);
       const [a, b] = inodes();
-      await writeOutputs(folder, [file('a', 'one'), file('b', 'new')]);
+      await writeOutputs([file('a', 'one'), file('b', 'new')]);
       assert.equal(inodes()[0], a);
       assert.notEqual(inodes()[1], b, 'replaced in one step, not written over');
       assert.equal(readFileSync(join(folder, 'b'), 'utf8'), 'new');
