@@ -8,6 +8,8 @@ import { printable } from './printable.ts';
 export const REMEDIES = {
   CONFIG_INVALID: 'Correct the settings that the message names, then deploy or start again.',
   EVENT_INVALID: 'Send one of the payloads that the message lists.',
+  ADMIN_ONLY:
+    'Invoke the same function with ":admin" after its name, as somebody whom IAM allows to invoke that alias.',
   DATABASE_UNREACHABLE:
     'Check that the database is up, that its host and port are right, and that its security group admits the function; the next run tries again.',
   DATABASE_AUTH_FAILED:

@@ -4,6 +4,7 @@
  * Sets the invocation's deadline and measures how late it ended. Reading events, doing actions and writing errors are
  * done by others.
  */
+import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import middy from '@middy/core';
@@ -12,8 +13,10 @@ import { type Answer, perform } from './actions/actions.ts';
 import type { InvocationDeadlines } from './actions/connections.ts';
 import { systemClock } from './clock.ts';
 import { type Container, createContainer } from './container.ts';
+import { requireAdmitted } from './settings/admin-only.ts';
 import { readConfig } from './settings/config.ts';
 import { readEvent } from './settings/event.ts';
+import { withSettingsFile } from './settings/settings-file.ts';
 import { causeFields, sanitizeError } from './telemetry/error-report.ts';
 import { traceInvocation } from './telemetry/invocation-trace.ts';
 import { createFunctionLog, createFunctionMetrics } from './telemetry/telemetry.ts';
@@ -34,7 +37,7 @@ const memoryMib = Number(process.env['AWS_LAMBDA_FUNCTION_MEMORY_SIZE'] ?? 0);
  */
 function getContainer(): Container {
   if (container === undefined) {
-    const config = readConfig(process.env);
+    const config = readConfig(withSettingsFile(process.env, (path) => readFileSync(path, 'utf8')));
     log.setLevel(config.logLevel);
     for (const warning of config.warnings) log.warn(warning);
     container = createContainer(config, {
@@ -70,6 +73,7 @@ async function invoke(event: unknown, context: Context): Promise<Answer> {
   const endTrace = beginTrace(context.awsRequestId);
   try {
     const action = readEvent(event, context.invokedFunctionArn);
+    requireAdmitted(action, context.invokedFunctionArn, process.env['ADMIN_ONLY']);
     if ((action.kind === 'run' || action.kind === 'drain') && action.maxSeconds !== undefined) {
       deadline = Math.min(deadline, times.startedAt + action.maxSeconds * 1000);
     }

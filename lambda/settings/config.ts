@@ -3,6 +3,7 @@
  * Pure: it is handed the variables, opens no file and asks no service. What each variable may be stands in `settings.ts`.
  */
 import { PipelineError } from '../errors.ts';
+import { environmentFaults } from './environment-faults.ts';
 import { environmentWarnings } from './environment-warnings.ts';
 import type { Filters } from './filters.ts';
 import { type SettingInForce, settingsInForce } from './in-force.ts';
@@ -89,7 +90,7 @@ export interface Config {
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const faults: string[] = [];
   const values = readValues(env, faults);
-  faults.push(...contradictions(values, env));
+  faults.push(...contradictions(values, env), ...environmentFaults(env));
   if (faults.length > 0) {
     const count = faults.length === 1 ? 'A setting is bad' : `${faults.length} settings are bad`;
     throw new PipelineError('CONFIG_INVALID', `${count}, nothing was done. ${faults.join(' ')}`);

@@ -144,7 +144,7 @@ export const SETTINGS = {
     'the Secrets Manager secret with the database user',
     'the full ARN of a Secrets Manager secret',
   ),
-  PGHOST: optional(like(HOST), "the database's host", 'one host name or address'),
+  PGHOST: optional(like(HOST), "the database's host", 'one host name or address, its port in PGPORT'),
   PGPORT: optional(whole(1, 65_535), "the database's port", 'a whole number, 1 to 65535'),
   PGDATABASE: optional(like(NAME), 'the database, which the slot belongs to', "a database's name, 1 to 63 characters"),
   PGUSER: optional(like(NAME), 'the role to connect as', "a role's name, 1 to 63 characters"),

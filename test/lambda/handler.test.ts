@@ -51,6 +51,21 @@ describe('handler', () => {
     assert.match(error.message, /straight from CloudFormation/);
   });
 
+  it('fails with ADMIN_ONLY for what only the alias may do, before it looks at the database', async () => {
+    const container = await start({ ...LOGIN, ADMIN_ONLY: 'lifecycle,drop-slot' });
+    for (const event of [{ action: 'drop-slot' }, { RequestType: 'Delete', PhysicalResourceId: 'created:a/b/c' }]) {
+      const { error } = await container.invoke(event);
+      assert.equal(error?.name, 'ADMIN_ONLY');
+    }
+  });
+
+  it('reads long lists from the file that the stack deploys beside it', async () => {
+    const container = await start({ ...LOGIN, SETTINGS_FILE: '/nowhere/settings.json' });
+    const { error } = await container.invoke({ action: 'status' });
+    assert.equal(error?.name, 'CONFIG_INVALID');
+    assert.match(error.message, /The file of SETTINGS_FILE cannot be read/);
+  });
+
   it('fails with DATABASE_UNREACHABLE where nobody listens, and I10: shows no password', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));

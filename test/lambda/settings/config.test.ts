@@ -201,7 +201,14 @@ describe('readConfig', () => {
   });
 
   it('does not look at variables it does not know', () => {
-    assert.deepEqual(readConfig({ ...LOGIN, AWS_REGION: 'x', SOMETHING: '7' }), readConfig(LOGIN));
+    assert.deepEqual(readConfig({ ...LOGIN, AWS_REGION: 'eu-west-1', SOMETHING: '7' }), readConfig(LOGIN));
+  });
+
+  it('fails once for bad settings and for what the SDK would stumble over', () => {
+    assert.throws(
+      () => readConfig({ ...LOGIN, LANES: '7', PGHOST: 'db:5433', AWS_REGION: 'x', AWS_ENDPOINT_URL: 'localhost:1' }),
+      /CONFIG_INVALID: 4 settings are bad, nothing was done\. PGHOST .*its port in PGPORT\)\. LANES .* AWS_REGION .* AWS_ENDPOINT_URL cannot be/,
+    );
   });
 
   it('warns of one record a change by anything but the key, and of columns excluded from nothing', () => {
