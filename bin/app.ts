@@ -2,18 +2,34 @@
  * The CDK app: the context's settings in, a stack for each pipeline out. Run by the CDK's command line, as cdk.json says.
  * What the settings are stands in lib/settings-table.ts; what is deployed, in lib/pg2kinesis-stack.ts.
  */
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Pg2KinesisStack } from '../lib/pg2kinesis-stack.ts';
 import { EXAMPLE, readSettings } from '../lib/settings.ts';
 import { SynthesisError } from '../lib/synthesis-error.ts';
 import { bundleFunction } from '../scripts/bundle.ts';
 
+/** The names in the context of the user's own ~/.cdk.json, which the command line hands to every app. */
+function namesOfUser(): string[] {
+  try {
+    const { context } = JSON.parse(readFileSync(join(homedir(), '.cdk.json'), 'utf8')) as { context?: object };
+    return Object.keys(context ?? {});
+  } catch {
+    // There is none, as a rule. One that is no JSON is the command line's to refuse.
+    return [];
+  }
+}
+
 // Not by itself at the end: settings that are wrong must leave nothing behind that looks like an assembly.
 const app = new App({ autoSynth: false });
+// Where nobody is signed in, the command line says us-east-1, which is a guess.
+const ownRegion = process.env['CDK_DEFAULT_ACCOUNT'] === undefined ? undefined : process.env['CDK_DEFAULT_REGION'];
 try {
   const pipelines = readSettings(app.node.getAllContext() as Record<string, unknown>, {
-    // Where nobody is signed in, the command line says us-east-1, which is a guess.
-    region: process.env['CDK_DEFAULT_ACCOUNT'] === undefined ? undefined : process.env['CDK_DEFAULT_REGION'],
+    region: ownRegion,
+    foreign: namesOfUser(),
   });
   if (pipelines.length === 0) {
     console.error(
@@ -24,7 +40,7 @@ try {
     await bundleFunction();
     for (const settings of pipelines) {
       const account = settings.account ?? process.env['CDK_DEFAULT_ACCOUNT'];
-      const region = settings.region ?? process.env['CDK_DEFAULT_REGION'];
+      const region = settings.region ?? ownRegion;
       new Pg2KinesisStack(app, settings.name, {
         settings,
         env: { ...(account === undefined ? {} : { account }), ...(region === undefined ? {} : { region }) },

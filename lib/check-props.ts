@@ -12,6 +12,7 @@ import { publishingFaults } from './setting-rules.ts';
 import { SETTINGS } from './settings-table.ts';
 import type { SlotPublisherProps } from './slot-publisher-props.ts';
 import { SynthesisError } from './synthesis-error.ts';
+import { isToken } from './tokens.ts';
 
 /** Props are wrong. The message names the construct, and every prop with its value and what is allowed. */
 export class PropsError extends SynthesisError {
@@ -22,10 +23,11 @@ export class PropsError extends SynthesisError {
   /**
    * @param construct - whose props they are
    * @param faults - what is wrong, a sentence each; at least one
+   * @param what - what is wrong, in one word
    */
-  constructor(construct: Construct, faults: readonly string[]) {
+  constructor(construct: Construct, faults: readonly string[], what = 'prop') {
     super(
-      `${construct.constructor.name} "${construct.node.path}": ${faults.length === 1 ? 'a prop is' : `${faults.length} props are`} wrong, ` +
+      `${construct.constructor.name} "${construct.node.path}": ${faults.length === 1 ? `a ${what} is` : `${faults.length} ${what}s are`} wrong, ` +
         `nothing was synthesised:\n\n${faults.map((fault) => `- ${fault}`).join('\n')}\n`,
     );
     this.faults = faults;
@@ -73,6 +75,7 @@ const PUBLISHER_PROPS = [
   'reservedConcurrency',
   'tracing',
   'functionName',
+  'separateAdmin',
 ] as const satisfies readonly (keyof PartialSettings)[];
 
 /**
@@ -144,8 +147,4 @@ export function durationFaults(name: string, value: Duration | undefined, least:
   const seconds = value.toSeconds({ integral: false });
   if (Number.isInteger(seconds) && seconds >= least && seconds <= most) return [];
   return [`${name} cannot be ${seconds} seconds: it must be a whole number of seconds from ${least} to ${most}.`];
-}
-
-function isToken(value: unknown): boolean {
-  return Token.isUnresolved(value) || (Array.isArray(value) && value.some((entry) => Token.isUnresolved(entry)));
 }

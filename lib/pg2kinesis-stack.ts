@@ -1,7 +1,7 @@
 /**
  * One pipeline as a stack: from settings to constructs, and nothing else. What each does is in its own file.
  */
-import { Annotations, CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { Annotations, CfnOutput, Duration, Stack, type StackProps, Token } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
@@ -10,10 +10,11 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
+import { PropsError } from './check-props.ts';
 import { invokeCommand } from './commands.ts';
-import type { PipelineSettings } from './pipeline-settings.ts';
+import type { GivenSettings, PipelineSettings } from './pipeline-settings.ts';
 import { rootCertificates } from './root-certificates.ts';
-import { SettingsError } from './settings.ts';
+import { completeSettings, SettingsError } from './settings.ts';
 import { SlotAlarms } from './slot-alarms.ts';
 import { SlotDashboard } from './slot-dashboard.ts';
 import { SlotLifecycle } from './slot-lifecycle.ts';
@@ -59,6 +60,7 @@ const PUBLISHING = [
   'reservedConcurrency',
   'tracing',
   'functionName',
+  'separateAdmin',
 ] as const satisfies readonly (keyof PipelineSettings & keyof SlotPublisherProps)[];
 
 /**
@@ -72,8 +74,8 @@ const RETENTIONS = Object.values(logs.RetentionDays).filter((value) => typeof va
 
 /** What a `Pg2KinesisStack` takes besides its settings. */
 export interface Pg2KinesisStackProps extends StackProps {
-  /** What is deployed. */
-  readonly settings: PipelineSettings;
+  /** What is deployed. @default `name` is the stack's name */
+  readonly settings: GivenSettings;
   /** The function's code. @default the bundle that comes with this package */
   readonly code?: lambda.Code;
 }
@@ -93,6 +95,7 @@ export class Pg2KinesisStack extends Stack {
    * @param scope - the app
    * @param id - the stack's name there
    * @param props - what it takes
+   * @throws {PropsError} naming every setting whose value is not allowed
    * @throws {SettingsError} where the VPC has to be looked up and there is no account to do it in
    * @throws {Error} where the VPC has no subnets that fit
    */
@@ -102,7 +105,12 @@ export class Pg2KinesisStack extends Stack {
       ...given('terminationProtection', props.settings.terminationProtection),
       ...props,
     });
-    const { settings, code } = props;
+    const { settings, faults } = completeSettings(props.settings, {
+      name: this.stackName,
+      region: Token.isUnresolved(this.region) ? undefined : this.region,
+    });
+    if (faults.length > 0) throw new PropsError(this, faults, 'setting');
+    const { code } = props;
     const streamKey =
       settings.streamKeyArn === undefined ? undefined : kms.Key.fromKeyArn(this, 'StreamKey', settings.streamKeyArn);
     const stream =

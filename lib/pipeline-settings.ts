@@ -5,7 +5,7 @@
 
 /** The settings of one pipeline: one slot of one database, one function, one stream. */
 export interface PipelineSettings {
-  /** The pipeline's name, and its stack's: a letter, then letters, digits and hyphens, at most 128. @default pg2kinesis */
+  /** Required. The pipeline's name, and its stack's, unique in account and region: a letter, then letters, digits and hyphens, at most 128. */
   readonly name: string;
   /** The AWS account to deploy to, 12 digits. @default the command line's */
   readonly account?: string;
@@ -126,6 +126,8 @@ export interface PipelineSettings {
   readonly functionName?: string;
   /** The ARN of a role of this account for the function, which is given the rights that it needs. @default one is made */
   readonly roleArn?: string;
+  /** Whether drop-slot and skip-transaction are done through the function's alias `admin` only, so that IAM can grant them apart. @default false */
+  readonly separateAdmin?: boolean;
   /** The function's processor. @default arm64 */
   readonly architecture?: 'arm64' | 'x86_64';
   /** Whether the stack refuses to be deleted until this is switched off. @default false */
@@ -159,3 +161,7 @@ export type Endpoint = 'kinesis' | 'secretsmanager';
 
 /** What can be read by a table, each field by itself. */
 export type PartialSettings = { -readonly [N in keyof PipelineSettings]?: PipelineSettings[N] };
+
+/** The settings as a program gives them: what has a default may be left out. @see DEFAULTS in `settings-table.ts` */
+export type GivenSettings = Omit<PipelineSettings, Defaulted> & Partial<Pick<PipelineSettings, Defaulted>>;
+type Defaulted = 'name' | 'databasePort' | 'databaseAuth' | 'schedule' | 'slotLifecycle' | 'alarms' | 'dashboard';

@@ -129,6 +129,7 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
     'the ARN of an IAM role: arn:aws:iam::<account>:role/<name>',
     /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/,
   ),
+  separateAdmin: flag(),
   architecture: choice('arm64', 'x86_64'),
   terminationProtection: flag(),
 
@@ -147,7 +148,6 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
 
 /** What holds where nothing is said, of the settings that synthesis itself needs; the constructs and the function have the others. */
 export const DEFAULTS = {
-  name: 'pg2kinesis',
   databasePort: 5432,
   databaseAuth: 'secret',
   schedule: true,

@@ -2,11 +2,13 @@
  * From the CDK context to typed settings: everything is checked, and every fault reported in one error with an example.
  * Pure: it is handed the context, and knows neither the app nor AWS. What each setting may be stands in `settings-table.ts`.
  */
-import type { PartialSettings, PipelineSettings } from './pipeline-settings.ts';
+import { slotKey } from './pipeline-clashes.ts';
+import type { GivenSettings, PartialSettings, PipelineSettings } from './pipeline-settings.ts';
 import { regionFaults } from './setting-regions.ts';
 import { publishingFaults } from './setting-rules.ts';
 import { DEFAULTS, SETTINGS } from './settings-table.ts';
 import { SynthesisError } from './synthesis-error.ts';
+import { isToken } from './tokens.ts';
 
 /** The context's key that holds the settings: one object, or a list of them. */
 export const CONTEXT_KEY = 'pg2kinesis';
@@ -15,6 +17,7 @@ export const CONTEXT_KEY = 'pg2kinesis';
 export const EXAMPLE = `In cdk.json, in "context" (a list of such objects for several databases or slots):
 
   "${CONTEXT_KEY}": {
+    "name": "app-changes",
     "vpcId": "vpc-0a1b2c3d4e5f60718",
     "databaseHost": "app.abcdefghijkl.eu-central-1.rds.amazonaws.com",
     "databaseName": "app",
@@ -25,7 +28,7 @@ export const EXAMPLE = `In cdk.json, in "context" (a list of such objects for se
 
 or on the command line, where each -c wins over cdk.json:
 
-  npx cdk deploy -c vpcId=vpc-0a1b2c3d4e5f60718 \\
+  npx cdk deploy -c name=app-changes -c vpcId=vpc-0a1b2c3d4e5f60718 \\
     -c databaseHost=app.abcdefghijkl.eu-central-1.rds.amazonaws.com -c databaseName=app \\
     -c databaseSecretArn=arn:aws:secretsmanager:eu-central-1:123456789012:secret:pg2kinesis-AbCdEf \\
     -c databaseSecurityGroupId=sg-0a1b2c3d4e5f60718 -c alarmEmail=oncall@example.com
@@ -56,18 +59,20 @@ const NAMES = Object.keys(SETTINGS) as Name[];
  *
  * @param context - all of the app's context: `pg2kinesis` (an object or a list), settings that `-c name=value` put
  *   beside it, which win in every pipeline, and the CDK's own keys, which hold a colon or a slash
- * @param options - `region`: what is deployed to where a pipeline says nothing, as far as it is known
+ * @param options - `region`: what is deployed to where a pipeline says nothing, as far as it is known; `foreign`: names that
+ *   are the user's own for other apps, and no fault
  * @returns one element a pipeline; none where there are no settings at all
  * @throws {SettingsError} naming every fault of every pipeline
  */
 export function readSettings(
   context: Readonly<Record<string, unknown>>,
-  { region }: { readonly region?: string | undefined } = {},
+  { region, foreign = [] }: { readonly region?: string | undefined; readonly foreign?: readonly string[] } = {},
 ): readonly PipelineSettings[] {
   const faults: string[] = [];
   const overrides: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(context)) {
-    if (name !== CONTEXT_KEY && !/[:/@]/.test(name)) overrides[name] = value;
+    const isForeign = foreign.includes(name) && !Object.hasOwn(SETTINGS, name);
+    if (name !== CONTEXT_KEY && !/[:/@]/.test(name) && !isForeign) overrides[name] = value;
   }
   const objects = toObjects(context[CONTEXT_KEY], Object.keys(overrides).length > 0, faults);
   const several = objects.length > 1;
@@ -86,6 +91,25 @@ export function readSettings(
   if (faults.length > 0) throw new SettingsError(faults);
   // No fault: what is required is there.
   return pipelines as unknown as PipelineSettings[];
+}
+
+/**
+ * Reads the settings that a program gives, with the same rules; tokens are let pass.
+ *
+ * @param given - the settings
+ * @param defaults - `name` and `region` of the stack, where they are known
+ * @returns the settings with their defaults, and what is wrong with them, a sentence each
+ */
+export function completeSettings(
+  given: GivenSettings,
+  { name, region }: { readonly name: string; readonly region: string | undefined },
+): { readonly settings: PipelineSettings; readonly faults: readonly string[] } {
+  const faults = Object.keys(given)
+    .filter((setting) => !Object.hasOwn(SETTINGS, setting))
+    .map((setting) => `${shown(setting)} is no setting.`);
+  const settings = readOne({ name, ...given }, faults);
+  faults.push(...regionFaults(settings, settings.region ?? region));
+  return { settings: settings as PipelineSettings, faults };
 }
 
 /** The context's objects; one empty object where there is nothing but overrides. */
@@ -109,17 +133,27 @@ function readOne(given: Readonly<Record<string, unknown>>, faults: string[]): Pa
   const settings: Record<string, unknown> = { ...DEFAULTS };
   for (const name of NAMES) {
     if (given[name] === undefined) continue;
-    const value = SETTINGS[name].read(given[name]);
+    const value = isToken(given[name]) ? given[name] : SETTINGS[name].read(given[name]);
     if (value === undefined)
       faults.push(`${name} cannot be ${shown(given[name])}: it must be ${SETTINGS[name].expects}.`);
     else settings[name] = value;
   }
   const has = (name: Name): boolean => given[name] !== undefined;
+  if (!has('name'))
+    faults.push(
+      `name is missing: it must be ${SETTINGS.name.expects}. It names the stack and its metrics, so no other pipeline of the account and region may have it: for example "${suggestedName(settings)}". (A stack that was deployed before it had to be given is "pg2kinesis".)`,
+    );
   for (const name of ['vpcId', 'databaseHost', 'databaseName'] as const) {
     if (!has(name)) faults.push(`${name} is missing: it must be ${SETTINGS[name].expects}.`);
   }
   faults.push(...contradictions(settings, has));
   return settings;
+}
+
+/** A name that says whose changes they are. */
+function suggestedName({ databaseName = 'app' }: PartialSettings): string {
+  const name = `${databaseName.replace(/[^A-Za-z0-9]+/g, '-')}-changes`;
+  return SETTINGS.name.read(name) ?? 'app-changes';
 }
 
 /** What settings, each right by itself, have against each other. */
@@ -199,7 +233,9 @@ function clashes(pipelines: readonly PartialSettings[]): string[] {
   seen(
     'the slot',
     pipelines.map(({ databaseHost, databasePort, slotName = 'pg2kinesis' }) =>
-      databaseHost === undefined ? undefined : `${slotName} of ${databaseHost}:${databasePort ?? ''}`,
+      databaseHost === undefined
+        ? undefined
+        : slotKey({ host: databaseHost, port: databasePort ?? 5432, slot: slotName }),
     ),
     "a server's slots share their names, whatever their database; give each pipeline a slotName of its own",
   );

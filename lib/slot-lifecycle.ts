@@ -2,10 +2,11 @@
  * The replication slot, made with the stack and removed with it. An abandoned slot fills the database's disk, one dropped
  * by mistake loses data: what is done in which case is decided by the function (`lambda/actions/slot-resource.ts`), which is asked here.
  */
-import { type CfnResource, CustomResource, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { type CfnResource, CustomResource, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Provider } from 'aws-cdk-lib/custom-resources';
 import { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import type { SlotPublisher } from './slot-publisher.ts';
 
 /** What a `SlotLifecycle` takes. */
@@ -48,7 +49,8 @@ export class SlotLifecycle extends Construct {
     });
     // The function itself answers: it alone can reach the database.
     const provider = new Provider(this, 'Provider', {
-      onEventHandler: publisher.function,
+      // Through the alias, so that nobody who may invoke the function can send such events by hand.
+      onEventHandler: publisher.adminAlias,
       logGroup,
       ...(props.inVpc === true ? publisher.placement : {}),
     });
@@ -88,7 +90,8 @@ export class SlotLifecycle extends Construct {
     publisher.schedule.node.addDependency(this.resource);
 
     const framework = "The CDK's own provider framework, a function that does nothing but hand the event on: ";
-    Validations.of(provider).acknowledge(
+    acknowledge(
+      provider,
       {
         id: 'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]',
         reason: `${framework}it may write its log.`,

@@ -157,6 +157,11 @@ export interface FunctionProps {
   readonly architecture?: lambda.Architecture;
   /** The key that the function's environment is encrypted with, which holds no secret. @default Lambda's own */
   readonly environmentKey?: kms.IKey;
+  /**
+   * Whether drop-slot and skip-transaction are done through the function's alias `admin` only, so that IAM grants them apart from
+   * the rest (`grantAdmin`). @default false: whoever may invoke the function may do them
+   */
+  readonly separateAdmin?: boolean;
   /** Layers, for example with a file for `databaseSslRootCert`. @default none */
   readonly layers?: readonly lambda.ILayerVersion[];
   /** The pipeline's name in metrics, log lines and alarms: unique in the account and region, 1 to 128 characters. @default made of the construct's path */

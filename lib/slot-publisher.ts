@@ -2,7 +2,7 @@
  * The function that publishes a replication slot, with its schedule and exactly the grants it needs.
  * Knows neither alarms nor the slot's making and dropping: those are constructs beside it, to be taken or left.
  */
-import { Duration, Names, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Duration, Names, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -12,15 +12,21 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
 import { Construct, DependencyGroup, type IDependable } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import { checkPublisher } from './check-props.ts';
 import { databaseLocation } from './database-location.ts';
+import { fitEnvironment, refuseLargeEnvironment } from './environment-size.ts';
 import { functionCode, HANDLER } from './function-code.ts';
 import { functionEnvironment } from './function-environment.ts';
 import { denyNetworkInterfaces, grantRights, makeRole, rightsResources } from './function-role.ts';
+import { refuseClashes } from './pipeline-clashes.ts';
 import { ACTIONS, allowThrough } from './slot-endpoints.ts';
 import { type SlotMetric, slotMetric } from './slot-metrics.ts';
 import { SlotNetwork } from './slot-network.ts';
 import type { SlotPublisherProps } from './slot-publisher-props.ts';
+
+/** By its name, which older releases of the CDK do not have as a constant yet. */
+const RUNTIME = new lambda.Runtime('nodejs24.x', lambda.RuntimeFamily.NODEJS, { supportsInlineCode: true });
 
 /** A publisher's props with what its `database` says filled in. */
 type PlacedPublisherProps = SlotPublisherProps & { readonly databaseHost: string; readonly databasePort: number };
@@ -39,6 +45,8 @@ type PlacedPublisherProps = SlotPublisherProps & { readonly databaseHost: string
 export class SlotPublisher extends Construct implements iam.IGrantable, ec2.IConnectable {
   /** The function. Grants that `grantInvoke` does not cover are made on it. */
   readonly function: lambda.Function;
+  /** The function again, for the stack's own events, and with `separateAdmin` for what destroys. */
+  readonly adminAlias: lambda.IAlias;
   /** The function's log. */
   readonly logGroup: logs.LogGroup;
   /** The function's security group: its own, or the first that was given. */
@@ -108,9 +116,15 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
     const role = props.role ?? makeRole(this);
     this.grantPrincipal = role;
     grantRights(this, role, props, this.logGroup);
+    const { environment, layers } = fitEnvironment(this, {
+      ...functionEnvironment(this.props, this.pipelineName),
+      ...network.environment,
+      NODE_OPTIONS: '--enable-source-maps',
+      ADMIN_ONLY: props.separateAdmin === true ? 'lifecycle,drop-slot,skip-transaction' : 'lifecycle',
+    });
     this.function = new lambda.Function(this, 'Function', {
       description: `pg2kinesis: publishes the replication slot of ${this.pipelineName}`,
-      runtime: lambda.Runtime.NODEJS_24_X,
+      runtime: RUNTIME,
       ...(props.functionName === undefined ? {} : { functionName: props.functionName }),
       architecture: props.architecture ?? lambda.Architecture.ARM_64,
       code: props.code ?? functionCode(),
@@ -118,11 +132,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
       role,
       memorySize: props.memoryMib ?? 1024,
       timeout: Duration.minutes(15),
-      environment: {
-        ...functionEnvironment(this.props, this.pipelineName),
-        ...network.environment,
-        NODE_OPTIONS: '--enable-source-maps',
-      },
+      environment,
       vpc: props.vpc,
       vpcSubnets: network.subnets,
       allowPublicSubnet: network.allowPublicSubnet,
@@ -131,8 +141,20 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
       tracing: props.tracing === true ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,
       ...(props.reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: props.reservedConcurrency }),
       ...(props.environmentKey === undefined ? {} : { environmentEncryption: props.environmentKey }),
-      ...(props.layers === undefined ? {} : { layers: [...props.layers] }),
+      ...(props.layers === undefined && layers.length === 0 ? {} : { layers: [...(props.layers ?? []), ...layers] }),
     });
+    refuseLargeEnvironment(this, this.function.node.defaultChild as lambda.CfnFunction);
+    refuseClashes(this, {
+      name: this.pipelineName,
+      host: this.props.databaseHost,
+      port: location.port,
+      slot: props.slotName ?? 'pg2kinesis',
+    });
+    this.adminAlias = new lambda.Alias(this, 'Admin', {
+      aliasName: 'admin',
+      version: this.function.latestVersion,
+      description: 'pg2kinesis: for what only the stack and administrators may do',
+    }) as lambda.IAlias;
     this.connections = this.function.connections;
     denyNetworkInterfaces(this, role, this.function);
     for (const [service, endpoint] of network.endpoints?.endpoints ?? []) {
@@ -153,12 +175,21 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
   }
 
   /**
-   * Lets somebody invoke the function: drain, status, check and the rest.
+   * Lets somebody invoke the function: drain, status, check and the rest; with `separateAdmin` not what destroys.
    *
    * @param grantee - who
    */
   grantInvoke(grantee: iam.IGrantable): iam.Grant {
-    return this.function.grantInvoke(grantee);
+    return this.function.grantInvokeLatestVersion(grantee);
+  }
+
+  /**
+   * Lets somebody invoke the function's alias `admin`, which with `separateAdmin` alone drops slots and skips transactions.
+   *
+   * @param grantee - who
+   */
+  grantAdmin(grantee: iam.IGrantable): iam.Grant {
+    return this.adminAlias.grantInvoke(grantee);
   }
 
   /**
@@ -194,12 +225,12 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
 
   /** Why what a rule pack objects to is right here. */
   private acknowledge(role: iam.IRole): void {
-    Validations.of(role).acknowledge({
+    acknowledge(role, {
       id: 'AwsSolutions-IAM5[Resource::*]',
       reason:
         'The EC2 actions with which Lambda puts a function into a VPC, and those of X-Ray, cannot be limited to a resource.',
     });
-    Validations.of(this).acknowledge({
+    acknowledge(this, {
       id: this.anyVersionFinding,
       reason: 'The schedule may invoke any version of the one function, as the CDK grants it, and there are none.',
     });

@@ -88,8 +88,8 @@ describe('deployment', () => {
     containers.push(started);
     return started;
   };
-  const invoke = async (event: unknown): Promise<Record<string, unknown>> => {
-    const { answer, error } = await container.invoke(event);
+  const invoke = async (event: unknown, alias?: string): Promise<Record<string, unknown>> => {
+    const { answer, error } = await container.invoke(event, alias);
     assert.equal(error, undefined, JSON.stringify(error));
     return answer as Record<string, unknown>;
   };
@@ -167,6 +167,7 @@ describe('deployment', () => {
     const every = (xml: string, tag: string): string[] =>
       [...xml.matchAll(new RegExp(`<${tag}>([^<]+)</${tag}>`, 'g'))].map(([, value = '']) => value);
     const settings = {
+      name: STACK,
       vpcId: every(subnets, 'vpcId')[0],
       subnetIds: every(subnets, 'subnetId').slice(0, 2).join(','),
       availabilityZones: every(subnets, 'availabilityZone').slice(0, 2).join(','),
@@ -316,7 +317,7 @@ describe('deployment', () => {
     // The stack is deployed here without its slot resource: the function is told which resource it would be.
     run = { ...run, environment: { ...run.environment, SLOT_RESOURCE: String(created['LogicalResourceId']) } };
     container = await start();
-    const { PhysicalResourceId } = await invoke(created);
+    const { PhysicalResourceId } = await invoke(created, 'admin');
     const { host, port, database } = server.connection;
     assert.match(String(PhysicalResourceId), new RegExp(`^created:\\d+@${host}:${port}/${database}/pg2kinesis$`));
     assert.deepEqual(await slots(), ['pg2kinesis']);
@@ -362,10 +363,13 @@ describe('deployment', () => {
     const { ResourceProperties } = await lifecycle('Update');
     const updated = await invoke(
       await lifecycle('Update', { PhysicalResourceId, OldResourceProperties: ResourceProperties }),
+      'admin',
     );
     assert.equal(updated['PhysicalResourceId'], PhysicalResourceId);
     assert.deepEqual(await slots(), ['pg2kinesis']);
-    const deleted = await invoke(await lifecycle('Delete', { PhysicalResourceId }));
+    const removal = await lifecycle('Delete', { PhysicalResourceId });
+    assert.equal((await container.invoke(removal)).error?.errorType, 'ADMIN_ONLY', 'not for everybody');
+    const deleted = await invoke(removal, 'admin');
     assert.equal(deleted['PhysicalResourceId'], PhysicalResourceId);
     assert.deepEqual(await slots(), []);
   });

@@ -74,7 +74,7 @@ export interface Container {
   /** From the start of the process until it asked for work: Node.js, the client and the function's initialisation, in milliseconds. */
   readonly startMs: number;
   /** Hands it an event, as it is. */
-  invoke(event: unknown): Promise<Outcome>;
+  invoke(event: unknown, alias?: string): Promise<Outcome>;
   /** All that it has written. */
   output(): string;
   /** Its process, the same as long as it is warm. */
@@ -176,7 +176,7 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
     startMs,
     pid: child.pid,
     output: () => output,
-    async invoke(event) {
+    async invoke(event, alias) {
       const next = waiting;
       if (next === undefined) throw new Error('The container is busy.');
       waiting = undefined;
@@ -187,7 +187,7 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
           'content-type': 'application/json',
           'lambda-runtime-aws-request-id': `00000000-0000-4000-8000-${String(++requests).padStart(12, '0')}`,
           'lambda-runtime-deadline-ms': String(Date.now() + options.timeoutSeconds * 1000),
-          'lambda-runtime-invoked-function-arn': `arn:aws:lambda:us-east-1:123456789012:function:${options.functionName}`,
+          'lambda-runtime-invoked-function-arn': `arn:aws:lambda:us-east-1:123456789012:function:${options.functionName}${alias === undefined ? '' : `:${alias}`}`,
           'lambda-runtime-trace-id': 'Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0',
         })
         .end(JSON.stringify(event));

@@ -1,7 +1,7 @@
 /** The app as the CDK's command line runs it: settings from -c, an assembly in a folder, messages for a reader. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -14,6 +14,8 @@ let folder: string;
 
 before(() => {
   folder = mkdtempSync(join(tmpdir(), 'pg2kinesis-app-'));
+  // What a user has there for other apps is no fault here.
+  writeFileSync(join(folder, '.cdk.json'), JSON.stringify({ context: { stage: 'dev', owner: 'me' } }));
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -58,7 +60,11 @@ describe('cdk synth', () => {
     assert.ok(Object.values(template.Resources).some(({ Type }) => Type === 'AWS::Scheduler::Schedule'));
     const bundles = readdirSync(out).filter((name) => existsSync(join(out, name, 'handler.mjs')));
     assert.equal(bundles.length, 1);
-    assert.deepEqual(readdirSync(join(out, bundles[0] ?? '')).sort(), ['handler.mjs', 'handler.mjs.map']);
+    assert.deepEqual(readdirSync(join(out, bundles[0] ?? '')).sort(), [
+      'THIRD-PARTY-NOTICES.txt',
+      'handler.mjs',
+      'handler.mjs.map',
+    ]);
   });
 
   it('fails on wrong settings with one message that names every fault and shows an example, and no stack trace', () => {
@@ -76,6 +82,17 @@ describe('cdk synth', () => {
     assert.ok(run.stderr.includes(EXAMPLE));
     assert.doesNotMatch(run.stderr, /\n\s+at /);
     assert.ok(!existsSync(join(out, 'manifest.json')));
+  });
+});
+
+describe('cdk.json', () => {
+  it('has cdk watch look at all that is deployed, and at nothing that a deployment writes', () => {
+    const { watch } = JSON.parse(readFileSync(join(ROOT, 'cdk.json'), 'utf8')) as {
+      watch: { include: string[]; exclude: string[] };
+    };
+    for (const path of watch.include) assert.ok(existsSync(join(ROOT, path.replace('/**', ''))), path);
+    for (const room of ['lambda/**', 'lib/**', 'scripts/**']) assert.ok(watch.include.includes(room), room);
+    for (const folder of ['cdk.out', 'dist']) assert.ok(watch.exclude.includes(folder), folder);
   });
 });
 

@@ -149,6 +149,7 @@ describe("the function's environment", () => {
       'NODE_OPTIONS',
       'POWERTOOLS_SERVICE_NAME',
       'SLOT_RESOURCE',
+      'ADMIN_ONLY',
     ];
     const names = Object.keys(environmentOf({ ...EVERY, endpoints: 'kinesis,secretsmanager' }));
     const allowed = [...Object.keys(VARIABLES), ...libraries].filter((name) => name !== 'PGPASSWORD');

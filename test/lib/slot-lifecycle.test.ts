@@ -32,7 +32,7 @@ function references(value: unknown): string[] {
 }
 
 describe('the slot as a resource of the stack', () => {
-  it('asks the function itself, and tells it what the function reads', () => {
+  it('asks the function itself, through its alias, and tells it what the function reads', () => {
     const { template, function: own } = synthesise({ slotName: 'orders', onRemoval: 'retain' });
     const slot = onlyResource(template, SLOT);
     const { ServiceToken, ...properties } = slot.Properties;
@@ -47,11 +47,15 @@ describe('the slot as a resource of the stack', () => {
     };
     assert.deepEqual(properties, { ...asked, claim: { Ref: claim.id } });
     assert.deepEqual(claim.Properties, { ...asked, ServiceToken });
+    const alias = onlyResource(template, 'AWS::Lambda::Alias');
     const [framework] = references(ServiceToken);
     const resource = resourcesOf(template, 'AWS::Lambda::Function')[framework ?? ''];
     assert.deepEqual((resource?.Properties['Environment'] as { Variables: unknown }).Variables, {
-      USER_ON_EVENT_FUNCTION_ARN: { 'Fn::GetAtt': [own.id, 'Arn'] },
+      USER_ON_EVENT_FUNCTION_ARN: { Ref: alias.id },
     });
+    assert.deepEqual(alias.Properties['FunctionName'], { Ref: own.id });
+    assert.equal(alias.Properties['Name'], 'admin');
+    assert.equal(alias.Properties['FunctionVersion'], '$LATEST');
   });
 
   it('is dropped with the stack where nothing else is said', () => {

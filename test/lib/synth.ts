@@ -9,6 +9,7 @@ import { readSettings } from '../../lib/settings.ts';
 
 /** Settings that suffice, and need no look-up. */
 export const MINIMAL: Readonly<Record<string, unknown>> = {
+  name: 'pg2kinesis',
   vpcId: 'vpc-0a1b2c3d',
   subnetIds: ['subnet-0a1b2c3d', 'subnet-0a1b2c3e'],
   availabilityZones: ['eu-central-1a', 'eu-central-1b'],
