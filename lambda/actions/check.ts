@@ -9,6 +9,7 @@ import { judgeServer } from '../health/server-health.ts';
 import { judgeStream } from '../health/stream-health.ts';
 import { readCheck } from '../postgres/check.ts';
 import type { Connection } from '../postgres/connection.ts';
+import { readPublications } from '../postgres/publications.ts';
 import { type SettingInForce, withFound } from '../settings/in-force.ts';
 
 /** How long DescribeStreamSummary may take. */
@@ -40,7 +41,12 @@ export async function check(
   const { config, clock, database } = container;
   const describeMs = Math.max(1, Math.min(DESCRIBE_MS, deadline - clock.now()));
   const [server, stream, settings] = await Promise.all([
-    connected(async (connection) => judgeServer(await readCheck(connection.client, config.slot), config)).then(
+    connected(async (connection) => {
+      const facts = await readCheck(connection.client, config.slot);
+      const publications =
+        config.plugin === 'pgoutput' ? await readPublications(connection, config.publications, config.slot) : undefined;
+      return judgeServer({ ...facts, publications }, config);
+    }).then(
       (findings): Finding[] => [{ check: 'database', state: 'ok', found: 'reached' }, ...findings],
       (error: unknown): Finding[] => [unreachable(error)],
     ),

@@ -54,7 +54,12 @@ export async function status(connection: Connection, container: Container): Prom
   const rows = await readStatus(connection.client, name);
   const holder = await readHolder(connection.client, name);
   const { database } = connection.context;
-  const judgement = judgeSlot(rows.slot, await readSlotReader(connection.client, name), database);
+  const judgement = judgeSlot(
+    rows.slot,
+    await readSlotReader(connection.client, name),
+    database,
+    container.config.plugin,
+  );
   return {
     action: 'status',
     slot: name,

@@ -2,9 +2,11 @@
  * What the server's facts mean for `check`: one finding for each precondition.
  * Pure: facts in, findings out. `missing` and `unknown` are findings, not errors.
  */
+import type { PublicationsFacts } from '../publications.ts';
 import type { Config } from '../settings/config.ts';
 import { type Finding, ok, quoted } from './finding.ts';
-import { judgeSlot, type SlotFacts, slotFinding, type SlotReader } from './slot-health.ts';
+import { judgePublications } from './publications-health.ts';
+import { judgeSlot, otherPlugin, type SlotFacts, slotFinding, type SlotReader } from './slot-health.ts';
 import { judgeTables, type TableFacts } from './tables-health.ts';
 
 /** The server. */
@@ -29,6 +31,8 @@ export interface ServerFacts {
   /** Who reads the slot just now. */
   readonly slotReader: SlotReader | undefined;
   readonly tables: readonly TableFacts[];
+  /** Undefined: the plugin reads none. */
+  readonly publications?: PublicationsFacts | undefined;
 }
 
 /**
@@ -37,14 +41,18 @@ export interface ServerFacts {
  * @param facts - what was read from the server
  * @param config - the pipeline's settings
  */
-export function judgeServer(facts: ServerFacts, config: Pick<Config, 'slot' | 'filters' | 'format'>): Finding[] {
+export function judgeServer(
+  facts: ServerFacts,
+  config: Pick<Config, 'slot' | 'filters' | 'format' | 'plugin' | 'publications'>,
+): Finding[] {
   return [
     serverVersion(facts),
     walLevel(facts),
     role(facts),
     encoding(facts),
-    plugin(facts),
-    slotFinding(judgeSlot(facts.slot, facts.slotReader, facts.database), config.slot),
+    plugin(facts, config.plugin),
+    slotFinding(judgeSlot(facts.slot, facts.slotReader, facts.database, config.plugin), config.slot),
+    ...judgePublications(facts.publications, config),
     freeSlots(facts),
     slotWalLimit(facts),
     failover(facts),
@@ -100,7 +108,7 @@ function encoding({ encoding: found }: ServerFacts): Finding {
   };
 }
 
-function plugin({ slot: found }: ServerFacts): Finding {
+function plugin({ slot: found }: ServerFacts, wanted: string): Finding {
   const check = 'plugin';
   // No catalog lists output plugins: only a slot proves one.
   if (found === undefined)
@@ -108,14 +116,14 @@ function plugin({ slot: found }: ServerFacts): Finding {
       check,
       state: 'unknown',
       found: 'no slot to tell by',
-      todo: 'create-slot will tell. RDS and Aurora have test_decoding; elsewhere it comes with the contrib package.',
+      todo: 'create-slot will tell. Every server has pgoutput; RDS and Aurora have test_decoding, elsewhere it comes with the contrib package.',
     };
-  if (found.plugin === 'test_decoding') return ok(check, found.plugin);
+  if (found.plugin === wanted) return ok(check, wanted);
   return {
     check,
     state: 'fault',
     found: found.plugin ?? 'none',
-    todo: 'Another plugin, or a physical slot: use another SLOT_NAME. Whoever made this slot may need it.',
+    todo: otherPlugin(found.plugin),
   };
 }
 

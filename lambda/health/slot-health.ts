@@ -52,17 +52,26 @@ export interface SlotJudgement {
 
 const OTHER_NAME = 'Use another SLOT_NAME. Whoever made this slot may need it.';
 
+/** @param found - a slot's plugin @returns what to do where PLUGIN names another */
+export function otherPlugin(found: string | undefined): string {
+  return found === 'test_decoding' || found === 'pgoutput'
+    ? `If the slot is this pipeline's, set PLUGIN=${found}. Otherwise: ${OTHER_NAME}`
+    : OTHER_NAME;
+}
+
 /**
  * Judges a slot.
  *
  * @param slot - its row; undefined: there is none
  * @param reader - the backend that reads it just now; undefined: none does
  * @param database - the database that is connected to
+ * @param plugin - the one that PLUGIN names
  */
 export function judgeSlot(
   slot: SlotFacts | undefined,
   reader: SlotReader | undefined,
   database: string,
+  plugin: string,
 ): SlotJudgement {
   if (slot === undefined) {
     return {
@@ -72,11 +81,11 @@ export function judgeSlot(
     };
   }
   if (slot.type !== 'logical') return { state: 'physical', found: 'a physical slot', todo: OTHER_NAME };
-  if (slot.plugin !== 'test_decoding') {
+  if (slot.plugin !== plugin) {
     return {
       state: 'other-plugin',
-      found: `of the plugin ${slot.plugin ?? 'none'}, not test_decoding`,
-      todo: OTHER_NAME,
+      found: `of the plugin ${slot.plugin ?? 'none'}, not ${plugin}`,
+      todo: otherPlugin(slot.plugin),
     };
   }
   if (slot.database !== database) {

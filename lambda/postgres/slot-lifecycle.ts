@@ -6,6 +6,7 @@ import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { PipelineError, type PipelineErrorOptions } from '../errors.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 import { TEST_DECODING } from './plugins.ts';
+import { requirePublications } from './publications.ts';
 import { rightPlugin } from './slot-state.ts';
 import { codeOf, type ErrorContext } from './sql-errors.ts';
 import {
@@ -69,7 +70,7 @@ function requireOurs(
  * @param watching - another connection, to see for whom the first waits
  * @param name - the slot's name
  * @param timeoutMs - how long to wait, milliseconds
- * @throws {PipelineError} SLOT_BUSY naming the transaction in the way; WRONG_PLUGIN, SLOT_LOST, CONFIG_INVALID
+ * @throws {PipelineError} SLOT_BUSY naming the transaction in the way; PUBLICATION_MISSING, WRONG_PLUGIN, SLOT_LOST, CONFIG_INVALID
  */
 export async function createSlot(
   waiting: Connection,
@@ -83,6 +84,7 @@ export async function createSlot(
     requireUsable(present, context);
     return { created: false, confirmedFlush: present.confirmedFlush };
   }
+  await requirePublications(watching, name);
   let blocker: TransactionRow | undefined;
   const watch = setInterval(() => {
     readBlocker(watching.client, waiting.pid).then(

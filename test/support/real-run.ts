@@ -42,6 +42,8 @@ export interface PipelineOptions extends Partial<
   readonly include?: string;
   readonly exclude?: string;
   readonly columns?: string;
+  /** @default the server's */
+  readonly database?: string;
   /** Reads a slot of pgoutput, by these. @default none: a slot of test_decoding */
   readonly publications?: readonly string[];
   /** STANDBY_SLOTS. @default none */
@@ -111,13 +113,20 @@ export class Pipeline {
       publications,
       standbySlots = [],
       port,
+      database,
       ...over
     } = this.#options;
     const startedAt = clock.now();
     const deadline = startedAt + maxMs;
     const session = await openSession({
       database: createDatabase({
-        settings: { ...this.#server.connection, port: port ?? this.#server.port, auth: 'password', sslMode: 'disable' },
+        settings: {
+          ...this.#server.connection,
+          ...(database === undefined ? {} : { database }),
+          port: port ?? this.#server.port,
+          auth: 'password',
+          sslMode: 'disable',
+        },
         secrets: () => Promise.reject(new Error('no secret was to be read')),
         iamToken: () => Promise.reject(new Error('no token was to be made')),
         clock,

@@ -273,7 +273,7 @@ describe('judgeSlot', () => {
     ['half-made', { ...SLOT, confirmedFlush: undefined }, stranger],
   ] satisfies [SlotState, SlotFacts | undefined, { description: string; ours: boolean } | undefined][]) {
     it(`tells ${state}${reader === undefined ? '' : reader.ours ? ', read by a run' : ', read by another'}`, () => {
-      const judgement = judgeSlot(slot, reader, 'app');
+      const judgement = judgeSlot(slot, reader, 'app', 'test_decoding');
       assert.equal(judgement.state, state);
       assert.equal(judgement.todo === undefined, state === 'ok');
       assert.doesNotMatch(judgement.todo ?? '', /pg_drop|drop that/i);

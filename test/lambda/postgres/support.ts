@@ -8,6 +8,7 @@ import type { Clock, Log, Peek, Session } from '../../../lambda/ports.ts';
 import { type Connection, createDatabase, type Database } from '../../../lambda/postgres/connection.ts';
 import { open } from '../../../lambda/postgres/connection-pair.ts';
 import type { DatabaseSettings } from '../../../lambda/postgres/credentials.ts';
+import type { SlotPlugin } from '../../../lambda/postgres/plugins.ts';
 import { PrimaryKeyCache } from '../../../lambda/postgres/primary-keys.ts';
 import { openSession, type SessionOptions } from '../../../lambda/postgres/session.ts';
 import type { PostgresServer } from '../../support/postgres.ts';
@@ -35,12 +36,14 @@ export function databaseOf(
   server: PostgresServer,
   over: Partial<DatabaseSettings> = {},
   aws: { secrets?: (arn: string) => Promise<string>; iamToken?: () => Promise<string> } = {},
+  plugin?: SlotPlugin,
 ): Database {
   return createDatabase({
     settings: { ...server.connection, auth: 'password', sslMode: 'disable', ...over },
     secrets: aws.secrets ?? (() => Promise.reject(new Error('no secret was to be read'))),
     iamToken: aws.iamToken ?? (() => Promise.reject(new Error('no token was to be made'))),
     clock,
+    ...(plugin === undefined ? {} : { plugin }),
   });
 }
 

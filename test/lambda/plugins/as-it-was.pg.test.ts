@@ -1,0 +1,78 @@
+// What pgoutput publishes and test_decoding cannot: rows of tables that are gone, and keys that were altered since.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
+import { Pipeline } from '../../support/real-run.ts';
+
+describe('pgoutput, read after the tables were altered', () => {
+  let server: PostgresServer;
+  before(async () => {
+    server = await startPostgres({ version: String(Math.max(TESTED_MAJOR, 11)) });
+    await server.sql('CREATE PUBLICATION everything FOR ALL TABLES');
+    await server.createSlot('by_pgoutput', 'pgoutput');
+    await server.createSlot('by_test_decoding');
+    for (const statement of [
+      `CREATE TABLE dropped (id integer PRIMARY KEY, t text)`,
+      `INSERT INTO dropped VALUES (1, 'a')`,
+      `UPDATE dropped SET id = 2`,
+      `DELETE FROM dropped`,
+      `DROP TABLE dropped`,
+      `CREATE TABLE rekeyed (a integer, b integer NOT NULL, PRIMARY KEY (a))`,
+      `INSERT INTO rekeyed VALUES (1, 10)`,
+      `UPDATE rekeyed SET b = 11`,
+      `ALTER TABLE rekeyed DROP CONSTRAINT rekeyed_pkey, ADD PRIMARY KEY (b)`,
+      `INSERT INTO rekeyed VALUES (2, 20)`,
+      `DELETE FROM rekeyed`,
+      `CREATE TABLE unkeyed (id integer PRIMARY KEY)`,
+      `INSERT INTO unkeyed VALUES (1)`,
+      `ALTER TABLE unkeyed DROP CONSTRAINT unkeyed_pkey`,
+      `CREATE TABLE renamed (id integer, "Zone" text, PRIMARY KEY ("Zone", id))`,
+      `INSERT INTO renamed VALUES (1, 'z')`,
+      `ALTER TABLE renamed RENAME COLUMN id TO number`,
+    ])
+      await server.sql(statement);
+  });
+  after(() => server.stop());
+
+  it('publishes every row under the key that it had', async () => {
+    const pipeline = new Pipeline(server, 'by_pgoutput', { publications: ['everything'] });
+    const { skipped } = await pipeline.run();
+    assert.deepEqual(
+      pipeline.records.map(({ op, table, key }) => [op, table, key]),
+      [
+        ['INSERT', 'dropped', { id: 1 }],
+        ['DELETE', 'dropped', { id: 1 }],
+        ['INSERT', 'dropped', { id: 2 }],
+        ['DELETE', 'dropped', { id: 2 }],
+        ['INSERT', 'rekeyed', { a: 1 }],
+        ['UPDATE', 'rekeyed', { a: 1 }],
+        ['INSERT', 'rekeyed', { b: 20 }],
+        ['DELETE', 'rekeyed', { b: 11 }],
+        ['DELETE', 'rekeyed', { b: 20 }],
+        ['INSERT', 'unkeyed', { id: 1 }],
+        ['INSERT', 'renamed', { id: 1, Zone: 'z' }],
+      ],
+    );
+    assert.deepEqual(
+      Object.values(skipped).filter((count) => count > 0),
+      [],
+    );
+  });
+
+  it('where test_decoding counts them', async () => {
+    const pipeline = new Pipeline(server, 'by_test_decoding');
+    const { skipped, published, changes } = await pipeline.run();
+    assert.ok(skipped.droppedTable >= 3);
+    assert.ok(published < changes);
+  });
+
+  it('leaves out by the names of then what the filters name', async () => {
+    await server.createSlot('filtered', 'pgoutput');
+    await server.sql('CREATE TABLE secret (id integer PRIMARY KEY)');
+    await server.sql('INSERT INTO secret VALUES (1)');
+    await server.sql('DROP TABLE secret');
+    const pipeline = new Pipeline(server, 'filtered', { publications: ['everything'], exclude: 'public\\.secret' });
+    const { skipped } = await pipeline.run();
+    assert.deepEqual([pipeline.published, skipped.filtered], [[], 1]);
+  });
+});
