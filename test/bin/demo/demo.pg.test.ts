@@ -142,7 +142,7 @@ describe('the demo', { concurrency: 1 }, () => {
 
   it('fails with the settings it cannot use, before anything is started', async () => {
     const demo = start('--format', 'xml', '--lanes', '3');
-    assert.equal(await demo.ended, 1);
+    assert.equal(await demo.ended, 2);
     assert.match(demo.text(), /CONFIG_INVALID.*FORMAT.*LANES/s);
     assert.doesNotMatch(demo.text(), /Starting/);
     assert.deepEqual(await readdir(temp), []);
