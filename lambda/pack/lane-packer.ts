@@ -3,7 +3,7 @@
  * Knows the lanes and the limits; what a Kinesis record looks like inside is its layout's.
  */
 import type { AggregateLayout } from './aggregation.ts';
-import { laneOfHead, lanes, md5Head } from './lanes.ts';
+import { keyHash, laneOfHash, lanes } from './lanes.ts';
 import type { Limits } from './limits.ts';
 import { OpenLane } from './open-lane.ts';
 import type { KinesisRecord, Packer, Round } from './round.ts';
@@ -51,11 +51,11 @@ export class LanePacker implements Packer {
     if (!this.fits(partitionKey.length, data.length)) {
       throw new RangeError(`A user record of ${data.length} bytes was given to a packer that it does not fit.`);
     }
-    const head = md5Head(partitionKey);
-    const lane = this.#lanes[laneOfHead(head, this.#lanes.length)];
+    const hash = keyHash(partitionKey);
+    const lane = this.#lanes[laneOfHash(hash, this.#lanes.length)];
     if (lane === undefined) throw new RangeError('A partition key has no lane.');
 
-    let index = lane.indexOf(partitionKey, head);
+    let index = lane.indexOf(partitionKey, hash);
     let growth = lane.growth(index, partitionKey.length, data.length);
     let closed: Round | undefined;
     if (this.#mustClose(lane, growth, barrier)) {
@@ -70,7 +70,7 @@ export class LanePacker implements Packer {
     }
     this.#size += growth;
     this.#barrier = barrier;
-    lane.add(index, partitionKey, head, data);
+    lane.add(index, partitionKey, hash, data);
     return closed;
   }
 

@@ -48,11 +48,11 @@ export class OpenLane implements LaneContent {
 
   /**
    * @param key - a partition key
-   * @param head - its hash, 32 bits
+   * @param hash - its hash, 32 bits
    * @returns its place among the lane's keys, or -1 if it has to be written (again)
    */
-  indexOf(key: Buffer, head: number): number {
-    const at = (head & (KEY_CACHE_CELLS - 1)) * NUMBERS_PER_CELL;
+  indexOf(key: Buffer, hash: number): number {
+    const at = (hash & (KEY_CACHE_CELLS - 1)) * NUMBERS_PER_CELL;
     const place = this.#keyCache[at] ?? 0;
     if (place === 0 || this.#keyCache[at + 2] !== key.length) return -1;
     const start = this.#keyCache[at + 1] ?? 0;
@@ -78,17 +78,17 @@ export class OpenLane implements LaneContent {
    *
    * @param index - what {@link indexOf} said of the key
    * @param key - its partition key
-   * @param head - the key's hash
+   * @param hash - the key's hash
    * @param data - its data
    */
-  add(index: number, key: Buffer, head: number, data: Buffer): void {
+  add(index: number, key: Buffer, hash: number, data: Buffer): void {
     if (this.bytes === 0) this.bytes = this.#layout.frameBytes(this.lane);
     this.bytes += this.growth(index, key.length, data.length);
     this.count++;
     if (index < 0 && this.#layout.carriesKeys) {
       index = this.#keyCount++;
       this.#layout.addKey(this, key);
-      const at = (head & (KEY_CACHE_CELLS - 1)) * NUMBERS_PER_CELL;
+      const at = (hash & (KEY_CACHE_CELLS - 1)) * NUMBERS_PER_CELL;
       this.#keyCache[at] = index + 1;
       this.#keyCache[at + 1] = this.partitionKeys.length - key.length;
       this.#keyCache[at + 2] = key.length;

@@ -54,10 +54,24 @@ export function hashKeyOf(record: { partitionKey: string; explicitHashKey: strin
     : BigInt(record.explicitHashKey);
 }
 
+/** The hash of a partition key, by the definitions of FNV-1a and of MurmurHash3's finaliser. */
+export function hashByReference(key: Uint8Array): bigint {
+  const multiply = (a: bigint, b: bigint): bigint => (a * b) % (1n << 32n);
+  let hash = 2_166_136_261n;
+  for (const byte of key) hash = multiply(hash ^ BigInt(byte), 16_777_619n);
+  hash = multiply(hash ^ (hash >> 16n), 0x85ebca6bn);
+  hash = multiply(hash ^ (hash >> 13n), 0xc2b2ae35n);
+  return hash ^ (hash >> 16n);
+}
+
+/** A partition key's lane, by the same. */
+export function laneByReference(key: Uint8Array, lanes: number): bigint {
+  return (hashByReference(key) * BigInt(lanes)) >> 32n;
+}
+
 /** The first hash key of a partition key's lane: the space cut into equal slices. */
 export function laneStart(partitionKey: string, lanes: number): string {
-  const slice = SPACE / BigInt(lanes);
-  return String((hashKeyOf({ partitionKey, explicitHashKey: undefined }) / slice) * slice);
+  return String((SPACE / BigInt(lanes)) * laneByReference(Buffer.from(partitionKey), lanes));
 }
 
 /** A shard: its first and last hash key. */

@@ -1,9 +1,9 @@
-/** A key's lane: constant for ever, and the slice that Kinesis's own hash falls in. */
+/** A key's lane: constant for ever. */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { laneOf, lanes, md5Head } from '../../../lambda/pack/lanes.ts';
+import { keyHash, laneOf, lanes } from '../../../lambda/pack/lanes.ts';
+import { hashByReference, laneByReference } from './kit.ts';
 
 const COUNTS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
@@ -37,19 +37,21 @@ describe('lanes', () => {
 });
 
 describe('laneOf', () => {
-  // MD5s of RFC 1321's test suite: d41d8cd9, 0cc175b9, 90015098, f96b697d, c3fcd3d7, 57edf4a2.
-  const known: [key: string, head: number, of64: number, of256: number, of2: number][] = [
-    ['', 0xd41d8cd9, 0x35, 0xd4, 1],
-    ['a', 0x0cc175b9, 0x03, 0x0c, 0],
-    ['abc', 0x90015098, 0x24, 0x90, 1],
-    ['message digest', 0xf96b697d, 0x3e, 0xf9, 1],
-    ['abcdefghijklmnopqrstuvwxyz', 0xc3fcd3d7, 0x30, 0xc3, 1],
-    ['12345678901234567890123456789012345678901234567890123456789012345678901234567890', 0x57edf4a2, 0x15, 0x57, 0],
+  // FNV-1a of these, by its authors: 811c9dc5, e40c292c, 1a47e90b (of "abc"), bf9cf968 (of "foobar").
+  const known: [key: string, hash: number, of64: number, of256: number, of2: number][] = [
+    ['', 0xab3e7c0b, 0x2a, 0xab, 1],
+    ['a', 0x1a80b1b3, 0x06, 0x1a, 0],
+    ['abc', 0x1cc93dbc, 0x07, 0x1c, 0],
+    ['foobar', 0x0c0da6dc, 0x03, 0x0c, 0],
+    ['public.users:42', 0xed099fdc, 0x3b, 0xed, 1],
+    ['public.users:43', 0xa6fbe833, 0x29, 0xa6, 1],
+    ['sales.Order items:["7","a b"]', 0x1aee3cd9, 0x06, 0x1a, 0],
+    ['öffentlich.größen:ß', 0xbc6be8e5, 0x2f, 0xbc, 1],
   ];
-  for (const [key, head, of64, of256, of2] of known) {
-    it(`I4: "${key.slice(0, 14)}" has the same lane for ever`, () => {
+  for (const [key, hash, of64, of256, of2] of known) {
+    it(`I4: "${key.slice(0, 30)}" has the same lane for ever`, () => {
       const bytes = Buffer.from(key);
-      assert.equal(md5Head(bytes), head);
+      assert.equal(keyHash(bytes), hash);
       assert.deepEqual(
         [laneOf(bytes, 64), laneOf(bytes, 256), laneOf(bytes, 2), laneOf(bytes, 1)],
         [of64, of256, of2, 0],
@@ -57,12 +59,31 @@ describe('laneOf', () => {
     });
   }
 
-  it('I4: is the slice that the MD5 of the key falls in, for keys of any length', () => {
+  it('I4: is FNV-1a with the finaliser of MurmurHash3, for keys of any length', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300, size: 'max' }), fc.constantFrom(...COUNTS), (key, count) => {
-        const md5 = BigInt(`0x${createHash('md5').update(key).digest('hex')}`);
-        assert.equal(BigInt(laneOf(key, count)), (md5 * BigInt(count)) >> 128n);
+        assert.equal(BigInt(keyHash(key)), hashByReference(key));
+        assert.equal(BigInt(laneOf(key, count)), laneByReference(key, count));
       }),
     );
+  });
+
+  it('spreads keys that differ in their last digits alone', () => {
+    for (const write of [
+      (i: number) => `public.t:${i}`,
+      (i: number) => `public.t:${i * 1024}`,
+      (i: number) => `${i}`,
+    ]) {
+      const counts = new Array<number>(64).fill(0);
+      for (let i = 0; i < 64_000; i++) {
+        const lane = laneOf(Buffer.from(write(i)), 64);
+        counts[lane] = (counts[lane] ?? 0) + 1;
+      }
+      // Of a thousand each, by chance with a deviation of 31.
+      assert.ok(
+        Math.min(...counts) > 850 && Math.max(...counts) < 1_150,
+        `${Math.min(...counts)} to ${Math.max(...counts)}`,
+      );
+    }
   });
 });
