@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { REMEDIES } from '../lambda/errors.ts';
 import { METRICS } from '../lambda/metrics.ts';
 import { SETTINGS } from '../lambda/settings/settings.ts';
+import { type Speed, speedSummary, speedTables } from './speed.ts';
 import { barsOf, drawBars, THEMES } from './speed-plot.ts';
 
 const root = new URL('..', import.meta.url);
@@ -34,12 +35,19 @@ export const PARTS: Readonly<Record<string, () => string>> = {
   settings: settingsTable,
   'stack-settings': stackSettingsTable,
   metrics: metricsTable,
+  speed: () => speedTables(readSpeed()),
+  'speed-summary': () => speedSummary(readSpeed()),
   ...Object.fromEntries(Object.entries(REMEDIES).map(([code, remedy]) => [`remedy ${code}`, () => `**${remedy}**\n`])),
 };
 
-/** The pictures that are drawn from the pages: their texts by path. */
+/** What the benchmark measured last: `npm run bench -- --save`. */
+function readSpeed(): Speed {
+  return JSON.parse(readPage('docs/speed.json')) as Speed;
+}
+
+/** The pictures that are drawn from the benchmark: their texts by path. */
 export function pictures(): ReadonlyMap<string, string> {
-  const bars = barsOf(readPage('docs/performance.md'));
+  const bars = barsOf(readSpeed());
   const themes = Object.keys(THEMES) as (keyof typeof THEMES)[];
   return new Map(themes.map((theme) => [`docs/images/speed-${theme}.svg`, drawBars(bars, theme)]));
 }

@@ -1,7 +1,8 @@
 /**
- * Draws the bars of docs/performance.md: changes a second, by the first table of that page. One picture for light pages and
- * one for dark ones, because GitHub's theme is not the browser's. Pure: text in, SVG out.
+ * Draws what the benchmark measured: changes a second. One picture for light pages and one for dark ones, because GitHub's
+ * theme is not the browser's. Pure: figures in, SVG out.
  */
+import type { Speed } from './speed.ts';
 
 /** A bar. */
 interface Bar {
@@ -21,16 +22,16 @@ const WIDTH = 760;
 const BARS = 390;
 
 /**
- * Reads the table.
- *
- * @param page - docs/performance.md
- * @returns a bar for each row that has a number of changes a second
+ * @param speed - a run of the benchmark
+ * @returns a bar for each who read the workload `small` with a whole core
  */
-export function barsOf(page: string): Bar[] {
-  return [...page.matchAll(/^\| ([^|]+) \| [\d.]+ s \| ([\d,]+) \|/gm)].map(([, name = '', number = '']) => ({
-    name: name.replaceAll('`', '').replace('drain, ', 'pg2kinesis, '),
-    perSecond: Number(number.replaceAll(',', '')),
-  }));
+export function barsOf({ lines }: Pick<Speed, 'lines'>): Bar[] {
+  return lines
+    .filter(({ workload, share }) => workload === 'small' && share === undefined)
+    .map(({ subject, changes, wallMs, bytes }) => ({
+      name: bytes === undefined ? subject : `pg2kinesis, ${subject}`,
+      perSecond: Math.round((1000 * changes) / wallMs),
+    }));
 }
 
 /**

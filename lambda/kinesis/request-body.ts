@@ -2,7 +2,7 @@
  * The body of a PutRecords request, written in one pass into a buffer that is used again. Knows the wire format and no network.
  *
  * The SDK's serialiser encodes base64 a byte at a time in JavaScript, into a buffer that it doubles and throws away: for
- * 135 MB of records it took 0.28 s of a drain's 1.9 s, and most of its garbage (test/bench/drain.bench.ts, profiled).
+ * 135 MB of records it took 0.28 s of a drain's 1.9 s, and most of its garbage (a drain of the benchmark, profiled).
  * Node's native encoder takes a tenth of that. Everything else of the request stays the SDK's: endpoint, headers,
  * signature, connection, errors.
  *

@@ -2,6 +2,7 @@
  * What decoding one change costs: `node test/bench/decode.bench.ts`. Prints; asserts nothing.
  * The cases are run in turn, several times over, and each one's best is shown: the machine's other work only ever adds.
  */
+import { TestDecodingPlugin } from 'pg-logical-replication';
 import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 
 const ROWS = 2_000;
@@ -58,6 +59,25 @@ const blocks = Object.entries(CASES).map(([name, line]): Block => {
 
 let consumed = 0;
 const decoder = new TestDecodingDecoder();
+/** The same lines by a package from npm, from the same bytes; it makes objects and strings of all values. */
+const peer = new TestDecodingPlugin({});
+const peerBest = new Map<string, number>();
+function measurePeer({ name, bytes, ends }: Block): void {
+  try {
+    peer.parse(bytes.subarray(0, ends[0]));
+  } catch {
+    // It does not know arrays.
+    return;
+  }
+  const began = process.hrtime.bigint();
+  let start = 0;
+  for (const end of ends) {
+    consumed += Object.keys(peer.parse(bytes.subarray(start, end)) as object).length;
+    start = end;
+  }
+  const ns = Number(process.hrtime.bigint() - began) / ROWS;
+  peerBest.set(name, Math.min(ns, peerBest.get(name) ?? Infinity));
+}
 for (let round = 0; round < ROUNDS; round++) {
   for (const block of blocks) {
     const began = process.hrtime.bigint();
@@ -71,11 +91,12 @@ for (let round = 0; round < ROUNDS; round++) {
     }
     const ns = Number(process.hrtime.bigint() - began) / (ROWS * PASSES);
     if (ns < block.best) block.best = ns;
+    measurePeer(block);
   }
 }
 for (const { name, bytes, best } of blocks) {
   console.log(
-    `${name.padEnd(32)} ${String(Math.round(bytes.length / ROWS)).padStart(5)} bytes ${best.toFixed(0).padStart(6)} ns`,
+    `${name.padEnd(32)} ${String(Math.round(bytes.length / ROWS)).padStart(5)} bytes ${best.toFixed(0).padStart(6)} ns, pg-logical-replication ${peerBest.get(name)?.toFixed(0).padStart(6) ?? 'fails at'} ns`,
   );
 }
 console.log(`(${String(consumed)} columns)`);

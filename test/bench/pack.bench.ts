@@ -4,6 +4,7 @@
  * times each, so that a slow moment of the machine shows as such.
  */
 import { createHash, hash } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { keyHash } from '../../lambda/pack/lanes.ts';
 import { createPacker, type PackerOptions } from '../../lambda/pack/packer.ts';
 import type { Round } from '../../lambda/pack/round.ts';
@@ -39,6 +40,27 @@ function digest(one: (key: Buffer) => number): number {
   return Number(process.hrtime.bigint() - start) / RECORDS;
 }
 
+/** What is used of aws-kinesis-agg, which has one aggregate at a time, knows no lanes, and takes a text for a key. */
+interface Peer {
+  checkIfUserRecordFits(record: object): boolean;
+  addUserRecord(record: object): void;
+  build(): { readonly data: Buffer };
+}
+const { RecordAggregator } = createRequire(import.meta.url)('aws-kinesis-agg') as { RecordAggregator: new () => Peer };
+
+function packByPeer(): number {
+  const aggregator = new RecordAggregator();
+  const keys = KEYS.map(String);
+  const start = process.hrtime.bigint();
+  for (let i = 0; i < RECORDS; i++) {
+    const record = { partitionKey: keys[i % keys.length], data: DATA, explicitHashKey: '0' };
+    if (!aggregator.checkIfUserRecordFits(record)) sink ^= aggregator.build().data.length;
+    aggregator.addUserRecord(record);
+  }
+  sink ^= aggregator.build().data.length;
+  return Number(process.hrtime.bigint() - start) / RECORDS;
+}
+
 const megabyte = Buffer.alloc(1024 * 1024, 'x');
 const cases: Record<string, () => number> = {
   'hash of a key (used)': () => digest(keyHash),
@@ -51,6 +73,7 @@ const cases: Record<string, () => number> = {
   },
   'kpl, 64 lanes, by primary key': () => pack({ aggregation: 'kpl', lanes: 64, maxRecordBytes: 1 << 20 }, KEYS),
   'kpl, 64 lanes, by table': () => pack({ aggregation: 'kpl', lanes: 64, maxRecordBytes: 1 << 20 }, TABLES),
+  'aws-kinesis-agg, one aggregate at a time': packByPeer,
   'lines, 64 lanes, by primary key': () => pack({ aggregation: 'lines', lanes: 64, maxRecordBytes: 1 << 20 }, KEYS),
   'none, by primary key': () => pack({ aggregation: 'none', lanes: 64, maxRecordBytes: 1 << 20 }, KEYS),
 };

@@ -1,0 +1,180 @@
+/**
+ * What a drain costs: `npm run bench`. A real PostgreSQL, the real handler in a process of its own, and peers on the same
+ * WAL, all in turn; medians of the rounds. Prints a table, and with `--save` writes docs/speed.json, from which `npm run docs`
+ * makes the page's tables and README's picture. Asserts nothing but that everything was published.
+ *
+ *     npm run bench -- --changes 100000 --only small,wide --against ../other-checkout
+ */
+import { writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import { median, type Speed, type SpeedLine, speedText } from '../../scripts/speed.ts';
+import { type BenchGround, type Invocation, startGround } from './ground.ts';
+import { PEERS } from './peers.ts';
+import { type Workload, WORKLOADS } from './workloads.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    changes: { type: 'string', default: '200000' },
+    rounds: { type: 'string', default: '3' },
+    only: { type: 'string', default: '' },
+    formats: { type: 'string', default: 'json,csv-payload' },
+    shares: { type: 'string', default: '0.58,0.29' },
+    against: { type: 'string' },
+    save: { type: 'boolean', default: false },
+  },
+});
+const CHANGES = Number(options.changes);
+const ROUNDS = Number(options.rounds);
+const DRAIN = { action: 'drain' };
+const IDLE_RUNS = 25;
+
+/** One thing that is measured, many times. */
+interface Subject {
+  readonly name: string;
+  readonly share?: number;
+  measure(ground: BenchGround, slot: string, changes: number): Promise<Sample>;
+}
+
+/** One measurement. */
+type Sample = Omit<SpeedLine, 'workload' | 'subject' | 'changes' | 'share'>;
+
+/** A drain by the function. */
+function drainBy(format: string, share = 1, checkout?: string): Subject {
+  const name = checkout === undefined ? format : `${format}, ${checkout}`;
+  const how = { share, ...(checkout === undefined ? {} : { checkout }) };
+  return {
+    name,
+    share,
+    async measure(ground, slot, changes) {
+      const [first] = await ground.invoke(slot, { FORMAT: format }, [DRAIN], how);
+      if (first?.answer.published !== changes || !first.answer.caughtUp)
+        throw new Error(`not all was published: ${JSON.stringify(first?.answer)}`);
+      const { answer } = first;
+      const sizes = { bytes: answer.bytes, kinesisRecords: answer.kinesisRecords };
+      return { wallMs: first.ms, functionCpuMs: first.cpuMs, maxRssMb: first.maxRssMb, ...sizes };
+    },
+  };
+}
+
+function subjectsOf({ name }: Workload): Subject[] {
+  const formats = options.formats.split(',');
+  const peers = Object.entries(PEERS).map(([peer, read]): Subject => ({
+    name: peer,
+    async measure(ground, slot) {
+      const { ms, cpuMs, maxRssMb } = await read(ground, slot);
+      return {
+        wallMs: ms,
+        ...(cpuMs === undefined ? {} : { functionCpuMs: cpuMs }),
+        ...(maxRssMb === undefined ? {} : { maxRssMb }),
+      };
+    },
+  }));
+  const shares = name === 'small' && options.shares !== '' ? options.shares.split(',').map(Number) : [];
+  return [
+    ...peers,
+    ...formats.flatMap((format) => [
+      drainBy(format),
+      ...(options.against === undefined ? [] : [drainBy(format, 1, options.against)]),
+    ]),
+    ...shares.flatMap((share) => formats.map((format) => drainBy(format, share))),
+  ];
+}
+
+/** Drains one workload by everything, in turn. */
+async function bench(ground: BenchGround, workload: Workload): Promise<SpeedLine[]> {
+  const { server } = ground;
+  const changes = Math.round((CHANGES * (workload.size ?? 1)) / 30) * 30;
+  await workload.prepare(server);
+  await server.createSlot('written');
+  const end = await workload.write(server, changes);
+  const samples = new Map<Subject, Sample[]>(subjectsOf(workload).map((subject) => [subject, []]));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [subject, taken] of samples) {
+      await server.sql(`SELECT pg_copy_logical_replication_slot('written', 'copied')`);
+      const before = ground.serverCpuMs();
+      const sample = await subject.measure(ground, 'copied', changes);
+      // A walsender that is gone leaves its slot a moment later.
+      while ((await server.sql(`SELECT FROM pg_replication_slots WHERE active`)).length > 0);
+      const after = ground.serverCpuMs();
+      taken.push(before === undefined || after === undefined ? sample : { ...sample, serverCpuMs: after - before });
+      await server.sql(`SELECT pg_drop_replication_slot('copied')`);
+    }
+  }
+  await end?.();
+  await server.sql(`SELECT pg_drop_replication_slot('written'); DROP SCHEMA public CASCADE; CREATE SCHEMA public`);
+  return [...samples].map(([{ name, share = 1 }, taken]) => ({
+    workload: workload.name,
+    subject: name,
+    changes,
+    ...(share < 1 ? { share } : {}),
+    ...medianOf(taken),
+  }));
+}
+
+/** Each number's median. */
+function medianOf(taken: readonly Sample[]): Sample {
+  const of = (name: keyof Sample): number | undefined => {
+    const numbers = taken.map((sample) => sample[name]).filter((value) => value !== undefined);
+    return numbers.length === 0 ? undefined : median(numbers);
+  };
+  const names = ['functionCpuMs', 'serverCpuMs', 'bytes', 'kinesisRecords', 'maxRssMb'] as const;
+  const rest = names.map((name) => [name, of(name)] as const).filter(([, value]) => value !== undefined);
+  return { wallMs: of('wallMs') ?? NaN, ...(Object.fromEntries(rest) as Partial<Sample>) };
+}
+
+/** A run that finds nothing: the first of a process, and those after it. */
+async function benchIdle(ground: BenchGround): Promise<SpeedLine[]> {
+  await ground.server.createSlot('idle');
+  const payloads = Array.from({ length: IDLE_RUNS }, () => ({ action: 'run', maxSeconds: 50 }));
+  const lines: SpeedLine[] = [];
+  for (const checkout of options.against === undefined ? [undefined] : [undefined, options.against]) {
+    const taken: Invocation[][] = [];
+    for (let round = 0; round < ROUNDS; round++)
+      taken.push(await ground.invoke('idle', {}, payloads, checkout === undefined ? {} : { checkout }));
+    const line = (name: string, runs: readonly Invocation[]): SpeedLine => ({
+      workload: 'idle',
+      subject: checkout === undefined ? name : `${name}, ${checkout}`,
+      changes: 0,
+      ...medianOf(runs.map(({ ms, cpuMs, maxRssMb }) => ({ wallMs: ms, functionCpuMs: cpuMs, maxRssMb }))),
+    });
+    lines.push(
+      line(
+        'first run',
+        taken.flatMap((runs) => runs.slice(0, 1)),
+      ),
+      line(
+        'warm run',
+        taken.flatMap((runs) => runs.slice(5)),
+      ),
+    );
+  }
+  return lines;
+}
+
+const ground = await startGround();
+try {
+  const wanted = options.only === '' ? undefined : options.only.split(',');
+  const lines: SpeedLine[] = [];
+  for (const workload of WORKLOADS) {
+    if (wanted !== undefined && !wanted.includes(workload.name)) continue;
+    lines.push(...(await bench(ground, workload)));
+    console.log(speedText(lines.filter((line) => line.workload === workload.name)));
+  }
+  if (wanted?.includes('idle') !== false) {
+    const idle = await benchIdle(ground);
+    console.log(speedText(idle));
+    lines.push(...idle);
+  }
+  const speed: Speed = {
+    machine: `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), Node.js ${process.versions.node}, PostgreSQL ${ground.server.versionNum}`,
+    load: loadavg()[1] ?? 0,
+    rounds: ROUNDS,
+    workloads: Object.fromEntries(WORKLOADS.map(({ name, about }) => [name, about])),
+    lines,
+  };
+  const to = options.save ? new URL('../../docs/speed.json', import.meta.url) : undefined;
+  if (to !== undefined) writeFileSync(to, `${JSON.stringify(speed, undefined, 2)}\n`);
+} finally {
+  await ground.stop();
+}
