@@ -5,6 +5,7 @@
  */
 import type { Lsn } from './decode/lsn.ts';
 import type { Message, TableName } from './decode/messages.ts';
+import type { KeyStretch } from './decode/wal2json.ts';
 import type { MetricName } from './metrics.ts';
 import type { Round } from './pack/round.ts';
 
@@ -58,6 +59,8 @@ export interface Peek extends AsyncIterable<MessageBlock> {
   readonly rows: number;
   /** How many transactions the result holds; known once the first block has arrived. */
   readonly transactions: number;
+  /** The newest commit LSN of the result; known once the first block has arrived; undefined: it holds no transaction. */
+  readonly lastCommit: Lsn | undefined;
   /** When the first block arrived: milliseconds since the peek was sent; undefined before. */
   readonly firstRowMs: number | undefined;
   /** Ends it early, and waits until the server has ended it too. Safe to call at any time. */
@@ -187,6 +190,10 @@ export interface Slot {
 export interface TableEntry {
   /** The table's, by which it is known again when it is renamed. */
   readonly oid: number;
+  /** As the plugin prints it. */
+  readonly printed: string;
+  /** Unquoted. */
+  readonly schema: string;
   /** `schema.table`, unquoted. */
   readonly name: string;
   /** Whether it is one: a materialised view is none, though its rows are in the WAL. */
@@ -200,6 +207,13 @@ export interface TableEntry {
    * written before it may have been a partition of anything. Undefined: there was none.
    */
   readonly ancestorsSince: number | undefined;
+  /**
+   * The newest transaction (32 bits) that may have given the table another key, or its key other names: what was written
+   * before it may have had another. Undefined: nothing tells, for the table has no key.
+   */
+  readonly keySince: number | undefined;
+  /** The first transaction (32 bits) that began after a reading of the catalogs had said just this of the table. */
+  readonly seenFrom: number;
   /** Virtual generated columns, as printed. */
   readonly virtualColumns: readonly string[];
   /** Whether the replica identity, as it is now, makes the server send the key of a DELETE: not with NOTHING, a deferrable primary key, or an index that is not the key. */
@@ -216,10 +230,14 @@ export interface EarlierEntry extends TableEntry {
 export interface PrimaryKeys {
   /** Changes with every reading that changed anything. */
   readonly version: number;
+  /** Transactions (32 bits) before this one were over before anything that is unread was written; undefined: not known. */
+  readonly overBefore: number | undefined;
   /** @returns what the newest reading says; undefined where it does not know the table */
   current(table: TableName): TableEntry | undefined;
   /** @returns what earlier readings said, where they differ from the newest; newest first */
   earlier(table: TableName): readonly EarlierEntry[];
+  /** @returns what the newest reading says of all tables */
+  tables(): Iterable<TableEntry>;
   /** @returns what the newest reading says of the table of that oid, whatever its name is by now */
   byOid(oid: number): TableEntry | undefined;
   /**
@@ -237,6 +255,24 @@ export interface PrimaryKeys {
    * @param consumed - the slot's position: what was only true of changes before it is forgotten
    */
   refreshIfStale(consumed: Lsn): Promise<void>;
+}
+
+/** What is asked of the WAL. */
+export interface KeyQuestion {
+  /** Transactions whose commit record starts before this position. */
+  readonly upto: Lsn;
+  /** Of which tables; undefined: of all. */
+  readonly tables: readonly Pick<TableName, 'schema' | 'name'>[] | undefined;
+  /** Whether to look at INSERTs only. */
+  readonly insertsOnly: boolean;
+  /** When it must be over: milliseconds since 1970. */
+  readonly deadline: number;
+}
+
+/** Primary keys as they were when rows were written, from the WAL itself. */
+export interface KeyHistory {
+  /** @returns where each key begins, from the slot's position on, in commit order; undefined: the server cannot be asked */
+  read(question: KeyQuestion): Promise<readonly KeyStretch[] | undefined>;
 }
 
 /** What became of a round. */
@@ -266,6 +302,8 @@ export interface Publisher {
 export interface Session {
   readonly slot: Slot;
   readonly keys: PrimaryKeys;
+  /** Undefined: there is none. */
+  readonly keyHistory?: KeyHistory;
   /** Aborts when the connection that holds the lock is lost (I6); its reason is a {PipelineError}. */
   readonly lost: AbortSignal;
   /** Whether another holder had to be ended, or has lost the lock: its last request may still be in flight (I6). */

@@ -3,6 +3,7 @@
  * Texts of SQL only. pg_constraint and pg_attribute are read: information_schema hides tables that the role has no
  * privilege on.
  */
+import pg from 'pg';
 
 /**
  * Relations whose rows a slot can show: tables, and materialised views, which are told apart. Temporary ones write no
@@ -18,6 +19,8 @@ const virtual = (versionNum: number) => (versionNum >= 180000 ? `a.attgenerated 
 export interface TableRow {
   /** As the plugin prints it. */
   readonly printed: string;
+  /** Unquoted. */
+  readonly schema: string;
   /** `schema.table`, unquoted. */
   readonly name: string;
   readonly oid: number;
@@ -29,6 +32,8 @@ export interface TableRow {
   readonly virtual: string[] | null;
   /** The newest transaction that may have detached it, or changed its ancestors or their names, 32 bits; null: none. */
   readonly changed: number | null;
+  /** The newest transaction that made the table or its key, or gave either another name, 32 bits; null: not known. */
+  readonly key_since: number | null;
   /** Whether the server sends the key of a DELETE. */
   readonly holds: boolean;
 }
@@ -52,10 +57,10 @@ const HOLDS = `CASE t.relreplident WHEN 'f' THEN true WHEN 'd' THEN NOT k.condef
  */
 export const TABLES = (versionNum: number): string => `
   WITH RECURSIVE tables AS (
-    SELECT c.oid, c.reltype, c.relkind, c.relispartition, c.relreplident, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${IN_SCOPE}
+    SELECT c.oid, c.reltype, c.relkind, c.relispartition, c.relreplident, n.nspname, c.relname, age(n.xmin) AS schema_age FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${IN_SCOPE}
   ), keys AS (
     SELECT con.conrelid, con.condeferrable, con.conkey::int2[] AS attnums,
-           array_agg(quote_ident(a.attname)::text ORDER BY k.place) AS columns
+           array_agg(quote_ident(a.attname)::text ORDER BY k.place) AS columns, min(LEAST(age(con.xmin), age(a.xmin))) AS since
       FROM pg_constraint con, unnest(con.conkey) WITH ORDINALITY k(attnum, place), pg_attribute a
      WHERE con.contype = 'p' AND a.attrelid = con.conrelid AND a.attnum = k.attnum
      GROUP BY con.oid, con.conrelid, con.condeferrable, con.conkey
@@ -71,7 +76,7 @@ export const TABLES = (versionNum: number): string => `
       FROM pg_attribute a WHERE a.attrelid >= 16384 AND a.attnum >= -1 AND NOT a.attisdropped GROUP BY a.attrelid
   ), changes AS (
     SELECT t.oid, CASE WHEN NOT t.relispartition AND g.columns < g.made THEN g.columns END AS detached,
-           CASE WHEN age(y.xmin) < g.made THEN age(y.xmin) END AS renamed
+           CASE WHEN age(y.xmin) < g.made THEN age(y.xmin) END AS renamed, LEAST(g.made, age(y.xmin), t.schema_age) AS named
       FROM tables t JOIN ages g ON g.attrelid = t.oid LEFT JOIN pg_type y ON y.oid = t.reltype
   ), ancestors AS (
     SELECT up.leaf, array_agg(t.nspname || '.' || t.relname ORDER BY up.depth) AS names, min(LEAST(h.detached, h.renamed)) AS changed
@@ -80,9 +85,10 @@ export const TABLES = (versionNum: number): string => `
     SELECT a.attrelid, array_agg(quote_ident(a.attname)::text ORDER BY a.attnum) AS columns FROM pg_attribute a
      WHERE a.attnum > 0 AND NOT a.attisdropped AND ${virtual(versionNum)} GROUP BY a.attrelid
   )
-  SELECT quote_ident(t.nspname) || '.' || quote_ident(t.relname) AS printed, t.nspname || '.' || t.relname AS name, t.oid::bigint::float8 AS oid,
+  SELECT quote_ident(t.nspname) || '.' || quote_ident(t.relname) AS printed, t.nspname::text AS schema, t.nspname || '.' || t.relname AS name, t.oid::bigint::float8 AS oid,
          t.relkind <> 'm' AS is_table,
          ((age('3'::xid)::bigint + 3 - LEAST(h.detached, p.changed)) & 4294967295)::float8 AS changed,
+         ((age('3'::xid)::bigint + 3 - LEAST(h.named, k.since)) & 4294967295)::float8 AS key_since,
          -- Two rows may have one key for a moment, and a DELETE of an old key would hit the wrong one.
          CASE WHEN NOT k.condeferrable OR NOT ${HOLDS} THEN k.columns END AS key, p.names AS ancestors, v.columns AS virtual,
          k.conrelid IS NOT NULL AND ${HOLDS} AS holds
@@ -94,7 +100,7 @@ const digest = (fields: string, from: string) =>
   `(SELECT count(*) || ':' || COALESCE(sum(('x' || left(md5(concat_ws(' ', ${fields})), 15))::bit(60)::bigint), 0) FROM ${from})`;
 
 /** The end of what was written so far: whatever an earlier statement saw as committed was committed before. */
-export const WRITTEN = `SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text AS lsn`;
+export const WRITTEN = `SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text AS lsn, txid_current_snapshot()::text AS snapshot`;
 
 /**
  * A text that is the same only where {@link TABLES} would answer the same, and the snapshot that says so. For every
@@ -102,9 +108,11 @@ export const WRITTEN = `SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_re
  *
  * @param virtuals - whether virtual generated columns are known: their names take a scan of pg_attribute; a new one shows
  *   by its table's number of columns
+ * @param slotName - the slot whose changes are read
  */
-export const FINGERPRINT = (virtuals: boolean): string => `
-  SELECT txid_current_snapshot()::text AS snapshot, concat_ws(' ',
+export const FINGERPRINT = (virtuals: boolean, slotName: string): string => `
+  SELECT txid_current_snapshot()::text AS snapshot,
+    (SELECT catalog_xmin::text::float8 FROM pg_replication_slots WHERE slot_name = ${pg.escapeLiteral(slotName)}) AS over, concat_ws(' ',
     ${digest(
       'c.oid, c.relnamespace, c.relkind, c.relpersistence, c.relispartition, c.relreplident, c.relnatts, c.relname',
       `pg_class c WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND c.oid >= 16384`,

@@ -39,6 +39,11 @@ export class Commits {
     return { xid, commitLsn, commitTimeMicros };
   }
 
+  /** The newest commit LSN; undefined: there is none. */
+  get last(): Lsn | undefined {
+    return this.count === 0 ? undefined : this.#lsns[this.count - 1];
+  }
+
   /** Whether all are taken. */
   get empty(): boolean {
     return this.#taken === this.count;

@@ -89,6 +89,10 @@ export class SlotPeek implements Peek, MessageBlock {
     return this.#commits.count;
   }
 
+  get lastCommit(): Lsn | undefined {
+    return this.#commits.last;
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<MessageBlock> {
     try {
       for await (const chunk of this.#copy.chunks()) {

@@ -7,6 +7,7 @@ import { type Lsn, parseLsn } from '../decode/lsn.ts';
 import type { Clock, EarlierEntry, Log, PrimaryKeys, TableEntry } from '../ports.ts';
 import { FINGERPRINT, type TableRow, TABLES, WRITTEN } from './catalog-queries.ts';
 import type { Connection } from './connection.ts';
+import type { KeyHistoryMemory } from './key-history.ts';
 import { Snapshot } from './snapshot.ts';
 import { translate } from './sql-errors.ts';
 
@@ -30,12 +31,15 @@ const MOST_EARLIER = 16;
  * keys.current(change.table)?.key;
  */
 export class PrimaryKeyCache {
+  /** What is known of the server's means to tell keys of then. */
+  readonly history: KeyHistoryMemory = { refused: undefined };
   readonly #options: PrimaryKeyCacheOptions;
   #current = new Map<string, TableEntry>();
   #byOid = new Map<number, TableEntry>();
   readonly #earlier = new Map<string, readonly EarlierEntry[]>();
   #fingerprint: string | undefined;
   #snapshot: Snapshot | undefined;
+  #overBefore: number | undefined;
   #virtuals = false;
   #readAt = -Infinity;
   #version = 0;
@@ -49,51 +53,59 @@ export class PrimaryKeyCache {
    * The cache as a run's port.
    *
    * @param connection - read through; to the database that the cache is of
+   * @param slotName - whose changes are asked about @default none's: only readings are
    */
-  over(connection: Connection): PrimaryKeys {
+  over(connection: Connection, slotName = ''): PrimaryKeys {
     const version = () => this.#version;
+    const overBefore = () => this.#overBefore;
     return {
       get version() {
         return version();
       },
+      get overBefore() {
+        return overBefore();
+      },
       current: (table) => this.#current.get(table.printed),
       earlier: (table) => this.#earlier.get(table.printed) ?? [],
+      tables: () => this.#current.values(),
       byOid: (oid) => this.#byOid.get(oid),
       isOver: (xid) => this.#snapshot?.isOver(xid) === true,
-      reload: () => this.#reload(connection),
-      refreshIfStale: (consumed) => this.#refreshIfStale(connection, consumed),
+      reload: () => this.#reload(connection, slotName),
+      refreshIfStale: (consumed) => this.#refreshIfStale(connection, slotName, consumed),
     };
   }
 
-  async #refreshIfStale(connection: Connection, consumed: Lsn): Promise<void> {
+  async #refreshIfStale(connection: Connection, slotName: string, consumed: Lsn): Promise<void> {
     this.#forget(consumed);
     if (this.#fingerprint === undefined || this.#options.clock.now() - this.#readAt >= this.#options.ttlMs) {
-      await this.#reload(connection);
+      await this.#reload(connection, slotName);
       return;
     }
-    const look = await this.#look(connection);
+    const look = await this.#look(connection, slotName);
     if (look.print === this.#fingerprint) this.#snapshot = look.snapshot;
-    else await this.#reload(connection);
+    else await this.#reload(connection, slotName);
   }
 
-  async #reload(connection: Connection): Promise<number> {
+  async #reload(connection: Connection, slotName: string): Promise<number> {
     const readAt = this.#options.clock.now();
     // The fingerprint first: what changes between the two is then read again next time, rather than never. And its
     // snapshot is the older one: what was over in it was over in the reading's.
     let before: Look;
     let rows: TableRow[];
     for (;;) {
-      before = await this.#look(connection);
+      before = await this.#look(connection, slotName);
       rows = (await ask(connection, TABLES(connection.versionNum))) as unknown as TableRow[];
       // The first virtual column, or the last: the fingerprint takes another form.
       const virtuals = rows.some((row) => row.virtual !== null);
       if (virtuals === this.#virtuals) break;
       this.#virtuals = virtuals;
     }
+    // Asked last: what the reading no longer shows was undone by then, and what begins later was written after it.
+    const [last] = await ask(connection, WRITTEN);
+    const written = parseLsn(String(last?.['lsn'])) ?? 0n;
+    const seenFrom = new Snapshot(String(last?.['snapshot'])).next;
     const next = new Map<string, TableEntry>();
-    for (const row of rows) next.set(row.printed, toEntry(row));
-    // Asked last: what the reading no longer shows was undone by then.
-    const written = parseLsn(String((await ask(connection, WRITTEN))[0]?.['lsn'])) ?? 0n;
+    for (const row of rows) next.set(row.printed, toEntry(row, seenFrom));
     if (this.#take(next, written)) this.#version++;
     this.#fingerprint = before.print;
     this.#snapshot = before.snapshot;
@@ -108,8 +120,9 @@ export class PrimaryKeyCache {
     return keyed;
   }
 
-  async #look(connection: Connection): Promise<Look> {
-    const [row] = await ask(connection, FINGERPRINT(this.#virtuals));
+  async #look(connection: Connection, slotName: string): Promise<Look> {
+    const [row] = await ask(connection, FINGERPRINT(this.#virtuals, slotName));
+    this.#overBefore = row?.['over'] === null ? undefined : Number(row?.['over']);
     return { print: String(row?.['print']), snapshot: new Snapshot(String(row?.['snapshot'])) };
   }
 
@@ -119,7 +132,9 @@ export class PrimaryKeyCache {
     for (const [name, old] of this.#current) {
       const entry = next.get(name);
       if (entry !== undefined && same(entry, old)) {
-        next.set(name, old);
+        // The same again, after it may have been another for a while: only then is it a new entry.
+        if (entry.keySince === old.keySince && entry.ancestorsSince === old.ancestorsSince) next.set(name, old);
+        else changed = true;
         continue;
       }
       changed = true;
@@ -151,14 +166,18 @@ interface Look {
   readonly snapshot: Snapshot;
 }
 
-function toEntry(row: TableRow): TableEntry {
+function toEntry(row: TableRow, seenFrom: number): TableEntry {
   return {
     oid: row.oid,
+    printed: row.printed,
+    schema: row.schema,
     name: row.name,
     isTable: row.is_table,
     key: row.key ?? [],
     ancestors: row.ancestors ?? [],
     ancestorsSince: row.changed ?? undefined,
+    keySince: row.key === null ? undefined : (row.key_since ?? undefined),
+    seenFrom,
     virtualColumns: row.virtual ?? [],
     identityHoldsKey: row.holds,
   };

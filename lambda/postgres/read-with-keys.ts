@@ -15,8 +15,12 @@ export function readWithKeys(keys: PrimaryKeys, read: () => Promise<void>): Prim
     get version() {
       return keys.version;
     },
+    get overBefore() {
+      return keys.overBefore;
+    },
     current: (table) => keys.current(table),
     earlier: (table) => keys.earlier(table),
+    tables: () => keys.tables(),
     byOid: (oid) => keys.byOid(oid),
     isOver: (xid) => keys.isOver(xid),
     reload: () => keys.reload(),

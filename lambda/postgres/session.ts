@@ -7,6 +7,7 @@ import { ArrayDelimiters } from './array-delimiters.ts';
 import { type Database, logIn, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
 import { acquireSlotLock, clearSlot, type Holder } from './fence.ts';
+import { WalKeyHistory } from './key-history.ts';
 import { monitorLock } from './lock-monitor.ts';
 import type { LineDecoder } from './peek.ts';
 import type { PrimaryKeyCache } from './primary-keys.ts';
@@ -99,7 +100,8 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     const slot = new PostgresSlot({ ...options, ...awaiting, reader, control, openReplication });
     return {
       slot,
-      keys: readWithKeys(options.keys.over(control), async () => {
+      keyHistory: new WalKeyHistory({ ...options, control, memory: options.keys.history }),
+      keys: readWithKeys(options.keys.over(control, slotName), async () => {
         await arrayDelimiters.read(control);
         await options.typeNames?.read(control);
       }),

@@ -25,6 +25,11 @@ export class Snapshot {
     this.#running = new Set((running ?? '').split(',').filter(Boolean).map(BigInt));
   }
 
+  /** The first transaction id that was not assigned yet, 32 bits. */
+  get next(): number {
+    return Number(this.#next % EPOCH);
+  }
+
   /**
    * Whether a transaction was over, so that what it did to the catalogs is seen.
    *

@@ -5,18 +5,19 @@
 import type { Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import type { ResumePosition } from '../decode/position.ts';
-import type { Clock, Log, Publisher, Session } from '../ports.ts';
+import type { Clock, KeyHistory, Log, Publisher, Session } from '../ports.ts';
 import { type Peek, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
 import type { Filters } from '../settings/filters.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
 import { LeftOutLog } from '../transform/left-out-log.ts';
+import { type Asked, PastKeys } from '../transform/past-keys.ts';
 import { TablePolicies } from '../transform/table-plans.ts';
 import { type AckPosition, Transformer, type TransformerParts } from '../transform/transform.ts';
 import type { Advancer } from './advancer.ts';
 import { PublishQueue } from './publish-queue.ts';
 
 /** What is to be published, and how. */
-export interface BatchParts extends Omit<TransformerParts, 'plans' | 'leftOut' | 'resume'> {
+export interface BatchParts extends Omit<TransformerParts, 'plans' | 'pastKeys' | 'leftOut' | 'resume'> {
   /** Which tables and columns are wanted. */
   readonly filters: Filters;
 }
@@ -84,6 +85,7 @@ export class BatchReader {
   readonly #parts: BatchParts;
   readonly #ports: BatchPorts;
   readonly #plans: TablePolicies;
+  readonly #pastKeys: PastKeys;
   readonly #leftOut: LeftOutLog;
   readonly #pump: PublishQueue;
   #transformer: Transformer | undefined;
@@ -102,6 +104,7 @@ export class BatchReader {
     this.#parts = parts;
     this.#ports = ports;
     this.#plans = new TablePolicies(ports.session.keys, parts.filters);
+    this.#pastKeys = new PastKeys(this.#plans);
     this.#leftOut = new LeftOutLog(ports.log, ports.memory.named);
     this.#pump = new PublishQueue({
       publisher: ports.publisher,
@@ -155,6 +158,7 @@ export class BatchReader {
     const transformer = (this.#transformer ??= new Transformer({
       ...this.#parts,
       plans: this.#plans,
+      pastKeys: this.#pastKeys,
       leftOut: this.#leftOut,
       resume: this.resume,
     }));
@@ -163,7 +167,7 @@ export class BatchReader {
       // a table unknown to it was, a second look would not say either.
       const fresh = this.#timed(() => session.keys.refreshIfStale(this.#ports.advancer.position));
       fresh.catch(() => undefined);
-      const ended = await this.#consume(peek, transformer, fresh, confirmed);
+      const ended = await this.#consume(peek, upto, transformer, fresh, confirmed);
       await this.#finish(transformer);
       if (session.lost.aborted) throw session.lost.reason;
       return {
@@ -192,10 +196,12 @@ export class BatchReader {
   #beginBatch(): void {
     this.#oldest = undefined;
     this.pendingCommit = undefined;
+    this.#pastKeys.clear();
   }
 
   async #consume(
     peek: Peek,
+    upto: Lsn,
     transformer: Transformer,
     fresh: Promise<void>,
     confirmed: Lsn | undefined,
@@ -203,6 +209,7 @@ export class BatchReader {
     const { session, shouldStop: enough } = this.#ports;
     let due = false;
     let first = true;
+    let transaction: Transaction | undefined;
     for await (const block of peek) {
       if (first) {
         first = false;
@@ -211,14 +218,24 @@ export class BatchReader {
       }
       for (let message = block.next(); message !== undefined; message = block.next()) {
         if (message.kind === 'begin') {
-          const { transaction } = message;
+          transaction = message.transaction;
           this.#oldest ??= transaction.commitTimeMicros;
           // A standby may have flushed the first part of a commit record: promoted now, it would not have the commit.
           if (confirmed !== undefined && transaction.commitLsn > confirmed) return 'beyond-bound';
-          if (!session.keys.isOver(transaction.xid) && !(await this.#timed(() => this.#waitFor(transaction)))) {
+          const begun = transaction;
+          if (!session.keys.isOver(begun.xid) && !(await this.#timed(() => this.#waitFor(begun)))) {
             this.pendingCommit = transaction;
             return 'commit-pending';
           }
+        }
+        if (
+          message.kind === 'change' &&
+          message.historicKey === undefined &&
+          transaction !== undefined &&
+          session.keyHistory !== undefined
+        ) {
+          const question = this.#pastKeys.question(message.table, transaction);
+          if (question !== undefined) await this.#askWal(session.keyHistory, question, peek.lastCommit ?? upto);
         }
         transformer.take(message, block);
         if (transformer.closed.length > 0) {
@@ -252,6 +269,14 @@ export class BatchReader {
       await session.keys.refreshIfStale(advancer.position);
     }
     return true;
+  }
+
+  /** Asks the WAL for the key of then of a table whose key of now may be younger than its row. */
+  async #askWal(history: KeyHistory, question: Asked, upto: Lsn): Promise<void> {
+    const { clock } = this.#ports;
+    // Half of what is left: without an answer, too, the batch is to be published.
+    const deadline = clock.now() + (this.readingDeadline() - clock.now()) / 2;
+    this.#pastKeys.take(question, await this.#timed(() => history.read({ ...question, upto, deadline })));
   }
 
   async #timed<T>(wait: () => Promise<T>): Promise<T> {

@@ -21,6 +21,10 @@ export interface TablePolicy {
   readonly excludedUntil: Lsn | undefined;
   /** What was written before this transaction (32 bits) may have been a partition of a table that the filters name. */
   readonly doubtBefore: number | undefined;
+  /** Why its key of now may not be the one of then; undefined: that does not matter. */
+  readonly keyDoubt: KeyDoubt | undefined;
+  /** Whether it may have been a partition of a table that must not be seen: nothing tells that it was not. */
+  readonly hidden: boolean;
   /** The columns of its keys, as printed: the newest reading's first, then those of earlier ones. */
   readonly keys: readonly (readonly string[])[];
   /** Whether an earlier reading saw it without a key. */
@@ -37,6 +41,14 @@ export interface TablePolicy {
   readonly version: number;
   /** The reason that was told to the log last: it is not told again with every row. */
   noted: keyof Skipped | undefined;
+}
+
+/** What the catalogs say of the age of what they say. */
+export interface KeyDoubt {
+  /** The newest transaction that may have changed the key; undefined: any may have. */
+  readonly since: number | undefined;
+  /** What began with this transaction, or later, is not in doubt; undefined: everything is. */
+  readonly until: number | undefined;
 }
 
 /** How many plans are kept; beyond it they are made again. A database of more tables is published, only slower. */
@@ -89,6 +101,35 @@ export class TablePolicies {
   }
 
   /**
+   * Whether a table's key may have been another one when a transaction wrote to it.
+   *
+   * @param plan - the table's
+   * @param xid - the transaction's
+   */
+  isKeyInDoubt({ keyDoubt }: TablePolicy, xid: number): boolean {
+    if (keyDoubt === undefined) return false;
+    if (keyDoubt.until !== undefined && !isBefore(xid, keyDoubt.until)) return false;
+    const { overBefore } = this.#keys;
+    return keyDoubt.since === undefined || overBefore === undefined || !isBefore(keyDoubt.since, overBefore);
+  }
+
+  /**
+   * Which tables that are known are in doubt.
+   *
+   * @param xid - for changes of this transaction
+   * @param keyless - those without a key, or those with one
+   */
+  doubtfulTables(xid: number, keyless: boolean): TableName[] {
+    const doubtful: TableName[] = [];
+    for (const { printed, schema, name } of this.#keys.tables()) {
+      const table = { printed, schema, name: name.slice(schema.length + 1) };
+      const plan = this.of(table);
+      if ((plan.skip === 'noPrimaryKey') === keyless && this.isKeyInDoubt(plan, xid)) doubtful.push(table);
+    }
+    return doubtful;
+  }
+
+  /**
    * Applies COLUMN_EXCLUDE_LIST to the columns of a row that were not judged before.
    *
    * @param plan - the table's
@@ -124,8 +165,11 @@ export class TablePolicies {
     const includedBefore = before.filter((entry) => includesTable(this.#filters, entry.names));
     const excluded = excludesTable(this.#filters, now);
     const filtered = excluded || (!included && includedBefore.length === 0);
+    const skip = filtered ? 'filtered' : this.#reason(table, current, earlier);
     return {
-      skip: filtered ? 'filtered' : this.#reason(table, current, earlier),
+      skip,
+      keyDoubt: doubtOf(skip, current ?? earlier[0]),
+      hidden: this.#hides && current === undefined && earlier.length === 0,
       includedUntil: included ? undefined : latest(includedBefore),
       excludedUntil: latest(before.filter((entry) => excludesTable(this.#filters, entry.names))),
       // Where earlier readings have seen it, they know what it was.
@@ -195,8 +239,13 @@ export function isLeftOutInDoubt(plan: TablePolicy, { xid }: Transaction): boole
 }
 
 /** As PostgreSQL compares transaction ids: of two, the one at most 2^31 behind the other. */
-function isBefore(xid: number, other: number): boolean {
+export function isBefore(xid: number, other: number): boolean {
   return ((xid - other) | 0) < 0;
+}
+
+function doubtOf(skip: TablePolicy['skip'], entry: TableEntry | undefined): KeyDoubt | undefined {
+  if (skip === 'filtered' || skip === 'notTable') return undefined;
+  return { since: entry?.keySince, until: entry?.seenFrom };
 }
 
 /** The last position of which any of these may be true. */

@@ -17,6 +17,7 @@ import type { Operation } from '../settings/settings.ts';
 import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
 import type { LeftOutLog } from './left-out-log.ts';
+import type { PastKeys } from './past-keys.ts';
 import { RecordWriter, type RecordWriterParts } from './record-writer.ts';
 import { isLeftOutInDoubt, skipReason, type TablePolicies, type TablePolicy } from './table-plans.ts';
 import { keyUnresolved, recordTooLarge } from './transform-errors.ts';
@@ -37,6 +38,8 @@ export interface AckPosition {
 export interface TransformerParts extends RecordWriterParts {
   readonly packer: Packer;
   readonly plans: TablePolicies;
+  /** Keys of then, where the WAL was asked for them. */
+  readonly pastKeys: PastKeys;
   /** Where the tables are named whose changes are left out. */
   readonly leftOut: LeftOutLog;
   /** What to do with a change that does not show its table's key of now, when no other is known. */
@@ -108,7 +111,7 @@ export class Transformer {
       case 'change':
       case 'truncate':
         if (this.#parts.format.usesRowLsn === true) this.#record.lsn = row.rowLsn();
-        return this.#row(message);
+        return this.#row(message, row);
       case 'ignored':
         return;
     }
@@ -158,21 +161,23 @@ export class Transformer {
   }
 
   /** One row as the server sends it. */
-  #row(message: RowChange | Truncate): void {
+  #row(message: RowChange | Truncate, row: Pick<MessageBlock, 'rowLsn'>): void {
     if (this.#skip > 0) {
       this.#skip--;
       return;
     }
-    if (message.kind === 'change') this.#change(message);
+    if (message.kind === 'change') this.#change(message, row);
     else this.#truncate(message);
     this.#doneRows++;
     this.#doneOrdinal = this.#ordinal;
   }
 
-  #change(change: RowChange): void {
-    const { plans, operations, oversize } = this.#parts;
+  #change(change: RowChange, row: Pick<MessageBlock, 'rowLsn'>): void {
+    const { plans, pastKeys, operations, oversize } = this.#parts;
     const keys = this.#keys;
-    const plan = plans.of(change.table);
+    const known = plans.of(change.table);
+    const transaction = this.#transaction;
+    const plan = transaction === undefined ? known : pastKeys.policy(known, change, transaction, () => row.rowLsn());
     const skip = this.#skipReason(plan, change.historicKey);
     if (skip !== undefined || !operations.has(change.operation)) {
       this.#leaveOut(change.table, plan, skip, keys.moves(change, plan.keys[0]) ? 2 : 1);
@@ -242,7 +247,8 @@ export class Transformer {
   /** @param historicKey - which shows what the catalogs no longer do */
   #skipReason(plan: TablePolicy, historicKey?: readonly string[]): keyof Skipped | undefined {
     const reason = this.#transaction === undefined ? plan.skip : skipReason(plan, this.#transaction);
-    return historicKey !== undefined && (reason === 'droppedTable' || reason === 'noPrimaryKey') ? undefined : reason;
+    const shown = reason === 'noPrimaryKey' || (reason === 'droppedTable' && !plan.hidden);
+    return historicKey !== undefined && shown ? undefined : reason;
   }
 
   /** Writes and packs one record under the next ordinal. @returns false when its key alone is too large for a record */

@@ -161,6 +161,7 @@ class FakePeek implements Peek {
   rows = 0;
   firstRowMs: number | undefined;
   readonly transactions: number;
+  readonly lastCommit: Lsn | undefined;
   readonly #slot: FakeSlot;
   readonly #decoder: TestDecodingDecoder;
   readonly #taken: readonly FakeTransaction[];
@@ -171,6 +172,7 @@ class FakePeek implements Peek {
     this.#decoder = decoder;
     this.#taken = taken;
     this.#failure = failure;
+    this.lastCommit = taken.findLast(({ message }) => !message)?.commitLsn;
     this.transactions = taken.filter(({ message }) => !message).length;
   }
 
@@ -220,6 +222,7 @@ class FakePeek implements Peek {
 /** A primary-key cache over a table of entries that a test changes at will; `reload` makes the change seen. */
 export class FakeKeys implements PrimaryKeys {
   version = 1;
+  overBefore: number | undefined;
   /** What the catalogs say now, by printed table name. */
   readonly catalog = new Map<string, Partial<TableEntry>>();
   reloads = 0;
@@ -244,6 +247,10 @@ export class FakeKeys implements PrimaryKeys {
 
   earlier(table: TableName): readonly EarlierEntry[] {
     return this.#earlier.get(table.printed) ?? [];
+  }
+
+  tables(): Iterable<TableEntry> {
+    return this.#seen.values();
   }
 
   byOid(oid: number): TableEntry | undefined {
@@ -274,11 +281,15 @@ export class FakeKeys implements PrimaryKeys {
     for (const [name, entry] of this.catalog) {
       const defaults = {
         oid: oidOf(name),
+        printed: name,
+        schema: name.slice(0, name.indexOf('.')).replaceAll('"', ''),
         name: name.replaceAll('"', ''),
         isTable: true,
         key: ['id'],
         ancestors: [],
         ancestorsSince: undefined,
+        keySince: undefined,
+        seenFrom: 0,
       };
       seen.set(name, { ...defaults, virtualColumns: [], identityHoldsKey: true, ...entry });
     }

@@ -47,8 +47,11 @@ describe('the primary keys', () => {
     const keys = cached();
     assert.equal(keys.current(named('public.one')), undefined);
     assert.ok((await keys.reload()) >= 9);
-    const { oid, ...one } = keys.current(named('public.one')) ?? {};
+    const { oid, keySince, seenFrom, ...one } = keys.current(named('public.one')) ?? {};
+    assert.ok(keySince !== undefined && seenFrom !== undefined && keySince < seenFrom);
     assert.deepEqual(one, {
+      printed: 'public.one',
+      schema: 'public',
       name: 'public.one',
       isTable: true,
       key: ['id'],

@@ -120,6 +120,7 @@ describe('a cancellation that strikes behind the first rows', () => {
           return whole.rows;
         },
         transactions: whole.transactions,
+        lastCommit: undefined,
         firstRowMs: 1,
         close: () => whole.close(),
         async *[Symbol.asyncIterator]() {

@@ -18,6 +18,7 @@ function failing(peek: Peek, blocks: number, fail: () => Error): Peek {
       return peek.rows;
     },
     transactions: peek.transactions,
+    lastCommit: undefined,
     firstRowMs: 1,
     close: () => peek.close(),
     async *[Symbol.asyncIterator]() {

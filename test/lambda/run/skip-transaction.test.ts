@@ -29,6 +29,7 @@ describe('skip-transaction', () => {
       slot.peek = (): Peek => ({
         rows: 0,
         transactions: 0,
+        lastCommit: undefined,
         firstRowMs: undefined,
         close: () => Promise.resolve(),
         [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }),

@@ -1,0 +1,156 @@
+/**
+ * Asks the WAL for primary keys as they were: a temporary copy of the slot under the plugin wal2json, which prints the
+ * key's columns of the time of each row. On a connection of its own, that is closed at once.
+ * Knows no table's policy. Whatever goes wrong, it answers that it cannot tell: a run goes on without.
+ */
+import pg from 'pg';
+import { formatLsn } from '../decode/lsn.ts';
+import { type KeyStretch, readKeyStretch } from '../decode/wal2json.ts';
+import type { Clock, KeyHistory, KeyQuestion, Log } from '../ports.ts';
+import { closeGracefully, type Connection, type Database, logIn, settle } from './connection.ts';
+import { isSameServer } from './server-identity.ts';
+import { codeOf } from './sql-errors.ts';
+
+/** What {@link WalKeyHistory} works with. */
+export interface KeyHistoryParts {
+  readonly database: Database;
+  /** A connection of the run: the copy must be made on the same server. */
+  readonly control: Connection;
+  readonly slotName: string;
+  /** What a container has learned. */
+  readonly memory: KeyHistoryMemory;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What is kept from run to run. */
+export interface KeyHistoryMemory {
+  /** Why the server cannot be asked, once it has said so; it is not asked again. */
+  refused: string | undefined;
+}
+
+/** `pg_copy_logical_replication_slot` came in 12. */
+const COPIES_SLOTS = 120000;
+/** More changes of keys than a stretch of WAL can sensibly have. */
+const MOST_STRETCHES = 50_000;
+/** These pass by themselves: no free slot, no free connection, a slot that was advanced while it was copied, a lost connection. */
+const PASSING = new Set(['53400', '53300', '55000', '55006', '57P01', '08006', '']);
+/** wal2json is not installed, not among `output_plugin_libraries`, or does not know an option; or the role may not. */
+const REFUSALS = new Set(['58P01', '42501', '42704', '22023', '0A000', '42883']);
+const AGAIN_AFTER_MS = 300;
+
+/** The port over SQL. */
+export class WalKeyHistory implements KeyHistory {
+  readonly #parts: KeyHistoryParts;
+
+  /** @param parts - database, slot and memory */
+  constructor(parts: KeyHistoryParts) {
+    this.#parts = parts;
+  }
+
+  async read(question: KeyQuestion): Promise<readonly KeyStretch[] | undefined> {
+    const { control, memory, clock } = this.#parts;
+    if (control.versionNum < COPIES_SLOTS || memory.refused !== undefined) return undefined;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#ask(question);
+      } catch (error) {
+        const code = codeOf(error);
+        if (attempt === 1 && PASSING.has(code) && clock.now() + AGAIN_AFTER_MS < question.deadline) {
+          await clock.sleep(AGAIN_AFTER_MS);
+          continue;
+        }
+        this.#tell(code);
+        return undefined;
+      }
+    }
+  }
+
+  #tell(code: string): void {
+    const { memory, log } = this.#parts;
+    const lasting = REFUSALS.has(code);
+    if (lasting) memory.refused = code;
+    log.info(
+      'The WAL could not be asked for primary keys of then, which takes the plugin wal2json: rows whose key the catalogs do not tell are counted.',
+      { sqlState: code === '' ? 'none' : code, lasting },
+    );
+  }
+
+  async #ask(question: KeyQuestion): Promise<readonly KeyStretch[]> {
+    const { database, control, slotName, clock } = this.#parts;
+    const loggedIn = await logIn(database, { deadline: question.deadline, workMem: true });
+    try {
+      const { rows: backend } = await loggedIn.client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      const connection = await settle(loggedIn, backend[0]?.pid ?? 0, clock);
+      if (!isSameServer(connection.identity, control.identity)) throw new Error('another server');
+      // Its warnings about rows without an old key are of no use here.
+      await connection.query(`SELECT set_config('client_min_messages', 'error', false)`);
+      const copy = `${slotName.slice(0, 40)}_keys_${connection.pid}`;
+      await connection.query(`SELECT pg_copy_logical_replication_slot($1, $2, true, 'wal2json')`, [slotName, copy]);
+      const { rows } = await connection.query(statement(copy, question, connection.encoding));
+      await connection.query('SELECT pg_drop_replication_slot($1)', [copy]);
+      if (rows.length > MOST_STRETCHES) throw new Error('too many');
+      return rows.map((row) => {
+        const stretch = readKeyStretch(row);
+        if (stretch === undefined) throw new Error('not the lines of wal2json');
+        return stretch;
+      });
+    } finally {
+      await closeGracefully(loggedIn, clock);
+    }
+  }
+}
+
+/** A JSON string's inside, where each backslash and each byte above 127 is written as `encode(..., 'escape')` does. */
+const INSIDE = String.raw`((?:[^"\\]|\\\\(?:\\\\|[^\\])|\\[0-7]{3})*)`;
+const HEAD = String.raw`^\{"action":"([IUD])","schema":"${INSIDE}","table":"${INSIDE}"`;
+const TAIL = String.raw`,"pk":\[(.*)\]\}$`;
+/** Two names of 63 bytes, and 32 of them, each byte written in up to six. */
+const HEAD_BYTES = 1_000;
+const TAIL_BYTES = 13_000;
+
+/** Where each table's key begins to be another one. The lines themselves, with the rows' values, stay on the server. */
+function statement(copy: string, { upto, tables, insertsOnly }: KeyQuestion, encoding: string): string {
+  const options: Record<string, string> = {
+    'format-version': '2',
+    'include-pk': '1',
+    'include-types': '0',
+    'include-transaction': '1',
+    actions: insertsOnly ? 'insert' : 'insert,update,delete',
+    // None has this one.
+    'add-msg-prefixes': 'pg2kinesis-none',
+    ...(tables === undefined ? {} : { 'add-tables': tables.map(pattern).join(',') }),
+  };
+  const list = Object.entries(options).flat().map(pg.escapeLiteral).join(', ');
+  const name = (text: string) =>
+    encoding === 'UTF8' || encoding === 'SQL_ASCII'
+      ? `decode(${text}, 'escape')`
+      : `convert(decode(${text}, 'escape'), ${pg.escapeLiteral(encoding)}, 'UTF8')`;
+  return `
+    WITH lines AS MATERIALIZED (
+      SELECT row_number() OVER () AS n, lsn, xid::text AS xid, data
+        FROM pg_logical_slot_peek_binary_changes(${pg.escapeLiteral(copy)}, '${formatLsn(upto)}', NULL, ${list})
+    ), commits AS (
+      SELECT xid, lsn FROM lines WHERE substr(data, 1, 12) = '{"action":"C'::bytea
+    ), cut AS (
+      SELECT n, lsn, xid, regexp_match(encode(substr(data, 1, ${HEAD_BYTES}), 'escape'), ${pg.escapeLiteral(HEAD)}) AS head,
+             (regexp_match(encode(substr(data, GREATEST(1, length(data) - ${TAIL_BYTES})), 'escape'), ${pg.escapeLiteral(TAIL)}))[1] AS pk
+        FROM lines WHERE substr(data, 1, 12) IN ('{"action":"I'::bytea, '{"action":"U'::bytea, '{"action":"D'::bytea)
+    ), compared AS (
+      SELECT *, pk IS DISTINCT FROM lag(pk) OVER (PARTITION BY head[2], head[3] ORDER BY n) AS other FROM cut
+    ), counted AS (
+      SELECT *, count(*) FILTER (WHERE other) OVER (PARTITION BY head[2], head[3] ORDER BY n) AS stretch FROM compared
+    ), stretches AS (
+      SELECT min(n) AS n, head[2] AS schema, head[3] AS table, min(pk) AS pk, bool_or(head[1] = 'I') AS inserted
+        FROM counted GROUP BY head[2], head[3], stretch
+    )
+    SELECT c.lsn::text AS commit, l.lsn::text AS lsn, s.inserted, ${name('s.schema')} AS schema, ${name('s.table')} AS table, ${name('s.pk')} AS pk
+      FROM stretches s JOIN lines l USING (n) JOIN commits c USING (xid)
+     ORDER BY n LIMIT ${MOST_STRETCHES + 1}`;
+}
+
+/** A name as wal2json's lists want it: special characters after a backslash. */
+function pattern({ schema, name }: { readonly schema: string; readonly name: string }): string {
+  const escaped = (text: string) => text.replaceAll(/[\\ ',.*]/g, String.raw`\$&`);
+  return `${escaped(schema)}.${escaped(name)}`;
+}
