@@ -49,9 +49,11 @@ const HOLDS = `CASE t.relreplident WHEN 'f' THEN true WHEN 'd' THEN NOT k.condef
  * key's columns: the primary key's own does by default, unless it is deferrable. An index's INCLUDE columns (11+) stand
  * in indkey too, after its own, and are not sent.
  *
- * DETACH (and NO INHERIT) writes the rows of all columns in pg_attribute again, and a table's rename the row of its type:
- * what is younger there than the table itself tells of them. A few other commands look the same (each column of a table
- * altered, a new owner): a doubt then, where there need not be one.
+ * ATTACH and DETACH write the rows of all columns in pg_attribute again, a table's rename the row of its type, a schema's
+ * rename its own: what is younger there than the table itself tells of them. A few other commands look the same (each
+ * column of a table altered, a new owner, a right to a schema): a doubt then, where there need not be one. Before the
+ * table was made, its name was another's. Nothing is in doubt from `changed` on; of the transaction that attached,
+ * detached or renamed, everything is.
  *
  * @param versionNum - the server's, as `server_version_num` gives it
  */
@@ -75,11 +77,11 @@ export const TABLES = (versionNum: number): string => `
     SELECT a.attrelid, max(age(a.xmin)) FILTER (WHERE a.attnum > 0) AS columns, max(age(a.xmin)) FILTER (WHERE a.attnum = -1) AS made
       FROM pg_attribute a WHERE a.attrelid >= 16384 AND a.attnum >= -1 AND NOT a.attisdropped GROUP BY a.attrelid
   ), changes AS (
-    SELECT t.oid, CASE WHEN NOT t.relispartition AND g.columns < g.made THEN g.columns END AS detached,
-           CASE WHEN age(y.xmin) < g.made THEN age(y.xmin) END AS renamed, LEAST(g.made, age(y.xmin), t.schema_age) AS named
+    SELECT t.oid, CASE WHEN g.columns < g.made THEN g.columns END AS attached,
+           CASE WHEN age(y.xmin) < g.made THEN age(y.xmin) END AS renamed, CASE WHEN t.schema_age < g.made THEN t.schema_age END AS moved, g.made, LEAST(g.made, age(y.xmin), t.schema_age) AS named
       FROM tables t JOIN ages g ON g.attrelid = t.oid LEFT JOIN pg_type y ON y.oid = t.reltype
   ), ancestors AS (
-    SELECT up.leaf, array_agg(t.nspname || '.' || t.relname ORDER BY up.depth) AS names, min(LEAST(h.detached, h.renamed)) AS changed
+    SELECT up.leaf, array_agg(t.nspname || '.' || t.relname ORDER BY up.depth) AS names, min(LEAST(h.attached, h.renamed, h.moved)) AS changed
       FROM up JOIN tables t ON t.oid = up.parent LEFT JOIN changes h ON h.oid = up.parent GROUP BY up.leaf
   ), virtuals AS (
     SELECT a.attrelid, array_agg(quote_ident(a.attname)::text ORDER BY a.attnum) AS columns FROM pg_attribute a
@@ -87,7 +89,7 @@ export const TABLES = (versionNum: number): string => `
   )
   SELECT quote_ident(t.nspname) || '.' || quote_ident(t.relname) AS printed, t.nspname::text AS schema, t.nspname || '.' || t.relname AS name, t.oid::bigint::float8 AS oid,
          t.relkind <> 'm' AS is_table,
-         ((age('3'::xid)::bigint + 3 - LEAST(h.detached, p.changed)) & 4294967295)::float8 AS changed,
+         ((age('3'::xid)::bigint + 3 - LEAST(h.made, LEAST(h.attached, h.renamed, p.changed) - 1)) & 4294967295)::float8 AS changed,
          ((age('3'::xid)::bigint + 3 - LEAST(h.named, k.since)) & 4294967295)::float8 AS key_since,
          -- Two rows may have one key for a moment, and a DELETE of an old key would hit the wrong one.
          CASE WHEN NOT k.condeferrable OR NOT ${HOLDS} THEN k.columns END AS key, p.names AS ancestors, v.columns AS virtual,

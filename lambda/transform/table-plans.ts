@@ -172,9 +172,8 @@ export class TablePolicies {
       hidden: this.#hides && current === undefined && earlier.length === 0,
       includedUntil: included ? undefined : latest(includedBefore),
       excludedUntil: latest(before.filter((entry) => excludesTable(this.#filters, entry.names))),
-      // Where earlier readings have seen it, they know what it was.
-      doubtBefore:
-        earlier.length === 0 && !excluded && (this.#hides || !included) ? current?.ancestorsSince : undefined,
+      // What later readings have seen of it, they know. The first of them tells how far back it is true.
+      doubtBefore: !excluded && (this.#hides || !included) ? (earlier.at(-1) ?? current)?.ancestorsSince : undefined,
       keys,
       wasKeyless: earlier.some(({ key }) => key.length === 0),
       identityHoldsKey: (current ?? earlier[0])?.identityHoldsKey ?? false,
