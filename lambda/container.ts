@@ -18,6 +18,7 @@ import { PrimaryKeyCache } from './postgres/primary-keys.ts';
 import { TypeNames } from './postgres/type-names.ts';
 import { noMemory, type RunMemory } from './run/run-memory.ts';
 import type { Config } from './settings/config.ts';
+import { withNotice } from './slow-notice.ts';
 
 /** How long a request to Kinesis may be in flight; 10 MiB take well under a second inside a region. */
 export const REQUEST_TIMEOUT_MS = 10_000;
@@ -87,10 +88,12 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
     requireRegion,
     database: createDatabase({
       settings: { ...config.database, region: parts.region },
-      secrets: readSecretText,
-      iamToken: (request) => signIamToken(request),
+      secrets: (arn) => withNotice(parts, () => `Waiting for the secret ${arn}`, readSecretText(arn)),
+      iamToken: (request) =>
+        withNotice(parts, () => 'Waiting for AWS credentials, to sign an IAM token with', signIamToken(request)),
       clock,
       plugin: config.plugin === 'pgoutput' ? pgoutput(config.publications) : TEST_DECODING,
+      log,
     }),
     keys: new PrimaryKeyCache({ ttlMs: config.primaryKeyTtlSeconds * 1000, clock, log }),
     arrayDelimiters: new ArrayDelimiters(),
@@ -108,7 +111,12 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
     }),
     describeStream: async (timeoutMs) =>
       await requireRegion().then(
-        () => describeStream(client, config.stream, timeoutMs),
+        () =>
+          withNotice(
+            parts,
+            () => `Waiting for Kinesis to describe "${config.stream.name}", up to ${timeoutMs / 1000} s`,
+            describeStream(client, config.stream, timeoutMs),
+          ),
         () => ({ kind: 'no-region' }) as const,
       ),
     region: async () => await client.config.region().catch(() => undefined),

@@ -7,7 +7,7 @@ import { printable } from './printable.ts';
 /** What to do about each code, first step first. docs/operations.md has a section for each code, which begins with its line here. */
 export const REMEDIES = {
   CONFIG_INVALID: 'Correct the settings that the message names, then deploy or start again.',
-  EVENT_INVALID: 'Send one of the payloads that the message lists.',
+  EVENT_INVALID: 'Correct the payload or the arguments: the message says which are taken.',
   ADMIN_ONLY:
     'Invoke the same function with ":admin" after its name, as somebody whom IAM allows to invoke that alias.',
   DATABASE_UNREACHABLE:

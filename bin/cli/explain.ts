@@ -2,7 +2,7 @@
 import { PipelineError } from '../../lambda/errors.ts';
 import { printable, printableJson } from '../../lambda/printable.ts';
 import { causeFields, sanitizeError } from '../../lambda/telemetry/error-report.ts';
-import { EXIT } from './terminal.ts';
+import { EXIT, type Terminal } from './terminal.ts';
 
 /**
  * Puts an error in words.
@@ -18,6 +18,50 @@ export function explain(error: unknown, env: Readonly<Record<string, string | un
   if (env['LOG_LEVEL']?.toUpperCase() !== 'DEBUG') return `${text}\n`;
   const frames = (shown.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
   return `${[text, ...frames.map(printable)].join('\n')}\n${printableJson(JSON.stringify(causeFields(error), undefined, 2))}\n`;
+}
+
+/** A payload's fields, as they are given here. */
+const ARGUMENTS: Readonly<Record<string, string>> = {
+  maxSeconds: '--max-seconds',
+  maxBatches: '--max-batches',
+  resume: '--resume',
+  commitLsn: 'the commit LSN',
+  discardUnread: '--yes',
+};
+
+/**
+ * Puts what is wrong with a payload in the words of whoever typed options.
+ *
+ * @param error - of reading the payload
+ * @param command - the command's name
+ */
+export function aboutArguments(error: unknown, command: string): unknown {
+  if (!(error instanceof PipelineError) || error.code !== 'EVENT_INVALID') return error;
+  const what = error.what.replace(/"(\w+)"/g, (quoted, field: string) => ARGUMENTS[field] ?? quoted);
+  return new PipelineError('EVENT_INVALID', what, { remedy: `See pg2kinesis ${command} --help.` });
+}
+
+/**
+ * Writes an error to a terminal.
+ *
+ * @param error - the caught error
+ * @param terminal - where to
+ * @param json - as one JSON object, as the log's lines are then
+ */
+export function report(error: unknown, terminal: Pick<Terminal, 'env' | 'stderr'>, json: boolean): void {
+  if (!json) {
+    terminal.stderr.write(explain(error, terminal.env));
+    return;
+  }
+  const { name, message } = sanitizeError(error);
+  const details = terminal.env['LOG_LEVEL']?.toUpperCase() === 'DEBUG' ? causeFields(error) : {};
+  terminal.stderr.write(jsonLine({ ...details, code: name, message }));
+}
+
+/** A line of the log that says an error. @param fields - its message and what else there is */
+export function jsonLine(fields: Readonly<Record<string, unknown>>): string {
+  const timestamp = new Date().toISOString();
+  return `${printableJson(JSON.stringify({ level: 'ERROR', timestamp, ...fields }))}\n`;
 }
 
 /**

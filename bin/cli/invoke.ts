@@ -9,8 +9,9 @@ import { PipelineError } from '../../lambda/errors.ts';
 import { printableJson } from '../../lambda/printable.ts';
 import { readConfig } from '../../lambda/settings/config.ts';
 import { type Action, readEvent } from '../../lambda/settings/event.ts';
+import { causeFields, sanitizeError } from '../../lambda/telemetry/error-report.ts';
 import { createTerminalLog, noMetrics } from '../../lambda/telemetry/telemetry.ts';
-import { exitStatusOf, explain } from './explain.ts';
+import { aboutArguments, exitStatusOf } from './explain.ts';
 import { EXIT, type InvokeOptions, LAMBDA_SECONDS, type Terminal } from './terminal.ts';
 
 /** A second Ctrl-C: what a shell makes of SIGINT. */
@@ -36,8 +37,7 @@ export async function invokeOnTerminal(
   try {
     action = readEvent(payload);
   } catch (error) {
-    terminal.stderr.write(explain(error, terminal.env));
-    return EXIT.usage;
+    throw aboutArguments(error, String(payload['action']));
   }
   const config = readConfig(terminal.env);
   const stop = new AbortController();
@@ -81,7 +81,7 @@ export async function invokeOnTerminal(
 async function again(
   everyMs: number,
   once: () => Promise<Answer>,
-  { clock, stop }: Container,
+  { clock, log, stop }: Container,
   terminal: Terminal,
 ): Promise<number> {
   let status: number = EXIT.ok;
@@ -92,7 +92,10 @@ async function again(
     } catch (error) {
       // It would fail in the same way every time.
       if (error instanceof PipelineError && error.code === 'CONFIG_INVALID') throw error;
-      terminal.stderr.write(explain(error, terminal.env));
+      // With its time, as this goes on for long.
+      const { name, message } = sanitizeError(error);
+      const debugging = terminal.env['LOG_LEVEL']?.toUpperCase() === 'DEBUG';
+      log.error(message, { code: name, ...(debugging ? causeFields(error) : {}) });
       status = exitStatusOf(error);
     }
     await clock.sleep(Math.max(0, begun + everyMs - clock.now()), stop);

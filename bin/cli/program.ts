@@ -3,6 +3,7 @@
  * Knows no PostgreSQL and no AWS.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { LEAST_SECONDS } from '../../lambda/settings/event.ts';
 import { type SettingName, SETTINGS } from '../../lambda/settings/settings.ts';
 import type { DemoOptions } from '../demo/demo.ts';
 import type { TailOptions } from '../tail.ts';
@@ -24,7 +25,7 @@ const number =
 const WEEK_SECONDS = 604_800;
 
 /** Reads JSON from an option. */
-function json(text: string): unknown {
+function readJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -56,20 +57,21 @@ const PASSED = [
  */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
   let status: number = EXIT.ok;
-  const program = build(terminal, (result) => (status = result));
+  const json = args.includes('--log-json');
+  const program = build(terminal, json, (result) => (status = result));
   try {
     await program.parseAsync([...args], { from: 'user' });
     return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    const { explain, exitStatusOf } = await import('./explain.ts');
-    terminal.stderr.write(explain(error, terminal.env));
+    const { exitStatusOf, report } = await import('./explain.ts');
+    report(error, terminal, json);
     return exitStatusOf(error);
   }
 }
 
-/** All commands. @param done - told each command's exit status */
-function build(terminal: Terminal, done: (status: number) => void): Command {
+/** All commands. @param json - whether what is wrong with them is told as JSON @param done - told each command's exit status */
+function build(terminal: Terminal, json: boolean, done: (status: number) => void): Command {
   const program = new Command('pg2kinesis')
     .description('Publishes every committed change of a PostgreSQL database to a Kinesis data stream, in commit order.')
     .option('--log-json', 'log JSON lines instead of text (to the standard error in both cases)')
@@ -77,7 +79,7 @@ function build(terminal: Terminal, done: (status: number) => void): Command {
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),
-      writeErr: (text) => void terminal.stderr.write(text),
+      writeErr: (text) => void terminal.stderr.write(json ? usageLine(text) : text),
     })
     .addHelpText(
       'after',
@@ -89,26 +91,24 @@ function build(terminal: Terminal, done: (status: number) => void): Command {
     options: Omit<InvokeOptions, 'logJson'> = {},
   ): Promise<void> => {
     const { invokeOnTerminal } = await import('./invoke.ts');
-    done(
-      await invokeOnTerminal(
-        payload,
-        { ...options, logJson: program.opts<{ logJson?: boolean }>().logJson === true },
-        terminal,
-      ),
-    );
+    done(await invokeOnTerminal(payload, { ...options, logJson: json }, terminal));
   };
 
   addDemo(program, done);
   program
     .command('run')
     .description('publish what the slot holds, as the schedule does each minute')
-    .option('--max-seconds <n>', 'stop after so long, 1 to 900 (50 unless given)', number(1, false))
+    .option(
+      '--max-seconds <n>',
+      `stop after so long, ${LEAST_SECONDS} to ${LAMBDA_SECONDS} (50 unless given)`,
+      number(LEAST_SECONDS, false, LAMBDA_SECONDS),
+    )
     .option('--max-batches <n>', 'stop after so many batches', number(1, true))
-    .option('--resume <json>', 'the "resume" of an earlier answer', json)
+    .option('--resume <json>', 'the "resume" of an earlier answer', readJson)
     .option(
       '--every <seconds>',
-      'run again and again, so many seconds from start to start, until Ctrl-C or SIGTERM',
-      number(0, false),
+      'run again and again, so many seconds from start to start (0.1 or more), until Ctrl-C or SIGTERM',
+      number(0.1, false),
     )
     .action(({ every, ...fields }: { every?: number }) =>
       invoke({ action: 'run', ...fields }, every === undefined ? {} : { every }),
@@ -118,10 +118,10 @@ function build(terminal: Terminal, done: (status: number) => void): Command {
     .description('wait for the slot, then publish until caught up, for 15 minutes or as long as you say')
     .option(
       '--max-seconds <n>',
-      `stop after so long, 1 to ${WEEK_SECONDS} (900 unless given)`,
-      number(1, false, WEEK_SECONDS),
+      `stop after so long, ${LEAST_SECONDS} to ${WEEK_SECONDS} (${LAMBDA_SECONDS} unless given)`,
+      number(LEAST_SECONDS, false, WEEK_SECONDS),
     )
-    .option('--resume <json>', 'the "resume" of an earlier answer', json)
+    .option('--resume <json>', 'the "resume" of an earlier answer', readJson)
     .action(({ maxSeconds = LAMBDA_SECONDS, ...fields }: { maxSeconds?: number }) =>
       // The payload is the function's, which has no more time than Lambda gives.
       invoke({ action: 'drain', ...fields, ...(maxSeconds < LAMBDA_SECONDS ? { maxSeconds } : {}) }, { maxSeconds }),
@@ -157,6 +157,12 @@ function build(terminal: Terminal, done: (status: number) => void): Command {
       invoke({ action: 'skip-transaction', commitLsn }, { maxSeconds }),
     );
   return program;
+}
+
+/** What is wrong with the arguments, as a line of JSON. */
+function usageLine(text: string): string {
+  const message = text.trim().replace(/^error: /, '');
+  return `${JSON.stringify({ level: 'ERROR', timestamp: new Date().toISOString(), code: 'USAGE', message })}\n`;
 }
 
 function addDemo(program: Command, done: (status: number) => void): void {

@@ -29,7 +29,9 @@ export async function createSlot(container: Container, deadlines: InvocationDead
   const { config, clock, log, memory } = container;
   return await withLock(container, deadlines, 'No slot was made.', async (waiting, watching) => {
     const left = Math.min(CREATE_WAIT_MS, deadlines.functionDeadline - clock.now());
-    const { created, confirmedFlush } = await createReplicationSlot(waiting, watching, config.slot, left);
+    const { created, confirmedFlush } = await createReplicationSlot(waiting, watching, config.slot, left, (text) =>
+      log.info(text),
+    );
     if (created) {
       memory.resume = undefined;
       log.info('The slot was made.', { slot: config.slot });

@@ -65,7 +65,7 @@ async function publish(
   );
   if ('locked' in opened) {
     const answer = lockedAnswer(action.kind, config.slot, clock.now() - startedAt);
-    log.info(`Another run holds the slot: ${describeHolder(opened.locked)}.`, { slot: config.slot });
+    log.info(`Another run or action holds the slot: ${describeHolder(opened.locked)}.`, { slot: config.slot });
     addRunMetrics(metrics, answer, { moved: false, retainedWalBytes: undefined });
     // A drain tells this at its end only, and a holder that hangs never does.
     const measure = await measureSlot(container, deadlines);

@@ -96,7 +96,9 @@ async function create(event: LifecycleAction, asked: SlotIdentity, ports: Lifecy
     const identity = { ...asked, systemIdentifier: watching.identity.systemIdentifier };
     if (isClaim(event)) return answer(await look(identity, watching), identity);
     await requireLock(locking, identity.slot, ports);
-    const { created } = await createSlot(locking, watching, identity.slot, createWait(ports));
+    const { created } = await createSlot(locking, watching, identity.slot, createWait(ports), (text) =>
+      ports.log.info(text),
+    );
     // The alarm on runs that do not end well is made with the schedule, a minute before the first run: this keeps it quiet.
     ports.metrics.add('RunHealthy', 1);
     // The claim found none: then this request made it, in an invocation whose answer was lost.

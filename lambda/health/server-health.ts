@@ -47,6 +47,7 @@ export function judgeServer(
 ): Finding[] {
   return [
     serverVersion(facts),
+    ...standby(facts),
     walLevel(facts),
     role(facts),
     encoding(facts),
@@ -72,6 +73,16 @@ function serverVersion({ serverVersion: version, serverVersionNum: num }: Server
       todo: 'Newer than 18, the newest tried: test it first, or ask for an update of pg2kinesis.',
     };
   return ok(check, version);
+}
+
+/** A reader endpoint where the writer's was meant: the slot is on the primary. */
+function standby({ standby: is, slot }: ServerFacts): Finding[] {
+  if (!is) return [];
+  const check = 'server';
+  if (slot !== undefined) return [ok(check, 'a standby, with a slot of this name')];
+  const todo =
+    'Connect to the primary, where the slot is: the writer endpoint, or the address of that instance. Make no new slot.';
+  return [{ check, state: 'fault', found: 'a standby, without a slot of this name', todo }];
 }
 
 function walLevel({ walLevel: level }: ServerFacts): Finding {

@@ -87,16 +87,13 @@ function read(error: unknown): Facts {
  * Names a failure for logs: what kind, and how Kinesis answered.
  *
  * @param error - what a request threw
- * @param host - where the request went; said where it was not Kinesis that answered
- * @returns for example `InternalFailureException (HTTP 500)` or `Error (ECONNRESET) at kinesis.eu-west-1.amazonaws.com`;
- *   never the error's text
+ * @returns for example `InternalFailureException (HTTP 500)` or `Error (ECONNRESET)`; never the error's text
  */
-export function describe(error: unknown, host?: string): string {
+export function describe(error: unknown): string {
   const { name, code, status } = read(error);
   const details = [code, status === undefined ? undefined : `HTTP ${status}`].filter((detail) => detail !== undefined);
   const what = NOT_KINESIS.has(name) && status !== undefined ? 'an answer that is not of Kinesis' : name;
-  const at = host !== undefined && hasNoAnswer(error) ? ` at ${host}` : '';
-  return `${what}${details.length === 0 ? '' : ` (${details.join(', ')})`}${at}`;
+  return `${what}${details.length === 0 ? '' : ` (${details.join(', ')})`}`;
 }
 
 /**

@@ -130,8 +130,9 @@ async function send(
     results = answer.Records ?? [];
   } catch (error) {
     body.forget();
-    const verdict = classify(error, stream, await whereabouts(client, host));
-    const failure = describe(error, host);
+    const where = await whereabouts(client, host);
+    const verdict = classify(error, stream, where);
+    const failure = hasNoAnswer(error) ? `${describe(error)} for "${stream}"${where}` : describe(error);
     if (verdict instanceof PipelineError) {
       if (verdict.code !== 'STREAM_ACCESS_DENIED') throw verdict;
       return { failed: entries, throttled: 0, failure, renew: { kind: 'must', otherwise: verdict } };

@@ -5,8 +5,10 @@
  */
 import { PipelineError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
+import { withNotice } from '../slow-notice.ts';
 import {
   closeGracefully,
+  CONNECT_MS,
   type Connection,
   type ConnectOptions,
   type Database,
@@ -34,7 +36,7 @@ export async function openPair(
   one: ConnectOptions,
   other: ConnectOptions,
 ): Promise<[Connection, Connection]> {
-  const [first, second] = await logInTwice(database, one, other);
+  const [first, second] = await logInTwicePatiently(database, one, other);
   const { context } = first;
   try {
     const [onePid, otherPid] = await refuseSharedBackends(first, second, `${context.host}:${context.port}`);
@@ -104,6 +106,22 @@ export async function requireLockSeen(locking: Connection, watching: Connection,
 /** @param pair - ended in good order, both at once */
 export async function closeBoth(pair: readonly [LoggedIn, LoggedIn] | readonly [Connection, Connection], clock: Clock) {
   await Promise.all(pair.map((each) => closeGracefully(each, clock)));
+}
+
+/** As {@link logInTwice}, and says so where it takes long. */
+async function logInTwicePatiently(
+  database: Database,
+  one: ConnectOptions,
+  other: ConnectOptions,
+): Promise<[LoggedIn, LoggedIn]> {
+  const { clock, log } = database;
+  const work = logInTwice(database, one, other);
+  if (log === undefined) return await work;
+  const about = async (): Promise<string> => {
+    const { host, port } = await database.credentials.get();
+    return `Waiting for a connection to PostgreSQL at ${host}:${port}, up to ${CONNECT_MS / 1000} s`;
+  };
+  return await withNotice({ clock, log }, about, work);
 }
 
 async function logInTwice(

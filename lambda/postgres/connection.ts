@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import { PipelineError } from '../errors.ts';
-import type { Clock } from '../ports.ts';
+import type { Clock, Log } from '../ports.ts';
 import {
   createCredentials,
   type Credentials,
@@ -28,6 +28,8 @@ export interface Database {
   readonly clock: Clock;
   /** The output plugin of the slot that is read. */
   readonly plugin: SlotPlugin;
+  /** Told of a connection that takes long. */
+  readonly log: Log | undefined;
 }
 
 /** What {@link createDatabase} needs. */
@@ -35,6 +37,8 @@ export interface DatabaseOptions extends CredentialsOptions {
   readonly clock: Clock;
   /** @default test_decoding */
   readonly plugin?: SlotPlugin;
+  /** Told of a connection that takes long. @default nobody is */
+  readonly log?: Log;
 }
 
 /** How long a connection is for. */
@@ -84,7 +88,7 @@ const OLDEST_OF_PGOUTPUT = 110000;
  * Time for one connection to come about: DNS, TCP, TLS and log-in take well under a second inside a VPC; a packet that
  * a security group drops is never answered.
  */
-const CONNECT_MS = 10_000;
+export const CONNECT_MS = 10_000;
 
 /**
  * Makes the object that opens connections. Opens none.
@@ -93,8 +97,8 @@ const CONNECT_MS = 10_000;
  * @returns to be kept for the container's life
  */
 export function createDatabase(options: DatabaseOptions): Database {
-  const { settings, clock, plugin = TEST_DECODING } = options;
-  return { settings, clock, plugin, credentials: createCredentials(options), tls: createTls(settings) };
+  const { settings, clock, log, plugin = TEST_DECODING } = options;
+  return { settings, clock, log, plugin, credentials: createCredentials(options), tls: createTls(settings) };
 }
 
 /**
@@ -117,9 +121,9 @@ export async function logIn(database: Database, options: ConnectOptions): Promis
     const renewed = isUntrusted(error) && database.tls.renew(version) ? login : undefined;
     const other =
       renewed ?? (code === '28P01' || code === '28000' ? await database.credentials.after(login) : undefined);
-    if (other === undefined) throw toPipelineError(error, contextOf(database, login));
+    if (other === undefined) throw toPipelineError(error, { ...contextOf(database, login), connecting: true });
     return await attempt(database, other, options).catch((again: unknown) => {
-      throw toPipelineError(again, contextOf(database, other));
+      throw toPipelineError(again, { ...contextOf(database, other), connecting: true });
     });
   }
 }
@@ -174,8 +178,22 @@ export function toPipelineError(error: unknown, about: ErrorContext): unknown {
   return translate(error, about) ?? error;
 }
 
-function contextOf({ settings, plugin }: Database, { host, port, database, user }: Login): ErrorContext {
-  return { host, port, database, user, auth: settings.auth, plugin: plugin.name, publications: plugin.publications };
+function contextOf({ settings, plugin }: Database, { host, port, database, user, password }: Login): ErrorContext {
+  const { auth, secretArn } = settings;
+  // Where a password is given it is used, and else the secret's, whatever the settings call it.
+  const from =
+    auth === 'iam' ? auth : settings.password === undefined && secretArn !== undefined ? 'secret' : 'password';
+  return {
+    host,
+    port,
+    database,
+    user,
+    auth: from,
+    hasPassword: password !== '',
+    userFrom: settings.user === undefined ? 'secret' : 'PGUSER',
+    plugin: plugin.name,
+    publications: plugin.publications,
+  };
 }
 
 function latestEnd(options: ConnectOptions): number {
@@ -228,7 +246,13 @@ async function connectClient(
   });
   // Whoever waits for a query is told by its rejection; a loss while nobody asks must not end the process.
   client.on('error', () => undefined);
-  await client.connect();
+  try {
+    await client.connect();
+  } catch (error) {
+    // A log-in that we gave up (there is no password) leaves the connection open, and the process waiting for it.
+    destroy(client);
+    throw error;
+  }
   closeAt(client, latestEnd(options), clock);
   return client;
 }

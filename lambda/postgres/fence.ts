@@ -42,6 +42,8 @@ interface Backend extends Holder {
 }
 
 const LOCK_POLL_MS = 200;
+/** A wait is told each time that so long has passed. */
+const SLOW_MS = 3_000;
 /** A backend ended by pg_terminate_backend is gone in milliseconds; one deep in decoding takes a little longer. */
 const TERMINATE_GRACE_MS = 10_000;
 /** Another client may use the slot for a moment, for example to peek. */
@@ -69,7 +71,9 @@ export async function acquireSlotLock(
   { slotName, waitMs = 0, clock, log }: LockOptions,
 ): Promise<LockResult> {
   const key = String(lockKey(slotName));
-  let until = clock.now() + waitMs;
+  const begun = clock.now();
+  let until = begun + waitMs;
+  let told = begun;
   let tookOver = false;
   for (;;) {
     const { rows } = await client.query('SELECT pg_try_advisory_lock($1) AS held', [key]);
@@ -79,7 +83,15 @@ export async function acquireSlotLock(
       tookOver = await terminate(client, holder, slotName, log);
       until = Math.max(until, clock.now() + TERMINATE_GRACE_MS);
     }
-    if (clock.now() >= until) return { kind: 'locked', holder };
+    const now = clock.now();
+    if (now >= until) return { kind: 'locked', holder };
+    if (now - told >= SLOW_MS) {
+      told = now;
+      log.info(
+        `Waiting for the slot, which is held by ${describeHolder(holder)}: ${Math.round((now - begun) / 1000)} s so far, up to ${Math.round((until - begun) / 1000)} s.`,
+        { slot: slotName },
+      );
+    }
     await clock.sleep(LOCK_POLL_MS);
   }
 }

@@ -7,7 +7,7 @@ import { PipelineError, type PipelineErrorOptions } from '../errors.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 import { TEST_DECODING } from './plugins.ts';
 import { requirePublications } from './publications.ts';
-import { rightPlugin } from './slot-state.ts';
+import { rightPlugin, STANDBY_REMEDY } from './slot-state.ts';
 import { codeOf, type ErrorContext } from './sql-errors.ts';
 import {
   describeTransaction,
@@ -70,6 +70,7 @@ function requireOurs(
  * @param watching - another connection, to see for whom the first waits
  * @param name - the slot's name
  * @param timeoutMs - how long to wait, milliseconds
+ * @param onWait - told at once, and again when it is another, whom the creation waits for
  * @throws {PipelineError} SLOT_BUSY naming the transaction in the way; PUBLICATION_MISSING, WRONG_PLUGIN, SLOT_LOST, CONFIG_INVALID
  */
 export async function createSlot(
@@ -77,6 +78,7 @@ export async function createSlot(
   watching: Connection,
   name: string,
   timeoutMs: number,
+  onWait: (text: string) => void = () => undefined,
 ): Promise<Creation> {
   const context = { ...waiting.context, slot: name, undone: 'No slot was made.' };
   const present = await readSlotRow(watching.client, name);
@@ -87,8 +89,15 @@ export async function createSlot(
   await requirePublications(watching, name);
   let blocker: TransactionRow | undefined;
   const watch = setInterval(() => {
-    readBlocker(watching.client, waiting.pid).then(
-      (found) => (blocker = found ?? blocker),
+    readBlocker(watching, waiting.pid).then(
+      (found) => {
+        if (found !== undefined && (found.pid !== blocker?.pid || found.prepared !== blocker?.prepared)) {
+          onWait(
+            `Making the slot "${name}" waits for a transaction that was open before, up to ${Math.round(timeoutMs / 1000)} s: ${describeTransaction(found)}.${endOf(found)}`,
+          );
+        }
+        blocker = found ?? blocker;
+      },
       () => undefined,
     );
   }, WATCH_MS);
@@ -100,7 +109,7 @@ export async function createSlot(
   } catch (error) {
     if (codeOf(error) === '57014') throw blocked(name, timeoutMs, blocker, error);
     // Somebody else made it meanwhile.
-    if (codeOf(error) === '42710') return await createSlot(waiting, watching, name, timeoutMs);
+    if (codeOf(error) === '42710') return await createSlot(waiting, watching, name, timeoutMs, onWait);
     throw cannotCreate(error, name) ?? toPipelineError(error, context);
   } finally {
     clearInterval(watch);
@@ -109,13 +118,17 @@ export async function createSlot(
   return { created: true, confirmedFlush: made?.confirmedFlush };
 }
 
+/** How a transaction can be ended, a sentence after a space. */
+function endOf({ pid }: TransactionRow): string {
+  return pid === undefined ? '' : ` SELECT pg_terminate_backend(${pid}) ends it.`;
+}
+
 /** The wait was in vain. */
 function blocked(name: string, timeoutMs: number, blocker: TransactionRow | undefined, cause: unknown): PipelineError {
   const who = blocker === undefined ? 'a transaction that could not be identified' : describeTransaction(blocker);
-  const end = blocker?.pid === undefined ? '' : ` SELECT pg_terminate_backend(${blocker.pid}) ends it.`;
   return new PipelineError(
     'SLOT_BUSY',
-    `Making the slot "${name}" waits for the transactions that were writing when it began, and one did not end within ${Math.round(timeoutMs / 1000)} s: ${who}.${end} No slot was made.`,
+    `Making the slot "${name}" waits for the transactions that were writing when it began, and one did not end within ${Math.round(timeoutMs / 1000)} s: ${who}.${blocker === undefined ? '' : endOf(blocker)} No slot was made.`,
     { cause },
   );
 }
@@ -129,7 +142,16 @@ function cannotCreate(error: unknown, name: string): PipelineError | undefined {
   switch (codeOf(error)) {
     case '55000':
       return config(
-        'wal_level is not logical. Set it (on RDS and Aurora: rds.logical_replication = 1) and restart the server.',
+        'wal_level is not logical, here or (of a standby) on the primary. Set it (on RDS and Aurora: rds.logical_replication = 1) and restart the server.',
+      );
+    case '0A000':
+      return new PipelineError(
+        'CONFIG_INVALID',
+        `The slot "${name}" cannot be made: the server is a standby. No slot was made.`,
+        {
+          cause: error,
+          remedy: STANDBY_REMEDY,
+        },
       );
     case '53400':
       return config('all replication slots are in use. Raise max_replication_slots, or drop a slot that nobody needs.');

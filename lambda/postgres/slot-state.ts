@@ -11,6 +11,8 @@ import { type Queryable, SLOT_JSON, type SlotRow, toSlotRow } from './status.ts'
 export interface SlotState {
   readonly slot: SlotRow | undefined;
   readonly walLevel: string;
+  /** Whether the server is a standby: it has slots of its own, and none of its primary's before 17. */
+  readonly standby: boolean;
 }
 
 /**
@@ -21,9 +23,21 @@ export interface SlotState {
  */
 export async function readSlotState(client: Queryable, slotName: string): Promise<SlotState> {
   // In one statement: every run asks for it.
-  const { rows } = await client.query(`SELECT current_setting('wal_level') AS level, ${SLOT_JSON} AS slot`, [slotName]);
-  return { slot: toSlotRow(slotName, rows[0]?.['slot']), walLevel: String(rows[0]?.['level']) };
+  const { rows } = await client.query(
+    `SELECT current_setting('wal_level') AS level, pg_is_in_recovery() AS standby, ${SLOT_JSON} AS slot`,
+    [slotName],
+  );
+  const [row] = rows;
+  return {
+    slot: toSlotRow(slotName, row?.['slot']),
+    walLevel: String(row?.['level']),
+    standby: row?.['standby'] === true,
+  };
 }
+
+/** Whoever took a reader endpoint must not make a new slot and reload everything. */
+export const STANDBY_REMEDY =
+  'Connect to the primary, where the slot is: the writer endpoint, or the address of that instance. The slot there is not touched.';
 
 /**
  * Judges it.
@@ -34,12 +48,19 @@ export async function readSlotState(client: Queryable, slotName: string): Promis
  * @returns why it cannot be read, or undefined
  */
 export function validateSlot(
-  { slot, walLevel }: SlotState,
+  { slot, walLevel, standby }: SlotState,
   slotName: string,
   context: ErrorContext,
 ): PipelineError | undefined {
   const undone = 'Nothing was read and the slot was not advanced.';
   const at = `${context.host}:${context.port}`;
+  if (slot === undefined && standby) {
+    return new PipelineError(
+      'SLOT_MISSING',
+      `There is no replication slot "${slotName}" at ${at}, which is a standby. ${undone}`,
+      { remedy: STANDBY_REMEDY },
+    );
+  }
   if (slot === undefined) {
     return walLevel === 'logical'
       ? new PipelineError('SLOT_MISSING', `There is no replication slot "${slotName}" at ${at}. ${undone}`)
@@ -49,7 +70,7 @@ export function validateSlot(
         );
   }
   if (slot.type !== 'logical')
-    return new PipelineError('WRONG_PLUGIN', `Slot "${slotName}" is a physical one. ${undone}`);
+    return new PipelineError('WRONG_PLUGIN', `Slot "${slotName}" is a physical one. ${undone}`, othersSlot(slotName));
   const plugin = context.plugin ?? TEST_DECODING.name;
   if (slot.plugin !== plugin) {
     return new PipelineError(
@@ -76,6 +97,13 @@ export function validateSlot(
     return new PipelineError('SLOT_LOST', `Slot "${slotName}" can be read no more (${why}). ${undone}`);
   }
   return undefined;
+}
+
+/** The way out of a slot that somebody else made. */
+function othersSlot(slotName: string): { readonly remedy: string } {
+  return {
+    remedy: `Use another SLOT_NAME. Only if nobody needs that slot: SELECT pg_drop_replication_slot('${slotName}'); then create-slot.`,
+  };
 }
 
 /** @returns the way out where another setting of PLUGIN fits a slot */

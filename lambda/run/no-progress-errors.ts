@@ -66,12 +66,17 @@ export function noProgress(facts: NoProgressFacts): PipelineError {
       },
     );
   }
-  return new PipelineError(
-    'NO_PROGRESS',
-    lastFailure === undefined
-      ? 'The run had no time to publish anything. The slot was not advanced.'
-      : `Kinesis took nothing for the whole run (the last request failed: ${lastFailure}). The slot was not advanced. If it never answers, give the function a way to it: a NAT gateway, or an interface endpoint.`,
-  );
+  if (lastFailure !== undefined) {
+    return new PipelineError(
+      'NO_PROGRESS',
+      `Kinesis took nothing for the whole run. The last request failed: ${lastFailure}. The slot was not advanced.`,
+      {
+        remedy:
+          'If it never answers: correct the region or the endpoint, or give the function a way to Kinesis (a NAT gateway, or an interface endpoint and its security group). If it answers with errors, see the AWS Health Dashboard. The next run tries again.',
+      },
+    );
+  }
+  return new PipelineError('NO_PROGRESS', 'The run had no time to publish anything. The slot was not advanced.');
 }
 
 /**

@@ -110,13 +110,18 @@ export async function skipFirstTransaction(
   if (first === undefined) {
     throw new PipelineError(
       'EVENT_INVALID',
-      `${formatLsn(commitLsn)} was not skipped: the slot holds no transaction with changes. The slot was not advanced. Payloads: {"action":"run"}.`,
+      `${formatLsn(commitLsn)} was not skipped: the slot holds no transaction with changes. The slot was not advanced.`,
+      { remedy: 'Nothing is to be done: it was skipped or published before.' },
     );
   }
   if (first.commitLsn !== commitLsn) {
     throw new PipelineError(
       'EVENT_INVALID',
-      `${formatLsn(commitLsn)} was not skipped: the first unconsumed transaction is ${formatLsn(first.commitLsn)} (xid ${first.xid}), and only that one can be. The slot was not advanced. Payloads: {"action":"run"} and, if that one cannot be published, {"action":"skip-transaction","commitLsn":"${formatLsn(first.commitLsn)}"}.`,
+      `${formatLsn(commitLsn)} was not skipped: the first unconsumed transaction is ${formatLsn(first.commitLsn)} (xid ${first.xid}), and only that one can be. The slot was not advanced.`,
+      {
+        remedy:
+          'Let a run publish it. Only if that run fails and names this very commit LSN: skip-transaction with it. If yours was skipped before, nothing is to be done.',
+      },
     );
   }
   return { transaction: first, advancedTo: await slot.advance(commitLsn) };
@@ -141,7 +146,7 @@ async function skipUndecodable(
     throw new PipelineError(
       'EVENT_INVALID',
       `${formatLsn(commitLsn)} was not skipped: PostgreSQL cannot decode the first unconsumed transaction, and its commit LSN is another. The slot was not advanced.`,
-      { remedy: 'Invoke {"action":"run"}: it fails with the commit LSN to give to skip-transaction.' },
+      { remedy: 'Let a run tell: it fails with the commit LSN to give to skip-transaction.' },
     );
   }
   return { transaction: undefined, advancedTo: await slot.skip(commitLsn) };

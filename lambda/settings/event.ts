@@ -9,6 +9,8 @@ import { PipelineError } from '../errors.ts';
 
 /** How long the scheduled run may take where the payload does not say, in seconds: a tick is 60. */
 const RUN_SECONDS = 50;
+/** In less no run can publish: it has to connect, to read, and to leave a request the time to be answered. */
+export const LEAST_SECONDS = 3;
 /** Lambda's own longest time-out, in seconds. */
 const MOST_SECONDS = 900;
 
@@ -60,7 +62,7 @@ export interface LifecycleAction {
   readonly oldProperties: Readonly<Record<string, unknown>>;
 }
 
-const seconds = z.number().check(z.minimum(1), z.maximum(MOST_SECONDS));
+const seconds = z.number().check(z.minimum(LEAST_SECONDS), z.maximum(MOST_SECONDS));
 const lsnText = z.string().check(z.refine((text) => parseLsn(text) !== undefined));
 const resume = z.strictObject({
   commitLsn: lsnText,
@@ -80,7 +82,7 @@ const ACTIONS = {
       resume: z.optional(resume),
     },
     allowed: {
-      maxSeconds: `a number, 1 to ${MOST_SECONDS}`,
+      maxSeconds: `a number, ${LEAST_SECONDS} to ${MOST_SECONDS}`,
       maxBatches: 'a whole number, 1 or more',
       resume: 'the "resume" of an earlier answer, as it is',
     },
@@ -88,7 +90,10 @@ const ACTIONS = {
   },
   drain: {
     fields: { maxSeconds: z.optional(seconds), resume: z.optional(resume) },
-    allowed: { maxSeconds: `a number, 1 to ${MOST_SECONDS}`, resume: 'the "resume" of an earlier answer, as it is' },
+    allowed: {
+      maxSeconds: `a number, ${LEAST_SECONDS} to ${MOST_SECONDS}`,
+      resume: 'the "resume" of an earlier answer, as it is',
+    },
     example: '{"action":"drain","maxSeconds":n,"resume":{...}}',
   },
   status: { fields: {}, allowed: {}, example: '{"action":"status"}' },
@@ -243,7 +248,9 @@ function record(value: unknown): Readonly<Record<string, unknown>> {
 /** The error, with what there is to send. */
 function invalid(what: string): PipelineError {
   const payloads = Object.values(ACTIONS).map(({ example }) => example);
-  return new PipelineError('EVENT_INVALID', `${what} Nothing was done. Payloads: ${payloads.join(' ')}.`);
+  return new PipelineError('EVENT_INVALID', `${what} Nothing was done.`, {
+    remedy: `Send one of these payloads: ${payloads.join(' ')}.`,
+  });
 }
 
 /** A value as a message shows it: short. */

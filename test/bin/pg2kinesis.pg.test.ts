@@ -94,6 +94,16 @@ describe('pg2kinesis in a shell', () => {
     assert.equal((await cli('check')).status, 0);
   });
 
+  it('ends at once without a password, and does not wait for the server to hang up', async () => {
+    const { status, err } = await start(['status'], { PGPASSWORD: '' }).ended;
+    assert.equal(status, 1);
+    assert.match(
+      err,
+      /^DATABASE_AUTH_FAILED: .* asks user "postgres" for a password, and there is none: PGPASSWORD is not set/,
+    );
+    assert.doesNotMatch(await server.log(), /canceling authentication due to timeout/);
+  });
+
   it('prints a run’s answer as one line of JSON, and logs on the standard error', async () => {
     await server.sql('INSERT INTO users VALUES (1)');
     const { status, out } = await cli('--log-json', 'run');
@@ -153,6 +163,6 @@ describe('pg2kinesis in a shell', () => {
     child.kill('SIGTERM');
     const { status, err } = await ended;
     assert.equal(status, 0);
-    assert.match(err, /^SLOT_MISSING: /);
+    assert.match(err, /^\d{4}-\d\d-\d\dT\S+Z ERROR SLOT_MISSING: .* code=SLOT_MISSING$/m);
   });
 });

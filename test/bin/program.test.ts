@@ -63,14 +63,25 @@ describe('pg2kinesis', () => {
     ['an unknown command', ['explode'], /unknown command 'explode'/],
     ['an unknown option', ['run', '--fast'], /unknown option '--fast'/],
     ['an argument too many', ['status', 'now'], /too many arguments/],
-    ['a number that is none', ['run', '--max-seconds', 'x'], /It has to be a number, 1 or more/],
+    ['a number that is none', ['run', '--max-seconds', 'x'], /It has to be a number, 3 to 900/],
+    ['a time in which no run can succeed', ['run', '--max-seconds', '2'], /It has to be a number, 3 to 900/],
+    ['more time than a run has', ['run', '--max-seconds', '901'], /It has to be a number, 3 to 900/],
+    ['runs without a pause', ['run', '--every', '0'], /It has to be a number, 0\.1 or more/],
+    [
+      'a resume that is no resume',
+      ['run', '--resume', '{"a":1}'],
+      /EVENT_INVALID: --resume cannot be \{"a":1\}.*See pg2kinesis run --help/,
+    ],
     ['half a batch', ['run', '--max-batches', '1.5'], /It has to be a whole number, 1 or more/],
     ['a resume that is no JSON', ['run', '--resume', '{'], /It has to be JSON/],
     ['no commit LSN', ['skip-transaction'], /missing required argument 'commit-lsn'/],
     ['a position that is none', ['tail', '--from', 'now'], /Allowed choices are latest, trim-horizon/],
-    ['a commit LSN that is none', ['skip-transaction', 'abc'], /EVENT_INVALID: .*"commitLsn" cannot be "abc"/],
-    ['more time than Lambda gives', ['run', '--max-seconds', '901'], /EVENT_INVALID: .*"maxSeconds" cannot be 901/],
-    ['more than a week', ['drain', '--max-seconds', '604801'], /It has to be a number, 1 to 604800\./],
+    [
+      'a commit LSN that is none',
+      ['skip-transaction', 'abc'],
+      /EVENT_INVALID: the commit LSN cannot be "abc".*See pg2kinesis skip-transaction --help/,
+    ],
+    ['more than a week', ['drain', '--max-seconds', '604801'], /It has to be a number, 3 to 604800\./],
     ['less time than it has', ['skip-transaction', '0/1', '--max-seconds', '899'], /a number, 900 to 604800\./],
   ];
   for (const [what, args, said] of misused) {
@@ -78,6 +89,7 @@ describe('pg2kinesis', () => {
       const { status, out, err } = await cli(args);
       assert.equal(status, 2);
       assert.match(err, said);
+      assert.doesNotMatch(err, /\{"action"/, 'nobody typed a payload');
       assert.equal(out, '');
     });
   }
@@ -122,6 +134,24 @@ describe('pg2kinesis', () => {
     assert.match((await cli(['run'], env)).err, /WARN STREAMNAME is set.*is STREAM_NAME meant\?/);
     assert.ok(!(out + err).includes('s3cret'));
   });
+
+  for (const [what, args, env] of [
+    ['bad settings', ['run'], { LANES: '3' }],
+    ['a database that is away', ['status'], { PGHOST: '127.0.0.1', PGPORT: '1', PGUSER: 'u', PGDATABASE: 'd' }],
+    ['a wrong option', ['run', '--every', '0'], {}],
+    ['a wrong argument', ['skip-transaction', 'abc'], {}],
+    ['an unknown command', ['explode'], {}],
+  ] as const) {
+    it(`writes ${what} as JSON, with its time, where --log-json is given`, async () => {
+      const { err } = await cli(['--log-json', ...args], env);
+      for (const line of err.trimEnd().split('\n')) {
+        const { level, timestamp, code, message } = JSON.parse(line) as Record<string, string>;
+        assert.equal(level, 'ERROR');
+        assert.ok(code !== undefined && message !== undefined);
+        assert.ok(Math.abs(Date.parse(String(timestamp)) - Date.now()) < 60_000);
+      }
+    });
+  }
 
   it('shows the stack with LOG_LEVEL=DEBUG', async () => {
     const { err } = await cli(['run'], { LOG_LEVEL: 'debug' });

@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { type Container, startContainer } from './container.ts';
 import { eventually } from './ground.ts';
 
-const RUN = { action: 'run', maxSeconds: 1 };
+const RUN = { action: 'run', maxSeconds: 3 };
 
 describe('a container that was killed', () => {
   let directory = '';

@@ -12,10 +12,12 @@ import { systemClock } from '../../../lambda/clock.ts';
 import { type Container, createContainer } from '../../../lambda/container.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
 import type { Clock } from '../../../lambda/ports.ts';
+import { lockKey } from '../../../lambda/postgres/fence.ts';
 import { readConfig } from '../../../lambda/settings/config.ts';
+import type { Action } from '../../../lambda/settings/event.ts';
 import { noMetrics } from '../../../lambda/telemetry/telemetry.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
-import { memoryLog } from '../kinesis/kit.ts';
+import { memoryLog, until } from '../kinesis/kit.ts';
 
 const SLOT = 'pg2kinesis';
 
@@ -34,10 +36,15 @@ const clock: Clock = {
 describe('the states of a slot', { concurrency: 1 }, () => {
   let server: PostgresServer;
   let container: Container;
-  const invoke = (kind: 'status' | 'check' | 'run') => {
+  const log = memoryLog();
+  const invoke = (kind: 'status' | 'check' | 'run' | 'create-slot' | 'drop-slot') => {
     const startedAt = clock.now();
-    const action =
-      kind === 'run' ? { kind, maxSeconds: 10, maxBatches: undefined, resume: undefined } : ({ kind } as const);
+    const action: Action =
+      kind === 'run'
+        ? { kind, maxSeconds: 10, maxBatches: undefined, resume: undefined }
+        : kind === 'drop-slot'
+          ? { kind, discardUnread: false }
+          : { kind };
     return perform(action, container, {
       startedAt,
       functionDeadline: startedAt + 20_000,
@@ -86,7 +93,7 @@ describe('the states of a slot', { concurrency: 1 }, () => {
       PGSSLMODE: 'disable',
     });
     container = {
-      ...createContainer(config, { clock, log: memoryLog(), metrics: noMetrics, region: 'us-east-1' }),
+      ...createContainer(config, { clock, log, metrics: noMetrics, region: 'us-east-1' }),
       publisher: { publish: () => Promise.resolve({ complete: true, throttledEntries: 0 }) },
       requireRegion: () => Promise.resolve(),
       describeStream: () => Promise.resolve({ kind: 'denied', where: '' }),
@@ -136,6 +143,32 @@ describe('the states of a slot', { concurrency: 1 }, () => {
     await Promise.all([open.end(), creating.end()]);
     await stateIs('ok', undefined, /at /);
     await drop();
+  });
+
+  it('create-slot says at once whom it waits for', async () => {
+    const open = await server.client({ application_name: 'slow writer' });
+    await open.query('BEGIN; INSERT INTO t VALUES (3)');
+    const made = invoke('create-slot');
+    await until(() => log.lines.some((line) => line.includes('waits for a transaction')));
+    await open.query('ROLLBACK');
+    await Promise.all([made, open.end()]);
+    const said = log.lines.filter((line) => line.includes('waits for a transaction'));
+    assert.match(
+      String(said[0]),
+      /up to \d+ s: backend \d+ \(user postgres, application slow writer.*pg_terminate_backend/,
+    );
+    assert.equal(said.length, 1, 'once for each');
+  });
+
+  it('drop-slot says behind whom it waits, and for how long', async () => {
+    const holder = await server.client({ application_name: 'a drain' });
+    await holder.query('SELECT pg_advisory_lock($1)', [String(lockKey(SLOT))]);
+    const dropped = invoke('drop-slot');
+    await until(() => log.lines.some((line) => line.includes('Waiting for the slot')));
+    await holder.end();
+    await dropped;
+    const said = log.lines.find((line) => line.includes('Waiting for the slot'));
+    assert.match(String(said), /held by backend \d+ \(user postgres, application a drain.*: 3 s so far, up to 60 s\./);
   });
 
   it('physical', async () => {

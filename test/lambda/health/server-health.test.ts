@@ -86,6 +86,14 @@ describe('judgeServer', () => {
       'fault',
       /GRANT rds_replication TO "cdc"/,
     ],
+    [
+      'a standby without the slot',
+      { standby: true, slot: undefined },
+      'server',
+      'fault',
+      /writer endpoint.*Make no new slot/,
+    ],
+    ['a standby with the slot', { standby: true }, 'server', 'ok', /standby/],
     ['a superuser', { role: { ...role, replication: false, superuser: true } }, 'role', 'ok', /superuser/],
     [
       'a member of rds_replication',

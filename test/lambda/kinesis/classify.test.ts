@@ -122,6 +122,34 @@ describe('classify', () => {
     });
   }
 
+  for (const [name, remedy] of [
+    ['ExpiredTokenException', /have expired: sign in again/],
+    ['UnrecognizedClientException', /that belong together and are active/],
+    ['InvalidSignatureException', /that belong together and are active/],
+    ['KMSDisabledException', /^Enable the KMS key/],
+    ['KMSInvalidStateException', /^Enable the KMS key/],
+    ['CredentialsProviderError', /^Set AWS_PROFILE/],
+    ['OptInRequired', /^Sign the AWS account up/],
+    ['AccessDeniedException', /^Grant kinesis:PutRecords/],
+  ] as const) {
+    it(`gives the way out of ${name}, and says which stream it was, where`, () => {
+      const verdict = classify(answered(name, 400), 'changes', ' in eu-west-1 (localhost:4567)');
+      assert.ok(verdict instanceof PipelineError);
+      assert.match(verdict.remedy, remedy);
+      assert.match(verdict.what, /"changes" in eu-west-1 \(localhost:4567\)/);
+      if (name !== 'AccessDeniedException') assert.doesNotMatch(verdict.remedy, /PutRecords/);
+    });
+  }
+
+  it('says how large a record the stream takes, where Kinesis says so', () => {
+    const verdict = classify(answered('ValidationException', 400, TOO_LONG), 'changes');
+    assert.match(
+      verdict instanceof PipelineError ? verdict.what : '',
+      /above what the stream takes, which is 1048576 bytes/,
+    );
+    assert.match(verdict instanceof PipelineError ? verdict.remedy : '', /^Lower MAX_RECORD_KIB/);
+  });
+
   const entries: [code: string | undefined, message: string, verdict: string][] = [
     ['ProvisionedThroughputExceededException', 'Rate exceeded', 'throttled'],
     ['KMSThrottlingException', 'Rate exceeded', 'throttled'],
@@ -165,11 +193,5 @@ describe('classify', () => {
     assert.equal(describeError(broken('ECONNRESET', 'TimeoutError')), 'TimeoutError (ECONNRESET)');
     assert.equal(describeError('x'), 'Error');
     assert.equal(describeError(answered('SyntaxError', 407)), 'an answer that is not of Kinesis (HTTP 407)');
-  });
-
-  it('names the host where it was not Kinesis that answered', () => {
-    assert.equal(describeError(broken('ETIMEDOUT', 'TimeoutError'), 'h'), 'TimeoutError (ETIMEDOUT) at h');
-    assert.equal(describeError(answered('SyntaxError', 403), 'h'), 'an answer that is not of Kinesis (HTTP 403) at h');
-    assert.equal(describeError(answered('RequestExpired', 400), 'h'), 'RequestExpired (HTTP 400)');
   });
 });

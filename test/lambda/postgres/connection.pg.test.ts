@@ -117,7 +117,7 @@ describe('a connection', () => {
   it('I10: fails with DATABASE_AUTH_FAILED on a wrong password, read anew or not', async () => {
     await assert.rejects(
       open(databaseOf(server, { user: 'app', password: 'wrong-one' }), { deadline: soon() }),
-      refused('DATABASE_AUTH_FAILED', /user "app" \(PGPASSWORD\).*rotation/s, 'wrong-one'),
+      refused('DATABASE_AUTH_FAILED', /user "app" \(PGPASSWORD\).*Correct PGUSER or PGPASSWORD/s, 'wrong-one'),
     );
     let reads = 0;
     const secrets = () => Promise.resolve(JSON.stringify({ username: 'app', password: `wrong-${++reads}` }));
@@ -136,7 +136,7 @@ describe('a connection', () => {
   it('fails with DATABASE_AUTH_FAILED without any password', async () => {
     await assert.rejects(
       open(databaseOf(server, { user: 'app', password: undefined }), { deadline: soon() }),
-      refused('DATABASE_AUTH_FAILED', /PGPASSWORD is empty/),
+      refused('DATABASE_AUTH_FAILED', /there is none: PGPASSWORD is not set/),
     );
   });
 
@@ -144,7 +144,21 @@ describe('a connection', () => {
     await server.sql(`CREATE ROLE nologin PASSWORD 'p'`);
     await assert.rejects(
       open(databaseOf(server, { user: 'nologin', password: 'p' }), { deadline: soon() }),
-      refused('DATABASE_AUTH_FAILED', /may not log in/),
+      refused('DATABASE_AUTH_FAILED', /role "nologin" is not permitted to log in.*ALTER ROLE "nologin" LOGIN;$/),
+    );
+  });
+
+  it('shows the server’s words and the way out for a missing right, and a database that takes nobody', async () => {
+    await server.sql('CREATE DATABASE closed ALLOW_CONNECTIONS false');
+    await server.sql('CREATE DATABASE reserved');
+    await server.sql('REVOKE CONNECT ON DATABASE reserved FROM PUBLIC');
+    await assert.rejects(
+      open(databaseOf(server, { user: 'app', password: 'first-password', database: 'reserved' }), { deadline: soon() }),
+      refused('DATABASE_AUTH_FAILED', /permission denied.*GRANT CONNECT ON DATABASE "reserved" TO "app";$/),
+    );
+    await assert.rejects(
+      open(databaseOf(server, { user: 'app', password: 'first-password', database: 'closed' }), { deadline: soon() }),
+      refused('CONFIG_INVALID', /not currently accepting connections.*ALTER DATABASE "closed" ALLOW_CONNECTIONS true/),
     );
   });
 
@@ -158,7 +172,7 @@ describe('a connection', () => {
   it('fails with DATABASE_UNREACHABLE on a port where nobody listens, and on a name nobody has', async () => {
     await assert.rejects(
       open(databaseOf(server, { port: 1 }), { deadline: soon() }),
-      refused('DATABASE_UNREACHABLE', /127\.0\.0\.1:1 \(ECONNREFUSED\).*security group/s),
+      refused('DATABASE_UNREACHABLE', /127\.0\.0\.1:1 \(ECONNREFUSED\).*Start the database/s),
     );
     await assert.rejects(
       open(databaseOf(server, { host: 'nowhere.invalid' }), { deadline: soon() }),

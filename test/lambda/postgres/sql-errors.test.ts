@@ -16,15 +16,10 @@ describe('translate', () => {
     [new Error('timeout expired'), 'DATABASE_UNREACHABLE', /did not answer in time/],
     [new Error('Connection terminated unexpectedly'), 'DATABASE_UNREACHABLE', /was lost/],
     [coded('57P01'), 'DATABASE_UNREACHABLE', /failover/],
-    [coded('57P03'), 'DATABASE_UNREACHABLE', /starting up/],
-    [coded('53300'), 'DATABASE_UNREACHABLE', /no connection left/],
     [coded('08006'), 'DATABASE_UNREACHABLE', /08006/],
     [coded('SELF_SIGNED_CERT_IN_CHAIN'), 'DATABASE_UNREACHABLE', /PGSSLROOTCERT/],
     [coded('CERT_HAS_EXPIRED'), 'DATABASE_UNREACHABLE', /CERT_HAS_EXPIRED/],
     [coded('ERR_TLS_CERT_ALTNAME_INVALID'), 'DATABASE_UNREACHABLE', /another host name/],
-    [coded('28P01'), 'DATABASE_AUTH_FAILED', /refused the password of user "cdc"/],
-    [coded('28000'), 'DATABASE_AUTH_FAILED', /pg_hba/],
-    [coded('3D000'), 'CONFIG_INVALID', /PGDATABASE/],
     [coded('57014'), 'NO_PROGRESS', /time-out/],
   ] as const) {
     it(`${error.message || 'AggregateError'} ${'code' in error ? error.code : ''} is ${code}`, () => {

@@ -14,13 +14,13 @@ describe('skip-transaction', () => {
       'needs more room than the server has, whatever is read',
       new WindowTooLargeError('large', { noRoom: '53400' }),
       'EVENT_INVALID',
-      /cannot decode the first .* Invoke \{"action":"run"\}/,
+      /cannot decode the first .* Let a run tell/,
     ],
     [
       'cannot be decoded, nor can anything else',
       new ServerDecodingError('failed', failure),
       'EVENT_INVALID',
-      /cannot decode the first .* Invoke \{"action":"run"\}/,
+      /cannot decode the first .* Let a run tell/,
     ],
   ] as const) {
     it(`fails with ${code} where the first transaction ${what}`, async () => {

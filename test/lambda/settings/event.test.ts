@@ -39,8 +39,8 @@ describe('readEvent', () => {
     ['a run', { action: 'run' }, SCHEDULED],
     [
       'a bounded run',
-      { action: 'run', maxSeconds: 1.5, maxBatches: 2, resume: RESUME },
-      { kind: 'run', maxSeconds: 1.5, maxBatches: 2, resume: RESUME },
+      { action: 'run', maxSeconds: 3.5, maxBatches: 2, resume: RESUME },
+      { kind: 'run', maxSeconds: 3.5, maxBatches: 2, resume: RESUME },
     ],
     [
       'a drain',
@@ -120,7 +120,7 @@ describe('readEvent', () => {
     ['an unknown field', { action: 'run', maxSecond: 5 }, /"run" has no field "maxSecond"/],
     ['a field of another action', { action: 'status', maxSeconds: 5 }, /"status" has no field "maxSeconds"/],
     ['maxBatches of a drain', { action: 'drain', maxBatches: 5 }, /no field "maxBatches"/],
-    ['no time', { action: 'run', maxSeconds: 0 }, /"maxSeconds" cannot be 0 \(allowed: a number, 1 to 900\)/],
+    ['no time', { action: 'run', maxSeconds: 0 }, /"maxSeconds" cannot be 0 \(allowed: a number, 3 to 900\)/],
     ['too much time', { action: 'drain', maxSeconds: 901 }, /cannot be 901/],
     ['time as text', { action: 'run', maxSeconds: '50' }, /cannot be "50"/],
     ['half a batch', { action: 'run', maxBatches: 1.5 }, /"maxBatches" cannot be 1.5/],
