@@ -6,6 +6,7 @@ import { type Answer, perform } from '../../lambda/actions/actions.ts';
 import { systemClock } from '../../lambda/clock.ts';
 import { type Container, createContainer } from '../../lambda/container.ts';
 import { PipelineError } from '../../lambda/errors.ts';
+import type { Log } from '../../lambda/ports.ts';
 import { printableJson } from '../../lambda/printable.ts';
 import { readConfig } from '../../lambda/settings/config.ts';
 import { type Action, readEvent } from '../../lambda/settings/event.ts';
@@ -63,7 +64,12 @@ export async function invokeOnTerminal(
   const gently = action.kind === 'run' || action.kind === 'drain';
   if (gently) for (const signal of ['SIGINT', 'SIGTERM'] as const) terminal.on(signal, interrupt);
   try {
-    if (options.every === undefined) return print(await once(), terminal);
+    if (options.every === undefined) {
+      const answer = await once();
+      const status = print(answer, terminal);
+      sayWhatIsLeft(answer, log);
+      return status;
+    }
     return await again(options.every * 1000, once, container, terminal);
   } finally {
     if (gently) for (const signal of ['SIGINT', 'SIGTERM'] as const) terminal.off(signal, interrupt);
@@ -101,6 +107,16 @@ async function again(
     await clock.sleep(Math.max(0, begun + everyMs - clock.now()), stop);
   }
   return status;
+}
+
+/** What a run that ended inside a transaction leaves to the next, in a process that keeps nothing for it. */
+function sayWhatIsLeft(answer: Answer, log: Log): void {
+  if (!('resume' in answer)) return;
+  const { commitLsn, ordinal } = answer.resume;
+  log.warn(
+    `It ended inside the transaction with commit LSN ${commitLsn}. Its first ${ordinal} records were published, and come again unless the next run is given --resume with the "resume" of this answer.`,
+    { stopped: answer.stopped },
+  );
 }
 
 /** Prints an answer: for people on a terminal, one line for programs. */

@@ -107,11 +107,6 @@ async function publish(
         filters: config.filters,
       },
     );
-    if (answer.truncated > 0) {
-      log.warn('Changes too large for a Kinesis record were published without their row.', {
-        records: answer.truncated,
-      });
-    }
     const moved = answer.advancedTo !== undefined && answer.advancedTo !== formatLsn(before.confirmedFlush);
     addRunMetrics(metrics, answer, {
       moved,

@@ -2,9 +2,11 @@
  * Sends rounds one after the other: the next only when every entry of the last is acknowledged (I3), while the one
  * after it is being filled. Knows no SDK; the publisher does the retries.
  */
+import { formatLsn } from '../decode/lsn.ts';
+import { PipelineError } from '../errors.ts';
 import type { Round } from '../pack/round.ts';
 import type { Clock, Publisher } from '../ports.ts';
-import type { AckPosition } from '../transform/transform.ts';
+import type { AckPosition, LargestRecord } from '../transform/transform.ts';
 
 /** What a queue works with. */
 export interface PublishQueueParts {
@@ -71,17 +73,26 @@ export class PublishQueue {
   /** As {@link drainInFlight}, without throwing: for after another failure. */
   async waitUntilIdle(): Promise<void> {
     await this.#inFlight;
-    this.#inFlight = undefined;
   }
 
   async #send(round: Round, mark: AckPosition): Promise<void> {
     const { publisher, clock, signal, deadline, acknowledged } = this.#parts;
     const begun = clock.now();
-    const result = await publisher.publish(round, deadline(), signal);
+    const result = await publisher.publish(round, deadline(), signal).catch((error: unknown) => {
+      throw withRecord(error, mark.largest);
+    });
     this.slowestMs = Math.max(this.slowestMs, clock.now() - begun);
     this.throttledEntries += result.throttledEntries;
     this.lastFailure = result.lastFailure ?? this.lastFailure;
     if (result.complete) acknowledged(round, mark);
     else this.stopped = result.throttledEntries > 0 ? 'throttled' : 'deadline';
   }
+}
+
+/** Kinesis says that a record is too large, and not which. The largest of the round is. */
+function withRecord(error: unknown, largest: LargestRecord | undefined): unknown {
+  if (!(error instanceof PipelineError) || error.code !== 'RECORD_TOO_LARGE' || largest === undefined) return error;
+  const { bytes, table, commitLsn } = largest;
+  const record = `The largest record sent has ${bytes} bytes: of a change of ${table}, in the transaction with commit LSN ${formatLsn(commitLsn)}.`;
+  return new PipelineError(error.code, `${error.what} ${record}`, { cause: error.cause, remedy: error.remedy });
 }

@@ -1,8 +1,10 @@
 /**
  * Tells the log which tables' changes are left out, and why: one line a reason with a count and the first names, once a
- * container and again when tables are added. Counts nothing: that is the transformation's.
+ * container and again when tables are added. And which tables' changes went without their row, with each batch. Shows
+ * names only, never a value (I10). What it counts is for its lines; the answer's counts are the transformation's.
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import type { ChangeRecord } from '../format/record.ts';
 import type { Log } from '../ports.ts';
 import type { Skipped } from './counts.ts';
 
@@ -55,6 +57,8 @@ export class LeftOutLog {
   readonly #log: Log;
   readonly #named: Set<string>;
   readonly #fresh = new Map<keyof Skipped, { readonly tables: string[]; readonly since: Lsn }>();
+  /** By table, since the last line. */
+  readonly #withoutRow = new Map<string, { readonly key: readonly string[]; readonly since: Lsn; records: number }>();
 
   /**
    * @param log - where to
@@ -82,8 +86,28 @@ export class LeftOutLog {
     else fresh.tables.push(table);
   }
 
+  /**
+   * A change went without its row, which is too large.
+   *
+   * @param record - as written; valid during the call
+   */
+  noteWithoutRow({ table, key, transaction }: ChangeRecord): void {
+    const known = this.#withoutRow.get(table.printed);
+    if (known !== undefined) {
+      known.records++;
+      return;
+    }
+    const names = (key?.columns ?? []).map((column, part) => key?.tuples[part]?.headers[column]?.name ?? '?');
+    this.#withoutRow.set(table.printed, {
+      key: names.slice(0, key?.count ?? 0),
+      since: transaction.commitLsn,
+      records: 1,
+    });
+  }
+
   /** Writes what was noted since the last time. */
   report(): void {
+    this.#reportWithoutRow();
     for (const [reason, { tables, since }] of this.#fresh) {
       const [one, several, rest] = SAID[reason];
       const first = tables.slice(0, FIRST);
@@ -97,5 +121,26 @@ export class LeftOutLog {
       else this.#log.warn(`${what} ${rest}`, fields);
     }
     this.#fresh.clear();
+  }
+
+  #reportWithoutRow(): void {
+    if (this.#withoutRow.size === 0) return;
+    const tables = [...this.#withoutRow].slice(0, FIRST).map(([table, { key, since, records }]) => ({
+      table,
+      keyColumns: key,
+      records,
+      firstCommitLsn: formatLsn(since),
+    }));
+    const records = [...this.#withoutRow.values()].reduce((sum, each) => sum + each.records, 0);
+    const named = tables.map(({ table, keyColumns, firstCommitLsn }) => {
+      const by = keyColumns.length === 0 ? '' : `key: ${keyColumns.join(', ')}; `;
+      return `${table} (${by}first in the transaction with commit LSN ${firstCommitLsn})`;
+    });
+    const more = this.#withoutRow.size > FIRST ? `, and ${this.#withoutRow.size - FIRST} more tables` : '';
+    this.#log.warn(
+      `Changes too large for a Kinesis record were published without their row, of ${named.join(', ')}${more}. Consumers have to read these rows from the database. OVERSIZE decides about this.`,
+      { records, tables },
+    );
+    this.#withoutRow.clear();
   }
 }

@@ -32,6 +32,16 @@ export interface AckPosition {
   readonly within: TransactionProgress | undefined;
   /** The transaction that is under way, of which something is left to be done. */
   readonly underWay: Transaction | undefined;
+  /** The largest user record in the round, for the message where Kinesis refuses it. */
+  readonly largest: LargestRecord | undefined;
+}
+
+/** Which change made the largest record of a round. */
+export interface LargestRecord {
+  readonly bytes: number;
+  /** As printed. */
+  readonly table: string;
+  readonly commitLsn: Lsn;
 }
 
 /** What a transformation is made of. */
@@ -72,6 +82,8 @@ export class Transformer {
   /** How many rows are yet to be skipped: an earlier run has done with them. */
   #skip = 0;
   #boundary: Lsn | undefined;
+  /** Of the open round. */
+  #largest: LargestRecord | undefined;
 
   /** @param parts - what it is made of */
   constructor(parts: TransformerParts) {
@@ -143,6 +155,7 @@ export class Transformer {
           ? { transaction, ordinal: this.#doneOrdinal, rows: this.#doneRows }
           : undefined,
       underWay: transaction,
+      largest: this.#largest,
     };
   }
 
@@ -270,7 +283,14 @@ export class Transformer {
     const full = this.#parts.packer.add(this.#writer.partitionKey, this.#writer.data, barrier);
     // The full round does not hold this record, so its position must not include it.
     if (full !== undefined) this.#close(full);
-    if (written === 'shortened') this.counts.truncated++;
+    const bytes = this.#writer.data.length;
+    if (bytes > (this.#largest?.bytes ?? 0)) {
+      this.#largest = { bytes, table: record.table.printed, commitLsn: record.transaction.commitLsn };
+    }
+    if (written === 'shortened') {
+      this.counts.truncated++;
+      this.#parts.leftOut.noteWithoutRow(record);
+    }
     this.counts.records++;
     return true;
   }
@@ -297,5 +317,6 @@ export class Transformer {
     this.counts.kinesisRecords += round.entries.length;
     this.counts.bytes += round.bytes;
     this.closed.push({ round, mark: this.mark() });
+    this.#largest = undefined;
   }
 }

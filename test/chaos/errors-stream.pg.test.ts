@@ -69,7 +69,7 @@ describe('errors of the stream', () => {
     ground.proxy.always(() => ({ kind: 'error', status: 500, type: 'InternalFailure' }));
     const { code, message } = await container.refusal(RUN);
     assert.equal(code, 'NO_PROGRESS', message);
-    assert.match(message, /the last request failed: .*drain/s);
+    assert.match(message, /The last request failed: InternalFailure.* for "broken" in us-east-1 \(.*The next run tries again/s);
     await assertAllLeft(container, 'broken', before);
   });
 

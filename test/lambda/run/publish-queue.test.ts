@@ -1,6 +1,7 @@
 /** One round after the other, and what is learned from each. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { PipelineError } from '../../../lambda/errors.ts';
 import type { Round } from '../../../lambda/pack/round.ts';
 import type { Published } from '../../../lambda/ports.ts';
 import { PublishQueue } from '../../../lambda/run/publish-queue.ts';
@@ -58,5 +59,23 @@ describe('the publish queue', () => {
     await queue.send(round, mark);
     await queue.drainInFlight();
     assert.deepEqual([queue.stopped, queue.open, unsent.length, acknowledged()], ['throttled', false, 1, 0]);
+  });
+
+  it('says of a record that Kinesis finds too large which change it is of', async () => {
+    const queue = new PublishQueue({
+      publisher: {
+        publish: () => Promise.reject(new PipelineError('RECORD_TOO_LARGE', 'Too large.', { remedy: 'Less.' })),
+      },
+      clock: new TestClock(),
+      signal: new AbortController().signal,
+      deadline: () => 1_000_000,
+      acknowledged: () => undefined,
+    });
+    await queue.send(round, { ...mark, largest: { bytes: 1_600_239, table: 'shop.docs', commitLsn: 0x171c6978n } });
+    await assert.rejects(queue.drainInFlight(), {
+      code: 'RECORD_TOO_LARGE',
+      message:
+        'RECORD_TOO_LARGE: Too large. The largest record sent has 1600239 bytes: of a change of shop.docs, in the transaction with commit LSN 0/171C6978. Less.',
+    });
   });
 });
