@@ -4,7 +4,8 @@
  */
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { PipelineError } from '../lambda/errors.ts';
+import { type ErrorCode, PipelineError } from '../lambda/errors.ts';
+import { refusalKind, remedyOf } from '../lambda/kinesis/refusals.ts';
 import { lineRecords, type UserRecord, userRecords } from '../lib/consumer/deaggregate.ts';
 import { readStream, type StartAt, type StreamRecord } from './stream-reader.ts';
 
@@ -72,7 +73,7 @@ export async function tail(options: TailOptions, environment: TailEnvironment = 
       },
     });
   } catch (error) {
-    throw told(error, options.stream);
+    throw await told(error, options.stream, client);
   } finally {
     clearTimeout(timer);
     if (ownSignals) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
@@ -81,15 +82,36 @@ export async function tail(options: TailOptions, environment: TailEnvironment = 
   return 0;
 }
 
-/** What made the reading fail, in words to act on. The remedies of `lambda/errors.ts` for others are those of writing. */
-function told(error: unknown, stream: string): Error {
+/** What made the reading fail, in words to act on. The ways out of `lambda/errors.ts` are those of writing. */
+async function told(error: unknown, stream: string, client: KinesisClient): Promise<Error> {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
-  if (name === 'ResourceNotFoundException')
-    return new PipelineError('STREAM_MISSING', `Kinesis has no stream "${stream}": nothing was read.`, {
-      cause: error,
-    });
+  const region = await client.config.region().catch(() => undefined);
+  const failed = (code: ErrorCode, what: string, remedy: string): PipelineError =>
+    new PipelineError(code, `${what} Nothing more was read.`, { cause: error, remedy });
+  if (region === undefined) {
+    return failed(
+      'CONFIG_INVALID',
+      `There is no AWS region for the stream "${stream}".`,
+      'Set AWS_REGION, or give --stream as an ARN.',
+    );
+  }
+  if (name === 'ResourceNotFoundException') {
+    return failed(
+      'STREAM_MISSING',
+      `Kinesis has no stream "${stream}" in ${region}.`,
+      'Create the stream, or correct --stream (STREAM_NAME where it is not given) and the region.',
+    );
+  }
+  const refusal = refusalKind(name);
+  if (refusal !== undefined) {
+    return failed(
+      'STREAM_ACCESS_DENIED',
+      `Reading the stream "${stream}" in ${region} was refused (${name}).`,
+      remedyOf(refusal) ?? 'Grant kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords on the stream.',
+    );
+  }
   return new Error(
-    `Reading the stream "${stream}" failed: ${name}: ${message.replace(/\.$/, '')}. Check the region, the credentials, their right to kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords, and the way to Kinesis.`,
+    `Reading the stream "${stream}" in ${region} failed: ${name}: ${message.replace(/\.$/, '')}. Check the region, the endpoint, and the way to Kinesis.`,
     { cause: error },
   );
 }

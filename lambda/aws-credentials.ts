@@ -5,6 +5,7 @@
 import dns from 'node:dns/promises';
 import { loadSharedConfigFiles } from '@smithy/core/config';
 import { PipelineError } from './errors.ts';
+import { refusalKind, remedyOf } from './kinesis/refusals.ts';
 
 /** How long a request may take to connect, and to be answered; then it is tried again. */
 const CONNECT_MS = 2_000;
@@ -55,8 +56,12 @@ async function forgetSharedFiles(): Promise<void> {
 /** Puts a refusal of Secrets Manager in the operator's words. */
 function secretError(error: unknown, arn: string): unknown {
   if (error instanceof PipelineError || !(error instanceof Error)) return error;
-  const failed = (code: 'CONFIG_INVALID' | 'DATABASE_AUTH_FAILED', what: string) =>
-    new PipelineError(code, `${what} Nothing was read and the slot was not advanced.`, { cause: error });
+  const failed = (code: 'CONFIG_INVALID' | 'DATABASE_AUTH_FAILED', what: string, remedy?: string) =>
+    new PipelineError(code, `${what} Nothing was read and the slot was not advanced.`, {
+      cause: error,
+      ...(remedy === undefined ? {} : { remedy }),
+    });
+  const region = arn.split(':')[3] ?? '';
   switch (error.name) {
     case 'ResourceNotFoundException':
       return failed('CONFIG_INVALID', `DATABASE_SECRET_ARN: the secret ${arn} does not exist.`);
@@ -65,18 +70,36 @@ function secretError(error: unknown, arn: string): unknown {
         'CONFIG_INVALID',
         `DATABASE_SECRET_ARN: the secret ${arn} cannot be read; it may be marked for deletion.`,
       );
-    case 'AccessDeniedException':
     case 'DecryptionFailure':
       return failed(
         'DATABASE_AUTH_FAILED',
-        `The secret ${arn} may not be read (${error.name}): grant secretsmanager:GetSecretValue on it, and kms:Decrypt on its key if it has one.`,
+        `The secret ${arn} could not be decrypted (${error.name}).`,
+        'Grant kms:Decrypt on its key, and see that the key is enabled.',
       );
     default:
-      return failed(
-        'DATABASE_AUTH_FAILED',
-        `The secret ${arn} could not be read (${error.name}): Secrets Manager has to be reachable through NAT or an interface endpoint.`,
-      );
   }
+  const refusal = refusalKind(error.name);
+  if (refusal === 'rights') {
+    return failed(
+      'DATABASE_AUTH_FAILED',
+      `The secret ${arn} may not be read (${error.name}).`,
+      'Grant secretsmanager:GetSecretValue on it, and kms:Decrypt on its key if it has one.',
+    );
+  }
+  if (refusal !== undefined) {
+    return failed(
+      'DATABASE_AUTH_FAILED',
+      `The secret ${arn} could not be read: the AWS credentials were not accepted, or there are none (${error.name}).`,
+      remedyOf(refusal),
+    );
+  }
+  const code = 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';
+  const late = error.name === 'AbortError' || error.name === 'TimeoutError';
+  return failed(
+    'DATABASE_AUTH_FAILED',
+    `The secret ${arn} could not be read: Secrets Manager in ${region} ${late ? `did not answer within ${OVERALL_MS / 1000} s` : 'was not reached'}: ${error.name}${code}.`,
+    'Open the way to Secrets Manager (NAT or an interface endpoint, and its security group), or correct AWS_ENDPOINT_URL_SECRETS_MANAGER. The next run tries again.',
+  );
 }
 
 /** What an IAM token is for. */
@@ -128,7 +151,10 @@ export async function signIamToken(
     throw new PipelineError(
       'DATABASE_AUTH_FAILED',
       `No IAM token for user "${user}" could be signed: there are no AWS credentials, or no region. Nothing was read and the slot was not advanced.`,
-      { cause: error },
+      {
+        cause: error,
+        remedy: 'Set AWS_REGION where there is none, and AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.',
+      },
     );
   }
 }

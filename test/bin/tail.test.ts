@@ -107,7 +107,7 @@ describe('tail', () => {
   it('fails when there is no such stream', async () => {
     await assert.rejects(run({ stream: 'missing' }), {
       code: 'STREAM_MISSING',
-      message: /"missing": nothing was read\. Create the stream, or correct STREAM_NAME/,
+      message: /"missing" in us-east-1\. Nothing more was read\. Create the stream, or correct --stream/,
     });
   });
 
