@@ -69,7 +69,10 @@ describe('errors of the stream', () => {
     ground.proxy.always(() => ({ kind: 'error', status: 500, type: 'InternalFailure' }));
     const { code, message } = await container.refusal(RUN);
     assert.equal(code, 'NO_PROGRESS', message);
-    assert.match(message, /The last request failed: InternalFailure.* for "broken" in us-east-1 \(.*The next run tries again/s);
+    assert.match(
+      message,
+      /The last request failed: InternalFailure.* for "broken" in us-east-1 \(.*The next run tries again/s,
+    );
     await assertAllLeft(container, 'broken', before);
   });
 
