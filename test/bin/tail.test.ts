@@ -117,7 +117,7 @@ describe('tail', () => {
       { stream },
       { client, signal: new AbortController().signal, out: new Kept(), notes: new Kept() },
     );
-    await assert.rejects(failing, /"tailed" failed: .*ECONNREFUSED.*\. Check the region, the credentials/);
+    await assert.rejects(failing, /"tailed" in us-east-1 failed: .*ECONNREFUSED.*\. Check the region, the endpoint/);
     client.destroy();
   });
 
