@@ -140,6 +140,13 @@ function build(terminal: Terminal, json: boolean, done: (status: number) => void
     .description('make the replication slot, unless it is there')
     .action(() => invoke({ action: 'create-slot' }));
   program
+    .command('copy-slot')
+    .description(
+      'make the replication slot where another one stands, of the plugin that PLUGIN names; the other is kept',
+    )
+    .requiredOption('--from <slot>', 'the other slot')
+    .action(({ from }: { from: string }) => invoke({ action: 'copy-slot', from }));
+  program
     .command('drop-slot')
     .description('drop the replication slot, if it is there and everything in it was read')
     .option('--yes', 'drop it with the changes in it that nobody has read')

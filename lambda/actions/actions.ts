@@ -7,6 +7,7 @@ import type { RunAnswer } from '../run/answer.ts';
 import type { Action } from '../settings/event.ts';
 import { check, type CheckAnswer } from './check.ts';
 import { type InvocationDeadlines, withConnection } from './connections.ts';
+import { copySlot, type CopySlotAnswer } from './copy-slot.ts';
 import { createSlot, type CreateSlotAnswer } from './create-slot.ts';
 import { dropSlot, type DropSlotAnswer } from './drop-slot.ts';
 import { refreshKeys, type RefreshKeysAnswer } from './refresh-keys.ts';
@@ -21,6 +22,7 @@ export type Answer =
   | StatusAnswer
   | CheckAnswer
   | CreateSlotAnswer
+  | CopySlotAnswer
   | DropSlotAnswer
   | RefreshKeysAnswer
   | SkipTransactionAnswer
@@ -46,6 +48,8 @@ export async function perform(action: Action, container: Container, deadlines: I
       return await check(container, deadlines.functionDeadline, (work) => withConnection(container, deadlines, work));
     case 'create-slot':
       return await createSlot(container, deadlines);
+    case 'copy-slot':
+      return await copySlot(action, container, deadlines);
     case 'drop-slot':
       return await dropSlot(action, container, deadlines);
     case 'refresh-keys':

@@ -44,25 +44,27 @@ export async function sessionFor(
  * @param deadlines - when it began, and when it must be over
  * @param notDone - what is not done where the lock is not to be had
  * @param work - what to do with the connection that holds the lock, and with the other
+ * @param slot - whose lock @default SLOT_NAME's
  */
 export async function withLock<T>(
   container: Container,
   { functionDeadline, latestEnd }: InvocationDeadlines,
   notDone: string,
   work: (locking: Connection, watching: Connection) => Promise<T>,
+  slot = container.config.slot,
 ): Promise<T> {
-  const { config, clock, log, database } = container;
+  const { clock, log, database } = container;
   const until = { deadline: functionDeadline, latestEnd };
-  const about = { slot: config.slot, undone: notDone };
+  const about = { slot, undone: notDone };
   return await withPair(database, until, about, async (locking, watching) => {
-    const fence = await acquireSlotLock(locking, { slotName: config.slot, waitMs: LOCK_WAIT_MS, clock, log });
+    const fence = await acquireSlotLock(locking, { slotName: slot, waitMs: LOCK_WAIT_MS, clock, log });
     if (fence.kind === 'locked') {
       throw new PipelineError(
         'SLOT_BUSY',
-        `A run holds the slot "${config.slot}": ${describeHolder(fence.holder)}. ${notDone}`,
+        `A run holds the slot "${slot}": ${describeHolder(fence.holder)}. ${notDone}`,
       );
     }
-    await requireLockSeen(locking, watching, config.slot);
+    await requireLockSeen(locking, watching, slot);
     return await work(locking, watching);
   });
 }

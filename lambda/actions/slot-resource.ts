@@ -11,8 +11,9 @@
  */
 import { PipelineError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
+import { copySlot } from '../postgres/copy-slot.ts';
 import { acquireSlotLock, describeHolder } from '../postgres/fence.ts';
-import { copySlot, createSlot, requireUsable } from '../postgres/slot-lifecycle.ts';
+import { createSlot, requireUsable } from '../postgres/slot-lifecycle.ts';
 import { readSlotRow, type SlotRow } from '../postgres/status.ts';
 import type { LifecycleAction } from '../settings/event.ts';
 import {

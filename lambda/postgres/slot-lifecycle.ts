@@ -1,8 +1,8 @@
 /**
- * Making, copying and dropping replication slots, each with the proof that it is the slot meant.
+ * Making and dropping replication slots, each with the proof that it is the slot meant.
  * Knows no invocation and no CloudFormation; who may call it, and under which lock, is decided above.
  */
-import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import type { Lsn } from '../decode/lsn.ts';
 import { PipelineError, type PipelineErrorOptions } from '../errors.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 import { TEST_DECODING } from './plugins.ts';
@@ -205,54 +205,4 @@ async function inUse(connection: Connection, name: string, cause: unknown): Prom
   const session = pid === undefined ? undefined : await readSession(connection.client, pid);
   const who = session === undefined ? 'another process' : describeTransaction({ ...session, prepared: undefined });
   return new PipelineError('SLOT_BUSY', `The slot "${name}" is being read by ${who}. It was not dropped.`, { cause });
-}
-
-/**
- * Makes a slot that stands where another one does, so that nothing between the two is lost.
- *
- * Before PostgreSQL 12 the server cannot copy: the new slot is made where the server is now, and kept only if the old
- * one has nothing left up to there.
- *
- * @param waiting - the connection that makes it; holds the old slot's lock, so that nobody reads that meanwhile
- * @param watching - another connection
- * @param from - the old slot
- * @param to - the new one, which must not exist
- * @param timeoutMs - how long a creation may wait, milliseconds
- * @throws {PipelineError} SLOT_MISSING, SLOT_LOST, SLOT_BUSY, WRONG_PLUGIN; NO_PROGRESS before 12 while the old one is not drained
- */
-export async function copySlot(
-  waiting: Connection,
-  watching: Connection,
-  from: string,
-  to: string,
-  timeoutMs: number,
-): Promise<void> {
-  const context = { ...waiting.context, slot: from, undone: `The slot "${to}" was not made.` };
-  const source = await readSlotRow(watching.client, from);
-  if (source === undefined) {
-    throw new PipelineError(
-      'SLOT_MISSING',
-      `The slot "${from}", whose position "${to}" is to take over, does not exist. The slot "${to}" was not made: it would hide what is missing.`,
-    );
-  }
-  requireUsable(source, context);
-  if (waiting.versionNum >= 120_000) {
-    await waiting.client
-      .query('SELECT pg_copy_logical_replication_slot($1, $2)', [from, to])
-      .catch((error: unknown) => {
-        throw toPipelineError(error, context);
-      });
-    return;
-  }
-  const { confirmedFlush } = await createSlot(waiting, watching, to, timeoutMs);
-  const { rows } = await waiting.client.query<{ lsn: string }>(
-    `SELECT lsn::text FROM pg_logical_slot_peek_binary_changes($1, $2, 1, ${waiting.plugin.options}) LIMIT 1`,
-    [from, confirmedFlush === undefined ? null : formatLsn(confirmedFlush)],
-  );
-  if (rows.length === 0) return;
-  await dropSlot(watching, to);
-  throw new PipelineError(
-    'NO_PROGRESS',
-    `The slot "${from}" still holds changes, and PostgreSQL before 12 cannot copy a slot's position. The slot "${to}" was not made. Drain "${from}" while nobody writes, then rename it.`,
-  );
 }

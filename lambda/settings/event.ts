@@ -18,6 +18,7 @@ const MOST_SECONDS = 900;
 export type Action =
   | RunAction
   | { readonly kind: 'status' | 'check' | 'create-slot' | 'refresh-keys' }
+  | CopySlotAction
   | DropSlotAction
   | SkipTransactionAction
   | LifecycleAction;
@@ -35,6 +36,13 @@ export interface RunAction {
 export interface SkipTransactionAction {
   readonly kind: 'skip-transaction';
   readonly commitLsn: Lsn;
+}
+
+/** Make the slot where another one stands. */
+export interface CopySlotAction {
+  readonly kind: 'copy-slot';
+  /** The other one. */
+  readonly from: string;
 }
 
 /** Drop the slot. */
@@ -99,6 +107,11 @@ const ACTIONS = {
   status: { fields: {}, allowed: {}, example: '{"action":"status"}' },
   check: { fields: {}, allowed: {}, example: '{"action":"check"}' },
   'create-slot': { fields: {}, allowed: {}, example: '{"action":"create-slot"}' },
+  'copy-slot': {
+    fields: { from: z.string().check(z.regex(/^[a-z0-9_]{1,63}$/)) },
+    allowed: { from: "a slot's name: 1 to 63 lower-case letters, digits and underscores" },
+    example: '{"action":"copy-slot","from":"old_slot"}',
+  },
   'drop-slot': {
     fields: { discardUnread: z.optional(z.boolean()) },
     allowed: { discardUnread: 'true or false' },
@@ -164,6 +177,7 @@ function readAction(name: ActionName, event: Readonly<Record<string, unknown>>):
     resume?: ResumePosition;
     commitLsn?: string;
     discardUnread?: boolean;
+    from?: string;
   };
   switch (name) {
     case 'run':
@@ -175,6 +189,8 @@ function readAction(name: ActionName, event: Readonly<Record<string, unknown>>):
       };
     case 'drain':
       return { kind: name, maxSeconds: data.maxSeconds, maxBatches: undefined, resume: data.resume };
+    case 'copy-slot':
+      return { kind: name, from: data.from ?? '' };
     case 'drop-slot':
       return { kind: name, discardUnread: data.discardUnread ?? false };
     case 'skip-transaction':

@@ -43,6 +43,7 @@ describe('pg2kinesis', () => {
       'check',
       'tail',
       'create-slot',
+      'copy-slot',
       'drop-slot',
       'skip-transaction',
     ])

@@ -63,6 +63,10 @@ describe('a connection that is cut', () => {
     [{ action: 'drain' }, [make, write]],
     [{ action: 'skip-transaction', commitLsn: '0/1' }, [make, write], 'EVENT_INVALID'],
     [{ action: 'create-slot' }, [drop]],
+    [
+      { action: 'copy-slot', from: 'other' },
+      [drop, `SELECT pg_create_logical_replication_slot('other', 'test_decoding')`],
+    ],
     [{ action: 'drop-slot' }, [make]],
     [lifecycle, [drop]],
   ];

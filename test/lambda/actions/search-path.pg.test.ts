@@ -65,6 +65,7 @@ const ACTIONS = [
   { action: 'drain' },
   { action: 'skip-transaction', commitLsn: '0/1' },
   { action: 'drop-slot' },
+  { action: 'copy-slot' },
 ];
 
 describe('a foreign search_path', () => {
@@ -122,7 +123,10 @@ describe('a foreign search_path', () => {
         t.after(() => container.stop());
         for (const event of ACTIONS) {
           if (event.action === 'run') await owner.query(`INSERT INTO public.t VALUES (1, 'a')`);
-          const { error, answer } = await container.invoke(event);
+          const from = `${name}_from`;
+          if (event.action === 'copy-slot')
+            await owner.query(`SELECT pg_catalog.pg_create_logical_replication_slot('${from}', 'test_decoding')`);
+          const { error, answer } = await container.invoke(event.action === 'copy-slot' ? { ...event, from } : event);
           if (event.action === 'skip-transaction') assert.equal(error?.name, 'EVENT_INVALID', error?.message);
           else assert.equal(error, undefined, `${event.action}: ${error?.message ?? ''}`);
           if (event.action === 'run') assert.equal((answer as { published: number }).published, 1);

@@ -55,6 +55,7 @@ describe('readEvent', () => {
     ['status', { action: 'status' }, { kind: 'status' }],
     ['check', { action: 'check' }, { kind: 'check' }],
     ['create-slot', { action: 'create-slot' }, { kind: 'create-slot' }],
+    ['copy-slot', { action: 'copy-slot', from: 'old' }, { kind: 'copy-slot', from: 'old' }],
     ['drop-slot', { action: 'drop-slot' }, { kind: 'drop-slot', discardUnread: false }],
     [
       'a drop-slot of what is unread',

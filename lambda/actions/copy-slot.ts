@@ -1,0 +1,65 @@
+/**
+ * `copy-slot`: makes SLOT_NAME where another slot stands, of the plugin that PLUGIN names. So a pipeline changes its
+ * slot's name or plugin, and nothing is lost.
+ */
+import type { Container } from '../container.ts';
+import { formatLsn } from '../decode/lsn.ts';
+import { PipelineError } from '../errors.ts';
+import { copySlot as copyReplicationSlot } from '../postgres/copy-slot.ts';
+import { readSlotRow } from '../postgres/status.ts';
+import type { CopySlotAction } from '../settings/event.ts';
+import { type InvocationDeadlines, withLock } from './connections.ts';
+
+/** How long making a slot waits for the transactions that are writing. */
+const CREATE_WAIT_MS = 60_000;
+
+/** What `copy-slot` answers. */
+export interface CopySlotAnswer {
+  readonly action: 'copy-slot';
+  readonly slot: string;
+  readonly from: string;
+  readonly plugin: string;
+  readonly confirmedFlushLsn?: string;
+}
+
+/**
+ * Makes the copy, under the old slot's lock.
+ *
+ * @param action - names the old slot
+ * @param container - clients, caches, settings
+ * @param deadlines - when it began, and when it must be over
+ * @throws {PipelineError} SLOT_MISSING, SLOT_LOST, SLOT_BUSY, WRONG_PLUGIN, PUBLICATION_MISSING
+ */
+export async function copySlot(
+  { from }: CopySlotAction,
+  container: Container,
+  deadlines: InvocationDeadlines,
+): Promise<CopySlotAnswer> {
+  const { config, clock, log } = container;
+  const notDone = `The slot "${config.slot}" was not made.`;
+  return await withLock(
+    container,
+    deadlines,
+    notDone,
+    async (locking, watching) => {
+      const present = await readSlotRow(watching.client, config.slot);
+      if (present !== undefined) {
+        throw new PipelineError('SLOT_BUSY', `The slot "${config.slot}" exists already. It was left as it is.`, {
+          remedy: `If runs read it, it needs no copy. Otherwise drop it with drop-slot, then try again; or use another SLOT_NAME.`,
+        });
+      }
+      const left = Math.min(CREATE_WAIT_MS, deadlines.functionDeadline - clock.now());
+      await copyReplicationSlot(locking, watching, from, config.slot, left);
+      const made = await readSlotRow(watching.client, config.slot);
+      log.info('The slot was made as a copy.', { slot: config.slot, from, plugin: config.plugin });
+      return {
+        action: 'copy-slot',
+        slot: config.slot,
+        from,
+        plugin: config.plugin,
+        ...(made?.confirmedFlush === undefined ? {} : { confirmedFlushLsn: formatLsn(made.confirmedFlush) }),
+      };
+    },
+    from,
+  );
+}

@@ -1,0 +1,122 @@
+/**
+ * Making a slot that stands where another one does, so that nothing between the two is lost: under another name, and, if
+ * that is wished, of another plugin.
+ * Knows no invocation and no CloudFormation; who may call it, and under which lock, is decided above.
+ */
+import { formatLsn } from '../decode/lsn.ts';
+import { PipelineError } from '../errors.ts';
+import { type Connection, toPipelineError } from './connection.ts';
+import type { Notice } from './notices.ts';
+import { TEST_DECODING } from './plugins.ts';
+import { tellsOfPublication } from './publication-errors.ts';
+import { requirePublications } from './publications.ts';
+import { createSlot, dropSlot, requireUsable } from './slot-lifecycle.ts';
+import { codeOf } from './sql-errors.ts';
+import { readFlushLsn, readSlotRow } from './status.ts';
+
+/** Plugins that a slot can be copied from. */
+const KNOWN = ['test_decoding', 'pgoutput'];
+
+/**
+ * Makes the copy. Its plugin is the connection's.
+ *
+ * Before PostgreSQL 12 the server cannot copy: the new slot is made where the server is now, and kept only if the old
+ * one has nothing left up to there.
+ *
+ * @param waiting - the connection that makes it; holds the old slot's lock, so that nobody reads that meanwhile
+ * @param watching - another connection
+ * @param from - the old slot
+ * @param to - the new one, which must not exist
+ * @param timeoutMs - how long a creation may wait, milliseconds
+ * @throws {PipelineError} SLOT_MISSING, SLOT_LOST, SLOT_BUSY, WRONG_PLUGIN; PUBLICATION_MISSING where the old slot holds
+ *   changes that the publications cannot give; NO_PROGRESS before 12 while the old one is not drained
+ */
+export async function copySlot(
+  waiting: Connection,
+  watching: Connection,
+  from: string,
+  to: string,
+  timeoutMs: number,
+): Promise<void> {
+  const context = { ...waiting.context, slot: from, undone: `The slot "${to}" was not made.` };
+  const { plugin } = waiting;
+  const source = await readSlotRow(watching.client, from);
+  if (source === undefined) {
+    throw new PipelineError(
+      'SLOT_MISSING',
+      `The slot "${from}", whose position "${to}" is to take over, does not exist. The slot "${to}" was not made: it would hide what is missing.`,
+    );
+  }
+  const itsPlugin = KNOWN.find((name) => name === source.plugin) ?? plugin.name;
+  requireUsable(source, { ...context, plugin: itsPlugin });
+  await requirePublications(watching, to);
+  if (waiting.versionNum >= 120_000) {
+    await waiting.client
+      .query('SELECT pg_copy_logical_replication_slot($1, $2, false, $3)', [from, to, plugin.name])
+      .catch((error: unknown) => {
+        throw toPipelineError(error, context);
+      });
+    if (itsPlugin !== plugin.name) await requireReadable(waiting, watching, from, to);
+    return;
+  }
+  if (itsPlugin !== plugin.name) {
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `PostgreSQL before 12 cannot copy a slot to another plugin: "${from}" is of ${itsPlugin}, and PLUGIN is ${plugin.name}. The slot "${to}" was not made.`,
+      {
+        remedy: `Stop every writer, drain "${from}", make "${to}" with create-slot, let the writers go on, then drop "${from}".`,
+      },
+    );
+  }
+  const { confirmedFlush } = await createSlot(waiting, watching, to, timeoutMs);
+  const { rows } = await waiting.client.query<{ lsn: string }>(
+    `SELECT lsn::text FROM pg_logical_slot_peek_binary_changes($1, $2, 1, ${TEST_DECODING.options}) LIMIT 1`,
+    [from, confirmedFlush === undefined ? null : formatLsn(confirmedFlush)],
+  );
+  if (rows.length === 0) return;
+  await dropSlot(watching, to);
+  throw new PipelineError(
+    'NO_PROGRESS',
+    `The slot "${from}" still holds changes, and PostgreSQL before 12 cannot copy a slot's position. The slot "${to}" was not made. Drain "${from}" while nobody writes, then rename it.`,
+  );
+}
+
+/**
+ * Reads all that the copy holds by the new plugin, as no look at the catalogs could tell: a publication has to have been
+ * there when each change was written. Where it was not, the copy goes again.
+ */
+async function requireReadable(waiting: Connection, watching: Connection, from: string, to: string): Promise<void> {
+  const { plugin, client } = waiting;
+  if (plugin.publications.length === 0) return;
+  const notices: Pick<Notice, 'code' | 'routine'>[] = [];
+  const note = ({ code = '', routine = '' }: { code?: string | undefined; routine?: string | undefined }): void => {
+    notices.push({ code, routine });
+  };
+  client.on('notice', note);
+  let failure: unknown;
+  try {
+    const flush = await readFlushLsn(client);
+    await client.query(`SELECT count(*) FROM pg_logical_slot_peek_binary_changes($1, $2, NULL, ${plugin.options})`, [
+      to,
+      flush === undefined ? null : formatLsn(flush),
+    ]);
+  } catch (error) {
+    failure = error;
+    if (typeof error === 'object' && error !== null) note({ code: codeOf(error), ...error });
+  } finally {
+    client.off('notice', note);
+  }
+  const isMissing = notices.some(tellsOfPublication);
+  if (!isMissing && failure === undefined) return;
+  await dropSlot(watching, to);
+  if (!isMissing)
+    throw toPipelineError(failure, { ...waiting.context, slot: from, undone: `The slot "${to}" was not made.` });
+  throw new PipelineError(
+    'PUBLICATION_MISSING',
+    `The slot "${from}" still holds changes from before the publications ${plugin.publications.map((name) => `"${name}"`).join(', ')} were made, which ${plugin.name} could not read. The slot "${to}" was not made, and "${from}" stands where it stood.`,
+    {
+      cause: failure,
+      remedy: `Let runs publish them from "${from}", once every transaction has ended that was open when the publications were made. Then try again.`,
+    },
+  );
+}
