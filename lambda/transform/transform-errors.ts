@@ -2,7 +2,7 @@
  * What a transformation says of a change that it can neither publish nor leave out. Pure: facts in, errors out.
  */
 import { formatLsn } from '../decode/lsn.ts';
-import type { TableName, Transaction } from '../decode/messages.ts';
+import type { RowChange, TableName, Transaction, Truncate } from '../decode/messages.ts';
 import { PipelineError } from '../errors.ts';
 import type { ChangeRecord } from '../format/record.ts';
 
@@ -23,7 +23,7 @@ export interface FailedChange {
 export function keyUnresolved(change: FailedChange, key: readonly string[]): PipelineError {
   return new PipelineError(
     'KEY_UNRESOLVED',
-    `The ${change.operation} of a row of ${change.table.printed} does not show the table's primary key (${key.join(', ')}), ${notPublished(change)}`,
+    `The ${change.operation} of a row of ${change.table.printed} does not show the table's primary key (${key.join(', ')}), ${notPublished(change.transaction)}`,
   );
 }
 
@@ -36,11 +36,40 @@ export function keyUnresolved(change: FailedChange, key: readonly string[]): Pip
 export function recordTooLarge(change: FailedChange, size: number): PipelineError {
   return new PipelineError(
     'RECORD_TOO_LARGE',
-    `The record of the ${change.operation} of a row of ${change.table.printed} has ${size} bytes, more than a Kinesis record may, ${notPublished(change)}`,
+    `The record of the ${change.operation} of a row of ${change.table.printed} has ${size} bytes, more than a Kinesis record may, ${notPublished(change.transaction)}`,
   );
 }
 
-function notPublished({ transaction }: FailedChange): string {
+/**
+ * A row at which the code itself failed, for example a fault of the format. It would fail again in each run: so the
+ * transaction is named, which can be skipped.
+ *
+ * @param row - the row
+ * @param transaction - that it is part of
+ * @param error - as caught; its text may quote a value and is not repeated (I10)
+ * @returns what an operator can act on, which may be the error itself
+ */
+export function asOperatorError(
+  row: RowChange | Truncate,
+  transaction: Transaction | undefined,
+  error: unknown,
+): PipelineError {
+  if (error instanceof PipelineError) return error;
+  const what =
+    row.kind === 'change'
+      ? `The ${row.operation} of a row of ${row.table.printed}`
+      : `The TRUNCATE of ${row.tables.map(({ printed }) => printed).join(', ')}`;
+  const kind = error instanceof Error ? error.name : typeof error;
+  return new PipelineError(
+    'DECODE_FAILED',
+    `${what} could not be written as a record (${kind}), ${notPublished(transaction)}`,
+    {
+      cause: error,
+    },
+  );
+}
+
+function notPublished(transaction: Transaction | undefined): string {
   const commitLsn = transaction === undefined ? 'unknown' : formatLsn(transaction.commitLsn);
   return `in the transaction with commit LSN ${commitLsn}. It was not published, and the slot was not advanced past it.`;
 }

@@ -20,7 +20,7 @@ import type { LeftOutLog } from './left-out-log.ts';
 import type { PastKeys } from './past-keys.ts';
 import { RecordWriter, type RecordWriterParts } from './record-writer.ts';
 import { isLeftOutInDoubt, skipReason, type TablePolicies, type TablePolicy } from './table-plans.ts';
-import { keyUnresolved, recordTooLarge } from './transform-errors.ts';
+import { asOperatorError, keyUnresolved, recordTooLarge } from './transform-errors.ts';
 
 /** Where a round's acknowledgement takes the run. */
 export interface AckPosition {
@@ -109,7 +109,7 @@ export class Transformer {
    *
    * @param message - valid during the call
    * @param row - tells the position of the row it came in
-   * @throws {PipelineError} KEY_UNRESOLVED, RECORD_TOO_LARGE
+   * @throws {PipelineError} KEY_UNRESOLVED, RECORD_TOO_LARGE, DECODE_FAILED
    */
   take(message: Message, row: Pick<MessageBlock, 'rowLsn'>): void {
     switch (message.kind) {
@@ -122,8 +122,13 @@ export class Transformer {
         return;
       case 'change':
       case 'truncate':
-        if (this.#parts.format.usesRowLsn === true) this.#record.lsn = row.rowLsn();
-        return this.#row(message, row);
+        try {
+          if (this.#parts.format.usesRowLsn === true) this.#record.lsn = row.rowLsn();
+          this.#row(message, row);
+        } catch (error) {
+          throw asOperatorError(message, this.#transaction, error);
+        }
+        return;
       case 'ignored':
         return;
     }

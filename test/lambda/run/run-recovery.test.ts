@@ -1,9 +1,15 @@
 /** Runs that go on where another was cut, and runs in which something fails. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { parseLsn } from '../../../lambda/decode/lsn.ts';
+import { PipelineError } from '../../../lambda/errors.ts';
+import { FORMATS } from '../../../lambda/format/formats.ts';
+import type { Format } from '../../../lambda/format/record.ts';
 import { createPacker } from '../../../lambda/pack/packer.ts';
 import { type Peek, type Publisher, WindowTooLargeError } from '../../../lambda/ports.ts';
 import { run } from '../../../lambda/run/run.ts';
+import { skipFirstTransaction } from '../../../lambda/run/skip-transaction.ts';
+import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { type RunKit, runKit } from '../../support/run-kit.ts';
 
@@ -185,5 +191,35 @@ describe('a run', () => {
     assert.equal(slot.peeks[1]?.limit, undefined);
     assert.ok(slot.peeks.length > 2);
     for (const { limit } of slot.peeks.slice(2)) assert.ok(limit !== undefined, 'a limit');
+  });
+});
+
+describe('a run whose format fails at a row', () => {
+  const csv = FORMATS.csv({ ...FORMAT_OPTIONS, source: 'test/fake' });
+  const broken: Format = {
+    ...csv,
+    write(record, out) {
+      csv.write(record, out);
+      if (out.toString().endsWith(',2')) throw new SyntaxError('Cannot convert MARKER-value to a BigInt');
+    },
+  };
+
+  it('publishes what is before it, and names the transaction, which can be skipped; I10: and no value', async () => {
+    const slot = new FakeSlot();
+    for (const id of [1, 2, 3]) slot.commit(insert(id));
+    const kit = runKit(slot, usual());
+    const refused = async () => {
+      const error: unknown = await run(kit.ports, kit.options({ format: broken })).catch((caught: unknown) => caught);
+      assert.ok(error instanceof PipelineError && error.code === 'DECODE_FAILED', String(error));
+      return error.message;
+    };
+    const message = await refused();
+    assert.match(message, /The INSERT of a row of public\.t could not be written as a record \(SyntaxError\)/);
+    assert.doesNotMatch(message, /MARKER/);
+    assert.deepEqual(kit.publisher.acknowledged, ['0,CDC,700,public.t,INSERT,1']);
+    const commitLsn = parseLsn(/commit LSN ([0-9A-F]+\/[0-9A-F]+)/.exec(message)?.[1] ?? '') ?? 0n;
+    await skipFirstTransaction(slot, kit.clock, commitLsn, kit.clock.time + 60_000);
+    assert.equal((await run(kit.ports, kit.options({ format: broken }))).caughtUp, true);
+    assert.deepEqual(kit.publisher.acknowledged.slice(1), ['0,CDC,702,public.t,INSERT,3']);
   });
 });
