@@ -5,6 +5,7 @@
  * @see https://www.postgresql.org/docs/current/datatype-datetime.html
  */
 
+const MICROS_PER_SECOND = 1_000_000n;
 const MICROS_PER_DAY = 86_400_000_000n;
 /** Debezium's and java.time's average: a year of 365.25 days. */
 const DAYS_PER_MONTH = 30.4375;
@@ -88,13 +89,17 @@ export function intervalMicros(text: string): bigint | undefined {
   return BigInt(Math.trunc(total * 1e6));
 }
 
+/** The second that was written last: transactions come in order, many a second. */
+let lastSecond = { at: NaN, text: '' };
+
 /**
  * A time in ISO 8601, in UTC, always with six digits of fraction.
  *
  * @param micros - microseconds since 1970-01-01T00:00:00Z
  */
 export function isoMicros(micros: bigint): string {
-  const within = ((micros % 1000n) + 1000n) % 1000n;
-  const milliseconds = Number((micros - within) / 1000n);
-  return `${new Date(milliseconds).toISOString().slice(0, -1)}${within.toString().padStart(3, '0')}Z`;
+  const within = ((micros % MICROS_PER_SECOND) + MICROS_PER_SECOND) % MICROS_PER_SECOND;
+  const at = Number((micros - within) / MICROS_PER_SECOND);
+  if (at !== lastSecond.at) lastSecond = { at, text: new Date(at * 1000).toISOString().slice(0, -5) };
+  return `${lastSecond.text}.${within.toString().padStart(6, '0')}Z`;
 }

@@ -76,4 +76,14 @@ describe('parseTimestampMicros', () => {
   for (const [text, micros] of TIMES) it(`reads ${text}`, () => assert.equal(parseTimestampMicros(text), micros));
   for (const text of NONE)
     it(`fails on ${JSON.stringify(text)}`, () => assert.equal(parseTimestampMicros(text), undefined));
+
+  it('reads a text alike whatever was read before it', () => {
+    for (const before of [...NONE, ...TIMES.map(([text]) => text)]) {
+      for (const [text, micros] of TIMES) {
+        parseTimestampMicros(before);
+        assert.equal(parseTimestampMicros(text), micros, `${text} after ${before}`);
+      }
+      for (const text of NONE) assert.equal(parseTimestampMicros(text), undefined, `${text} after ${before}`);
+    }
+  });
 });
