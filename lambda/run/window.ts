@@ -22,6 +22,9 @@ const GROWTH = 4;
 /**
  * The limits of a container's first peek: about a second's work on a small server.
  *
+ * Of 400,000 changes (560,000 rows) the server's processor time was 1.85 s in one peek, 1.93 s in 3 of this size, 2.2 s in 6
+ * and 3.4 s in 19: a larger first peek would gain 4 %, and hold VACUUM back for minutes where the stream is slow.
+ *
  * @param maxRows - BATCH_CHANGES, the most rows that any peek may ask for
  */
 export function initialLimits(maxRows: number): PeekLimits {
