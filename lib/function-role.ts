@@ -5,7 +5,6 @@
 import { ArnFormat, PhysicalName, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
-import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import type { Endpoint } from './pipeline-settings.ts';
@@ -66,7 +65,7 @@ export function grantRights(
     });
   };
   logGroup.grantWrite(role);
-  allow(NETWORK_INTERFACES, ['*']);
+  allowNetworkInterfaces(role);
   // Of a stream of this app, but of another account, this makes the resource policy as well.
   props.stream.grant(role, ...ACTIONS.kinesis);
   allowKey(props.stream.encryptionKey, 'kms:GenerateDataKey', 'kinesis', props.stream.env.region);
@@ -81,12 +80,21 @@ export function grantRights(
 }
 
 /**
+ * Lets Lambda put a function into a VPC.
+ *
+ * @param role - the function's
+ */
+export function allowNetworkInterfaces(role: iam.IRole): void {
+  role.addToPrincipalPolicy(new iam.PolicyStatement({ actions: NETWORK_INTERFACES, resources: ['*'] }));
+}
+
+/**
  * Takes from the function's own code what only Lambda needs: its calls carry the function's ARN, Lambda's own do not.
  * A policy of its own, since the function is made after the role's.
  *
  * @see https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
  */
-export function denyNetworkInterfaces(scope: Construct, role: iam.IRole, own: lambda.IFunction): void {
+export function denyNetworkInterfaces(scope: Construct, role: iam.IRole, functionArn: string): void {
   role.attachInlinePolicy(
     new iam.Policy(scope, 'FunctionCode', {
       statements: [
@@ -94,7 +102,7 @@ export function denyNetworkInterfaces(scope: Construct, role: iam.IRole, own: la
           effect: iam.Effect.DENY,
           actions: NETWORK_INTERFACES,
           resources: ['*'],
-          conditions: { ArnEquals: { 'lambda:SourceFunctionArn': own.functionArn } },
+          conditions: { ArnEquals: { 'lambda:SourceFunctionArn': functionArn } },
         }),
       ],
     }),

@@ -12,7 +12,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
 import { Construct, DependencyGroup, type IDependable } from 'constructs';
-import { acknowledge } from './acknowledge.ts';
+import { acknowledge, acknowledgeInPacks, INLINE_POLICIES, LOG_ENCRYPTION } from './acknowledge.ts';
 import { checkPublisher } from './check-props.ts';
 import { databaseLocation } from './database-location.ts';
 import { fitEnvironment, refuseLargeEnvironment } from './environment-size.ts';
@@ -156,7 +156,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
       description: 'pg2kinesis: for what only the stack and administrators may do',
     }) as lambda.IAlias;
     this.connections = this.function.connections;
-    denyNetworkInterfaces(this, role, this.function);
+    denyNetworkInterfaces(this, role, this.function.functionArn);
     for (const [service, endpoint] of network.endpoints?.endpoints ?? []) {
       const resources = rightsResources(props)[service];
       if (resources.length > 0)
@@ -230,15 +230,24 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
       reason:
         'The EC2 actions with which Lambda puts a function into a VPC, and those of X-Ray, cannot be limited to a resource.',
     });
+    const resource = this.function.node.defaultChild as lambda.CfnFunction;
     acknowledge(this, {
-      id: this.anyVersionFinding,
+      id: `AwsSolutions-IAM5[Resource::<${Stack.of(this).getLogicalId(resource)}.Arn>:*]`,
       reason: 'The schedule may invoke any version of the one function, as the CDK grants it, and there are none.',
     });
-  }
-
-  /** How cdk-nag names the finding that somebody may invoke any version of this function. */
-  get anyVersionFinding(): string {
-    const resource = this.function.node.defaultChild as lambda.CfnFunction;
-    return `AwsSolutions-IAM5[Resource::<${Stack.of(this).getLogicalId(resource)}.Arn>:*]`;
+    acknowledgeInPacks(this, 'IAMNoInlinePolicy', INLINE_POLICIES);
+    if (this.props.logKey === undefined)
+      acknowledgeInPacks(this.logGroup, 'CloudWatchLogGroupEncrypted', LOG_ENCRYPTION);
+    if (this.props.reservedConcurrency === undefined)
+      acknowledgeInPacks(
+        this.function,
+        'LambdaConcurrency',
+        'One run at a time publishes, by a lock in the database. Reserved concurrency is taken from the account, and is given where asked for: reservedConcurrency.',
+      );
+    acknowledgeInPacks(
+      this.function,
+      'LambdaDLQ',
+      "An event that failed holds nothing that is lost with it: the next minute's run does its work, and alarms tell of failures.",
+    );
   }
 }

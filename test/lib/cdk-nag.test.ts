@@ -1,8 +1,14 @@
-/** The templates against cdk-nag's AwsSolutions, and each waiver with its reason. */
+/** The templates against cdk-nag's packs, and each waiver with its reason. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Validations } from 'aws-cdk-lib';
-import { AwsSolutionsChecks } from 'cdk-nag';
+import {
+  AwsSolutionsChecks,
+  HIPAASecurityChecks,
+  NIST80053R4Checks,
+  NIST80053R5Checks,
+  PCIDSS321Checks,
+} from 'cdk-nag';
 import type { IConstruct } from 'constructs';
 import { IAM, MINIMAL, synthesise } from './synth.ts';
 
@@ -25,7 +31,9 @@ function waived(root: IConstruct): [rule: string, reason: string, path: string][
     );
 }
 
-describe('AwsSolutions of cdk-nag', () => {
+const PACKS = [AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R4Checks, NIST80053R5Checks, PCIDSS321Checks];
+
+describe('cdk-nag', () => {
   for (const [title, settings, base] of [
     ['the defaults', { alarmEmail: 'oncall@example.com' }, MINIMAL],
     [
@@ -38,6 +46,10 @@ describe('AwsSolutions of cdk-nag', () => {
         tracing: true,
         reservedConcurrency: 3,
         skippedAlarm: true,
+        logKeyArn: KEY,
+        environmentKeyArn: KEY,
+        slotLifecycleInVpc: true,
+        separateAdmin: true,
       },
       MINIMAL,
     ],
@@ -54,7 +66,7 @@ describe('AwsSolutions of cdk-nag', () => {
   ] as const) {
     it(`finds nothing in ${title}`, () => {
       const { app, stack } = synthesise(settings, base);
-      const { violations } = new AwsSolutionsChecks(app).validateScope(stack);
+      const violations = PACKS.flatMap((Pack) => new Pack(app).validateScope(stack).violations);
       assert.deepEqual(
         violations.map(({ ruleName, violatingResources }) => [
           ruleName,
@@ -67,17 +79,24 @@ describe('AwsSolutions of cdk-nag', () => {
 
   it('is waived for single findings only, each with a reason', () => {
     const { stack } = synthesise({ alarmEmail: 'oncall@example.com', streamKeyArn: KEY });
-    const nag = waived(stack).filter(([rule]) => rule.includes('AwsSolutions'));
+    const nag = waived(stack).filter(([rule]) => /AwsSolutions|HIPAA/.test(rule));
     assert.deepEqual(
       nag
         .map(([rule, , path]) => `${rule.replace(/^annotation::/i, '').replace(/[0-9A-F]{8}/, 'X')} at ${path}`)
         .sort(),
       [
-        'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole] at pg2kinesis/Slot/Provider',
         'AwsSolutions-IAM5[Resource::*] at pg2kinesis/Publisher/Role',
         'AwsSolutions-IAM5[Resource::<PublisherFunctionX.Arn>:*] at pg2kinesis/Publisher',
-        'AwsSolutions-IAM5[Resource::<PublisherFunctionX.Arn>:*] at pg2kinesis/Slot/Provider',
         'AwsSolutions-KDS3 at pg2kinesis/Stream/Stream',
+        'HIPAA.Security-CloudWatchLogGroupEncrypted at pg2kinesis/Publisher/Log',
+        'HIPAA.Security-CloudWatchLogGroupEncrypted at pg2kinesis/Slot',
+        'HIPAA.Security-IAMNoInlinePolicy at pg2kinesis/Publisher',
+        'HIPAA.Security-IAMNoInlinePolicy at pg2kinesis/Slot',
+        'HIPAA.Security-LambdaConcurrency at pg2kinesis/Publisher/Function',
+        'HIPAA.Security-LambdaConcurrency at pg2kinesis/Slot/Provider',
+        'HIPAA.Security-LambdaDLQ at pg2kinesis/Publisher/Function',
+        'HIPAA.Security-LambdaDLQ at pg2kinesis/Slot/Provider',
+        'HIPAA.Security-LambdaInsideVPC at pg2kinesis/Slot/Provider',
       ],
     );
     for (const [rule, reason] of nag) assert.match(reason, /^[A-Z].{30,}\.$/, rule);
