@@ -35,7 +35,7 @@ export class PropsError extends SynthesisError {
 }
 
 /** The props of a `SlotPublisher` that are settings, under the same names. */
-const PUBLISHER_PROPS = [
+export const PUBLISHER_PROPS = [
   'endpoints',
   'existingEndpoints',
   'databaseHost',
@@ -103,7 +103,14 @@ export function checkPublisher(construct: Construct, props: SlotPublisherProps):
     const known = Object.fromEntries(
       Object.entries(settings).filter(([, value]) => !isToken(value)),
     ) as PartialSettings;
-    faults.push(...publishingFaults(known), ...placeFaults(construct, props, known));
+    const secret = props.databaseAuth === 'iam' ? undefined : props.databaseSecret;
+    faults.push(
+      ...publishingFaults(known),
+      ...placeFaults(construct, props, known),
+      ...placeFaultsOf(construct, 'databaseSecretArn', 'databaseSecret', secret?.secretArn),
+      ...placeFaultsOf(construct, 'logKeyArn', 'logKey', props.logKey?.keyArn),
+      ...placeFaultsOf(construct, 'environmentKeyArn', 'environmentKey', props.environmentKey?.keyArn),
+    );
   }
   if (faults.length > 0) throw new PropsError(construct, faults);
 }
@@ -122,6 +129,33 @@ function placeFaults(construct: Construct, props: SlotPublisherProps, known: Par
     },
     Token.isUnresolved(region) ? undefined : region,
   );
+}
+
+/**
+ * @param construct - whose props they are
+ * @param faults - what is wrong with them, a sentence each
+ * @throws {PropsError} where anything is
+ */
+export function refuse(construct: Construct, ...faults: readonly (readonly string[])[]): void {
+  if (faults.flat().length > 0) throw new PropsError(construct, faults.flat());
+}
+
+/**
+ * @param construct - whose prop it is
+ * @param setting - the setting that it is in the stack
+ * @param prop - the prop's name
+ * @param arn - the ARN of what was given; undefined: nothing was
+ * @returns a sentence where its region or partition is known not to be the stack's
+ */
+export function placeFaultsOf(
+  construct: Construct,
+  setting: 'alarmTopicArn' | 'logKeyArn' | 'environmentKeyArn' | 'databaseSecretArn' | 'streamKeyArn',
+  prop: string,
+  arn: string | undefined,
+): string[] {
+  const { region } = Stack.of(construct);
+  if (arn === undefined || Token.isUnresolved(arn) || Token.isUnresolved(region)) return [];
+  return regionFaults({ [setting]: arn }, region).map((fault) => fault.replace(setting, prop));
 }
 
 /**

@@ -16,6 +16,9 @@ export function text(expects: string, pattern: RegExp): Kind<string> {
   return { expects, read: (value) => (typeof value === 'string' && pattern.test(value) ? value : undefined) };
 }
 
+/** A resource's name in a template. */
+export const LOGICAL_ID = text('1 to 255 letters and digits', /^[A-Za-z0-9]{1,255}$/);
+
 /** One of a few words, exactly as written. */
 export function choice<const T extends string>(...words: readonly T[]): Kind<T> {
   return {

@@ -8,6 +8,8 @@ import * as actions from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { AlarmTopic } from './alarm-topic.ts';
+import { durationFaults, faultOf, placeFaultsOf, refuse } from './check-props.ts';
+import { SETTINGS } from './settings-table.ts';
 import type { SlotPublisher } from './slot-publisher.ts';
 
 /** What `SlotAlarms` takes. */
@@ -71,13 +73,21 @@ export class SlotAlarms extends Construct {
    * @param scope - where they stand
    * @param id - their name there
    * @param props - what they take
-   * @throws {Error} where both an address and a topic are given
+   * @throws {PropsError} naming every prop whose value is not allowed
    */
   constructor(scope: Construct, id: string, props: SlotAlarmsProps) {
     super(scope, id);
     const { publisher } = props;
-    if (props.email !== undefined && props.topic !== undefined)
-      throw new Error('SlotAlarms cannot take both email and topic: subscribe the address to the topic.');
+    refuse(
+      this,
+      props.email === undefined || props.topic === undefined
+        ? []
+        : ['email and topic cannot both be given: subscribe the address to the topic.'],
+      faultOf('email', props.email, SETTINGS.alarmEmail),
+      placeFaultsOf(this, 'alarmTopicArn', 'topic', props.topic?.topicArn),
+      durationFaults('lag', props.lag, 60, 86_400),
+      faultOf('retainedWalGib', props.retainedWalGib, SETTINGS.retainedWalAlarmGib),
+    );
     const own = props.email === undefined ? undefined : new AlarmTopic(this, 'Topic', { email: props.email });
     this.topic = own?.topic ?? props.topic;
     const lag = props.lag ?? Duration.minutes(5);

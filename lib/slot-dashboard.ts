@@ -5,6 +5,8 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
+import { faultOf, refuse } from './check-props.ts';
+import { text } from './setting-kinds.ts';
 import type { SlotAlarms } from './slot-alarms.ts';
 import type { SlotPublisher } from './slot-publisher.ts';
 
@@ -19,6 +21,7 @@ export interface SlotDashboardProps {
 }
 
 const WIDTH = 12;
+const DASHBOARD_NAME = text('1 to 255 letters, digits, - and _', /^[\w-]{1,255}$/);
 
 /** The dashboard of one publisher. */
 export class SlotDashboard extends Construct {
@@ -32,6 +35,7 @@ export class SlotDashboard extends Construct {
    */
   constructor(scope: Construct, id: string, props: SlotDashboardProps) {
     super(scope, id);
+    refuse(this, faultOf('dashboardName', props.dashboardName, DASHBOARD_NAME));
     const { publisher, alarms } = props;
     const { region } = Stack.of(this);
     const graph = (

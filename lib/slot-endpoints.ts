@@ -6,7 +6,9 @@ import { Fn, Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct, type IDependable } from 'constructs';
+import { faultOf, refuse } from './check-props.ts';
 import type { Endpoint } from './pipeline-settings.ts';
+import { SETTINGS } from './settings-table.ts';
 
 const SERVICES = {
   kinesis: { service: ec2.InterfaceVpcEndpointAwsService.KINESIS_STREAMS, variable: 'AWS_ENDPOINT_URL_KINESIS' },
@@ -54,6 +56,7 @@ export class SlotEndpoints extends Construct implements EndpointSet {
    */
   constructor(scope: Construct, id: string, props: SlotEndpointsProps) {
     super(scope, id);
+    refuse(this, faultOf('services', props.services, SETTINGS.endpoints));
     const made = makeEndpoints(this, props);
     this.endpoints = made.endpoints;
     this.environment = made.environment;

@@ -3,10 +3,15 @@
  * by mistake loses data: what is done in which case is decided by the function (`lambda/actions/slot-resource.ts`), which is asked here.
  */
 import { type CfnResource, CustomResource, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Provider } from 'aws-cdk-lib/custom-resources';
 import { Construct } from 'constructs';
-import { acknowledge } from './acknowledge.ts';
+import { acknowledge, acknowledgeInPacks, INLINE_POLICIES, LOG_ENCRYPTION } from './acknowledge.ts';
+import { faultOf, refuse } from './check-props.ts';
+import { allowNetworkInterfaces, denyNetworkInterfaces } from './function-role.ts';
+import { LOGICAL_ID } from './setting-kinds.ts';
+import { SETTINGS } from './settings-table.ts';
 import type { SlotPublisher } from './slot-publisher.ts';
 
 /** What a `SlotLifecycle` takes. */
@@ -37,9 +42,15 @@ export class SlotLifecycle extends Construct {
    * @param scope - where it stands
    * @param id - its name there
    * @param props - what it takes
+   * @throws {PropsError} naming every prop whose value is not allowed
    */
   constructor(scope: Construct, id: string, props: SlotLifecycleProps) {
     super(scope, id);
+    refuse(
+      this,
+      faultOf('onRemoval', props.onRemoval, SETTINGS.onRemoval),
+      faultOf('logicalId', props.logicalId, LOGICAL_ID),
+    );
     const { publisher, onRemoval = 'drop' } = props;
     const { logKey } = publisher.props;
     const logGroup = new logs.LogGroup(this, 'Log', {
@@ -47,13 +58,22 @@ export class SlotLifecycle extends Construct {
       ...(logKey === undefined ? {} : { encryptionKey: logKey }),
       removalPolicy: RemovalPolicy.DESTROY,
     });
+    // Not the CDK's own, which may write every log.
+    const role = new iam.Role(this, 'ProviderRole', {
+      assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
+      description: 'pg2kinesis: lets the function of the provider framework invoke the publisher',
+    });
+    logGroup.grantWrite(role);
+    if (props.inVpc === true) allowNetworkInterfaces(role);
     // The function itself answers: it alone can reach the database.
     const provider = new Provider(this, 'Provider', {
       // Through the alias, so that nobody who may invoke the function can send such events by hand.
       onEventHandler: publisher.adminAlias,
+      frameworkOnEventRole: role,
       logGroup,
       ...(props.inVpc === true ? publisher.placement : {}),
     });
+    if (props.inVpc === true) denyNetworkInterfaces(provider, role, provider.serviceToken);
     const common = {
       serviceToken: provider.serviceToken,
       // What the function may take, and a minute: without it CloudFormation would wait an hour for an answer that was lost.
@@ -89,17 +109,41 @@ export class SlotLifecycle extends Construct {
     this.resource.node.addDependency(publisher.ready, publisher.watchers);
     publisher.schedule.node.addDependency(this.resource);
 
-    const framework = "The CDK's own provider framework, a function that does nothing but hand the event on: ";
-    acknowledge(
-      provider,
-      {
-        id: 'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]',
-        reason: `${framework}it may write its log.`,
-      },
-      {
-        id: publisher.anyVersionFinding,
-        reason: `${framework}it may invoke any version of the one function, and there are none.`,
-      },
-    );
+    acknowledgeFindings(this, provider, role, props.inVpc === true, logKey !== undefined);
   }
+}
+
+/** Why what a rule pack objects to is right here. */
+function acknowledgeFindings(
+  scope: Construct,
+  provider: Provider,
+  role: iam.Role,
+  inVpc: boolean,
+  encrypted: boolean,
+): void {
+  const framework =
+    "The CDK's own provider framework, a function that does nothing but hand CloudFormation's events on: ";
+  if (inVpc)
+    acknowledge(role, {
+      id: 'AwsSolutions-IAM5[Resource::*]',
+      reason: 'The EC2 actions with which Lambda puts a function into a VPC cannot be limited to a resource.',
+    });
+  else
+    acknowledgeInPacks(
+      provider,
+      'LambdaInsideVPC',
+      `${framework}it holds no data and calls Lambda only. inVpc places it in the VPC.`,
+    );
+  acknowledgeInPacks(
+    provider,
+    'LambdaConcurrency',
+    `${framework}it runs while the stack is deployed, and once at a time.`,
+  );
+  acknowledgeInPacks(
+    provider,
+    'LambdaDLQ',
+    `${framework}CloudFormation itself is told of a failure, and sends the event again.`,
+  );
+  acknowledgeInPacks(scope, 'IAMNoInlinePolicy', INLINE_POLICIES);
+  if (!encrypted) acknowledgeInPacks(scope, 'CloudWatchLogGroupEncrypted', LOG_ENCRYPTION);
 }

@@ -6,6 +6,9 @@ import * as kinesis from 'aws-cdk-lib/aws-kinesis';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
+import { durationFaults, faultOf, placeFaultsOf, refuse } from './check-props.ts';
+import { LOGICAL_ID } from './setting-kinds.ts';
+import { SETTINGS } from './settings-table.ts';
 
 /** What a `SlotStream` takes. */
 export interface SlotStreamProps {
@@ -30,6 +33,13 @@ export class SlotStream extends Construct {
 
   constructor(scope: Construct, id: string, props: SlotStreamProps = {}) {
     super(scope, id);
+    refuse(
+      this,
+      durationFaults('retention', props.retention, 24 * 3600, 8760 * 3600),
+      faultOf('maxRecordKib', props.maxRecordKib, SETTINGS.maxRecordKib),
+      faultOf('logicalId', props.logicalId, LOGICAL_ID),
+      placeFaultsOf(this, 'streamKeyArn', 'key', props.key?.keyArn),
+    );
     this.stream = new kinesis.Stream(this, 'Stream', {
       streamMode: kinesis.StreamMode.ON_DEMAND,
       retentionPeriod: props.retention ?? Duration.hours(24),

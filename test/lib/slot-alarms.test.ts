@@ -239,7 +239,7 @@ describe('the topic', () => {
     const topic = new sns.Topic(new Stack(new App(), 'other'), 'Topic');
     assert.throws(
       () => new SlotAlarms(stack, 'More', { publisher: stack.publisher, email: 'a@b.example', topic }),
-      /cannot take both email and topic/,
+      /email and topic cannot both be given/,
     );
   });
 });
