@@ -50,6 +50,7 @@ export const PUBLISHER_PROPS = [
   'slotName',
   'plugin',
   'publications',
+  'standbySlots',
   'sourceName',
   'format',
   'debeziumTime',

@@ -12,7 +12,9 @@ import * as sns from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { PropsError } from './check-props.ts';
 import { invokeCommand } from './commands.ts';
+import { given, pick } from './optional-fields.ts';
 import type { GivenSettings, PipelineSettings } from './pipeline-settings.ts';
+import { sayWhatIsOff } from './reminders.ts';
 import { rootCertificates } from './root-certificates.ts';
 import { completeSettings, SettingsError } from './settings.ts';
 import { SlotAlarms } from './slot-alarms.ts';
@@ -111,6 +113,7 @@ export class Pg2KinesisStack extends Stack {
     });
     if (faults.length > 0) throw new PropsError(this, faults, 'setting');
     const { code } = props;
+    sayWhatIsOff(this, settings);
     const streamKey =
       settings.streamKeyArn === undefined ? undefined : kms.Key.fromKeyArn(this, 'StreamKey', settings.streamKeyArn);
     const stream =
@@ -295,17 +298,4 @@ export class Pg2KinesisStack extends Stack {
       ...given('skipped', settings.skippedAlarm),
     });
   }
-}
-
-/** A field that is there only where it has a value: an optional field holds no undefined. */
-function given<N extends string, T>(name: N, value: T | undefined): { [K in N]?: NonNullable<T> } {
-  return (value === undefined ? {} : { [name]: value }) as { [K in N]?: NonNullable<T> };
-}
-
-/** The fields of those names that are there. */
-function pick<T extends object, const N extends keyof T>(from: T, names: readonly N[]): Pick<T, N> {
-  return Object.fromEntries(names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]])) as Pick<
-    T,
-    N
-  >;
 }

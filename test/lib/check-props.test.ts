@@ -10,13 +10,20 @@ import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { AlarmTopic } from '../../lib/alarm-topic.ts';
 import { PropsError, PUBLISHER_PROPS } from '../../lib/check-props.ts';
+import type { PartialSettings } from '../../lib/pipeline-settings.ts';
 import { SETTINGS } from '../../lib/settings-table.ts';
 import { SlotAlarms } from '../../lib/slot-alarms.ts';
 import { SlotDashboard } from '../../lib/slot-dashboard.ts';
 import { SlotEndpoints } from '../../lib/slot-endpoints.ts';
 import { SlotLifecycle } from '../../lib/slot-lifecycle.ts';
 import { SlotPublisher } from '../../lib/slot-publisher.ts';
-import type { SlotPublisherProps } from '../../lib/slot-publisher-props.ts';
+import type {
+  DatabaseProps,
+  FunctionProps,
+  NetworkProps,
+  PublishingProps,
+  SlotPublisherProps,
+} from '../../lib/slot-publisher-props.ts';
 import { SlotStream } from '../../lib/slot-stream.ts';
 
 const REGION = 'eu-central-1';
@@ -72,6 +79,7 @@ const BAD: Readonly<Record<(typeof PUBLISHER_PROPS)[number], unknown>> = {
   slotName: 'Bad-Name',
   plugin: 'wal2json',
   publications: ['a,b'],
+  standbySlots: ['Bad-Name'],
   sourceName: '',
   format: 'xml',
   debeziumTime: 'nanoseconds',
@@ -99,6 +107,13 @@ const BAD: Readonly<Record<(typeof PUBLISHER_PROPS)[number], unknown>> = {
   functionName: 'a b',
   separateAdmin: 'yes',
 };
+
+/** The props that are settings, but for those of the sign-in, which are not the same in all its kinds, and a construct's. */
+type SettingProps = Exclude<keyof PartialSettings, 'architecture'> &
+  keyof (NetworkProps & DatabaseProps & PublishingProps & FunctionProps);
+/** A prop that nobody checks does not compile. */
+const unchecked: Exclude<SettingProps, (typeof PUBLISHER_PROPS)[number]>[] = [];
+assert.deepEqual(unchecked satisfies never[], []);
 
 describe('SlotPublisher', () => {
   it('refuses what the settings refuse, all of it in one error that names prop, value and what is allowed', () => {

@@ -1,0 +1,29 @@
+/** What was asked for, loses something in time, and is forgotten easily: said at each synthesis. Knows no construct but the stack. */
+import { Annotations, type Stack } from 'aws-cdk-lib';
+import type { PipelineSettings } from './pipeline-settings.ts';
+
+/**
+ * As information: it is not wrong, and so no warning, with which `--strict` would fail.
+ *
+ * @param stack - where it is said
+ * @param settings - the settings of the stack
+ */
+export function sayWhatIsOff(stack: Stack, { schedule, slotLifecycle, onRemoval, alarms }: PipelineSettings): void {
+  const say = (id: string, text: string): void => Annotations.of(stack).addInfoV2(`pg2kinesis:${id}`, text);
+  if (!schedule)
+    say(
+      'scheduleOff',
+      'schedule is false: nothing is published, and the slot keeps WAL on the disk of the server meanwhile.',
+    );
+  if (!slotLifecycle)
+    say(
+      'slotLeft',
+      'slotLifecycle is false: the stack neither makes nor drops the slot. One that it made stays, and keeps WAL: drop it by hand when nobody publishes it any more.',
+    );
+  if (onRemoval === 'retain')
+    say(
+      'slotRetained',
+      'onRemoval is retain: the slot stays when the stack is removed, and keeps WAL until it is dropped by hand.',
+    );
+  if (!alarms) say('alarmsOff', 'alarms is false: nobody is told when the slot fills the disk of the server.');
+}
