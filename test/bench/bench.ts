@@ -21,6 +21,7 @@ const { values: options } = parseArgs({
     formats: { type: 'string', default: 'json,csv-payload' },
     shares: { type: 'string', default: '0.58,0.29' },
     against: { type: 'string' },
+    pgoutput: { type: 'boolean', default: false },
     save: { type: 'boolean', default: false },
   },
 });
@@ -33,6 +34,8 @@ const IDLE_RUNS = 25;
 interface Subject {
   readonly name: string;
   readonly share?: number;
+  /** The slot's. @default test_decoding */
+  readonly plugin?: 'pgoutput';
   measure(ground: BenchGround, slot: string, changes: number): Promise<Sample>;
 }
 
@@ -40,14 +43,18 @@ interface Subject {
 type Sample = Omit<SpeedLine, 'workload' | 'subject' | 'changes' | 'share'>;
 
 /** A drain by the function. */
-function drainBy(format: string, share = 1, checkout?: string): Subject {
-  const name = checkout === undefined ? format : `${format}, ${checkout}`;
+function drainBy(format: string, share = 1, checkout?: string, plugin?: 'pgoutput'): Subject {
+  const name = [format, ...(plugin === undefined ? [] : [plugin]), ...(checkout === undefined ? [] : [checkout])].join(
+    ', ',
+  );
+  const settings = { FORMAT: format, ...(plugin === undefined ? {} : { PLUGIN: plugin, PUBLICATIONS: 'bench' }) };
   const how = { share, ...(checkout === undefined ? {} : { checkout }) };
   return {
     name,
     share,
+    ...(plugin === undefined ? {} : { plugin }),
     async measure(ground, slot, changes) {
-      const [first] = await ground.invoke(slot, { FORMAT: format }, [DRAIN], how);
+      const [first] = await ground.invoke(slot, settings, [DRAIN], how);
       if (first?.answer.published !== changes || !first.answer.caughtUp)
         throw new Error(`not all was published: ${JSON.stringify(first?.answer)}`);
       const { answer } = first;
@@ -75,6 +82,7 @@ function subjectsOf({ name }: Workload): Subject[] {
     ...peers,
     ...formats.flatMap((format) => [
       drainBy(format),
+      ...(options.pgoutput ? [drainBy(format, 1, undefined, 'pgoutput')] : []),
       ...(options.against === undefined ? [] : [drainBy(format, 1, options.against)]),
     ]),
     ...shares.flatMap((share) => formats.map((format) => drainBy(format, share))),
@@ -86,12 +94,14 @@ async function bench(ground: BenchGround, workload: Workload): Promise<SpeedLine
   const { server } = ground;
   const changes = Math.round((CHANGES * (workload.size ?? 1)) / 30) * 30;
   await workload.prepare(server);
+  if (options.pgoutput) await server.sql('CREATE PUBLICATION bench FOR ALL TABLES');
   await server.createSlot('written');
   const end = await workload.write(server, changes);
   const samples = new Map<Subject, Sample[]>(subjectsOf(workload).map((subject) => [subject, []]));
   for (let round = 0; round < ROUNDS; round++) {
     for (const [subject, taken] of samples) {
-      await server.sql(`SELECT pg_copy_logical_replication_slot('written', 'copied')`);
+      const plugin = subject.plugin ?? 'test_decoding';
+      await server.sql(`SELECT pg_copy_logical_replication_slot('written', 'copied', false, $1)`, [plugin]);
       const before = ground.serverCpuMs();
       const sample = await subject.measure(ground, 'copied', changes);
       // A walsender that is gone leaves its slot a moment later.
@@ -102,7 +112,9 @@ async function bench(ground: BenchGround, workload: Workload): Promise<SpeedLine
     }
   }
   await end?.();
-  await server.sql(`SELECT pg_drop_replication_slot('written'); DROP SCHEMA public CASCADE; CREATE SCHEMA public`);
+  await server.sql(
+    `SELECT pg_drop_replication_slot('written'); DROP PUBLICATION IF EXISTS bench; DROP SCHEMA public CASCADE; CREATE SCHEMA public`,
+  );
   return [...samples].map(([{ name, share = 1 }, taken]) => ({
     workload: workload.name,
     subject: name,

@@ -36,9 +36,10 @@ describe('the same WAL through test_decoding and pgoutput', () => {
       const answers = [await one.run(), await other.run()];
       assert.ok(one.published.length > 60, String(one.published.length));
       assert.deepEqual(other.published, one.published);
-      const [expected, found] = answers.map(({ changes, published, skipped, advancedTo, caughtUp }) => ({
+      const [expected, found] = answers.map(({ changes, published, truncated, skipped, advancedTo, caughtUp }) => ({
         changes,
         published,
+        truncated,
         skipped,
         caughtUp,
         advanced: advancedTo !== undefined,

@@ -118,6 +118,12 @@ export function hostileScript(versionNum: number): readonly string[] {
     `UPDATE toast SET small = 3`,
     `DELETE FROM toast`,
 
+    // More than can be kept of a row, with the key behind it.
+    `CREATE TABLE large (body text, id integer PRIMARY KEY)`,
+    `INSERT INTO large VALUES (repeat('it''s ', 1000000), 1)`,
+    `UPDATE large SET id = 2`,
+    `DELETE FROM large`,
+
     // TRUNCATE of several.
     `CREATE TABLE one (id integer PRIMARY KEY)`,
     `CREATE TABLE two (id integer PRIMARY KEY REFERENCES one)`,
