@@ -49,7 +49,7 @@ describe('a publication that is missing', () => {
 
   const now = async (): Promise<unknown> => (await server.sql('SELECT pg_current_wal_lsn()::text AS lsn'))[0]?.['lsn'];
 
-  it('because it was made later than the rows', async () => {
+  it('I1: because it was made later than the rows', async () => {
     await server.createSlot('later', 'pgoutput');
     await insert();
     await server.sql('CREATE PUBLICATION later FOR TABLE t');
