@@ -4,8 +4,16 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { judgeServer } from '../../../lambda/health/server-health.ts';
+import { readCheck } from '../../../lambda/postgres/check.ts';
+import { readConfig } from '../../../lambda/settings/config.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { type JsonRecord, Pipeline, type PipelineOptions } from '../../support/real-run.ts';
+
+/** The settings that `check` judges the tables by. */
+const CHECKED = {
+  ...readConfig({ PGHOST: 'localhost', PGDATABASE: 'postgres', PGUSER: 'u', PGPASSWORD: 'p', FORMAT: 'json' }),
+};
 
 /** What a test says of a record: `INSERT t {"id":1}`. */
 const shortly = ({ op, table, key }: JsonRecord): string => `${op} ${table} ${JSON.stringify(key)}`;
@@ -333,6 +341,52 @@ describe('a migration with changes unread', () => {
     await server.sql('ALTER DATABASE postgres RESET dynamic_library_path');
     assert.equal((await pipeline.run()).published, 1);
   });
+
+  for (const warm of [false, true])
+    it(`what check advises can be done with changes unread: ${warm ? 'warm' : 'cold'}`, async () => {
+      const slot = `advice_${warm ? 'warm' : 'cold'}`;
+      await server.sql('DROP SCHEMA public CASCADE; CREATE SCHEMA public');
+      await server.sql(`CREATE TABLE logs (note text); CREATE TABLE beat (id int PRIMARY KEY);
+        CREATE TABLE t (id int PRIMARY KEY, u int NOT NULL UNIQUE); ALTER TABLE t REPLICA IDENTITY USING INDEX t_u_key;
+        CREATE TABLE n (id int PRIMARY KEY); ALTER TABLE n REPLICA IDENTITY NOTHING;
+        CREATE TABLE d (id int PRIMARY KEY DEFERRABLE); INSERT INTO t VALUES (1, 10); INSERT INTO n VALUES (1); INSERT INTO d VALUES (1)`);
+      await server.createSlot(slot);
+      const client = await server.client();
+      const advice = async () => {
+        const findings = judgeServer(await readCheck(client, slot), { ...CHECKED, slot });
+        return findings.filter(({ check }) => check === 'primary keys' || check === 'REPLICA IDENTITY');
+      };
+      const pipeline = new Pipeline(server, slot);
+      await server.sql('INSERT INTO beat VALUES (1)');
+      if (warm) await pipeline.run();
+      await server.sql(
+        `INSERT INTO logs VALUES ('a'); INSERT INTO t VALUES (2, 20); DELETE FROM t WHERE id = 1; DELETE FROM n; DELETE FROM d`,
+      );
+      const todo = (await advice()).map((finding) => finding.todo ?? 'nothing').join(' ');
+      assert.match(todo, /Give them a primary key.*REPLICA IDENTITY DEFAULT \(make a deferrable key NOT DEFERRABLE\)/);
+      await server.sql(`ALTER TABLE logs ADD COLUMN id bigserial PRIMARY KEY; ALTER TABLE t REPLICA IDENTITY DEFAULT;
+        ALTER TABLE n REPLICA IDENTITY DEFAULT; ALTER TABLE d DROP CONSTRAINT d_pkey, ADD PRIMARY KEY (id)`);
+      assert.deepEqual(
+        (await advice()).map(({ state }) => state),
+        ['ok', 'ok'],
+      );
+      const answer = await pipeline.run();
+      assert.equal(answer.stopped, 'caught-up');
+      await server.sql(`INSERT INTO logs VALUES ('b'); DELETE FROM t; INSERT INTO d VALUES (3); DELETE FROM d`);
+      await pipeline.run();
+      const records = pipeline.records.filter(({ table }) => table !== 'beat').map(shortly);
+      assert.deepEqual(records, [
+        'INSERT t {"id":2}',
+        'DELETE t null',
+        'DELETE n null',
+        'DELETE d null',
+        'INSERT logs {"id":2}',
+        'DELETE t {"id":2}',
+        'INSERT d {"id":3}',
+        'DELETE d {"id":3}',
+      ]);
+      await server.sql(`SELECT pg_drop_replication_slot('${slot}')`);
+    });
 
   for (const each of [...CASES, ...FILTERED])
     for (const warm of [false, true])
