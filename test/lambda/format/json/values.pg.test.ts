@@ -222,4 +222,47 @@ describe('json values, against the server', () => {
     await assertReadsBack('zoned', 'timestamptz', values(rows, 'zoned'));
     await assertReadsBack('plain', 'timestamp', values(rows, 'plain'));
   });
+
+  it('the keys of csv and csv-payload, of every type that a key may have', async () => {
+    const csv = FORMATS.csv(FORMAT_OPTIONS);
+    const payload = FORMATS['csv-payload'](FORMAT_OPTIONS);
+    const types = new Map<string, string>();
+    for (const [i, { type, values: texts, since = 0 }] of CASES.entries()) {
+      if (TESTED_MAJOR < since) continue;
+      const table = `public.key_${i}`;
+      const made = await client.query(`CREATE TABLE ${table} (v ${type} PRIMARY KEY)`).catch((error: unknown) => {
+        // No operator class for an index: no key.
+        assert.equal((error as { code?: string }).code, '42704', type);
+      });
+      if (made === undefined) continue;
+      types.set(table, type);
+      // An index takes no longer ones.
+      const short = texts.filter((text) => text.length < 1_000);
+      await client.query(
+        `INSERT INTO ${table} SELECT ($1::text[])[i]::${type} FROM generate_subscripts($1::text[], 1) i ON CONFLICT DO NOTHING`,
+        [short],
+      );
+    }
+    const { rows } = await client.query<{ data: Buffer }>(LINES);
+    const decoder = new TestDecodingDecoder();
+    let read = 0;
+    for (const { data } of rows) {
+      const line = data.toString('utf8');
+      const [, table = ''] = /^table (public\.key_\d+): INSERT:/.exec(line) ?? [];
+      const type = types.get(table);
+      if (type === undefined) continue;
+      const { pkey } = JSON.parse(written(payload, recordOf(line, { key: ['v'] }, decoder)).slice('0,CDC,'.length)) as {
+        pkey: string;
+      };
+      const field = written(csv, recordOf(line, { key: ['v'] }, decoder)).slice(`0,CDC,754,${table},INSERT,`.length);
+      assert.equal(field.startsWith('"') ? field.slice(1, -1).replaceAll('""', '"') : field, pkey, type);
+      const { rows: found } = await client.query<{ found: string }>(
+        `SELECT count(*) AS found FROM ${table} WHERE record_image_eq(ROW(v), ROW(($1::text)::${type}))`,
+        [pkey],
+      );
+      assert.equal(Number(found[0]?.found), 1, `${type}: ${pkey} is read back as another value`);
+      read++;
+    }
+    assert.ok(types.size > 15 && read > 100, `${types.size} types, ${read} keys`);
+  });
 });
