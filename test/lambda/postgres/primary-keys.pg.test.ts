@@ -47,8 +47,9 @@ describe('the primary keys', () => {
     const keys = cached();
     assert.equal(keys.current(named('public.one')), undefined);
     assert.ok((await keys.reload()) >= 9);
-    const { oid, keySince, seenFrom, ...one } = keys.current(named('public.one')) ?? {};
+    const { oid, keySince, ancestorsSince, seenFrom, ...one } = keys.current(named('public.one')) ?? {};
     assert.ok(keySince !== undefined && seenFrom !== undefined && keySince < seenFrom);
+    assert.equal(ancestorsSince, keySince, 'when it was made, with its key');
     assert.deepEqual(one, {
       printed: 'public.one',
       schema: 'public',
@@ -56,7 +57,6 @@ describe('the primary keys', () => {
       isTable: true,
       key: ['id'],
       ancestors: [],
-      ancestorsSince: undefined,
       virtualColumns: [],
       identityHoldsKey: true,
     });
