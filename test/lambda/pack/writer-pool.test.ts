@@ -14,4 +14,13 @@ describe('the writer pool', () => {
     assert.equal(pool.take(), writer, 'used again');
     assert.notEqual(pool.take(), writer, 'and not twice at once');
   });
+
+  it('I8: keeps two idle writers, and no more', () => {
+    const pool = new WriterPool();
+    const writers = [pool.take(), pool.take(), pool.take()];
+    const rounds = writers.map((writer) => pool.lend({ entries: [] } as unknown as Round, writer));
+    for (const round of rounds) pool.release(round);
+    const again = [pool.take(), pool.take(), pool.take()];
+    assert.deepEqual(again.map((writer) => writers.indexOf(writer)).sort(), [-1, 0, 1]);
+  });
 });

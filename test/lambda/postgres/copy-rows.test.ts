@@ -71,6 +71,85 @@ describe('CopyRows', () => {
     );
   });
 
+  it('gives back rows around the size of its memory, cut at each byte of a header', () => {
+    fc.assert(
+      fc.property(
+        // The memory for what crosses a chunk begins with 64 KiB.
+        fc.array(fc.integer({ min: -20, max: 2 }), { minLength: 1, maxLength: 3 }),
+        fc.integer({ min: 1, max: 19 + 18 + 2 }),
+        fc.integer({ min: 65_500, max: 65_560 }),
+        (sizes, first, later) => {
+          const given = sizes.map((size, i) => ({ lsn: BigInt(i), data: new Uint8Array(65_536 + size).fill(i + 1) }));
+          const bytes = Buffer.concat([HEADER, ...given.map(encode), encode(null), TRAILER]);
+          const chunks = [bytes.subarray(0, first), ...cut(bytes.subarray(first), [later])];
+          const { rows, ended } = read(chunks);
+          assert.equal(ended, true);
+          assert.equal(rows.length, given.length + 1);
+          for (const [i, row] of given.entries()) {
+            assert.equal(rows[i]?.lsn, row.lsn);
+            assert.ok(Buffer.from(row.data).equals(rows[i].data), `row ${i} is another one`);
+          }
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it('gives back the same rows for each way to cut a stream in three', () => {
+    const given = [
+      null,
+      { lsn: 1n, data: Uint8Array.of(1, 2, 3) },
+      null,
+      { lsn: (1n << 64n) - 1n, data: Uint8Array.of() },
+    ];
+    const bytes = Buffer.concat([HEADER, ...given.map(encode), TRAILER]);
+    for (let a = 0; a <= bytes.length; a++) {
+      for (let b = a; b <= bytes.length; b++) {
+        const chunks = [bytes.subarray(0, a), bytes.subarray(a, b), bytes.subarray(b)];
+        assert.deepEqual(read(chunks), { rows: given, ended: true }, `cut at ${a} and ${b}`);
+      }
+    }
+  });
+
+  it('condenses exactly the rows that are larger than it may keep, in any random stream', () => {
+    const sizes = fc.array(fc.oneof(fc.integer({ min: 175, max: 190 }), fc.integer({ min: 0, max: 700 })), {
+      maxLength: 8,
+    });
+    const lengths = fc.array(fc.integer({ min: 1, max: 199 }), { minLength: 1, maxLength: 5 });
+    fc.assert(
+      fc.property(sizes, lengths, (given, cuts) => {
+        const bytes = Buffer.concat([
+          HEADER,
+          ...given.map((size, i) => encode({ lsn: BigInt(i), data: new Uint8Array(size).fill(i + 1) })),
+          TRAILER,
+        ]);
+        let kept: Buffer[] = [];
+        const condenser = {
+          begin: (header: Buffer) => (kept = [Buffer.from(header)]),
+          write: (from: Buffer, start: number, end: number) => void kept.push(Buffer.from(from.subarray(start, end))),
+          end: () => Buffer.concat(kept),
+        };
+        const reader = new CopyRows(200, condenser);
+        const sent: unknown[] = [];
+        for (const chunk of cut(bytes, cuts)) {
+          reader.push(chunk);
+          while (reader.next()) {
+            sent.push([reader.lsn(), reader.end - reader.start, reader.bytes[reader.start] ?? 0]);
+            // One that lies whole in a chunk costs no memory, whatever its size.
+            if (reader.oversizeBytes !== undefined) assert.ok(reader.oversizeBytes + 18 > 200);
+            else assert.ok(reader.end - reader.start + 18 <= 200, 'a row that is too large was collected');
+          }
+        }
+        assert.deepEqual(
+          sent,
+          given.map((size, i) => [BigInt(i), size, size === 0 ? (sent[i] as unknown[])[2] : i + 1]),
+        );
+        assert.equal(reader.ended, true);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it('puts a row of many chunks together', () => {
     const row = { lsn: 1n, data: new Uint8Array(3_000_000).fill(7) };
     assert.deepEqual(read(cut(Buffer.concat([HEADER, encode(row), encode(null), TRAILER]), [65_536])).rows, [
