@@ -1,0 +1,155 @@
+/**
+ * The mutation gate: `npm run test:mutants -- decode pack`. Small wrong changes are made in a room of lambda/, one at a
+ * time; each must turn a test red. Ends with status 1 when a room's share is less than it must be.
+ *
+ * `--sample 400` tries so many of each room, chosen by `--seed 1`; `--fresh` forgets what earlier runs found;
+ * `--jobs 2` runs so many at a time; `--file json.ts` takes only files whose name ends so.
+ */
+import { glob, readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { EQUAL_IN_EFFECT } from './equal-in-effect.ts';
+import { fingerprint, identity, loadResults, type Result, saveResults } from './results.ts';
+import { type Room, ROOMS } from './rooms.ts';
+import { candidates, Workers } from './run-tests.ts';
+import { makeSandbox, type Mutant, ROOT } from './sandbox.ts';
+import { typeChecker } from './type-check.ts';
+import type { FileCoverage } from './worker.ts';
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    sample: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: `${availableParallelism()}` },
+    fresh: { type: 'boolean', default: false },
+    file: { type: 'string', default: '' },
+  },
+});
+
+/** Does the work for each item, so many at a time; each lane has its own workers. */
+async function inParallel<T>(dir: string, items: Iterable<T>, work: (item: T, workers: Workers) => Promise<void>) {
+  const queue = items[Symbol.iterator]();
+  const lane = async (): Promise<void> => {
+    const workers = new Workers(dir);
+    for (let next = queue.next(); next.done !== true; next = queue.next()) await work(next.value, workers);
+    await workers.close();
+  };
+  await Promise.all(Array.from({ length: Number(flags.jobs) }, lane));
+}
+
+/** A random choice that the seed repeats as long as the code is the same. */
+function choose(mutants: readonly Mutant[], size: number, key: (mutant: Mutant) => string): Mutant[] {
+  const ranked = mutants.map((mutant) => ({ mutant, rank: fingerprint(`${flags.seed} ${key(mutant)}`) }));
+  const chosen = ranked.sort((a, b) => (a.rank < b.rank ? -1 : 1)).slice(0, size);
+  return chosen.map(({ mutant }) => mutant).sort((a, b) => Number(a.id) - Number(b.id));
+}
+
+async function testFiles(room: Room): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const pattern of room.tests) {
+    for await (const file of glob(pattern, { cwd: ROOT })) {
+      found.set(file, fingerprint(await readFile(join(ROOT, file), 'utf8')));
+    }
+  }
+  return new Map([...found].sort());
+}
+
+/** @returns whether the room's share is large enough */
+async function gate(room: Room): Promise<boolean> {
+  const began = performance.now();
+  await using sandbox = await makeSandbox(room.mutate);
+  const source = (mutant: Mutant): string => identity(mutant, sandbox.sources.get(mutant.file) ?? '');
+  const size = Number(flags.sample ?? room.sample ?? Infinity);
+  const mutants = choose(sandbox.mutants, size, source).filter(({ file }) => file.endsWith(flags.file));
+  console.log(`${room.name}: ${mutants.length} of ${sandbox.mutants.length} mutants`);
+
+  const tests = await testFiles(room);
+  const allTests = fingerprint([...tests].join());
+  const earlier = flags.fresh ? new Map<string, Result>() : await loadResults(room.name);
+  const results = new Map(earlier);
+  const open: Mutant[] = [];
+  const accepts = typeChecker(sandbox.sources);
+  for (const mutant of mutants) {
+    const known = earlier.get(source(mutant));
+    if (known?.status === 'refused') continue;
+    const asBefore = known?.tests !== undefined && known.tests === (known.by ? tests.get(known.by) : allTests);
+    if (asBefore) continue;
+    if (known !== undefined || accepts(mutant)) open.push(mutant);
+    else results.set(source(mutant), { status: 'refused' });
+  }
+  await saveResults(room.name, results);
+
+  const coverage = new Map<string, FileCoverage>();
+  if (open.length > 0) {
+    await inParallel(sandbox.dir, tests.keys(), async (file, workers) => {
+      coverage.set(file, await workers.measure(file));
+    });
+    console.log(`${open.length} to be tried; ${seconds(began)} s so far`);
+  }
+  let done = 0;
+  await inParallel(sandbox.dir, open, async (mutant, workers) => {
+    results.set(source(mutant), await judge(mutant, earlier.get(source(mutant))?.by, workers));
+    if (++done % 100 !== 0) return;
+    await saveResults(room.name, results);
+    console.log(`${done} tried, ${seconds(began)} s`);
+  });
+  await saveResults(room.name, results);
+
+  async function judge(mutant: Mutant, likely: string | undefined, workers: Workers): Promise<Result> {
+    const reaching = candidates(mutant.id, coverage);
+    if (reaching.length === 0) return { status: 'unreached', tests: allTests };
+    reaching.sort((a, b) => Number(b.file === likely) - Number(a.file === likely));
+    for (const candidate of reaching) {
+      if (!(await workers.kills(mutant.id, candidate))) continue;
+      const hash = tests.get(candidate.file);
+      return { status: 'killed', by: candidate.file, ...(hash !== undefined && { tests: hash }) };
+    }
+    return { status: 'survived', tests: allTests };
+  }
+  return report(
+    room,
+    mutants.map((mutant) => ({ mutant, status: results.get(source(mutant))?.status ?? 'unreached' })),
+    began,
+  );
+}
+
+function report(room: Room, judged: readonly { mutant: Mutant; status: Result['status'] }[], began: number): boolean {
+  const isEqual = (mutant: Mutant) => EQUAL_IN_EFFECT.find((row) => matches(row, mutant));
+  const alive = judged.filter(({ status }) => status === 'survived' || status === 'unreached');
+  const survivors = alive.filter(({ mutant }) => isEqual(mutant) === undefined);
+  const killed = judged.filter(({ status }) => status === 'killed').length;
+  const refused = judged.filter(({ status }) => status === 'refused').length;
+  for (const { mutant, status } of survivors) {
+    const { file, line, mutator, before, after } = mutant;
+    console.log(`\n${file}:${line} ${mutator}${status === 'unreached' ? ', reached by no test' : ''}`);
+    console.log(`- ${before}\n+ ${after}`);
+  }
+  const files = new Set(judged.map(({ mutant }) => mutant.file));
+  for (const row of EQUAL_IN_EFFECT) {
+    if (!files.has(row.file) || alive.some(({ mutant }) => matches(row, mutant)) || room.sample) continue;
+    console.log(`\nNo survivor is like this row of equal-in-effect.ts:\n${row.file}\n- ${row.before}\n+ ${row.after}`);
+  }
+  const counted = killed + survivors.length;
+  const share = counted === 0 ? 100 : (100 * killed) / counted;
+  console.log(
+    `\n${room.name}: ${killed} of ${counted} killed, ${share.toFixed(1)}% (at least ${room.least}%); ` +
+      `${alive.length - survivors.length} equal in effect, ${refused} refused by the compiler; ${seconds(began)} s`,
+  );
+  return share >= room.least;
+}
+
+function matches(row: { file: string; before: string; after: string }, mutant: Mutant): boolean {
+  return row.file === mutant.file && row.before === mutant.before && row.after === mutant.after;
+}
+
+function seconds(since: number): string {
+  return ((performance.now() - since) / 1000).toFixed(0);
+}
+
+const wanted = ROOMS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+const unknown = positionals.filter((name) => !ROOMS.some((room) => room.name === name));
+if (unknown.length > 0)
+  throw new Error(`No room ${unknown.join(', ')}; there are ${ROOMS.map((r) => r.name).join(', ')}.`);
+for (const room of wanted) if (!(await gate(room))) process.exitCode = 1;

@@ -1,0 +1,48 @@
+/**
+ * What earlier runs of the gate found, so that the next one tries only what changed. A mutant is known by its file's whole
+ * text and its place in it; that it was killed holds as long as the test file that killed it is the same, that it
+ * survived as long as all are.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Mutant, ROOT } from './sandbox.ts';
+
+/** What became of a mutant. `refused`: the compiler does not accept it. `unreached`: no test comes by. */
+export type Status = 'killed' | 'survived' | 'unreached' | 'refused';
+
+/** A mutant's end, and the test file that saw it. */
+export interface Result {
+  readonly status: Status;
+  readonly by?: string;
+  /** The hash of that test file; of all of them where the mutant was not killed. */
+  readonly tests?: string;
+}
+
+const DIRECTORY = join(ROOT, 'node_modules/.cache/pg2kinesis-mutants');
+
+/** @returns a short fingerprint of a text */
+export function fingerprint(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+/** @returns what names the mutant as long as its file does not change */
+export function identity({ file, at, replacement }: Mutant, source: string): string {
+  return `${file} ${fingerprint(source)} ${at.join('-')} ${fingerprint(replacement)}`;
+}
+
+/** @returns the results of earlier runs over a room */
+export async function loadResults(room: string): Promise<Map<string, Result>> {
+  try {
+    const text = await readFile(join(DIRECTORY, `${room}.json`), 'utf8');
+    return new Map(Object.entries(JSON.parse(text) as Record<string, Result>));
+  } catch {
+    return new Map();
+  }
+}
+
+/** Keeps the results for the next run. */
+export async function saveResults(room: string, results: ReadonlyMap<string, Result>): Promise<void> {
+  await mkdir(DIRECTORY, { recursive: true });
+  await writeFile(join(DIRECTORY, `${room}.json`), JSON.stringify(Object.fromEntries(results)));
+}

@@ -1,0 +1,60 @@
+/** The rooms of the mutation gate: what is mutated, by which tests, and what share of the mutants they must kill. */
+
+/** A room of lambda/ under mutation. */
+export interface Room {
+  readonly name: string;
+  /** The files that are mutated, as a glob. */
+  readonly mutate: string;
+  /** The test files that may kill its mutants, as globs. */
+  readonly tests: readonly string[];
+  /** Of 100 mutants that are not equal in effect, how many must be killed. */
+  readonly least: number;
+  /** How many mutants are tried where all of them would take hours; all of them unless given. */
+  readonly sample?: number;
+}
+
+export const ROOMS: readonly Room[] = [
+  {
+    name: 'decode',
+    mutate: 'lambda/decode/**/*.ts',
+    tests: ['test/lambda/decode/**/!(*.pg).test.ts'],
+    least: 95,
+  },
+  {
+    name: 'format',
+    mutate: 'lambda/format/**/*.ts',
+    tests: ['test/lambda/format/**/!(*.pg).test.ts', 'test/lambda/transform/**/*.test.ts'],
+    least: 95,
+  },
+  {
+    name: 'pack',
+    mutate: 'lambda/pack/**/*.ts',
+    tests: ['test/lambda/pack/**/*.test.ts'],
+    least: 95,
+  },
+  {
+    name: 'kinesis',
+    mutate: 'lambda/kinesis/**/*.ts',
+    tests: ['test/lambda/kinesis/{classify,describe,publisher,request-body,renewal}.test.ts'],
+    least: 90,
+  },
+  {
+    name: 'transform',
+    mutate: 'lambda/transform/**/*.ts',
+    tests: ['test/lambda/transform/**/*.test.ts', 'test/lambda/run/{run,commit-pending}.test.ts'],
+    least: 90,
+  },
+  {
+    name: 'run',
+    mutate: 'lambda/run/**/*.ts',
+    tests: ['test/lambda/run/!(*.pg).test.ts'],
+    least: 90,
+  },
+  {
+    name: 'postgres',
+    mutate: 'lambda/postgres/**/*.ts',
+    tests: ['test/lambda/postgres/**/*.test.ts'],
+    least: 90,
+    sample: 300,
+  },
+];
