@@ -4,8 +4,10 @@
  */
 import { type Container, REQUEST_TIMEOUT_MS } from '../container.ts';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import { PipelineError } from '../errors.ts';
 import { FORMATS } from '../format/formats.ts';
 import { debeziumKeyWriter, partitionKeyWriter } from '../format/partition-key.ts';
+import { isSupported } from '../pack/compression.ts';
 import { createPacker } from '../pack/packer.ts';
 import { describeHolder } from '../postgres/fence.ts';
 import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
@@ -57,6 +59,12 @@ async function publish(
     functionDeadline,
     action.maxSeconds === undefined ? Infinity : startedAt + action.maxSeconds * 1000,
   );
+  if (!isSupported(config.compression)) {
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `COMPRESSION cannot be "${config.compression}" on Node.js ${process.versions.node}, which has no zstd (allowed there: none, gzip). Nothing was read and the slot was not advanced.`,
+    );
+  }
   await container.requireRegion();
   const opened = await sessionFor(
     container,

@@ -19,6 +19,7 @@ const MAX_RETAINED_BYTES = 16 * 1024 * 1024;
 export class LanePacker implements Packer {
   readonly #layout: AggregateLayout;
   readonly #limits: Limits;
+  readonly #compress: ((block: Buffer) => Buffer) | undefined;
   readonly #lanes: readonly OpenLane[];
   /** The largest frame and name of any lane, counted for every lane: so what fits does not depend on the lane. */
   readonly #overhead: number;
@@ -32,12 +33,14 @@ export class LanePacker implements Packer {
   /**
    * @param layout - how a lane's user records are laid out
    * @param laneCount - a power of two, 1 to 256
-   * @param limits - in bytes; 256 lanes cannot exceed the limit of 500 entries
+   * @param limits - in bytes, before compression; 256 lanes cannot exceed the limit of 500 entries
+   * @param compress - makes a lane's data shorter, or gives it back as it is
    */
-  constructor(layout: AggregateLayout, laneCount: number, limits: Limits) {
+  constructor(layout: AggregateLayout, laneCount: number, limits: Limits, compress?: (block: Buffer) => Buffer) {
     const all = lanes(laneCount);
     this.#layout = layout;
     this.#limits = limits;
+    this.#compress = compress;
     this.#lanes = all.map((lane) => new OpenLane(lane, layout));
     this.#overhead = Math.max(...all.map((lane) => layout.frameBytes(lane) + lane.name.length));
   }
@@ -89,9 +92,10 @@ export class LanePacker implements Packer {
       const start = out.length;
       this.#layout.write(content, out);
       if (out.length - start !== content.bytes) throw new RangeError('A Kinesis record has another size than counted.');
-      const data = out.bytes.subarray(start, out.length);
+      const block = out.bytes.subarray(start, out.length);
+      const data = this.#compress?.(block) ?? block;
       entries.push({ data, partitionKey: lane.name, explicitHashKey: lane.explicitHashKey });
-      bytes += content.bytes + lane.name.length;
+      bytes += data.length + lane.name.length;
       userRecords += content.count;
     }
     for (const lane of keepMemory ? open : this.#lanes) lane.clear(keepMemory);

@@ -2,6 +2,7 @@
  * Makes the packer for AGGREGATION. To add a layout of aggregated records, write one like `kpl.ts` and `lines.ts`, and
  * choose it here.
  */
+import { type Compression, compressor } from './compression.ts';
 import { kpl } from './kpl.ts';
 import { LanePacker } from './lane-packer.ts';
 import { type Limits, limitsFor } from './limits.ts';
@@ -16,6 +17,8 @@ export type Aggregation = 'kpl' | 'lines' | 'none';
 export interface PackerOptions {
   /** How user records become Kinesis records. */
   readonly aggregation: Aggregation;
+  /** How a lane's lines are compressed; with `lines` only. @default none */
+  readonly compression?: Compression;
   /** How many lanes: a power of two, 1 to 256. Without aggregation it means nothing. */
   readonly lanes: number;
   /** What the stream allows for a Kinesis record, data and partition key together, in bytes: 1 MiB to 10 MiB. */
@@ -48,7 +51,7 @@ export function createPacker(options: PackerOptions): Packer {
     case 'kpl':
       return new LanePacker(kpl, options.lanes, limits);
     case 'lines':
-      return new LanePacker(lines, options.lanes, limits);
+      return new LanePacker(lines, options.lanes, limits, compressor(options.compression ?? 'none'));
     case 'none':
       return new UnaggregatedPacker(limits);
   }

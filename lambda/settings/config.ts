@@ -60,6 +60,7 @@ export interface Config {
   /** The settings of AWS DMS that the format dms follows. */
   readonly dms: { readonly nulls: boolean; readonly transaction: boolean; readonly beforeImage: boolean };
   readonly aggregation: SettingValues['AGGREGATION'];
+  readonly compression: SettingValues['COMPRESSION'];
   /** A power of two, 1 to 256. */
   readonly lanes: number;
   readonly filters: Filters;
@@ -156,6 +157,11 @@ function contradictions(values: Partial<SettingValues>, env: Readonly<Record<str
       'AGGREGATION cannot be "lines" with FORMAT "csv", whose fields may hold line breaks (allowed then: kpl, none).',
     );
   }
+  if (values.COMPRESSION !== undefined && values.COMPRESSION !== 'none' && values.AGGREGATION !== 'lines') {
+    faults.push(
+      `COMPRESSION cannot be "${values.COMPRESSION}" with AGGREGATION "${values.AGGREGATION}", which has a form of its own (allowed then: none). Set AGGREGATION to lines.`,
+    );
+  }
   return faults;
 }
 
@@ -189,6 +195,7 @@ function toConfig(values: SettingValues, partitionByGiven: boolean): Omit<Config
       beforeImage: values.DMS_BEFORE_IMAGE === 'on',
     },
     aggregation: values.AGGREGATION,
+    compression: values.COMPRESSION,
     lanes: values.LANES,
     filters: {
       tableInclude: values.TABLE_INCLUDE_LIST,

@@ -216,6 +216,10 @@ export const SETTINGS = {
     default: 'primary-key',
   },
   AGGREGATION: { ...choice(['kpl', 'lines', 'none'], 'how changes share a Kinesis record'), default: 'kpl' },
+  COMPRESSION: {
+    ...choice(['none', 'gzip', 'zstd'], 'how records of lines are compressed (with AGGREGATION lines)'),
+    default: 'none',
+  },
   LANES: defaulted(
     whole(1, 256, (n) => (n & (n - 1)) === 0),
     'slices of the hash-key space',

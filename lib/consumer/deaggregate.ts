@@ -9,6 +9,7 @@
  * @see https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md
  */
 import { createHash } from 'node:crypto';
+import * as zlib from 'node:zlib';
 
 /** A Kinesis record, as far as it is needed here. */
 export interface RawRecord {
@@ -30,6 +31,9 @@ export interface UserRecord {
 const MAGIC = Buffer.from('f3899ac2', 'hex');
 const MD5_BYTES = 16;
 const NEWLINE = 0x0a;
+const ZSTD_MAGIC = 0x28b52ffd;
+/** The largest record that a stream may allow, and so the largest block before its compression. */
+const MAX_BLOCK_BYTES = 10 * 1024 * 1024;
 
 /**
  * Unpacks a Kinesis record.
@@ -37,12 +41,14 @@ const NEWLINE = 0x0a;
  * As KCL does, what only looks like an aggregate (the magic number, but not its checksum) is passed on as it is.
  *
  * @param record - as GetRecords gave it
- * @returns its user records in order; the record itself where it is no aggregate
+ * @returns its user records in order; the record itself where it is no aggregate, decompressed where it was compressed
  * @throws {Error} when it is an aggregate, by its checksum, but cannot be read
  */
 export function userRecords(record: RawRecord): UserRecord[] {
   const body = aggregateBody(record.data);
-  return body === undefined ? [{ partitionKey: record.partitionKey, data: record.data }] : readAggregate(body);
+  return body === undefined
+    ? [{ partitionKey: record.partitionKey, data: decompress(record.data) }]
+    : readAggregate(body);
 }
 
 /**
@@ -61,6 +67,20 @@ export function lineRecords(record: UserRecord): UserRecord[] {
     start = end + 1;
   }
   return records;
+}
+
+/** Undoes COMPRESSION. A frame is told by its first bytes, with which no text of ours begins. */
+function decompress(data: Buffer): Buffer {
+  if (data.length >= 2 && data[0] === 0x1f && data[1] === 0x8b) {
+    return zlib.gunzipSync(data, { maxOutputLength: MAX_BLOCK_BYTES });
+  }
+  if (data.length >= 4 && data.readUInt32BE() === ZSTD_MAGIC) {
+    if (!('zstdDecompressSync' in zlib)) {
+      throw new Error('A record is compressed with zstd, which Node.js reads from 22.15 on. Use a newer Node.js.');
+    }
+    return zlib.zstdDecompressSync(data, { maxOutputLength: MAX_BLOCK_BYTES });
+  }
+  return data;
 }
 
 /** The protobuf message between magic number and checksum, or undefined where it is none. */

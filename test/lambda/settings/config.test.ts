@@ -42,6 +42,7 @@ describe('readConfig', () => {
       debezium: { transaction: false, time: 'microseconds' },
       dms: { nulls: false, transaction: false, beforeImage: false },
       aggregation: 'kpl',
+      compression: 'none',
       lanes: 64,
       batchChanges: 1_000_000,
       primaryKeyTtlSeconds: 3_600,
