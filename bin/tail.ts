@@ -6,7 +6,7 @@ import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type ErrorCode, PipelineError } from '../lambda/errors.ts';
 import { refusalKind, remedyOf } from '../lambda/kinesis/refusals.ts';
-import { lineRecords, type UserRecord, userRecords } from '../lib/consumer/deaggregate.ts';
+import { compressionOf, lineRecords, type UserRecord, userRecords } from '../lib/consumer/deaggregate.ts';
 import { readStream, type StartAt, type StreamRecord } from './stream-reader.ts';
 
 /** What to print, and until when. */
@@ -120,6 +120,7 @@ async function told(error: unknown, stream: string, client: KinesisClient): Prom
 function unpack(record: StreamRecord): UserRecord[] {
   const users = userRecords(record);
   const [only] = users;
+  if (only !== undefined && compressionOf(record.data) !== undefined) return lineRecords(only);
   const lines =
     only !== undefined && only.place === undefined && /^(\{|0,CDC,\{)/.test(only.data.toString('latin1', 0, 8));
   return lines ? lineRecords(only) : users;

@@ -1,6 +1,7 @@
 """A Lambda consumer in Python, of a stream with FORMAT=json and any AGGREGATION. It needs the standard library only."""
 
 import base64
+import gzip
 import hashlib
 import json
 
@@ -34,11 +35,22 @@ def fields(message):
         yield tag >> 3, value
 
 
+def decompressed(data):
+    """Undoes COMPRESSION: a record that is compressed begins with a magic number, with which no line begins."""
+    if data[:2] == b"\x1f\x8b":
+        return gzip.decompress(data)
+    if data[:4] == b"\x28\xb5\x2f\xfd":
+        from compression import zstd  # Python 3.14; before that: the package zstandard
+
+        return zstd.decompress(data)
+    return data
+
+
 def user_records(data):
     """The user records of a Kinesis record: 4 bytes of magic, AggregatedRecord, 16 bytes of MD5; or the record itself."""
     body = data[4:-16]
     if data[:4] != MAGIC or hashlib.md5(body).digest() != data[-16:]:
-        return [data]
+        return [decompressed(data)]
     # 1: partition keys, 2: explicit hash keys, 3: records, which have their data in field 3.
     records = [dict(fields(value)) for number, value in fields(body) if number == 3]
     return [record.get(3, b"") for record in records]

@@ -61,6 +61,7 @@ export const PUBLISHER_PROPS = [
   'onUnknownKey',
   'partitionBy',
   'aggregation',
+  'compression',
   'lanes',
   'tableIncludeList',
   'tableExcludeList',

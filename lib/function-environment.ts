@@ -36,6 +36,7 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
     DMS_BEFORE_IMAGE: props.dmsBeforeImage,
     PARTITION_BY: props.partitionBy,
     AGGREGATION: props.aggregation,
+    COMPRESSION: props.compression,
     LANES: props.lanes,
     TABLE_INCLUDE_LIST: props.tableIncludeList,
     TABLE_EXCLUDE_LIST: props.tableExcludeList,

@@ -46,6 +46,7 @@ const PUBLISHING = [
   'dmsBeforeImage',
   'partitionBy',
   'aggregation',
+  'compression',
   'lanes',
   'tableIncludeList',
   'tableExcludeList',

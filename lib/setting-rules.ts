@@ -17,6 +17,10 @@ export function publishingFaults(settings: PartialSettings): string[] {
     faults.push(
       'aggregation cannot be "lines" with format csv, whose fields may hold line breaks: it must be kpl or none.',
     );
+  if (settings.compression !== undefined && settings.compression !== 'none' && settings.aggregation !== 'lines')
+    faults.push(
+      `compression cannot be "${settings.compression}" without aggregation lines: the others have a form of their own.`,
+    );
   for (const name of ['endpoints', 'existingEndpoints'] as const) {
     if (iam && settings[name]?.includes('secretsmanager') === true)
       faults.push(`${name} cannot hold "secretsmanager" with databaseAuth iam, which reads no secret.`);

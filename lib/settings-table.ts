@@ -75,6 +75,7 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   dmsBeforeImage: choice('off', 'on'),
   partitionBy: choice('primary-key', 'table', 'transaction', 'stream'),
   aggregation: choice('kpl', 'lines', 'none'),
+  compression: choice('none', 'gzip', 'zstd'),
   lanes: numberOf(1, 2, 4, 8, 16, 32, 64, 128, 256),
   tableIncludeList: patterns(),
   tableExcludeList: patterns(),

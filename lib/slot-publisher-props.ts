@@ -42,6 +42,8 @@ export interface PublishingProps {
   readonly partitionBy?: 'primary-key' | 'table' | 'transaction' | 'stream';
   /** How changes share a Kinesis record; `lines` not with `format` csv. @default kpl */
   readonly aggregation?: 'kpl' | 'lines' | 'none';
+  /** How records of lines are compressed; only with `aggregation` lines. @default none */
+  readonly compression?: 'none' | 'gzip' | 'zstd';
   /** Slices of the hash-key space: a power of two, 1 to 256. Drain before changing it. @default 64 */
   readonly lanes?: number;
   /** Only these tables: regular expressions on the whole unquoted schema.table. @default all */

@@ -31,6 +31,7 @@ export interface UserRecord {
 const MAGIC = Buffer.from('f3899ac2', 'hex');
 const MD5_BYTES = 16;
 const NEWLINE = 0x0a;
+const GZIP_MAGIC = 0x1f8b;
 const ZSTD_MAGIC = 0x28b52ffd;
 /** The largest record that a stream may allow, and so the largest block before its compression. */
 const MAX_BLOCK_BYTES = 10 * 1024 * 1024;
@@ -69,14 +70,23 @@ export function lineRecords(record: UserRecord): UserRecord[] {
   return records;
 }
 
-/** Undoes COMPRESSION. A frame is told by its first bytes, with which no text of ours begins. */
+/**
+ * How COMPRESSION wrote a record. A frame is known by its first bytes, with which no text of ours begins.
+ *
+ * @param data - a Kinesis record's
+ * @returns undefined: it is not compressed
+ */
+export function compressionOf(data: Buffer): 'gzip' | 'zstd' | undefined {
+  if (data.length >= 2 && data.readUInt16BE() === GZIP_MAGIC) return 'gzip';
+  return data.length >= 4 && data.readUInt32BE() === ZSTD_MAGIC ? 'zstd' : undefined;
+}
+
 function decompress(data: Buffer): Buffer {
-  if (data.length >= 2 && data[0] === 0x1f && data[1] === 0x8b) {
-    return zlib.gunzipSync(data, { maxOutputLength: MAX_BLOCK_BYTES });
-  }
-  if (data.length >= 4 && data.readUInt32BE() === ZSTD_MAGIC) {
+  const compression = compressionOf(data);
+  if (compression === 'gzip') return zlib.gunzipSync(data, { maxOutputLength: MAX_BLOCK_BYTES });
+  if (compression === 'zstd') {
     if (!('zstdDecompressSync' in zlib)) {
-      throw new Error('A record is compressed with zstd, which Node.js reads from 22.15 on. Use a newer Node.js.');
+      throw new Error(`A record is compressed with zstd, which Node.js ${process.versions.node} cannot read. Use Node.js 22.15 or later.`);
     }
     return zlib.zstdDecompressSync(data, { maxOutputLength: MAX_BLOCK_BYTES });
   }

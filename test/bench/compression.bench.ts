@@ -1,52 +1,84 @@
 /**
- * What COMPRESSION gains and costs: bytes and processor time a row, for blocks of few and of many rows, of rows whose text
- * repeats and of rows whose text does not. Prints; asserts nothing. Run it with `node test/bench/compression.bench.ts`.
+ * What COMPRESSION gains and costs: bytes and processor time a change, for blocks of few and of many changes of the drain's
+ * benchmark, whose texts repeat, and of the same rows with a text of their own.
+ * Prints; asserts nothing. Run it with `node test/bench/compression.bench.ts`.
  */
 import { createHash } from 'node:crypto';
+import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
+import { FORMATS } from '../../lambda/format/formats.ts';
 import { type Compression, compressor } from '../../lambda/pack/compression.ts';
+import { FORMAT_OPTIONS, recordOf, written } from '../support/changes.ts';
 
-const ROWS = 4_000;
-/** A row of the drain's benchmark: eight columns, a text of 96 characters. */
-const json = (text: string, i: number): string =>
-  `{"id":"0/16B3748@1767323045678901#${i}","source":"postgres/bench","op":"INSERT","schema":"public","table":"orders","key":{"id":${i}},"row":{"id":${i},"customer":${(i * 7919) % 100_000},"status":"new","total":"${(i % 1000) / 100}","created":"2026-01-02T03:04:05.${String(i % 1_000_000).padStart(6, '0')}Z","paid":${i % 2 === 0},"note":null,"text":"${text}"},"xid":${754 + i},"commitLsn":"0/16B3748","ordinal":${i},"commitTime":"2026-01-02T03:04:05.678901Z"}\n`;
-const csvPayload = (i: number): string =>
-  `0,CDC,{"xid": "${754 + i}", "table": "public.orders", "operation": "INSERT", "pkey": "${i}"}\n`;
-const same = '0123456789'.repeat(10).slice(0, 96);
-const own = (i: number): string =>
-  createHash('sha512').update(String(i)).digest('base64').slice(0, 64) +
-  createHash('md5').update(String(i)).digest('hex');
+const CHANGES = 8_000;
+const LANES = 64;
+/** Turns, of which the best counts: the machine may be busy. */
+const TURNS = 5;
 
-const workloads: Readonly<Record<string, (i: number) => string>> = {
-  'json, text repeats': (i) => json(same, i),
-  'json, text of its own': (i) => json(own(i), i),
-  'csv-payload': csvPayload,
-};
+const repeated = (i: number): string => createHash('md5').update(String(i)).digest('hex').repeat(3);
+const own = (i: number): string => createHash('sha384').update(String(i)).digest('hex');
 
-/** @returns bytes and microseconds a row */
-function measure(
-  lines: readonly string[],
-  rowsPerBlock: number,
-  compression: Compression,
-): { bytes: number; micros: number } {
-  const compress = compressor(compression) ?? ((block: Buffer) => block);
-  const blocks: Buffer[] = [];
-  for (let i = 0; i + rowsPerBlock <= lines.length; i += rowsPerBlock)
-    blocks.push(Buffer.from(lines.slice(i, i + rowsPerBlock).join('')));
-  for (const block of blocks.slice(0, 50)) compress(block);
-  const start = process.cpuUsage();
-  const bytes = blocks.reduce((sum, block) => sum + compress(block).length, 0);
-  const { user, system } = process.cpuUsage(start);
-  return { bytes: bytes / (blocks.length * rowsPerBlock), micros: (user + system) / (blocks.length * rowsPerBlock) };
+const decoder = new TestDecodingDecoder();
+
+/**
+ * The lines that one lane of 64 gets of what test/bench/drain.bench.ts writes: three rows a transaction, of which two are
+ * updated in it. So of a row's INSERT and UPDATE most stand one behind the other.
+ *
+ * @param updates - false: its INSERTs only, so that no text comes twice
+ */
+function linesOf(format: keyof typeof FORMATS, note: (i: number) => string, updates = true): string[] {
+  const write = FORMATS[format](FORMAT_OPTIONS);
+  const lines: string[] = [];
+  for (let id = 1; lines.length < CHANGES; id += LANES - 3 + (id % 7)) {
+    const count = Math.floor(id / 3);
+    const commitTimeMicros = 1_767_323_045_678_901n + 700n * BigInt(count);
+    const transaction = { xid: 754 + count, commitLsn: 0x16b3748n + 1900n * BigInt(count), commitTimeMicros };
+    const at = new Date(Number(commitTimeMicros / 1000n)).toISOString().replace('T', ' ').slice(0, -1);
+    const add = (operation: string, ordinal: number, n: number): void => {
+      const line =
+        `table public.t: ${operation}: id[bigint]:${id} name[text]:'user ${count}' balance[numeric]:${count * 1.5} ` +
+        `at[timestamp with time zone]:'${at}+00' note[text]:'${note(count)}' n[integer]:${n}`;
+      lines.push(`${written(write, recordOf(line, { key: ['id'], ordinal, transaction }, decoder))}\n`);
+    };
+    add('INSERT', 1 + (id % 3), count);
+    if (updates && id % 3 < 2) add('UPDATE', 4 + (id % 3), count + 1);
+  }
+  return lines;
 }
 
-for (const [name, line] of Object.entries(workloads)) {
-  const lines = Array.from({ length: ROWS }, (_, i) => line(i + 1));
-  for (const rowsPerBlock of [1, 5, 25, 200]) {
-    const plain = measure(lines, rowsPerBlock, 'none').bytes;
+/** @returns bytes and microseconds of processor time a change */
+function measure(
+  lines: readonly string[],
+  changesPerBlock: number,
+  compression: Compression,
+): { readonly bytes: number; readonly micros: number } {
+  const compress = compressor(compression) ?? ((block: Buffer) => block);
+  const blocks: Buffer[] = [];
+  for (let i = 0; i + changesPerBlock <= lines.length; i += changesPerBlock)
+    blocks.push(Buffer.from(lines.slice(i, i + changesPerBlock).join('')));
+  let bytes = 0;
+  let best = Infinity;
+  for (let turn = 0; turn < TURNS; turn++) {
+    const start = process.cpuUsage();
+    bytes = blocks.reduce((sum, block) => sum + compress(block).length, 0);
+    const { user, system } = process.cpuUsage(start);
+    best = Math.min(best, user + system);
+  }
+  const changes = blocks.length * changesPerBlock;
+  return { bytes: bytes / changes, micros: best / changes };
+}
+
+const workloads = {
+  'json, texts repeat': linesOf('json', repeated),
+  'json, texts do not': linesOf('json', own, false),
+  'csv-payload': linesOf('csv-payload', repeated),
+};
+for (const [name, lines] of Object.entries(workloads)) {
+  for (const changesPerBlock of [1, 5, 25, 500]) {
+    const plain = measure(lines, changesPerBlock, 'none').bytes;
     for (const compression of ['gzip', 'zstd'] as const) {
-      const { bytes, micros } = measure(lines, rowsPerBlock, compression);
+      const { bytes, micros } = measure(lines, changesPerBlock, compression);
       console.log(
-        `${name.padEnd(22)} ${String(rowsPerBlock).padStart(4)} rows a block  ${compression}  ${plain.toFixed(0).padStart(4)} -> ${bytes.toFixed(1).padStart(6)} bytes a row, ${(plain / bytes).toFixed(1).padStart(5)} times smaller, ${micros.toFixed(2).padStart(6)} us a row`,
+        `${name.padEnd(18)} ${String(changesPerBlock).padStart(4)} a block  ${compression}  ${plain.toFixed(0).padStart(4)} -> ${bytes.toFixed(0).padStart(4)} bytes a change, ${(plain / bytes).toFixed(1).padStart(5)} times smaller, ${micros.toFixed(1).padStart(5)} us a change, ${Math.round((1 / micros) * 1e6)} a second`,
       );
     }
   }

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { Writable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { KinesisClient, PutRecordCommand } from '@aws-sdk/client-kinesis';
 import { tail, type TailOptions } from '../../bin/tail.ts';
 import { type EmbeddedKinesis, EMULATOR, startKinesis } from '../support/kinesis.ts';
@@ -60,6 +61,15 @@ describe('tail', () => {
     assert.equal(text, all.map((line) => `${line}\n`).join(''));
     assert.equal(status, 0);
     assert.match(notes, /tailed from trim-horizon/);
+  });
+
+  it('prints the lines of compressed records', async () => {
+    await kinesis.createStream('compressed', 1);
+    for (const frame of [gzipSync('0,CDC,{"xid": "1"}\n{"n":2}\n'), zstdCompressSync('any 3\nany 4\n')]) {
+      await kinesis.client.send(new PutRecordCommand({ StreamName: 'compressed', PartitionKey: 'k', Data: frame }));
+    }
+    const { text } = await run({ stream: 'compressed', from: 'trim-horizon', count: 4 });
+    assert.equal(text, '0,CDC,{"xid": "1"}\n{"n":2}\nany 3\nany 4\n');
   });
 
   it('ends after so many records, also within an aggregate', async () => {

@@ -2,6 +2,7 @@
 import { Buffer } from 'node:buffer';
 import { FORMATS } from '../../lambda/format/formats.ts';
 import type { LambdaRecord } from '../../lib/consumer/consumer.ts';
+import type { Compression } from '../../lambda/pack/compression.ts';
 import { packAll } from '../lambda/pack/kit.ts';
 import { FORMAT_OPTIONS, recordOf, written } from '../support/changes.ts';
 
@@ -12,9 +13,13 @@ export const CHANGES = 200;
  * Makes one.
  *
  * @param aggregation - how changes share a Kinesis record
+ * @param compression - with `lines`
  * @returns the event, whose last Kinesis record comes twice, and the changes' texts in the order of the stream
  */
-export function eventOf(aggregation: 'kpl' | 'lines' | 'none'): {
+export function eventOf(
+  aggregation: 'kpl' | 'lines' | 'none',
+  compression: Compression = 'none',
+): {
   event: { Records: LambdaRecord[] };
   ids: Set<string>;
 } {
@@ -25,7 +30,7 @@ export function eventOf(aggregation: 'kpl' | 'lines' | 'none'): {
     ids.add((JSON.parse(text) as { id: string }).id);
     return { key: `public.t:${i}`, data: Buffer.from(text) };
   });
-  const { rounds } = packAll({ aggregation, lanes: 4, maxRecordBytes: 1_048_576 }, inputs);
+  const { rounds } = packAll({ aggregation, compression, lanes: 4, maxRecordBytes: 1_048_576 }, inputs);
   const Records = rounds
     .flatMap(({ entries }) => entries)
     .map(({ partitionKey, data }, i) => ({

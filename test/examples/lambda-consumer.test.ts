@@ -31,9 +31,15 @@ function store(failAt = Infinity) {
 }
 
 describe('the Lambda consumer', () => {
-  for (const aggregation of ['kpl', 'lines', 'none'] as const) {
-    it(`applies each change once with AGGREGATION=${aggregation}, also when the event comes twice`, async () => {
-      const { event, ids } = eventOf(aggregation);
+  for (const [aggregation, compression] of [
+    ['kpl', 'none'],
+    ['lines', 'none'],
+    ['lines', 'gzip'],
+    ['lines', 'zstd'],
+    ['none', 'none'],
+  ] as const) {
+    it(`applies each change once with AGGREGATION=${aggregation}, COMPRESSION=${compression}, also when the event comes twice`, async () => {
+      const { event, ids } = eventOf(aggregation, compression);
       const kept = store();
       await consumer(kept)(event);
       await consumer(kept)(event);

@@ -19,8 +19,17 @@ assert lsn("0/9") < lsn("0/10") < lsn("1/0")
 print(json.dumps([change["id"] for change in applied.values()]))
 `;
 
-for (const aggregation of ['kpl', 'lines', 'none'] as const) {
-  const { event, ids } = eventOf(aggregation);
+// The standard library reads zstd from Python 3.14 on.
+const zstd = spawnSync('python3', ['-c', 'import compression.zstd']).status === 0;
+const cases = [
+  ['kpl', 'none'],
+  ['lines', 'none'],
+  ['lines', 'gzip'],
+  ...(zstd ? ([['lines', 'zstd']] as const) : []),
+  ['none', 'none'],
+] as const;
+for (const [aggregation, compression] of cases) {
+  const { event, ids } = eventOf(aggregation, compression);
   const { status, stdout, stderr, error } = spawnSync('python3', ['-c', SCRIPT], {
     cwd: fileURLToPath(new URL('../../examples/', import.meta.url)),
     input: JSON.stringify(event),
@@ -32,5 +41,5 @@ for (const aggregation of ['kpl', 'lines', 'none'] as const) {
   const applied = JSON.parse(stdout) as string[];
   assert.equal(applied.length, CHANGES);
   assert.deepEqual(new Set(applied), ids);
-  console.log(`AGGREGATION=${aggregation}: ${applied.length} changes applied, each once.`);
+  console.log(`AGGREGATION=${aggregation}, COMPRESSION=${compression}: ${applied.length} changes applied, each once.`);
 }

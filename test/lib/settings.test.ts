@@ -188,6 +188,7 @@ describe('readSettings', () => {
       /reservedConcurrency cannot be 2: it must be a whole number from 3/,
     ],
     ['a retention that CloudWatch Logs has not', { logRetentionDays: 31 }, /logRetentionDays cannot be 31/],
+    ['compression of aggregates', { compression: 'gzip' }, /compression cannot be "gzip" without aggregation lines/],
     ['lines with csv', { format: 'csv', aggregation: 'lines' }, /aggregation cannot be "lines" with format csv/],
     [
       'zones that do not fit the subnets',
