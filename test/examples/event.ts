@@ -1,8 +1,8 @@
 /** A Lambda event with the stream's real bytes: changes through decoder, format and packer, some of them twice. */
 import { Buffer } from 'node:buffer';
 import { FORMATS } from '../../lambda/format/formats.ts';
-import type { LambdaRecord } from '../../lib/consumer/consumer.ts';
 import type { Compression } from '../../lambda/pack/compression.ts';
+import type { LambdaRecord } from '../../lib/consumer/consumer.ts';
 import { packAll } from '../lambda/pack/kit.ts';
 import { FORMAT_OPTIONS, recordOf, written } from '../support/changes.ts';
 

@@ -4,10 +4,10 @@ import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
-import { userRecords } from '../../../lib/consumer/deaggregate.ts';
 import { isSupported } from '../../../lambda/pack/compression.ts';
 import { LANE_BYTES } from '../../../lambda/pack/limits.ts';
 import type { PackerOptions } from '../../../lambda/pack/packer.ts';
+import { userRecords } from '../../../lib/consumer/deaggregate.ts';
 import { type Input, packAll, sizeOf } from './kit.ts';
 
 const PLAIN: PackerOptions = { aggregation: 'lines', lanes: 4, maxRecordBytes: 1024 * 1024 };
