@@ -2,10 +2,12 @@
  * Everything that lives longer than one run: clients, caches, and what the last run has learnt. Built from the settings.
  * For the handler, which keeps it in module scope, and for the command line. Reads no environment, opens no connection.
  */
+import type { Formatter } from '../lib/formatter/formatter.ts';
 import { readSecretText, signIamToken } from './aws-credentials.ts';
 import { PgoutputDecoder } from './decode/pgoutput/decoder.ts';
 import { TestDecodingDecoder } from './decode/test-decoding/decoder.ts';
 import { PipelineError } from './errors.ts';
+import { loadFormatter } from './formatter-module.ts';
 import { createKinesisClient } from './kinesis/client.ts';
 import { describeStream, type StreamDescription } from './kinesis/describe.ts';
 import { createPublisher } from './kinesis/publisher.ts';
@@ -39,6 +41,8 @@ export interface Container {
   readonly describeStream: (timeoutMs: number) => Promise<StreamDescription>;
   /** @returns the stream's region, wherever it comes from; undefined: there is none */
   readonly region: () => Promise<string | undefined>;
+  /** @returns the user's own formatter; undefined: FORMAT is another. @throws {PipelineError} CONFIG_INVALID */
+  readonly formatter: () => Promise<Formatter | undefined>;
   readonly memory: RunMemory;
   /** What CloudFormation's requests were answered. */
   readonly lifecycleAnswers: Map<string, { readonly PhysicalResourceId: string }>;
@@ -120,6 +124,8 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
         () => ({ kind: 'no-region' }) as const,
       ),
     region: async () => await client.config.region().catch(() => undefined),
+    // Node.js remembers what it has loaded.
+    formatter: async () => (config.formatter === undefined ? undefined : await loadFormatter(config.formatter)),
     memory: noMemory(),
     lifecycleAnswers: new Map(),
     slotResource: parts.slotResource,

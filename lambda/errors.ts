@@ -35,6 +35,8 @@ export const REMEDIES = {
     'If the message names a lack that can be mended on the server, mend it: the next run goes on by itself. Otherwise invoke skip-transaction with the commit LSN that the message names: consumers then lack every change of that transaction, so reload the rows it wrote.',
   KEY_UNRESOLVED:
     "Set ON_UNKNOWN_KEY=skip, at least for one run: the table's rows from before its key changed are then counted and named, and the rest goes on. To leave out that whole transaction instead, invoke skip-transaction with the commit LSN the message names.",
+  FORMAT_FAILED:
+    'Correct the formatter and deploy it: the next run goes on at this change. To leave out that whole transaction instead, invoke skip-transaction with the commit LSN the message names.',
   RECORD_TOO_LARGE:
     'Raise MAX_RECORD_KIB (and the limit of the stream), set OVERSIZE=key-only, exclude the table, or invoke skip-transaction with the commit LSN the message names.',
   STREAM_MISSING: 'Create the stream, or correct STREAM_NAME and the region.',

@@ -54,6 +54,7 @@ export const METRICS = {
   SkippedDroppedTable: { unit: 'Count', about: 'changes that were skipped: their table is gone' },
   SkippedNotTable: { unit: 'Count', about: 'rows that were skipped: of a materialised view, which is no table' },
   SkippedFiltered: { unit: 'Count', about: 'changes that were skipped: a filter excludes them' },
+  SkippedFormatter: { unit: 'Count', about: 'changes that were skipped: the formatter left them out' },
   ThrottledEntries: {
     unit: 'Count',
     about: 'entries that Kinesis refused because the stream has not enough capacity, each refusal counted',

@@ -53,6 +53,7 @@ export const PUBLISHER_PROPS = [
   'standbySlots',
   'sourceName',
   'format',
+  'formatter',
   'debeziumTime',
   'debeziumTransaction',
   'dmsNulls',

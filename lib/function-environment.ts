@@ -3,6 +3,7 @@
  * Writes only what was given, so that the defaults stand in one place, the function's.
  */
 import { Tokenization } from 'aws-cdk-lib';
+import { FORMATTER_FILE } from './formatter-bundle.ts';
 import type { SlotPublisherProps } from './slot-publisher-props.ts';
 
 /**
@@ -29,6 +30,7 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
     // It may be another account's or region's, which a name cannot say.
     STREAM_NAME: props.stream.streamArn,
     FORMAT: props.format,
+    FORMATTER: props.formatter === undefined ? undefined : FORMATTER_FILE,
     DEBEZIUM_TIME: props.debeziumTime,
     DEBEZIUM_TRANSACTION: props.debeziumTransaction,
     DMS_NULLS: props.dmsNulls,

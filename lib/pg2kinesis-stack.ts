@@ -39,6 +39,7 @@ const PUBLISHING = [
   'standbySlots',
   'sourceName',
   'format',
+  'formatter',
   'debeziumTime',
   'debeziumTransaction',
   'dmsNulls',

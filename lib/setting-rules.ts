@@ -21,6 +21,10 @@ export function publishingFaults(settings: PartialSettings): string[] {
     faults.push(
       `compression cannot be "${settings.compression}" without aggregation lines: the others have a form of their own.`,
     );
+  if (settings.format === 'module' && settings.formatter === undefined)
+    faults.push('formatter is missing: format module needs it; it must be the path of a file.');
+  if (settings.format !== 'module' && settings.formatter !== undefined)
+    faults.push('formatter has no use without format module: add that, or leave it out.');
   for (const name of ['endpoints', 'existingEndpoints'] as const) {
     if (iam && settings[name]?.includes('secretsmanager') === true)
       faults.push(`${name} cannot hold "secretsmanager" with databaseAuth iam, which reads no secret.`);

@@ -23,6 +23,7 @@ const STATISTICS = {
   SkippedKeyUnknown: cloudwatch.Stats.SUM,
   SkippedNoReplicaIdentity: cloudwatch.Stats.SUM,
   SkippedKeyTooLarge: cloudwatch.Stats.SUM,
+  SkippedFormatter: cloudwatch.Stats.SUM,
   SkippedDroppedTable: cloudwatch.Stats.SUM,
   SkippedNotTable: cloudwatch.Stats.SUM,
   SkippedFiltered: cloudwatch.Stats.SUM,

@@ -27,7 +27,9 @@ export interface PublishingProps {
   /** Names the source in every json record, 1 to 256 characters. @default `<database>/<slot>` */
   readonly sourceName?: string;
   /** How a change is written. @default csv-payload */
-  readonly format?: 'csv' | 'csv-payload' | 'json' | 'debezium' | 'dms';
+  readonly format?: 'csv' | 'csv-payload' | 'json' | 'debezium' | 'dms' | 'module';
+  /** Your own formatter, required with `format` module: a file, here, that is bundled with the function. @default none */
+  readonly formatter?: string;
   /** Dates and times of `format` debezium (its time.precision.mode). @default microseconds */
   readonly debeziumTime?: 'microseconds' | 'isostring';
   /** Whether `format` debezium names the transaction (its provide.transaction.metadata). @default off */

@@ -40,7 +40,7 @@ export async function check(
 ): Promise<CheckAnswer> {
   const { config, clock, database } = container;
   const describeMs = Math.max(1, Math.min(DESCRIBE_MS, deadline - clock.now()));
-  const [server, stream, settings] = await Promise.all([
+  const [server, stream, settings, formatter] = await Promise.all([
     connected(async (connection) => {
       const facts = await readCheck(connection.client, config.slot);
       const publications =
@@ -48,12 +48,16 @@ export async function check(
       return judgeServer({ ...facts, publications }, config);
     }).then(
       (findings): Finding[] => [{ check: 'database', state: 'ok', found: 'reached' }, ...findings],
-      (error: unknown): Finding[] => [unreachable(error)],
+      (error: unknown): Finding[] => [faultOf('database', error)],
     ),
     container.describeStream(describeMs),
     settingsInForce(container),
+    container.formatter().then(
+      () => [],
+      (error: unknown): Finding[] => [faultOf('settings', error)],
+    ),
   ]);
-  const findings = [...server, judgeStream(stream, config), ...config.warnings.map(warning)];
+  const findings = [...server, judgeStream(stream, config), ...formatter, ...config.warnings.map(warning)];
   // What could not be found out is not ok: a run may fail by it.
   const ok = findings.every(({ state }) => state === 'ok' || state === 'warning');
   return { action: 'check', slot: config.slot, ok, findings, settings };
@@ -71,10 +75,10 @@ export async function check(
   }
 }
 
-/** Why there are no findings of the server. @throws what is no error of the table */
-function unreachable(error: unknown): Finding {
+/** An error of the table as a finding. @throws what is none */
+function faultOf(what: 'database' | 'settings', error: unknown): Finding {
   if (!(error instanceof PipelineError)) throw error;
-  return { check: 'database', state: 'fault', found: `${error.code}: ${error.what}`, todo: error.remedy };
+  return { check: what, state: 'fault', found: `${error.code}: ${error.what}`, todo: error.remedy };
 }
 
 function warning(text: string): Finding {

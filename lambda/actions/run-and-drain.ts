@@ -65,6 +65,7 @@ async function publish(
       `COMPRESSION cannot be "${config.compression}" on Node.js ${process.versions.node}, which has no zstd (allowed there: none, gzip). Nothing was read and the slot was not advanced.`,
     );
   }
+  const formatter = await container.formatter();
   await container.requireRegion();
   const opened = await sessionFor(
     container,
@@ -100,6 +101,8 @@ async function publish(
         inFlightGraceMs: LOCK_LOSS_DETECTION_MS + REQUEST_TIMEOUT_MS,
         format: FORMATS[config.format]({
           ...config,
+          formatter,
+          oneLine: config.aggregation === 'lines',
           source,
           database,
           now: () => clock.now(),

@@ -9,6 +9,7 @@ import { csvPayload } from './csv-payload.ts';
 import { debezium } from './debezium/debezium.ts';
 import { dms } from './dms/dms.ts';
 import { json } from './json/json.ts';
+import { moduleFormat } from './module/module.ts';
 import type { MakeFormat } from './record.ts';
 
 /** Every format by its name: makes it. */
@@ -18,4 +19,5 @@ export const FORMATS = {
   json,
   debezium,
   dms,
+  module: moduleFormat,
 } as const satisfies Record<string, MakeFormat>;

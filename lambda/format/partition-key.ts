@@ -40,7 +40,7 @@ export function partitionKeyWriter(mode: PartitionMode, source: string): Partiti
           out.copy(bytes);
           writeKeyText(record.key, record.change.bytes, out);
         }
-        shorten(out, start);
+        shortenPartitionKey(out, start);
       };
     }
     case 'table': {
@@ -48,7 +48,7 @@ export function partitionKeyWriter(mode: PartitionMode, source: string): Partiti
       return (record, out) => {
         const start = out.length;
         out.copy(name(record.table));
-        shorten(out, start);
+        shortenPartitionKey(out, start);
       };
     }
     case 'transaction': {
@@ -60,7 +60,7 @@ export function partitionKeyWriter(mode: PartitionMode, source: string): Partiti
       return (_record, out) => {
         const start = out.length;
         out.copy(name);
-        shorten(out, start);
+        shortenPartitionKey(out, start);
       };
     }
   }
@@ -78,15 +78,18 @@ export function debeziumKeyWriter(time: DebeziumOptions['time']): PartitionKeyWr
     const start = out.length;
     if (record.key === undefined || record.change === undefined) out.ascii('default');
     else fields.key(record.key, record.change.bytes, out);
-    shorten(out, start);
+    shortenPartitionKey(out, start);
   };
 }
 
 /**
  * Replaces what is after `start` by its SHA-256 if it is too long. Characters are counted as UTF-16 units. That is the
  * largest of the possible counts, so no key is refused, however the service counts.
+ *
+ * @param out - ends with the partition key
+ * @param start - where it begins
  */
-function shorten(out: ByteWriter, start: number): void {
+export function shortenPartitionKey(out: ByteWriter, start: number): void {
   if (out.length - start <= MAX_CHARACTERS) return;
   if (utf16Length(out.bytes, start, out.length) <= MAX_CHARACTERS) return;
   const digest = createHash('sha256').update(out.bytes.subarray(start, out.length)).digest('hex');

@@ -2,6 +2,7 @@
  * What a format is given and what it gives: the one interface between the run's transformation and the formats.
  * Pure; knows no plugin, no lane and no stream.
  */
+import type { Formatter } from '../../lib/formatter/formatter.ts';
 import type { Lsn } from '../decode/lsn.ts';
 import type { RowChange, TableName, Transaction, Tuple } from '../decode/messages.ts';
 import type { ByteWriter } from './byte-writer.ts';
@@ -49,6 +50,16 @@ export interface Format {
   /** Whether records say the position of their row: {@link ChangeRecord.lsn}. @default false */
   readonly usesRowLsn?: boolean;
   /**
+   * Called instead of {@link write} where it is there: for a format that may leave a record out, or give it another
+   * partition key.
+   *
+   * @param record - what to write
+   * @param out - appended to, never cleared
+   * @param partitionKey - holds the record's partition key; may be replaced
+   * @returns false: the record is left out
+   */
+  decide?(record: ChangeRecord, out: ByteWriter, partitionKey: ByteWriter): boolean;
+  /**
    * Appends one record's data, UTF-8.
    *
    * @param record - what to write
@@ -78,6 +89,10 @@ export interface FormatOptions {
   readonly now: () => number;
   readonly debezium: DebeziumOptions;
   readonly dms: DmsOptions;
+  /** The user's own, for the format `module`. */
+  readonly formatter?: Formatter | undefined;
+  /** Whether a record must not hold a line break. @default false */
+  readonly oneLine?: boolean;
 }
 
 /** What PARTITION_BY may say. */

@@ -29,6 +29,8 @@ export function addCountMetrics(metrics: Metrics, counts: Counts & Pick<RunAnswe
   metrics.add('SkippedDroppedTable', counts.skipped.droppedTable);
   metrics.add('SkippedNotTable', counts.skipped.notTable);
   metrics.add('SkippedFiltered', counts.skipped.filtered);
+  // Only pipelines with a formatter have it: each metric costs.
+  if (counts.skipped.formatter > 0) metrics.add('SkippedFormatter', counts.skipped.formatter);
   metrics.add('TransactionsPublished', counts.transactions);
   metrics.add('KinesisRecords', counts.kinesisRecords);
   metrics.add('BytesPublished', counts.bytes);

@@ -52,6 +52,8 @@ export interface Config {
   readonly source: string | undefined;
   readonly stream: StreamConfig;
   readonly format: SettingValues['FORMAT'];
+  /** FORMATTER: the file of the user's own formatter, with FORMAT module. */
+  readonly formatter: string | undefined;
   readonly partitionBy: SettingValues['PARTITION_BY'];
   /** Partition keys are made as Debezium's sink makes them: FORMAT is debezium, and PARTITION_BY was not given. */
   readonly debeziumKeys: boolean;
@@ -157,6 +159,14 @@ function contradictions(values: Partial<SettingValues>, env: Readonly<Record<str
       'AGGREGATION cannot be "lines" with FORMAT "csv", whose fields may hold line breaks (allowed then: kpl, none).',
     );
   }
+  if (values.FORMAT === 'module' && values.FORMATTER === undefined && !given('FORMATTER')) {
+    faults.push(`FORMATTER is not set (allowed: ${SETTINGS.FORMATTER.allowed}; needed with FORMAT "module").`);
+  }
+  if (values.FORMAT !== undefined && values.FORMAT !== 'module' && values.FORMATTER !== undefined) {
+    faults.push(
+      `FORMATTER cannot be set with FORMAT "${values.FORMAT}" (allowed then: nothing). Set FORMAT to module.`,
+    );
+  }
   if (values.COMPRESSION !== undefined && values.COMPRESSION !== 'none' && values.AGGREGATION !== 'lines') {
     faults.push(
       `COMPRESSION cannot be "${values.COMPRESSION}" with AGGREGATION "${values.AGGREGATION}", which has a form of its own (allowed then: none). Set AGGREGATION to lines.`,
@@ -186,6 +196,7 @@ function toConfig(values: SettingValues, partitionByGiven: boolean): Omit<Config
     source: values.SOURCE_NAME,
     stream: toStream(values.STREAM_NAME),
     format: values.FORMAT,
+    formatter: values.FORMATTER,
     partitionBy: values.PARTITION_BY,
     debeziumKeys: values.FORMAT === 'debezium' && !partitionByGiven,
     debezium: { transaction: values.DEBEZIUM_TRANSACTION === 'on', time: values.DEBEZIUM_TIME },

@@ -188,9 +188,14 @@ export const SETTINGS = {
     'pg2kinesis',
   ),
   FORMAT: {
-    ...choice(['csv', 'csv-payload', 'json', 'debezium', 'dms'], 'how a change is written'),
+    ...choice(['csv', 'csv-payload', 'json', 'debezium', 'dms', 'module'], 'how a change is written'),
     default: 'csv-payload',
   },
+  FORMATTER: optional(
+    like(/^(?!.*:\/\/)[^\p{Cc}]{1,1024}$/u),
+    'your own formatter, with FORMAT module',
+    'the path of a module whose default export has a function format',
+  ),
   DEBEZIUM_TIME: {
     ...choice(['microseconds', 'isostring'], 'dates and times of the format debezium (its time.precision.mode)'),
     default: 'microseconds',

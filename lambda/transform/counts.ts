@@ -18,6 +18,8 @@ export interface Skipped {
   notTable: number;
   /** Left out by a filter. */
   filtered: number;
+  /** Left out by the formatter of FORMAT=module. */
+  formatter: number;
 }
 
 /** What was done so far. `changes` is `published` and all of `skipped`. */
@@ -55,6 +57,7 @@ export function noCounts(): Counts {
       droppedTable: 0,
       notTable: 0,
       filtered: 0,
+      formatter: 0,
     },
     truncated: 0,
     kinesisRecords: 0,

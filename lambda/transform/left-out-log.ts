@@ -13,8 +13,11 @@ const FIRST = 10;
 /** Names remembered as told. Beyond it all are forgotten: scratch tables have ever new names. */
 const MOST_NAMED = 20_000;
 
+/** Why the log names tables. What a formatter leaves out it never does. */
+export type LoggedReason = Exclude<keyof Skipped, 'formatter'>;
+
 /** The log's text for each reason, after "3 tables" or "The table". What filters exclude is logged as information only. */
-const SAID: Readonly<Record<keyof Skipped, readonly [one: string, several: string, rest: string]>> = {
+const SAID: Readonly<Record<LoggedReason, readonly [one: string, several: string, rest: string]>> = {
   noPrimaryKey: [
     'has no primary key',
     'have no primary key',
@@ -56,7 +59,7 @@ const SAID: Readonly<Record<keyof Skipped, readonly [one: string, several: strin
 export class LeftOutLog {
   readonly #log: Log;
   readonly #named: Set<string>;
-  readonly #fresh = new Map<keyof Skipped, { readonly tables: string[]; readonly since: Lsn }>();
+  readonly #fresh = new Map<LoggedReason, { readonly tables: string[]; readonly since: Lsn }>();
   /** By table, since the last line. */
   readonly #withoutRow = new Map<string, { readonly key: readonly string[]; readonly since: Lsn; records: number }>();
 
@@ -76,7 +79,7 @@ export class LeftOutLog {
    * @param table - as printed
    * @param commitLsn - of the first transaction concerned
    */
-  note(reason: keyof Skipped, table: string, commitLsn: Lsn): void {
+  note(reason: LoggedReason, table: string, commitLsn: Lsn): void {
     const name = `${reason} ${table}`;
     if (this.#named.has(name)) return;
     if (this.#named.size >= MOST_NAMED) this.#named.clear();

@@ -3,10 +3,11 @@
  * Knows no message and counts nothing.
  */
 import { ByteWriter } from '../format/byte-writer.ts';
+import { FormatterError } from '../format/module/module.ts';
 import type { ChangeRecord, Format } from '../format/record.ts';
 import type { Packer } from '../pack/round.ts';
 import { bytesOfIncompleteRow } from './oversize.ts';
-import { recordTooLarge } from './transform-errors.ts';
+import { formatFailed, recordTooLarge } from './transform-errors.ts';
 
 /** What a writer works with. */
 export interface RecordWriterParts {
@@ -41,37 +42,55 @@ export class RecordWriter {
 
   /**
    * @param record - what to write; it is marked where it is shortened
-   * @returns whether it was written, whole or shortened: `key-too-large` where its key alone is larger than a record may be
-   * @throws {PipelineError} RECORD_TOO_LARGE, where nothing may be shortened
+   * @returns whether it was written, whole or shortened: `key-too-large` where its key alone is larger than a record may be,
+   *   `left-out` where the format wants it so
+   * @throws {PipelineError} RECORD_TOO_LARGE, where nothing may be shortened; FORMAT_FAILED
    */
-  write(record: ChangeRecord): 'whole' | 'shortened' | 'key-too-large' {
-    const { format, packer, partitionKey } = this.#parts;
+  write(record: ChangeRecord): 'whole' | 'shortened' | 'key-too-large' | 'left-out' {
+    const { format, partitionKey } = this.#parts;
     record.truncated = false;
     this.#partitionKey.clear();
     partitionKey(record, this.#partitionKey);
-    this.#data.clear();
     let size = format.showsRow ? bytesOfIncompleteRow(record) : 0;
     if (size === 0) {
-      format.write(record, this.#data);
+      if (!this.#format(record)) return 'left-out';
       size = this.#data.length;
-      if (packer.fits(this.#partitionKey.length, size)) return 'whole';
+      if (this.#fits()) return 'whole';
     }
-    return this.#shorten(record, size) ? 'shortened' : 'key-too-large';
+    const shortened = this.#shorten(record, size);
+    if (shortened === 'key-too-large' && format.decide !== undefined)
+      throw formatFailed(record, `returned ${this.#data.length} bytes, more than a Kinesis record may have`);
+    return shortened;
   }
 
   /** Writes a record that is too large without its row, and without the other key of a key change if that is too large. */
-  #shorten(record: ChangeRecord, size: number): boolean {
+  #shorten(record: ChangeRecord, size: number): 'shortened' | 'key-too-large' | 'left-out' {
     if (this.#parts.oversize === 'fail') throw recordTooLarge(record, size);
     record.truncated = true;
-    if (this.#fitsWritten(record)) return true;
-    if (record.otherKey === undefined) return false;
+    if (!this.#format(record)) return 'left-out';
+    if (this.#fits()) return 'shortened';
+    if (record.otherKey === undefined) return 'key-too-large';
     record.otherKey = undefined;
-    return this.#fitsWritten(record);
+    if (!this.#format(record)) return 'left-out';
+    return this.#fits() ? 'shortened' : 'key-too-large';
   }
 
-  #fitsWritten(record: ChangeRecord): boolean {
-    this.#data.clear();
-    this.#parts.format.write(record, this.#data);
+  #fits(): boolean {
     return this.#parts.packer.fits(this.#partitionKey.length, this.#data.length);
+  }
+
+  /** @returns false: the record is left out */
+  #format(record: ChangeRecord): boolean {
+    const { format } = this.#parts;
+    this.#data.clear();
+    if (format.decide === undefined) {
+      format.write(record, this.#data);
+      return true;
+    }
+    try {
+      return format.decide(record, this.#data, this.#partitionKey);
+    } catch (error) {
+      throw error instanceof FormatterError ? formatFailed(record, error.message) : error;
+    }
   }
 }

@@ -41,6 +41,19 @@ export function recordTooLarge(change: FailedChange, size: number): PipelineErro
 }
 
 /**
+ * A formatter of the user's own that failed at a change.
+ *
+ * @param change - the change
+ * @param how - what it did, without a value of the row
+ */
+export function formatFailed(change: FailedChange, how: string): PipelineError {
+  return new PipelineError(
+    'FORMAT_FAILED',
+    `The formatter ${how}, for the ${change.operation} of ${change.operation === 'TRUNCATE' ? '' : 'a row of '}${change.table.printed} ${notPublished(change.transaction)}`,
+  );
+}
+
+/**
  * A row at which the code itself failed, for example a fault of the format. It would fail again in each run: so the
  * transaction is named, which can be skipped.
  *

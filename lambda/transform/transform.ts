@@ -60,6 +60,9 @@ export interface TransformerParts extends RecordWriterParts {
   readonly resume: ResumePosition | undefined;
 }
 
+/** What became of a record. */
+type Outcome = 'published' | 'keyTooLarge' | 'formatter';
+
 /** Messages in, rounds out. */
 export class Transformer {
   /** What was done with every message so far, sent or not. */
@@ -216,15 +219,12 @@ export class Transformer {
     record.table = change.table;
     record.omitted = plan.omitted;
     if (search === 'found') {
-      let published: boolean;
       if (keys.moves(change)) {
         const gone = this.#publish('DELETE', keys.oldKey, keys.key, undefined);
-        published = this.#publish('INSERT', keys.key, keys.oldKey, undefined) && gone;
+        this.#countOf(change.table, plan, this.#publish('INSERT', keys.key, keys.oldKey, undefined), gone);
       } else {
-        published = this.#publish(change.operation, keys.key, undefined, undefined);
+        this.#countOf(change.table, plan, this.#publish(change.operation, keys.key, undefined, undefined));
       }
-      if (published) this.#count();
-      else this.#leaveOut(change.table, plan, 'keyTooLarge', 0);
     } else {
       this.#keyless(change, plan, search);
     }
@@ -236,8 +236,7 @@ export class Transformer {
     if (search === 'no-primary-key') {
       this.#leaveOut(change.table, plan, 'noPrimaryKey', 1);
     } else if (change.operation === 'DELETE' && format.supportsDeleteWithoutKey) {
-      this.#publish('DELETE', undefined, undefined, change.table.printed);
-      this.#count();
+      this.#countOf(change.table, plan, this.#publish('DELETE', undefined, undefined, change.table.printed));
     } else if (search === 'key-not-sent') {
       this.#leaveOut(change.table, plan, 'noReplicaIdentity', 1);
     } else {
@@ -257,8 +256,7 @@ export class Transformer {
       this.#record.change = undefined;
       this.#record.table = table;
       this.#record.omitted = plan.omitted;
-      this.#publish('TRUNCATE', undefined, undefined, table.printed);
-      this.#count();
+      this.#countOf(table, plan, this.#publish('TRUNCATE', undefined, undefined, table.printed));
     }
   }
 
@@ -269,13 +267,13 @@ export class Transformer {
     return historicKey !== undefined && shown ? undefined : reason;
   }
 
-  /** Writes and packs one record under the next ordinal. @returns false when its key alone is too large for a record */
+  /** Writes and packs one record under the next ordinal. @returns why it was not, where it was not */
   #publish(
     operation: ChangeRecord['operation'],
     key: ChangeRecord['key'],
     otherKey: ChangeRecord['key'],
     barrier: string | undefined,
-  ): boolean {
+  ): Outcome {
     const ordinal = ++this.#ordinal;
     const record = this.#record;
     record.operation = operation;
@@ -284,7 +282,8 @@ export class Transformer {
     record.key = key;
     record.otherKey = otherKey;
     const written = this.#writer.write(record);
-    if (written === 'key-too-large') return false;
+    if (written === 'key-too-large') return 'keyTooLarge';
+    if (written === 'left-out') return 'formatter';
     const full = this.#parts.packer.add(this.#writer.partitionKey, this.#writer.data, barrier);
     // The full round does not hold this record, so its position must not include it.
     if (full !== undefined) this.#close(full);
@@ -297,10 +296,13 @@ export class Transformer {
       this.#parts.leftOut.noteWithoutRow(record);
     }
     this.counts.records++;
-    return true;
+    return 'published';
   }
 
-  #count(): void {
+  /** Counts a change by what became of its record, or of its two. */
+  #countOf(table: TableName, plan: TablePolicy, one: Outcome, other: Outcome = one): void {
+    if (one === 'keyTooLarge' || other === 'keyTooLarge') return this.#leaveOut(table, plan, 'keyTooLarge', 0);
+    if (one === 'formatter' && other === 'formatter') return this.#leaveOut(table, plan, 'formatter', 0);
     this.counts.changes++;
     this.counts.published++;
   }
@@ -310,7 +312,7 @@ export class Transformer {
     this.#ordinal += ordinals;
     this.counts.changes++;
     this.counts.skipped[reason ?? 'filtered']++;
-    if (reason === undefined || plan.noted === reason) return;
+    if (reason === undefined || reason === 'formatter' || plan.noted === reason) return;
     const transaction = this.#transaction;
     // What a filter takes out is the user's wish, and told only where it is a doubt.
     if (reason === 'filtered' && (transaction === undefined || !isLeftOutInDoubt(plan, transaction))) return;

@@ -86,7 +86,9 @@ function decompress(data: Buffer): Buffer {
   if (compression === 'gzip') return zlib.gunzipSync(data, { maxOutputLength: MAX_BLOCK_BYTES });
   if (compression === 'zstd') {
     if (!('zstdDecompressSync' in zlib)) {
-      throw new Error(`A record is compressed with zstd, which Node.js ${process.versions.node} cannot read. Use Node.js 22.15 or later.`);
+      throw new Error(
+        `A record is compressed with zstd, which Node.js ${process.versions.node} cannot read. Use Node.js 22.15 or later.`,
+      );
     }
     return zlib.zstdDecompressSync(data, { maxOutputLength: MAX_BLOCK_BYTES });
   }

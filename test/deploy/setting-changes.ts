@@ -118,6 +118,10 @@ export const CHANGES: Readonly<Record<keyof PipelineSettings, Change>> = {
     note: 'Consumers that remember ids of a source take repeats for new changes, once.',
   },
   format: { to: { format: 'json' }, note: READERS },
+  formatter: {
+    to: { format: 'module', formatter: 'examples/order-events.ts' },
+    note: 'Consumers get what the formatter makes, from the next run on.',
+  },
   debeziumTime: { to: { debeziumTime: 'isostring' }, from: { format: 'debezium' }, note: READERS },
   debeziumTransaction: { to: { debeziumTransaction: 'on' }, from: { format: 'debezium' }, note: READERS },
   dmsNulls: { to: { dmsNulls: 'include' }, from: { format: 'dms' }, note: READERS },
@@ -125,6 +129,7 @@ export const CHANGES: Readonly<Record<keyof PipelineSettings, Change>> = {
   dmsBeforeImage: { to: { dmsBeforeImage: 'on' }, from: { format: 'dms' }, note: READERS },
   partitionBy: { to: { partitionBy: 'table' }, note: ORDER },
   aggregation: { to: { aggregation: 'none' }, note: ORDER },
+  compression: { to: { compression: 'gzip', aggregation: 'lines' }, from: { aggregation: 'lines' }, note: READERS },
   lanes: { to: { lanes: 128 }, note: ORDER },
   tableIncludeList: { to: { tableIncludeList: 'public\\.a' }, note: FILTERED },
   tableExcludeList: { to: { tableExcludeList: 'public\\.a' }, note: FILTERED },

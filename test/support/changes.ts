@@ -21,6 +21,7 @@ export const FORMAT_OPTIONS: FormatOptions = {
   now: () => 1_767_323_046_000,
   debezium: { transaction: false, time: 'microseconds' },
   dms: { nulls: false, transaction: false, beforeImage: false },
+  formatter: { format: (change) => ({ data: JSON.stringify(change) }) },
 };
 
 /** What is to differ from a plain record. */

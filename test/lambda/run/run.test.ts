@@ -43,6 +43,7 @@ describe('run', () => {
           droppedTable: 0,
           notTable: 0,
           filtered: 0,
+ formatter: 0,
         },
         truncated: 0,
         kinesisRecords: 0,

@@ -43,6 +43,7 @@ describe('readConfig', () => {
       dms: { nulls: false, transaction: false, beforeImage: false },
       aggregation: 'kpl',
       compression: 'none',
+      formatter: undefined,
       lanes: 64,
       batchChanges: 1_000_000,
       primaryKeyTtlSeconds: 3_600,

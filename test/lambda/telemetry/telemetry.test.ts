@@ -171,6 +171,7 @@ describe('addRunMetrics', () => {
         droppedTable: 3,
         notTable: 6,
         filtered: 4,
+        formatter: 8,
       },
     });
     assert.ok(!values.has('LagSeconds') && !values.has('LagBytes'));
@@ -183,9 +184,10 @@ describe('addRunMetrics', () => {
         values.get('SkippedDroppedTable'),
         values.get('SkippedNotTable'),
         values.get('SkippedFiltered'),
+        values.get('SkippedFormatter'),
         values.get('RetainedWalBytes'),
       ],
-      [1, 5, 2, 7, 3, 6, 4, 9],
+      [1, 5, 2, 7, 3, 6, 4, 8, 9],
     );
   });
 });
