@@ -14,7 +14,7 @@ export default {
         total: change.row?.total ?? null,
       }),
       // Events of one customer stay in order with each other. A DELETE shows the key only.
-      partitionKey: String(change.row?.customer_id ?? order),
+      partitionKey: JSON.stringify(change.row?.customer_id ?? order),
     };
   },
 } satisfies Formatter;

@@ -32,7 +32,7 @@ export class ChangeMaker {
     id: `${formatLsn(transaction.commitLsn)}@${transaction.commitTimeMicros}#`,
     commitTime: isoMicros(transaction.commitTimeMicros),
   }));
-  readonly #shape = memoise((_table: TableName): Shape => ({ headers: [], types: Object.freeze({}) }));
+  readonly #shape = memoise<TableName, Shape>(() => ({ headers: [], types: Object.freeze({}) }));
 
   /**
    * @param source - SOURCE_NAME

@@ -92,11 +92,12 @@ describe('FORMAT=module', () => {
     [
       'throws a value',
       (c: { row: { ssn: string } }) => {
+        // eslint-disable-next-line @typescript-eslint/only-throw-error -- a user's code may
         throw c.row.ssn;
       },
       /threw a string/,
       {},
-    ], // eslint-disable-line @typescript-eslint/only-throw-error -- what users' code may do
+    ],
     [
       'throws an error whose message looks like a place',
       () => throwing(`\n    at ${SECRET}.ts:1:1\n`),
