@@ -186,6 +186,10 @@ describe('docs', () => {
     assert.equal(shown.replaceAll('\n ', ''), json);
   });
 
+  it('show the formatter that is tested', () => {
+    assert.ok(readPage('docs/records.md').includes(`\`\`\`ts\n${readPage('examples/order-events.ts')}\`\`\``));
+  });
+
   it('export variables that are settings, in the example of the command line', () => {
     const [, exported = ''] = /\$ export (.*)\n/.exec(readPage('docs/deploy.md')) ?? [];
     const env = Object.fromEntries(exported.split(' ').map((pair) => pair.split('=') as [string, string]));

@@ -75,6 +75,7 @@ const FAILURES: readonly [how: string, codes: readonly ErrorCode[], at: (minute:
       'DECODE_FAILED',
       'PUBLICATION_MISSING',
       'KEY_UNRESOLVED',
+      'FORMAT_FAILED',
       'RECORD_TOO_LARGE',
       'STREAM_MISSING',
       'STREAM_ACCESS_DENIED',
