@@ -131,7 +131,7 @@ describe('actions', () => {
         droppedTable: 0,
         notTable: 0,
         filtered: 0,
- formatter: 0,
+        formatter: 0,
       },
       truncated: 0,
       lagBytes: 0,

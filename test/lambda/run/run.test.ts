@@ -43,7 +43,7 @@ describe('run', () => {
           droppedTable: 0,
           notTable: 0,
           filtered: 0,
- formatter: 0,
+          formatter: 0,
         },
         truncated: 0,
         kinesisRecords: 0,
@@ -461,6 +461,7 @@ describe('run', () => {
       droppedTable: 1,
       notTable: 0,
       filtered: 1,
+      formatter: 0,
     });
     assert.deepEqual([answer.changes, answer.published, answer.records], [8, 3, 4]);
     const left = Object.values<number>({ ...answer.skipped }).reduce((sum, count) => sum + count, 0);
