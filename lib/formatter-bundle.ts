@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { BuildFailure,buildSync } from 'esbuild';
+import type { BuildFailure, buildSync } from 'esbuild';
 import { SynthesisError } from './synthesis-error.ts';
 
 /** The formatter's file in the function's folder, which is its working directory. */
