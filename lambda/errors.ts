@@ -18,6 +18,8 @@ export const REMEDIES = {
     "Connect to the database itself (PGHOST and PGPORT, or the secret's host and port), or to the pool in session mode.",
   SERVERS_DIFFER:
     'Connect to one server: the writer endpoint or the address of the instance, not a name or a balancer that leads to several. After a failover the next run succeeds by itself.',
+  SERVER_IS_STANDBY:
+    'Connect to the primary: the writer endpoint, or its address. During a failover the next run succeeds by itself, when the promotion has ended.',
   SLOT_MISSING:
     'Find out what the slot missed (failover, restore, upgrade or a dropped slot lose it), then create it with create-slot and reload what consumers missed.',
   SLOT_LOST:

@@ -26,6 +26,7 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
     PLUGIN: props.plugin,
     PUBLICATIONS: props.publications,
     STANDBY_SLOTS: props.standbySlots,
+    SLOT_FAILOVER: props.slotFailover,
     SOURCE_NAME: props.sourceName,
     // It may be another account's or region's, which a name cannot say.
     STREAM_NAME: props.stream.streamArn,

@@ -37,6 +37,7 @@ const PUBLISHING = [
   'plugin',
   'publications',
   'standbySlots',
+  'slotFailover',
   'sourceName',
   'format',
   'formatter',

@@ -66,6 +66,7 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   standbySlots: list(
     text('a physical replication slot: 1 to 63 lower-case letters, digits and underscores', /^[a-z0-9_]{1,63}$/),
   ),
+  slotFailover: choice('off', 'on'),
   sourceName: text('1 to 256 characters, none of them a control character', /^[^\p{Cc}]{1,256}$/u),
   format: choice('csv', 'csv-payload', 'json', 'debezium', 'dms', 'module'),
   formatter: text("a file's path", /^[^\p{Cc}]{1,1024}$/u),

@@ -86,6 +86,7 @@ export class SlotLifecycle extends Construct {
       databasePort: publisher.props.databasePort,
       databaseName: publisher.props.databaseName,
       onRemoval,
+      ...(publisher.props.slotFailover === undefined ? {} : { slotFailover: publisher.props.slotFailover }),
     };
     // Looks whether the slot is there before it is made; so that what was made is known whatever becomes of the answer.
     const claim = new CustomResource(this, 'Claim', {

@@ -24,6 +24,8 @@ export interface PublishingProps {
   readonly publications?: readonly string[];
   /** The physical replication slots of the standbys that have to have a change before it is published: see docs/failover.md. @default none */
   readonly standbySlots?: readonly string[];
+  /** Whether the slot is made, or converted, as a failover slot, which standbys keep; from PostgreSQL 17 on. @default off */
+  readonly slotFailover?: 'off' | 'on';
   /** Names the source in every json record, 1 to 256 characters. @default `<database>/<slot>` */
   readonly sourceName?: string;
   /** How a change is written. @default csv-payload */

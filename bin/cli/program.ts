@@ -138,7 +138,10 @@ function build(terminal: Terminal, json: boolean, done: (status: number) => void
   program
     .command('create-slot')
     .description('make the replication slot, unless it is there')
-    .action(() => invoke({ action: 'create-slot' }));
+    .option('--on-standby', 'make it on a standby (PostgreSQL 16 and later), which the function then reads')
+    .action(({ onStandby }: { onStandby?: boolean }) =>
+      invoke({ action: 'create-slot', ...(onStandby ? { onStandby } : {}) }),
+    );
   program
     .command('copy-slot')
     .description(

@@ -47,7 +47,7 @@ export async function perform(action: Action, container: Container, deadlines: I
     case 'check':
       return await check(container, deadlines.functionDeadline, (work) => withConnection(container, deadlines, work));
     case 'create-slot':
-      return await createSlot(container, deadlines);
+      return await createSlot(action, container, deadlines);
     case 'copy-slot':
       return await copySlot(action, container, deadlines);
     case 'drop-slot':

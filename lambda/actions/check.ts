@@ -42,7 +42,7 @@ export async function check(
   const describeMs = Math.max(1, Math.min(DESCRIBE_MS, deadline - clock.now()));
   const [server, stream, settings, formatter] = await Promise.all([
     connected(async (connection) => {
-      const facts = await readCheck(connection.client, config.slot);
+      const facts = await readCheck(connection.client, config.slot, config.standbySlots);
       const publications =
         config.plugin === 'pgoutput' ? await readPublications(connection, config.publications, config.slot) : undefined;
       return judgeServer({ ...facts, publications }, config);

@@ -3,7 +3,9 @@
  */
 import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
+import { makeFailoverSlot } from '../postgres/failover-slot.ts';
 import { createSlot as createReplicationSlot } from '../postgres/slot-lifecycle.ts';
+import type { CreateSlotAction } from '../settings/event.ts';
 import { type InvocationDeadlines, withLock } from './connections.ts';
 
 /** How long making a slot waits for the transactions that are writing. */
@@ -15,31 +17,48 @@ export interface CreateSlotAnswer {
   readonly slot: string;
   /** False: it was there already. */
   readonly created: boolean;
+  /** Changes that are committed after it are captured. */
   readonly confirmedFlushLsn?: string;
+  /** Given with SLOT_FAILOVER: the slot is a failover slot. */
+  readonly failover?: true;
+  /** Given with SLOT_FAILOVER: whether a slot that was there was made one. */
+  readonly converted?: boolean;
 }
 
 /**
  * Makes the slot.
  *
+ * @param action - whether a standby is meant
  * @param container - clients, caches, settings
  * @param deadlines - when it began, and when it must be over
- * @throws {PipelineError} SLOT_BUSY, WRONG_PLUGIN, CONFIG_INVALID
+ * @throws {PipelineError} SERVER_IS_STANDBY, SLOT_BUSY, WRONG_PLUGIN, CONFIG_INVALID
  */
-export async function createSlot(container: Container, deadlines: InvocationDeadlines): Promise<CreateSlotAnswer> {
-  const { config, clock, log, memory } = container;
+export async function createSlot(
+  { onStandby }: CreateSlotAction,
+  container: Container,
+  deadlines: InvocationDeadlines,
+): Promise<CreateSlotAnswer> {
+  const { config, clock, log, memory, database } = container;
   return await withLock(container, deadlines, 'No slot was made.', async (waiting, watching) => {
     const left = Math.min(CREATE_WAIT_MS, deadlines.functionDeadline - clock.now());
-    const { created, confirmedFlush } = await createReplicationSlot(waiting, watching, config.slot, left, (text) =>
-      log.info(text),
-    );
+    const failover = config.slotFailover;
+    const options = { onStandby, failover, onWait: (text: string) => log.info(text) };
+    const { created, confirmedFlush } = await createReplicationSlot(waiting, watching, config.slot, left, options);
     if (created) {
       memory.resume = undefined;
-      log.info('The slot was made.', { slot: config.slot });
+      const from = confirmedFlush === undefined ? 'now on' : `LSN ${formatLsn(confirmedFlush)} on`;
+      log.warn(`The slot was made. What is committed from ${from} is captured; nothing that was committed before is.`, {
+        slot: config.slot,
+      });
     }
+    const until = { deadline: deadlines.functionDeadline, latestEnd: deadlines.latestEnd };
+    const converted = failover && (await makeFailoverSlot(database, until, watching, config.slot));
+    if (converted) log.info('The slot was made a failover slot.', { slot: config.slot });
     return {
       action: 'create-slot',
       slot: config.slot,
       created,
+      ...(failover ? { failover: true as const, converted } : {}),
       ...(confirmedFlush === undefined ? {} : { confirmedFlushLsn: formatLsn(confirmedFlush) }),
     };
   });

@@ -17,6 +17,7 @@ const NO_ANSWER: ReadonlySet<ErrorCode> = new Set([
   'DATABASE_AUTH_FAILED',
   'POOLER_REFUSED',
   'SERVERS_DIFFER',
+  'SERVER_IS_STANDBY',
 ] satisfies ErrorCode[]);
 
 /**

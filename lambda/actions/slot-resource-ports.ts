@@ -5,6 +5,8 @@
 import type { Clock, Log, Metrics } from '../ports.ts';
 import type { Connection, Database } from '../postgres/connection.ts';
 import { withPair } from '../postgres/connection-pair.ts';
+import { readSlotState } from '../postgres/slot-state.ts';
+import { standbyFault } from '../postgres/standby-server.ts';
 import type { LifecycleAction } from '../settings/event.ts';
 
 /** What CloudFormation is answered. */
@@ -51,9 +53,17 @@ export function isOwn({ logicalResourceId }: LifecycleAction, { slotResource }: 
 
 /** Two connections to one server, closed whatever happens. */
 export async function withConnections<T>(
-  { database, functionDeadline }: LifecyclePorts,
+  { database, functionDeadline, slot }: LifecyclePorts,
   work: (locking: Connection, watching: Connection) => Promise<T>,
 ): Promise<T> {
   const options = { deadline: functionDeadline - ANSWER_MS, latestEnd: functionDeadline };
-  return await withPair(database, options, { undone: 'The slot was left as it is.' }, work);
+  const undone = 'The slot was left as it is.';
+  return await withPair(database, options, { undone }, async (locking, watching) => {
+    // A standby without the slot would look like a primary whose slot is gone.
+    if (watching.identity.inRecovery) {
+      const standby = standbyFault(await readSlotState(watching, slot), slot, watching.context, undone);
+      if (standby !== undefined) throw standby;
+    }
+    return await work(locking, watching);
+  });
 }

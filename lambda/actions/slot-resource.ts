@@ -27,6 +27,7 @@ import {
   type SlotOrigin,
 } from './slot-identity.ts';
 import { dropSql, removeSlot } from './slot-removal.ts';
+import { ensureFailover, wantsFailover } from './slot-resource-failover.ts';
 import {
   ANSWER_MS,
   isClaim,
@@ -97,9 +98,10 @@ async function create(event: LifecycleAction, asked: SlotIdentity, ports: Lifecy
     const identity = { ...asked, systemIdentifier: watching.identity.systemIdentifier };
     if (isClaim(event)) return answer(await look(identity, watching), identity);
     await requireLock(locking, identity.slot, ports);
-    const { created } = await createSlot(locking, watching, identity.slot, createWait(ports), (text) =>
-      ports.log.info(text),
-    );
+    const failover = wantsFailover(event.properties);
+    const options = { failover, onWait: (text: string) => ports.log.info(text) };
+    const { created } = await createSlot(locking, watching, identity.slot, createWait(ports), options);
+    await ensureFailover(failover, watching, identity.slot, ports);
     // The alarm on runs that do not end well is made with the schedule, a minute before the first run: this keeps it quiet.
     ports.metrics.add('RunHealthy', 1);
     // The claim found none: then this request made it, in an invocation whose answer was lost.
@@ -115,7 +117,15 @@ async function update(event: LifecycleAction, ports: LifecyclePorts): Promise<Li
   if (old === undefined) return await create(event, asked, ports);
   // Without a look at the database, which may be down.
   const isSameName = old.slot === asked.slot && old.database === asked.database;
-  if (isSameName && isSameAddress(old, asked)) return { PhysicalResourceId: id };
+  if (isSameName && isSameAddress(old, asked)) {
+    if (wantsFailover(event.properties) && !wantsFailover(event.oldProperties) && !isClaim(event)) {
+      await withConnections(ports, async (locking, watching) => {
+        await requireLock(locking, asked.slot, ports);
+        await ensureFailover(true, watching, asked.slot, ports);
+      });
+    }
+    return { PhysicalResourceId: id };
+  }
   return await withConnections(ports, async (locking, watching) => {
     const identity = { ...asked, systemIdentifier: watching.identity.systemIdentifier };
     const present = await readSlotRow(watching.client, identity.slot);
@@ -148,7 +158,10 @@ async function rename(
   // The run that still publishes the old slot's changes is over once the lock is ours.
   await requireLock(locking, old.slot, ports);
   if (present === undefined) {
+    const source = await readSlotRow(watching.client, old.slot);
     await copySlot(locking, watching, old.slot, identity.slot, createWait(ports));
+    // A copy of a failover slot is none.
+    await ensureFailover(source?.failover === true || wantsFailover(event.properties), watching, identity.slot, ports);
     return 'created';
   }
   requireUsable(present, locking.context);

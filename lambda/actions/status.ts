@@ -6,8 +6,10 @@ import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
 import { explainRetention, type WalRetentionCause } from '../health/retained-wal.ts';
 import { isReadByRuns, judgeSlot, type SlotJudgement, type SlotState } from '../health/slot-health.ts';
+import type { AwaitedStandby } from '../ports.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { type Holder, readHolder, readSlotReader } from '../postgres/fence.ts';
+import { readStandbys } from '../postgres/read-bound.ts';
 import { describeTransaction, readStatus, type SlotRow, type TransactionRow } from '../postgres/status.ts';
 
 /** What `status` answers. */
@@ -39,8 +41,21 @@ export interface StatusAnswer {
   readonly serverVersion: string;
   /** From 17: since when nobody has read it. Left out while somebody does. */
   readonly inactiveSince?: string;
+  /** The standbys that runs wait for, where there are any. */
+  readonly standbys?: readonly AwaitedStandbyState[];
   /** Who holds the lock, or null. */
   readonly lockHolder: Holder | null;
+}
+
+/** A standby that runs wait for. */
+export interface AwaitedStandbyState {
+  /** Its physical slot. */
+  readonly slot: string;
+  readonly connected: boolean;
+  /** What it has not confirmed; left out where nothing is known. */
+  readonly behindBytes?: number;
+  /** Why nothing is known. */
+  readonly fault?: string;
 }
 
 /**
@@ -54,11 +69,14 @@ export async function status(connection: Connection, container: Container): Prom
   const rows = await readStatus(connection.client, name);
   const holder = await readHolder(connection.client, name);
   const { database } = connection.context;
+  const { standbySlots } = container.config;
+  const { all } = await readStandbys(connection.client, { standbySlots, failover: rows.slot?.failover === true });
   const judgement = judgeSlot(
     rows.slot,
     await readSlotReader(connection.client, name),
     database,
     container.config.plugin,
+    connection.identity.inRecovery,
   );
   return {
     action: 'status',
@@ -71,6 +89,7 @@ export async function status(connection: Connection, container: Container): Prom
     ...(rows.slot === undefined ? {} : slotFields(rows.slot, rows, judgement)),
     walStatus: rows.slot === undefined ? 'missing' : (rows.slot.walStatus ?? 'unknown'),
     serverVersion: rows.serverVersion,
+    ...(all.length === 0 ? {} : { standbys: all.map(toStandby) }),
     lockHolder: holder === undefined ? null : publicHolder(holder),
   };
 }
@@ -110,6 +129,15 @@ function describeOpenTransaction(transaction: TransactionRow): string {
       : ` SELECT pg_terminate_backend(${pid}) ends it.`;
   const see = ageSeconds === undefined ? ' GRANT pg_read_all_stats to this role shows its age and state.' : '';
   return `${describeTransaction(transaction)}.${end}${see}`;
+}
+
+function toStandby({ name, active, behindBytes, fault }: AwaitedStandby): AwaitedStandbyState {
+  return {
+    slot: name,
+    connected: active,
+    ...(behindBytes === undefined ? {} : { behindBytes }),
+    ...(fault === undefined ? {} : { fault }),
+  };
 }
 
 function publicHolder({ pid, user, application, ageSeconds, state }: Holder): Holder {

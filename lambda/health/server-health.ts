@@ -4,30 +4,27 @@
  */
 import type { PublicationsFacts } from '../publications.ts';
 import type { Config } from '../settings/config.ts';
+import { type FailoverFacts, judgeFailover } from './failover-health.ts';
 import { type Finding, ok, quoted } from './finding.ts';
 import { judgePublications } from './publications-health.ts';
-import { judgeSlot, otherPlugin, type SlotFacts, slotFinding, type SlotReader } from './slot-health.ts';
+import { judgeSlot, otherPlugin, slotFinding, type SlotReader } from './slot-health.ts';
 import { judgeTables, type TableFacts } from './tables-health.ts';
 
 /** The server. */
-export interface ServerFacts {
+export interface ServerFacts extends FailoverFacts {
   readonly serverVersion: string;
-  readonly serverVersionNum: number;
   readonly database: string;
   readonly encoding: string;
-  readonly standby: boolean;
   readonly walLevel: string;
   readonly maxReplicationSlots: number;
   readonly slotsInUse: number;
   readonly maxSlotWalKeepMib: number | undefined;
-  readonly synchronizedStandbySlots: string;
   readonly role: {
     readonly name: string;
     readonly superuser: boolean;
     readonly replication: boolean;
     readonly rdsReplication: boolean | undefined;
   };
-  readonly slot: SlotFacts | undefined;
   /** Who reads the slot just now. */
   readonly slotReader: SlotReader | undefined;
   readonly tables: readonly TableFacts[];
@@ -43,20 +40,19 @@ export interface ServerFacts {
  */
 export function judgeServer(
   facts: ServerFacts,
-  config: Pick<Config, 'slot' | 'filters' | 'format' | 'plugin' | 'publications'>,
+  config: Pick<Config, 'slot' | 'slotFailover' | 'filters' | 'format' | 'plugin' | 'publications'>,
 ): Finding[] {
   return [
     serverVersion(facts),
-    ...standby(facts),
     walLevel(facts),
     role(facts),
     encoding(facts),
     plugin(facts, config.plugin),
-    slotFinding(judgeSlot(facts.slot, facts.slotReader, facts.database, config.plugin), config.slot),
+    slotFinding(judgeSlot(facts.slot, facts.slotReader, facts.database, config.plugin, facts.standby), config.slot),
     ...judgePublications(facts.publications, config),
     freeSlots(facts),
     slotWalLimit(facts),
-    failover(facts),
+    ...judgeFailover(facts, config),
     ...judgeTables(facts.tables, config),
   ];
 }
@@ -73,16 +69,6 @@ function serverVersion({ serverVersion: version, serverVersionNum: num }: Server
       todo: 'Newer than 18, the newest tried: test it first, or ask for an update of pg2kinesis.',
     };
   return ok(check, version);
-}
-
-/** A reader endpoint where the writer's was meant: the slot is on the primary. */
-function standby({ standby: is, slot }: ServerFacts): Finding[] {
-  if (!is) return [];
-  const check = 'server';
-  if (slot !== undefined) return [ok(check, 'a standby, with a slot of this name')];
-  const todo =
-    'Connect to the primary, where the slot is: the writer endpoint, or the address of that instance. Make no new slot.';
-  return [{ check, state: 'fault', found: 'a standby, without a slot of this name', todo }];
 }
 
 function walLevel({ walLevel: level }: ServerFacts): Finding {
@@ -167,18 +153,4 @@ function slotWalLimit({ maxSlotWalKeepMib: mib }: ServerFacts): Finding {
       todo: 'An unread slot fills the disk: set a limit the disk can bear, or watch RetainedWalBytes.',
     };
   return ok(check, `${mib} MiB`);
-}
-
-function failover({ slot: found, synchronizedStandbySlots: standbys, serverVersionNum }: ServerFacts): Finding {
-  const check = 'failover';
-  if (serverVersionNum < 170_000) return ok(check, 'no failover slots before PostgreSQL 17');
-  if (found === undefined) return { check, state: 'unknown', found: 'no slot to tell by' };
-  if (!found.failover) return ok(check, 'the slot is not synchronised to standbys');
-  if (standbys === '') return ok(check, 'the slot is synchronised to standbys, and waits for none');
-  return {
-    check,
-    state: 'warning',
-    found: `reading waits for the standbys of synchronized_standby_slots (${standbys})`,
-    todo: 'When one of them is gone for good, take it out of the list: until then no run gets further.',
-  };
 }

@@ -3,6 +3,7 @@
  * calls a slot good that a run refuses. Pure: facts in, a judgement out.
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import { isLost, lostRemedy } from '../lost-slot.ts';
 import { type Finding, ok } from './finding.ts';
 
 /** The slot, as far as it is judged here. */
@@ -17,6 +18,7 @@ export interface SlotFacts {
   readonly twoPhase: boolean;
   readonly invalidationReason: string | undefined;
   readonly failover: boolean;
+  readonly synced: boolean;
 }
 
 /** The backend that reads it just now. */
@@ -35,6 +37,7 @@ export type SlotState =
   | 'physical'
   | 'other-plugin'
   | 'other-database'
+  | 'standby-copy'
   | 'temporary'
   | 'two-phase'
   | 'half-made'
@@ -59,6 +62,10 @@ export function otherPlugin(found: string | undefined): string {
     : OTHER_NAME;
 }
 
+/** What to do where a standby answers and its own slot is not meant. */
+export const TO_PRIMARY =
+  'Connect to the primary: the writer endpoint, or its address. During a failover this passes when the promotion has ended.';
+
 /**
  * Judges a slot.
  *
@@ -66,13 +73,17 @@ export function otherPlugin(found: string | undefined): string {
  * @param reader - the backend that reads it just now; undefined: none does
  * @param database - the database that is connected to
  * @param plugin - the one that PLUGIN names
+ * @param standby - whether the server is one
  */
 export function judgeSlot(
   slot: SlotFacts | undefined,
   reader: SlotReader | undefined,
   database: string,
   plugin: string,
+  standby = false,
 ): SlotJudgement {
+  if (slot === undefined && standby)
+    return { state: 'missing', found: 'does not exist on this standby', todo: TO_PRIMARY };
   if (slot === undefined) {
     return {
       state: 'missing',
@@ -95,6 +106,15 @@ export function judgeSlot(
       todo: 'Connect to that database (PGDATABASE), or use another SLOT_NAME.',
     };
   }
+  if (slot.synced && standby) {
+    return {
+      state: 'standby-copy',
+      found: slot.temporary
+        ? "a standby's copy of the primary's slot, not ready yet: a failover now would lose the slot"
+        : "a standby's copy of the primary's slot, ready for a failover",
+      todo: TO_PRIMARY,
+    };
+  }
   if (slot.temporary) {
     return { state: 'temporary', found: 'temporary', todo: 'It goes with its session: use another SLOT_NAME.' };
   }
@@ -110,7 +130,7 @@ export function judgeSlot(
     return {
       state: 'lost',
       found: `lost${why}`,
-      todo: 'Drop it with drop-slot, create it with create-slot, and reload what consumers missed.',
+      todo: lostRemedy(slot),
     };
   }
   if (slot.confirmedFlush === undefined) {
@@ -153,9 +173,4 @@ export function slotFinding({ state, found, todo }: SlotJudgement, name: string)
 /** Whether a run reads a slot of that state. */
 export function isReadByRuns(state: SlotState): boolean {
   return state === 'ok' || state === 'at-risk';
-}
-
-/** Whether the server has given the slot up. */
-function isLost(slot: Pick<SlotFacts, 'walStatus' | 'invalidationReason'>): boolean {
-  return slot.walStatus === 'lost' || slot.invalidationReason !== undefined;
 }

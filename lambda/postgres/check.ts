@@ -2,7 +2,9 @@
  * What the server says of each precondition of capturing changes. Reads only, asks the catalogs, changes nothing.
  * Judges nothing: what the rows mean is judged in `lambda/health/server-health.ts`.
  */
+import type { AwaitedStandby } from '../ports.ts';
 import { readSlotReader, type SlotReader } from './fence.ts';
+import { readStandbys } from './read-bound.ts';
 import type { Queryable, SlotRow } from './status.ts';
 import { readSlotRow } from './status.ts';
 
@@ -46,8 +48,12 @@ export interface CheckRows {
   readonly slotsInUse: number;
   /** In MiB; -1: no limit; undefined before 13. */
   readonly maxSlotWalKeepMib: number | undefined;
-  /** From 17. */
-  readonly synchronizedStandbySlots: string;
+  /** The standbys of STANDBY_SLOTS, and for a failover slot those of synchronized_standby_slots. */
+  readonly awaited: readonly AwaitedStandby[];
+  /** What is wrong with STANDBY_SLOTS. */
+  readonly standbySlotFaults: readonly string[];
+  /** Every physical slot of the server. */
+  readonly physicalSlots: readonly string[];
   readonly role: RoleRow;
   readonly slot: SlotRow | undefined;
   /** The backend that reads the slot just now. */
@@ -60,8 +66,9 @@ export interface CheckRows {
  *
  * @param client - a connection to the database to be captured
  * @param slot - the slot's name
+ * @param standbySlots - STANDBY_SLOTS
  */
-export async function readCheck(client: Queryable, slot: string): Promise<CheckRows> {
+export async function readCheck(client: Queryable, slot: string, standbySlots: readonly string[]): Promise<CheckRows> {
   const { rows } = await client.query(
     `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS num,
             current_database()::text AS database, current_setting('server_encoding') AS encoding,
@@ -69,13 +76,15 @@ export async function readCheck(client: Queryable, slot: string): Promise<CheckR
             current_setting('max_replication_slots')::int AS max_slots,
             (SELECT count(*)::int FROM pg_replication_slots) AS slots,
             (SELECT setting::int FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS keep,
-            coalesce(current_setting('synchronized_standby_slots', true), '') AS standbys,
+            coalesce((SELECT json_agg(slot_name ORDER BY slot_name) FROM pg_replication_slots WHERE slot_type = 'physical'), '[]') AS physical,
             r.rolname::text AS role, r.rolsuper, r.rolreplication,
             (SELECT bool_or(pg_has_role(r.oid, m.oid, 'MEMBER')) FROM pg_roles m
               WHERE m.rolname IN ('rds_replication', 'rds_superuser')) AS rds
        FROM pg_roles r WHERE r.rolname = current_user`,
   );
   const row = rows[0] ?? {};
+  const slotRow = await readSlotRow(client, slot);
+  const standbys = await readStandbys(client, { standbySlots, failover: slotRow?.failover === true });
   return {
     serverVersion: String(row['version']),
     serverVersionNum: Number(row['num']),
@@ -86,14 +95,16 @@ export async function readCheck(client: Queryable, slot: string): Promise<CheckR
     maxReplicationSlots: Number(row['max_slots']),
     slotsInUse: Number(row['slots']),
     maxSlotWalKeepMib: typeof row['keep'] === 'number' ? row['keep'] : undefined,
-    synchronizedStandbySlots: String(row['standbys']),
+    awaited: standbys.all,
+    standbySlotFaults: standbys.faults,
+    physicalSlots: texts(row['physical']),
     role: {
       name: String(row['role']),
       superuser: row['rolsuper'] === true,
       replication: row['rolreplication'] === true,
       rdsReplication: typeof row['rds'] === 'boolean' ? row['rds'] : undefined,
     },
-    slot: await readSlotRow(client, slot),
+    slot: slotRow,
     slotReader: await readSlotReader(client, slot),
     tables: await readTables(client),
   };

@@ -4,11 +4,14 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { PipelineError, type PipelineErrorOptions } from '../errors.ts';
+import { isLost, slotLost } from '../lost-slot.ts';
 import { type Connection, toPipelineError } from './connection.ts';
+import { requireFailoverSupport } from './failover-slot.ts';
 import { TEST_DECODING } from './plugins.ts';
 import { requirePublications } from './publications.ts';
-import { rightPlugin, STANDBY_REMEDY } from './slot-state.ts';
+import { readSlotState, rightPlugin } from './slot-state.ts';
 import { codeOf, type ErrorContext } from './sql-errors.ts';
+import { standbyFault } from './standby-server.ts';
 import {
   describeTransaction,
   readBlocker,
@@ -20,6 +23,16 @@ import {
 
 /** How often a creation that waits is looked at, so that the transaction it waits for can be named. */
 const WATCH_MS = 250;
+
+/** What kind of slot is made. */
+export interface CreationOptions {
+  /** Whether a standby is meant (16+). @default false */
+  readonly onStandby?: boolean;
+  /** Whether it is to be a failover slot (17+). @default false */
+  readonly failover?: boolean;
+  /** Told at once, and again when it is another, whom the creation waits for. */
+  readonly onWait?: (text: string) => void;
+}
 
 /** What became of a creation. */
 export interface Creation {
@@ -38,12 +51,7 @@ export interface Creation {
  */
 export function requireUsable(row: SlotRow, context: Pick<ErrorContext, 'database' | 'plugin'>): void {
   requireOurs(row, context);
-  if (row.walStatus === 'lost' || row.invalidationReason !== undefined) {
-    throw new PipelineError(
-      'SLOT_LOST',
-      `The slot "${row.name}" exists, but is lost (${row.invalidationReason ?? 'its WAL was removed'}). It was left as it is.`,
-    );
-  }
+  if (isLost(row)) throw slotLost(row, `The slot "${row.name}" exists, but is lost`, 'It was left as it is.');
 }
 
 /** Refuses a slot of somebody else's. */
@@ -70,22 +78,25 @@ function requireOurs(
  * @param watching - another connection, to see for whom the first waits
  * @param name - the slot's name
  * @param timeoutMs - how long to wait, milliseconds
- * @param onWait - told at once, and again when it is another, whom the creation waits for
- * @throws {PipelineError} SLOT_BUSY naming the transaction in the way; PUBLICATION_MISSING, WRONG_PLUGIN, SLOT_LOST, CONFIG_INVALID
+ * @param options - what kind of slot
+ * @throws {PipelineError} SERVER_IS_STANDBY; SLOT_BUSY naming the transaction in the way; PUBLICATION_MISSING, WRONG_PLUGIN, SLOT_LOST, CONFIG_INVALID
  */
 export async function createSlot(
   waiting: Connection,
   watching: Connection,
   name: string,
   timeoutMs: number,
-  onWait: (text: string) => void = () => undefined,
+  { onStandby = false, failover = false, onWait = () => undefined }: CreationOptions = {},
 ): Promise<Creation> {
   const context = { ...waiting.context, slot: name, undone: 'No slot was made.' };
-  const present = await readSlotRow(watching.client, name);
+  const { slot: present, ...server } = await readSlotState(watching.client, name);
+  const standby = standbyFault({ ...server, slot: present }, name, context, context.undone);
+  if (standby !== undefined && !(onStandby && present === undefined && server.versionNum >= 160_000)) throw standby;
   if (present !== undefined) {
     requireUsable(present, context);
     return { created: false, confirmedFlush: present.confirmedFlush };
   }
+  if (failover) requireFailoverSupport(waiting, name);
   await requirePublications(watching, name);
   let blocker: TransactionRow | undefined;
   const watch = setInterval(() => {
@@ -105,11 +116,20 @@ export async function createSlot(
     await waiting.client.query(`SELECT set_config('statement_timeout', $1, false)`, [
       `${Math.max(1, Math.floor(timeoutMs))}ms`,
     ]);
-    await waiting.client.query('SELECT pg_create_logical_replication_slot($1, $2)', [name, waiting.plugin.name]);
+    await waiting.client.query(
+      `SELECT pg_create_logical_replication_slot($1, $2${failover ? ', false, false, true' : ''})`,
+      [name, waiting.plugin.name],
+    );
   } catch (error) {
-    if (codeOf(error) === '57014') throw blocked(name, timeoutMs, blocker, error);
+    if (codeOf(error) === '57014')
+      throw server.inRecovery ? primaryIdle(name, timeoutMs, error) : blocked(name, timeoutMs, blocker, error);
     // Somebody else made it meanwhile.
-    if (codeOf(error) === '42710') return await createSlot(waiting, watching, name, timeoutMs, onWait);
+    if (codeOf(error) === '42710')
+      return await createSlot(waiting, watching, name, timeoutMs, {
+        onStandby,
+        failover,
+        onWait,
+      });
     throw cannotCreate(error, name) ?? toPipelineError(error, context);
   } finally {
     clearInterval(watch);
@@ -133,6 +153,19 @@ function blocked(name: string, timeoutMs: number, blocker: TransactionRow | unde
   );
 }
 
+/** On a standby the wait is for a record that the primary writes now and then, and not while it is idle. */
+function primaryIdle(name: string, timeoutMs: number, cause: unknown): PipelineError {
+  return new PipelineError(
+    'SLOT_BUSY',
+    `Making the slot "${name}" on a standby waits until the primary has written which transactions run there, and it did not within ${Math.round(timeoutMs / 1000)} s. No slot was made.`,
+    {
+      cause,
+      remedy:
+        'Begin again, and while it waits run SELECT pg_log_standby_snapshot() on the primary. If it waits all the same, end the transactions that are open for long on the primary.',
+    },
+  );
+}
+
 /** What only a creation meets. */
 function cannotCreate(error: unknown, name: string): PipelineError | undefined {
   const config = (what: string) =>
@@ -146,11 +179,10 @@ function cannotCreate(error: unknown, name: string): PipelineError | undefined {
       );
     case '0A000':
       return new PipelineError(
-        'CONFIG_INVALID',
+        'SERVER_IS_STANDBY',
         `The slot "${name}" cannot be made: the server is a standby. No slot was made.`,
         {
           cause: error,
-          remedy: STANDBY_REMEDY,
         },
       );
     case '53400':
@@ -172,7 +204,9 @@ function cannotCreate(error: unknown, name: string): PipelineError | undefined {
  * @throws {PipelineError} SLOT_BUSY naming who reads it, WRONG_PLUGIN
  */
 export async function dropSlot(connection: Connection, name: string): Promise<boolean> {
-  const row = await readSlotRow(connection.client, name);
+  const { slot: row, ...server } = await readSlotState(connection.client, name);
+  const standby = standbyFault({ ...server, slot: row }, name, connection.context, 'The slot was not dropped.');
+  if (standby !== undefined) throw standby;
   if (row === undefined) return false;
   requireOurs(row, connection.context);
   try {
@@ -193,7 +227,9 @@ export async function dropSlot(connection: Connection, name: string): Promise<bo
  * @throws {PipelineError} SLOT_BUSY naming who reads it, WRONG_PLUGIN
  */
 export async function requireDroppable(connection: Connection, name: string): Promise<void> {
-  const row = await readSlotRow(connection.client, name);
+  const { slot: row, ...server } = await readSlotState(connection.client, name);
+  const standby = standbyFault({ ...server, slot: row }, name, connection.context, 'The slot was not dropped.');
+  if (standby !== undefined) throw standby;
   if (row === undefined) return;
   requireOurs(row, connection.context);
   if (row.activePid !== undefined) throw await inUse(connection, name, undefined);

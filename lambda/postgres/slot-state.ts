@@ -3,16 +3,22 @@
  * missing or lost is reported, and never created again, which would hide the gap (I9).
  */
 import { PipelineError } from '../errors.ts';
+import { isLost, slotLost } from '../lost-slot.ts';
 import { TEST_DECODING } from './plugins.ts';
 import { codeOf, type ErrorContext, translate } from './sql-errors.ts';
+import { standbyFault, standbyRefusal } from './standby-server.ts';
 import { type Queryable, SLOT_JSON, type SlotRow, toSlotRow } from './status.ts';
+
+const NOT_DONE = 'Nothing was read and the slot was not advanced.';
 
 /** A slot, and what of its server matters to it. */
 export interface SlotState {
   readonly slot: SlotRow | undefined;
   readonly walLevel: string;
-  /** Whether the server is a standby: it has slots of its own, and none of its primary's before 17. */
-  readonly standby: boolean;
+  /** Whether the server is a standby, or its promotion has not ended. */
+  readonly inRecovery: boolean;
+  /** `server_version_num` */
+  readonly versionNum: number;
 }
 
 /**
@@ -24,20 +30,18 @@ export interface SlotState {
 export async function readSlotState(client: Queryable, slotName: string): Promise<SlotState> {
   // In one statement: every run asks for it.
   const { rows } = await client.query(
-    `SELECT current_setting('wal_level') AS level, pg_is_in_recovery() AS standby, ${SLOT_JSON} AS slot`,
+    `SELECT current_setting('wal_level') AS level, pg_is_in_recovery() AS recovery,
+            current_setting('server_version_num')::int AS num, ${SLOT_JSON} AS slot`,
     [slotName],
   );
   const [row] = rows;
   return {
     slot: toSlotRow(slotName, row?.['slot']),
     walLevel: String(row?.['level']),
-    standby: row?.['standby'] === true,
+    inRecovery: row?.['recovery'] === true,
+    versionNum: Number(row?.['num']),
   };
 }
-
-/** Whoever took a reader endpoint must not make a new slot and reload everything. */
-export const STANDBY_REMEDY =
-  'Connect to the primary, where the slot is: the writer endpoint, or the address of that instance. The slot there is not touched.';
 
 /**
  * Judges it.
@@ -47,20 +51,12 @@ export const STANDBY_REMEDY =
  * @param context - whose it is
  * @returns why it cannot be read, or undefined
  */
-export function validateSlot(
-  { slot, walLevel, standby }: SlotState,
-  slotName: string,
-  context: ErrorContext,
-): PipelineError | undefined {
-  const undone = 'Nothing was read and the slot was not advanced.';
+export function validateSlot(state: SlotState, slotName: string, context: ErrorContext): PipelineError | undefined {
+  const { slot, walLevel } = state;
+  const undone = NOT_DONE;
+  const standby = standbyFault(state, slotName, context, undone);
+  if (standby !== undefined) return standby;
   const at = `${context.host}:${context.port}`;
-  if (slot === undefined && standby) {
-    return new PipelineError(
-      'SLOT_MISSING',
-      `There is no replication slot "${slotName}" at ${at}, which is a standby. ${undone}`,
-      { remedy: STANDBY_REMEDY },
-    );
-  }
   if (slot === undefined) {
     return walLevel === 'logical'
       ? new PipelineError('SLOT_MISSING', `There is no replication slot "${slotName}" at ${at}. ${undone}`)
@@ -92,10 +88,7 @@ export function validateSlot(
     );
   }
   // Before 17 there is no reason given; before 13 no slot is ever lost.
-  if (slot.walStatus === 'lost' || slot.invalidationReason !== undefined) {
-    const why = slot.invalidationReason === undefined ? 'wal_status lost' : `invalidated: ${slot.invalidationReason}`;
-    return new PipelineError('SLOT_LOST', `Slot "${slotName}" can be read no more (${why}). ${undone}`);
-  }
+  if (isLost(slot)) return slotLost(slot, `Slot "${slotName}" can be read no more`, undone);
   return undefined;
 }
 
@@ -139,6 +132,9 @@ export async function explainSlotError(
     if (fault !== undefined) {
       fault.cause = error;
       return fault;
+    }
+    if (state?.inRecovery === true && codeOf(error) === '55000' && error instanceof Error) {
+      return standbyRefusal(error, context, context.undone ?? NOT_DONE);
     }
     slotIsSound = state !== undefined;
   }

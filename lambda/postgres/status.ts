@@ -27,8 +27,10 @@ export interface SlotRow {
   readonly safeWalBytes: number | undefined;
   /** From 14. */
   readonly twoPhase: boolean;
-  /** From 17: why it is lost. */
+  /** From 17, of a conflict from 16: why it is lost. */
   readonly invalidationReason: string | undefined;
+  /** From 17: whether the server keeps it in step with the primary's. */
+  readonly synced: boolean;
   /** From 17. */
   readonly failover: boolean;
   /** From 17: since when nobody has read it; undefined before, and while somebody does. */
@@ -141,7 +143,10 @@ export function toSlotRow(name: string, json: unknown): SlotRow | undefined {
     walStatus: column.text(row['wal_status']),
     safeWalBytes: column.number(row['safe_wal_size']),
     twoPhase: row['two_phase'] === true,
-    invalidationReason: column.text(row['invalidation_reason']),
+    // 16 has only this of it.
+    invalidationReason:
+      column.text(row['invalidation_reason']) ?? (row['conflicting'] === true ? 'conflict' : undefined),
+    synced: row['synced'] === true,
     failover: row['failover'] === true,
     inactiveSince: column.text(row['inactive_since']),
   };

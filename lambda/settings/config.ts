@@ -48,6 +48,8 @@ export interface Config {
   readonly publications: readonly string[];
   /** The physical slots of the standbys that have to have a change before it is published. */
   readonly standbySlots: readonly string[];
+  /** Whether the slot is to be a failover slot (17+). */
+  readonly slotFailover: boolean;
   /** SOURCE_NAME; undefined: `<database>/<slot>`, once the database is known. */
   readonly source: string | undefined;
   readonly stream: StreamConfig;
@@ -193,6 +195,7 @@ function toConfig(values: SettingValues, partitionByGiven: boolean): Omit<Config
     plugin: values.PLUGIN,
     publications: values.PUBLICATIONS ?? [values.SLOT_NAME],
     standbySlots: values.STANDBY_SLOTS,
+    slotFailover: values.SLOT_FAILOVER === 'on',
     source: values.SOURCE_NAME,
     stream: toStream(values.STREAM_NAME),
     format: values.FORMAT,

@@ -17,7 +17,8 @@ const MOST_SECONDS = 900;
 /** What an invocation asks for. */
 export type Action =
   | RunAction
-  | { readonly kind: 'status' | 'check' | 'create-slot' | 'refresh-keys' }
+  | { readonly kind: 'status' | 'check' | 'refresh-keys' }
+  | CreateSlotAction
   | CopySlotAction
   | DropSlotAction
   | SkipTransactionAction
@@ -36,6 +37,13 @@ export interface RunAction {
 export interface SkipTransactionAction {
   readonly kind: 'skip-transaction';
   readonly commitLsn: Lsn;
+}
+
+/** Make the slot. */
+export interface CreateSlotAction {
+  readonly kind: 'create-slot';
+  /** Whether a standby is meant. */
+  readonly onStandby: boolean;
 }
 
 /** Make the slot where another one stands. */
@@ -106,7 +114,11 @@ const ACTIONS = {
   },
   status: { fields: {}, allowed: {}, example: '{"action":"status"}' },
   check: { fields: {}, allowed: {}, example: '{"action":"check"}' },
-  'create-slot': { fields: {}, allowed: {}, example: '{"action":"create-slot"}' },
+  'create-slot': {
+    fields: { onStandby: z.optional(z.boolean()) },
+    allowed: { onStandby: 'true or false' },
+    example: '{"action":"create-slot"}',
+  },
   'copy-slot': {
     fields: { from: z.string().check(z.regex(/^[a-z0-9_]{1,63}$/)) },
     allowed: { from: "a slot's name: 1 to 63 lower-case letters, digits and underscores" },
@@ -176,6 +188,7 @@ function readAction(name: ActionName, event: Readonly<Record<string, unknown>>):
     maxBatches?: number;
     resume?: ResumePosition;
     commitLsn?: string;
+    onStandby?: boolean;
     discardUnread?: boolean;
     from?: string;
   };
@@ -193,6 +206,8 @@ function readAction(name: ActionName, event: Readonly<Record<string, unknown>>):
       return { kind: name, from: data.from ?? '' };
     case 'drop-slot':
       return { kind: name, discardUnread: data.discardUnread ?? false };
+    case 'create-slot':
+      return { kind: name, onStandby: data.onStandby ?? false };
     case 'skip-transaction':
       return { kind: name, commitLsn: parseLsn(data.commitLsn ?? '') ?? 0n };
     default:

@@ -176,6 +176,10 @@ export const SETTINGS = {
     'names of physical replication slots, separated by commas',
     '',
   ),
+  SLOT_FAILOVER: {
+    ...choice(['off', 'on'], 'the slot is made, or converted, as a failover slot, which standbys keep (PostgreSQL 17)'),
+    default: 'off',
+  },
   SOURCE_NAME: optional(
     like(/^(?!.*:\/\/[^/]*@)[^\p{Cc}]{1,256}$/u),
     'names the source in every json record',

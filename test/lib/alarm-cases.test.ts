@@ -62,6 +62,7 @@ const FAILURES: readonly [how: string, codes: readonly ErrorCode[], at: (minute:
       'DATABASE_AUTH_FAILED',
       'POOLER_REFUSED',
       'SERVERS_DIFFER',
+      'SERVER_IS_STANDBY',
       'CONFIG_INVALID',
       'SLOT_MISSING',
     ],

@@ -25,6 +25,7 @@ const EVERY = {
   plugin: 'pgoutput',
   publications: 'orders,Audit log',
   standbySlots: ['phys_1', 'phys_2'],
+  slotFailover: 'on',
   sourceName: 'shop/orders',
   existingStream: 'arn:aws:kinesis:us-west-2:210987654321:stream/orders-stream',
   format: 'module',
@@ -74,6 +75,7 @@ describe("the function's environment", () => {
         plugin: config.plugin,
         publications: config.publications,
         standbySlots: config.standbySlots,
+        slotFailover: config.slotFailover,
         source: config.source,
         stream: config.stream,
         format: config.format,
@@ -103,6 +105,7 @@ describe("the function's environment", () => {
         plugin: 'pgoutput',
         publications: ['orders', 'Audit log'],
         standbySlots: ['phys_1', 'phys_2'],
+        slotFailover: true,
         source: 'shop/orders',
         stream: {
           name: 'orders-stream',

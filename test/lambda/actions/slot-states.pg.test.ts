@@ -44,7 +44,9 @@ describe('the states of a slot', { concurrency: 1 }, () => {
         ? { kind, maxSeconds: 10, maxBatches: undefined, resume: undefined }
         : kind === 'drop-slot'
           ? { kind, discardUnread: false }
-          : { kind };
+          : kind === 'create-slot'
+            ? { kind, onStandby: false }
+            : { kind };
     return perform(action, container, {
       startedAt,
       functionDeadline: startedAt + 20_000,

@@ -1,6 +1,7 @@
 /** The judge of `check` and `status`: each fact, what it means, and what to do. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { StandbyFacts } from '../../../lambda/health/failover-health.ts';
 import type { Finding } from '../../../lambda/health/finding.ts';
 import { explainRetention } from '../../../lambda/health/retained-wal.ts';
 import { judgeServer, type ServerFacts } from '../../../lambda/health/server-health.ts';
@@ -20,7 +21,9 @@ const SLOT: SlotFacts = {
   twoPhase: false,
   invalidationReason: undefined,
   failover: false,
+  synced: false,
 };
+const STANDBY: StandbyFacts = { name: 'phys', active: true, behindBytes: 0, fault: undefined };
 const TABLE: TableFacts = {
   name: 'public.users',
   ancestors: [],
@@ -41,7 +44,9 @@ const SERVER: ServerFacts = {
   maxReplicationSlots: 10,
   slotsInUse: 1,
   maxSlotWalKeepMib: 1024,
-  synchronizedStandbySlots: '',
+  awaited: [],
+  standbySlotFaults: [],
+  physicalSlots: [],
   role: { name: 'cdc', superuser: false, replication: true, rdsReplication: undefined },
   slot: SLOT,
   slotReader: undefined,
@@ -86,14 +91,6 @@ describe('judgeServer', () => {
       'fault',
       /GRANT rds_replication TO "cdc"/,
     ],
-    [
-      'a standby without the slot',
-      { standby: true, slot: undefined },
-      'server',
-      'fault',
-      /writer endpoint.*Make no new slot/,
-    ],
-    ['a standby with the slot', { standby: true }, 'server', 'ok', /standby/],
     ['a superuser', { role: { ...role, replication: false, superuser: true } }, 'role', 'ok', /superuser/],
     [
       'a member of rds_replication',
@@ -131,13 +128,53 @@ describe('judgeServer', () => {
       /before PostgreSQL 13/,
     ],
     [
-      'standbys waited for',
-      { slot: { ...SLOT, failover: true }, synchronizedStandbySlots: 'sb1' },
+      'a standby that is away',
+      { slot: { ...SLOT, failover: true }, awaited: [{ ...STANDBY, active: false, behindBytes: 4096 }] },
+      'standbys',
+      'warning',
+      /phys: not connected, 4096 bytes behind .*gone for good/,
+    ],
+    ['a standby that is well', { awaited: [STANDBY] }, 'standbys', 'ok', /phys: connected, 0 bytes/],
+    ['a bad STANDBY_SLOTS', { standbySlotFaults: ['there is no slot "x"'] }, 'standbys', 'fault', /no slot "x"/],
+    [
+      'a failover slot without a bound',
+      { slot: { ...SLOT, failover: true } },
+      'standbys',
+      'warning',
+      /stream can hold changes that the new primary does not have .*synchronized_standby_slots/,
+    ],
+    [
+      'a slot that a failover loses',
+      { physicalSlots: ['phys'] },
       'failover',
       'warning',
-      /sb1/,
+      /phys; a failover to one of them loses this slot.*SLOT_FAILOVER=on/,
     ],
-    ['a failover slot that waits for none', { slot: { ...SLOT, failover: true } }, 'failover', 'ok', /waits for none/],
+    [
+      'the same before 17',
+      { physicalSlots: ['phys'], serverVersionNum: 160_004 },
+      'failover',
+      'warning',
+      /come with PostgreSQL 17/,
+    ],
+    ['a failover slot', { slot: { ...SLOT, failover: true } }, 'failover', 'ok', /synchronised to standbys/],
+    ['no standby at all', {}, 'standbys', 'ok', /none/],
+    [
+      'a standby in place of the primary',
+      { standby: true, slot: undefined },
+      'server role',
+      'fault',
+      /a standby.*Connect to the primary/,
+    ],
+    [
+      "a standby's copy",
+      { standby: true, slot: { ...SLOT, synced: true, temporary: true } },
+      'slot',
+      'fault',
+      /not ready yet.*Connect to the primary/,
+    ],
+    ['a slot on a standby', { standby: true }, 'server role', 'ok', /the slot is its own/],
+    ['a slot on a standby of 15', { standby: true, serverVersionNum: 150_000 }, 'server role', 'fault', /a standby/],
     ['a table without key', { tables: [{ ...TABLE, key: [] }] }, 'primary keys', 'warning', /public\.users/],
     [
       'IDENTITY NOTHING',

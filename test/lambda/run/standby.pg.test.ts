@@ -74,6 +74,14 @@ describe('STANDBY_SLOTS', () => {
     });
   });
 
+  it('is met by mistake: no version calls its slot gone', async () => {
+    await assert.rejects(new Pipeline(standby, 's1').run(), (error: Error) => {
+      assert.match(error.message, /^SERVER_IS_STANDBY: .* is a standby, and .*not advanced\. Connect to the primary/);
+      assert.doesNotMatch(error.message, /reload|report/);
+      return true;
+    });
+  });
+
   it('I2: publishes only what the standby has, says whom it waits for, and goes on by itself', async () => {
     const pipeline = await laggard();
     await insert(101, 110);

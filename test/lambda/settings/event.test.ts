@@ -54,7 +54,8 @@ describe('readEvent', () => {
     ],
     ['status', { action: 'status' }, { kind: 'status' }],
     ['check', { action: 'check' }, { kind: 'check' }],
-    ['create-slot', { action: 'create-slot' }, { kind: 'create-slot' }],
+    ['create-slot', { action: 'create-slot' }, { kind: 'create-slot', onStandby: false }],
+    ['create-slot on a standby', { action: 'create-slot', onStandby: true }, { kind: 'create-slot', onStandby: true }],
     ['copy-slot', { action: 'copy-slot', from: 'old' }, { kind: 'copy-slot', from: 'old' }],
     ['drop-slot', { action: 'drop-slot' }, { kind: 'drop-slot', discardUnread: false }],
     [
