@@ -152,6 +152,8 @@ export interface ReadBound {
   readonly confirmedOnly: boolean;
   /** The standbys that have not confirmed `flush`. Empty where the bound is less: the server is a standby, and replays later than it receives. */
   readonly awaited: readonly AwaitedStandby[];
+  /** Names of STANDBY_SLOTS that are not there, or never were used, and that others stand in for. */
+  readonly absent: readonly string[];
 }
 
 /** The replication slot, on two connections. All methods throw {PipelineError} for what an operator can act on. */

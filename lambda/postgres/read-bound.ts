@@ -41,9 +41,9 @@ export interface Standbys extends ReadBound {
  * @throws {PipelineError} CONFIG_INVALID where STANDBY_SLOTS names a slot that no standby can be waited for by
  */
 export async function readBound(client: Queryable, awaiting: Awaiting): Promise<ReadBound> {
-  const { flush, bound, confirmedOnly, awaited, faults } = await readStandbys(client, awaiting);
+  const { flush, bound, confirmedOnly, awaited, absent, faults } = await readStandbys(client, awaiting);
   if (faults.length > 0) throw standbySlotsInvalid(faults);
-  return { flush, bound, confirmedOnly, awaited };
+  return { flush, bound, confirmedOnly, awaited, absent };
 }
 
 /**
@@ -55,7 +55,7 @@ export async function readBound(client: Queryable, awaiting: Awaiting): Promise<
 export async function readStandbys(client: Queryable, { standbySlots, failover }: Awaiting): Promise<Standbys> {
   if (standbySlots.length === 0 && !failover) {
     const { rows } = await client.query(`SELECT ${FLUSH_LSN}::text AS readable, (${WAL_END})::text AS flush`);
-    return { ...walEnd(rows[0]), confirmedOnly: false, awaited: [], all: [], faults: [] };
+    return { ...walEnd(rows[0]), confirmedOnly: false, awaited: [], absent: [], all: [], faults: [] };
   }
   const { rows } = await client.query(
     `SELECT ${FLUSH_LSN}::text AS readable, (${WAL_END})::text AS flush,
@@ -66,14 +66,21 @@ export async function readStandbys(client: Queryable, { standbySlots, failover }
   const { flush, bound } = walEnd(rows[0]);
   const standbys = (rows[0]?.['standbys'] ?? []) as readonly StandbyRow[];
   const all = standbys.map((row) => toAwaited(row, flush));
-  const awaited = all.filter(({ confirmed }) => confirmed === undefined || confirmed < flush);
+  const required = standbys.filter((row) => row.required);
+  // A cluster whose members have a slot each on the primary: none has one for itself, and who is primary changes.
+  const isAnyThere = required.some((row) => faultOf(row) === undefined);
+  const absent = new Set(isAnyThere ? required.filter((row) => isAbsent(row)).map(({ name }) => name) : []);
+  const awaited = all.filter(
+    ({ name, confirmed }) => !absent.has(name) && (confirmed === undefined || confirmed < flush),
+  );
   return {
     flush,
     bound: awaited.reduce((least, { confirmed = 0n }) => (confirmed < least ? confirmed : least), bound),
     confirmedOnly: all.length > 0,
     awaited,
+    absent: [...absent],
     all,
-    faults: standbys.filter(({ required }) => required).flatMap((row) => faultOf(row) ?? []),
+    faults: required.filter(({ name }) => !absent.has(name)).flatMap((row) => faultOf(row) ?? []),
   };
 }
 
@@ -84,12 +91,21 @@ interface StandbyRow {
   readonly slot: Readonly<Record<string, unknown>> | null;
 }
 
+/** Whether no standby uses that slot: it is not there, or never was used. */
+function isAbsent({ slot }: StandbyRow): boolean {
+  if (slot === null) return true;
+  return slot['slot_type'] === 'physical' && slot['restart_lsn'] === null && !isGivenUp(slot);
+}
+
+function isGivenUp(slot: NonNullable<StandbyRow['slot']>): boolean {
+  return slot['wal_status'] === 'lost' || typeof slot['invalidation_reason'] === 'string';
+}
+
 /** Why no standby can be waited for by that slot. */
 function faultOf({ name, slot }: StandbyRow): string | undefined {
   if (slot === null) return `there is no slot "${name}"`;
   if (slot['slot_type'] !== 'physical') return `"${name}" is a logical slot, not a standby's physical one`;
-  if (slot['wal_status'] === 'lost' || typeof slot['invalidation_reason'] === 'string')
-    return `"${name}" is lost: its standby fell too far behind and has to be copied again`;
+  if (isGivenUp(slot)) return `"${name}" is lost: its standby fell too far behind and has to be copied again`;
   if (slot['restart_lsn'] === null) return `"${name}" was never used by a standby`;
   return undefined;
 }
@@ -110,7 +126,7 @@ function toAwaited(row: StandbyRow, flush: Lsn): AwaitedStandby {
 function standbySlotsInvalid(faults: readonly string[]): PipelineError {
   return new PipelineError(
     'CONFIG_INVALID',
-    `STANDBY_SLOTS names what no standby can be waited for by: ${faults.join('; ')}. Nothing was read and the slot was not advanced.`,
+    `STANDBY_SLOTS names slots by which no standby can be waited for: ${faults.join('; ')}. Nothing was read and the slot was not advanced.`,
     {
       remedy:
         'Let the standby use that slot (primary_slot_name on the standby), or take the name out of STANDBY_SLOTS: changes are then published that this standby may not have.',

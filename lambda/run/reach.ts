@@ -4,10 +4,10 @@
  * Knows no SQL and reads no batch.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { AwaitedStandby, Clock, Slot } from '../ports.ts';
+import type { AwaitedStandby, Clock, Log, Slot } from '../ports.ts';
 
 /** How long a run waits for standbys in all: one that is well answers in milliseconds, one that is away does not. */
-const WAIT_MS = 1_000;
+const WAIT_MS = 250;
 /** The first look again is after so long, and each after twice as long, up to the last. */
 const FIRST_LOOK_MS = 5;
 const LAST_LOOK_MS = 200;
@@ -29,6 +29,7 @@ export interface Reach {
 export interface ReachPorts {
   readonly slot: Pick<Slot, 'readBound'>;
   readonly clock: Clock;
+  readonly log: Log;
   readonly stop?: AbortSignal;
   /** @returns whether a batch is still worth beginning */
   readonly hasTime: () => boolean;
@@ -43,6 +44,7 @@ export class ReachKeeper {
   #goal: Lsn | undefined;
   #unreadable: Lsn | undefined;
   #waitedMs = 0;
+  #isAbsenceNamed = false;
   #nextWaitMs = FIRST_LOOK_MS;
 
   /** @param ports - the slot and time */
@@ -58,8 +60,9 @@ export class ReachKeeper {
   async next(position: Lsn): Promise<Reach | Nothing> {
     const { clock, slot, stop, hasTime } = this.#ports;
     for (;;) {
-      const { flush, bound, awaited, confirmedOnly } = await slot.readBound();
+      const { flush, bound, awaited, absent, confirmedOnly } = await slot.readBound();
       this.awaited = awaited;
+      this.#nameAbsent(absent);
       const confirmed = confirmedOnly ? bound : undefined;
       const isReadable = bound > position && bound !== this.#unreadable;
       if (bound >= flush) {
@@ -77,6 +80,15 @@ export class ReachKeeper {
       this.#waitedMs += this.#nextWaitMs;
       this.#nextWaitMs = Math.min(LAST_LOOK_MS, 2 * this.#nextWaitMs);
     }
+  }
+
+  #nameAbsent(absent: readonly string[]): void {
+    if (absent.length === 0 || this.#isAbsenceNamed) return;
+    this.#isAbsenceNamed = true;
+    this.#ports.log.warn(
+      'STANDBY_SLOTS names slots that no standby uses on this server. Runs wait for the others only.',
+      { absent },
+    );
   }
 
   /**

@@ -109,10 +109,11 @@ export class FakeSlot implements Slot {
         bound: this.flushed,
         confirmedOnly: confirmed !== undefined,
         awaited: [],
+        absent: [],
       });
     const behindBytes = Number(this.flushed - confirmed);
     const awaited = [{ name: 'phys', active: true, confirmed, behindBytes, fault: undefined }];
-    return Promise.resolve({ flush: this.flushed, bound: confirmed, confirmedOnly: true, awaited });
+    return Promise.resolve({ flush: this.flushed, bound: confirmed, confirmedOnly: true, awaited, absent: [] });
   }
 
   position(): Promise<{ confirmedFlush: Lsn; restart: Lsn }> {

@@ -56,7 +56,7 @@ export interface StandbyOptions {
 /** A server's files as they once were. */
 export interface PostgresCopy {
   /**
-   * Starts them as a server of their own, once. Its files go with it.
+   * Starts a copy of them as a server of its own, as often as wanted, while the first server is there.
    *
    * @param options - settings that differ; `untilLsn`: replays what the first server still has, up to there, and is promoted
    */
