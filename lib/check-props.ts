@@ -51,6 +51,7 @@ export const PUBLISHER_PROPS = [
   'plugin',
   'publications',
   'standbySlots',
+  'slotFailover',
   'sourceName',
   'format',
   'formatter',

@@ -111,8 +111,13 @@ export const CHANGES: Readonly<Record<keyof PipelineSettings, Change>> = {
   },
   standbySlots: {
     to: { standbySlots: 'standby' },
-    note: 'Nothing. Runs wait for the standby from the next one on, and fail by its name where it is away.',
+    note: 'Nothing. Runs publish nothing that the standby lacks from the next one on; while it is away they say so and wait.',
   },
+  slotFailover: {
+    to: { slotFailover: 'on' },
+    note: 'The slot is made a failover slot in place, without a gap. Back to `off` changes nothing of the slot.',
+  },
+
   sourceName: {
     to: { sourceName: 'orders' },
     note: 'Consumers that remember ids of a source take repeats for new changes, once.',

@@ -80,6 +80,7 @@ const BAD: Readonly<Record<(typeof PUBLISHER_PROPS)[number], unknown>> = {
   plugin: 'wal2json',
   publications: ['a,b'],
   standbySlots: ['Bad-Name'],
+  slotFailover: 'yes',
   sourceName: '',
   format: 'xml',
   formatter: '',
