@@ -66,9 +66,13 @@ export interface CheckRows {
  *
  * @param client - a connection to the database to be captured
  * @param slot - the slot's name
- * @param standbySlots - STANDBY_SLOTS
+ * @param standbySlots - STANDBY_SLOTS @default none
  */
-export async function readCheck(client: Queryable, slot: string, standbySlots: readonly string[]): Promise<CheckRows> {
+export async function readCheck(
+  client: Queryable,
+  slot: string,
+  standbySlots: readonly string[] = [],
+): Promise<CheckRows> {
   const { rows } = await client.query(
     `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS num,
             current_database()::text AS database, current_setting('server_encoding') AS encoding,
