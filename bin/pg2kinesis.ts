@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The command line: what the function does, without Lambda, against the same variables. `pg2kinesis --help` lists it.
- * Only starts; the commands stand in cli/program.ts.
+ * Only starts; the commands are in cli/program.ts.
  */
 import { main } from './cli/program.ts';
 

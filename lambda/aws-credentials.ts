@@ -14,7 +14,7 @@ const REQUEST_MS = 5_000;
 const OVERALL_MS = 15_000;
 
 /**
- * Reads a secret as it stands now.
+ * Reads a secret as it is now.
  *
  * @param arn - the secret's full ARN, whose region is used
  * @returns its text
@@ -114,7 +114,7 @@ export interface TokenRequest {
  * Signs an RDS IAM token. Beside DNS no request is made but for the credentials it is signed with.
  *
  * @param request - host, port, user; the region is the host name's where that has one
- * @param resolveCname - asks DNS which name a name stands for
+ * @param resolveCname - asks DNS for the name that a name is an alias of
  * @returns a password for 15 minutes
  * @throws {PipelineError} CONFIG_INVALID when the host is only another name of an RDS endpoint, which RDS refuses;
  *   DATABASE_AUTH_FAILED when there are no credentials to sign with
@@ -134,7 +134,7 @@ export async function signIamToken(
     if (target !== undefined && !AURORA_GLOBAL.test(hostname)) {
       throw new PipelineError(
         'CONFIG_INVALID',
-        `PGHOST (or the secret's host) "${host}" stands for the RDS endpoint ${target}, and with DATABASE_AUTH=iam RDS admits its own names only. Nothing was read and the slot was not advanced.`,
+        `PGHOST (or the secret's host) "${host}" is an alias of the RDS endpoint ${target}, and with DATABASE_AUTH=iam RDS admits its own names only. Nothing was read and the slot was not advanced.`,
         { remedy: `Give ${target} as the host.` },
       );
     }
@@ -181,16 +181,16 @@ export function regionOfEndpoint(host: string): string | undefined {
   return REGION.test(behind) && SUFFIX.test(labels.slice(rds + 2).join('.')) ? behind : undefined;
 }
 
-/** How many names may stand for one another before an address comes. */
-const MOST_ALIASES = 5;
+/** How many aliases may follow one another before an address comes. */
+const MAX_ALIASES = 5;
 
-/** The regional RDS endpoint that a name stands for; undefined where DNS knows of none. */
+/** The regional RDS endpoint that a name is an alias of; undefined where DNS knows of none. */
 async function endpointBehind(
   host: string,
   resolveCname: (name: string) => Promise<string[]>,
 ): Promise<string | undefined> {
   let name = host;
-  for (let i = 0; i < MOST_ALIASES; i++) {
+  for (let i = 0; i < MAX_ALIASES; i++) {
     const [next] = await resolveCname(name).catch((): string[] => []);
     if (next === undefined) return undefined;
     name = next.toLowerCase().replace(/\.$/, '');

@@ -54,8 +54,8 @@ function getContainer(): Container {
 /** The deadlines of one invocation. */
 function deadlinesOf(context: Pick<Context, 'getRemainingTimeInMillis'>): InvocationDeadlines {
   const startedAt = systemClock.now();
-  const latestEnd = startedAt + context.getRemainingTimeInMillis();
-  return { startedAt, latestEnd, functionDeadline: latestEnd - MARGIN_MS };
+  const leaseExpiresAt = startedAt + context.getRemainingTimeInMillis();
+  return { startedAt, leaseExpiresAt, functionDeadline: leaseExpiresAt - MARGIN_MS };
 }
 
 /** Tells of an invocation before that was killed, and leaves a trace of this one until it ends. */

@@ -32,12 +32,12 @@ export interface Log {
   error(message: string, fields?: Record<string, unknown>): void;
 }
 
-/** Where metrics go. What is added stands under the time of the next flush. */
+/** Where metrics go. What is added gets the time of the next flush. */
 export interface Metrics {
   /**
    * Adds one value. The unit follows from the name.
    *
-   * @param name - which metric
+   * @param name - the metric's name
    * @param value - a count, bytes, seconds or milliseconds; left out of the metric altogether where it is unknown: do not call
    */
   add(name: MetricName, value: number): void;
@@ -281,7 +281,7 @@ export interface KeyHistory {
 export interface Published {
   /** Every entry was acknowledged. If not, the deadline or the signal came first. */
   readonly complete: boolean;
-  /** Entries that Kinesis refused for want of capacity, each refusal counted. */
+  /** Entries that Kinesis refused because the stream lacks capacity, each refusal counted. */
   readonly throttledEntries: number;
   /** What the last refusal was, for a message; undefined where every entry was acknowledged at once. */
   readonly lastFailure?: string;

@@ -165,7 +165,7 @@ export function placeFaultsOf(
 /**
  * @param name - the prop's name
  * @param value - its value; undefined: it was not given
- * @param kind - what it takes
+ * @param kind - what values it takes
  * @returns a sentence, or none where the value is allowed or not known yet
  */
 export function faultOf(name: string, value: unknown, kind: Kind<unknown>): string[] {

@@ -8,7 +8,7 @@ import type { Construct } from 'constructs';
 
 /**
  * @param scope - where the layer is placed
- * @param id - its name there
+ * @param id - its id in that scope; a changed one replaces what was deployed
  * @param file - the file's name and text, and what it is for
  * @returns the layer; the function finds the file in /opt
  */

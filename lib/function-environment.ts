@@ -1,6 +1,6 @@
 /**
  * From a publisher's props to its function's environment: the variables that `lambda/settings/config.ts` reads.
- * Writes only what was given, so that the defaults stand in one place, the function's.
+ * Writes only what was given, so that the defaults are in one place, the function's.
  */
 import { Tokenization } from 'aws-cdk-lib';
 import { FORMATTER_FILE } from './formatter-bundle.ts';

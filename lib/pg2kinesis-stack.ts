@@ -11,7 +11,7 @@ import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { PropsError } from './check-props.ts';
-import { invokeCommand } from './commands.ts';
+import { invokeCommand } from './invoke-command.ts';
 import { given, pick } from './optional-fields.ts';
 import type { GivenSettings, PipelineSettings } from './pipeline-settings.ts';
 import { sayWhatIsOff } from './reminders.ts';
@@ -99,7 +99,7 @@ export class Pg2KinesisStack extends Stack {
   /**
    * @param scope - the app
    * @param id - the stack's name there
-   * @param props - what it takes
+   * @param props - its properties
    * @throws {PropsError} naming every setting whose value is not allowed
    * @throws {SettingsError} where the VPC has to be looked up and there is no account to do it in
    * @throws {Error} where the VPC has no subnets that fit

@@ -1,6 +1,6 @@
 /**
  * What a pipeline's settings in the CDK context may be: one documented field each. Types only.
- * How they are read stands in `settings.ts`; what becomes of them, in `pg2kinesis-stack.ts`.
+ * How they are read is in `settings.ts`; what becomes of them, in `pg2kinesis-stack.ts`.
  */
 
 /** The settings of one pipeline: one slot of one database, one function, one stream. */
@@ -156,7 +156,7 @@ export interface PipelineSettings {
   readonly lagAlarmSeconds?: number;
   /** The retained WAL above which an alarm is raised, 1 to 65536 GiB; below the disk's free space and max_slot_wal_keep_size. @default 10 */
   readonly retainedWalAlarmGib?: number;
-  /** Whether changes left out for want of a key raise an alarm. @default false */
+  /** Whether changes left out because their key is not known raise an alarm. @default false */
   readonly skippedAlarm?: boolean;
   /** Whether the dashboard is made. @default true */
   readonly dashboard: boolean;

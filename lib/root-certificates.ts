@@ -12,7 +12,7 @@ const FILE = 'pg2kinesis-authorities.pem';
 
 /**
  * @param scope - where the layer is placed
- * @param id - its name there
+ * @param id - its id in that scope; a changed one replaces what was deployed
  * @param path - the file, with one certificate or several as PEM
  * @returns the props that make a publisher trust them
  * @throws {SettingsError} where the file cannot be read, or holds no certificate

@@ -1,6 +1,6 @@
 /**
  * From the CDK context to typed settings: everything is checked, and every fault reported in one error with an example.
- * Pure: it is handed the context, and knows neither the app nor AWS. What each setting may be stands in `settings-table.ts`.
+ * Pure: it is handed the context, and knows neither the app nor AWS. What each setting may be is in `settings-table.ts`.
  */
 import { slotKey } from './pipeline-clashes.ts';
 import type { GivenSettings, PartialSettings, PipelineSettings } from './pipeline-settings.ts';

@@ -1,5 +1,5 @@
 /**
- * When to worry: the alarms of a publisher. What is measured stands in `slot-metrics.ts`.
+ * When to worry: the alarms of a publisher. What is measured is in `slot-metrics.ts`.
  * Each alarm's description says what it means and what to do first, for whoever is woken by it.
  */
 import { Duration } from 'aws-cdk-lib';
@@ -24,7 +24,7 @@ export interface SlotAlarmsProps {
   readonly lag?: Duration;
   /** The retained WAL above which an alarm is raised, in GiB, at least 1: below the disk's free space, and below max_slot_wal_keep_size. @default 10 */
   readonly retainedWalGib?: number;
-  /** Whether changes left out for want of a key raise an alarm. @default false */
+  /** Whether changes left out because their key is not known raise an alarm. @default false */
   readonly skipped?: boolean;
 }
 
@@ -66,13 +66,13 @@ export class SlotAlarms extends Construct {
   readonly throttled: cloudwatch.Alarm;
   /** Runs end late. */
   readonly overrun: cloudwatch.Alarm;
-  /** Changes are left out for want of a key. Made where asked for. */
+  /** Changes are left out because their key is not known. Made where asked for. */
   readonly skipped: cloudwatch.Alarm | undefined;
 
   /**
-   * @param scope - where they stand
-   * @param id - their name there
-   * @param props - what they take
+   * @param scope - the construct in which it is made
+   * @param id - its id in that scope; a changed one replaces what was deployed
+   * @param props - its properties
    * @throws {PropsError} naming every prop whose value is not allowed
    */
   constructor(scope: Construct, id: string, props: SlotAlarmsProps) {
@@ -176,7 +176,7 @@ export class SlotAlarms extends Construct {
             metric: new cloudwatch.MathExpression({
               ...perMinute,
               expression: 'FILL(primaryKey,0) + FILL(keyUnknown,0) + FILL(replicaIdentity,0) + FILL(keyTooLarge,0)',
-              label: 'changes left out for want of a key',
+              label: 'changes left out because their key is not known',
               usingMetrics: {
                 primaryKey: publisher.metric('SkippedNoPrimaryKey'),
                 keyUnknown: publisher.metric('SkippedKeyUnknown'),

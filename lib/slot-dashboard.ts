@@ -29,9 +29,9 @@ export class SlotDashboard extends Construct {
   readonly dashboard: cloudwatch.Dashboard;
 
   /**
-   * @param scope - where it stands
-   * @param id - its name there
-   * @param props - what it takes
+   * @param scope - the construct in which it is made
+   * @param id - its id in that scope; a changed one replaces what was deployed
+   * @param props - its properties
    */
   constructor(scope: Construct, id: string, props: SlotDashboardProps) {
     super(scope, id);

@@ -51,8 +51,8 @@ export class SlotEndpoints extends Construct implements EndpointSet {
 
   /**
    * @param scope - where it is placed
-   * @param id - its name there
-   * @param props - what it takes
+   * @param id - its id in that scope; a changed one replaces what was deployed
+   * @param props - its properties
    */
   constructor(scope: Construct, id: string, props: SlotEndpointsProps) {
     super(scope, id);
@@ -124,8 +124,8 @@ export function makeEndpoints(scope: Construct, props: SlotEndpointsProps): Endp
  *
  * @param endpoint - the endpoint
  * @param actions - what may be done
- * @param resources - to what
- * @param conditions - by whom
+ * @param resources - the ARNs that may be reached
+ * @param conditions - restrict who may use it
  */
 export function allowThrough(
   endpoint: ec2.InterfaceVpcEndpoint,

@@ -39,9 +39,9 @@ export class SlotLifecycle extends Construct {
   readonly resource: CustomResource;
 
   /**
-   * @param scope - where it stands
-   * @param id - its name there
-   * @param props - what it takes
+   * @param scope - the construct in which it is made
+   * @param id - its id in that scope; a changed one replaces what was deployed
+   * @param props - its properties
    * @throws {PropsError} naming every prop whose value is not allowed
    */
   constructor(scope: Construct, id: string, props: SlotLifecycleProps) {

@@ -36,7 +36,7 @@ const STATISTICS = {
   /** WAL that the slot makes the server keep. */
   RetainedWalBytes: cloudwatch.Stats.MAXIMUM,
   RunDurationMs: cloudwatch.Stats.MAXIMUM,
-  /** Entries that Kinesis refused for want of capacity. */
+  /** Entries that Kinesis refused because the stream lacks capacity. */
   ThrottledEntries: cloudwatch.Stats.SUM,
 } as const;
 
@@ -48,7 +48,7 @@ export const SLOT_METRICS = Object.keys(STATISTICS) as SlotMetric[];
 
 /**
  * @param pipelineName - the value of the one dimension that the function emits; an alarm with any other dimensions would see nothing
- * @param name - which metric
+ * @param name - the metric's name
  * @param options - what to change, for example the statistic @default the statistic that says most of it, over 60 seconds
  */
 export function slotMetric(

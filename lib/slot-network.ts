@@ -1,6 +1,6 @@
 /**
  * How the function reaches the database, Kinesis and Secrets Manager: subnets, security groups, ingress, endpoints.
- * Opens nothing to anybody but the function. Knows nothing of slots.
+ * Opens nothing to anybody but the function. It knows no replication slot: `Slot` begins the name of every construct of this package.
  */
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { Construct, type IDependable } from 'constructs';

@@ -79,9 +79,9 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
   readonly props: PlacedPublisherProps;
 
   /**
-   * @param scope - where it stands
-   * @param id - its name there
-   * @param props - what it takes
+   * @param scope - the construct in which it is made
+   * @param id - its id in that scope; a changed one replaces what was deployed
+   * @param props - its properties
    * @throws {PropsError} naming every prop whose value is not allowed
    * @throws {SubnetsError} where the VPC has no subnets that fit
    */
@@ -177,7 +177,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
   /**
    * Lets somebody invoke the function: drain, status, check and the rest; with `separateAdmin` not what destroys.
    *
-   * @param grantee - who
+   * @param grantee - who is allowed it is allowed it is allowed it
    */
   grantInvoke(grantee: iam.IGrantable): iam.Grant {
     return this.function.grantInvokeLatestVersion(grantee);
@@ -186,7 +186,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
   /**
    * Lets somebody invoke the function's alias `admin`, which with `separateAdmin` alone drops slots and skips transactions.
    *
-   * @param grantee - who
+   * @param grantee - who is allowed it is allowed it
    */
   grantAdmin(grantee: iam.IGrantable): iam.Grant {
     return this.adminAlias.grantInvoke(grantee);

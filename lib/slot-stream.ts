@@ -66,8 +66,8 @@ export class SlotStream extends Construct {
 /**
  * A stream that is there.
  *
- * @param scope - where it stands
- * @param id - its name there
+ * @param scope - the construct in which it is made
+ * @param id - its id in that scope; a changed one replaces what was deployed
  * @param nameOrArn - a name in the stack's account and region, or an ARN
  * @param key - the key that it is encrypted with @default none, or one that needs no grant
  */

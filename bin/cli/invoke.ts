@@ -61,8 +61,8 @@ export async function invokeOnTerminal(
     stop.abort();
   };
   // Only a publishing action has something to finish.
-  const gently = action.kind === 'run' || action.kind === 'drain';
-  if (gently) for (const signal of ['SIGINT', 'SIGTERM'] as const) terminal.on(signal, interrupt);
+  const isInterruptible = action.kind === 'run' || action.kind === 'drain';
+  if (isInterruptible) for (const signal of ['SIGINT', 'SIGTERM'] as const) terminal.on(signal, interrupt);
   try {
     if (options.every === undefined) {
       const answer = await once();
@@ -72,14 +72,18 @@ export async function invokeOnTerminal(
     }
     return await again(options.every * 1000, once, container, terminal);
   } finally {
-    if (gently) for (const signal of ['SIGINT', 'SIGTERM'] as const) terminal.off(signal, interrupt);
+    if (isInterruptible) for (const signal of ['SIGINT', 'SIGTERM'] as const) terminal.off(signal, interrupt);
   }
 
   /** One invocation, the container kept warm. */
   async function once(): Promise<Answer> {
     const startedAt = systemClock.now();
     const functionDeadline = startedAt + Math.max(LAMBDA_SECONDS, options.maxSeconds ?? 0) * 1000;
-    return await perform(action, container, { startedAt, functionDeadline, latestEnd: functionDeadline + GRACE_MS });
+    return await perform(action, container, {
+      startedAt,
+      functionDeadline,
+      leaseExpiresAt: functionDeadline + GRACE_MS,
+    });
   }
 }
 

@@ -152,7 +152,7 @@ export const readings: DemoTable = {
   partitionOf: (row) => (in2025(row) ? readings2025 : readings2026),
 };
 
-/** All tables that statements name; partitions stand in {@link DemoTable.partitions}. */
+/** All tables that statements name; partitions are in {@link DemoTable.partitions}. */
 export const TABLES: readonly DemoTable[] = [customers, orderLines, auditTrail, hostile, readings];
 
 /**

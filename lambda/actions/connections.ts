@@ -6,8 +6,8 @@ import type { Container } from '../container.ts';
 import { PipelineError } from '../errors.ts';
 import { type Connection, toPipelineError } from '../postgres/connection.ts';
 import { open, requireLockSeen, withPair } from '../postgres/connection-pair.ts';
-import { acquireSlotLock, describeHolder } from '../postgres/fence.ts';
 import { openSession } from '../postgres/session.ts';
+import { acquireSlotLock, describeHolder } from '../postgres/slot-lock.ts';
 
 /** How long an action by hand waits for a run that holds the slot. */
 export const LOCK_WAIT_MS = 60_000;
@@ -18,13 +18,13 @@ export interface InvocationDeadlines {
   /** The action has answered by then. */
   readonly functionDeadline: number;
   /** The process has been ended by then, by Lambda or by itself: another run may end its backends from then on. */
-  readonly latestEnd: number;
+  readonly leaseExpiresAt: number;
 }
 
 /** A session for actions that work under the lock. */
 export async function sessionFor(
   container: Container,
-  { functionDeadline, latestEnd }: InvocationDeadlines,
+  { functionDeadline, leaseExpiresAt }: InvocationDeadlines,
   waitMs: number,
 ): ReturnType<typeof openSession> {
   return await openSession({
@@ -32,7 +32,7 @@ export async function sessionFor(
     slotName: container.config.slot,
     standbySlots: container.config.standbySlots,
     deadline: functionDeadline,
-    latestEnd,
+    leaseExpiresAt,
     waitMs,
   });
 }
@@ -43,19 +43,19 @@ export async function sessionFor(
  * @param container - clients, caches, settings
  * @param deadlines - when it began, and when it must be over
  * @param notDone - what is not done where the lock is not to be had
- * @param work - what to do with the connection that holds the lock, and with the other
+ * @param work - what is done with the two connections with the connection that holds the lock, and with the other
  * @param slot - whose lock @default SLOT_NAME's
  */
 export async function withLock<T>(
   container: Container,
-  { functionDeadline, latestEnd }: InvocationDeadlines,
+  { functionDeadline, leaseExpiresAt }: InvocationDeadlines,
   notDone: string,
   work: (locking: Connection, watching: Connection) => Promise<T>,
   slot = container.config.slot,
 ): Promise<T> {
   const { clock, log, database } = container;
-  const until = { deadline: functionDeadline, latestEnd };
-  const about = { slot, undone: notDone };
+  const until = { deadline: functionDeadline, leaseExpiresAt };
+  const about = { slot, notDone: notDone };
   return await withPair(database, until, about, async (locking, watching) => {
     const fence = await acquireSlotLock(locking, { slotName: slot, waitMs: LOCK_WAIT_MS, clock, log });
     if (fence.kind === 'locked') {
@@ -72,10 +72,10 @@ export async function withLock<T>(
 /** One connection, closed whatever happens. */
 export async function withConnection<T>(
   container: Container,
-  { functionDeadline, latestEnd }: InvocationDeadlines,
+  { functionDeadline, leaseExpiresAt }: InvocationDeadlines,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  const connection = await open(container.database, { deadline: functionDeadline, latestEnd });
+  const connection = await open(container.database, { deadline: functionDeadline, leaseExpiresAt });
   try {
     return await work(connection);
   } catch (error) {

@@ -5,7 +5,7 @@ import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import type { Session } from '../ports.ts';
-import { describeHolder } from '../postgres/fence.ts';
+import { describeHolder } from '../postgres/slot-lock.ts';
 import { skipFirstTransaction } from '../run/skip-transaction.ts';
 import type { SkipTransactionAction } from '../settings/event.ts';
 import { type InvocationDeadlines, LOCK_WAIT_MS, sessionFor } from './connections.ts';

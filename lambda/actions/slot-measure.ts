@@ -24,7 +24,7 @@ const NO_ANSWER: ReadonlySet<ErrorCode> = new Set([
  * Reads lag and retained WAL.
  *
  * @param container - the database, and which slot
- * @param deadlines - the invocation's
+ * @param deadlines - when the invocation must have answered, and when the function ends
  * @param after - the error that the run failed with, if it did
  * @returns undefined where there is no slot, or the server does not answer
  */

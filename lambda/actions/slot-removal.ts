@@ -4,9 +4,9 @@
  */
 import { PipelineError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { acquireSlotLock, describeHolder, type Holder, lockKey, readHolder } from '../postgres/fence.ts';
 import { SECOND_LOCK } from '../postgres/session.ts';
 import { dropSlot } from '../postgres/slot-lifecycle.ts';
+import { acquireSlotLock, describeHolder, type Holder, lockKey, readHolder } from '../postgres/slot-lock.ts';
 import { codeOf } from '../postgres/sql-errors.ts';
 import { readFlushLsn, readSlotRow } from '../postgres/status.ts';
 import type { LifecycleAction } from '../settings/event.ts';
@@ -62,8 +62,8 @@ export async function removeSlot(event: LifecycleAction, ports: LifecyclePorts):
       await drop(identity, locking, watching, ports);
     });
   } catch (error) {
-    const gone = whatIsGone(error);
-    if (gone === undefined && !(error instanceof Kept)) throw withWaysOut(error, identity);
+    const gone = missingResource(error);
+    if (gone === undefined && !(error instanceof Kept)) throw withRecoverySteps(error, identity);
     const because = error instanceof Kept ? error.message : `${gone ?? ''} is gone`;
     ports.log.warn(`The slot was not dropped: ${because}.`, {
       physicalResourceId: PhysicalResourceId,
@@ -166,7 +166,7 @@ async function watchForReader(
 }
 
 /** What there is no slot without, and is there no more. */
-function whatIsGone(error: unknown): string | undefined {
+function missingResource(error: unknown): string | undefined {
   // Secrets Manager's name may fail to resolve too: only the database's own counts.
   const connecting = error instanceof PipelineError && error.code === 'DATABASE_UNREACHABLE';
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
@@ -181,7 +181,7 @@ function whatIsGone(error: unknown): string | undefined {
 }
 
 /** The error, and how to get the stack removed all the same. */
-function withWaysOut(error: unknown, identity: SlotIdentity | undefined): unknown {
+function withRecoverySteps(error: unknown, identity: SlotIdentity | undefined): unknown {
   if (!(error instanceof PipelineError) || identity === undefined) return error;
   return new PipelineError(
     error.code,

@@ -56,12 +56,12 @@ export async function withConnections<T>(
   { database, functionDeadline, slot }: LifecyclePorts,
   work: (locking: Connection, watching: Connection) => Promise<T>,
 ): Promise<T> {
-  const options = { deadline: functionDeadline - ANSWER_MS, latestEnd: functionDeadline };
-  const undone = 'The slot was left as it is.';
-  return await withPair(database, options, { undone }, async (locking, watching) => {
+  const options = { deadline: functionDeadline - ANSWER_MS, leaseExpiresAt: functionDeadline };
+  const notDone = 'The slot was left as it is.';
+  return await withPair(database, options, { notDone }, async (locking, watching) => {
     // A standby without the slot would look like a primary whose slot is gone.
     if (watching.identity.inRecovery) {
-      const standby = standbyFault(await readSlotState(watching, slot), slot, watching.context, undone);
+      const standby = standbyFault(await readSlotState(watching, slot), slot, watching.context, notDone);
       if (standby !== undefined) throw standby;
     }
     return await work(locking, watching);

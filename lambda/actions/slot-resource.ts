@@ -12,7 +12,7 @@
 import { PipelineError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { copySlot } from '../postgres/copy-slot.ts';
-import { acquireSlotLock, describeHolder } from '../postgres/fence.ts';
+import { acquireSlotLock, describeHolder } from '../postgres/slot-lock.ts';
 import { createSlot, requireUsable } from '../postgres/slot-lifecycle.ts';
 import { readSlotRow, type SlotRow } from '../postgres/status.ts';
 import type { LifecycleAction } from '../settings/event.ts';
@@ -65,7 +65,7 @@ export async function handleLifecycle(event: LifecycleAction, ports: LifecyclePo
 async function perform(event: LifecycleAction, ports: LifecyclePorts): Promise<LifecycleAnswer> {
   switch (event.requestType) {
     case 'Create':
-      return await create(event, await wanted(event, ports), ports);
+      return await create(event, await resolveSlot(event, ports), ports);
     case 'Update':
       return await update(event, ports);
     case 'Delete':
@@ -74,7 +74,7 @@ async function perform(event: LifecycleAction, ports: LifecyclePorts): Promise<L
 }
 
 /** Which slot the event is about; it must be in the environment's database, or we could not reach it. */
-async function wanted({ properties }: LifecycleAction, { database, slot }: LifecyclePorts): Promise<SlotIdentity> {
+async function resolveSlot({ properties }: LifecycleAction, { database, slot }: LifecyclePorts): Promise<SlotIdentity> {
   const login = await database.credentials.get();
   const identity = {
     host: text(properties['databaseHost']) ?? login.host,
@@ -112,7 +112,7 @@ async function create(event: LifecycleAction, asked: SlotIdentity, ports: Lifecy
 /** Never makes a slot where one should be: a missing one is an error of the next run, not a gap nobody sees (I9). */
 async function update(event: LifecycleAction, ports: LifecyclePorts): Promise<LifecycleAnswer> {
   const id = event.physicalResourceId ?? '';
-  const asked = await wanted(event, ports);
+  const asked = await resolveSlot(event, ports);
   const old = parsePhysicalId(id);
   if (old === undefined) return await create(event, asked, ports);
   // Without a look at the database, which may be down.

@@ -57,7 +57,7 @@ export class FieldWriter {
    * @param old - the old tuple, which may hold the values that `row` does not; undefined: there is none
    * @param omitted - columns to leave out, by their printed names
    * @param bytes - what the tuples' ranges point into
-   * @param out - where to; appended to
+   * @param out - it is appended to this
    */
   row(row: Tuple, old: Tuple | undefined, omitted: ReadonlySet<string>, bytes: Buffer, out: ByteWriter): void {
     const begin = out.length;
@@ -80,7 +80,7 @@ export class FieldWriter {
    *
    * @param key - the key
    * @param bytes - what its tuples' ranges point into
-   * @param out - where to; appended to
+   * @param out - it is appended to this
    */
   key(key: Key, bytes: Buffer, out: ByteWriter): void {
     const begin = out.length;

@@ -69,7 +69,7 @@ export interface Format {
 }
 
 /**
- * Finds what stands between the elements of an array: `pg_type.typdelim`, one ASCII character.
+ * Finds the delimiter between the elements of an array: `pg_type.typdelim`, one ASCII character.
  *
  * @param element - the element's type as the plugin prints it
  */
@@ -79,7 +79,7 @@ export type ArrayDelimiter = (element: string) => string;
 export interface FormatOptions {
   /** Names the source in every record: SOURCE_NAME. */
   readonly source: string;
-  /** What stands between the elements of an array. @default {@link builtInDelimiter}: that of the server's own types */
+  /** The delimiter between the elements of an array. @default {@link builtInDelimiter}: that of the server's own types */
   readonly arrayDelimiter?: ArrayDelimiter;
   /** The database's name. */
   readonly database: string;

@@ -19,7 +19,7 @@ export interface Finding {
 }
 
 /** How many tables or patterns a finding names. */
-const NAMED = 20;
+const MAX_NAMES_SHOWN = 20;
 
 /** @returns that there is nothing to do */
 export function ok(check: string, found: string): Finding {
@@ -28,8 +28,8 @@ export function ok(check: string, found: string): Finding {
 
 /** Some names, the rest counted. */
 export function listed(names: readonly string[]): string {
-  const more = names.length - NAMED;
-  return names.slice(0, NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '');
+  const more = names.length - MAX_NAMES_SHOWN;
+  return names.slice(0, MAX_NAMES_SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 /** An identifier, as SQL needs it. */

@@ -10,7 +10,7 @@ export interface Destination {
 }
 
 /**
- * @param request - of the SDK
+ * @param request - a request that the SDK has made
  * @returns its host, with the port where that is not the usual one
  */
 export function addressOf({ hostname, port }: Destination): string | undefined {

@@ -59,7 +59,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   return {
     async publish(round: Round, deadline: number, signal: AbortSignal): Promise<Published> {
       // Less than this is not worth beginning a request with.
-      const enough = Math.min(MIN_REQUEST_MS, options.requestTimeoutMs);
+      const minRequestMs = Math.min(MIN_REQUEST_MS, options.requestTimeoutMs);
       let pending = round.entries;
       let throttledEntries = 0;
       let lastFailure: string | undefined;
@@ -67,7 +67,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       let renewed = false;
       while (pending.length > 0) {
         const left = deadline - clock.now();
-        if (signal.aborted || left < enough) break;
+        if (signal.aborted || left < minRequestMs) break;
         const attempt = await send(options, body, pending, Math.min(left, options.requestTimeoutMs));
         throttledEntries += attempt.throttled;
         if (attempt.renew !== undefined) {
@@ -87,7 +87,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
         // Full jitter. While some entries pass, the stream is at its capacity and not far beyond it: wait less, not more.
         ceiling = progress ? Math.max(FIRST_BACKOFF_MS, ceiling / 2) : Math.min(MAX_BACKOFF_MS, ceiling * 2);
         const wait = clock.random() * ceiling;
-        if (clock.now() + wait + enough > deadline) break;
+        if (clock.now() + wait + minRequestMs > deadline) break;
         await clock.sleep(wait, signal);
       }
       const complete = pending.length === 0;
@@ -99,7 +99,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 /** Reads credentials anew and gives up old connections. Never fails: what is still wrong, the next request tells. */
 async function renew({ client, log, requestTimeoutMs }: PublisherOptions, failure: string | undefined): Promise<void> {
   log.info('AWS credentials and the connections to Kinesis are renewed, as they may be old.', { failure });
-  await within(requestTimeoutMs, () => renewClient(client)).catch(() => undefined);
+  await withTimeout(requestTimeoutMs, () => renewClient(client)).catch(() => undefined);
 }
 
 /** Sends one request and judges the answer. Resolves when it is no longer in flight. */
@@ -126,7 +126,7 @@ async function send(
   );
   let results: PutRecordsResultEntry[];
   try {
-    const answer = await within(timeoutMs, (abortSignal) => client.send(command, { abortSignal }));
+    const answer = await withTimeout(timeoutMs, (abortSignal) => client.send(command, { abortSignal }));
     results = answer.Records ?? [];
   } catch (error) {
     body.forget();
@@ -177,7 +177,7 @@ function judge(
  * Runs a request under a time-out that covers all of it, from credentials to the answer's last byte. When it strikes,
  * the connection is closed, and the SDK begins nothing more under an aborted signal: nothing stays in flight (I6).
  */
-async function within<T>(ms: number, request: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function withTimeout<T>(ms: number, request: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {

@@ -48,7 +48,7 @@ export function refusalKind(name: string): RefusalKind | undefined {
 }
 
 /**
- * @param kind - of the refusal
+ * @param kind - what sort of refusal it is
  * @returns what to do; undefined: what the error code says
  */
 export function remedyOf(kind: RefusalKind): string | undefined {

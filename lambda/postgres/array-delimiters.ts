@@ -1,5 +1,5 @@
 /**
- * What stands between the elements of an array: `pg_type.typdelim` of the element's type, which no plugin prints. It is a
+ * The delimiter between the elements of an array: `pg_type.typdelim` of the element's type, which no plugin prints. It is a
  * comma for all but a few: box has a semicolon, PostGIS's types a colon, and a user's own type may have any.
  * Kept by the handler from run to run; knows no format.
  */
@@ -13,7 +13,7 @@ export class ArrayDelimiters {
   /** A type that was dropped since stays: rows of it may still come. */
   readonly #known = new Map<string, string>();
 
-  /** @param element - a type as the plugin prints it @returns what stands between its values in an array */
+  /** @param element - a type as the plugin prints it @returns the delimiter between its values in an array */
   of(element: string): string {
     return this.#known.get(element) ?? ',';
   }

@@ -46,7 +46,7 @@ const HOLDS = `CASE t.relreplident WHEN 'f' THEN true WHEN 'd' THEN NOT k.condef
  * All of it in one look: joined sets, no subquery a table. quote_ident is the function the plugin prints with.
  *
  * The server sends a DELETE's key under REPLICA IDENTITY FULL, and else if the replica identity's index has all of the
- * key's columns: the primary key's own does by default, unless it is deferrable. An index's INCLUDE columns (11+) stand
+ * key's columns: the primary key's own does by default, unless it is deferrable. An index's INCLUDE columns (11+) are
  * in indkey too, after its own, and are not sent.
  *
  * ATTACH and DETACH write the rows of all columns in pg_attribute again, a table's rename the row of its type, a schema's

@@ -3,7 +3,7 @@
  * Judges nothing: what the rows mean is judged in `lambda/health/server-health.ts`.
  */
 import type { AwaitedStandby } from '../ports.ts';
-import { readSlotReader, type SlotReader } from './fence.ts';
+import { readSlotReader, type SlotReader } from './slot-lock.ts';
 import { readStandbys } from './read-bound.ts';
 import type { Queryable, SlotRow } from './status.ts';
 import { readSlotRow } from './status.ts';
@@ -127,7 +127,7 @@ async function readTables(client: Queryable): Promise<readonly TableRow[]> {
             coalesce((SELECT json_agg(a.attname ORDER BY k.place) FROM unnest(pk.conkey) WITH ORDINALITY k(attnum, place)
                         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum), '[]') AS key,
             coalesce(pk.condeferrable, false) AS deferrable,
-            -- INCLUDE columns (11+) stand in indkey too, but are no part of the identity.
+            -- INCLUDE columns (11+) are in indkey too, but are no part of the identity.
             coalesce(pk.conkey <@ (ri.indkey::int2[])[0:coalesce((to_jsonb(ri)->>'indnkeyatts')::int, ri.indnatts) - 1], false) AS covered,
             coalesce((SELECT json_agg(attname ORDER BY attnum) FROM pg_attribute
                        WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped), '[]') AS columns,

@@ -20,7 +20,7 @@ interface Wire {
  *
  * @param client - a connection of its own, logged in for replication, that nothing else is asked on
  * @param slotName - the slot; nobody is using it
- * @param lsn - where it is to stand, not before its position
+ * @param lsn - where it is to be, not before its position
  * @throws what the server says against it
  */
 export function confirmPosition(client: pg.Client, slotName: string, lsn: Lsn): Promise<void> {

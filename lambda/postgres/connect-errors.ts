@@ -32,21 +32,21 @@ export function isUntrustedCode(code: string): boolean {
 /**
  * Explains an error of a connection: of the network, of TLS, or of logging in.
  *
- * @param error - as caught
+ * @param error - what was caught, of any type
  * @param code - its SQLSTATE, or Node's code
- * @param context - what it concerns
- * @param undone - what was not done, a sentence
+ * @param context - which server, database and slot, for the message
+ * @param notDone - what was not done, a sentence
  * @returns undefined where it is none of these
  */
 export function explainConnection(
   error: Error,
   code: string,
   context: ErrorContext,
-  undone: string,
+  notDone: string,
 ): PipelineError | undefined {
   const at = `${context.host}:${context.port}`;
   const told = (kind: ErrorCode, what: string, remedy?: string) =>
-    new PipelineError(kind, `${what} ${undone}`, { cause: error, ...(remedy === undefined ? {} : { remedy }) });
+    new PipelineError(kind, `${what} ${notDone}`, { cause: error, ...(remedy === undefined ? {} : { remedy }) });
   const unreachable = (what: string, remedy?: string) => told('DATABASE_UNREACHABLE', what, remedy);
   if (NETWORK.has(code)) return unreachable(`No connection to PostgreSQL at ${at} (${code}).`, networkRemedy(code));
   if (UNTRUSTED.has(code)) {

@@ -14,12 +14,12 @@ import {
   type Database,
   type LoggedIn,
   logIn,
-  settle,
+  pinSession,
   toPipelineError,
 } from './connection.ts';
-import { readHolderPid } from './fence.ts';
 import { refuseSharedBackends } from './pooler.ts';
 import { describeServer, isSameServer } from './server-identity.ts';
+import { readHolderPid } from './slot-lock.ts';
 import type { ErrorContext } from './sql-errors.ts';
 
 /**
@@ -41,8 +41,8 @@ export async function openPair(
   try {
     const [onePid, otherPid] = await refuseSharedBackends(first, second, `${context.host}:${context.port}`);
     const pair = await bothOrFirstError(
-      settle(first, onePid, database.clock),
-      settle(second, otherPid, database.clock),
+      pinSession(first, onePid, database.clock),
+      pinSession(second, otherPid, database.clock),
     );
     if (!isSameServer(pair[0].identity, pair[1].identity)) throw serversDiffer(pair);
     return pair;
@@ -72,13 +72,13 @@ export async function open(database: Database, options: ConnectOptions): Promise
  * @param database - the database to connect to
  * @param options - how long they are for
  * @param about - what errors name besides: the slot, and what was not done
- * @param work - what to do
+ * @param work - what is done with the two connections
  * @throws {PipelineError} as {@link openPair}, and what `work` throws, in the operator's words
  */
 export async function withPair<T>(
   database: Database,
   options: ConnectOptions,
-  about: Pick<ErrorContext, 'slot' | 'undone'>,
+  about: Pick<ErrorContext, 'slot' | 'notDone'>,
   work: (one: Connection, other: Connection) => Promise<T>,
 ): Promise<T> {
   const pair = await openPair(database, options, options);

@@ -46,7 +46,7 @@ export interface ConnectOptions {
   /** Statements are to be over by then: milliseconds since 1970, our clock. */
   readonly deadline: number;
   /** When this process must be gone or have closed the connection: then it closes by itself. @default 5 s after `deadline` */
-  readonly latestEnd?: number;
+  readonly leaseExpiresAt?: number;
   /** Memory for a large result and for decoding large transactions. */
   readonly workMem?: boolean;
   /** For the replication protocol, which takes simple statements only. */
@@ -81,7 +81,7 @@ export interface LoggedIn extends Unproven {
 /** The oldest server that is read. */
 const OLDEST = 100000;
 
-/** On 10 the ninth reading of a session by pgoutput ends it, for want of room for callbacks. */
+/** On 10 the ninth reading of a session by pgoutput ends it, because it has no room for callbacks. */
 const OLDEST_OF_PGOUTPUT = 110000;
 
 /**
@@ -104,9 +104,9 @@ export function createDatabase(options: DatabaseOptions): Database {
 /**
  * Logs in, with one more try: when the server refuses the password, with the secret read again; when its certificate is
  * signed by no authority known, with the files of authorities read again. Nothing is set: that is
- * for {@link settle}, once it is known what answers.
+ * for {@link pinSession}, once it is known what answers.
  *
- * @param database - which
+ * @param database - the database to connect to
  * @param options - how long the connection is for
  * @returns a connection that closes by itself when its time is over; end its client
  * @throws {PipelineError} DATABASE_UNREACHABLE, DATABASE_AUTH_FAILED, CONFIG_INVALID
@@ -132,11 +132,11 @@ export async function logIn(database: Database, options: ConnectOptions): Promis
  * Pins the session's settings.
  *
  * @param loggedIn - a connection to a server, or to a pool that shares no backends
- * @param pid - its backend's
+ * @param pid - the process id of its backend
  * @param clock - for what is left of its time
  * @throws {PipelineError} CONFIG_INVALID on a server that is too old
  */
-export async function settle(
+export async function pinSession(
   { client, context, options, plugin }: LoggedIn,
   pid: number,
   clock: Clock,
@@ -145,7 +145,7 @@ export async function settle(
   const { rows } = await client.query<{ version: string; encoding: string }>(
     pinStatement({
       statementsMs: Math.max(1_000, Math.ceil(options.deadline - now)),
-      lifeMs: Math.max(1_000, Math.ceil(latestEnd(options) - now)),
+      lifeMs: Math.max(1_000, Math.ceil(leaseExpiresAt(options) - now)),
       workMem: options.workMem === true,
     }),
   );
@@ -164,14 +164,14 @@ export async function settle(
       `PLUGIN cannot be "pgoutput" with the server at ${context.host}:${context.port}, which is PostgreSQL 10: there it can be read a few times only. Nothing was read (allowed there: test_decoding).`,
     );
   }
-  const query = inTurn(client);
+  const query = serialize(client);
   const identity = await readServerIdentity({ query });
   return { client, query, versionNum, pid, identity, encoding: row.encoding, plugin, context };
 }
 
 /**
- * @param error - as caught
- * @param about - what it concerns
+ * @param error - what was caught, of any type
+ * @param about - which server, database and slot, for the message
  * @returns the error to throw: translated where it can be, else as it is
  */
 export function toPipelineError(error: unknown, about: ErrorContext): unknown {
@@ -196,8 +196,8 @@ function contextOf({ settings, plugin }: Database, { host, port, database, user,
   };
 }
 
-function latestEnd(options: ConnectOptions): number {
-  return options.latestEnd ?? options.deadline + 5_000;
+function leaseExpiresAt(options: ConnectOptions): number {
+  return options.leaseExpiresAt ?? options.deadline + 5_000;
 }
 
 /** What a server never, and a pool often says to options in the startup packet. */
@@ -253,12 +253,12 @@ async function connectClient(
     destroy(client);
     throw error;
   }
-  closeAt(client, latestEnd(options), clock);
+  closeAt(client, leaseExpiresAt(options), clock);
   return client;
 }
 
 /** One statement after the other, in the order in which they were asked for. */
-function inTurn(client: pg.Client): Queryable['query'] {
+function serialize(client: pg.Client): Queryable['query'] {
   let last: Promise<unknown> = Promise.resolve();
   return (text, values) => {
     const result = last.then(() => client.query<Record<string, unknown>>(text, values));
@@ -289,8 +289,8 @@ export function destroy(client: pg.Client): void {
 /**
  * Ends a connection in good order, within a second: the server gives up the lock when it goes, one way or the other.
  *
- * @param connection - which
- * @param clock - for the second
+ * @param connection - the connection to close
+ * @param clock - measures the second that it is given
  */
 export async function closeGracefully({ client }: { readonly client: pg.Client }, clock: Clock): Promise<void> {
   const gone = new AbortController();

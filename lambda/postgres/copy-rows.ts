@@ -27,7 +27,7 @@ export interface RowCondenser {
 
 /** Takes chunks, gives rows: push one chunk, then call {@link CopyRows.next} until it says false. */
 export class CopyRows {
-  /** Where the row's data stands: from `start` to `end`. Valid until the next call. */
+  /** Where the row's data is: from `start` to `end`. Valid until the next call. */
   bytes: Buffer = Buffer.alloc(0);
   start = 0;
   end = 0;
@@ -51,7 +51,7 @@ export class CopyRows {
 
   /**
    * @param maxRowBytes - rows of more bytes are condensed as they stream by, never collected @default none are
-   * @param condenser - what does it
+   * @param condenser - shortens such rows
    */
   constructor(maxRowBytes = Infinity, condenser?: RowCondenser) {
     this.#maxRowBytes = maxRowBytes;

@@ -8,7 +8,7 @@ import { PipelineError } from '../errors.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 import type { Notice } from './notices.ts';
 import { TEST_DECODING } from './plugins.ts';
-import { tellsOfPublication } from './publication-errors.ts';
+import { isAboutPublication } from './publication-errors.ts';
 import { requirePublications } from './publications.ts';
 import { createSlot, dropSlot, requireUsable } from './slot-lifecycle.ts';
 import { codeOf } from './sql-errors.ts';
@@ -38,7 +38,7 @@ export async function copySlot(
   to: string,
   timeoutMs: number,
 ): Promise<void> {
-  const context = { ...waiting.context, slot: from, undone: `The slot "${to}" was not made.` };
+  const context = { ...waiting.context, slot: from, notDone: `The slot "${to}" was not made.` };
   const { plugin } = waiting;
   const source = await readSlotRow(watching.client, from);
   if (source === undefined) {
@@ -106,11 +106,11 @@ async function requireReadable(waiting: Connection, watching: Connection, from: 
   } finally {
     client.off('notice', note);
   }
-  const isMissing = notices.some(tellsOfPublication);
+  const isMissing = notices.some(isAboutPublication);
   if (!isMissing && failure === undefined) return;
   await dropSlot(watching, to);
   if (!isMissing)
-    throw toPipelineError(failure, { ...waiting.context, slot: from, undone: `The slot "${to}" was not made.` });
+    throw toPipelineError(failure, { ...waiting.context, slot: from, notDone: `The slot "${to}" was not made.` });
   throw new PipelineError(
     'PUBLICATION_MISSING',
     `The slot "${from}" still holds changes from before the publications ${plugin.publications.map((name) => `"${name}"`).join(', ')} were made, which ${plugin.name} could not read. The slot "${to}" was not made, and "${from}" stands where it stood.`,

@@ -53,7 +53,7 @@ export interface Credentials {
 /** What {@link createCredentials} needs. */
 export interface CredentialsOptions {
   readonly settings: DatabaseSettings;
-  /** Reads a secret's text by its ARN, as it stands now (AWSCURRENT). */
+  /** Reads a secret's text by its ARN, as it is now (AWSCURRENT). */
   readonly secrets: (arn: string) => Promise<string>;
   /** Signs an RDS IAM token, which is a password for 15 minutes. */
   readonly iamToken: (request: IamTokenRequest) => Promise<string>;

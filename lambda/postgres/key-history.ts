@@ -7,7 +7,7 @@ import pg from 'pg';
 import { formatLsn } from '../decode/lsn.ts';
 import { type KeyStretch, readKeyStretch } from '../decode/wal2json.ts';
 import type { Clock, KeyHistory, KeyQuestion, Log } from '../ports.ts';
-import { closeGracefully, type Connection, type Database, logIn, settle } from './connection.ts';
+import { closeGracefully, type Connection, type Database, logIn, pinSession } from './connection.ts';
 import { isSameServer } from './server-identity.ts';
 import { codeOf } from './sql-errors.ts';
 
@@ -81,7 +81,7 @@ export class WalKeyHistory implements KeyHistory {
     const loggedIn = await logIn(database, { deadline: question.deadline, workMem: true });
     try {
       const { rows: backend } = await loggedIn.client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-      const connection = await settle(loggedIn, backend[0]?.pid ?? 0, clock);
+      const connection = await pinSession(loggedIn, backend[0]?.pid ?? 0, clock);
       if (!isSameServer(connection.identity, control.identity)) throw new Error('another server');
       // Its warnings about rows without an old key are of no use here.
       await connection.query(`SELECT set_config('client_min_messages', 'error', false)`);

@@ -5,7 +5,7 @@
 import { PipelineError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
 import { type Connection, destroy } from './connection.ts';
-import { type LockResult, readHolderPid } from './fence.ts';
+import { type LockResult, readHolderPid } from './slot-lock.ts';
 
 /** Watches a lock. */
 export interface LockMonitor {

@@ -1,5 +1,5 @@
 /**
- * The statement of a peek. What is particular to a plugin stands in `plugins.ts`.
+ * The statement of a peek. What differs between plugins is in `plugins.ts`.
  */
 import pg from 'pg';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';

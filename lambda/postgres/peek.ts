@@ -13,7 +13,7 @@ import { Commits } from './commits.ts';
 import { CopyRows, type RowCondenser } from './copy-rows.ts';
 import { type CopyParts, CopyStatement } from './copy-statement.ts';
 import { peekStatement } from './peek-statement.ts';
-import { publicationMissing, tellsOfPublication } from './publication-errors.ts';
+import { isAboutPublication, publicationMissing } from './publication-errors.ts';
 import { isDecodingFailure, isSpilling, isUnreadableWal, lsnNear, shownReport } from './server-report.ts';
 import { codeOf } from './sql-errors.ts';
 
@@ -229,7 +229,7 @@ export class SlotPeek implements Peek, MessageBlock {
 
   /** A warning that comes before the first row, and says that rows were left out. */
   #requirePublications(): void {
-    const notice = this.#copy.notices.find(tellsOfPublication);
+    const notice = this.#copy.notices.find(isAboutPublication);
     if (notice === undefined) return;
     const { slotName, reader } = this.#parts;
     throw publicationMissing(slotName, reader.plugin, notice.message);

@@ -20,7 +20,7 @@ export interface PrimaryKeyCacheOptions {
 }
 
 /** What is kept of one table: one that is altered in turns must not take all memory. */
-const MOST_EARLIER = 16;
+const MAX_EARLIER_KEYS = 16;
 
 /**
  * What the readings said, by table. A module-scope object of the handler: one database each.
@@ -82,7 +82,7 @@ export class PrimaryKeyCache {
       return;
     }
     const look = await this.#look(connection, slotName);
-    if (look.print === this.#fingerprint) this.#snapshot = look.snapshot;
+    if (look.fingerprint === this.#fingerprint) this.#snapshot = look.snapshot;
     else await this.#reload(connection, slotName);
   }
 
@@ -100,14 +100,14 @@ export class PrimaryKeyCache {
       if (virtuals === this.#virtuals) break;
       this.#virtuals = virtuals;
     }
-    // Asked last: what the reading no longer shows was undone by then, and what begins later was written after it.
+    // Asked last: what the reading no longer shows was notDone by then, and what begins later was written after it.
     const [last] = await ask(connection, WRITTEN);
     const written = parseLsn(String(last?.['lsn'])) ?? 0n;
     const seenFrom = new Snapshot(String(last?.['snapshot'])).next;
     const next = new Map<string, TableEntry>();
     for (const row of rows) next.set(row.printed, toEntry(row, seenFrom));
     if (this.#take(next, written)) this.#version++;
-    this.#fingerprint = before.print;
+    this.#fingerprint = before.fingerprint;
     this.#snapshot = before.snapshot;
     this.#readAt = readAt;
     const keyed = rows.filter((row) => row.key !== null).length;
@@ -123,7 +123,7 @@ export class PrimaryKeyCache {
   async #look(connection: Connection, slotName: string): Promise<Look> {
     const [row] = await ask(connection, FINGERPRINT(this.#virtuals, slotName));
     this.#overBefore = row?.['over'] === null ? undefined : Number(row?.['over']);
-    return { print: String(row?.['print']), snapshot: new Snapshot(String(row?.['snapshot'])) };
+    return { fingerprint: String(row?.['print']), snapshot: new Snapshot(String(row?.['snapshot'])) };
   }
 
   /** Entries that did not change stay the same objects. @returns whether anything changed */
@@ -139,7 +139,7 @@ export class PrimaryKeyCache {
       }
       changed = true;
       const earlier = this.#earlier.get(name) ?? [];
-      this.#earlier.set(name, [{ ...old, until: written }, ...earlier].slice(0, MOST_EARLIER));
+      this.#earlier.set(name, [{ ...old, until: written }, ...earlier].slice(0, MAX_EARLIER_KEYS));
     }
     this.#current = next;
     this.#byOid = new Map(Array.from(next.values(), (entry) => [entry.oid, entry]));
@@ -162,7 +162,7 @@ export class PrimaryKeyCache {
 
 /** What one look at the catalogs gives. */
 interface Look {
-  readonly print: string;
+  readonly fingerprint: string;
   readonly snapshot: Snapshot;
 }
 

@@ -14,7 +14,7 @@ const ROUTINES = new Set(['get_publication_oid', 'GetPublicationByName', 'LoadPu
  *
  * @param said - of an error or a notice
  */
-export function tellsOfPublication({ code, routine }: Pick<Notice, 'code' | 'routine'>): boolean {
+export function isAboutPublication({ code, routine }: Pick<Notice, 'code' | 'routine'>): boolean {
   return (code === '42704' || code === '55000') && ROUTINES.has(routine);
 }
 
@@ -23,7 +23,7 @@ export function tellsOfPublication({ code, routine }: Pick<Notice, 'code' | 'rou
  *
  * @param slotName - the slot
  * @param plugin - its plugin, with its publications
- * @param words - the server's
+ * @param words - the server's message message message
  * @param cause - the error underneath
  */
 export function publicationMissing(

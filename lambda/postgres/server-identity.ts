@@ -61,8 +61,8 @@ async function ask(client: Queryable, columns: string): Promise<Record<string, u
  * Tells one server from two. A physical standby has its primary's system identifier; no two servers start in the same
  * microsecond.
  *
- * @param one - of one connection
- * @param other - of the other
+ * @param one - what one connection says of its server
+ * @param other - what the other connection says
  */
 export function isSameServer(one: ServerIdentity, other: ServerIdentity): boolean {
   return one.systemIdentifier === other.systemIdentifier && one.startedAt === other.startedAt;

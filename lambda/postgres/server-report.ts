@@ -41,7 +41,7 @@ const VALUE_FREE_FILES = new Set(
 /**
  * Whether the server failed while it decoded, at something that is in the WAL or that decoding needs.
  *
- * @param error - of a peek, which nothing else explains; or which is of a file or of WAL, and may lie behind what is good
+ * @param error - what ended a peek, which nothing else explains; or which is of a file or of WAL, and may lie behind what is good
  */
 export function isDecodingFailure(error: unknown): boolean {
   const { code } = fieldsOf(error);
@@ -62,14 +62,14 @@ export function isUnreadableWal(error: unknown): boolean {
  * Whether the server was writing down the changes that it collects, which it does also with those that the slot has
  * passed and `restart_lsn` has not.
  *
- * @param error - of a peek
+ * @param error - what ended a peek
  */
 export function isSpilling(error: unknown): boolean {
   return fieldsOf(error).file === 'reorderbuffer.c';
 }
 
 /**
- * @param error - of the server
+ * @param error - an error that the server sent
  * @returns what may be shown: SQLSTATE, the place in the server, and its message where that can hold no value
  */
 export function shownReport(error: unknown): string {
@@ -82,7 +82,7 @@ export function shownReport(error: unknown): string {
 /**
  * Where the server was: logical decoding adds it to the context of its errors, in whatever language.
  *
- * @param error - of the server
+ * @param error - an error that the server sent
  * @returns the LSN of the change it was at; undefined where it says none
  */
 export function lsnNear(error: unknown): Lsn | undefined {

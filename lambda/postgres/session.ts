@@ -6,13 +6,13 @@ import type { Clock, Log, Session } from '../ports.ts';
 import { ArrayDelimiters } from './array-delimiters.ts';
 import { type Database, logIn, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
-import { acquireSlotLock, clearSlot, type Holder } from './fence.ts';
 import { WalKeyHistory } from './key-history.ts';
 import { monitorLock } from './lock-monitor.ts';
 import type { LineDecoder } from './peek.ts';
 import type { PrimaryKeyCache } from './primary-keys.ts';
 import { readWithKeys } from './read-with-keys.ts';
 import { PostgresSlot } from './slot.ts';
+import { acquireSlotLock, clearSlot, type Holder } from './slot-lock.ts';
 import { readSlotState, validateSlot } from './slot-state.ts';
 import type { TypeNames } from './type-names.ts';
 
@@ -25,7 +25,7 @@ export interface SessionOptions {
   /** Every statement is over by then: milliseconds since 1970. */
   readonly deadline: number;
   /** When the process is gone for certain: another run may end our backends from then on. @default 5 s after `deadline` */
-  readonly latestEnd?: number;
+  readonly leaseExpiresAt?: number;
   /** How long to wait for the lock. @default 0 */
   readonly waitMs?: number;
   /** Survives from run to run. */
@@ -54,7 +54,7 @@ export const SECOND_LOCK = ' (second connection)';
 /**
  * Opens a run's session.
  *
- * @param options - which slot of which database, until when
+ * @param options - the slot, time and the log of which database, until when
  * @returns the session, to be closed; or who holds the lock
  * @throws {PipelineError} DATABASE_*, POOLER_REFUSED, SERVERS_DIFFER, SLOT_*, WRONG_PLUGIN, CONFIG_INVALID
  * @example
@@ -65,7 +65,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
   const { database, slotName, arrayDelimiters = new ArrayDelimiters() } = options;
   const until = {
     deadline: options.deadline,
-    ...(options.latestEnd === undefined ? {} : { latestEnd: options.latestEnd }),
+    ...(options.leaseExpiresAt === undefined ? {} : { leaseExpiresAt: options.leaseExpiresAt }),
   };
   // The other one needs as much where an advance decodes: a batch that fits into one must fit into the other.
   const parts = { ...until, workMem: true };

@@ -6,7 +6,7 @@
  * sent to drop a slot that may be healthy. Errors of these classes name objects and files, never a row's value (I10).
  */
 import { type ErrorCode, PipelineError } from '../errors.ts';
-import { publicationMissing, tellsOfPublication } from './publication-errors.ts';
+import { isAboutPublication, publicationMissing } from './publication-errors.ts';
 import { isUnreadableWal } from './server-report.ts';
 import type { ErrorContext } from './sql-errors.ts';
 
@@ -23,26 +23,26 @@ const LACKING: Readonly<Record<string, string>> = {
 /**
  * Puts such an error in the operator's words.
  *
- * @param error - as caught
+ * @param error - what was caught, of any type
  * @param code - its SQLSTATE
- * @param context - what it concerns; its `slot` is known
- * @param undone - what was not done, a sentence
+ * @param context - which server, database and slot, for the message; its `slot` is known
+ * @param notDone - what was not done, a sentence
  * @returns undefined where the code is none of these
  */
 export function explainSlotState(
   error: Error,
   code: string,
   context: ErrorContext & { readonly slot: string },
-  undone: string,
+  notDone: string,
 ): PipelineError | undefined {
   const { slot, user } = context;
   const at = `${context.host}:${context.port}`;
   const words = `PostgreSQL at ${at} says: ${error.message} (SQLSTATE ${code}).`;
-  const told = (kind: ErrorCode, what: string, remedy?: string) =>
-    new PipelineError(kind, `${what} ${undone}`, { cause: error, ...(remedy === undefined ? {} : { remedy }) });
+  const slotError = (kind: ErrorCode, what: string, remedy?: string) =>
+    new PipelineError(kind, `${what} ${notDone}`, { cause: error, ...(remedy === undefined ? {} : { remedy }) });
   const lacking = LACKING[code];
   if (lacking !== undefined) {
-    return told(
+    return slotError(
       'NO_PROGRESS',
       `The server ${lacking}. ${words}`,
       'Give the server what it lacks. The slot is kept, and the next run tries again.',
@@ -51,49 +51,49 @@ export function explainSlotState(
   switch (code) {
     case '42501':
       return REPLICATION_RIGHTS.has(textOf(error, 'routine'))
-        ? told(
+        ? slotError(
             'DATABASE_AUTH_FAILED',
             `User "${user}" may not use replication slots.`,
             'On Amazon RDS: GRANT rds_replication TO it. Elsewhere: ALTER ROLE ... REPLICATION. A rotation with alternating users makes a second role, which does not inherit REPLICATION: give it to both, or rotate a single user.',
           )
-        : told(
+        : slotError(
             'DATABASE_AUTH_FAILED',
             `User "${user}" has no right to something that a run needs. ${words}`,
             `Grant user "${user}" the right to what the message names: EXECUTE on a function, SELECT on a view. It was probably revoked from PUBLIC.`,
           );
     case '42704':
-      if (tellsOfPublication({ code, routine: textOf(error, 'routine') })) {
+      if (isAboutPublication({ code, routine: textOf(error, 'routine') })) {
         const publications = context.publications ?? [];
         return publicationMissing(slot, { publications }, `${error.message} (SQLSTATE ${code})`, error);
       }
       return context.slotIsSound === true
-        ? told('NO_PROGRESS', `Slot "${slot}" is there, and something else is not. ${words}`, KEEP)
-        : told('SLOT_MISSING', `There is no replication slot "${slot}" at ${at}.`);
+        ? slotError('NO_PROGRESS', `Slot "${slot}" is there, and something else is not. ${words}`, KEEP)
+        : slotError('SLOT_MISSING', `There is no replication slot "${slot}" at ${at}.`);
     case '58P01':
       if (textOf(error, 'file') === 'dfmgr.c') {
-        return told(
+        return slotError(
           'NO_PROGRESS',
           `A library is missing on the server: the output plugin's, or that of an extension whose type a row has. ${words}`,
           'Install the package that holds this file, for this major version of the server. The slot is healthy: keep it, and the next run goes on.',
         );
       }
       return isUnreadableWal(error)
-        ? told('SLOT_LOST', `WAL that slot "${slot}" needs is gone. ${words}`, RESTORE)
-        : told('NO_PROGRESS', `A file is missing on the server. ${words}`, KEEP);
+        ? slotError('SLOT_LOST', `WAL that slot "${slot}" needs is gone. ${words}`, RESTORE)
+        : slotError('NO_PROGRESS', `A file is missing on the server. ${words}`, KEEP);
     case 'XX000':
       return isUnreadableWal(error)
-        ? told('SLOT_LOST', `WAL that slot "${slot}" needs cannot be read. ${words}`, RESTORE)
+        ? slotError('SLOT_LOST', `WAL that slot "${slot}" needs cannot be read. ${words}`, RESTORE)
         : undefined;
     case '55006':
-      return told('SLOT_BUSY', `Another process is using slot "${slot}".`);
+      return slotError('SLOT_BUSY', `Another process is using slot "${slot}".`);
     case '55000':
       return textOf(error, 'routine') === 'pg_replication_slot_advance'
-        ? told(
+        ? slotError(
             'SLOT_BUSY',
             `Somebody else has advanced slot "${slot}". ${words}`,
             'Find out who else reads this slot: what they took is not published. Give each pipeline a slot of its own.',
           )
-        : told('NO_PROGRESS', `The server cannot read slot "${slot}" as it is now. ${words}`, KEEP);
+        : slotError('NO_PROGRESS', `The server cannot read slot "${slot}" as it is now. ${words}`, KEEP);
     default:
       return undefined;
   }

@@ -38,7 +38,7 @@ export interface CreationOptions {
 export interface Creation {
   /** False: a slot of ours was there already. */
   readonly created: boolean;
-  /** Where it will begin, or stands. */
+  /** Where it is, or will begin. */
   readonly confirmedFlush: Lsn | undefined;
 }
 
@@ -88,9 +88,9 @@ export async function createSlot(
   timeoutMs: number,
   { onStandby = false, failover = false, onWait = () => undefined }: CreationOptions = {},
 ): Promise<Creation> {
-  const context = { ...waiting.context, slot: name, undone: 'No slot was made.' };
+  const context = { ...waiting.context, slot: name, notDone: 'No slot was made.' };
   const { slot: present, ...server } = await readSlotState(watching.client, name);
-  const standby = standbyFault({ ...server, slot: present }, name, context, context.undone);
+  const standby = standbyFault({ ...server, slot: present }, name, context, context.notDone);
   if (standby !== undefined && !(onStandby && present === undefined && server.versionNum >= 160_000)) throw standby;
   if (present !== undefined) {
     requireUsable(present, context);
@@ -215,7 +215,7 @@ export async function dropSlot(connection: Connection, name: string): Promise<bo
   } catch (error) {
     if (codeOf(error) === '42704') return false;
     if (codeOf(error) === '55006') throw await inUse(connection, name, error);
-    throw toPipelineError(error, { ...connection.context, slot: name, undone: 'The slot was not dropped.' });
+    throw toPipelineError(error, { ...connection.context, slot: name, notDone: 'The slot was not dropped.' });
   }
 }
 

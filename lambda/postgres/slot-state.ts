@@ -46,49 +46,49 @@ export async function readSlotState(client: Queryable, slotName: string): Promis
 /**
  * Judges it.
  *
- * @param state - as read
+ * @param state - the slot's row of pg_replication_slots
  * @param slotName - the slot
- * @param context - whose it is
+ * @param context - which server and database, for the message
  * @returns why it cannot be read, or undefined
  */
 export function validateSlot(state: SlotState, slotName: string, context: ErrorContext): PipelineError | undefined {
   const { slot, walLevel } = state;
-  const undone = NOT_DONE;
-  const standby = standbyFault(state, slotName, context, undone);
+  const notDone = NOT_DONE;
+  const standby = standbyFault(state, slotName, context, notDone);
   if (standby !== undefined) return standby;
   const at = `${context.host}:${context.port}`;
   if (slot === undefined) {
     return walLevel === 'logical'
-      ? new PipelineError('SLOT_MISSING', `There is no replication slot "${slotName}" at ${at}. ${undone}`)
+      ? new PipelineError('SLOT_MISSING', `There is no replication slot "${slotName}" at ${at}. ${notDone}`)
       : new PipelineError(
           'CONFIG_INVALID',
-          `wal_level is ${walLevel} at ${at} and has to be logical: set rds.logical_replication = 1 in the parameter group on Amazon RDS (wal_level elsewhere) and restart the server, then create the slot. ${undone}`,
+          `wal_level is ${walLevel} at ${at} and has to be logical: set rds.logical_replication = 1 in the parameter group on Amazon RDS (wal_level elsewhere) and restart the server, then create the slot. ${notDone}`,
         );
   }
   if (slot.type !== 'logical')
-    return new PipelineError('WRONG_PLUGIN', `Slot "${slotName}" is a physical one. ${undone}`, othersSlot(slotName));
+    return new PipelineError('WRONG_PLUGIN', `Slot "${slotName}" is a physical one. ${notDone}`, othersSlot(slotName));
   const plugin = context.plugin ?? TEST_DECODING.name;
   if (slot.plugin !== plugin) {
     return new PipelineError(
       'WRONG_PLUGIN',
-      `Slot "${slotName}" uses the plugin ${slot.plugin ?? 'none'}, not ${plugin}. ${undone}`,
+      `Slot "${slotName}" uses the plugin ${slot.plugin ?? 'none'}, not ${plugin}. ${notDone}`,
       rightPlugin(slot.plugin),
     );
   }
   if (slot.database !== context.database) {
     return new PipelineError(
       'CONFIG_INVALID',
-      `Slot "${slotName}" belongs to database "${slot.database ?? ''}", and PGDATABASE (or the secret's dbname) says "${context.database}". ${undone}`,
+      `Slot "${slotName}" belongs to database "${slot.database ?? ''}", and PGDATABASE (or the secret's dbname) says "${context.database}". ${notDone}`,
     );
   }
   if (slot.twoPhase) {
     return new PipelineError(
       'WRONG_PLUGIN',
-      `Slot "${slotName}" was made with two_phase, whose prepared transactions are not understood. ${undone}`,
+      `Slot "${slotName}" was made with two_phase, whose prepared transactions are not understood. ${notDone}`,
     );
   }
   // Before 17 there is no reason given; before 13 no slot is ever lost.
-  if (isLost(slot)) return slotLost(slot, `Slot "${slotName}" can be read no more`, undone);
+  if (isLost(slot)) return slotLost(slot, `Slot "${slotName}" can be read no more`, notDone);
   return undefined;
 }
 
@@ -113,10 +113,10 @@ const NEEDS_SLOT_LOOKUP = new Set(['55000', '42704', '58P01', '55006']);
 /**
  * Explains an error of a statement on the slot. The SQLSTATE alone is not enough: 55000, for example, has many causes.
  *
- * @param error - as caught
+ * @param error - what was caught, of any type
  * @param client - a connection to look with
  * @param slotName - the slot
- * @param context - whose it is
+ * @param context - which server and database, for the message
  * @returns the error to throw
  */
 export async function explainSlotError(
@@ -134,7 +134,7 @@ export async function explainSlotError(
       return fault;
     }
     if (state?.inRecovery === true && codeOf(error) === '55000' && error instanceof Error) {
-      return standbyRefusal(error, context, context.undone ?? NOT_DONE);
+      return standbyRefusal(error, context, context.notDone ?? NOT_DONE);
     }
     slotIsSound = state !== undefined;
   }

@@ -84,7 +84,7 @@ export class PostgresSlot implements Slot {
     }
     // Unlike pg_replication_slot_advance, get_changes gives no error if the slot is already past the target.
     const { confirmedFlush } = await this.position();
-    if (confirmedFlush > lsn) throw this.#overtaken(lsn, confirmedFlush);
+    if (confirmedFlush > lsn) throw this.#slotMovedByOther(lsn, confirmedFlush);
     await this.#ask(
       `SELECT count(*) FROM pg_logical_slot_get_binary_changes($1, $2, NULL, ${control.plugin.options})`,
       [slotName, to],
@@ -153,7 +153,7 @@ export class PostgresSlot implements Slot {
       if (explained !== error || target === undefined) throw explained;
       const slot = await readSlotRow(this.#parts.control, this.#parts.slotName);
       throw slot?.confirmedFlush !== undefined && slot.confirmedFlush > target
-        ? this.#overtaken(target, slot.confirmedFlush)
+        ? this.#slotMovedByOther(target, slot.confirmedFlush)
         : error;
     }
   }
@@ -163,10 +163,10 @@ export class PostgresSlot implements Slot {
     return explainSlotError(error, control, slotName, control.context);
   }
 
-  #overtaken(target: Lsn, found: Lsn): PipelineError {
+  #slotMovedByOther(target: Lsn, found: Lsn): PipelineError {
     return new PipelineError(
       'SLOT_BUSY',
-      `Slot "${this.#parts.slotName}" was to be advanced to ${formatLsn(target)} and stands at ${formatLsn(found)} already: another client consumes it, and what it took is not published here. The slot was not advanced.`,
+      `Slot "${this.#parts.slotName}" was to be advanced to ${formatLsn(target)} and is at ${formatLsn(found)} already: another client consumes it, and what it took is not published here. The slot was not advanced.`,
     );
   }
 }

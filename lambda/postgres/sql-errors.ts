@@ -30,7 +30,7 @@ export interface ErrorContext {
   /** Whether `pg_replication_slots` was looked at since, and shows nothing against reading it. */
   readonly slotIsSound?: boolean;
   /** What was not done, a sentence. @default nothing was read and the slot was not advanced */
-  readonly undone?: string;
+  readonly notDone?: string;
 }
 
 const NOT_DONE = 'Nothing was read and the slot was not advanced.';
@@ -38,8 +38,8 @@ const NOT_DONE = 'Nothing was read and the slot was not advanced.';
 /**
  * Puts an error of the database's side in the operator's words.
  *
- * @param error - as caught
- * @param context - what it concerns
+ * @param error - what was caught, of any type
+ * @param context - which server, database and slot, for the message
  * @returns the error to throw, `error` as its cause; undefined when it says nothing an operator could act on
  */
 export function translate(error: unknown, context: ErrorContext): PipelineError | undefined {
@@ -47,20 +47,20 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
   if (!(error instanceof Error)) return undefined;
   const code = codeOf(error);
   const at = `${context.host}:${context.port}`;
-  const undone = context.undone ?? NOT_DONE;
+  const notDone = context.notDone ?? NOT_DONE;
   const unreachable = (what: string) =>
-    new PipelineError('DATABASE_UNREACHABLE', `${what} ${undone}`, { cause: error });
-  const connection = explainConnection(error, code, context, undone);
+    new PipelineError('DATABASE_UNREACHABLE', `${what} ${notDone}`, { cause: error });
+  const connection = explainConnection(error, code, context, notDone);
   if (connection !== undefined) return connection;
   if (context.slot !== undefined) {
-    const told = explainSlotState(error, code, { ...context, slot: context.slot }, undone);
+    const told = explainSlotState(error, code, { ...context, slot: context.slot }, notDone);
     if (told !== undefined) return told;
   }
   switch (code) {
     case '57014':
       return new PipelineError(
         'NO_PROGRESS',
-        `PostgreSQL at ${at} did not finish a statement before the time-out. ${undone}`,
+        `PostgreSQL at ${at} did not finish a statement before the time-out. ${notDone}`,
         { cause: error },
       );
     case '22021':
@@ -68,7 +68,7 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
       // The text quotes the row's bytes: it is not repeated, and neither kept as the cause.
       return new PipelineError(
         'DECODE_FAILED',
-        `A row holds text that is invalid in the database's own encoding, or has no equivalent in UTF-8. ${undone}`,
+        `A row holds text that is invalid in the database's own encoding, or has no equivalent in UTF-8. ${notDone}`,
       );
     case '57P01':
     case '57P02':

@@ -46,7 +46,7 @@ export interface RunAnswer extends Counts {
 }
 
 /** No slot lags so far: an older commit has its time from a replication origin, whose clock is another. */
-const MOST_SECONDS = 366 * 86_400;
+const MAX_SECONDS = 366 * 86_400;
 
 /**
  * How old a commit is.
@@ -58,7 +58,7 @@ const MOST_SECONDS = 366 * 86_400;
 export function ageSeconds(commitTimeMicros: bigint | undefined, now: number): number | undefined {
   if (commitTimeMicros === undefined) return undefined;
   const seconds = Math.max(0, now - Number(commitTimeMicros / 1000n)) / 1000;
-  return seconds > MOST_SECONDS ? undefined : seconds;
+  return seconds > MAX_SECONDS ? undefined : seconds;
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Reads one peek after another into rounds: messages through the transformation, rounds through the pump, and what
+ * Reads one peek after another into rounds: messages through the transformation, rounds through the queue, and what
  * Kinesis has acknowledged into the run's progress. Ports in; knows no SQL and no SDK.
  */
 import type { Lsn } from '../decode/lsn.ts';
@@ -9,15 +9,15 @@ import type { Clock, KeyHistory, Log, Publisher, Session } from '../ports.ts';
 import { type Peek, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
 import type { Filters } from '../settings/filters.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
-import { LeftOutLog } from '../transform/left-out-log.ts';
 import { type Asked, PastKeys } from '../transform/past-keys.ts';
-import { TablePolicies } from '../transform/table-plans.ts';
+import { SkippedLog } from '../transform/skipped-log.ts';
+import { TablePolicies } from '../transform/table-policies.ts';
 import { type AckPosition, Transformer, type TransformerParts } from '../transform/transform.ts';
 import type { Advancer } from './advancer.ts';
 import { PublishQueue } from './publish-queue.ts';
 
 /** What is to be published, and how. */
-export interface BatchParts extends Omit<TransformerParts, 'plans' | 'pastKeys' | 'leftOut' | 'resume'> {
+export interface BatchParts extends Omit<TransformerParts, 'plans' | 'pastKeys' | 'skippedLog' | 'resume'> {
   /** Which tables and columns are wanted. */
   readonly filters: Filters;
 }
@@ -74,7 +74,7 @@ export class BatchReader {
   /** The newest boundary (I2). */
   boundary: Lsn | undefined;
   /** How far inside which transaction the run has come; undefined at a boundary. */
-  within: AckPosition['within'];
+  progress: AckPosition['progress'];
   /** Where to go on inside the first transaction. Set before the first batch. */
   resume: ResumePosition | undefined;
   /** The transaction before which the last batch ended, because it is not over (I11). */
@@ -86,8 +86,8 @@ export class BatchReader {
   readonly #ports: BatchPorts;
   readonly #plans: TablePolicies;
   readonly #pastKeys: PastKeys;
-  readonly #leftOut: LeftOutLog;
-  readonly #pump: PublishQueue;
+  readonly #skippedLog: SkippedLog;
+  readonly #queue: PublishQueue;
   #transformer: Transformer | undefined;
   #oldest: bigint | undefined;
 
@@ -105,8 +105,8 @@ export class BatchReader {
     this.#ports = ports;
     this.#plans = new TablePolicies(ports.session.keys, parts.filters);
     this.#pastKeys = new PastKeys(this.#plans);
-    this.#leftOut = new LeftOutLog(ports.log, ports.memory.named);
-    this.#pump = new PublishQueue({
+    this.#skippedLog = new SkippedLog(ports.log, ports.memory.named);
+    this.#queue = new PublishQueue({
       publisher: ports.publisher,
       clock: ports.clock,
       signal: ports.session.lost,
@@ -120,19 +120,19 @@ export class BatchReader {
     });
   }
 
-  /** Entries that Kinesis refused for want of capacity. */
+  /** Entries that Kinesis refused because the stream lacks capacity. */
   get throttledEntries(): number {
-    return this.#pump.throttledEntries;
+    return this.#queue.throttledEntries;
   }
 
   /** What the last refusal of a request or entry was. */
   get lastFailure(): string | undefined {
-    return this.#pump.lastFailure;
+    return this.#queue.lastFailure;
   }
 
   /** @returns milliseconds since 1970: when to take on no more work (I7) */
   readingDeadline(): number {
-    return this.#ports.sendingDeadline() - RESERVED_ROUNDS * Math.max(MIN_ROUND_MS, this.#pump.slowestMs);
+    return this.#ports.sendingDeadline() - RESERVED_ROUNDS * Math.max(MIN_ROUND_MS, this.#queue.slowestMs);
   }
 
   /**
@@ -159,7 +159,7 @@ export class BatchReader {
       ...this.#parts,
       plans: this.#plans,
       pastKeys: this.#pastKeys,
-      leftOut: this.#leftOut,
+      skippedLog: this.#skippedLog,
       resume: this.resume,
     }));
     try {
@@ -171,7 +171,7 @@ export class BatchReader {
       await this.#finish(transformer);
       if (session.lost.aborted) throw session.lost.reason;
       return {
-        ended: this.#pump.stopped ?? ended,
+        ended: this.#queue.stopped ?? ended,
         rows: peek.rows,
         firstRowMs: peek.firstRowMs ?? 0,
         boundary: this.boundary,
@@ -188,7 +188,7 @@ export class BatchReader {
       await this.#finish(transformer).catch(() => undefined);
       throw session.lost.aborted ? session.lost.reason : error;
     } finally {
-      this.#leftOut.report();
+      this.#skippedLog.report();
       await peek.close();
     }
   }
@@ -206,15 +206,15 @@ export class BatchReader {
     fresh: Promise<void>,
     confirmed: Lsn | undefined,
   ): Promise<Batch['ended']> {
-    const { session, shouldStop: enough } = this.#ports;
-    let due = false;
+    const { session, shouldStop } = this.#ports;
+    let stopRequested = false;
     let first = true;
     let transaction: Transaction | undefined;
     for await (const block of peek) {
       if (first) {
         first = false;
         await fresh;
-        if (enough()) return 'deadline';
+        if (shouldStop()) return 'deadline';
       }
       for (let message = block.next(); message !== undefined; message = block.next()) {
         if (message.kind === 'begin') {
@@ -239,15 +239,15 @@ export class BatchReader {
         }
         transformer.take(message, block);
         if (transformer.closed.length > 0) {
-          if (!(await this.#send(transformer)) || due) return 'deadline';
+          if (!(await this.#send(transformer)) || stopRequested) return 'deadline';
           // Asked after each round, too: a block can hold many, and a run that may take more time must hear of it in time.
-          due = enough();
+          stopRequested = shouldStop();
         }
         // When it is time to stop, finish the transaction, unless a round must be sent before: a whole transaction needs no
         // resuming. So stop at the next BEGIN. Its commit time is the age of the lag.
-        if (due && message.kind === 'begin') return 'deadline';
+        if (stopRequested && message.kind === 'begin') return 'deadline';
       }
-      if (enough()) return 'deadline';
+      if (shouldStop()) return 'deadline';
     }
     await fresh;
     return 'whole';
@@ -290,27 +290,27 @@ export class BatchReader {
 
   /** Sends the rounds that are full. @returns false when no more can be sent */
   async #send(transformer: Transformer): Promise<boolean> {
-    for (const { round, mark } of transformer.closed) await this.#pump.send(round, mark);
+    for (const { round, mark } of transformer.closed) await this.#queue.send(round, mark);
     transformer.closed.length = 0;
-    return this.#pump.open;
+    return this.#queue.open;
   }
 
-  /** Sends what is left and waits for it: then everything taken is acknowledged, unless the pump was stopped. */
+  /** Sends what is left and waits for it: then everything taken is acknowledged, unless the queue was stopped. */
   async #finish(transformer: Transformer): Promise<void> {
     try {
       transformer.flush();
       await this.#send(transformer);
     } finally {
-      await this.#pump.waitUntilIdle();
+      await this.#queue.waitUntilIdle();
     }
-    await this.#pump.drainInFlight();
-    if (this.#pump.open) this.#acknowledge(transformer.mark());
+    await this.#queue.drainInFlight();
+    if (this.#queue.open) this.#acknowledge(transformer.mark());
   }
 
   #acknowledge(mark: AckPosition): void {
     this.counts = mark.counts;
     this.boundary = mark.boundary ?? this.boundary;
-    this.within = mark.within;
-    this.#oldest = mark.underWay?.commitTimeMicros;
+    this.progress = mark.progress;
+    this.#oldest = mark.openTransaction?.commitTimeMicros;
   }
 }

@@ -28,7 +28,7 @@ export interface NoProgressFacts {
 /**
  * A run that did nothing at all.
  *
- * @param facts - what it knows
+ * @param facts - what the run knows of itself
  */
 export function noProgress(facts: NoProgressFacts): PipelineError {
   const { stopped, lastFailure, pendingCommit, catalogMs, undecodedMs, durationMs, waitedInVain } = facts;
@@ -41,7 +41,7 @@ export function noProgress(facts: NoProgressFacts): PipelineError {
   if (stopped === 'throttled') {
     return new PipelineError(
       'STREAM_THROTTLED',
-      'Kinesis refused records for want of capacity for the whole run. Nothing was published, and the slot was not advanced.',
+      'Kinesis refused records for the whole run, because the stream lacks capacity. Nothing was published, and the slot was not advanced.',
     );
   }
   if (pendingCommit !== undefined) {

@@ -1,6 +1,6 @@
 /**
  * Takes and checks positions inside a transaction, by what the server says of readings of the slot.
- * What a position is, and why it needs proof, stands in `decode/position.ts`.
+ * What a position is, and why it needs proof, is in `decode/position.ts`.
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { type ResumePosition, resumePosition } from '../decode/position.ts';
@@ -50,16 +50,16 @@ export class ResumeKeeper {
    * @returns where the next run may go on; undefined: at the slot's position. To be asked after the last peek and advance
    */
   async next(reached: {
-    readonly within: AckPosition['within'];
+    readonly progress: AckPosition['progress'];
     readonly boundary: Lsn | undefined;
     readonly resume: ResumePosition | undefined;
   }): Promise<ResumePosition | undefined> {
-    const { within, boundary, resume } = reached;
+    const { progress, boundary, resume } = reached;
     // A run that passed no COMMIT leaves off where it went on, also where it advanced over WAL that holds no transaction.
     const kept = boundary === undefined ? resume : undefined;
-    if (within === undefined && kept === undefined) return undefined;
+    if (progress === undefined && kept === undefined) return undefined;
     const evidence = await this.#slot.slotStatsFingerprint();
     if (evidence === undefined) return undefined;
-    return within === undefined ? kept && { ...kept, evidence } : resumePosition(within, evidence);
+    return progress === undefined ? kept && { ...kept, evidence } : resumePosition(progress, evidence);
   }
 }

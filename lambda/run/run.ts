@@ -76,7 +76,7 @@ const ANSWER_MS = 500;
 export async function run(ports: RunPorts, options: RunOptions): Promise<RunAnswer> {
   const loop = new RunLoop(ports, options);
   try {
-    return await loop.run();
+    return await loop.execute();
   } catch (error) {
     // No answer will tell what was done before, and what was left out (I9).
     loop.recordCounts();
@@ -126,7 +126,7 @@ class RunLoop {
     this.#ports.log.info('Done before the failure.', { ...copyCounts(counts), throttledEntries });
   }
 
-  async run(): Promise<RunAnswer> {
+  async execute(): Promise<RunAnswer> {
     const { session, memory } = this.#ports;
     await this.#awaitInFlightRequests();
     this.#advancer.position = (await session.slot.position()).confirmedFlush;
@@ -272,7 +272,7 @@ class RunLoop {
 
   /** A run that did nothing at all fails, so that an alarm sees it (I7). */
   #assertProgress(stopped: StopReason): void {
-    const { counts, resume, lastFailure, within, boundary, pendingCommit, catalogMs } = this.#batches;
+    const { counts, resume, lastFailure, progress, boundary, pendingCommit, catalogMs } = this.#batches;
     const { stop, memory } = this.#ports;
     if (stop?.aborted === true) return;
     if (stopped === 'deadline' && this.#planner.search !== undefined) {
@@ -280,13 +280,13 @@ class RunLoop {
       throw searchUnfinished(formatLsn(after), formatLsn(before), this.#planner.search.error);
     }
     const endless =
-      stopped === 'deadline' && within !== undefined && boundary === undefined && memory.resume === undefined;
+      stopped === 'deadline' && progress !== undefined && boundary === undefined && memory.resume === undefined;
     if (endless && !this.#advancer.moved && this.#deadline >= this.#options.functionDeadline) {
-      throw transactionTooLarge(formatLsn(within.transaction.commitLsn), counts.records);
+      throw transactionTooLarge(formatLsn(progress.transaction.commitLsn), counts.records);
     }
     // Rows that were only counted are progress, too, if the next run goes on after them.
-    const from = within && resume && isSameTransaction(resume, within.transaction) ? resume.rows : 0;
-    const further = memory.resume !== undefined && within !== undefined && within.rows > from;
+    const from = progress && resume && isSameTransaction(resume, progress.transaction) ? resume.rows : 0;
+    const further = memory.resume !== undefined && progress !== undefined && progress.rows > from;
     if (this.#advancer.moved || counts.records > 0 || further) return;
     if (stopped === 'caught-up' || stopped === 'max-batches' || stopped.startsWith('waiting-')) return;
     const durationMs = this.#ports.clock.now() - this.#options.startedAt;

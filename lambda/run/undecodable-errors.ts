@@ -7,7 +7,7 @@ import { ServerDecodingError, type WindowTooLargeError } from '../ports.ts';
 import { serverOutOfSpace } from './no-progress-errors.ts';
 import type { UndecodableSearch } from './undecodable-search.ts';
 
-/** A peek that ended before its first row, for want of room or at something that the server cannot decode. */
+/** A peek that ended before its first row, because the server had no room for it, or at something that the server cannot decode. */
 export type FailedPeek = WindowTooLargeError | ServerDecodingError;
 
 /**

@@ -12,7 +12,7 @@ const RUN_SECONDS = 50;
 /** In less no run can publish: it has to connect, to read, and to leave a request the time to be answered. */
 export const LEAST_SECONDS = 3;
 /** Lambda's own longest time-out, in seconds. */
-const MOST_SECONDS = 900;
+const MAX_SECONDS = 900;
 
 /** What an invocation asks for. */
 export type Action =
@@ -78,7 +78,7 @@ export interface LifecycleAction {
   readonly oldProperties: Readonly<Record<string, unknown>>;
 }
 
-const seconds = z.number().check(z.minimum(LEAST_SECONDS), z.maximum(MOST_SECONDS));
+const seconds = z.number().check(z.minimum(LEAST_SECONDS), z.maximum(MAX_SECONDS));
 const lsnText = z.string().check(z.refine((text) => parseLsn(text) !== undefined));
 const resume = z.strictObject({
   commitLsn: lsnText,
@@ -98,7 +98,7 @@ const ACTIONS = {
       resume: z.optional(resume),
     },
     allowed: {
-      maxSeconds: `a number, ${LEAST_SECONDS} to ${MOST_SECONDS}`,
+      maxSeconds: `a number, ${LEAST_SECONDS} to ${MAX_SECONDS}`,
       maxBatches: 'a whole number, 1 or more',
       resume: 'the "resume" of an earlier answer, as it is',
     },
@@ -107,7 +107,7 @@ const ACTIONS = {
   drain: {
     fields: { maxSeconds: z.optional(seconds), resume: z.optional(resume) },
     allowed: {
-      maxSeconds: `a number, ${LEAST_SECONDS} to ${MOST_SECONDS}`,
+      maxSeconds: `a number, ${LEAST_SECONDS} to ${MAX_SECONDS}`,
       resume: 'the "resume" of an earlier answer, as it is',
     },
     example: '{"action":"drain","maxSeconds":n,"resume":{...}}',

@@ -47,7 +47,7 @@ export interface Elsewhere {
 }
 
 /**
- * Adds what is in force and stands in no variable of its own.
+ * Adds what is in force and is in no variable of its own.
  *
  * @param list - from {@link settingsInForce}
  * @param elsewhere - what else was found

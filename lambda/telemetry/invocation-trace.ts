@@ -34,7 +34,7 @@ const INTERVAL_MS = 1_000;
  * Begins to trace an invocation, and logs once that the one before was never finished.
  *
  * @param options - where, and of what
- * @param requestId - the invocation's
+ * @param requestId - the id that Lambda gave the invocation
  * @returns ends it
  */
 export function traceInvocation(options: TraceOptions, requestId: string): () => void {

@@ -1,11 +1,11 @@
 /**
- * The primary keys of one change: where its parts stand, by the newest reading of the catalogs or by an earlier one, and
+ * The primary keys of one change: where its parts are, by the newest reading of the catalogs or by an earlier one, and
  * whether an UPDATE moves it. Pure; what becomes of a change without a key is the transformation's.
  */
 import type { RowChange } from '../decode/messages.ts';
 import type { Key } from '../format/record.ts';
 import { emptyKey, locateKey, sameKey } from './row-key.ts';
-import type { TablePolicy } from './table-plans.ts';
+import type { TablePolicy } from './table-policies.ts';
 
 /**
  * What became of a search. `key-not-sent`: the server did not send it. `no-primary-key`: the table had none when the
@@ -39,7 +39,7 @@ export class ChangeKeys {
    * Finds the key of a change.
    *
    * @param change - valid during the call
-   * @param plan - of its table, which is published
+   * @param plan - the policy of the change's table, which is published
    */
   find(change: RowChange, plan: TablePolicy): KeySearch {
     const deletes = change.operation === 'DELETE';

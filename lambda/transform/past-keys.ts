@@ -6,7 +6,7 @@ import type { Lsn } from '../decode/lsn.ts';
 import type { RowChange, TableName, Transaction } from '../decode/messages.ts';
 import type { KeyStretch } from '../decode/wal2json.ts';
 import type { KeyQuestion } from '../ports.ts';
-import type { TablePolicies, TablePolicy } from './table-plans.ts';
+import type { TablePolicies, TablePolicy } from './table-policies.ts';
 
 /** What to ask: see {@link KeyQuestion}. */
 export interface Asked extends Pick<KeyQuestion, 'insertsOnly'> {
@@ -43,7 +43,7 @@ export class PastKeys {
   }
 
   /**
-   * Whether the WAL is to be asked before a change is judged: its key may have been another one, and no answer covers it.
+   * Whether the WAL is to be asked before a change is evaluatedColumns: its key may have been another one, and no answer covers it.
    *
    * @param table - of the change
    * @param transaction - that it is part of
@@ -88,7 +88,7 @@ export class PastKeys {
   /**
    * The policy for a change by the key of then.
    *
-   * @param plan - of its table, by the catalogs
+   * @param plan - the policy of the change's table, by the catalogs
    * @param change - valid during the call
    * @param transaction - that it is part of
    * @param lsn - tells its own position
@@ -129,7 +129,7 @@ export class PastKeys {
       wasKeyless: false,
       identityHoldsKey: false,
       omitted: new Set(plan.omitted),
-      judged: new Set(),
+      evaluatedColumns: new Set(),
       noted: undefined,
     };
   }

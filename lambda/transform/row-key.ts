@@ -21,8 +21,8 @@ export function emptyKey(): Key {
  * Finds a key's parts.
  *
  * @param names - the key's columns as printed, in key order, 1 or more
- * @param tuple - where to look
- * @param fallback - where to look for parts that `tuple` has as unchanged
+ * @param tuple - the row in which to look
+ * @param fallback - the row in which to look for parts that `tuple` has as unchanged
  * @param key - filled in; its former columns are tried first, so that a table's rows cost one comparison a part
  */
 export function locateKey(names: readonly string[], tuple: Tuple, fallback: Tuple | undefined, key: Key): Located {
@@ -52,7 +52,7 @@ export function locateKey(names: readonly string[], tuple: Tuple, fallback: Tupl
  *
  * @param a - a key located in the change
  * @param b - another of as many parts
- * @param bytes - the change's
+ * @param bytes - the change's bytes, which the tuple's ranges refer to bytes, which the tuple's ranges refer to bytes, which the tuple's ranges refer to
  */
 export function sameKey(a: Key, b: Key, bytes: Uint8Array): boolean {
   for (let part = 0; part < a.count; part++) {

@@ -59,7 +59,7 @@ export function formatFailed(change: FailedChange, how: string): PipelineError {
  *
  * @param row - the row
  * @param transaction - that it is part of
- * @param error - as caught; its text may quote a value and is not repeated (I10)
+ * @param error - what was caught, of any type; its text may quote a value and is not repeated (I10)
  * @returns what an operator can act on, which may be the error itself
  */
 export function asOperatorError(

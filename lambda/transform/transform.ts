@@ -16,10 +16,10 @@ import type { MessageBlock } from '../ports.ts';
 import type { Operation } from '../settings/settings.ts';
 import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
-import type { LeftOutLog } from './left-out-log.ts';
 import type { PastKeys } from './past-keys.ts';
 import { RecordWriter, type RecordWriterParts } from './record-writer.ts';
-import { isLeftOutInDoubt, skipReason, type TablePolicies, type TablePolicy } from './table-plans.ts';
+import type { SkippedLog } from './skipped-log.ts';
+import { isSkippedInDoubt, skipReason, type TablePolicies, type TablePolicy } from './table-policies.ts';
 import { asOperatorError, keyUnresolved, recordTooLarge } from './transform-errors.ts';
 
 /** Where a round's acknowledgement takes the run. */
@@ -29,9 +29,9 @@ export interface AckPosition {
   /** What is done once it is acknowledged. */
   readonly counts: Counts;
   /** The transaction in which the round ends, and the last row all of whose records are acknowledged then; undefined at a boundary. */
-  readonly within: TransactionProgress | undefined;
+  readonly progress: TransactionProgress | undefined;
   /** The transaction that is under way, of which something is left to be done. */
-  readonly underWay: Transaction | undefined;
+  readonly openTransaction: Transaction | undefined;
   /** The largest user record in the round, for the message where Kinesis refuses it. */
   readonly largest: LargestRecord | undefined;
 }
@@ -51,7 +51,7 @@ export interface TransformerParts extends RecordWriterParts {
   /** Keys of then, where the WAL was asked for them. */
   readonly pastKeys: PastKeys;
   /** Where the tables are named whose changes are left out. */
-  readonly leftOut: LeftOutLog;
+  readonly skippedLog: SkippedLog;
   /** What to do with a change that does not show its table's key of now, when no other is known. */
   readonly unknownKey: 'skip' | 'fail';
   /** Operations that are published. */
@@ -83,7 +83,7 @@ export class Transformer {
   #doneRows = 0;
   #doneOrdinal = 0;
   /** How many rows are yet to be skipped: an earlier run has done with them. */
-  #skip = 0;
+  #rowsToSkip = 0;
   #boundary: Lsn | undefined;
   /** Of the open round. */
   #largest: LargestRecord | undefined;
@@ -148,8 +148,8 @@ export class Transformer {
    * done, and sent, are skipped then.
    */
   breakOff(): void {
-    const { within } = this.mark();
-    if (within !== undefined) this.#resume = resumePosition(within, '');
+    const { progress } = this.mark();
+    if (progress !== undefined) this.#resume = resumePosition(progress, '');
   }
 
   /** @returns where the run is once everything taken so far is acknowledged */
@@ -158,21 +158,21 @@ export class Transformer {
     return {
       boundary: this.#boundary,
       counts: copyCounts(this.counts),
-      within:
+      progress:
         transaction && this.#doneRows > 0
           ? { transaction, ordinal: this.#doneOrdinal, rows: this.#doneRows }
           : undefined,
-      underWay: transaction,
+      openTransaction: transaction,
       largest: this.#largest,
     };
   }
 
   #begin(transaction: Transaction): void {
     this.#transaction = transaction;
-    this.#doneRows = this.#doneOrdinal = this.#skip = 0;
+    this.#doneRows = this.#doneOrdinal = this.#rowsToSkip = 0;
     if (this.#resume !== undefined) {
       if (isSameTransaction(this.#resume, transaction)) {
-        this.#doneRows = this.#skip = this.#resume.rows;
+        this.#doneRows = this.#rowsToSkip = this.#resume.rows;
         this.#doneOrdinal = this.#resume.ordinal;
         this.resumed = true;
       }
@@ -183,8 +183,8 @@ export class Transformer {
 
   /** One row as the server sends it. */
   #row(message: RowChange | Truncate, row: Pick<MessageBlock, 'rowLsn'>): void {
-    if (this.#skip > 0) {
-      this.#skip--;
+    if (this.#rowsToSkip > 0) {
+      this.#rowsToSkip--;
       return;
     }
     if (message.kind === 'change') this.#change(message, row);
@@ -201,7 +201,7 @@ export class Transformer {
     const plan = transaction === undefined ? known : pastKeys.policy(known, change, transaction, () => row.rowLsn());
     const skip = this.#skipReason(plan, change.historicKey);
     if (skip !== undefined || !operations.has(change.operation)) {
-      this.#leaveOut(change.table, plan, skip, keys.moves(change, plan.keys[0]) ? 2 : 1);
+      this.#skipChange(change.table, plan, skip, keys.moves(change, plan.keys[0]) ? 2 : 1);
       return;
     }
     const search = keys.find(change, plan);
@@ -209,11 +209,11 @@ export class Transformer {
       if (oversize === 'fail') {
         throw recordTooLarge({ ...change, transaction: this.#transaction }, change.oversizeBytes ?? 0);
       }
-      this.#leaveOut(change.table, plan, 'keyTooLarge', 1);
+      this.#skipChange(change.table, plan, 'keyTooLarge', 1);
       return;
     }
-    plans.judgeColumns(plan, change.newTuple);
-    plans.judgeColumns(plan, change.oldTuple);
+    plans.excludeColumns(plan, change.newTuple);
+    plans.excludeColumns(plan, change.oldTuple);
     const record = this.#record;
     record.change = change;
     record.table = change.table;
@@ -226,22 +226,22 @@ export class Transformer {
         this.#countOf(change.table, plan, this.#publish(change.operation, keys.key, undefined, undefined));
       }
     } else {
-      this.#keyless(change, plan, search);
+      this.#changeWithoutKey(change, plan, search);
     }
   }
 
   /** A change whose key is not to be had. A DELETE can be told without, where the format can. */
-  #keyless(change: RowChange, plan: TablePolicy, search: 'key-not-sent' | 'no-primary-key' | 'unknown'): void {
+  #changeWithoutKey(change: RowChange, plan: TablePolicy, search: 'key-not-sent' | 'no-primary-key' | 'unknown'): void {
     const { format, unknownKey } = this.#parts;
     if (search === 'no-primary-key') {
-      this.#leaveOut(change.table, plan, 'noPrimaryKey', 1);
+      this.#skipChange(change.table, plan, 'noPrimaryKey', 1);
     } else if (change.operation === 'DELETE' && format.supportsDeleteWithoutKey) {
       this.#countOf(change.table, plan, this.#publish('DELETE', undefined, undefined, change.table.printed));
     } else if (search === 'key-not-sent') {
-      this.#leaveOut(change.table, plan, 'noReplicaIdentity', 1);
+      this.#skipChange(change.table, plan, 'noReplicaIdentity', 1);
     } else {
       if (unknownKey === 'fail') throw keyUnresolved({ ...change, transaction: this.#transaction }, plan.keys[0] ?? []);
-      this.#leaveOut(change.table, plan, 'keyUnknown', 1);
+      this.#skipChange(change.table, plan, 'keyUnknown', 1);
     }
   }
 
@@ -250,7 +250,7 @@ export class Transformer {
       const plan = this.#parts.plans.of(table);
       const skip = this.#skipReason(plan);
       if (skip !== undefined || !this.#parts.operations.has('TRUNCATE')) {
-        this.#leaveOut(table, plan, skip, 1);
+        this.#skipChange(table, plan, skip, 1);
         continue;
       }
       this.#record.change = undefined;
@@ -293,7 +293,7 @@ export class Transformer {
     }
     if (written === 'shortened') {
       this.counts.truncated++;
-      this.#parts.leftOut.noteWithoutRow(record);
+      this.#parts.skippedLog.noteWithoutRow(record);
     }
     this.counts.records++;
     return 'published';
@@ -301,23 +301,23 @@ export class Transformer {
 
   /** Counts a change by what became of its record, or of its two. */
   #countOf(table: TableName, plan: TablePolicy, one: Outcome, other: Outcome = one): void {
-    if (one === 'keyTooLarge' || other === 'keyTooLarge') return this.#leaveOut(table, plan, 'keyTooLarge', 0);
-    if (one === 'formatter' && other === 'formatter') return this.#leaveOut(table, plan, 'formatter', 0);
+    if (one === 'keyTooLarge' || other === 'keyTooLarge') return this.#skipChange(table, plan, 'keyTooLarge', 0);
+    if (one === 'formatter' && other === 'formatter') return this.#skipChange(table, plan, 'formatter', 0);
     this.counts.changes++;
     this.counts.published++;
   }
 
   /** @param reason - undefined: by its operation, which is the user's own wish */
-  #leaveOut(table: TableName, plan: TablePolicy, reason: keyof Skipped | undefined, ordinals: number): void {
+  #skipChange(table: TableName, plan: TablePolicy, reason: keyof Skipped | undefined, ordinals: number): void {
     this.#ordinal += ordinals;
     this.counts.changes++;
     this.counts.skipped[reason ?? 'filtered']++;
     if (reason === undefined || reason === 'formatter' || plan.noted === reason) return;
     const transaction = this.#transaction;
     // What a filter takes out is the user's wish, and told only where it is a doubt.
-    if (reason === 'filtered' && (transaction === undefined || !isLeftOutInDoubt(plan, transaction))) return;
+    if (reason === 'filtered' && (transaction === undefined || !isSkippedInDoubt(plan, transaction))) return;
     plan.noted = reason;
-    this.#parts.leftOut.note(reason, table.printed, transaction?.commitLsn ?? 0n);
+    this.#parts.skippedLog.note(reason, table.printed, transaction?.commitLsn ?? 0n);
   }
 
   #close(round: Round): void {

@@ -116,7 +116,7 @@ describe('pg2kinesis in a shell', () => {
   });
 
   it('exits with 3 from a drain that is not caught up, and from a check that could not find everything out', async () => {
-    const { lockKey } = await import('../../lambda/postgres/fence.ts');
+    const { lockKey } = await import('../../lambda/postgres/slot-lock.ts');
     const holder = await server.client();
     await holder.query('SELECT pg_advisory_lock($1)', [String(lockKey('pg2kinesis'))]);
     const locked = await cli('drain', '--max-seconds', '3');

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ROW_MARKER } from './container.ts';
-import { type Ground, startGround } from './ground.ts';
-import { assertLanesInOrder, withoutRepeats } from './order.ts';
+import { type Ground, startGround } from './environment.ts';
+import { assertLanesInOrder, withoutRepeats } from './record-assertions.ts';
 
 const RUNS = 50;
 

@@ -9,8 +9,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { REMEDIES } from '../../lambda/errors.ts';
 import type { Fault } from '../support/faulty-endpoint.ts';
 import type { Ending } from './container.ts';
-import { type Ground, startGround } from './ground.ts';
-import { assertAllArrived } from './order.ts';
+import { type Ground, startGround } from './environment.ts';
+import { assertAllArrived } from './record-assertions.ts';
 import { Book, type Random, seeded, TABLES, Writer } from './workload.ts';
 
 /** What a container may answer with while all this happens. */

@@ -10,10 +10,10 @@ import { PipelineError } from '../../lambda/errors.ts';
 import { readConfig } from '../../lambda/settings/config.ts';
 import { readEvent } from '../../lambda/settings/event.ts';
 import { noMetrics } from '../../lambda/telemetry/telemetry.ts';
-import { clock, memoryLog } from '../lambda/postgres/support.ts';
+import { clock, memoryLog } from '../lambda/postgres/fixtures.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { type CuttingProxy, startCuttingProxy } from '../support/protocol-proxy.ts';
-import { eventually } from './ground.ts';
+import { eventually } from './environment.ts';
 
 describe('a connection that is cut', () => {
   let server: PostgresServer;
@@ -73,7 +73,7 @@ describe('a connection that is cut', () => {
 
   const invoke = async (event: unknown): Promise<string> => {
     const now = clock.now();
-    const deadlines = { startedAt: now, functionDeadline: now + 30_000, latestEnd: now + 32_000 };
+    const deadlines = { startedAt: now, functionDeadline: now + 30_000, leaseExpiresAt: now + 32_000 };
     try {
       const answer = await perform(readEvent(event), container, deadlines);
       if (!('action' in answer) || answer.action !== 'check') return 'done';

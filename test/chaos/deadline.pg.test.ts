@@ -4,8 +4,8 @@ import { after, before, describe, it } from 'node:test';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { TESTED_MAJOR } from '../support/postgres.ts';
 import { type Container, ROW_MARKER } from './container.ts';
-import { type Ground, startGround } from './ground.ts';
-import { assertLanesInOrder, withoutRepeats } from './order.ts';
+import { type Ground, startGround } from './environment.ts';
+import { assertLanesInOrder, withoutRepeats } from './record-assertions.ts';
 
 /** The time of a run here. */
 const SECONDS = 4;

@@ -6,8 +6,8 @@ import { after, before, describe, it } from 'node:test';
 import { createBrokenType } from '../support/broken-type.ts';
 import { TESTED_MAJOR } from '../support/postgres.ts';
 import { type Container, PASSWORD, ROW_MARKER } from './container.ts';
-import { eventually, type Ground, startGround } from './ground.ts';
-import { withoutRepeats } from './order.ts';
+import { eventually, type Ground, startGround } from './environment.ts';
+import { withoutRepeats } from './record-assertions.ts';
 
 const RUN = { action: 'run', maxSeconds: 20 };
 /** The commit LSN that a message names for skip-transaction. */

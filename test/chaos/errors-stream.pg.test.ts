@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { DeleteStreamCommand } from '@aws-sdk/client-kinesis';
 import { type Container, ROW_MARKER } from './container.ts';
-import { eventually, type Ground, startGround } from './ground.ts';
-import { withoutRepeats } from './order.ts';
+import { eventually, type Ground, startGround } from './environment.ts';
+import { withoutRepeats } from './record-assertions.ts';
 
 const RUN = { action: 'run', maxSeconds: 4 };
 const ROWS = 30;
@@ -40,7 +40,7 @@ describe('errors of the stream', () => {
     assert.equal(withoutRepeats(await ground.arrived(name)).length, ROWS);
   }
 
-  it('fails with STREAM_THROTTLED when every entry is refused for want of capacity all the time', async () => {
+  it('fails with STREAM_THROTTLED when every entry is refused for lack of capacity all the time', async () => {
     const container = await prepare('throttled');
     const before = await position('throttled');
     ground.proxy.always(() => ({ kind: 'refuse', entries: () => true }));

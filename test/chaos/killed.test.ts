@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Container, startContainer } from './container.ts';
-import { eventually } from './ground.ts';
+import { eventually } from './environment.ts';
 
 const RUN = { action: 'run', maxSeconds: 3 };
 

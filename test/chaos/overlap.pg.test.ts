@@ -6,8 +6,8 @@ import { REQUEST_TIMEOUT_MS } from '../../lambda/container.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { startFaultyEndpoint } from '../support/faulty-endpoint.ts';
 import { ROW_MARKER } from './container.ts';
-import { eventually, type Ground, startGround } from './ground.ts';
-import { assertAllArrived, assertLanesInOrder, withoutRepeats } from './order.ts';
+import { eventually, type Ground, startGround } from './environment.ts';
+import { assertAllArrived, assertLanesInOrder, withoutRepeats } from './record-assertions.ts';
 import { Book, seeded, TABLES, Writer } from './workload.ts';
 
 describe('overlapping runs', () => {

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { FORMATS } from '../../lambda/format/formats.ts';
 import type { Compression } from '../../lambda/pack/compression.ts';
 import type { LambdaRecord } from '../../lib/consumer/consumer.ts';
-import { packAll } from '../lambda/pack/kit.ts';
+import { packAll } from '../lambda/pack/packer-fixtures.ts';
 import { FORMAT_OPTIONS, recordOf, written } from '../support/changes.ts';
 
 /** How many changes each event holds, repeats not counted. */

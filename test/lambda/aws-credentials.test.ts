@@ -75,7 +75,7 @@ describe('an IAM token', () => {
   it('fails for a name that only stands for an RDS endpoint, and names that', async () => {
     await assert.rejects(token('db.example.com'), {
       name: 'CONFIG_INVALID',
-      message: /stands for the RDS endpoint db\.abc\.eu-west-1\.rds\.amazonaws\.com.*Give db\.abc/,
+      message: /is an alias of the RDS endpoint db\.abc\.eu-west-1\.rds\.amazonaws\.com.*Give db\.abc/,
     });
   });
 });

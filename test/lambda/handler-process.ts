@@ -1,6 +1,6 @@
 /**
  * The real handler in a process of its own, as a Lambda container has it: its module scope and its standard output are
- * the test's to look at. Forked by `startHandler`; the child's half stands at the end of the file.
+ * the test's to look at. Forked by `startHandler`; the child's half is at the end of the file.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Clock } from '../../lambda/ports.ts';
 import { withNotice } from '../../lambda/slow-notice.ts';
-import { memoryLog } from './kinesis/kit.ts';
+import { memoryLog } from './kinesis/publisher-fixtures.ts';
 
 /** A clock that stands still until it is told to go on: each call ends the sleep that is under way. */
 function steppedClock(): Clock & { readonly step: () => Promise<void> } {

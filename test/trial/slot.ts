@@ -1,6 +1,6 @@
 /** Steps D and H of the trial: states of the slot, waits, interruptions. */
 import type pg from 'pg';
-import { lockKey } from '../../lambda/postgres/fence.ts';
+import { lockKey } from '../../lambda/postgres/slot-lock.ts';
 import { compare, type Ground } from './ground.ts';
 
 type It = (name: string, step: () => Promise<void>) => unknown;

@@ -4,7 +4,7 @@
  * read. Pure; knows where values begin and end, and no row's meaning.
  */
 
-/** What stands in place of a value that was left out: not the plugin's. */
+/** What is written in place of a value that was left out: not the plugin's. */
 export const ELIDED_VALUE = 0x65;
 
 const INSERT = 0x49;
@@ -88,7 +88,7 @@ export class PgoutputCondenser {
   /**
    * Takes the next piece of the message.
    *
-   * @param bytes - where it stands
+   * @param bytes - holds the piece of the line
    * @param start - its first byte
    * @param end - the index after its last byte
    */

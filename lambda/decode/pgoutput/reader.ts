@@ -27,7 +27,7 @@ export class MessageReader {
     this.#end = end;
   }
 
-  /** Where the next byte stands in the message. */
+  /** The position of the next byte in the message. */
   get offset(): number {
     return this.at - this.#start;
   }
@@ -72,7 +72,7 @@ export class MessageReader {
     if (this.at !== this.#end) throw this.expected('the end of the message');
   }
 
-  /** @returns the error to throw, for the place where the next byte stands */
+  /** @returns the error to throw, at the position of the next byte */
   expected(what: string, offset = this.offset): UndecodableError {
     return new UndecodableError(what, offset);
   }

@@ -12,7 +12,7 @@ const BIT_STRING = 0x42;
 /** What a line ends with that has more than that: no line of the plugin has it, so the decoder refuses the line. */
 const CUT = Buffer.from([0]);
 
-/** Where in the line the next byte stands. */
+/** In which part of the line the next byte is. */
 type Place = 'outside' | 'name' | 'value' | 'left-out' | 'after-value' | 'after-left-out' | 'cut';
 
 /** What may be kept. */
@@ -77,7 +77,7 @@ export class TestDecodingCondenser {
   /**
    * Takes the next piece of the line.
    *
-   * @param bytes - where it stands
+   * @param bytes - holds the piece of the line
    * @param start - its first byte
    * @param end - the index after its last byte
    */

@@ -9,7 +9,7 @@ import { type Tuple, ValueKind } from '../messages.ts';
 
 const BACKSLASH = 0x5c;
 const QUOTE = 0x22;
-/** What stands before and behind an element of an array, or a field of a composite. */
+/** What comes before and after an element of an array, or a field of a composite. */
 const BEFORE = new Set(Buffer.from('{(,;'));
 const BEHIND = new Set(Buffer.from('}),;'));
 const OPENING = new Set(Buffer.from('{[('));

@@ -119,7 +119,7 @@ class DebeziumFormat implements Format {
   }
 }
 
-/** What stands in `source` before the row's own LSN; the same for all records of a transaction. */
+/** What is in `source` before the row's own LSN; the same for all records of a transaction. */
 function sourceHead(options: FormatOptions, transaction: Transaction): { source: Buffer; sequence: Buffer } {
   const { commitTimeMicros, commitLsn } = transaction;
   const milliseconds = commitTimeMicros / 1000n;

@@ -15,7 +15,7 @@ import { writeJsonString } from '../text.ts';
 import { bits, hstore, money, numeric, point } from './scalars.ts';
 import { temporalConverters } from './temporal.ts';
 
-/** What stands for a value that is stored out of line and was not sent: `unavailable.value.placeholder`. */
+/** What is written for a value that is stored out of line and was not sent: `unavailable.value.placeholder`. */
 const UNAVAILABLE = '__debezium_unavailable_value';
 const UNAVAILABLE_BYTES = Buffer.from(UNAVAILABLE, 'latin1');
 

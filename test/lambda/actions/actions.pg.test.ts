@@ -196,7 +196,7 @@ describe('actions', () => {
   });
 
   it('I6: a run that finds the lock held succeeds with nothing done', async () => {
-    const { lockKey } = await import('../../../lambda/postgres/fence.ts');
+    const { lockKey } = await import('../../../lambda/postgres/slot-lock.ts');
     const holder = await server.client({ application_name: 'holder' });
     try {
       await holder.query('SELECT pg_advisory_lock($1)', [String(lockKey('pg2kinesis'))]);

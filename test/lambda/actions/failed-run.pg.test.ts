@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { systemClock } from '../../../lambda/clock.ts';
-import { acquireSlotLock } from '../../../lambda/postgres/fence.ts';
+import { acquireSlotLock } from '../../../lambda/postgres/slot-lock.ts';
 import { createTerminalLog } from '../../../lambda/telemetry/telemetry.ts';
 import { type EmbeddedKinesis, startKinesis } from '../../support/kinesis.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';

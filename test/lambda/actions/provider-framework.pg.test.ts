@@ -65,8 +65,12 @@ describe('a stack with a slot', () => {
         slotResource,
       });
       const now = systemClock.now();
-      const latestEnd = now + REMAINING_MS;
-      return await perform(readEvent(event), container, { startedAt: now, latestEnd, functionDeadline: latestEnd });
+      const leaseExpiresAt = now + REMAINING_MS;
+      return await perform(readEvent(event), container, {
+        startedAt: now,
+        leaseExpiresAt,
+        functionDeadline: leaseExpiresAt,
+      });
     });
     const template = ({ failsAfter = false, ...shape }: Shape = {}): StackTemplate => {
       const { slotName = 's', host = '127.0.0.1', port = server.port } = shape;

@@ -10,7 +10,7 @@ import { PipelineError } from '../../../lambda/errors.ts';
 import { createDatabase } from '../../../lambda/postgres/connection.ts';
 import { open } from '../../../lambda/postgres/connection-pair.ts';
 import type { DatabaseSettings } from '../../../lambda/postgres/credentials.ts';
-import { acquireSlotLock } from '../../../lambda/postgres/fence.ts';
+import { acquireSlotLock } from '../../../lambda/postgres/slot-lock.ts';
 import { readEvent } from '../../../lambda/settings/event.ts';
 import { createTerminalLog, noMetrics } from '../../../lambda/telemetry/telemetry.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';

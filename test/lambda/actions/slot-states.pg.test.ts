@@ -12,12 +12,12 @@ import { systemClock } from '../../../lambda/clock.ts';
 import { type Container, createContainer } from '../../../lambda/container.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
 import type { Clock } from '../../../lambda/ports.ts';
-import { lockKey } from '../../../lambda/postgres/fence.ts';
+import { lockKey } from '../../../lambda/postgres/slot-lock.ts';
 import { readConfig } from '../../../lambda/settings/config.ts';
 import type { Action } from '../../../lambda/settings/event.ts';
 import { noMetrics } from '../../../lambda/telemetry/telemetry.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
-import { memoryLog, until } from '../kinesis/kit.ts';
+import { memoryLog, until } from '../kinesis/publisher-fixtures.ts';
 
 const SLOT = 'pg2kinesis';
 
@@ -50,7 +50,7 @@ describe('the states of a slot', { concurrency: 1 }, () => {
     return perform(action, container, {
       startedAt,
       functionDeadline: startedAt + 20_000,
-      latestEnd: startedAt + 22_000,
+      leaseExpiresAt: startedAt + 22_000,
     });
   };
   /** The code that a run fails with; undefined: it succeeds. */

@@ -7,7 +7,7 @@ import type { Round } from '../../../lambda/pack/round.ts';
 import type { Clock, Published } from '../../../lambda/ports.ts';
 import { type Fault, type FaultyEndpoint, startFaultyEndpoint } from '../../support/faulty-endpoint.ts';
 import { type EmbeddedKinesis, startKinesis } from '../../support/kinesis.ts';
-import { clientOf, fakeClock, hurried, memoryLog, round, until } from './kit.ts';
+import { clientOf, fakeClock, hurried, memoryLog, round, until } from './publisher-fixtures.ts';
 
 let kinesis: EmbeddedKinesis;
 let proxy: FaultyEndpoint;

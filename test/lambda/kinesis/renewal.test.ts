@@ -15,7 +15,7 @@ import {
   stored,
   withEnvironment,
 } from '../../support/scripted-endpoint.ts';
-import { hurried, memoryLog, round } from './kit.ts';
+import { hurried, memoryLog, round } from './publisher-fixtures.ts';
 
 let directory: string;
 before(async () => (directory = await mkdtemp(join(tmpdir(), 'pg2kinesis-renewal-'))));

@@ -19,7 +19,7 @@ import {
   stored,
   withEnvironment,
 } from '../../support/scripted-endpoint.ts';
-import { fakeClock, memoryLog, round } from './kit.ts';
+import { fakeClock, memoryLog, round } from './publisher-fixtures.ts';
 
 /** How often each trial is throttled before it may pass: often enough for the SDK's rate limiter to brake. */
 const REFUSALS = 3;

@@ -9,8 +9,8 @@ import type { Round } from '../../../lambda/pack/round.ts';
 import { deaggregate } from '../../support/deaggregate.ts';
 import { type FaultyEndpoint, startFaultyEndpoint } from '../../support/faulty-endpoint.ts';
 import { type EmbeddedKinesis, startKinesis, type StoredRecord } from '../../support/kinesis.ts';
-import { has, hashKeyOf, type Input } from '../pack/kit.ts';
-import { clientOf, hurried, memoryLog } from './kit.ts';
+import { has, hashKeyOf, type Input } from '../pack/packer-fixtures.ts';
+import { clientOf, hurried, memoryLog } from './publisher-fixtures.ts';
 
 const LANES = 16;
 

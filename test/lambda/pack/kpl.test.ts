@@ -14,7 +14,7 @@ import {
   laneByReference,
   packAll,
   type Range,
-} from './kit.ts';
+} from './packer-fixtures.ts';
 
 const MIB = 1024 * 1024;
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { keyHash, laneOf, lanes } from '../../../lambda/pack/lanes.ts';
-import { hashByReference, laneByReference } from './kit.ts';
+import { hashByReference, laneByReference } from './packer-fixtures.ts';
 
 const COUNTS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { type Aggregation, createPacker } from '../../../lambda/pack/packer.ts';
 import type { KinesisRecord } from '../../../lambda/pack/round.ts';
 import { deaggregate } from '../../support/deaggregate.ts';
-import { anyInputs, type Input, laneStart, packAll, sizeOf } from './kit.ts';
+import { anyInputs, type Input, laneStart, packAll, sizeOf } from './packer-fixtures.ts';
 
 const AGGREGATIONS: Aggregation[] = ['kpl', 'lines', 'none'];
 

@@ -8,7 +8,7 @@ import { copySlot } from '../../../lambda/postgres/copy-slot.ts';
 import { pgoutput, type SlotPlugin, TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { Pipeline } from '../../support/real-run.ts';
-import { clock, databaseOf, soon } from '../postgres/support.ts';
+import { clock, databaseOf, soon } from '../postgres/fixtures.ts';
 
 describe('a slot copied to another plugin', () => {
   let server: PostgresServer;

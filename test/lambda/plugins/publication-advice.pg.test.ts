@@ -12,7 +12,7 @@ import { createSlot } from '../../../lambda/postgres/slot-lifecycle.ts';
 import { compilePatterns } from '../../../lambda/settings/filters.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { Pipeline } from '../../support/real-run.ts';
-import { clock, databaseOf, soon } from '../postgres/support.ts';
+import { clock, databaseOf, soon } from '../postgres/fixtures.ts';
 
 const NO_FILTERS = {
   tableInclude: compilePatterns(''),

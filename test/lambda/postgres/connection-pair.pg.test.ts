@@ -8,14 +8,14 @@ import pg from 'pg';
 import { formatLsn } from '../../../lambda/decode/lsn.ts';
 import type { PipelineError } from '../../../lambda/errors.ts';
 import { open, openPair, requireLockSeen } from '../../../lambda/postgres/connection-pair.ts';
-import { acquireSlotLock } from '../../../lambda/postgres/fence.ts';
 import { isSameServer, readServerIdentity } from '../../../lambda/postgres/server-identity.ts';
 import { openSession } from '../../../lambda/postgres/session.ts';
+import { acquireSlotLock } from '../../../lambda/postgres/slot-lock.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { type PoolOptions, startSpreadingProxy, startTransactionPool } from '../../support/protocol-proxy.ts';
-import { clock, databaseOf, memoryLog, openOn, sessionOptions, soon } from './support.ts';
+import { clock, databaseOf, memoryLog, openOn, sessionOptions, soon } from './fixtures.ts';
 
-const until = { deadline: soon(), latestEnd: soon() };
+const until = { deadline: soon(), leaseExpiresAt: soon() };
 
 describe('two connections', () => {
   let one: PostgresServer;

@@ -9,7 +9,7 @@ import { rootCertificates } from 'node:tls';
 import type { PipelineError } from '../../../lambda/errors.ts';
 import { open } from '../../../lambda/postgres/connection-pair.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
-import { databaseOf, openOn, soon } from './support.ts';
+import { databaseOf, openOn, soon } from './fixtures.ts';
 
 const ARN = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-AbCdEf';
 
@@ -82,7 +82,7 @@ describe('a connection', () => {
   });
 
   it('closes by itself when its time is over, though the server does not answer', async () => {
-    const connection = await open(databaseOf(server), { deadline: soon(), latestEnd: Date.now() + 500 });
+    const connection = await open(databaseOf(server), { deadline: soon(), leaseExpiresAt: Date.now() + 500 });
     // Not the server's time-out, which would end it as well, much later.
     await assert.rejects(connection.query('SELECT pg_sleep(60)'), { message: /^Connection terminated/ });
     await connection.client.end();

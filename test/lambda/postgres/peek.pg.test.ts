@@ -8,7 +8,7 @@ import { type Slot, WindowTooLargeError } from '../../../lambda/ports.ts';
 import { firstUnconsumed } from '../../../lambda/run/skip-transaction.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { Pipeline } from '../../support/real-run.ts';
-import { clock, databaseOf, eventually, sessionOn, shortly, told } from './support.ts';
+import { clock, databaseOf, eventually, sessionOn, shortly, told } from './fixtures.ts';
 
 describe('a peek', () => {
   let server: PostgresServer;

@@ -6,7 +6,7 @@ import type { PrimaryKeys } from '../../../lambda/ports.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { PrimaryKeyCache } from '../../../lambda/postgres/primary-keys.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
-import { clock, memoryLog, openOn } from './support.ts';
+import { clock, memoryLog, openOn } from './fixtures.ts';
 
 const named = (printed: string): TableName => ({ printed, schema: '', name: '' });
 

@@ -4,8 +4,8 @@ import { after, before, describe, it } from 'node:test';
 import { open } from '../../../lambda/postgres/connection-pair.ts';
 import { pinnedSettings } from '../../../lambda/postgres/session-settings.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
+import { databaseOf, openOn, sessionOn, soon, told } from './fixtures.ts';
 import { HARMLESS } from './harmless-settings.ts';
-import { databaseOf, openOn, sessionOn, soon, told } from './support.ts';
 
 describe('the settings of a session', () => {
   let server: PostgresServer;

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { type AddressInfo, connect as connectTo, createServer, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { PipelineError } from '../../../lambda/errors.ts';
-import { acquireSlotLock, describeHolder, lockKey, readHolder } from '../../../lambda/postgres/fence.ts';
 import { openSession } from '../../../lambda/postgres/session.ts';
+import { acquireSlotLock, describeHolder, lockKey, readHolder } from '../../../lambda/postgres/slot-lock.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
-import { clock, databaseOf, eventually, memoryLog, openOn, sessionOn, sessionOptions, told } from './support.ts';
+import { clock, databaseOf, eventually, memoryLog, openOn, sessionOn, sessionOptions, told } from './fixtures.ts';
 
 describe('a session', () => {
   let server: PostgresServer;
@@ -67,7 +67,7 @@ describe('a session', () => {
     // It stalls in the middle of a peek, and its time is over while the server waits for it to read on.
     const stuck = { ...clock, sleep: () => new Promise<void>(() => undefined) };
     const stalled = await sessionOn(server, 's', {
-      latestEnd: Date.now() + 1_000,
+      leaseExpiresAt: Date.now() + 1_000,
       database: { ...databaseOf(server), clock: stuck },
     });
     const peek = stalled.slot.peek(await stalled.slot.flushLsn(), undefined, 60_000);
@@ -175,7 +175,7 @@ describe('a session', () => {
     const session = await sessionOn(server, 's', {
       database: databaseOf(server, { port }),
       deadline,
-      latestEnd: deadline + 60_000,
+      leaseExpiresAt: deadline + 60_000,
     });
     silent = true;
     await assert.rejects(session.slot.flushLsn(), { code: 'DATABASE_UNREACHABLE' });

@@ -5,7 +5,7 @@ import { type Lsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import type { Session } from '../../../lambda/ports.ts';
 import { supportsSafeAdvance } from '../../../lambda/postgres/slot.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
-import { sessionOn, told } from './support.ts';
+import { sessionOn, told } from './fixtures.ts';
 
 describe('advanceIsTrusted', () => {
   for (const [versionNum, trusted] of [

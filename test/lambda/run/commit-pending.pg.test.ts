@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type pg from 'pg';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { Pipeline } from '../../support/real-run.ts';
-import { eventually } from '../postgres/support.ts';
+import { eventually } from '../postgres/fixtures.ts';
 
 describe('a commit that waits for a standby', () => {
   let server: PostgresServer;

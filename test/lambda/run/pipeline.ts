@@ -8,7 +8,7 @@ import { skipFirstTransaction } from '../../../lambda/run/skip-transaction.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import type { PostgresServer } from '../../support/postgres.ts';
 import { runKit } from '../../support/run-kit.ts';
-import { clock, sessionOn } from '../postgres/support.ts';
+import { clock, sessionOn } from '../postgres/fixtures.ts';
 
 /**
  * Makes a slot and a pipeline over it.

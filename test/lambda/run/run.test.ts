@@ -331,7 +331,7 @@ describe('run', () => {
       ['somebody else has read the slot since', (slot: FakeSlot) => slot.peek(slot.flushed, 1, 1)],
       ['the server cannot tell', (slot: FakeSlot) => (slot.evidence = undefined)],
       [
-        'another transaction stands at its LSN',
+        'another transaction is at its LSN',
         (slot: FakeSlot) => {
           const [old] = slot.wal;
           assert.ok(old !== undefined);

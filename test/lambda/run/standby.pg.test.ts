@@ -7,7 +7,7 @@ import { type Link, startLink } from '../../support/link.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { startCuttingProxy } from '../../support/protocol-proxy.ts';
 import { Pipeline, type PipelineOptions } from '../../support/real-run.ts';
-import { eventually } from '../postgres/support.ts';
+import { eventually } from '../postgres/fixtures.ts';
 
 describe('STANDBY_SLOTS', () => {
   let primary: PostgresServer;

@@ -130,7 +130,7 @@ export async function readHolderPid(client: Queryable, slotName: string): Promis
  * its lock gone, a statement of it still working) is ended, anybody else is waited for a moment.
  *
  * @param client - the connection that holds the lock
- * @param options - which slot
+ * @param options - the slot, time and the log
  * @returns whether an orphan was ended
  * @throws {PipelineError} SLOT_BUSY, naming the other process
  */

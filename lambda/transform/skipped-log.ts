@@ -11,7 +11,7 @@ import type { Skipped } from './counts.ts';
 /** Names in one line. */
 const FIRST = 10;
 /** Names remembered as told. Beyond it all are forgotten: scratch tables have ever new names. */
-const MOST_NAMED = 20_000;
+const MAX_NAMED = 20_000;
 
 /** Why the log names tables. What a formatter leaves out it never does. */
 export type LoggedReason = Exclude<keyof Skipped, 'formatter'>;
@@ -56,7 +56,7 @@ const SAID: Readonly<Record<LoggedReason, readonly [one: string, several: string
 };
 
 /** Collects names, and writes them at the end of a batch. */
-export class LeftOutLog {
+export class SkippedLog {
   readonly #log: Log;
   readonly #named: Set<string>;
   readonly #fresh = new Map<LoggedReason, { readonly tables: string[]; readonly since: Lsn }>();
@@ -64,7 +64,7 @@ export class LeftOutLog {
   readonly #withoutRow = new Map<string, { readonly key: readonly string[]; readonly since: Lsn; records: number }>();
 
   /**
-   * @param log - where to
+   * @param log - gets the lines
    * @param named - what was told already, by reason and printed name; kept across warm runs
    */
   constructor(log: Log, named: Set<string>) {
@@ -75,14 +75,14 @@ export class LeftOutLog {
   /**
    * A table's changes are left out.
    *
-   * @param reason - why
-   * @param table - as printed
+   * @param reason - why its changes are skipped its changes are skipped its changes are skipped
+   * @param table - its name, as the plugin prints it
    * @param commitLsn - of the first transaction concerned
    */
   note(reason: LoggedReason, table: string, commitLsn: Lsn): void {
     const name = `${reason} ${table}`;
     if (this.#named.has(name)) return;
-    if (this.#named.size >= MOST_NAMED) this.#named.clear();
+    if (this.#named.size >= MAX_NAMED) this.#named.clear();
     this.#named.add(name);
     const fresh = this.#fresh.get(reason);
     if (fresh === undefined) this.#fresh.set(reason, { tables: [table], since: commitLsn });

@@ -31,10 +31,10 @@ export interface TablePolicy {
   readonly wasKeyless: boolean;
   /** Whether the server sends the key of a DELETE. */
   readonly identityHoldsKey: boolean;
-  /** Columns to leave out, as printed; grows with {@link TablePolicies.judgeColumns}. */
+  /** Columns to leave out, as printed; grows with {@link TablePolicies.excludeColumns}. */
   readonly omitted: Set<string>;
-  /** Columns judged already, as printed. */
-  readonly judged: Set<string>;
+  /** Columns that the filters were asked about already, as printed. */
+  readonly evaluatedColumns: Set<string>;
   /** The table's names, those of its ancestors and of earlier readings too. */
   readonly names: readonly string[];
   /** The reading of the catalogs that it was made from. */
@@ -103,7 +103,7 @@ export class TablePolicies {
   /**
    * Whether a table's key may have been another one when a transaction wrote to it.
    *
-   * @param plan - the table's
+   * @param plan - the policy of the row's table
    * @param xid - the transaction's
    */
   isKeyInDoubt({ keyDoubt }: TablePolicy, xid: number): boolean {
@@ -132,16 +132,16 @@ export class TablePolicies {
   /**
    * Applies COLUMN_EXCLUDE_LIST to the columns of a row that were not judged before.
    *
-   * @param plan - the table's
+   * @param plan - the policy of the row's table
    * @param tuple - the row
    * @throws {PipelineError} CONFIG_INVALID where it names a column of the primary key
    */
-  judgeColumns(plan: TablePolicy, tuple: Tuple | undefined): void {
+  excludeColumns(plan: TablePolicy, tuple: Tuple | undefined): void {
     if (tuple === undefined || this.#filters.columnExclude.length === 0) return;
     for (let i = 0; i < tuple.count; i++) {
       const header = tuple.headers[i];
-      if (header === undefined || plan.judged.has(header.printed)) continue;
-      plan.judged.add(header.printed);
+      if (header === undefined || plan.evaluatedColumns.has(header.printed)) continue;
+      plan.evaluatedColumns.add(header.printed);
       if (!omitsColumn(this.#filters, plan.names, header.name)) continue;
       if (plan.keys[0]?.includes(header.printed) === true) throw keyExcluded(plan.names[0] ?? '', header.name);
       plan.omitted.add(header.printed);
@@ -178,7 +178,7 @@ export class TablePolicies {
       wasKeyless: earlier.some(({ key }) => key.length === 0),
       identityHoldsKey: (current ?? earlier[0])?.identityHoldsKey ?? false,
       omitted: new Set((current ?? earlier[0])?.virtualColumns),
-      judged: new Set(),
+      evaluatedColumns: new Set(),
       names,
       version: this.#keys.version,
       noted: undefined,
@@ -217,7 +217,7 @@ function keyExcluded(table: string, column: string): PipelineError {
 /**
  * Why a change is left out, its table's filters of then included.
  *
- * @param plan - of its table
+ * @param plan - the policy of the change's table
  * @param transaction - that it is part of
  */
 export function skipReason(plan: TablePolicy, { commitLsn, xid }: Transaction): keyof Skipped | undefined {
@@ -230,10 +230,10 @@ export function skipReason(plan: TablePolicy, { commitLsn, xid }: Transaction): 
 /**
  * Whether a change is left out only because its table may have been a partition of another then. Such tables are named.
  *
- * @param plan - of its table
+ * @param plan - the policy of the change's table
  * @param transaction - that it is part of
  */
-export function isLeftOutInDoubt(plan: TablePolicy, { xid }: Transaction): boolean {
+export function isSkippedInDoubt(plan: TablePolicy, { xid }: Transaction): boolean {
   return plan.doubtBefore !== undefined && isBefore(xid, plan.doubtBefore);
 }
 

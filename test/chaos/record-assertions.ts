@@ -3,7 +3,7 @@
  * that keeps them.
  */
 import assert from 'node:assert/strict';
-import type { Arrived } from './ground.ts';
+import type { Arrived } from './environment.ts';
 import type { Book } from './workload.ts';
 
 /**

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { setTimeout as wait } from 'node:timers/promises';
-import { lockKey } from '../../lambda/postgres/fence.ts';
+import { lockKey } from '../../lambda/postgres/slot-lock.ts';
 import { deaggregate } from '../support/deaggregate.ts';
 import { type FaultyEndpoint, startFaultyEndpoint } from '../support/faulty-endpoint.ts';
 import { type EmbeddedKinesis, startKinesis } from '../support/kinesis.ts';
