@@ -12,8 +12,8 @@
 import { PipelineError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { copySlot } from '../postgres/copy-slot.ts';
-import { acquireSlotLock, describeHolder } from '../postgres/slot-lock.ts';
 import { createSlot, requireUsable } from '../postgres/slot-lifecycle.ts';
+import { acquireSlotLock, describeHolder } from '../postgres/slot-lock.ts';
 import { readSlotRow, type SlotRow } from '../postgres/status.ts';
 import type { LifecycleAction } from '../settings/event.ts';
 import {
