@@ -7,7 +7,7 @@ import { LanePacker } from '../../../lambda/pack/lane-packer.ts';
 import { limitsFor } from '../../../lambda/pack/limits.ts';
 import { type Aggregation, createPacker } from '../../../lambda/pack/packer.ts';
 import type { Packer } from '../../../lambda/pack/round.ts';
-import { type Input, packAll, sizeOf } from './kit.ts';
+import { type Input, packAll, sizeOf } from './packer-fixtures.ts';
 
 const MIB = 1024 * 1024;
 
