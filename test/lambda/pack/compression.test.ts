@@ -8,7 +8,7 @@ import { isSupported } from '../../../lambda/pack/compression.ts';
 import { LANE_BYTES } from '../../../lambda/pack/limits.ts';
 import type { PackerOptions } from '../../../lambda/pack/packer.ts';
 import { userRecords } from '../../../lib/consumer/deaggregate.ts';
-import { type Input, packAll, sizeOf } from './fixtures.ts';
+import { type Input, packAll, sizeOf } from './packer-fixtures.ts';
 
 const PLAIN: PackerOptions = { aggregation: 'lines', lanes: 4, maxRecordBytes: 1024 * 1024 };
 
