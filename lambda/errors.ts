@@ -73,7 +73,7 @@ export interface PipelineErrorOptions extends ErrorOptions {
  *
  * @example throw new PipelineError('SLOT_MISSING', 'The slot "pg2kinesis" does not exist in database "app".')
  * @example
- * throw new PipelineError('DATABASE_AUTH_FAILED', `User "cdc" may not connect to database "app". ${undone}`, {
+ * throw new PipelineError('DATABASE_AUTH_FAILED', `User "cdc" may not connect to database "app". ${notDone}`, {
  *   cause: error,
  *   remedy: 'As its owner run: GRANT CONNECT ON DATABASE "app" TO "cdc";',
  * });

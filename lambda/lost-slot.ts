@@ -44,9 +44,9 @@ export function lostRemedy({ invalidationReason }: Lost): string {
 /**
  * @param slot - a lost slot's row
  * @param what - what is so with it, up to the reason
- * @param undone - what was not done, a sentence
+ * @param notDone - what was not done, a sentence
  */
-export function slotLost(slot: Lost, what: string, undone: string): PipelineError {
+export function slotLost(slot: Lost, what: string, notDone: string): PipelineError {
   const why = slot.invalidationReason === undefined ? 'wal_status lost' : `invalidated: ${slot.invalidationReason}`;
-  return new PipelineError('SLOT_LOST', `${what} (${why}). ${undone}`, { remedy: lostRemedy(slot) });
+  return new PipelineError('SLOT_LOST', `${what} (${why}). ${notDone}`, { remedy: lostRemedy(slot) });
 }

@@ -51,7 +51,7 @@ export async function createSlot(
         slot: config.slot,
       });
     }
-    const until = { deadline: deadlines.functionDeadline, latestEnd: deadlines.latestEnd };
+    const until = { deadline: deadlines.functionDeadline, leaseExpiresAt: deadlines.leaseExpiresAt };
     const converted = failover && (await makeFailoverSlot(database, until, watching, config.slot));
     if (converted) log.info('The slot was made a failover slot.', { slot: config.slot });
     return {

@@ -29,7 +29,7 @@ export async function ensureFailover(
   { database, functionDeadline, log }: LifecyclePorts,
 ): Promise<void> {
   if (!wanted) return;
-  const options = { deadline: functionDeadline - ANSWER_MS, latestEnd: functionDeadline };
+  const options = { deadline: functionDeadline - ANSWER_MS, leaseExpiresAt: functionDeadline };
   if (await makeFailoverSlot(database, options, connection, name))
     log.info('The slot was made a failover slot.', { slot: name });
 }

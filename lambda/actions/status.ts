@@ -8,8 +8,8 @@ import { explainRetention, type WalRetentionCause } from '../health/retained-wal
 import { isReadByRuns, judgeSlot, type SlotJudgement, type SlotState } from '../health/slot-health.ts';
 import type { AwaitedStandby } from '../ports.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { type Holder, readHolder, readSlotReader } from '../postgres/slot-lock.ts';
 import { readStandbys } from '../postgres/read-bound.ts';
+import { type Holder, readHolder, readSlotReader } from '../postgres/slot-lock.ts';
 import { describeTransaction, readStatus, type SlotRow, type TransactionRow } from '../postgres/status.ts';
 
 /** What `status` answers. */

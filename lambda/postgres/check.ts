@@ -3,8 +3,8 @@
  * Judges nothing: what the rows mean is judged in `lambda/health/server-health.ts`.
  */
 import type { AwaitedStandby } from '../ports.ts';
-import { readSlotReader, type SlotReader } from './slot-lock.ts';
 import { readStandbys } from './read-bound.ts';
+import { readSlotReader, type SlotReader } from './slot-lock.ts';
 import type { Queryable, SlotRow } from './status.ts';
 import { readSlotRow } from './status.ts';
 

@@ -57,7 +57,7 @@ export async function makeFailoverSlot(
     await client.query(`ALTER_REPLICATION_SLOT ${pg.escapeIdentifier(name)} (FAILOVER true)`);
     return true;
   } catch (error) {
-    throw toPipelineError(error, { ...connection.context, slot: name, undone: 'The slot is no failover slot yet.' });
+    throw toPipelineError(error, { ...connection.context, slot: name, notDone: 'The slot is no failover slot yet.' });
   } finally {
     await client.end().catch(() => undefined);
   }

@@ -26,19 +26,19 @@ const BACK = 'During a failover the next run succeeds by itself, when the promot
  * @param facts - the server and the slot
  * @param slotName - the slot
  * @param context - whose it is
- * @param undone - what was not done, a sentence
+ * @param notDone - what was not done, a sentence
  * @returns undefined on a primary, and on a standby with a slot of its own
  */
 export function standbyFault(
   { slot, inRecovery, versionNum }: StandbyFacts,
   slotName: string,
   { host, port }: Pick<ErrorContext, 'host' | 'port'>,
-  undone: string,
+  notDone: string,
 ): PipelineError | undefined {
   if (!inRecovery) return undefined;
   const at = `The server at ${host}:${port} is a standby`;
   const fault = (what: string, more = '') =>
-    new PipelineError('SERVER_IS_STANDBY', `${at}${what} ${undone}`, {
+    new PipelineError('SERVER_IS_STANDBY', `${at}${what} ${notDone}`, {
       ...(more === ''
         ? {}
         : { remedy: `Connect to the primary: the writer endpoint, or its address. ${BACK} ${more}` }),
@@ -63,16 +63,16 @@ export function standbyFault(
  *
  * @param error - as caught
  * @param context - whose it is
- * @param undone - what was not done, a sentence
+ * @param notDone - what was not done, a sentence
  */
 export function standbyRefusal(
   error: Error,
   { host, port }: Pick<ErrorContext, 'host' | 'port'>,
-  undone: string,
+  notDone: string,
 ): PipelineError {
   return new PipelineError(
     'SERVER_IS_STANDBY',
-    `The server at ${host}:${port} is a standby, and refused to use a replication slot. It says: ${error.message} (SQLSTATE 55000). ${undone}`,
+    `The server at ${host}:${port} is a standby, and refused to use a replication slot. It says: ${error.message} (SQLSTATE 55000). ${notDone}`,
     { cause: error },
   );
 }

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { InProcessFunction } from '../support/in-process.ts';
 import { type Link, startLink } from '../support/link.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { eventually } from './ground.ts';
+import { eventually } from './environment.ts';
 
 describe('a failover slot', () => {
   let primary: PostgresServer;

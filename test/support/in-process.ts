@@ -69,7 +69,7 @@ export class InProcessFunction {
     const answer: Answer = await perform(readEvent(event), this.#container, {
       startedAt,
       functionDeadline: startedAt + 60_000,
-      latestEnd: startedAt + 62_000,
+      leaseExpiresAt: startedAt + 62_000,
     });
     return { ...answer };
   }
