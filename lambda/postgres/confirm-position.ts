@@ -10,6 +10,7 @@ import { formatLsn, type Lsn } from '../decode/lsn.ts';
 
 /** What node-postgres calls on a query of one's own; it knows no replication. */
 interface Wire {
+  readonly stream: { cork(): void; uncork(): void };
   query(text: string): void;
   sendCopyFromChunk(chunk: Buffer): void;
   endCopyFrom(): void;
@@ -29,9 +30,11 @@ export function confirmPosition(client: pg.Client, slotName: string, lsn: Lsn): 
     // All in one packet: the server reads what a client has said before it begins to decode.
     const query = {
       submit(wire: Wire): void {
+        wire.stream.cork();
         wire.query(`START_REPLICATION SLOT ${pg.escapeIdentifier(slotName)} LOGICAL ${formatLsn(lsn)}`);
         wire.sendCopyFromChunk(statusUpdate(lsn));
         wire.endCopyFrom();
+        wire.stream.uncork();
       },
       handleCopyData: () => undefined,
       handleCommandComplete: () => undefined,

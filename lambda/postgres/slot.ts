@@ -108,7 +108,9 @@ export class PostgresSlot implements Slot {
       }
       await confirmPosition(client, slotName, lsn);
     } catch (error) {
-      throw await this.#explain(error);
+      if (error instanceof PipelineError) throw error;
+      // The server may have begun to decode what lies behind, and failed at that. What counts is where the slot is.
+      if ((await this.position()).confirmedFlush < lsn) throw await this.#explain(error);
     } finally {
       await client.end().catch(() => undefined);
     }
