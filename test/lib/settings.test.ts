@@ -130,7 +130,7 @@ describe('readSettings', () => {
           `"colour" is no setting. The settings' names are listed below.`,
           'vpcId cannot be "my-vpc": it must be a VPC such as vpc-0a1b2c3d.',
           'databasePort cannot be "54x32": it must be a whole number from 1 to 65535.',
-          'format cannot be "JSON": it must be one of csv, csv-payload, json, debezium, dms.',
+          'format cannot be "JSON": it must be one of csv, csv-payload, json, debezium, dms, module.',
           'lanes cannot be 63: it must be one of 1, 2, 4, 8, 16, 32, 64, 128, 256.',
           'schedule cannot be "yes": it must be true or false.',
           "databaseName is missing: it must be a database's name, 1 to 63 characters.",
