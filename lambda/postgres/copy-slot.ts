@@ -7,7 +7,6 @@ import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 import type { Notice } from './notices.ts';
-import { TEST_DECODING } from './plugins.ts';
 import { isAboutPublication } from './publication-errors.ts';
 import { requirePublications } from './publications.ts';
 import { createSlot, dropSlot, requireUsable } from './slot-lifecycle.ts';
@@ -70,7 +69,7 @@ export async function copySlot(
   }
   const { confirmedFlush } = await createSlot(waiting, watching, to, timeoutMs);
   const { rows } = await waiting.client.query<{ lsn: string }>(
-    `SELECT lsn::text FROM pg_logical_slot_peek_binary_changes($1, $2, 1, ${TEST_DECODING.options}) LIMIT 1`,
+    `SELECT lsn::text FROM pg_logical_slot_peek_binary_changes($1, $2, 1, ${plugin.options}) LIMIT 1`,
     [from, confirmedFlush === undefined ? null : formatLsn(confirmedFlush)],
   );
   if (rows.length === 0) return;
