@@ -4,6 +4,7 @@
  */
 import { PipelineError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
+import { isReadablePlugin } from '../postgres/plugins.ts';
 import { SECOND_LOCK } from '../postgres/session.ts';
 import { dropSlot } from '../postgres/slot-lifecycle.ts';
 import { acquireSlotLock, describeHolder, type Holder, lockKey, readHolder } from '../postgres/slot-lock.ts';
@@ -106,7 +107,9 @@ async function drop(
   await lock(locking, slotName, 0, ports);
   const row = await readSlotRow(watching.client, slotName);
   const flush = await readFlushLsn(watching.client);
-  const dropped = await dropSlot(locking, slotName);
+  // The stack's slot that was renamed may have changed its plugin, too: the old one is of the former.
+  const former = slotName !== ports.slot && isReadablePlugin(row?.plugin) ? row.plugin : undefined;
+  const dropped = await dropSlot(locking, slotName, former);
   const unread = row?.confirmedFlush === undefined || flush === undefined ? undefined : flush - row.confirmedFlush;
   log.info(dropped ? 'The slot was dropped with its stack.' : 'The slot was gone already.', {
     slot: slotName,

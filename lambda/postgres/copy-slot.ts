@@ -7,14 +7,12 @@ import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 import type { Notice } from './notices.ts';
+import { isReadablePlugin } from './plugins.ts';
 import { isAboutPublication } from './publication-errors.ts';
 import { requirePublications } from './publications.ts';
 import { createSlot, dropSlot, requireUsable } from './slot-lifecycle.ts';
 import { codeOf } from './sql-errors.ts';
 import { readFlushLsn, readSlotRow } from './status.ts';
-
-/** Plugins that a slot can be copied from. */
-const KNOWN = ['test_decoding', 'pgoutput'];
 
 /**
  * Makes the copy. Its plugin is the connection's.
@@ -46,7 +44,7 @@ export async function copySlot(
       `The slot "${from}", whose position "${to}" is to take over, does not exist. The slot "${to}" was not made: it would hide what is missing.`,
     );
   }
-  const itsPlugin = KNOWN.find((name) => name === source.plugin) ?? plugin.name;
+  const itsPlugin = isReadablePlugin(source.plugin) ? source.plugin : plugin.name;
   requireUsable(source, { ...context, plugin: itsPlugin });
   await requirePublications(watching, to);
   if (waiting.versionNum >= 120_000) {

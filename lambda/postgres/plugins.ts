@@ -7,6 +7,15 @@ import pg from 'pg';
 /** A plugin's name, as `pg_replication_slots` has it. */
 export type PluginName = 'test_decoding' | 'pgoutput';
 
+/**
+ * Whether a slot of that plugin can be this project's.
+ *
+ * @param name - a slot's plugin, as the server has it
+ */
+export function isReadablePlugin(name: string | undefined): name is PluginName {
+  return name === 'test_decoding' || name === 'pgoutput';
+}
+
 /** How a slot of one plugin is read. */
 export interface SlotPlugin {
   readonly name: PluginName;

@@ -200,15 +200,20 @@ function cannotCreate(error: unknown, name: string): PipelineError | undefined {
  *
  * @param connection - a connection to the slot's database
  * @param name - the slot's name
+ * @param plugin - that it must be of @default the one that PLUGIN names
  * @returns whether there was one
  * @throws {PipelineError} SLOT_BUSY naming who reads it, WRONG_PLUGIN
  */
-export async function dropSlot(connection: Connection, name: string): Promise<boolean> {
+export async function dropSlot(
+  connection: Connection,
+  name: string,
+  plugin = connection.context.plugin,
+): Promise<boolean> {
   const { slot: row, ...server } = await readSlotState(connection.client, name);
   const standby = standbyFault({ ...server, slot: row }, name, connection.context, 'The slot was not dropped.');
   if (standby !== undefined) throw standby;
   if (row === undefined) return false;
-  requireOurs(row, connection.context);
+  requireOurs(row, { database: connection.context.database, ...(plugin === undefined ? {} : { plugin }) });
   try {
     await connection.client.query('SELECT pg_drop_replication_slot($1)', [name]);
     return true;

@@ -4,7 +4,7 @@
  */
 import { PipelineError } from '../errors.ts';
 import { isLost, slotLost } from '../lost-slot.ts';
-import { TEST_DECODING } from './plugins.ts';
+import { isReadablePlugin, TEST_DECODING } from './plugins.ts';
 import { codeOf, type ErrorContext, translate } from './sql-errors.ts';
 import { standbyFault, standbyRefusal } from './standby-server.ts';
 import { type Queryable, SLOT_JSON, type SlotRow, toSlotRow } from './status.ts';
@@ -101,7 +101,7 @@ function othersSlot(slotName: string): { readonly remedy: string } {
 
 /** @returns the way out where another setting of PLUGIN fits a slot */
 export function rightPlugin(found: string | undefined): { readonly remedy?: string } {
-  if (found !== 'test_decoding' && found !== 'pgoutput') return {};
+  if (!isReadablePlugin(found)) return {};
   return {
     remedy: `If the slot is this pipeline's, set PLUGIN=${found}. If it is another's, use another SLOT_NAME.`,
   };

@@ -10,6 +10,7 @@ import { PipelineError } from '../../../lambda/errors.ts';
 import { createDatabase } from '../../../lambda/postgres/connection.ts';
 import { open } from '../../../lambda/postgres/connection-pair.ts';
 import type { DatabaseSettings } from '../../../lambda/postgres/credentials.ts';
+import { pgoutput } from '../../../lambda/postgres/plugins.ts';
 import { acquireSlotLock } from '../../../lambda/postgres/slot-lock.ts';
 import { readEvent } from '../../../lambda/settings/event.ts';
 import { createTerminalLog, noMetrics } from '../../../lambda/telemetry/telemetry.ts';
@@ -294,6 +295,32 @@ describe('the slot’s lifecycle', () => {
         );
         await remove(id(), ports({}, { slot: 's2' }));
         assert.deepEqual(await slots(), ['s2']);
+      });
+
+    if (TESTED_MAJOR >= 12)
+      it('copies the old slot’s position to another name and plugin, then cleanup drops the old one', async () => {
+        await send({ RequestType: 'Create', ResourceProperties: properties() });
+        const at = await position('s');
+        await server.sql('CREATE PUBLICATION p FOR TABLE t');
+        try {
+          const world = () => ({
+            ...ports({}, { slot: 's2' }),
+            database: createDatabase({
+              settings: settings(),
+              clock: systemClock,
+              secrets: () => Promise.reject(new Error('none')),
+              iamToken: () => Promise.resolve(''),
+              plugin: pgoutput(['p']),
+            }),
+          });
+          assert.equal(own(await update(id(), properties('s2'), world())), id('s2'));
+          assert.equal(await position('s2'), at);
+          await remove(id(), world());
+          const [left, ...others] = await server.sql('SELECT slot_name, plugin FROM pg_replication_slots');
+          assert.deepEqual([left, others], [{ slot_name: 's2', plugin: 'pgoutput' }, []]);
+        } finally {
+          await server.sql('DROP PUBLICATION p');
+        }
       });
 
     for (const [what, first] of [
