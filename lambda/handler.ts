@@ -19,6 +19,7 @@ import { readEvent } from './settings/event.ts';
 import { withSettingsFile } from './settings/settings-file.ts';
 import { causeFields, sanitizeError } from './telemetry/error-report.ts';
 import { traceInvocation } from './telemetry/invocation-trace.ts';
+import { asStackFailure } from './telemetry/stack-failure.ts';
 import { createFunctionLog, createFunctionMetrics } from './telemetry/telemetry.ts';
 
 /** Time kept for flushing metrics and for the runtime's own work. */
@@ -98,7 +99,7 @@ const telemetry: middy.MiddlewareObj<unknown, Answer> = {
     // Lambda's `errorType` is the name, which for an error of the table is its code.
     log.error(error.message, { code: error.name, ...causeFields(error) });
     metrics.flush();
-    request.error = error;
+    request.error = asStackFailure(error, request.event, process.env['AWS_LAMBDA_LOG_GROUP_NAME']);
   },
 };
 

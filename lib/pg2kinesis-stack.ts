@@ -169,6 +169,10 @@ export class Pg2KinesisStack extends Stack {
     new CfnOutput(this, 'StreamName', { value: stream.streamName, description: 'The Kinesis data stream to consume' });
     new CfnOutput(this, 'StreamArn', { value: stream.streamArn, description: 'Its ARN' });
     new CfnOutput(this, 'FunctionName', { value: functionName, description: 'The function, to be invoked by hand' });
+    new CfnOutput(this, 'LogGroupName', {
+      value: this.publisher.logGroup.logGroupName,
+      description: 'The log group of the function',
+    });
     new CfnOutput(this, 'FirstCheckCommand', {
       value: invokeCommand(functionName, this.region, 'check'),
       description: 'Checks every precondition, and says what to do',

@@ -12,8 +12,13 @@ export const OWN_ARN = 'arn:aws:lambda:us-east-1:123456789012:function:own';
 /** What an invocation came to. */
 export interface Outcome {
   readonly answer?: unknown;
-  /** What Lambda would report: `errorType` is the name. `fields` are the error's enumerable properties. */
-  readonly error?: { readonly name: string; readonly message: string; readonly fields: Record<string, unknown> };
+  /** What Lambda would report: `errorType` is the name, `trace` the stack by lines. `fields` are the error's enumerable properties. */
+  readonly error?: {
+    readonly name: string;
+    readonly message: string;
+    readonly trace: readonly string[];
+    readonly fields: Record<string, unknown>;
+  };
 }
 
 /** A container. */
@@ -76,8 +81,9 @@ if (process.argv[2] === 'child' && process.send !== undefined) {
     (handler as (event: unknown, context: unknown) => Promise<unknown>)(event, context).then(
       (answer) => reply({ answer }),
       (error: unknown) => {
-        const { name, message } = error as Error;
-        reply({ error: { name, message, fields: Object.fromEntries(Object.entries(error as object)) } });
+        const { name, message, stack = '' } = error as Error;
+        const fields = Object.fromEntries(Object.entries(error as object));
+        reply({ error: { name, message, trace: stack.split('\n'), fields } });
       },
     );
   });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, describe, it } from 'node:test';
+import { Stack } from '../support/cloudformation.ts';
 import { type HandlerProcess, OWN_ARN, startHandler } from './handler-process.ts';
 
 const LOGIN = {
@@ -12,6 +13,15 @@ const LOGIN = {
   PGSSLMODE: 'disable',
   AWS_REGION: 'us-east-1',
 };
+
+/** A port at which nobody listens. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
 
 describe('handler', () => {
   const started: HandlerProcess[] = [];
@@ -51,6 +61,38 @@ describe('handler', () => {
     assert.match(error.message, /straight from CloudFormation/);
   });
 
+  it('fails an event of CloudFormation by the reason alone: no stack, the real log group, and no run that will try again', async () => {
+    const port = await freePort();
+    const AWS_LAMBDA_LOG_GROUP_NAME = 'mine-Publisher-Log-1A2B';
+    const slot = { logicalId: 'Slot', type: 'Custom::Pg2KinesisSlot', properties: () => ({}) };
+    for (const [env, expected] of [
+      [{ LANES: '63' }, /^CONFIG_INVALID: .*/],
+      [
+        {},
+        /^DATABASE_UNREACHABLE: No connection to PostgreSQL at .* Start the database, or correct its host and port\. Deploy again\. /,
+      ],
+      [{ PGHOST: 'no-such-host.invalid' }, /^DATABASE_UNREACHABLE: .* Deploy again\. /],
+    ] as const) {
+      const container = await start({ ...LOGIN, PGPORT: String(port), AWS_LAMBDA_LOG_GROUP_NAME, ...env });
+      const stack = new Stack(async (event) => {
+        const { answer, error } = await container.invoke(event);
+        if (error === undefined) return answer;
+        const thrown = new Error(error.message);
+        thrown.name = error.name;
+        thrown.stack = error.trace.join('\n');
+        throw thrown;
+      });
+      assert.equal(await stack.deploy({ configure: () => undefined, resources: [slot] }), false);
+      const [, reason = ''] = /^Create Slot: FAILED (.*)$/s.exec(stack.events[0] ?? '') ?? [];
+      // The last two lines are the framework's own.
+      const [first = '', ...rest] = reason.split('\n');
+      assert.deepEqual(rest, ['', 'Logs: /aws/lambda/own', '']);
+      assert.match(first, expected);
+      assert.match(first, / The log of this function is the log group mine-Publisher-Log-1A2B\.$/);
+      assert.doesNotMatch(reason, /next run/i);
+    }
+  });
+
   it('fails with ADMIN_ONLY for what only the alias may do, before it looks at the database', async () => {
     const container = await start({ ...LOGIN, ADMIN_ONLY: 'lifecycle,drop-slot' });
     for (const event of [{ action: 'drop-slot' }, { RequestType: 'Delete', PhysicalResourceId: 'created:a/b/c' }]) {
@@ -67,10 +109,7 @@ describe('handler', () => {
   });
 
   it('fails with DATABASE_UNREACHABLE where nobody listens, and I10: shows no password', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => server.once('listening', resolve));
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
+    const port = await freePort();
     const container = await start({ ...LOGIN, PGPORT: String(port) });
     const { error } = await container.invoke({ action: 'run', maxSeconds: 5 });
     assert.equal(error?.name, 'DATABASE_UNREACHABLE');

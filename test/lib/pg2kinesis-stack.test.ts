@@ -339,6 +339,7 @@ describe('the outputs', () => {
       'StreamName',
       'StreamArn',
       'FunctionName',
+      'LogGroupName',
       'FirstCheckCommand',
       'DrainCommand',
       'StatusCommand',

@@ -177,10 +177,7 @@ export class Stack {
     setInvoke(async (payload): Promise<Invocation> => {
       const outcome = await this.#userFunction(JSON.parse(payload) as Record<string, unknown>).then(
         (answer): Invocation => ({ Payload: JSON.stringify(answer) }),
-        (error: unknown): Invocation => ({
-          FunctionError: 'Unhandled',
-          Payload: JSON.stringify({ errorMessage: error instanceof Error ? error.message : String(error) }),
-        }),
+        (error: unknown): Invocation => ({ FunctionError: 'Unhandled', Payload: JSON.stringify(reported(error)) }),
       );
       if (lost-- > 0) throw new Error('socket hang up');
       return outcome;
@@ -214,6 +211,12 @@ export class Stack {
     this.events.push(`${name}: ${response.Status}${response.Status === 'FAILED' ? ` ${response.Reason}` : ''}`);
     return response;
   }
+}
+
+/** An error as AWS's runtime client for Node.js reports it. */
+function reported(error: unknown): object {
+  if (!(error instanceof Error)) return { errorMessage: String(error) };
+  return { errorType: error.name, errorMessage: error.message, trace: error.stack?.split('\n') };
 }
 
 function same(one: unknown, other: unknown): boolean {
