@@ -9,7 +9,11 @@ import type { PipelineSettings } from './pipeline-settings.ts';
  * @param settings - the settings of the stack
  */
 export function sayWhatIsOff(stack: Stack, { schedule, slotLifecycle, onRemoval, alarms }: PipelineSettings): void {
-  const say = (id: string, text: string): void => Annotations.of(stack).addInfoV2(`pg2kinesis:${id}`, text);
+  const annotations = Annotations.of(stack);
+  // Older releases of the CDK have only the one without an id.
+  const known: Pick<Annotations, 'addInfo'> & Partial<Pick<Annotations, 'addInfoV2'>> = annotations;
+  const say = (id: string, text: string): void =>
+    known.addInfoV2 === undefined ? known.addInfo(text) : known.addInfoV2(`pg2kinesis:${id}`, text);
   if (!schedule)
     say(
       'scheduleOff',
