@@ -51,6 +51,10 @@ describe('deployment', () => {
   let kinesis: KinesisClient;
   let client: string;
   let options: string[];
+  let settings: Readonly<Record<string, unknown>> = {};
+  let stack = STACK;
+  const optionsOf = (given: Readonly<Record<string, unknown>>): string[] =>
+    Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${String(value)}`]);
   let deployed: DeployedFunction;
   let container: Container;
   let run: ContainerOptions;
@@ -93,8 +97,61 @@ describe('deployment', () => {
     assert.equal(error, undefined, JSON.stringify(error));
     return answer as Record<string, unknown>;
   };
-  /** The user records of the deployed stream, de-aggregated by AWS's library: operation and key of each. */
-  const records = async (): Promise<string[]> => {
+  /** Deploys the stack, and asks for its function. @returns the stack's outputs */
+  const deploy = async (): Promise<Readonly<Record<string, string>> | undefined> => {
+    // Directly, without a change set: moto has no outputs of a stack made by one.
+    const output = await cdk(
+      'deploy',
+      '--method',
+      'direct',
+      '--require-approval',
+      'never',
+      '--output',
+      join(folder, 'assembly'),
+      '--outputs-file',
+      join(folder, 'outputs.json'),
+      '-c',
+      'slotLifecycle=false',
+    );
+    assert.ok(output.includes(`✅  ${stack}`), output);
+    const outputs = (
+      JSON.parse(readFileSync(join(folder, 'outputs.json'), 'utf8')) as Record<string, Record<string, string>>
+    )[stack];
+    deployed = JSON.parse(
+      (await moto.ask('lambda', `/2015-03-31/functions/${outputs?.['FunctionName'] ?? ''}/configuration`)).toString(),
+    ) as DeployedFunction;
+    return outputs;
+  };
+  /** Unpacks the zip that was uploaded, from which containers run then. @returns the zip */
+  const unpack = async (into: string): Promise<Buffer> => {
+    const { Resources } = JSON.parse(readFileSync(join(folder, 'assembly', `${stack}.template.json`), 'utf8')) as {
+      Resources: Record<string, { Type: string; Properties: { Handler?: string; Code: { S3Key: string } } }>;
+    };
+    const key = Object.values(Resources).find(
+      ({ Type, Properties }) => Type === 'AWS::Lambda::Function' && Properties.Handler === deployed.Handler,
+    )?.Properties.Code.S3Key;
+    const zip = await moto.ask('s3', `/cdk-hnb659fds-assets-${ACCOUNT}-${REGION}/${key ?? ''}`);
+    assert.equal(createHash('sha256').update(zip).digest('base64'), deployed.CodeSha256);
+    writeFileSync(join(folder, `${into}.zip`), zip);
+    mkdirSync(join(folder, into));
+    // Python is there, since moto is.
+    const unzipped = spawnSync('python3', ['-m', 'zipfile', '-e', join(folder, `${into}.zip`), join(folder, into)], {
+      encoding: 'utf8',
+    });
+    assert.equal(unzipped.status, 0, unzipped.stderr);
+    run = {
+      client,
+      folder: join(folder, into),
+      handler: deployed.Handler,
+      functionName: deployed.FunctionName,
+      memoryMib: deployed.MemorySize,
+      timeoutSeconds: deployed.Timeout,
+      environment: { ...deployed.Environment.Variables, ...moto.environment, AWS_DEFAULT_REGION: REGION },
+    };
+    return zip;
+  };
+  /** The user records of the deployed stream, de-aggregated by AWS's library. */
+  const userRecords = async (): Promise<string[]> => {
     // Not by ARN, by which moto lists no shards.
     const StreamName = deployed.Environment.Variables['STREAM_NAME']?.split('/')[1];
     const { Shards = [] } = await kinesis.send(new ListShardsCommand({ StreamName }));
@@ -106,17 +163,22 @@ describe('deployment', () => {
       for (let empty = 0; ShardIterator !== undefined && empty < 2;) {
         const { Records = [], NextShardIterator } = await kinesis.send(new GetRecordsCommand({ ShardIterator }));
         for (const { PartitionKey = '', Data = new Uint8Array() } of Records) {
-          for (const { data } of deaggregate({ partitionKey: PartitionKey, data: Data })) {
-            const { op, table, key } = JSON.parse(data.toString()) as { op: string; table: string; key: unknown };
-            found.push(`${op} ${table} ${JSON.stringify(key)}`);
-          }
+          for (const { data } of deaggregate({ partitionKey: PartitionKey, data: Data })) found.push(data.toString());
         }
         empty = Records.length === 0 ? empty + 1 : 0;
         ShardIterator = NextShardIterator;
       }
     }
-    return found.sort();
+    return found;
   };
+  /** Operation and key of each record of FORMAT=json. */
+  const records = async (): Promise<string[]> =>
+    (await userRecords())
+      .map((text) => {
+        const { op, table, key } = JSON.parse(text) as { op: string; table: string; key: unknown };
+        return `${op} ${table} ${JSON.stringify(key)}`;
+      })
+      .sort();
   /** How often the server was asked for all primary keys, as its own log of statements tells. */
   const keyReadings = async (): Promise<number> =>
     (await server.log())
@@ -166,7 +228,7 @@ describe('deployment', () => {
     const groups = await ec2('DescribeSecurityGroups');
     const every = (xml: string, tag: string): string[] =>
       [...xml.matchAll(new RegExp(`<${tag}>([^<]+)</${tag}>`, 'g'))].map(([, value = '']) => value);
-    const settings = {
+    settings = {
       name: STACK,
       vpcId: every(subnets, 'vpcId')[0],
       subnetIds: every(subnets, 'subnetId').slice(0, 2).join(','),
@@ -182,7 +244,7 @@ describe('deployment', () => {
       logLevel: 'DEBUG',
       dashboard: false,
     };
-    options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${String(value)}`]);
+    options = optionsOf(settings);
   });
   after(async () => {
     await Promise.all(containers.map((each) => each.stop()));
@@ -198,67 +260,22 @@ describe('deployment', () => {
   });
 
   step('cdk deploy makes the stack, and prints its outputs', async () => {
-    // Directly, without a change set: moto has no outputs of a stack made by one.
-    const output = await cdk(
-      'deploy',
-      '--method',
-      'direct',
-      '--require-approval',
-      'never',
-      '--output',
-      join(folder, 'assembly'),
-      '--outputs-file',
-      join(folder, 'outputs.json'),
-      '-c',
-      'slotLifecycle=false',
-    );
-    assert.match(output, /✅ {2}pg2kinesis/);
-    const outputs = (
-      JSON.parse(readFileSync(join(folder, 'outputs.json'), 'utf8')) as Record<string, Record<string, string>>
-    )[STACK];
+    const outputs = await deploy();
     assert.match(
       outputs?.['DrainCommand'] ?? '',
       /^AWS_MAX_ATTEMPTS=1 aws lambda invoke --region us-east-1 --function-name \S+ --cli-read-timeout 0 .*'\{"action":"drain"\}'/,
     );
-    deployed = JSON.parse(
-      (await moto.ask('lambda', `/2015-03-31/functions/${outputs?.['FunctionName'] ?? ''}/configuration`)).toString(),
-    ) as DeployedFunction;
     assert.equal(deployed.Runtime, 'nodejs24.x');
     assert.equal(deployed.Environment.Variables['STREAM_NAME'], outputs?.['StreamArn']);
   });
 
   step('the zip that was uploaded is the one that the function is made of, and small', async () => {
-    const { Resources } = JSON.parse(readFileSync(join(folder, 'assembly', `${STACK}.template.json`), 'utf8')) as {
-      Resources: Record<string, { Type: string; Properties: { Handler?: string; Code: { S3Key: string } } }>;
-    };
-    const key = Object.values(Resources).find(
-      ({ Type, Properties }) => Type === 'AWS::Lambda::Function' && Properties.Handler === deployed.Handler,
-    )?.Properties.Code.S3Key;
-    const zip = await moto.ask('s3', `/cdk-hnb659fds-assets-${ACCOUNT}-${REGION}/${key ?? ''}`);
-    assert.equal(createHash('sha256').update(zip).digest('base64'), deployed.CodeSha256);
-    writeFileSync(join(folder, 'function.zip'), zip);
-    mkdirSync(join(folder, 'function'));
-    // Python is there, since moto is.
-    const unzipped = spawnSync(
-      'python3',
-      ['-m', 'zipfile', '-e', join(folder, 'function.zip'), join(folder, 'function')],
-      { encoding: 'utf8' },
-    );
-    assert.equal(unzipped.status, 0, unzipped.stderr);
+    const zip = await unpack('function');
     assert.ok(existsSync(join(folder, 'function/handler.mjs')));
     const bundle = statSync(join(folder, 'function/handler.mjs')).size;
     console.log(
       `The bundle has ${bundle} bytes, with its map ${bundle + statSync(join(folder, 'function/handler.mjs.map')).size}; its zip ${zip.length}.`,
     );
-    run = {
-      client,
-      folder: join(folder, 'function'),
-      handler: deployed.Handler,
-      functionName: deployed.FunctionName,
-      memoryMib: deployed.MemorySize,
-      timeoutSeconds: deployed.Timeout,
-      environment: { ...deployed.Environment.Variables, ...moto.environment, AWS_DEFAULT_REGION: REGION },
-    };
   });
 
   step('initialises under the runtime client; the time it takes is printed', async () => {
@@ -380,11 +397,55 @@ describe('deployment', () => {
     assert.match(error.errorMessage, /pg2kinesis/);
   });
 
-  step('cdk destroy removes the stack', async () => {
-    assert.match(
-      await cdk('destroy', '--force', '--output', join(folder, 'assembly'), '-c', 'slotLifecycle=false'),
-      /pg2kinesis: destroyed/,
+  step("the formatter of the docs is deployed with the function, and makes the stream's records", async () => {
+    // A stack of its own: moto cannot update one.
+    stack = 'orders';
+    const given = {
+      ...settings,
+      name: stack,
+      slotName: stack,
+      format: 'module',
+      formatter: 'examples/order-events.ts',
+    };
+    options = optionsOf(given);
+    await deploy();
+    assert.equal(deployed.Environment.Variables['FORMATTER'], 'formatter.mjs');
+    await unpack('with-formatter');
+    await container.stop();
+    container = await start();
+    await server.sql('CREATE TABLE orders (id bigint PRIMARY KEY, customer_id int, total numeric)');
+    await invoke({ action: 'create-slot' });
+    await server.sql("INSERT INTO orders VALUES (7, 3, 12.50); INSERT INTO users VALUES (77, 'left out')");
+    await server.sql('DELETE FROM orders');
+    const answer = await invoke({ action: 'run', maxSeconds: 50 });
+    assert.deepEqual([answer['records'], (answer['skipped'] as Record<string, number>)['formatter']], [2, 1]);
+    // The two are in two lanes.
+    assert.deepEqual((await userRecords()).map((text) => text.replace(/"event":"[^"]*",/, '')).sort(), [
+      '{"order":7,"what":"delete","total":null}',
+      '{"order":7,"what":"insert","total":"12.50"}',
+    ]);
+  });
+
+  step('a formatter that throws fails the run by its code, and shows no value of the row', async () => {
+    writeFileSync(
+      join(run.folder, 'formatter.mjs'),
+      'export default { format: (change) => { throw new Error(change.row.total); } };\n',
     );
+    await container.stop();
+    container = await start();
+    await server.sql('INSERT INTO orders VALUES (8, 3, 98765)');
+    const { error } = await container.invoke({ action: 'run', maxSeconds: 50 });
+    assert.equal(error?.errorType, 'FORMAT_FAILED');
+    assert.match(error.errorMessage, /threw Error at formatter\.mjs:1:\d+, for the INSERT of a row of public\.orders/);
+    assert.ok(!`${JSON.stringify(error)}${container.output()}`.includes('98765'));
+  });
+
+  step('cdk destroy removes the stacks', async () => {
+    for (const name of ['orders', STACK]) {
+      if (name === STACK) options = optionsOf(settings);
+      const output = await cdk('destroy', '--force', '--output', join(folder, 'assembly'), '-c', 'slotLifecycle=false');
+      assert.ok(output.includes(`${name}: destroyed`), output);
+    }
     const { Functions } = JSON.parse((await moto.ask('lambda', '/2015-03-31/functions/')).toString()) as {
       Functions: unknown[];
     };
