@@ -300,12 +300,26 @@ export interface Publisher {
   publish(round: Round, deadline: number, signal: AbortSignal): Promise<Published>;
 }
 
+/** A running server, as it describes itself. */
+export interface ServerIdentity {
+  /** Made by initdb, copied to physical standbys. Undefined where the role may not ask for it. */
+  readonly systemIdentifier: string | undefined;
+  /** When the postmaster started, in UTC to the microsecond: other for each server and for each restart. */
+  readonly startedAt: string;
+  /** Whether it is a standby, or still recovering. */
+  readonly inRecovery: boolean;
+  /** The timeline that it writes, or of a standby receives. Undefined where the server does not tell. */
+  readonly timeline: number | undefined;
+}
+
 /** The database side of a run: locked, connected. */
 export interface Session {
   readonly slot: Slot;
   readonly keys: PrimaryKeys;
   /** Undefined: there is none. */
   readonly keyHistory?: KeyHistory;
+  /** The server that it leads to. */
+  readonly server: ServerIdentity;
   /** Aborts when the connection that holds the lock is lost (I6); its reason is a {PipelineError}. */
   readonly lost: AbortSignal;
   /** Whether another holder had to be ended, or has lost the lock: its last request may still be in flight (I6). */

@@ -5,6 +5,7 @@ import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
 import { makeFailoverSlot } from '../postgres/failover-slot.ts';
 import { createSlot as createReplicationSlot } from '../postgres/slot-lifecycle.ts';
+import { type ServerAnswer, serverAnswer } from '../run/answer.ts';
 import type { CreateSlotAction } from '../settings/event.ts';
 import { type InvocationDeadlines, withLock } from './connections.ts';
 
@@ -17,6 +18,8 @@ export interface CreateSlotAnswer {
   readonly slot: string;
   /** False: it was there already. */
   readonly created: boolean;
+  /** Who answers. */
+  readonly server: ServerAnswer;
   /** Changes that are committed after it are captured. */
   readonly confirmedFlushLsn?: string;
   /** Given with SLOT_FAILOVER: the slot is a failover slot. */
@@ -46,6 +49,8 @@ export async function createSlot(
     const { created, confirmedFlush } = await createReplicationSlot(waiting, watching, config.slot, left, options);
     if (created) {
       memory.resume = undefined;
+      memory.reached = undefined;
+      memory.position = undefined;
       const from = confirmedFlush === undefined ? 'now on' : `LSN ${formatLsn(confirmedFlush)} on`;
       log.warn(`The slot was made. What is committed from ${from} is captured; nothing that was committed before is.`, {
         slot: config.slot,
@@ -58,6 +63,7 @@ export async function createSlot(
       action: 'create-slot',
       slot: config.slot,
       created,
+      server: serverAnswer(watching.identity),
       ...(failover ? { failover: true as const, converted } : {}),
       ...(confirmedFlush === undefined ? {} : { confirmedFlushLsn: formatLsn(confirmedFlush) }),
     };

@@ -44,6 +44,8 @@ export async function dropSlot(
     }
     const dropped = await dropReplicationSlot(connection, config.slot);
     memory.resume = undefined;
+    memory.reached = undefined;
+    memory.position = undefined;
     if (dropped) {
       const lost =
         unread === undefined ? 'Nothing in it was unread.' : `With it went unread changes: ${describeUnread(unread)}.`;

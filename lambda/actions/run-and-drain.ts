@@ -11,11 +11,12 @@ import { isSupported } from '../pack/compression.ts';
 import { createPacker } from '../pack/packer.ts';
 import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
 import { describeHolder } from '../postgres/slot-lock.ts';
-import { lockedAnswer, type RunAnswer } from '../run/answer.ts';
+import { lockedAnswer, type RunAnswer, serverAnswer } from '../run/answer.ts';
 import { run } from '../run/run.ts';
 import { addRunMetrics, addSlotMetrics } from '../run/run-metrics.ts';
 import type { RunAction } from '../settings/event.ts';
 import { type InvocationDeadlines, LOCK_WAIT_MS, sessionFor } from './connections.ts';
+import { explainMissingSlot, historyOf, warnOfChangedHistory } from './server-history.ts';
 import { measureSlot } from './slot-measure.ts';
 
 /**
@@ -37,7 +38,7 @@ export async function runOrDrain(
   } catch (error) {
     const measure = await measureSlot(container, deadlines, error);
     if (measure !== undefined) addSlotMetrics(container.metrics, measure, progress);
-    throw error;
+    throw await explainMissingSlot(error, container, deadlines);
   }
 }
 
@@ -87,7 +88,9 @@ async function publish(
     const source = config.source ?? `${database}/${config.slot}`;
     const before = await session.slot.position();
     progress.before = before.confirmedFlush;
-    const answer = await run(
+    const { server } = session;
+    await warnOfChangedHistory(container, server, before.confirmedFlush, () => historyOf(container, deadlines, server));
+    const answered = await run(
       { ...container, session },
       {
         action: action.kind,
@@ -118,6 +121,7 @@ async function publish(
         filters: config.filters,
       },
     );
+    const answer: RunAnswer = { ...answered, server: serverAnswer(session.server) };
     const moved = answer.advancedTo !== undefined && answer.advancedTo !== formatLsn(before.confirmedFlush);
     addRunMetrics(metrics, answer, {
       moved,

@@ -11,6 +11,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { readStandbys } from '../postgres/read-bound.ts';
 import { type Holder, readHolder, readSlotReader } from '../postgres/slot-lock.ts';
 import { describeTransaction, readStatus, type SlotRow, type TransactionRow } from '../postgres/status.ts';
+import { type ServerAnswer, serverAnswer } from '../run/answer.ts';
 
 /** What `status` answers. */
 export interface StatusAnswer {
@@ -39,6 +40,8 @@ export interface StatusAnswer {
   readonly safeWalBytes?: number;
   readonly invalidationReason?: string;
   readonly serverVersion: string;
+  /** Who answers. */
+  readonly server: ServerAnswer;
   /** From 17: since when nobody has read it. Left out while somebody does. */
   readonly inactiveSince?: string;
   /** The standbys that runs wait for, where there are any. */
@@ -89,6 +92,7 @@ export async function status(connection: Connection, container: Container): Prom
     ...(rows.slot === undefined ? {} : slotFields(rows.slot, rows, judgement)),
     walStatus: rows.slot === undefined ? 'missing' : (rows.slot.walStatus ?? 'unknown'),
     serverVersion: rows.serverVersion,
+    server: serverAnswer(connection.identity),
     ...(all.length === 0 ? {} : { standbys: all.map(toStandby) }),
     lockHolder: holder === undefined ? null : publicHolder(holder),
   };

@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import { PipelineError } from '../errors.ts';
-import type { Clock, Log } from '../ports.ts';
+import type { Clock, Log, ServerIdentity } from '../ports.ts';
 import {
   createCredentials,
   type Credentials,
@@ -14,7 +14,7 @@ import {
 } from './credentials.ts';
 import { type SlotPlugin, TEST_DECODING } from './plugins.ts';
 import type { Unproven } from './pooler.ts';
-import { readServerIdentity, type ServerIdentity } from './server-identity.ts';
+import { readServerIdentity } from './server-identity.ts';
 import { pinStatement, STARTUP_OPTIONS } from './session-settings.ts';
 import { codeOf, type ErrorContext, isUntrusted, translate } from './sql-errors.ts';
 import type { Queryable } from './status.ts';

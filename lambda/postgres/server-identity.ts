@@ -2,25 +2,16 @@
  * Which server a connection has reached. Two connections to one host name may reach two servers: a name with two
  * addresses, a balancer, DNS that turns. Reads and compares; knows no slot and does not decide what follows.
  */
+import type { ServerIdentity } from '../ports.ts';
 import { codeOf } from './sql-errors.ts';
 import type { Queryable } from './status.ts';
-
-/** A running server, as it describes itself. */
-export interface ServerIdentity {
-  /** Made by initdb, copied to physical standbys. Undefined where the role may not ask for it. */
-  readonly systemIdentifier: string | undefined;
-  /** When the postmaster started, in UTC to the microsecond: other for each server and for each restart. */
-  readonly startedAt: string;
-  /** Whether it is a standby, or still recovering. */
-  readonly inRecovery: boolean;
-  /** The timeline that it writes. Undefined in recovery, and where the server does not tell. */
-  readonly timeline: number | undefined;
-}
 
 const STARTED_AT = `pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 const ALWAYS = `${STARTED_AT} AS started, pg_catalog.pg_is_in_recovery() AS recovery`;
 const SYSTEM = '(SELECT s.system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system() s) AS system';
-const TIMELINE = `CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL
+// Of a standby what it receives, else what its last restartpoint was on. Of a primary pg_control_checkpoint is seconds late.
+const TIMELINE = `CASE WHEN pg_catalog.pg_is_in_recovery()
+  THEN coalesce((SELECT r.received_tli FROM pg_catalog.pg_stat_get_wal_receiver() r), (SELECT c.timeline_id FROM pg_catalog.pg_control_checkpoint() c))::pg_catalog.text
   ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END AS timeline`;
 
 /**
@@ -41,7 +32,8 @@ export async function readServerIdentity(client: Queryable): Promise<ServerIdent
     systemIdentifier: typeof system === 'string' ? system : undefined,
     startedAt: started,
     inRecovery: recovery === true,
-    timeline: typeof timeline === 'string' ? parseInt(timeline, 16) : undefined,
+    // The name of a segment has it in hexadecimal digits.
+    timeline: typeof timeline === 'string' ? parseInt(timeline, recovery === true ? 10 : 16) : undefined,
   };
 }
 

@@ -100,6 +100,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     const slot = new PostgresSlot({ ...options, ...awaiting, reader, control, openReplication });
     return {
       slot,
+      server: control.identity,
       keyHistory: new WalKeyHistory({ ...options, control, memory: options.keys.history }),
       keys: readWithKeys(options.keys.over(control, slotName), async () => {
         await arrayDelimiters.read(control);

@@ -2,6 +2,7 @@
  * A run's answer. Pure; the shape is part of the interface (docs/operations.md).
  */
 import type { ResumePosition } from '../decode/position.ts';
+import type { ServerIdentity } from '../ports.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
 
 /**
@@ -20,6 +21,24 @@ export type StopReason =
   | 'commit-pending'
   | 'waiting-for-standby'
   | 'waiting-for-replay';
+
+/** What answers say of the server. */
+export interface ServerAnswer {
+  /** Made by initdb, and the same on every physical copy. Left out where the role may not ask. */
+  readonly systemIdentifier?: string;
+  /** Counts up at each promotion and each restore to a point in time. */
+  readonly timeline?: number;
+  readonly role: 'primary' | 'standby';
+}
+
+/** @param identity - of a connection */
+export function serverAnswer({ systemIdentifier, timeline, inRecovery }: ServerIdentity): ServerAnswer {
+  return {
+    ...(systemIdentifier === undefined ? {} : { systemIdentifier }),
+    ...(timeline === undefined ? {} : { timeline }),
+    role: inRecovery ? 'standby' : 'primary',
+  };
+}
 
 /** What a run answers. */
 export interface RunAnswer extends Counts {
@@ -41,6 +60,8 @@ export interface RunAnswer extends Counts {
   readonly durationMs: number;
   /** Entries that Kinesis throttled, each refusal counted. */
   readonly throttledEntries: number;
+  /** Who answered; left out where the slot was locked. */
+  readonly server?: ServerAnswer;
   /** Where the next run may go on inside a transaction; given where the run was cut short in one. */
   readonly resume?: ResumePosition;
 }

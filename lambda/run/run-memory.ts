@@ -3,6 +3,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { ResumePosition } from '../decode/position.ts';
+import type { ServerIdentity } from '../ports.ts';
 import type { PeekLimits } from './window.ts';
 
 /** What a container remembers from run to run. Kept in module scope by the handler. */
@@ -15,11 +16,26 @@ export interface RunMemory {
   undecodable: Lsn | undefined;
   /** Tables whose changes are left out, as far as the log has named them: reason and printed name. */
   readonly named: Set<string>;
+  /** The server that answered last. */
+  server: ServerIdentity | undefined;
+  /** The highest commit LSN of which anything was published, or to which the slot was advanced. */
+  reached: Lsn | undefined;
+  /** The slot's position at the end of the last run. */
+  position: Lsn | undefined;
   /** When the run that is under way, or was last, had to have answered: later than asked for where it took more time. */
   deadline: number | undefined;
 }
 
 /** @returns a memory of nothing */
 export function noMemory(): RunMemory {
-  return { window: undefined, resume: undefined, undecodable: undefined, named: new Set(), deadline: undefined };
+  return {
+    window: undefined,
+    resume: undefined,
+    undecodable: undefined,
+    named: new Set(),
+    server: undefined,
+    reached: undefined,
+    position: undefined,
+    deadline: undefined,
+  };
 }

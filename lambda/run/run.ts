@@ -140,6 +140,8 @@ class RunLoop {
     } catch (error) {
       await this.#afterFailure();
       throw error;
+    } finally {
+      this.#rememberReached();
     }
     memory.resume = await this.#resumes.next(this.#batches);
     this.#assertProgress(stopped);
@@ -155,6 +157,15 @@ class RunLoop {
     // Where the time is over first, or a stop is asked for, nothing is sent at all.
     this.#waitedInVain = left < this.#options.inFlightGraceMs;
     await clock.sleep(Math.min(this.#options.inFlightGraceMs, left), stop);
+  }
+
+  /** Sent and acknowledged, whether or not the slot could be advanced over it; and where the slot is. */
+  #rememberReached(): void {
+    const { memory } = this.#ports;
+    memory.position = this.#advancer.position;
+    const { boundary, progress } = this.#batches;
+    for (const lsn of [this.#advancer.position, boundary, progress?.transaction.commitLsn])
+      if (lsn !== undefined && lsn > (memory.reached ?? 0n)) memory.reached = lsn;
   }
 
   /** Batch after batch. */

@@ -42,6 +42,7 @@ describe('a failover slot', () => {
   const slotOf = async (server: PostgresServer, slot = 'pg2kinesis') =>
     (await server.sql<Record<string, unknown>>('SELECT * FROM pg_replication_slots WHERE slot_name = $1', [slot]))[0];
   const ids = ({ records }: InProcessFunction) => records.filter(({ table }) => table === 't').map(({ key }) => key.id);
+  const serverOf = (answer: Record<string, unknown>) => answer['server'] as { timeline?: number; role: string };
   const run = (on = warm) => on.invoke({ action: 'run' });
 
   before(async () => {
@@ -174,7 +175,14 @@ describe('a failover slot', () => {
     name.cut();
     await insert(standby);
     const answer = await run();
-    assert.deepEqual([answer['stopped'], answer['action']], ['caught-up', 'run']);
+    assert.equal(answer['stopped'], 'caught-up');
+    assert.deepEqual([serverOf(answer).timeline, serverOf(answer).role], [2, 'primary']);
+    const [told = '', ...more] = warm.warnings.filter((line) => line.includes('timeline'));
+    assert.deepEqual(more, []);
+    assert.match(
+      told,
+      /on another timeline than before.*Timeline 1 ended at LSN .*Nothing that this function has published is after it/,
+    );
     const there = (await standby.sql<{ id: number }>('SELECT id FROM t ORDER BY id')).map(({ id }) => id);
     assert.deepEqual(
       [...new Set(ids(warm))].toSorted((a, b) => a - b),

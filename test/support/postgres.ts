@@ -267,7 +267,8 @@ async function ready(home: Home): Promise<PostgresServer> {
     copy: async (slots) => {
       const wasRunning = server !== undefined;
       await halt('immediate');
-      await run('cp', ['-a', data, join(dir, 'copy')]);
+      const kept = await mkdtemp(join(dir, 'copy-'));
+      await run('cp', ['-a', data, kept]);
       if (wasRunning) await start();
       return {
         start: async ({ settings: over, untilLsn } = {}) => {
@@ -277,7 +278,7 @@ async function ready(home: Home): Promise<PostgresServer> {
               ? { settings: {}, recovery: {} }
               : recoverySettings(versionNum, { ...until, recovery_target_action: 'promote' }, 'recovery');
           return await settleIn(home.major, { ...home.settings, ...settings, ...over }, ssl, (its) =>
-            copyData(join(dir, 'copy'), its, slots, recovery),
+            copyData(join(kept, 'data'), its, slots, recovery),
           );
         },
       };

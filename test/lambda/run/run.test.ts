@@ -266,6 +266,9 @@ describe('run', () => {
       kit.publisher.fate = (round) => (round === 8 ? 'unanswered' : 'acknowledged');
       const first = await run(kit.ports, kit.options());
       assert.deepEqual([first.stopped, first.published, first.resume?.ordinal], ['deadline', 8, 8]);
+      // The stream is ahead of the slot, which was not moved: the next run must not take that for an older state of it.
+      assert.equal(kit.memory.position, (await slot.position()).confirmedFlush);
+      assert.equal(formatLsn(kit.memory.reached ?? 0n), first.resume?.commitLsn);
       const second = await run(kit.ports, kit.options());
       assert.deepEqual([second.stopped, second.published, second.resume], ['caught-up', 12, undefined]);
       assert.equal(kit.publisher.acknowledged.length, 20);
