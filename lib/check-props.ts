@@ -34,19 +34,15 @@ export class PropsError extends SynthesisError {
   }
 }
 
-/** The props of a `SlotPublisher` that are settings, under the same names. */
-export const PUBLISHER_PROPS = [
+/** The props of a `SlotPublisher` that are settings of the stack, which hands them on as they are. */
+export const SHARED_PROPS = [
   'endpoints',
   'existingEndpoints',
   'databaseHost',
   'databasePort',
   'databaseName',
   'databaseCidr',
-  'databaseAuth',
-  'databaseUser',
-  'databaseResourceId',
   'databaseSslMode',
-  'databaseSslRootCert',
   'slotName',
   'plugin',
   'publications',
@@ -80,6 +76,15 @@ export const PUBLISHER_PROPS = [
   'tracing',
   'functionName',
   'separateAdmin',
+] as const satisfies readonly (keyof PartialSettings & keyof SlotPublisherProps)[];
+
+/** All props of a `SlotPublisher` that are settings under the same names: those of the sign-in and a file in a layer, too. */
+export const PUBLISHER_PROPS = [
+  ...SHARED_PROPS,
+  'databaseAuth',
+  'databaseUser',
+  'databaseResourceId',
+  'databaseSslRootCert',
 ] as const satisfies readonly (keyof PartialSettings)[];
 
 /**

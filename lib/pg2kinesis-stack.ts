@@ -10,7 +10,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
-import { PropsError } from './check-props.ts';
+import { PropsError, SHARED_PROPS } from './check-props.ts';
 import { invokeCommand } from './invoke-command.ts';
 import { given, pick } from './optional-fields.ts';
 import type { GivenSettings, PipelineSettings } from './pipeline-settings.ts';
@@ -21,52 +21,8 @@ import { SlotAlarms } from './slot-alarms.ts';
 import { SlotDashboard } from './slot-dashboard.ts';
 import { SlotLifecycle } from './slot-lifecycle.ts';
 import { SlotPublisher } from './slot-publisher.ts';
-import type { DatabaseSignIn, FunctionProps, NetworkProps, SlotPublisherProps } from './slot-publisher-props.ts';
+import type { DatabaseSignIn, FunctionProps, NetworkProps } from './slot-publisher-props.ts';
 import { importStream, SlotStream } from './slot-stream.ts';
-
-/** The settings that the publisher takes as they are. */
-const PUBLISHING = [
-  'endpoints',
-  'existingEndpoints',
-  'databaseCidr',
-  'databaseHost',
-  'databasePort',
-  'databaseName',
-  'databaseSslMode',
-  'slotName',
-  'plugin',
-  'publications',
-  'standbySlots',
-  'slotFailover',
-  'sourceName',
-  'format',
-  'formatter',
-  'debeziumTime',
-  'debeziumTransaction',
-  'dmsNulls',
-  'dmsTransaction',
-  'dmsBeforeImage',
-  'partitionBy',
-  'aggregation',
-  'compression',
-  'lanes',
-  'tableIncludeList',
-  'tableExcludeList',
-  'columnExcludeList',
-  'operations',
-  'batchChanges',
-  'primaryKeyTtlSeconds',
-  'oversize',
-  'onUnknownKey',
-  'maxRecordKib',
-  'logLevel',
-  'schedule',
-  'memoryMib',
-  'reservedConcurrency',
-  'tracing',
-  'functionName',
-  'separateAdmin',
-] as const satisfies readonly (keyof PipelineSettings & keyof SlotPublisherProps)[];
 
 /**
  * The names of stream and slot in the template, as they were first deployed. They must never change: CloudFormation would
@@ -133,7 +89,7 @@ export class Pg2KinesisStack extends Stack {
         : importStream(this, 'Stream', settings.existingStream, streamKey);
 
     this.publisher = new SlotPublisher(this, 'Publisher', {
-      ...pick(settings, PUBLISHING),
+      ...pick(settings, SHARED_PROPS),
       ...this.network(settings),
       ...this.signIn(settings),
       ...this.databaseGroup(settings),

@@ -6,6 +6,7 @@ export { AlarmTopic, type AlarmTopicProps } from './alarm-topic.ts';
 export { PropsError } from './check-props.ts';
 export { Pg2KinesisStack, type Pg2KinesisStackProps } from './pg2kinesis-stack.ts';
 export type { Endpoint, PipelineSettings } from './pipeline-settings.ts';
+export type { PublishingProps } from './publishing-props.ts';
 export { readSettings, SettingsError } from './settings.ts';
 export { SlotAlarms, type SlotAlarmsProps } from './slot-alarms.ts';
 export { SlotDashboard, type SlotDashboardProps } from './slot-dashboard.ts';
@@ -13,13 +14,7 @@ export { SlotEndpoints, type SlotEndpointsProps } from './slot-endpoints.ts';
 export { SlotLifecycle, type SlotLifecycleProps } from './slot-lifecycle.ts';
 export { NAMESPACE, SLOT_METRICS, type SlotMetric, slotMetric } from './slot-metrics.ts';
 export { SlotPublisher } from './slot-publisher.ts';
-export type {
-  DatabaseProps,
-  DatabaseSignIn,
-  FunctionProps,
-  PublishingProps,
-  SlotPublisherProps,
-} from './slot-publisher-props.ts';
+export type { DatabaseProps, DatabaseSignIn, FunctionProps, SlotPublisherProps } from './slot-publisher-props.ts';
 export { importStream, SlotStream, type SlotStreamProps } from './slot-stream.ts';
 export { SubnetsError } from './slot-subnets.ts';
 export { SynthesisError } from './synthesis-error.ts';

@@ -1,10 +1,12 @@
 /**
- * What a pipeline's settings in the CDK context may be: one documented field each. Types only.
+ * What a pipeline's settings in the CDK context may be: one documented field each, with those of `publishing-props.ts`. Types only.
  * How they are read is in `settings.ts`; what becomes of them, in `pg2kinesis-stack.ts`.
  */
 
+import type { PublishingProps } from './publishing-props.ts';
+
 /** The settings of one pipeline: one slot of one database, one function, one stream. */
-export interface PipelineSettings {
+export interface PipelineSettings extends PublishingProps {
   /** Required. The pipeline's name, and its stack's, unique in account and region: a letter, then letters, digits and hyphens, at most 128. */
   readonly name: string;
   /** The AWS account to deploy to, 12 digits. @default the command line's */
@@ -58,61 +60,6 @@ export interface PipelineSettings {
   readonly streamRetentionHours?: number;
   /** The ARN of the KMS key of the stream, made or existing. @default aws/kinesis for one that is made; none for an existing one */
   readonly streamKeyArn?: string;
-
-  /** The replication slot: 1 to 63 lower-case letters, digits and underscores. @default pg2kinesis */
-  readonly slotName?: string;
-  /** The slot's output plugin; `pgoutput` reads publications, which have to be there before the slot. @default test_decoding */
-  readonly plugin?: 'test_decoding' | 'pgoutput';
-  /** The publications that `plugin` pgoutput reads. @default one named as the slot */
-  readonly publications?: readonly string[];
-  /** The physical replication slots of the standbys that have to have a change before it is published: see docs/failover.md. @default none */
-  readonly standbySlots?: readonly string[];
-  /** Whether the slot is made, or converted, as a failover slot, which standbys keep; from PostgreSQL 17 on. @default off */
-  readonly slotFailover?: 'off' | 'on';
-  /** Names the source in every json record, 1 to 256 characters. @default `<database>/<slot>` */
-  readonly sourceName?: string;
-  /** How a change is written. @default csv-payload */
-  readonly format?: 'csv' | 'csv-payload' | 'json' | 'debezium' | 'dms' | 'module';
-  /** Your own formatter, required with `format` module: a file, here, that is bundled with the function. @default none */
-  readonly formatter?: string;
-  /** Dates and times of `format` debezium (its time.precision.mode). @default microseconds */
-  readonly debeziumTime?: 'microseconds' | 'isostring';
-  /** Whether `format` debezium names the transaction (its provide.transaction.metadata). @default off */
-  readonly debeziumTransaction?: 'off' | 'on';
-  /** The NULLs of `format` dms (its IncludeNullAndEmpty). @default omit */
-  readonly dmsNulls?: 'omit' | 'include';
-  /** Whether `format` dms names the transaction (its IncludeTransactionDetails). @default off */
-  readonly dmsTransaction?: 'off' | 'on';
-  /** Whether `format` dms shows the old row of an UPDATE (its BeforeImageSettings). @default off */
-  readonly dmsBeforeImage?: 'off' | 'on';
-  /** What decides a record's partition key. @default primary-key */
-  readonly partitionBy?: 'primary-key' | 'table' | 'transaction' | 'stream';
-  /** How changes share a Kinesis record; `lines` not with `format` csv. @default kpl */
-  readonly aggregation?: 'kpl' | 'lines' | 'none';
-  /** How records of lines are compressed; only with `aggregation` lines. @default none */
-  readonly compression?: 'none' | 'gzip' | 'zstd';
-  /** Slices of the hash-key space: a power of two, 1 to 256. @default 64 */
-  readonly lanes?: number;
-  /** Only these tables: regular expressions on the whole unquoted schema.table. @default all */
-  readonly tableIncludeList?: readonly string[];
-  /** Not these tables: regular expressions on the whole unquoted schema.table. @default none */
-  readonly tableExcludeList?: readonly string[];
-  /** Not these columns, in `format` json: regular expressions on the whole unquoted schema.table.column. @default none */
-  readonly columnExcludeList?: readonly string[];
-  /** Only these operations. @default all four */
-  readonly operations?: readonly ('INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE')[];
-  /** The most rows that one peek asks for, 1 to 1000000000. @default 1000000 */
-  readonly batchChanges?: number;
-  /** How long primary keys are remembered, 0 to 604800 seconds. @default 3600 */
-  readonly primaryKeyTtlSeconds?: number;
-  /** What to do with a change too large for a Kinesis record. @default key-only */
-  readonly oversize?: 'key-only' | 'fail';
-  /** What to do with a row that does not show its table's primary key of now, and whose key of then is not known. @default skip */
-  readonly onUnknownKey?: 'skip' | 'fail';
-  /** The stream's largest record, 1024 to 10240 KiB; a stream that is made is set to allow it. @default 1024 */
-  readonly maxRecordKib?: number;
-  /** How much the function logs. @default INFO */
-  readonly logLevel?: 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
 
   /** Whether the function runs each minute. @default true */
   readonly schedule: boolean;

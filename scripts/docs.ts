@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { REMEDIES } from '../lambda/errors.ts';
 import { METRICS } from '../lambda/metrics.ts';
 import { SETTINGS } from '../lambda/settings/settings.ts';
+import { SETTINGS as STACK_SETTINGS } from '../lib/settings-table.ts';
 import { type Speed, speedSummary, speedTables } from './speed.ts';
 import { barsOf, drawBars, THEMES } from './speed-plot.ts';
 
@@ -87,20 +88,25 @@ function settingsTable(): string {
   return `| variable | default | what it is | allowed |\n|---|---|---|---|\n${rows.join('')}`;
 }
 
-/** The fields of `PipelineSettings`, each with its comment: `lib/pipeline-settings.ts` is the one place that describes them. */
+/** The fields of `PipelineSettings` and of what it extends, each with its comment; in the order of their table. */
 function stackSettingsTable(): string {
-  const source = readPage('lib/pipeline-settings.ts');
-  const [, body = ''] = /export interface PipelineSettings \{\n([^]*?)\n\}\n/.exec(source) ?? [];
-  const rows = [...body.matchAll(/\/\*\* (.*) \*\/\n {2}readonly (\w+)(\??): (.*);/g)].map(
-    ([, comment = '', name = '', optional, type = '']) => {
+  const bodies = ['lib/pipeline-settings.ts', 'lib/publishing-props.ts'].map(
+    (page) =>
+      /export interface (?:PipelineSettings|PublishingProps)\b.*\{\n([^]*?)\n\}\n/.exec(readPage(page))?.[1] ?? '',
+  );
+  const names = Object.keys(STACK_SETTINGS);
+  const fields = [...bodies.join('\n').matchAll(/\/\*\* (.*) \*\/\n {2}readonly (\w+)(\??): (.*);/g)];
+  const place = ([, , name = '']: RegExpExecArray): number => names.indexOf(name);
+  const rows = fields
+    .toSorted((one, other) => place(one) - place(other))
+    .map(([, comment = '', name = '', optional, type = '']) => {
       const [about = '', fallback] = comment.split(' @default ');
       const words = [...type.matchAll(/'([^']+)'/g)].map(([, word = '']) => `\`${word}\``);
       const list = type.startsWith('readonly ') ? 'a list of ' : '';
       const values = words.length === 0 ? '' : ` Allowed: ${list}${words.join(', ')}.`;
       const need = fallback ?? (optional === '?' ? '' : '**required**');
       return `| \`${name}\` | ${cell(need)} | ${cell(about)}${values} |\n`;
-    },
-  );
+    });
   return `| setting | default | what it is |\n|---|---|---|\n${rows.join('')}`;
 }
 

@@ -11,19 +11,14 @@ import * as sns from 'aws-cdk-lib/aws-sns';
 import { AlarmTopic } from '../../lib/alarm-topic.ts';
 import { PropsError, PUBLISHER_PROPS } from '../../lib/check-props.ts';
 import type { PartialSettings } from '../../lib/pipeline-settings.ts';
+import type { PublishingProps } from '../../lib/publishing-props.ts';
 import { SETTINGS } from '../../lib/settings-table.ts';
 import { SlotAlarms } from '../../lib/slot-alarms.ts';
 import { SlotDashboard } from '../../lib/slot-dashboard.ts';
 import { SlotEndpoints } from '../../lib/slot-endpoints.ts';
 import { SlotLifecycle } from '../../lib/slot-lifecycle.ts';
 import { SlotPublisher } from '../../lib/slot-publisher.ts';
-import type {
-  DatabaseProps,
-  FunctionProps,
-  NetworkProps,
-  PublishingProps,
-  SlotPublisherProps,
-} from '../../lib/slot-publisher-props.ts';
+import type { DatabaseProps, FunctionProps, NetworkProps, SlotPublisherProps } from '../../lib/slot-publisher-props.ts';
 import { SlotStream } from '../../lib/slot-stream.ts';
 
 const REGION = 'eu-central-1';

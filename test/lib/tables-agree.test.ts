@@ -81,7 +81,7 @@ describe('lib/ and lambda/', () => {
       if ((setting.default ?? '') === '' || name === 'existingStream' || name === 'operations') continue;
       assert.equal(documented.get(name), setting.default, name);
     }
-    for (const page of ['lib/pipeline-settings.ts', 'lib/slot-publisher-props.ts']) {
+    for (const page of ['lib/pipeline-settings.ts', 'lib/publishing-props.ts', 'lib/slot-publisher-props.ts']) {
       for (const { setting, name } of pairs) {
         const [, value] = new RegExp(`@default (.*) \\*/\\n +readonly ${name}\\?`).exec(readPage(page)) ?? [];
         if (value === undefined || (setting.default ?? '') === '' || name === 'operations' || name === 'existingStream')
