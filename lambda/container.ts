@@ -16,7 +16,7 @@ import { ArrayDelimiters } from './postgres/array-delimiters.ts';
 import { createDatabase, type Database } from './postgres/connection.ts';
 import type { LineDecoder } from './postgres/peek.ts';
 import { pgoutput, TEST_DECODING } from './postgres/plugins.ts';
-import { PrimaryKeyCache } from './postgres/primary-keys.ts';
+import { PrimaryKeyCache } from './postgres/primary-key-cache.ts';
 import { TypeNames } from './postgres/type-names.ts';
 import { noMemory, type RunMemory } from './run/run-memory.ts';
 import type { Config } from './settings/config.ts';

@@ -1,5 +1,5 @@
 /**
- * `check`: every precondition, with what to do. Reads and changes nothing; facts are read in `postgres/check.ts` and
+ * `check`: every precondition, with what to do. Reads and changes nothing; facts are read in `postgres/check-queries.ts` and
  * `kinesis/describe.ts` and judged in `health/`.
  */
 import type { Container } from '../container.ts';
@@ -7,7 +7,7 @@ import { PipelineError } from '../errors.ts';
 import type { Finding } from '../health/finding.ts';
 import { judgeServer } from '../health/server-health.ts';
 import { judgeStream } from '../health/stream-health.ts';
-import { readCheck } from '../postgres/check.ts';
+import { readCheck } from '../postgres/check-queries.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { readPublications } from '../postgres/publications.ts';
 import { type SettingInForce, withFound } from '../settings/in-force.ts';

@@ -5,8 +5,8 @@
 import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
-import { copySlot as copyReplicationSlot } from '../postgres/copy-slot.ts';
-import { readSlotRow } from '../postgres/status.ts';
+import { copySlot as copyReplicationSlot } from '../postgres/slot-copy.ts';
+import { readSlotRow } from '../postgres/status-queries.ts';
 import type { CopySlotAction } from '../settings/event.ts';
 import { type InvocationDeadlines, withLock } from './connections.ts';
 

@@ -4,7 +4,7 @@
 import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
 import { makeFailoverSlot } from '../postgres/failover-slot.ts';
-import { createSlot as createReplicationSlot } from '../postgres/slot-lifecycle.ts';
+import { createSlot as createReplicationSlot } from '../postgres/slot-create-drop.ts';
 import { type ServerAnswer, serverAnswer } from '../run/answer.ts';
 import type { CreateSlotAction } from '../settings/event.ts';
 import { type InvocationDeadlines, withLock } from './connections.ts';

@@ -4,7 +4,7 @@
  */
 import type { Container } from '../container.ts';
 import { type ErrorCode, PipelineError } from '../errors.ts';
-import { readFlushLsn, readSlotRow } from '../postgres/status.ts';
+import { readFlushLsn, readSlotRow } from '../postgres/status-queries.ts';
 import type { SlotMeasure } from '../run/run-metrics.ts';
 import { type InvocationDeadlines, withConnection } from './connections.ts';
 

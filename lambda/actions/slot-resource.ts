@@ -11,10 +11,10 @@
  */
 import { PipelineError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { copySlot } from '../postgres/copy-slot.ts';
-import { createSlot, requireUsable } from '../postgres/slot-lifecycle.ts';
+import { copySlot } from '../postgres/slot-copy.ts';
+import { createSlot, requireUsable } from '../postgres/slot-create-drop.ts';
 import { acquireSlotLock, describeHolder } from '../postgres/slot-lock.ts';
-import { readSlotRow, type SlotRow } from '../postgres/status.ts';
+import { readSlotRow, type SlotRow } from '../postgres/status-queries.ts';
 import type { LifecycleAction } from '../settings/event.ts';
 import {
   describeSlot,

@@ -1,5 +1,5 @@
 /**
- * `status`: where the slot is and what it holds. Reads and changes nothing; facts are read in `postgres/status.ts` and
+ * `status`: where the slot is and what it holds. Reads and changes nothing; facts are read in `postgres/status-queries.ts` and
  * judged in `health/retained-wal.ts`.
  */
 import type { Container } from '../container.ts';
@@ -10,7 +10,7 @@ import type { AwaitedStandby } from '../ports.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { readStandbys } from '../postgres/read-bound.ts';
 import { type Holder, readHolder, readSlotReader } from '../postgres/slot-lock.ts';
-import { describeTransaction, readStatus, type SlotRow, type TransactionRow } from '../postgres/status.ts';
+import { describeTransaction, readStatus, type SlotRow, type TransactionRow } from '../postgres/status-queries.ts';
 import { type ServerAnswer, serverAnswer } from '../run/answer.ts';
 
 /** What `status` answers. */

@@ -17,7 +17,7 @@ import type { Unproven } from './pooler.ts';
 import { readServerIdentity } from './server-identity.ts';
 import { pinStatement, STARTUP_OPTIONS } from './session-settings.ts';
 import { codeOf, type ErrorContext, isUntrusted, translate } from './sql-errors.ts';
-import type { Queryable } from './status.ts';
+import type { Queryable } from './status-queries.ts';
 import { createTls, type Tls } from './tls.ts';
 
 /** The database and how to get in, kept by the handler from run to run: secret and TLS context are made once. */

@@ -7,7 +7,7 @@
 import pg from 'pg';
 import { PipelineError } from '../errors.ts';
 import { type Connection, type ConnectOptions, type Database, logIn, toPipelineError } from './connection.ts';
-import { readSlotRow } from './status.ts';
+import { readSlotRow } from './status-queries.ts';
 
 /** The oldest server that has them. */
 const OLDEST = 170_000;

@@ -10,7 +10,7 @@ import {
   tablesWithoutIdentity,
 } from '../publications.ts';
 import type { Connection } from './connection.ts';
-import type { Queryable } from './status.ts';
+import type { Queryable } from './status-queries.ts';
 
 /** Columns that came after 11 are read by way of JSON, where what is not there is null. */
 const PUBLICATIONS = `

@@ -9,7 +9,7 @@
 import { type Lsn, parseLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import type { AwaitedStandby, ReadBound } from '../ports.ts';
-import { FLUSH_LSN, type Queryable, WAL_END } from './status.ts';
+import { FLUSH_LSN, type Queryable, WAL_END } from './status-queries.ts';
 
 /** Which standbys a slot waits for. */
 export interface Awaiting {

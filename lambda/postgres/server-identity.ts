@@ -4,7 +4,7 @@
  */
 import type { ServerIdentity } from '../ports.ts';
 import { codeOf } from './sql-errors.ts';
-import type { Queryable } from './status.ts';
+import type { Queryable } from './status-queries.ts';
 
 const STARTED_AT = `pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 const ALWAYS = `${STARTED_AT} AS started, pg_catalog.pg_is_in_recovery() AS recovery`;

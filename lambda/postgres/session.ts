@@ -9,7 +9,7 @@ import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
 import { WalKeyHistory } from './key-history.ts';
 import { monitorLock } from './lock-monitor.ts';
 import type { LineDecoder } from './peek.ts';
-import type { PrimaryKeyCache } from './primary-keys.ts';
+import type { PrimaryKeyCache } from './primary-key-cache.ts';
 import { readWithKeys } from './read-with-keys.ts';
 import { PostgresSlot } from './slot.ts';
 import { acquireSlotLock, clearSlot, type Holder } from './slot-lock.ts';

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { PipelineError } from '../errors.ts';
 import type { Clock, Log } from '../ports.ts';
 import { APPLICATION_NAME_PREFIX } from './session-settings.ts';
-import type { Queryable } from './status.ts';
+import type { Queryable } from './status-queries.ts';
 
 /** A backend that holds the lock, or uses the slot. */
 export interface Holder {

@@ -7,7 +7,7 @@ import { isLost, slotLost } from '../lost-slot.ts';
 import { isReadablePlugin, TEST_DECODING } from './plugins.ts';
 import { codeOf, type ErrorContext, translate } from './sql-errors.ts';
 import { standbyFault, standbyRefusal } from './standby-server.ts';
-import { type Queryable, SLOT_JSON, type SlotRow, toSlotRow } from './status.ts';
+import { type Queryable, SLOT_JSON, type SlotRow, toSlotRow } from './status-queries.ts';
 
 const NOT_DONE = 'Nothing was read and the slot was not advanced.';
 

@@ -13,7 +13,7 @@ import { type LineDecoder, SlotPeek } from './peek.ts';
 import { type Awaiting, readBound } from './read-bound.ts';
 import { describeServer, isSameServer, readServerIdentity } from './server-identity.ts';
 import { explainSlotError } from './slot-state.ts';
-import { FLUSH_LSN, readSlotRow, WAL_END } from './status.ts';
+import { FLUSH_LSN, readSlotRow, WAL_END } from './status-queries.ts';
 
 /** What the slot works with. */
 export interface SlotParts extends Awaiting {

@@ -4,7 +4,7 @@
  */
 import { PipelineError } from '../errors.ts';
 import type { ErrorContext } from './sql-errors.ts';
-import type { SlotRow } from './status.ts';
+import type { SlotRow } from './status-queries.ts';
 
 /** From 16 on a standby can have logical slots of its own. */
 const OWN_SLOTS = 160_000;

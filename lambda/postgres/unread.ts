@@ -3,7 +3,7 @@
  */
 import { formatLsn } from '../decode/lsn.ts';
 import type { Connection } from './connection.ts';
-import { readFlushLsn, readSlotRow } from './status.ts';
+import { readFlushLsn, readSlotRow } from './status-queries.ts';
 
 /** What would be lost with the slot. */
 export interface Unread {

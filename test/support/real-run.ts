@@ -12,7 +12,7 @@ import type { Clock, Publisher } from '../../lambda/ports.ts';
 import { createDatabase } from '../../lambda/postgres/connection.ts';
 import type { LineDecoder } from '../../lambda/postgres/peek.ts';
 import { pgoutput } from '../../lambda/postgres/plugins.ts';
-import { PrimaryKeyCache } from '../../lambda/postgres/primary-keys.ts';
+import { PrimaryKeyCache } from '../../lambda/postgres/primary-key-cache.ts';
 import { openSession } from '../../lambda/postgres/session.ts';
 import { TypeNames } from '../../lambda/postgres/type-names.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';

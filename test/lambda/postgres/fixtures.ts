@@ -9,7 +9,7 @@ import { type Connection, createDatabase, type Database } from '../../../lambda/
 import { open } from '../../../lambda/postgres/connection-pair.ts';
 import type { DatabaseSettings } from '../../../lambda/postgres/credentials.ts';
 import type { SlotPlugin } from '../../../lambda/postgres/plugins.ts';
-import { PrimaryKeyCache } from '../../../lambda/postgres/primary-keys.ts';
+import { PrimaryKeyCache } from '../../../lambda/postgres/primary-key-cache.ts';
 import { openSession, type SessionOptions } from '../../../lambda/postgres/session.ts';
 import type { PostgresServer } from '../../support/postgres.ts';
 

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { judgeServer } from '../../../lambda/health/server-health.ts';
-import { readCheck } from '../../../lambda/postgres/check.ts';
+import { readCheck } from '../../../lambda/postgres/check-queries.ts';
 import { readConfig } from '../../../lambda/settings/config.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { type JsonRecord, Pipeline, type PipelineOptions } from '../../support/real-run.ts';

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import type { TableName } from '../../../lambda/decode/messages.ts';
 import type { PrimaryKeys } from '../../../lambda/ports.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
-import { PrimaryKeyCache } from '../../../lambda/postgres/primary-keys.ts';
+import { PrimaryKeyCache } from '../../../lambda/postgres/primary-key-cache.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { clock, memoryLog, openOn } from './fixtures.ts';
 

@@ -5,11 +5,11 @@
  */
 import { type Lsn, parseLsn } from '../decode/lsn.ts';
 import type { Clock, EarlierEntry, Log, PrimaryKeys, TableEntry } from '../ports.ts';
-import { FINGERPRINT, type TableRow, TABLES, WRITTEN } from './catalog-queries.ts';
 import type { Connection } from './connection.ts';
 import type { KeyHistoryMemory } from './key-history.ts';
 import { Snapshot } from './snapshot.ts';
 import { translate } from './sql-errors.ts';
+import { FINGERPRINT, type TableRow, TABLES, WRITTEN } from './table-queries.ts';
 
 /** What {@link PrimaryKeyCache} needs. */
 export interface PrimaryKeyCacheOptions {

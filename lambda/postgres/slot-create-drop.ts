@@ -19,7 +19,7 @@ import {
   readSlotRow,
   type SlotRow,
   type TransactionRow,
-} from './status.ts';
+} from './status-queries.ts';
 
 /** How often a creation that waits is looked at, so that the transaction it waits for can be named. */
 const WATCH_MS = 250;

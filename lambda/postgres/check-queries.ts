@@ -5,8 +5,8 @@
 import type { AwaitedStandby } from '../ports.ts';
 import { readStandbys } from './read-bound.ts';
 import { readSlotReader, type SlotReader } from './slot-lock.ts';
-import type { Queryable, SlotRow } from './status.ts';
-import { readSlotRow } from './status.ts';
+import type { Queryable, SlotRow } from './status-queries.ts';
+import { readSlotRow } from './status-queries.ts';
 
 /** A table whose changes the slot shows, or a partitioned one above such tables. */
 export interface TableRow {

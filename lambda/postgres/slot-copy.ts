@@ -10,9 +10,9 @@ import type { Notice } from './notices.ts';
 import { isReadablePlugin } from './plugins.ts';
 import { isAboutPublication } from './publication-errors.ts';
 import { requirePublications } from './publications.ts';
-import { createSlot, dropSlot, requireUsable } from './slot-lifecycle.ts';
+import { createSlot, dropSlot, requireUsable } from './slot-create-drop.ts';
 import { codeOf } from './sql-errors.ts';
-import { readFlushLsn, readSlotRow } from './status.ts';
+import { readFlushLsn, readSlotRow } from './status-queries.ts';
 
 /**
  * Makes the copy. Its plugin is the connection's.
