@@ -18,7 +18,7 @@ import type { LineDecoder } from './postgres/peek.ts';
 import { pgoutput, TEST_DECODING } from './postgres/plugins.ts';
 import { PrimaryKeyCache } from './postgres/primary-key-cache.ts';
 import { TypeNames } from './postgres/type-names.ts';
-import { noMemory, type RunMemory } from './run/run-memory.ts';
+import { coldState, type WarmState } from './run/warm-state.ts';
 import type { Config } from './settings/config.ts';
 import { withNotice } from './slow-notice.ts';
 
@@ -43,7 +43,7 @@ export interface Container {
   readonly region: () => Promise<string | undefined>;
   /** @returns the user's own formatter; undefined: FORMAT is another. @throws {PipelineError} CONFIG_INVALID */
   readonly formatter: () => Promise<Formatter | undefined>;
-  readonly memory: RunMemory;
+  readonly memory: WarmState;
   /** What CloudFormation's requests were answered. */
   readonly lifecycleAnswers: Map<string, { readonly PhysicalResourceId: string }>;
   /** SLOT_RESOURCE: the logical id of the stack's slot. Undefined: the stack has none, or there is no stack. */
@@ -126,7 +126,7 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
     region: async () => await client.config.region().catch(() => undefined),
     // Node.js remembers what it has loaded.
     formatter: async () => (config.formatter === undefined ? undefined : await loadFormatter(config.formatter)),
-    memory: noMemory(),
+    memory: coldState(),
     lifecycleAnswers: new Map(),
     slotResource: parts.slotResource,
     clock,

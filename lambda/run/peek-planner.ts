@@ -5,15 +5,15 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { type Log, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
-import type { RunMemory } from './run-memory.ts';
 import { type FailedPeek, verdictOf } from './undecodable-errors.ts';
 import { UndecodableSearch } from './undecodable-search.ts';
+import type { WarmState } from './warm-state.ts';
 import { grow, initialLimits, type PeekLimits, shrink } from './window.ts';
 
 /** What a planner works with. */
 export interface PlannerPorts {
   readonly log: Log;
-  readonly memory: Pick<RunMemory, 'window' | 'undecodable'>;
+  readonly memory: Pick<WarmState, 'window' | 'undecodable'>;
 }
 
 /** What one peek asks for. */

@@ -25,9 +25,9 @@ import { noProgress, searchUnfinished, transactionTooLarge } from './no-progress
 import { type PeekPlan, PeekPlanner } from './peek-planner.ts';
 import { describeStandbys, ReachKeeper } from './reach.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
-import type { RunMemory } from './run-memory.ts';
 import { addCountMetrics } from './run-metrics.ts';
 import type { FailedPeek } from './undecodable-errors.ts';
+import type { WarmState } from './warm-state.ts';
 
 /** What a run works with. */
 export interface RunPorts {
@@ -36,7 +36,7 @@ export interface RunPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly memory: RunMemory;
+  readonly memory: WarmState;
   /** Asks the run to finish its round, advance and answer. */
   readonly stop?: AbortSignal;
 }

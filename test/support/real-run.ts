@@ -17,7 +17,7 @@ import { openSession } from '../../lambda/postgres/session.ts';
 import { TypeNames } from '../../lambda/postgres/type-names.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { run, type RunOptions } from '../../lambda/run/run.ts';
-import { noMemory } from '../../lambda/run/run-memory.ts';
+import { coldState } from '../../lambda/run/warm-state.ts';
 import { compilePatterns } from '../../lambda/settings/filters.ts';
 import { OPERATIONS } from '../../lambda/settings/settings.ts';
 import { FORMAT_OPTIONS } from './changes.ts';
@@ -74,7 +74,7 @@ export class Pipeline {
   readonly #slotName: string;
   readonly #options: PipelineOptions;
   readonly #keys: PrimaryKeyCache;
-  readonly #memory = noMemory();
+  readonly #memory = coldState();
   readonly #typeNames: TypeNames | undefined;
   readonly #decoder: LineDecoder;
 

@@ -10,7 +10,7 @@ import { createPacker } from '../../lambda/pack/packer.ts';
 import type { Round } from '../../lambda/pack/round.ts';
 import type { Clock, Log, Metrics, PrimaryKeys, Published, Publisher, Session } from '../../lambda/ports.ts';
 import { type RunOptions, type RunPorts } from '../../lambda/run/run.ts';
-import { noMemory, type RunMemory } from '../../lambda/run/run-memory.ts';
+import { coldState, type WarmState } from '../../lambda/run/warm-state.ts';
 import { NO_FILTERS } from '../../lambda/settings/filters.ts';
 import { OPERATIONS } from '../../lambda/settings/settings.ts';
 import { FORMAT_OPTIONS } from './changes.ts';
@@ -111,7 +111,7 @@ export interface RunKit {
   readonly clock: TestClock;
   readonly publisher: FakePublisher;
   readonly recorder: Recorder;
-  readonly memory: RunMemory;
+  readonly memory: WarmState;
   readonly session: Session;
   readonly lose: (reason: Error) => void;
   readonly ports: RunPorts;
@@ -129,7 +129,7 @@ export function runKit(slot: FakeSlot, keys: PrimaryKeys): RunKit {
   const clock = new TestClock();
   const publisher = new FakePublisher(clock);
   const recorder = new Recorder();
-  const memory = noMemory();
+  const memory = coldState();
   const { session, lose } = fakeSession(slot, keys);
   const ports: RunPorts = { session, publisher, clock, log: recorder, metrics: recorder, memory };
   return {

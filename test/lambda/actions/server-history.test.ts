@@ -5,14 +5,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { warnOfChangedHistory } from '../../../lambda/actions/server-history.ts';
 import { parseHistory } from '../../../lambda/postgres/timeline-history.ts';
-import { noMemory } from '../../../lambda/run/run-memory.ts';
+import { coldState } from '../../../lambda/run/warm-state.ts';
 import { Recorder } from '../../support/run-kit.ts';
 
 const SERVER = { systemIdentifier: '7', startedAt: '2026-01-01T00:00:00.000000Z', inRecovery: false, timeline: 1 };
 
 describe('a warm container and the history of its server', () => {
   const warned = async (over: object, position: bigint, now: Partial<typeof SERVER> = {}, history = '1\t0/C8\tx\n') => {
-    const memory = { ...noMemory(), server: SERVER, ...over };
+    const memory = { ...coldState(), server: SERVER, ...over };
     const log = new Recorder();
     const server = { ...SERVER, ...now };
     const read = () => Promise.resolve(parseHistory(history));

@@ -7,7 +7,7 @@ import type { ServerIdentity } from '../ports.ts';
 import type { PeekLimits } from './window.ts';
 
 /** What a container remembers from run to run. Kept in module scope by the handler. */
-export interface RunMemory {
+export interface WarmState {
   /** What the last peeks taught; undefined: nothing yet. */
   window: PeekLimits | undefined;
   /** Where the last run was cut short inside a transaction. */
@@ -27,7 +27,7 @@ export interface RunMemory {
 }
 
 /** @returns a memory of nothing */
-export function noMemory(): RunMemory {
+export function coldState(): WarmState {
   return {
     window: undefined,
     resume: undefined,
