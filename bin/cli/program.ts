@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { LEAST_SECONDS } from '../../lambda/settings/event.ts';
-import { type SettingName, SETTINGS } from '../../lambda/settings/settings.ts';
+import { type SettingName, SETTINGS } from '../../lambda/settings/settings-table.ts';
 import type { DemoOptions } from '../demo/demo.ts';
 import type { TailOptions } from '../tail.ts';
 import { EXIT, type InvokeOptions, LAMBDA_SECONDS, type Terminal } from './terminal.ts';

@@ -3,7 +3,7 @@
  */
 import { PipelineError } from '../../lambda/errors.ts';
 import { type Config, readConfig } from '../../lambda/settings/config.ts';
-import { type SettingName, SETTINGS } from '../../lambda/settings/settings.ts';
+import { type SettingName, SETTINGS } from '../../lambda/settings/settings-table.ts';
 import { FORMAT_NAMES, type FormatName } from './parse-record.ts';
 
 /** All but those that say where the database is and how to enter it: these are the demo's own. */

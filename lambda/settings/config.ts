@@ -8,7 +8,7 @@ import { environmentWarnings } from './environment-warnings.ts';
 import type { Filters } from './filters.ts';
 import { type SettingInForce, settingsInForce } from './in-force.ts';
 import { misspeltSettings } from './misspelt.ts';
-import { type SettingName, SETTINGS, type SettingValues } from './settings.ts';
+import { type SettingName, SETTINGS, type SettingValues } from './settings-table.ts';
 
 /** Where the database is and how to enter it. What is undefined may come from the secret. */
 export interface DatabaseConfig {

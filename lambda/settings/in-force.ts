@@ -2,7 +2,7 @@
  * Which settings are in force, and where each came from: for `check`, so that a setting that was never read is seen.
  * Pure. Shows no secret (I10): only values that passed their check come here.
  */
-import { type SettingName, SETTINGS } from './settings.ts';
+import { type SettingName, SETTINGS } from './settings-table.ts';
 
 /** One setting. */
 export interface SettingInForce {

@@ -2,7 +2,7 @@
  * Variables that look like a setting's name misspelt, which have no effect and are not noticed otherwise. Pure; shows
  * names only, never a value (I10).
  */
-import { type SettingName, SETTINGS } from './settings.ts';
+import { type SettingName, SETTINGS } from './settings-table.ts';
 
 const NAMES = Object.keys(SETTINGS) as SettingName[];
 

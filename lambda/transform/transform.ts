@@ -13,7 +13,7 @@ import {
 import type { ChangeRecord } from '../format/record.ts';
 import type { Packer, Round } from '../pack/round.ts';
 import type { MessageBlock } from '../ports.ts';
-import type { Operation } from '../settings/settings.ts';
+import type { Operation } from '../settings/settings-table.ts';
 import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
 import type { PastKeys } from './past-keys.ts';

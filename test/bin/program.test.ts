@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { main } from '../../bin/cli/program.ts';
-import { SETTINGS } from '../../lambda/settings/settings.ts';
+import { SETTINGS } from '../../lambda/settings/settings-table.ts';
 
 // The SDK reads the process's own environment and files: none of them has a region.
 delete process.env['AWS_REGION'];

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readConfig } from '../../lambda/settings/config.ts';
-import { SETTINGS as VARIABLES } from '../../lambda/settings/settings.ts';
+import { SETTINGS as VARIABLES } from '../../lambda/settings/settings-table.ts';
 import { IAM, MINIMAL, synthesise } from './synth.ts';
 
 /** The synthesised environment as Lambda would have it: what CloudFormation resolves, resolved. */

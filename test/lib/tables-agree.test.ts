@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { METRICS } from '../../lambda/metrics.ts';
-import { type Setting, SETTINGS as VARIABLES } from '../../lambda/settings/settings.ts';
+import { type Setting, SETTINGS as VARIABLES } from '../../lambda/settings/settings-table.ts';
 import { NAMESPACE as EMITTED_NAMESPACE } from '../../lambda/telemetry/telemetry.ts';
 import { SETTINGS } from '../../lib/settings-table.ts';
 import { NAMESPACE, SLOT_METRICS } from '../../lib/slot-metrics.ts';

@@ -19,7 +19,7 @@ import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { run, type RunOptions } from '../../lambda/run/run.ts';
 import { coldState } from '../../lambda/run/warm-state.ts';
 import { compilePatterns } from '../../lambda/settings/filters.ts';
-import { OPERATIONS } from '../../lambda/settings/settings.ts';
+import { OPERATIONS } from '../../lambda/settings/settings-table.ts';
 import { FORMAT_OPTIONS } from './changes.ts';
 import type { PostgresServer } from './postgres.ts';
 import { Recorder } from './run-kit.ts';

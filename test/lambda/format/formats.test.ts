@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { ByteWriter } from '../../../lambda/format/byte-writer.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
-import { SETTINGS } from '../../../lambda/settings/settings.ts';
+import { SETTINGS } from '../../../lambda/settings/settings-table.ts';
 import { FORMAT_OPTIONS, recordOf, truncateOf, written } from '../../support/changes.ts';
 
 describe('FORMATS', () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PipelineError } from '../../../lambda/errors.ts';
 import { type Config, readConfig } from '../../../lambda/settings/config.ts';
-import { type SettingName, SETTINGS } from '../../../lambda/settings/settings.ts';
+import { type SettingName, SETTINGS } from '../../../lambda/settings/settings-table.ts';
 
 const LOGIN = { PGHOST: 'db.example.com', PGDATABASE: 'app', PGUSER: 'cdc', PGPASSWORD: 's3cret-pass' };
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf';

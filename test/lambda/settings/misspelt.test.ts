@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readConfig } from '../../../lambda/settings/config.ts';
 import { misspeltSettings } from '../../../lambda/settings/misspelt.ts';
-import { SETTINGS } from '../../../lambda/settings/settings.ts';
+import { SETTINGS } from '../../../lambda/settings/settings-table.ts';
 
 describe('misspeltSettings', () => {
   for (const [given, meant] of [

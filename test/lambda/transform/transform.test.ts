@@ -8,7 +8,7 @@ import type { TableEntry } from '../../../lambda/ports.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import { run, type RunOptions } from '../../../lambda/run/run.ts';
 import { compilePatterns, type Filters, NO_FILTERS } from '../../../lambda/settings/filters.ts';
-import type { Operation } from '../../../lambda/settings/settings.ts';
+import type { Operation } from '../../../lambda/settings/settings-table.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { runKit } from '../../support/run-kit.ts';
