@@ -5,10 +5,10 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { type Log, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
+import { grow, initialLimits, type PeekLimits, shrink } from './peek-limits.ts';
 import { type FailedPeek, verdictOf } from './undecodable-errors.ts';
 import { UndecodableSearch } from './undecodable-search.ts';
 import type { WarmState } from './warm-state.ts';
-import { grow, initialLimits, type PeekLimits, shrink } from './window.ts';
 
 /** What a planner works with. */
 export interface PlannerPorts {

@@ -4,7 +4,7 @@
 import type { Lsn } from '../decode/lsn.ts';
 import type { ResumePosition } from '../decode/position.ts';
 import type { ServerIdentity } from '../ports.ts';
-import type { PeekLimits } from './window.ts';
+import type { PeekLimits } from './peek-limits.ts';
 
 /** What a container remembers from run to run. Kept in module scope by the handler. */
 export interface WarmState {

@@ -1,7 +1,7 @@
 /** How much the next peek asks for, by what the last one cost. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { grow, initialLimits, type PeekObservation, shrink } from '../../../lambda/run/window.ts';
+import { grow, initialLimits, type PeekObservation, shrink } from '../../../lambda/run/peek-limits.ts';
 
 const window = { rows: 100_000, walBytes: 1024 ** 3 };
 const cost = (changes: Partial<PeekObservation>): PeekObservation => ({
