@@ -9,9 +9,9 @@ import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { type Begin, type Commit, type Message, type Transaction, UndecodableError } from '../decode/messages.ts';
 import { PipelineError, transactionUndecodable } from '../errors.ts';
 import { type MessageBlock, type Peek, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
+import { BinaryCopyReader, type RowCondenser } from './binary-copy-reader.ts';
 import { Commits } from './commits.ts';
-import { CopyRows, type RowCondenser } from './copy-rows.ts';
-import { type CopyParts, CopyStatement } from './copy-statement.ts';
+import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
 import { peekStatement } from './peek-statement.ts';
 import { isAboutPublication, publicationMissing } from './publication-errors.ts';
 import { isDecodingFailure, isSpilling, isUnreadableWal, lsnNear, shownReport } from './server-report.ts';
@@ -52,8 +52,8 @@ export class SlotPeek implements Peek, MessageBlock {
   rows = 0;
 
   readonly #parts: PeekParts;
-  readonly #copy: CopyStatement;
-  readonly #in: CopyRows;
+  readonly #copy: CopyToStdout;
+  readonly #in: BinaryCopyReader;
   readonly #commits = new Commits();
   readonly #checkUtf8: boolean;
   readonly #begin: { kind: 'begin'; transaction: Transaction };
@@ -71,13 +71,13 @@ export class SlotPeek implements Peek, MessageBlock {
    */
   constructor(parts: PeekParts, upto: Lsn, limit: number | undefined, timeoutMs: number) {
     this.#parts = parts;
-    this.#in = new CopyRows(parts.decoder.maxLineBytes, parts.decoder.condenser);
+    this.#in = new BinaryCopyReader(parts.decoder.maxLineBytes, parts.decoder.condenser);
     this.#checkUtf8 = parts.reader.encoding === 'SQL_ASCII';
     const none: Transaction = { xid: 0, commitLsn: 0n, commitTimeMicros: 0n };
     this.#begin = { kind: 'begin', transaction: none };
     this.#commit = { kind: 'commit', transaction: none };
     parts.decoder.begin?.();
-    this.#copy = new CopyStatement(parts, peekStatement(parts.slotName, upto, limit, parts.reader), timeoutMs);
+    this.#copy = new CopyToStdout(parts, peekStatement(parts.slotName, upto, limit, parts.reader), timeoutMs);
   }
 
   get firstRowMs(): number | undefined {

@@ -24,7 +24,7 @@ const READ_AHEAD_BYTES = 256 * 1024;
 const CANCEL_AGAIN_MS = 1_000;
 
 /** A statement under way: it is sent when it is made. */
-export class CopyStatement {
+export class CopyToStdout {
   /** How long the server worked before the first row; undefined: none has come. */
   firstRowMs: number | undefined;
   /** What the server, or the connection, ended it with. */

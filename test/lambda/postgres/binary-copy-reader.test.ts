@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { CopyRows } from '../../../lambda/postgres/copy-rows.ts';
+import { BinaryCopyReader } from '../../../lambda/postgres/binary-copy-reader.ts';
 
 interface Row {
   lsn: bigint;
@@ -24,7 +24,7 @@ function encode(row: Row | null): Buffer {
 
 /** All rows of the chunks, copied out. */
 function read(chunks: readonly Buffer[]): { rows: (Row | null)[]; ended: boolean } {
-  const reader = new CopyRows();
+  const reader = new BinaryCopyReader();
   const rows: (Row | null)[] = [];
   for (const chunk of chunks) {
     reader.push(chunk);
@@ -50,7 +50,7 @@ function cut(bytes: Buffer, lengths: readonly number[]): Buffer[] {
   return chunks;
 }
 
-describe('CopyRows', () => {
+describe('BinaryCopyReader', () => {
   const rows = fc.array(
     fc.oneof(
       fc.constant(null),
@@ -129,7 +129,7 @@ describe('CopyRows', () => {
           write: (from: Buffer, start: number, end: number) => void kept.push(Buffer.from(from.subarray(start, end))),
           end: () => Buffer.concat(kept),
         };
-        const reader = new CopyRows(200, condenser);
+        const reader = new BinaryCopyReader(200, condenser);
         const sent: unknown[] = [];
         for (const chunk of cut(bytes, cuts)) {
           reader.push(chunk);
@@ -182,7 +182,7 @@ describe('CopyRows', () => {
       TRAILER,
     ]);
     for (const lengths of [[1], [7], [18], [19, 300], [50], [280]]) {
-      const reader = new CopyRows(200, condenser);
+      const reader = new BinaryCopyReader(200, condenser);
       const told: string[] = [];
       for (const chunk of cut(bytes, lengths)) {
         reader.push(chunk);
@@ -225,7 +225,7 @@ describe('CopyRows', () => {
   }
 
   it('fails when a chunk comes before the last one is taken', () => {
-    const reader = new CopyRows();
+    const reader = new BinaryCopyReader();
     reader.push(Buffer.concat([HEADER, encode(null), encode(null)]));
     assert.equal(reader.next(), true);
     assert.throws(() => reader.push(TRAILER), /left behind/);

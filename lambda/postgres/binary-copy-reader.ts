@@ -25,8 +25,8 @@ export interface RowCondenser {
   end(): Buffer;
 }
 
-/** Takes chunks, gives rows: push one chunk, then call {@link CopyRows.next} until it says false. */
-export class CopyRows {
+/** Takes chunks, gives rows: push one chunk, then call {@link BinaryCopyReader.next} until it says false. */
+export class BinaryCopyReader {
   /** Where the row's data is: from `start` to `end`. Valid until the next call. */
   bytes: Buffer = Buffer.alloc(0);
   start = 0;
