@@ -1,6 +1,6 @@
 /**
  * From the environment's text to typed settings: everything is checked, and every fault reported at once.
- * Pure: it is handed the variables, opens no file and asks no service. What each variable may be is in `settings.ts`.
+ * Pure: it is handed the variables, opens no file and asks no service. What each variable may be is in `settings-table.ts`.
  */
 import { PipelineError } from '../errors.ts';
 import { environmentFaults } from './environment-faults.ts';
