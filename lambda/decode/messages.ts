@@ -121,6 +121,9 @@ export interface Ignored {
 /** Any message. */
 export type Message = Begin | Commit | RowChange | Truncate | Ignored;
 
+/** What a decoder expects of a text in a database of encoding SQL_ASCII. */
+export const UTF8_TEXT = 'text in UTF-8, which a SQL_ASCII database does not ensure';
+
 /** A decoder refused a line. Says where, and never shows the line (I10). */
 export class UndecodableError extends Error {
   /** What the decoder expected, without the line's contents. */

@@ -6,22 +6,43 @@
 import { isUtf8 } from 'node:buffer';
 import type { BeginLine, Line } from '../decode/line.ts';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
-import { type Begin, type Commit, type Message, type Transaction, UndecodableError } from '../decode/messages.ts';
+import {
+  type Begin,
+  type Commit,
+  type Message,
+  type Transaction,
+  UndecodableError,
+  UTF8_TEXT,
+} from '../decode/messages.ts';
 import { PipelineError, transactionUndecodable } from '../errors.ts';
 import { type MessageBlock, type Peek, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
 import { BinaryCopyReader, type RowCondenser } from './binary-copy-reader.ts';
 import { Commits } from './commits.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
 import { peekStatement } from './peek-statement.ts';
+import { forgetSent } from './plugins.ts';
 import { isAboutPublication, publicationMissing } from './publication-errors.ts';
-import { isDecodingFailure, isSpilling, isUnreadableWal, lsnNear, shownReport } from './server-report.ts';
+import {
+  isDecodingFailure,
+  isInconvertible,
+  isSpilling,
+  isUnreadableWal,
+  lsnNear,
+  shownReport,
+} from './server-report.ts';
 import { codeOf } from './sql-errors.ts';
 
 /** What turns a row's bytes into a message; each plugin has one. */
 export interface LineDecoder {
   decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): Line;
-  /** Called before the first row of each reading. */
-  begin?(): void;
+  /**
+   * Called before the first row of each reading.
+   *
+   * @param anyBytes - whether texts may be of bytes that are no UTF-8 and cannot be told, as in a SQL_ASCII database
+   */
+  begin?(anyBytes: boolean): void;
+  /** A row is no text as a whole: the decoder looks after the texts in it. @default a row is one text */
+  readonly isBinary?: boolean;
   /** Lines of more bytes go through the condenser first. @default none do */
   readonly maxLineBytes?: number;
   /** Writes a line again that has bytes which are no UTF-8. @default such a line is taken as it is */
@@ -41,9 +62,6 @@ export interface PeekParts extends CopyParts {
 const OUT_OF_TIME = '57014';
 const TOO_LARGE = new Set([OUT_OF_TIME, '53400', '53100', '53200']);
 
-/** The server could not convert a row's text. Its message quotes the bytes: it goes no further, not even as a cause (I10). */
-const INCONVERTIBLE = new Set(['22021', '22P05']);
-
 /** No transaction has it: the plugin says the id only at the beginning. */
 const UNKNOWN_XID = 0;
 
@@ -55,7 +73,7 @@ export class SlotPeek implements Peek, MessageBlock {
   readonly #copy: CopyToStdout;
   readonly #in: BinaryCopyReader;
   readonly #commits = new Commits();
-  readonly #checkUtf8: boolean;
+  readonly #anyBytes: boolean;
   readonly #begin: { kind: 'begin'; transaction: Transaction };
   readonly #commit: { kind: 'commit'; transaction: Transaction };
   #inChanges = false;
@@ -72,11 +90,11 @@ export class SlotPeek implements Peek, MessageBlock {
   constructor(parts: PeekParts, upto: Lsn, limit: number | undefined, timeoutMs: number) {
     this.#parts = parts;
     this.#in = new BinaryCopyReader(parts.decoder.maxLineBytes, parts.decoder.condenser);
-    this.#checkUtf8 = parts.reader.encoding === 'SQL_ASCII';
+    this.#anyBytes = parts.reader.encoding === 'SQL_ASCII';
     const none: Transaction = { xid: 0, commitLsn: 0n, commitTimeMicros: 0n };
     this.#begin = { kind: 'begin', transaction: none };
     this.#commit = { kind: 'commit', transaction: none };
-    parts.decoder.begin?.();
+    parts.decoder.begin?.(this.#anyBytes);
     this.#copy = new CopyToStdout(parts, peekStatement(parts.slotName, upto, limit, parts.reader), timeoutMs);
   }
 
@@ -117,7 +135,7 @@ export class SlotPeek implements Peek, MessageBlock {
         });
       }
       // The row that has no UTF-8 is the one behind the last that came: name its transaction, so that it can be skipped.
-      if (INCONVERTIBLE.has(code) && this.#transaction !== undefined) {
+      if (isInconvertible(error) && this.#transaction !== undefined) {
         throw this.#undecodable('text that the server can put in UTF-8', undefined, undefined, 'behind the row');
       }
       throw await this.#explain(error);
@@ -169,6 +187,10 @@ export class SlotPeek implements Peek, MessageBlock {
 
   async close(): Promise<void> {
     await this.#copy.close();
+    const { reader, slotName } = this.#parts;
+    if (this.#copy.failure === undefined || this.firstRowMs !== undefined || !reader.plugin.remembersSent) return;
+    // If this fails, the connection is lost or the next reading fails, too, and says why.
+    await reader.query(forgetSent(slotName, reader.plugin)).catch(() => undefined);
   }
 
   /** Takes the first pass. @returns whether it is over, and the first row behind it found */
@@ -192,10 +214,8 @@ export class SlotPeek implements Peek, MessageBlock {
   #decode(): Line {
     const { bytes, start, end, oversizeBytes } = this.#in;
     const { decoder } = this.#parts;
-    const readable = isUtf8(bytes.subarray(start, end));
-    if (this.#checkUtf8 && !readable) {
-      throw this.#undecodable('text in UTF-8, which a SQL_ASCII database does not ensure');
-    }
+    const readable = decoder.isBinary === true || isUtf8(bytes.subarray(start, end));
+    if (this.#anyBytes && !readable) throw this.#undecodable(UTF8_TEXT);
     try {
       const line = decoder.decode(bytes, start, end, oversizeBytes);
       if (readable || decoder.repair === undefined) return line;
@@ -211,7 +231,8 @@ export class SlotPeek implements Peek, MessageBlock {
   async #explain(error: unknown): Promise<unknown> {
     const explained = await this.#parts.explain(error);
     // What is missing may be needed only further on: what is before it can be published.
-    const mayBeFurtherOn = explained === error || codeOf(error) === '58P01' || isUnreadableWal(error);
+    const mayBeFurtherOn =
+      explained === error || codeOf(error) === '58P01' || isUnreadableWal(error) || isInconvertible(error);
     if (!mayBeFurtherOn || !isDecodingFailure(error)) return explained;
     if (this.firstRowMs === undefined) {
       return new ServerDecodingError('the server failed while it decoded', {

@@ -27,6 +27,12 @@ export const STARTUP_OPTIONS = '-c search_path=pg_catalog';
 /** Ample for a batch's tuplestore. An RDS micro instance has 1 GB in all, and 64 MB is the server's own default for decoding. */
 const WORK_MEM = '64MB';
 
+/**
+ * SQL_ASCII is bytes of unknown meaning. Asked for UTF8, such a server refuses whatever is not: all that a statement
+ * reads, names in the catalogs, too. So the bytes come as they are, and each row is checked on arrival.
+ */
+const CLIENT_ENCODING = `CASE pg_catalog.current_setting('server_encoding') WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END`;
+
 /** Name, value and, where it is not one of the group's, the reason. What a server does not have is not set there. */
 type Pin = readonly [name: string, value: string];
 
@@ -45,6 +51,7 @@ export function pinnedSettings({ statementsMs, lifeMs, workMem }: SessionTimes):
     ['bytea_output', 'hex'],
     ['extra_float_digits', '3'],
     ['lc_monetary', 'C'],
+    // Where the database has an encoding at all: see CLIENT_ENCODING.
     ['client_encoding', 'UTF8'],
     // How our own statements are read.
     ['standard_conforming_strings', 'on'],
@@ -99,7 +106,7 @@ export function pinnedSettings({ statementsMs, lifeMs, workMem }: SessionTimes):
 export function pinStatement(times: SessionTimes): string {
   const set = pinnedSettings(times).map(
     ([name, value]) =>
-      `CASE WHEN pg_catalog.current_setting('${name}', true) IS NOT NULL THEN pg_catalog.set_config('${name}', '${value}', false) END`,
+      `CASE WHEN pg_catalog.current_setting('${name}', true) IS NOT NULL THEN pg_catalog.set_config('${name}', ${name === 'client_encoding' ? CLIENT_ENCODING : `'${value}'`}, false) END`,
   );
   const until = `pg_catalog.to_char(pg_catalog.clock_timestamp() AT TIME ZONE 'UTC' OPERATOR(pg_catalog.+) INTERVAL '${times.lifeMs} ms', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
   return `SELECT ${set.join(', ')},

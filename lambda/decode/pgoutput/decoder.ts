@@ -5,12 +5,14 @@
  *
  * @see https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
  */
+import { isUtf8 } from 'node:buffer';
 import type { BeginLine, CommitLine, Line } from '../line.ts';
-import { type Ignored, type RowChange, type Truncate, type Tuple, ValueKind } from '../messages.ts';
+import { type Ignored, type RowChange, type Truncate, type Tuple, UTF8_TEXT, ValueKind } from '../messages.ts';
 import { ELIDED_VALUE, limitsFor, PgoutputCondenser } from './condenser.ts';
 import { sentTypeName, type ServerNames } from './names.ts';
 import { MessageReader } from './reader.ts';
 import { type Relation, RelationInterner, type SentColumn } from './relations.ts';
+import { repairMessage } from './repair.ts';
 
 /** Microseconds from 1970-01-01 to 2000-01-01, from which PostgreSQL counts. */
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
@@ -61,6 +63,7 @@ export class PgoutputDecoder {
   /** Messages of more bytes are to be condensed before they are decoded. */
   readonly maxLineBytes: number;
   readonly condenser: PgoutputCondenser;
+  readonly isBinary = true;
 
   readonly #names: ServerNames;
   readonly #interner: RelationInterner;
@@ -82,6 +85,10 @@ export class PgoutputDecoder {
   };
   #lastOid = -1;
   #lastRelation: Relation | undefined;
+  /** Whether the database ensures nothing of its texts: then what is no UTF-8 is refused. */
+  #anyBytes = false;
+  /** Whether a value of the row under way is no UTF-8. */
+  #hasRawBytes = false;
 
   /**
    * @param names - what the catalogs say of types and keywords
@@ -96,8 +103,13 @@ export class PgoutputDecoder {
     this.condenser = new PgoutputCondenser(limits);
   }
 
-  /** Begins a reading of the slot: the plugin tells of every table anew. */
-  begin(): void {
+  /**
+   * Begins a reading of the slot: the plugin tells of every table anew.
+   *
+   * @param anyBytes - whether texts may be of any bytes: of a SQL_ASCII database, read without a conversion
+   */
+  begin(anyBytes = false): void {
+    this.#anyBytes = this.#reader.checksText = anyBytes;
     this.#relations.clear();
     this.#sentTypes.clear();
     this.#lastOid = -1;
@@ -124,7 +136,12 @@ export class PgoutputDecoder {
       case DELETE:
         this.#change.bytes = bytes;
         this.#change.oversizeBytes = oversizeBytes;
-        return this.#row(kind);
+        if (this.#row(kind)) {
+          const { oldTuple, newTuple } = this.#change;
+          const repaired = repairMessage(bytes, start, end, [oldTuple, newTuple]);
+          return this.decode(repaired, 0, repaired.length, oversizeBytes);
+        }
+        return this.#change;
       case BEGIN:
         return this.#begin();
       case COMMIT:
@@ -222,8 +239,10 @@ export class PgoutputDecoder {
     return IGNORED;
   }
 
-  #row(kind: typeof INSERT | typeof UPDATE | typeof DELETE): RowChange {
+  /** Reads a row. @returns whether a value of it is no UTF-8 */
+  #row(kind: typeof INSERT | typeof UPDATE | typeof DELETE): boolean {
     const reader = this.#reader;
+    this.#hasRawBytes = false;
     const change = this.#change;
     const relation = this.#relationOf(reader.uint32("a table's number"));
     change.operation = kind === INSERT ? 'INSERT' : kind === UPDATE ? 'UPDATE' : 'DELETE';
@@ -244,7 +263,7 @@ export class PgoutputDecoder {
       throw reader.expected('an old row', reader.offset - 1);
     }
     reader.end();
-    return change;
+    return this.#hasRawBytes;
   }
 
   /** Fills a tuple. Of an old row the server sends the columns that it has not as NULL: they are left out. */
@@ -254,7 +273,7 @@ export class PgoutputDecoder {
     const sent = reader.uint16('a number of columns');
     if (sent !== columns.length) throw reader.expected("as many columns as the table's", reader.offset - 2);
     let count = 0;
-    for (const { header, style } of columns) {
+    for (const { header, style, mayBeRaw } of columns) {
       const how = reader.byte("a value's kind");
       let kind: ValueKind = ValueKind.null;
       if (how === VALUE_TEXT) {
@@ -262,6 +281,10 @@ export class PgoutputDecoder {
         const from = reader.skip(length, 'a value');
         tuple.starts[count] = from;
         tuple.ends[count] = from + length;
+        if ((mayBeRaw || this.#anyBytes) && !isUtf8(reader.bytes.subarray(from, from + length))) {
+          if (this.#anyBytes) throw reader.expected(UTF8_TEXT, reader.offset - length);
+          this.#hasRawBytes = true;
+        }
         kind = style === 'text' ? ValueKind.quoted : style === 'bits' ? ValueKind.bits : ValueKind.boolean;
       } else if (how === VALUE_UNCHANGED) {
         kind = ValueKind.unchanged;

@@ -4,13 +4,16 @@
  *
  * @see https://www.postgresql.org/docs/current/protocol-message-types.html
  */
-import { UndecodableError } from '../messages.ts';
+import { isUtf8 } from 'node:buffer';
+import { UndecodableError, UTF8_TEXT } from '../messages.ts';
 
 /** A cursor over one message. Used again for the next one. */
 export class MessageReader {
   bytes: Buffer = Buffer.alloc(0);
   /** The index of the next byte. */
   at = 0;
+  /** Whether a text is refused that is no UTF-8. */
+  checksText = false;
   #start = 0;
   #end = 0;
 
@@ -57,6 +60,7 @@ export class MessageReader {
   text(what: string): string {
     const zero = this.bytes.indexOf(0, this.at);
     if (zero < 0 || zero >= this.#end) throw this.expected(`the end of ${what}`, this.#end - this.#start);
+    if (this.checksText && !isUtf8(this.bytes.subarray(this.at, zero))) throw this.expected(UTF8_TEXT);
     const text = this.bytes.toString('utf8', this.at, zero);
     this.at = zero + 1;
     return text;

@@ -10,6 +10,8 @@ export interface RelationColumn {
   readonly header: ColumnHeader;
   /** How its values differ from the text of most types. */
   readonly style: 'text' | 'boolean' | 'bits';
+  /** Whether its type's output function may print bytes that are no UTF-8. */
+  readonly mayBeRaw: boolean;
 }
 
 /** A table as it was when the rows behind it were written. */
@@ -46,6 +48,11 @@ export interface SentRelation {
 const BOOLEAN = 16;
 const BIT = 1560;
 const BIT_VARYING = 1562;
+
+/** `"char"` and its array, which up to 14 print a byte above 127 as it is. */
+const CHARS = new Set([18, 1002]);
+/** Types from here on are a user's or an extension's: of a composite, a "char" may be part. */
+const FIRST_OF_USERS = 16_384;
 
 /** Makes relations, with names and headers that are the same objects from reading to reading. */
 export class RelationInterner {
@@ -98,6 +105,6 @@ export class RelationInterner {
       header = { id: this.#nextId++, printed, name, type };
       this.#headers.set(key, header);
     }
-    return { header, style };
+    return { header, style, mayBeRaw: CHARS.has(typeOid) || typeOid >= FIRST_OF_USERS };
   }
 }

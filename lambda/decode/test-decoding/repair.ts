@@ -1,22 +1,14 @@
 /**
- * Bytes that are no UTF-8, put in ASCII. A server of encoding UTF8 sends them where a type's output function prints raw
- * bytes: `"char"` above 127 on PostgreSQL 10 to 14, or a type of a user's own.
+ * Lines with bytes that are no UTF-8, written again: see `raw-bytes.ts` for where they come from.
  * Pure. Such lines are rare, so nothing here is fast.
  */
 import { isUtf8 } from 'node:buffer';
 import type { Line } from '../line.ts';
 import { type Tuple, ValueKind } from '../messages.ts';
-
-const BACKSLASH = 0x5c;
-const QUOTE = 0x22;
-/** What comes before and after an element of an array, or a field of a composite. */
-const BEFORE = new Set(Buffer.from('{(,;'));
-const BEHIND = new Set(Buffer.from('}),;'));
-const OPENING = new Set(Buffer.from('{[('));
+import { repairValue } from '../raw-bytes.ts';
 
 /**
- * Writes a line again without bytes that are no UTF-8. A `"char"`, alone or in an array or composite, is written as
- * PostgreSQL 15 prints it: `\377`. Any other such byte becomes U+FFFD.
+ * Writes a line again without bytes that are no UTF-8.
  *
  * @param bytes - what holds the line
  * @param start - its first byte
@@ -48,28 +40,4 @@ function* rangesOf(tuple: Tuple | undefined): Generator<[number, number]> {
     const kind = tuple?.kinds[i];
     if (kind === ValueKind.quoted || kind === ValueKind.escaped) yield [tuple?.starts[i] ?? 0, tuple?.ends[i] ?? 0];
   }
-}
-
-function repairValue(value: Buffer): Buffer {
-  const [first = 0] = value;
-  if (value.length === 1) return octal(first);
-  if (!OPENING.has(first)) return value;
-  const parts: Buffer[] = [];
-  let done = 0;
-  let quoted = false;
-  for (let i = 0; i < value.length; i++) {
-    const byte = value[i] ?? 0;
-    if (byte === BACKSLASH) i++;
-    else if (byte === QUOTE) quoted = !quoted;
-    else if (byte >= 0x80 && !quoted && BEFORE.has(value[i - 1] ?? 0) && BEHIND.has(value[i + 1] ?? 0)) {
-      // An element with a backslash is quoted, and the backslash doubled.
-      parts.push(value.subarray(done, i), Buffer.from('"\\'), octal(byte), Buffer.from('"'));
-      done = i + 1;
-    }
-  }
-  return Buffer.concat([...parts, value.subarray(done)]);
-}
-
-function octal(byte: number): Buffer {
-  return Buffer.from(`\\${byte.toString(8).padStart(3, '0')}`);
 }

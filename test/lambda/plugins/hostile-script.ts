@@ -91,6 +91,13 @@ export function hostileScript(versionNum: number): readonly string[] {
     `UPDATE flags SET b = B''`,
     `DELETE FROM flags`,
 
+    // Bytes that are no UTF-8, up to 14.
+    `CREATE TABLE letters (c "char" PRIMARY KEY, d letter, v text, a "char"[], p letters_pair)`,
+    `INSERT INTO letters VALUES ((-1)::"char", (-61)::"char", 'é', ARRAY[(-61)::"char", 'x', '', (-87)::"char"], ((-2)::"char", 'ü'))`,
+    `UPDATE letters SET c = (-2)::"char"`,
+    `UPDATE letters SET d = NULL`,
+    `DELETE FROM letters`,
+
     // Replica identities.
     ...['DEFAULT', 'FULL', 'NOTHING', 'USING INDEX identity_b'].flatMap((identity, i) => [
       `CREATE TABLE identity_${i} (id integer PRIMARY KEY, b integer NOT NULL, t text)`,
@@ -173,6 +180,8 @@ export function hostileScript(versionNum: number): readonly string[] {
 export const PREPARATION: readonly string[] = [
   `CREATE TYPE "Mood" AS ENUM ('sad', 'so ''so')`,
   `CREATE TYPE pair AS (a integer, b text)`,
+  `CREATE TYPE letters_pair AS (a "char", b text)`,
+  `CREATE DOMAIN letter AS "char"`,
   `CREATE DOMAIN positive AS integer CHECK (VALUE > 0)`,
   `CREATE DOMAIN yes AS boolean`,
 ];

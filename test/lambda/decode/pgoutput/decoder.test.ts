@@ -269,3 +269,53 @@ describe('what is not the protocol', () => {
     }
   });
 });
+
+describe('texts of pgoutput that are no UTF-8', () => {
+  const raw = Buffer.from([0xff]);
+  const LETTERS: Table = {
+    oid: 20_002,
+    schema: 'public',
+    name: 'letters',
+    columns: [
+      { name: 'c', typeOid: 18, isKey: true },
+      { name: 'v', typeOid: 25 },
+      { name: 'p', typeOid: 16_400 },
+    ],
+  };
+
+  it('are written again where the type prints raw bytes, old rows, too', () => {
+    const decode = reading(LETTERS);
+    const pair = Buffer.concat([Buffer.from('('), raw, Buffer.from(',é)')]);
+    const line = row(decode(update(LETTERS.oid, ['a', 'é', pair], [raw, null, null])));
+    assert.deepEqual(line, {
+      operation: 'UPDATE',
+      table: 'public.letters',
+      new: { c: ['unknown', 'a'], v: ['text', 'é'], p: ['unknown', '("\\\\377",é)'] },
+      old: { c: ['unknown', '\\377'] },
+    });
+    // The next row is decoded from its own bytes.
+    assert.deepEqual(row(decode(insert(LETTERS.oid, ['b', null, null]))), {
+      operation: 'INSERT',
+      table: 'public.letters',
+      new: { c: ['unknown', 'b'], v: ['text', null], p: ['unknown', null] },
+      old: undefined,
+    });
+  });
+
+  it('are refused in a database that ensures nothing, in names, too', () => {
+    const decoder = new PgoutputDecoder(NAMES);
+    decoder.begin(true);
+    const decode = (bytes: Buffer) => decoder.decode(bytes, 0, bytes.length);
+    decode(relation(LETTERS));
+    const offset = insert(LETTERS.oid, ['a']).length + 5;
+    for (const [bytes, at] of [
+      [insert(LETTERS.oid, ['a', raw, null]), offset],
+      [type(20_003, 'public', raw), 12],
+    ] as const)
+      assert.throws(
+        () => decode(bytes),
+        (error: unknown) => error instanceof UndecodableError && /UTF-8/.test(error.expected) && error.offset === at,
+      );
+    assert.equal(decode(insert(LETTERS.oid, ['a', 'é', null])).kind, 'change');
+  });
+});

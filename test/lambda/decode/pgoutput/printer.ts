@@ -3,8 +3,8 @@ import type { RowChange, Tuple } from '../../../../lambda/decode/messages.ts';
 import { ValueKind } from '../../../../lambda/decode/messages.ts';
 import type { ServerNames } from '../../../../lambda/decode/pgoutput/names.ts';
 
-/** A value: text, NULL, or stored out of line and unchanged. */
-export type Value = string | null | undefined;
+/** A value: text, bytes, NULL, or stored out of line and unchanged. */
+export type Value = string | Buffer | null | undefined;
 
 /** A column of a table. */
 export interface Column {
@@ -33,7 +33,8 @@ const int = (bytes: number, value: number | bigint): Buffer => {
   buffer.writeBigInt64BE(BigInt(value));
   return buffer.subarray(8 - bytes);
 };
-const text = (value: string): Buffer => Buffer.from(`${value}\0`);
+const text = (value: string | Buffer): Buffer => Buffer.concat([bytesOf(value), Buffer.alloc(1)]);
+const bytesOf = (value: string | Buffer): Buffer => (typeof value === 'string' ? Buffer.from(value) : value);
 const kind = (letter: string): Buffer => Buffer.from(letter);
 
 const EPOCH = 946_684_800_000_000n;
@@ -66,7 +67,7 @@ export function relation({ oid, schema, name, identity = 'd', columns }: Table):
   ]);
 }
 
-export function type(oid: number, schema: string, name: string): Buffer {
+export function type(oid: number, schema: string, name: string | Buffer): Buffer {
   return Buffer.concat([kind('Y'), int(4, oid), text(schema), text(name)]);
 }
 
@@ -74,7 +75,7 @@ function tuple(values: readonly Value[]): Buffer {
   const parts = values.map((value) => {
     if (value === null) return kind('n');
     if (value === undefined) return kind('u');
-    const bytes = Buffer.from(value);
+    const bytes = bytesOf(value);
     return Buffer.concat([kind('t'), int(4, bytes.length), bytes]);
   });
   return Buffer.concat([int(2, values.length), ...parts]);
