@@ -22,16 +22,17 @@ interface Wire {
  * @param client - a connection of its own, logged in for replication, that nothing else is asked on
  * @param slotName - the slot; nobody is using it
  * @param lsn - where it is to be, not before its position
+ * @param options - what its plugin wants of START_REPLICATION, in parentheses; empty: nothing
  * @throws what the server says against it
  */
-export function confirmPosition(client: pg.Client, slotName: string, lsn: Lsn): Promise<void> {
+export function confirmPosition(client: pg.Client, slotName: string, lsn: Lsn, options = ''): Promise<void> {
   return new Promise((resolve, reject) => {
     let failure: unknown;
     // All in one packet: the server reads what a client has said before it begins to decode.
     const query = {
       submit(wire: Wire): void {
         wire.stream.cork();
-        wire.query(`START_REPLICATION SLOT ${pg.escapeIdentifier(slotName)} LOGICAL ${formatLsn(lsn)}`);
+        wire.query(`START_REPLICATION SLOT ${pg.escapeIdentifier(slotName)} LOGICAL ${formatLsn(lsn)} ${options}`);
         wire.sendCopyFromChunk(statusUpdate(lsn));
         wire.endCopyFrom();
         wire.stream.uncork();

@@ -23,6 +23,10 @@ export interface SlotPlugin {
   readonly publications: readonly string[];
   /** The options of the functions that read, as SQL: names and values in turn. */
   readonly options: string;
+  /** The same for START_REPLICATION, in its own notation; empty: it needs none. */
+  readonly replicationOptions: string;
+  /** Whether the plugin keeps in the session what it has sent, also after a reading that failed: see {@link forgetSent}. */
+  readonly remembersSent: boolean;
   /** SQL: whether the row `p.data` ends a transaction. Its `p.lsn` is then the transaction's commit LSN. */
   readonly endsTransaction: string;
   /** SQL: when the transaction was committed that the row `p.data` ends, as the server prints it. */
@@ -43,6 +47,8 @@ export const TEST_DECODING: SlotPlugin = {
   name: 'test_decoding',
   publications: [],
   options: TEST_DECODING_OPTIONS,
+  replicationOptions: '',
+  remembersSent: false,
   endsTransaction: `p.data >= 'COMMIT'::bytea AND p.data < 'COMMIU'::bytea`,
   commitTime: String.raw`substring(encode(p.data, 'escape') FROM '\(at (.*)\)$')`,
   // A logical message is cut to its first word: its content can be of any size and is in no encoding.
@@ -68,9 +74,23 @@ export function pgoutput(publications: readonly string[]): SlotPlugin {
     publications,
     // Version 1 sends a transaction whole, after its commit, a prepared one at COMMIT PREPARED: as test_decoding does.
     options: `'proto_version', '1', 'publication_names', ${pg.escapeLiteral(list)}`,
+    replicationOptions: `(proto_version '1', publication_names ${pg.escapeLiteral(list)})`,
+    remembersSent: true,
     // After the kind, flags and two LSNs: microseconds since 2000.
     commitTime: `(timestamptz '2000-01-01 00:00:00+00' + ('x' || encode(substring(p.data FROM 19 FOR 8), 'hex'))::bit(64)::bigint * interval '1 microsecond')::text`,
     endsTransaction: `get_byte(p.data, 0) = ${'C'.charCodeAt(0)}`,
     data: () => 'p.data',
   };
+}
+
+/**
+ * The statement that makes a plugin forget what it has sent in this session. Up to 14 pgoutput forgets it only at the end
+ * of a reading that succeeds: after one that failed or was cancelled, the next would not tell again of the tables that it
+ * has told of. So one has to succeed: this one ends at the first record of WAL.
+ *
+ * @param slotName - the slot
+ * @param plugin - its plugin
+ */
+export function forgetSent(slotName: string, plugin: SlotPlugin): string {
+  return `SELECT count(*) FROM pg_logical_slot_peek_binary_changes(${pg.escapeLiteral(slotName)}, '0/1', NULL, ${plugin.options})`;
 }

@@ -18,6 +18,9 @@ const SQLSTATE = /^[0-9A-Z]{5}$/;
 /** SQLSTATE classes of a session that ends or is refused: not of what it was reading. */
 const SESSION_CLASSES = new Set(['08', '25', '28', '3D', '40', '57']);
 
+/** A text that the server cannot put in the client's encoding. Its message quotes the bytes: it goes no further, not even as a cause (I10). */
+const INCONVERTIBLE = new Set(['22021', '22P05']);
+
 /** Where the server reads its WAL: a file that is missing there is WAL, elsewhere it is a table's or a library's. */
 const WAL_FILES = new Set(['xlog.c', 'xlogreader.c', 'xlogutils.c', 'xlogrecovery.c', 'walsender.c']);
 /** Of the server, that go through WAL record by record, and raise XX000 only where a record cannot be read. */
@@ -49,6 +52,16 @@ export function isDecodingFailure(error: unknown): boolean {
 }
 
 /**
+ * Whether the server met a text that is invalid in the database's own encoding, or has no equivalent in UTF-8. A plugin
+ * that converts (pgoutput) meets it while it decodes; otherwise it is the statement that converts a row.
+ *
+ * @param error - of a statement on the slot
+ */
+export function isInconvertible(error: unknown): boolean {
+  return INCONVERTIBLE.has(String(fieldsOf(error).code));
+}
+
+/**
  * Whether WAL itself cannot be read: a segment is missing or damaged.
  *
  * @param error - of a statement on the slot
@@ -74,6 +87,9 @@ export function isSpilling(error: unknown): boolean {
  */
 export function shownReport(error: unknown): string {
   const { code, message, file, routine } = fieldsOf(error);
+  if (isInconvertible(error)) {
+    return `SQLSTATE ${String(code)}: a text is invalid in the database's own encoding, or has no equivalent in UTF-8`;
+  }
   const words = typeof message === 'string' && VALUE_FREE_FILES.has(String(file)) ? `: ${message}` : '';
   const place = typeof routine === 'string' && /^\w+$/.test(routine) ? `, raised in ${routine}` : '';
   return `SQLSTATE ${String(code)}${place}${words}`;

@@ -10,6 +10,7 @@ import type { Notice } from './notices.ts';
 import { isReadablePlugin } from './plugins.ts';
 import { isAboutPublication } from './publication-errors.ts';
 import { requirePublications } from './publications.ts';
+import { isDecodingFailure, shownReport } from './server-report.ts';
 import { createSlot, dropSlot, requireUsable } from './slot-create-drop.ts';
 import { codeOf } from './sql-errors.ts';
 import { readFlushLsn, readSlotRow } from './status-queries.ts';
@@ -106,8 +107,19 @@ async function requireReadable(waiting: Connection, watching: Connection, from: 
   const isMissing = notices.some(isAboutPublication);
   if (!isMissing && failure === undefined) return;
   await dropSlot(watching, to);
-  if (!isMissing)
+  if (!isMissing) {
+    // It may fail at a transaction that the old plugin can read, or that has to be skipped there.
+    if (isDecodingFailure(failure)) {
+      throw new PipelineError(
+        'TRANSACTION_UNDECODABLE',
+        `The slot "${from}" still holds a transaction that ${plugin.name} cannot decode (${shownReport(failure)}). The slot "${to}" was not made, and "${from}" stands where it stood.`,
+        {
+          remedy: `Drain "${from}" by its own plugin, which may read it; a run that fails names the commit LSN to give to skip-transaction. Then try again.`,
+        },
+      );
+    }
     throw toPipelineError(failure, { ...waiting.context, slot: from, notDone: `The slot "${to}" was not made.` });
+  }
   throw new PipelineError(
     'PUBLICATION_MISSING',
     `The slot "${from}" still holds changes from before the publications ${plugin.publications.map((name) => `"${name}"`).join(', ')} were made, which ${plugin.name} could not read. The slot "${to}" was not made, and "${from}" stands where it stood.`,

@@ -106,7 +106,7 @@ export class PostgresSlot implements Slot {
           `A connection for replication reached another server (${describeServer(server)}) than the run's (${describeServer(control.identity)}). The slot was not advanced.`,
         );
       }
-      await confirmPosition(client, slotName, lsn);
+      await confirmPosition(client, slotName, lsn, control.plugin.replicationOptions);
     } catch (error) {
       if (error instanceof PipelineError) throw error;
       // The server may have begun to decode what lies behind, and failed at that. What counts is where the slot is.

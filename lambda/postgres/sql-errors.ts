@@ -33,6 +33,9 @@ export interface ErrorContext {
   readonly notDone?: string;
 }
 
+const INCONVERTIBLE_REMEDY =
+  "If it is a name (of a table, column, type, schema or role), rename it: a psql whose client_encoding is the database's own shows it. If it is a row, a run names the commit LSN to give to skip-transaction.";
+
 const NOT_DONE = 'Nothing was read and the slot was not advanced.';
 
 /**
@@ -68,7 +71,8 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
       // The text quotes the row's bytes: it is not repeated, and neither kept as the cause.
       return new PipelineError(
         'DECODE_FAILED',
-        `A row holds text that is invalid in the database's own encoding, or has no equivalent in UTF-8. ${notDone}`,
+        `A row, or a name in the catalogs, holds text that is invalid in the database's own encoding, or has no equivalent in UTF-8. ${notDone}`,
+        { remedy: INCONVERTIBLE_REMEDY },
       );
     case '57P01':
     case '57P02':

@@ -3,12 +3,13 @@
  * becomes of rows, where the stream is beside the point.
  */
 import { setTimeout as wait } from 'node:timers/promises';
+import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { PgoutputDecoder } from '../../lambda/decode/pgoutput/decoder.ts';
 import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 import { FORMATS } from '../../lambda/format/formats.ts';
 import { partitionKeyWriter } from '../../lambda/format/partition-key.ts';
 import { createPacker } from '../../lambda/pack/packer.ts';
-import type { Clock, Publisher } from '../../lambda/ports.ts';
+import type { Clock, Publisher, Session } from '../../lambda/ports.ts';
 import { createDatabase } from '../../lambda/postgres/connection.ts';
 import type { LineDecoder } from '../../lambda/postgres/peek.ts';
 import { pgoutput } from '../../lambda/postgres/plugins.ts';
@@ -17,6 +18,7 @@ import { openSession } from '../../lambda/postgres/session.ts';
 import { TypeNames } from '../../lambda/postgres/type-names.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { run, type RunOptions } from '../../lambda/run/run.ts';
+import { skipFirstTransaction } from '../../lambda/run/skip-transaction.ts';
 import { coldState } from '../../lambda/run/warm-state.ts';
 import { compilePatterns } from '../../lambda/settings/filters.ts';
 import { OPERATIONS } from '../../lambda/settings/settings-table.ts';
@@ -102,22 +104,19 @@ export class Pipeline {
     return this.recorder.lines.filter((line) => line.startsWith('warn'));
   }
 
-  /** Runs once. @throws {PipelineError} as a run does */
-  async run(): Promise<RunAnswer> {
-    const {
-      format = 'json',
-      include = '',
-      exclude = '',
-      columns = '',
-      maxMs = 60_000,
-      publications,
-      standbySlots = [],
-      port,
-      database,
-      ...over
-    } = this.#options;
-    const startedAt = clock.now();
-    const deadline = startedAt + maxMs;
+  /** @param commitLsn - of the transaction to leave out @returns where the slot is then */
+  async skip(commitLsn: string): Promise<Lsn> {
+    const deadline = clock.now() + 60_000;
+    const session = await this.#open(deadline);
+    try {
+      return (await skipFirstTransaction(session.slot, clock, parseLsn(commitLsn) ?? 0n, deadline)).advancedTo;
+    } finally {
+      await session.close();
+    }
+  }
+
+  async #open(deadline: number): Promise<Session> {
+    const { publications, standbySlots = [], port, database } = this.#options;
     const session = await openSession({
       database: createDatabase({
         settings: {
@@ -142,6 +141,15 @@ export class Pipeline {
       log: this.recorder,
     });
     if ('locked' in session) throw new Error('another run holds the slot');
+    return session;
+  }
+
+  /** Runs once. @throws {PipelineError} as a run does */
+  async run(): Promise<RunAnswer> {
+    const { format = 'json', include = '', exclude = '', columns = '', maxMs = 60_000, ...over } = this.#options;
+    const startedAt = clock.now();
+    const deadline = startedAt + maxMs;
+    const session = await this.#open(deadline);
     const publisher: Publisher = {
       publish: (round) => {
         for (const { data } of round.entries) this.published.push(Buffer.from(data).toString());
