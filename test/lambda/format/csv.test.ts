@@ -109,6 +109,16 @@ describe('csv', () => {
     it(`writes ${what}`, () => assert.equal(written(format, recordOf(line, { key })), csv));
   }
 
+  it('cannot tell a text key from a composite key of the same text; csv-payload and json can', () => {
+    const text = recordOf(`table public.t: INSERT: k[text]:'["7","a b"]'`, { key: ['k'] });
+    const composite = recordOf("table public.t: INSERT: a[integer]:7 b[text]:'a b'", { key: ['a', 'b'] });
+    assert.equal(written(format, text), written(format, composite));
+    for (const name of ['csv-payload', 'json'] as const) {
+      const other = FORMATS[name](FORMAT_OPTIONS);
+      assert.notEqual(written(other, text), written(other, composite));
+    }
+  });
+
   it("leaves TRUNCATE's key empty", () => {
     const table = { printed: 'public.users', schema: 'public', name: 'users' };
     assert.equal(written(format, truncateOf(table)), '0,CDC,754,public.users,TRUNCATE,');

@@ -70,6 +70,25 @@ describe('transform', () => {
     assert.deepEqual(records, ['public.t,INSERT,"[""y"",""7""]"']);
   });
 
+  it('writes the key of json in key order in every kind of record, so that its text can be a map key', async () => {
+    const key = ['c', 'b'];
+    const { records } = await publish(
+      [
+        "table public.t: INSERT: a[text]:'x' b[integer]:7 c[text]:'y'",
+        "table public.t: UPDATE: a[text]:'z' b[integer]:7 c[text]:'y'",
+        "table public.t: UPDATE: old-key: b[integer]:7 c[text]:'y' new-tuple: a[text]:'z' b[integer]:8 c[text]:'y'",
+        "table public.t: DELETE: b[integer]:8 c[text]:'y'",
+        // REPLICA IDENTITY FULL
+        "table public.t: DELETE: a[text]:'z' b[integer]:9 c[text]:'y'",
+      ],
+      { 'public.t': { key } },
+      { format: json },
+    );
+    const keys = told(records).flatMap((change) => [change.key, change.newKey, change.oldKey].filter(Boolean));
+    assert.equal(keys.length, 8);
+    for (const one of keys) assert.deepEqual(Object.keys(one as object), key);
+  });
+
   it('I10: shows an excluded column in no half of any operation', async () => {
     const lines = [
       "table public.t: DELETE: id[integer]:1 ssn[text]:'123-45'",
