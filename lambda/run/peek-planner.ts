@@ -89,7 +89,7 @@ export class PeekPlanner {
   succeeded(plan: PeekPlan, outcome: PeekOutcome): void {
     const { done, rowsRead, slot } = outcome;
     // Logical messages only, for example. A limit by WAL alone gets past them.
-    this.#ignoreRowLimit = done === undefined;
+    if (done === undefined) this.#ignoreRowLimit = true;
     if (this.search !== undefined) {
       this.search.succeeded(done ?? plan.position, rowsRead);
       if (!this.search.over) return;

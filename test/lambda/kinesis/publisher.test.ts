@@ -47,6 +47,7 @@ async function setUp(options: { clock?: Clock; requestTimeoutMs?: number; byArn?
     stored: async () => (await kinesis.readAll(name)).map(({ data }) => data.toString()),
     name,
     arn,
+    client,
     end: () => client.destroy(),
   };
 }
@@ -224,6 +225,27 @@ describe('publisher', () => {
     proxy.next({ kind: 'stall', part: 'all' });
     await publish(abc());
     await until(() => proxy.inFlight === 0);
+    end();
+  });
+
+  it('I6: does not write to the buffer of a request that failed: its connection may still read it', async () => {
+    const { publish, stored, client, end } = await setUp();
+    const buffers: ArrayBufferLike[] = [];
+    client.middlewareStack.add(
+      (next) => (args) => {
+        buffers.push((args.request as { body: Buffer }).body.buffer);
+        return next(args);
+      },
+      { step: 'finalizeRequest' },
+    );
+    proxy.next({ kind: 'drop', when: 'before' });
+    await publish(abc());
+    await publish(abc());
+    assert.equal(buffers.length, 3);
+    assert.notEqual(buffers[1], buffers[0]);
+    // What was answered is used again.
+    assert.equal(buffers[2], buffers[1]);
+    assert.deepEqual(await stored(), ['a', 'b', 'c', 'a', 'b', 'c']);
     end();
   });
 

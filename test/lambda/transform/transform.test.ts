@@ -344,6 +344,19 @@ describe('transform', () => {
       assert.deepEqual([unknown.answer.skipped.droppedTable, unknown.answer.changes], [1, 1]);
     });
 
+    it('counts what is left of a dropped table that never had a key as of a table without one', async () => {
+      const { answer } = await publish(
+        ['table public.t: INSERT: id[integer]:1'],
+        { 'public.t': { key: [] } },
+        {},
+        (keys) => {
+          keys.catalog.delete('public.t');
+          void keys.reload();
+        },
+      );
+      assert.deepEqual([answer.skipped.noPrimaryKey, answer.skipped.droppedTable], [1, 0]);
+    });
+
     it('reads the catalogs once for all tables that they do not know', async () => {
       const lines = Array.from({ length: 400 }, (_, i) => `table public.tmp_${i}: INSERT: id[integer]:1`);
       const { answer, keys, log } = await publish([...lines, 'table public.t: INSERT: id[integer]:1'], {
