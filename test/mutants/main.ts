@@ -4,6 +4,8 @@
  *
  * `--sample 400` tries so many of each room, chosen by `--seed 1`; `--fresh` forgets what earlier runs found;
  * `--jobs 2` runs so many at a time; `--file json.ts` takes only files whose name ends so.
+ *
+ * `npm run test:mutants -- named` tries those that are known by name, in place of rooms.
  */
 import { glob, readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -14,6 +16,7 @@ import { fingerprint, identity, loadResults, type Result, saveResults } from './
 import { type Room, ROOMS } from './rooms.ts';
 import { candidates, Workers } from './run-tests.ts';
 import { makeSandbox, type Mutant, ROOT } from './sandbox.ts';
+import { tryNamed } from './try-named.ts';
 import { typeChecker } from './type-check.ts';
 import type { FileCoverage } from './worker.ts';
 
@@ -148,8 +151,11 @@ function seconds(since: number): string {
   return ((performance.now() - since) / 1000).toFixed(0);
 }
 
-const wanted = ROOMS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
-const unknown = positionals.filter((name) => !ROOMS.some((room) => room.name === name));
+const byName = positionals.includes('named');
+const rooms = positionals.filter((name) => name !== 'named');
+const wanted = ROOMS.filter(({ name }) => positionals.length === 0 || rooms.includes(name));
+const unknown = rooms.filter((name) => !ROOMS.some((room) => room.name === name));
 if (unknown.length > 0)
   throw new Error(`No room ${unknown.join(', ')}; there are ${ROOMS.map((r) => r.name).join(', ')}.`);
 for (const room of wanted) if (!(await gate(room))) process.exitCode = 1;
+if (byName && !(await tryNamed(flags.file))) process.exitCode = 1;

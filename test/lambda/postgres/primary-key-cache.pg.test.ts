@@ -152,8 +152,14 @@ describe('the primary keys', () => {
     ],
     ['a table is renamed', 'ALTER TABLE fresh RENAME TO "Stale"', key('"Stale"'), ['j']],
     [
+      'a table moves to another schema',
+      'ALTER TABLE "Stale" SET SCHEMA "My schema"',
+      (keys: PrimaryKeys) => keys.current(named('"My schema"."Stale"'))?.key,
+      ['j'],
+    ],
+    [
       'a schema is renamed',
-      'ALTER TABLE "Stale" SET SCHEMA "My schema"; ALTER SCHEMA "My schema" RENAME TO mine',
+      'ALTER SCHEMA "My schema" RENAME TO mine',
       (keys: PrimaryKeys) => keys.current(named('mine."Stale"'))?.key,
       ['j'],
     ],
@@ -168,6 +174,12 @@ describe('the primary keys', () => {
       'ALTER TABLE one REPLICA IDENTITY NOTHING',
       (keys: PrimaryKeys) => [String(keys.current(named('public.one'))?.identityHoldsKey)],
       ['false'],
+    ],
+    [
+      'another index becomes the replica identity',
+      'CREATE UNIQUE INDEX other_wide ON other_index (u, id); ALTER TABLE other_index REPLICA IDENTITY USING INDEX other_wide',
+      (keys: PrimaryKeys) => [String(keys.current(named('public.other_index'))?.identityHoldsKey)],
+      ['true'],
     ],
     [
       'a table is dropped',
@@ -188,6 +200,22 @@ describe('the primary keys', () => {
       assert.equal(keys.version, version + 1);
     });
   }
+
+  it('tell that a key was made anew, though it is the same: it may have been another for a while', async () => {
+    await server.sql('CREATE TABLE anew (a int, b int, PRIMARY KEY (a))');
+    const keys = cached();
+    await keys.refreshIfStale(0n);
+    const { version } = keys;
+    const before = keys.current(named('public.anew'));
+    await server.sql('ALTER TABLE anew DROP CONSTRAINT anew_pkey, ADD PRIMARY KEY (b)');
+    await server.sql('ALTER TABLE anew DROP CONSTRAINT anew_pkey, ADD PRIMARY KEY (a)');
+    await keys.refreshIfStale(0n);
+    const now = keys.current(named('public.anew'));
+    assert.deepEqual(now?.key, before?.key);
+    assert.notEqual(now?.keySince, before?.keySince);
+    assert.equal(keys.version, version + 1);
+    await server.sql('DROP TABLE anew');
+  });
 
   it('tell what was before, of tables changed and dropped', async () => {
     const keys = cached();

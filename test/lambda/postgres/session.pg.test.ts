@@ -6,6 +6,7 @@ import type { PipelineError } from '../../../lambda/errors.ts';
 import { openSession } from '../../../lambda/postgres/session.ts';
 import { acquireSlotLock, describeHolder, lockKey, readHolder } from '../../../lambda/postgres/slot-lock.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
+import { TestClock } from '../../support/run-kit.ts';
 import { clock, databaseOf, eventually, memoryLog, openOn, sessionOn, sessionOptions, told } from './fixtures.ts';
 
 describe('a session', () => {
@@ -106,6 +107,29 @@ describe('a session', () => {
         'the lock is free',
       );
     }
+  });
+
+  it('I6: a backend that got the process id of a holder past its end, under another name, is not ended', async () => {
+    const holder = await server.client({ application_name: 'pg2kinesis until 2020-01-01T00:00:00.000Z' });
+    await holder.query('SELECT pg_advisory_lock($1)', [String(lockKey('s'))]);
+    const asking = await openOn(server);
+    const query: typeof asking.query = async (text, values) => {
+      // Between the look and the end of it, the process id becomes another's.
+      if (text.includes('pg_terminate_backend')) await holder.query("SET application_name = 'psql'");
+      return await asking.query(text, values);
+    };
+    const log = memoryLog();
+    // The ten seconds in which an ended backend may go pass at once.
+    const result = await acquireSlotLock({ query }, { slotName: 's', clock: new TestClock(), log });
+    assert.equal(result.kind, 'locked');
+    assert.ok(!log.lines.join().includes('Ended'), log.lines.join());
+    assert.equal((await holder.query('SELECT 1 AS alive')).rows.length, 1);
+    await holder.end();
+    await asking.client.end();
+    await eventually(
+      async () => (await server.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'")).length === 0,
+      'the lock is free',
+    );
   });
 
   it('I6: reports the loss of the connection that holds the lock', async () => {

@@ -1,12 +1,38 @@
-/** What is said where the transaction to be skipped cannot be read. */
+/** How the first unconsumed transaction is found, and what is said where it cannot be read. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Peek, ServerDecodingError, WindowTooLargeError } from '../../../lambda/ports.ts';
-import { skipFirstTransaction } from '../../../lambda/run/skip-transaction.ts';
+import { firstUnconsumed, skipFirstTransaction } from '../../../lambda/run/skip-transaction.ts';
 import { FakeSlot } from '../../support/fake-slot.ts';
 import { TestClock } from '../../support/run-kit.ts';
 
 describe('skip-transaction', () => {
+  it('finds the first transaction behind many messages that are outside of any', async () => {
+    const slot = new FakeSlot();
+    for (let i = 0; i < 1_500; i++) slot.message();
+    const commitLsn = slot.commit('table public.t: INSERT: id[integer]:1');
+    const clock = new TestClock();
+    const first = await firstUnconsumed(slot, clock, clock.now() + 1_000);
+    assert.equal(typeof first === 'object' && first.commitLsn, commitLsn);
+    assert.deepEqual(
+      slot.peeks.map(({ limit }) => limit),
+      [1, 1_000, 1_000_000],
+    );
+  });
+
+  for (const [messages, peeks] of [
+    [0, 1],
+    [3, 2],
+  ] as const) {
+    it(`looks no further than the end of ${messages} messages`, async () => {
+      const slot = new FakeSlot();
+      for (let i = 0; i < messages; i++) slot.message();
+      const clock = new TestClock();
+      assert.equal(await firstUnconsumed(slot, clock, clock.now() + 1_000), undefined);
+      assert.equal(slot.peeks.length, peeks);
+    });
+  }
+
   const failure = { sqlState: 'XX000', report: 'SQLSTATE XX000', near: undefined, cause: new Error('of the server') };
   for (const [what, error, code, message] of [
     ['is not found in time', new WindowTooLargeError('late'), 'NO_PROGRESS', /in time\. The slot was not advanced/],
