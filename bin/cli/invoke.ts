@@ -1,24 +1,23 @@
 /**
- * Invokes an action from a terminal: once, or again and again. The counterpart of `lambda/handler.ts`: it composes, and
- * decides nothing. The answer goes to the standard output, all else to the standard error.
+ * Invokes an action from a terminal: once, or again and again. The answer goes to the standard output, all else to the
+ * standard error. Does not know whether the function runs here or is a deployed one.
  */
-import { type Answer, perform } from '../../lambda/actions/actions.ts';
+import type { Answer } from '../../lambda/actions/actions.ts';
 import { systemClock } from '../../lambda/clock.ts';
-import { type Container, createContainer } from '../../lambda/container.ts';
 import { PipelineError } from '../../lambda/errors.ts';
 import type { Log } from '../../lambda/ports.ts';
-import { printableJson } from '../../lambda/printable.ts';
-import { readConfig } from '../../lambda/settings/config.ts';
-import { type Action, readEvent } from '../../lambda/settings/event.ts';
 import { causeFields, sanitizeError } from '../../lambda/telemetry/error-report.ts';
-import { createTerminalLog, noMetrics } from '../../lambda/telemetry/telemetry.ts';
-import { aboutArguments, exitStatusOf } from './explain.ts';
-import { EXIT, type InvokeOptions, LAMBDA_SECONDS, type Terminal } from './terminal.ts';
+import { exitStatusOf } from './explain.ts';
+import { onInterrupt } from './interrupt.ts';
+import { jsonLine, renderAnswer, statusOf } from './render/answer.ts';
+import { createLocalTarget } from './targets/local.ts';
+import type { Payload, Target } from './targets/target.ts';
+import { EXIT, type InvokeOptions, type Terminal } from './terminal.ts';
 
-/** A second Ctrl-C: what a shell makes of SIGINT. */
-const INTERRUPTED = 130;
-/** After its deadline an action gets so long to end by itself. */
-const GRACE_MS = 10_000;
+/** Moves a terminal's cursor to its first place and clears what is below. */
+const REDRAW = '\u001b[H\u001b[J';
+/** The same the first time: what was on the screen scrolls away and is kept. */
+const CLEAR = '\u001b[2J\u001b[H';
 
 /**
  * Invokes an action.
@@ -29,86 +28,56 @@ const GRACE_MS = 10_000;
  * @returns the exit status; with `every`, that of the last invocation
  * @throws {PipelineError} what made a single invocation fail
  */
-export async function invokeOnTerminal(
-  payload: Readonly<Record<string, unknown>>,
-  options: InvokeOptions,
-  terminal: Terminal,
-): Promise<number> {
-  let action: Action;
-  try {
-    action = readEvent(payload);
-  } catch (error) {
-    throw aboutArguments(error, String(payload['action']));
-  }
-  const config = readConfig(terminal.env);
+export async function invokeOnTerminal(payload: Payload, options: InvokeOptions, terminal: Terminal): Promise<number> {
   const stop = new AbortController();
-  const log = createTerminalLog((line) => void terminal.stderr.write(line), {
-    level: config.logLevel,
-    json: options.logJson,
-    now: () => systemClock.now(),
-  });
-  for (const warning of config.warnings) log.warn(warning);
-  const container = createContainer(config, {
-    clock: systemClock,
-    log,
-    metrics: noMetrics,
-    region: terminal.env['AWS_REGION'] ?? terminal.env['AWS_DEFAULT_REGION'],
-    stop: stop.signal,
-  });
-  const interrupt = (): void => {
-    if (stop.signal.aborted) terminal.exit(INTERRUPTED);
-    log.info('Stopping: what is under way is finished first. Once more to stop at once.');
-    stop.abort();
-  };
-  // Only a publishing action has something to finish.
-  const isInterruptible = action.kind === 'run' || action.kind === 'drain';
-  if (isInterruptible) for (const signal of ['SIGINT', 'SIGTERM'] as const) terminal.on(signal, interrupt);
+  const target = createLocalTarget(payload, options, terminal, stop.signal);
+  // Only a publishing action has something to finish, and what is repeated has an end.
+  const publishes = payload.action === 'run' || payload.action === 'drain';
+  const release =
+    publishes || options.every !== undefined
+      ? onInterrupt(terminal, stop, publishes ? () => target.log.info(STOPPING) : () => undefined)
+      : () => undefined;
   try {
-    if (options.every === undefined) {
-      const answer = await once();
-      const status = print(answer, terminal);
-      sayWhatIsLeft(answer, log);
-      return status;
-    }
-    return await again(options.every * 1000, once, container, terminal);
+    if (options.every !== undefined) return await again(payload, options, target, terminal, stop.signal);
+    const answer = await target.invoke(payload);
+    const status = print(answer, options, terminal);
+    sayWhatIsLeft(answer, target.log);
+    return status;
   } finally {
-    if (isInterruptible) for (const signal of ['SIGINT', 'SIGTERM'] as const) terminal.off(signal, interrupt);
-  }
-
-  /** One invocation, the container kept warm. */
-  async function once(): Promise<Answer> {
-    const startedAt = systemClock.now();
-    const functionDeadline = startedAt + Math.max(LAMBDA_SECONDS, options.maxSeconds ?? 0) * 1000;
-    return await perform(action, container, {
-      startedAt,
-      functionDeadline,
-      leaseExpiresAt: functionDeadline + GRACE_MS,
-    });
+    release();
   }
 }
 
+const STOPPING = 'Stopping: what is under way is finished first. Once more to stop at once.';
+
 /** Invokes until it is stopped. A failure is told, and the next invocation tries again, as with the schedule. */
 async function again(
-  everyMs: number,
-  once: () => Promise<Answer>,
-  { clock, log, stop }: Container,
+  payload: Payload,
+  options: InvokeOptions,
+  target: Target,
   terminal: Terminal,
+  stop: AbortSignal,
 ): Promise<number> {
+  const everyMs = (options.every ?? 0) * 1000;
+  const redraws = options.redraw === true && options.json !== true && terminal.stdout.isTTY === true;
   let status: number = EXIT.ok;
-  while (stop?.aborted !== true) {
-    const begun = clock.now();
+  if (redraws) terminal.stdout.write(CLEAR);
+  while (!stop.aborted) {
+    const begun = systemClock.now();
     try {
-      status = print(await once(), terminal);
+      const answer = await target.invoke(payload);
+      if (redraws) terminal.stdout.write(REDRAW);
+      status = print(answer, options, terminal);
     } catch (error) {
       // It would fail in the same way every time.
       if (error instanceof PipelineError && error.code === 'CONFIG_INVALID') throw error;
       // With its time, as this goes on for long.
       const { name, message } = sanitizeError(error);
       const debugging = terminal.env['LOG_LEVEL']?.toUpperCase() === 'DEBUG';
-      log.error(message, { code: name, ...(debugging ? causeFields(error) : {}) });
+      target.log.error(message, { code: name, ...(debugging ? causeFields(error) : {}) });
       status = exitStatusOf(error);
     }
-    await clock.sleep(Math.max(0, begun + everyMs - clock.now()), stop);
+    await systemClock.sleep(Math.max(0, begun + everyMs - systemClock.now()), stop);
   }
   return status;
 }
@@ -118,27 +87,16 @@ function sayWhatIsLeft(answer: Answer, log: Log): void {
   if (!('resume' in answer)) return;
   const { commitLsn, ordinal } = answer.resume;
   log.warn(
-    `It ended inside the transaction with commit LSN ${commitLsn}. Its first ${ordinal} records were published, and come again unless the next run is given --resume with the "resume" of this answer.`,
+    `It ended inside the transaction with commit LSN ${commitLsn}. Its first ${ordinal} records were published, and come again unless the next run is given --resume with the "resume" of this answer (--json prints it).`,
     { stopped: answer.stopped },
   );
 }
 
-/** Prints an answer: for people on a terminal, one line for programs. */
-function print(answer: Answer, terminal: Terminal): number {
-  const json = JSON.stringify(answer, undefined, terminal.stdout.isTTY === true ? 2 : undefined);
-  terminal.stdout.write(`${printableJson(json)}\n`);
+/** Prints an answer. @returns the exit status */
+function print(answer: Answer, { json, every }: InvokeOptions, terminal: Terminal): number {
+  const now = systemClock.now();
+  // Of many answers each says when it was given.
+  const time = every === undefined || json === true ? '' : `${new Date(now).toISOString().slice(0, 19)}Z\n`;
+  terminal.stdout.write(json === true ? jsonLine(answer) : `${time}${renderAnswer(answer, terminal, now)}`);
   return statusOf(answer);
-}
-
-/** The exit status by which a script may go on: `drain && drop-slot` must not, where the drain left something. */
-function statusOf(answer: Answer): number {
-  if ('findings' in answer) {
-    if (answer.findings.some(({ state }) => state === 'fault' || state === 'missing')) return EXIT.failed;
-    return answer.ok ? EXIT.ok : EXIT.incomplete;
-  }
-  if ('slotState' in answer) {
-    if (answer.slotState === 'ok') return EXIT.ok;
-    return answer.slotState === 'at-risk' ? EXIT.incomplete : EXIT.failed;
-  }
-  return 'caughtUp' in answer && answer.action === 'drain' && !answer.caughtUp ? EXIT.incomplete : EXIT.ok;
 }

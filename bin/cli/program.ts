@@ -2,36 +2,14 @@
  * The commands and their options. Each is read here and done elsewhere, loaded only then, so that `--help` is quick.
  * Knows no PostgreSQL and no AWS.
  */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { LEAST_SECONDS } from '../../lambda/settings/event.ts';
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
 import { type SettingName, SETTINGS } from '../../lambda/settings/settings-table.ts';
 import type { DemoOptions } from '../demo/demo.ts';
 import type { TailOptions } from '../tail.ts';
-import { EXIT, type InvokeOptions, LAMBDA_SECONDS, type Terminal } from './terminal.ts';
-
-/** Reads a number from an option. */
-const number =
-  (least: number, whole: boolean, most = Infinity) =>
-  (text: string): number => {
-    const value = Number(text);
-    if (text.trim() === '' || !(value >= least && value <= most && value < Infinity) || (whole && value % 1 !== 0)) {
-      const range = most === Infinity ? `${least} or more` : `${least} to ${most}`;
-      throw new InvalidArgumentError(`It has to be a ${whole ? 'whole ' : ''}number, ${range}.`);
-    }
-    return value;
-  };
-
-/** The server's time-outs and ours can hold 24 days. */
-const WEEK_SECONDS = 604_800;
-
-/** Reads JSON from an option. */
-function readJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new InvalidArgumentError(`It has to be JSON. ${error instanceof Error ? error.message : ''}`);
-  }
-}
+import { addActionCommands, type Invoke } from './action-commands.ts';
+import { number } from './option-values.ts';
+import { EXIT, type Terminal } from './terminal.ts';
 
 /** Settings that `demo` passes through, by their flags. */
 const PASSED = [
@@ -76,6 +54,7 @@ function build(terminal: Terminal, json: boolean, done: (status: number) => void
     .description('Publishes every committed change of a PostgreSQL database to a Kinesis data stream, in commit order.')
     .option('--log-json', 'log JSON lines instead of text (to the standard error in both cases)')
     .showHelpAfterError('(--help lists commands and settings)')
+    .version(version(), '-V, --version', 'print the version')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),
@@ -83,89 +62,17 @@ function build(terminal: Terminal, json: boolean, done: (status: number) => void
     })
     .addHelpText(
       'after',
-      `\n${settingsHelp()}\n\nIt prints the answer as JSON and exits with 0, 1 (failed; check: something is missing or at fault;\nstatus: a run would refuse the slot), 2 (used wrongly, settings included) or 3 (drain: not caught up; check: something\ncould not be found out; status: the slot is at risk).`,
+      `\n${settingsHelp()}\n\nIt exits with 0, 1 (failed; check: something is missing or at fault;\nstatus: a run would refuse the slot), 2 (used wrongly, settings included) or 3 (drain: not caught up; check: something\ncould not be found out; status: the slot is at risk).`,
     );
 
-  const invoke = async (
-    payload: Readonly<Record<string, unknown>>,
-    options: Omit<InvokeOptions, 'logJson'> = {},
-  ): Promise<void> => {
+  const invoke: Invoke = async (payload, options) => {
     const { invokeOnTerminal } = await import('./invoke.ts');
     done(await invokeOnTerminal(payload, { ...options, logJson: json }, terminal));
   };
 
   addDemo(program, done);
-  program
-    .command('run')
-    .description('publish what the slot holds, as the schedule does each minute')
-    .option(
-      '--max-seconds <n>',
-      `stop after so long, ${LEAST_SECONDS} to ${LAMBDA_SECONDS} (50 unless given)`,
-      number(LEAST_SECONDS, false, LAMBDA_SECONDS),
-    )
-    .option('--max-batches <n>', 'stop after so many batches', number(1, true))
-    .option('--resume <json>', 'the "resume" of an earlier answer', readJson)
-    .option(
-      '--every <seconds>',
-      'run again and again, so many seconds from start to start (0.1 or more), until Ctrl-C or SIGTERM',
-      number(0.1, false),
-    )
-    .action(({ every, ...fields }: { every?: number }) =>
-      invoke({ action: 'run', ...fields }, every === undefined ? {} : { every }),
-    );
-  program
-    .command('drain')
-    .description('wait for the slot, then publish until caught up, for 15 minutes or as long as you say')
-    .option(
-      '--max-seconds <n>',
-      `stop after so long, ${LEAST_SECONDS} to ${WEEK_SECONDS} (${LAMBDA_SECONDS} unless given)`,
-      number(LEAST_SECONDS, false, WEEK_SECONDS),
-    )
-    .option('--resume <json>', 'the "resume" of an earlier answer', readJson)
-    .action(({ maxSeconds = LAMBDA_SECONDS, ...fields }: { maxSeconds?: number }) =>
-      // The payload is the function's, which has no more time than Lambda gives.
-      invoke({ action: 'drain', ...fields, ...(maxSeconds < LAMBDA_SECONDS ? { maxSeconds } : {}) }, { maxSeconds }),
-    );
-  program
-    .command('status')
-    .description('tell where the slot is, its lag, and what holds WAL')
-    .action(() => invoke({ action: 'status' }));
-  program
-    .command('check')
-    .description('check every precondition, and tell what to do')
-    .action(() => invoke({ action: 'check' }));
+  addActionCommands(program, invoke);
   addTail(program, terminal, done);
-  program
-    .command('create-slot')
-    .description('make the replication slot, unless it is there')
-    .option('--on-standby', 'make it on a standby (PostgreSQL 16 and later), which the function then reads')
-    .action(({ onStandby }: { onStandby?: boolean }) =>
-      invoke({ action: 'create-slot', ...(onStandby ? { onStandby } : {}) }),
-    );
-  program
-    .command('copy-slot')
-    .description(
-      'make the replication slot where another one stands, of the plugin that PLUGIN names; the other is kept',
-    )
-    .requiredOption('--from <slot>', 'the other slot')
-    .action(({ from }: { from: string }) => invoke({ action: 'copy-slot', from }));
-  program
-    .command('drop-slot')
-    .description('drop the replication slot, if it is there and everything in it was read')
-    .option('--yes', 'drop it with the changes in it that nobody has read')
-    .action(({ yes }: { yes?: boolean }) => invoke({ action: 'drop-slot', ...(yes ? { discardUnread: true } : {}) }));
-  program
-    .command('skip-transaction')
-    .description('advance over exactly one transaction that cannot be published, the first unconsumed one')
-    .argument('<commit-lsn>', 'as the failing run names it, for example 0/16B3748')
-    .option(
-      '--max-seconds <n>',
-      `give the server so long, 900 to ${WEEK_SECONDS} (900 unless given)`,
-      number(LAMBDA_SECONDS, false, WEEK_SECONDS),
-    )
-    .action((commitLsn: string, { maxSeconds = LAMBDA_SECONDS }: { maxSeconds?: number }) =>
-      invoke({ action: 'skip-transaction', commitLsn }, { maxSeconds }),
-    );
   return program;
 }
 
@@ -213,6 +120,12 @@ function addTail(program: Command, terminal: Terminal, done: (status: number) =>
       const stream = given.stream ?? terminal.env['STREAM_NAME'] ?? '';
       done(await tail({ ...given, stream: stream === '' ? SETTINGS.STREAM_NAME.default : stream }));
     });
+}
+
+/** The package's version. Its package.json is two folders above this file, and above the built one. */
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 /** A setting's flag: `PARTITION_BY` is `--partition-by`. */

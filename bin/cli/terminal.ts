@@ -3,14 +3,25 @@
 /** Exit statuses, as docs/operations.md has them. `incomplete`: nothing failed, and it is not done or not known. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, incomplete: 3 } as const;
 
+/** A second Ctrl-C: what a shell makes of SIGINT. */
+export const INTERRUPTED = 130;
+
 /** What Lambda gives an invocation at most, in seconds. At a terminal there may be more, where it is asked for. */
 export const LAMBDA_SECONDS = 900;
+
+/** An output. */
+export interface Output {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  /** The width of a terminal's line, in characters. */
+  readonly columns?: number;
+}
 
 /** Environment, output and signals. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean };
-  readonly stderr: { write(text: string): unknown };
+  readonly stdout: Output;
+  readonly stderr: Output;
   on(signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
   off(signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
   exit(status: number): unknown;
@@ -20,8 +31,12 @@ export interface Terminal {
 export interface InvokeOptions {
   /** Logs JSON lines. */
   readonly logJson: boolean;
+  /** Prints the answer as a line of JSON. @default as text for people */
+  readonly json?: boolean;
   /** Invoke again and again: seconds from start to start. @default once */
   readonly every?: number;
+  /** Draws each answer in the place of the one before; with `every`. @default one below the other */
+  readonly redraw?: boolean;
   /** How many seconds an invocation may take, where it is more than Lambda allows. @default 900 */
   readonly maxSeconds?: number;
 }

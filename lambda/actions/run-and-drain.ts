@@ -123,6 +123,7 @@ async function publish(
     );
     const answer: RunAnswer = { ...answered, server: serverAnswer(session.server) };
     const moved = answer.advancedTo !== undefined && answer.advancedTo !== formatLsn(before.confirmedFlush);
+    if (moved) container.memory.lastAdvance = { to: answer.advancedTo, at: clock.now() };
     addRunMetrics(metrics, answer, {
       moved,
       retainedWalBytes: await session.slot.retainedWalBytes().catch(() => undefined),

@@ -11,6 +11,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { readStandbys } from '../postgres/read-bound.ts';
 import { type Holder, readHolder, readSlotReader } from '../postgres/slot-lock.ts';
 import { describeTransaction, readStatus, type SlotRow, type TransactionRow } from '../postgres/status-queries.ts';
+import { readFirstUnread } from '../postgres/unread-age.ts';
 import { type ServerAnswer, serverAnswer } from '../run/answer.ts';
 
 /** What `status` answers. */
@@ -30,7 +31,7 @@ export interface StatusAnswer {
   readonly flushLsn: string;
   /** Flush LSN minus confirmed_flush_lsn. */
   readonly lagBytes?: number;
-  /** 0 when nothing is unread; left out otherwise: only a run that reads the changes knows their age. */
+  /** The age of the first unread commit; 0 when nothing is unread; left out where it could not be found out in time. */
   readonly lagSeconds?: number;
   readonly retainedWalBytes?: number;
   readonly retainedBy?: readonly WalRetentionCause[];
@@ -44,6 +45,8 @@ export interface StatusAnswer {
   readonly server: ServerAnswer;
   /** From 17: since when nobody has read it. Left out while somebody does. */
   readonly inactiveSince?: string;
+  /** When a run of this container, or of this process, moved the slot to where it stands. Left out where another one did. */
+  readonly lastAdvanceAt?: string;
   /** The standbys that runs wait for, where there are any. */
   readonly standbys?: readonly AwaitedStandbyState[];
   /** Who holds the lock, or null. */
@@ -69,6 +72,7 @@ export interface AwaitedStandbyState {
  */
 export async function status(connection: Connection, container: Container): Promise<StatusAnswer> {
   const { slot: name } = container.config;
+  const { memory } = container;
   const rows = await readStatus(connection.client, name);
   const holder = await readHolder(connection.client, name);
   const { database } = connection.context;
@@ -81,6 +85,11 @@ export async function status(connection: Connection, container: Container): Prom
     container.config.plugin,
     connection.identity.inRecovery,
   );
+  const position = rows.slot?.confirmedFlush;
+  const lastAdvance =
+    position !== undefined && memory.lastAdvance?.to === formatLsn(position) ? memory.lastAdvance : undefined;
+  // The last that is asked of the connection.
+  const lagSeconds = await unreadAge(connection, container, rows, judgement.state);
   return {
     action: 'status',
     slot: name,
@@ -90,12 +99,33 @@ export async function status(connection: Connection, container: Container): Prom
     ...(judgement.todo === undefined ? {} : { todo: judgement.todo }),
     flushLsn: formatLsn(rows.flush),
     ...(rows.slot === undefined ? {} : slotFields(rows.slot, rows, judgement)),
+    ...(lagSeconds === undefined ? {} : { lagSeconds }),
+    ...(lastAdvance === undefined ? {} : { lastAdvanceAt: new Date(lastAdvance.at).toISOString() }),
     walStatus: rows.slot === undefined ? 'missing' : (rows.slot.walStatus ?? 'unknown'),
     serverVersion: rows.serverVersion,
     server: serverAnswer(connection.identity),
     ...(all.length === 0 ? {} : { standbys: all.map(toStandby) }),
     lockHolder: holder === undefined ? null : publicHolder(holder),
   };
+}
+
+/** How old the first unread commit is, in seconds. It is read once for each position of the slot. */
+async function unreadAge(
+  connection: Connection,
+  { config, clock, memory }: Container,
+  { slot, flush }: Pick<Awaited<ReturnType<typeof readStatus>>, 'slot' | 'flush'>,
+  state: SlotState,
+): Promise<number | undefined> {
+  const position = slot?.confirmedFlush;
+  if (position === undefined || !isReadByRuns(state)) return undefined;
+  if (flush <= position) return 0;
+  if (memory.firstUnread?.position !== position) {
+    memory.firstUnread = undefined;
+    const found = await readFirstUnread(connection, config.slot);
+    if (found?.kind !== 'found') return found === undefined ? undefined : 0;
+    memory.firstUnread = { position, committedMs: found.committedMs };
+  }
+  return Math.max(0, Math.round(clock.now() - memory.firstUnread.committedMs) / 1000);
 }
 
 /** Where a slot is, and what it keeps. */
@@ -113,7 +143,6 @@ function slotFields(
     ...(confirmedFlush === undefined ? {} : { confirmedFlushLsn: formatLsn(confirmedFlush) }),
     ...(restart === undefined ? {} : { restartLsn: formatLsn(restart) }),
     ...(lagBytes === undefined ? {} : { lagBytes }),
-    ...(lagBytes === 0 ? { lagSeconds: 0 } : {}),
     ...(restart === undefined ? {} : { retainedWalBytes: Math.max(0, Number(rows.flush - restart)) }),
     retainedBy: explainRetention({ ...rows, confirmedFlush, restart, oldestTransaction: oldest, refused }),
     ...(slot.safeWalBytes === undefined ? {} : { safeWalBytes: slot.safeWalBytes }),

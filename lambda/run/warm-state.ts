@@ -24,6 +24,10 @@ export interface WarmState {
   position: Lsn | undefined;
   /** When the run that is under way, or was last, had to have answered: later than asked for where it took more time. */
   deadline: number | undefined;
+  /** The last advance of the slot by a run here: where to, and when (milliseconds since 1970). */
+  lastAdvance: { readonly to: string; readonly at: number } | undefined;
+  /** The first unread commit, as `status` found it where the slot stood. */
+  firstUnread: { readonly position: Lsn; readonly committedMs: number } | undefined;
 }
 
 /** @returns a memory of nothing */
@@ -37,5 +41,7 @@ export function coldState(): WarmState {
     reached: undefined,
     position: undefined,
     deadline: undefined,
+    lastAdvance: undefined,
+    firstUnread: undefined,
   };
 }

@@ -87,11 +87,11 @@ describe('pg2kinesis in a shell', () => {
   });
 
   it('checks with exit status 1 while something is missing, and 0 once it is not', async () => {
-    const missing = await cli('check');
+    const missing = await cli('check', '--json');
     assert.equal(missing.status, 1);
     assert.equal((JSON.parse(missing.out) as { ok: boolean }).ok, false);
     assert.equal((await cli('create-slot')).status, 0);
-    assert.equal((await cli('check')).status, 0);
+    assert.equal((await cli('check', '--json')).status, 0);
   });
 
   it('ends at once without a password, and does not wait for the server to hang up', async () => {
@@ -106,7 +106,7 @@ describe('pg2kinesis in a shell', () => {
 
   it('prints a run’s answer as one line of JSON, and logs on the standard error', async () => {
     await server.sql('INSERT INTO users VALUES (1)');
-    const { status, out } = await cli('--log-json', 'run');
+    const { status, out } = await cli('--log-json', 'run', '--json');
     assert.equal(status, 0);
     assert.equal(out.trimEnd().split('\n').length, 1);
     assert.equal((JSON.parse(out) as { published: number }).published, 1);
@@ -119,7 +119,7 @@ describe('pg2kinesis in a shell', () => {
     const { lockKey } = await import('../../lambda/postgres/slot-lock.ts');
     const holder = await server.client();
     await holder.query('SELECT pg_advisory_lock($1)', [String(lockKey('pg2kinesis'))]);
-    const locked = await cli('drain', '--max-seconds', '3');
+    const locked = await cli('drain', '--json', '--max-seconds', '3');
     await holder.end();
     assert.match(locked.out, /"stopped":"locked"/);
     assert.equal(locked.status, 3);
@@ -128,12 +128,12 @@ describe('pg2kinesis in a shell', () => {
     ).listen(0, '127.0.0.1');
     await once(denying, 'listening');
     const { port } = denying.address() as AddressInfo;
-    const unknown = await start(['check'], { AWS_ENDPOINT_URL_KINESIS: `http://127.0.0.1:${port}` }).ended;
+    const unknown = await start(['check', '--json'], { AWS_ENDPOINT_URL_KINESIS: `http://127.0.0.1:${port}` }).ended;
     denying.close();
     assert.match(unknown.out, /"ok":false/);
     assert.match(unknown.out, /may not be described/);
     assert.equal(unknown.status, 3);
-    const unreachable = await start(['check'], { AWS_ENDPOINT_URL_KINESIS: 'http://127.0.0.1:1' }).ended;
+    const unreachable = await start(['check', '--json'], { AWS_ENDPOINT_URL_KINESIS: 'http://127.0.0.1:1' }).ended;
     assert.match(unreachable.out, /is not reached: Error \(ECONNREFUSED\)/);
     assert.match(unreachable.out, /in us-east-1 \(127\.0\.0\.1:1\)/);
     assert.equal(unreachable.status, 1);
@@ -141,7 +141,7 @@ describe('pg2kinesis in a shell', () => {
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     it(`runs again and again with --every, and ends in good order on ${signal}`, async () => {
-      const { child, ended, seen } = start(['run', '--every', '0.1']);
+      const { child, ended, seen } = start(['run', '--json', '--every', '0.1']);
       await seen(/"caughtUp":true.*\n.*"caughtUp":true/);
       await server.sql('INSERT INTO users SELECT coalesce(max(id), 0) + 1 FROM users');
       await seen(/"published":1,/);
@@ -149,14 +149,14 @@ describe('pg2kinesis in a shell', () => {
       const { status, err } = await ended;
       assert.equal(status, 0, err);
       assert.match(err, /what is under way is finished first/);
-      const { lockHolder } = JSON.parse((await cli('status')).out) as { lockHolder: unknown };
+      const { lockHolder } = JSON.parse((await cli('status', '--json')).out) as { lockHolder: unknown };
       assert.equal(lockHolder, null);
     });
   }
 
   it('goes on after a failure with --every, as the schedule does', async () => {
     await cli('drop-slot');
-    const { child, ended, seen } = start(['run', '--every', '0.1']);
+    const { child, ended, seen } = start(['run', '--json', '--every', '0.1']);
     await new Promise((resolve) => child.stderr?.once('data', resolve));
     assert.equal((await cli('create-slot')).status, 0);
     await seen(/"caughtUp":true/);

@@ -46,6 +46,7 @@ describe('pg2kinesis', () => {
       'copy-slot',
       'drop-slot',
       'skip-transaction',
+      'refresh-keys',
     ])
       assert.match(out, new RegExp(`^  ${command}\\b`, 'm'));
     for (const name of Object.keys(SETTINGS)) assert.ok(out.includes(name), name);
@@ -121,7 +122,7 @@ describe('pg2kinesis', () => {
       PGPASSWORD: 's3cret',
       STREAMNAME: 'x',
     };
-    const { status, out, err } = await cli(['check'], env);
+    const { status, out, err } = await cli(['check', '--json'], env);
     assert.equal(status, 1);
     const { settings, findings } = JSON.parse(out) as {
       settings: { name: string; value: string; from: string }[];
@@ -178,7 +179,10 @@ describe('pg2kinesis', () => {
     // Its warning is the first thing that it writes, and breaks the pipe.
     const database = { PGHOST: '127.0.0.1', PGPORT: '1', PGUSER: 'u', PGDATABASE: 'd', PGSSLMODE: 'disable' };
     const env = { ...database, AGGREGATION: 'none', PARTITION_BY: 'table', AWS_CONFIG_FILE: '/dev/null' };
-    const child = spawn(process.execPath, ['bin/pg2kinesis.ts', 'check'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, ['bin/pg2kinesis.ts', 'check', '--json'], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     child.stderr.destroy();
     let out = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));

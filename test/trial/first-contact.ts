@@ -76,11 +76,16 @@ export function firstContact(it: It, ground: () => Ground): void {
   });
   it('B4 no REPLICATION', async () => {
     await ground().server.sql('ALTER ROLE cdc NOREPLICATION');
-    await ground().expect('check', {}, { status: 1, said: /ALTER ROLE \\"cdc\\" REPLICATION/ });
+    await ground().expect('check', {}, { status: 1, said: /To do: .*ALTER ROLE "cdc" REPLICATION/ });
     await ground().expect('create-slot', {}, { status: 1, said: /may not use replication slots/ });
     await ground().server.sql('ALTER ROLE cdc REPLICATION');
   });
-  step('B7 no slot', 'status', {}, { status: 1, said: /"slotState":"missing"/ });
+  step(
+    'B7 no slot',
+    'status',
+    {},
+    { status: 1, said: /slot +pg2kinesis: does not exist\n +To do: Create it with create-slot/ },
+  );
   step('B7 no slot, run', 'run', {}, { status: 1, said: /SLOT_MISSING/ });
   step(
     'B9 no such stream',
@@ -212,11 +217,7 @@ export function firstContact(it: It, ground: () => Ground): void {
     { STREAMNAME: 'x', TABLES_EXCLUDE_LIST: 'y' },
     {
       status: 1,
-      said: [
-        /is STREAM_NAME meant/,
-        /is TABLE_EXCLUDE_LIST meant/,
-        /"name":"STREAM_NAME","value":"changes","from":"environment"/,
-      ],
+      said: [/is STREAM_NAME meant/, /is TABLE_EXCLUDE_LIST meant/, /STREAM_NAME +changes\n/],
     },
   );
   step('G3 a URL as the host', 'run', { PGHOST: 'http://x' }, { status: 2, said: /PGHOST cannot be/ });

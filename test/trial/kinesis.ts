@@ -24,9 +24,9 @@ export function kinesisSteps(it: It, ground: () => Ground): void {
       {
         status: 0,
         said: [
-          /"ok":true/,
+          /\d+ ok\.\nSlot pg2kinesis can be published\./,
           /PutRecords is allowed is not known/,
-          /"name":"PGHOST","value":"localhost","from":"environment"/,
+          /PGHOST +localhost\n/,
         ],
       },
     );
@@ -53,7 +53,7 @@ export function kinesisSteps(it: It, ground: () => Ground): void {
     await ground().expect(
       'check',
       { AWS_ENDPOINT_URL_KINESIS: expired.endpoint },
-      { status: 1, said: /ExpiredToken.*sign in/ },
+      { status: 1, said: /ExpiredToken.*sign in/s },
     );
     await expired.stop();
     await fails('ExpiredTokenException', /STREAM_ACCESS_DENIED.*sign in again/, /Grant kinesis/);
@@ -87,7 +87,7 @@ export function kinesisSteps(it: It, ground: () => Ground): void {
   });
   it('F3 no credentials', async () => {
     const none = { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' };
-    await ground().expect('check', none, { status: 1, said: /CredentialsProviderError.*Set AWS_PROFILE/ });
+    await ground().expect('check', none, { status: 1, said: /CredentialsProviderError.*Set AWS_PROFILE/s });
     await ground().expect('run --max-seconds 10', none, {
       status: 1,
       said: /No AWS credentials.*Set AWS_PROFILE/,
@@ -107,7 +107,7 @@ export function kinesisSteps(it: It, ground: () => Ground): void {
   });
   it('B8 a run that publishes', () =>
     ground()
-      .expect('drain', {}, { status: 0, said: /"caughtUp":true/ })
+      .expect('drain', {}, { status: 0, said: /drain +Caught up\./ })
       .then(() => undefined));
 
   it('G5 a DELETE that cannot be published is told', async () => {
@@ -117,7 +117,13 @@ export function kinesisSteps(it: It, ground: () => Ground): void {
     await ground().expect(
       'run',
       {},
-      { status: 0, said: [/"noReplicaIdentity":1/, /WARN The table public\.hidden has changes whose key/] },
+      {
+        status: 0,
+        said: [
+          /left out +1 change: the server did not send their key/,
+          /WARN The table public\.hidden has changes whose key/,
+        ],
+      },
     );
     await ground().sql('DROP TABLE hidden');
   });
@@ -151,7 +157,7 @@ export function kinesisSteps(it: It, ground: () => Ground): void {
       {
         status: 0,
         said: [
-          /"truncated":1/,
+          /truncated +1 record went without/,
           /without their row, of public\.docs \(key: id; first in the transaction with commit LSN/,
         ],
       },

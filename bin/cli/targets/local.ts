@@ -1,0 +1,69 @@
+/**
+ * The pipeline of this environment's settings, run in this process. The counterpart of `lambda/handler.ts`: it composes, and
+ * decides nothing.
+ */
+import { perform } from '../../../lambda/actions/actions.ts';
+import { systemClock } from '../../../lambda/clock.ts';
+import { createContainer } from '../../../lambda/container.ts';
+import { readConfig } from '../../../lambda/settings/config.ts';
+import { type Action, readEvent } from '../../../lambda/settings/event.ts';
+import { createTerminalLog, noMetrics } from '../../../lambda/telemetry/telemetry.ts';
+import { aboutArguments } from '../explain.ts';
+import { type InvokeOptions, LAMBDA_SECONDS, type Terminal } from '../terminal.ts';
+import type { Payload, Target } from './target.ts';
+
+/** After its deadline an action gets so long to end by itself. */
+const GRACE_MS = 10_000;
+
+/**
+ * @param payload - the first that will be invoked: a wrong one is refused before the settings are read
+ * @param options - how to log, and how long an invocation may take
+ * @param terminal - the environment, and where the log goes
+ * @param stop - asks what is under way to finish
+ * @throws {PipelineError} EVENT_INVALID in the words of the command line, CONFIG_INVALID
+ */
+export function createLocalTarget(
+  payload: Payload,
+  options: Pick<InvokeOptions, 'logJson' | 'maxSeconds'>,
+  terminal: Terminal,
+  stop: AbortSignal,
+): Target {
+  readPayload(payload);
+  const config = readConfig(terminal.env);
+  const log = createTerminalLog((line) => void terminal.stderr.write(line), {
+    level: config.logLevel,
+    json: options.logJson,
+    now: () => systemClock.now(),
+  });
+  for (const warning of config.warnings) log.warn(warning);
+  // Kept warm from one invocation to the next.
+  const container = createContainer(config, {
+    clock: systemClock,
+    log,
+    metrics: noMetrics,
+    region: terminal.env['AWS_REGION'] ?? terminal.env['AWS_DEFAULT_REGION'],
+    stop,
+  });
+  return {
+    name: config.slot,
+    log,
+    invoke: async (each) => {
+      const action = readPayload(each);
+      const startedAt = systemClock.now();
+      const functionDeadline = startedAt + Math.max(LAMBDA_SECONDS, options.maxSeconds ?? 0) * 1000;
+      return await perform(action, container, {
+        startedAt,
+        functionDeadline,
+        leaseExpiresAt: functionDeadline + GRACE_MS,
+      });
+    },
+  };
+}
+
+function readPayload(payload: Payload): Action {
+  try {
+    return readEvent(payload);
+  } catch (error) {
+    throw aboutArguments(error, payload.action);
+  }
+}
