@@ -75,4 +75,17 @@ describe('pgoutput, read after the tables were altered', () => {
     const { skipped } = await pipeline.run();
     assert.deepEqual([pipeline.published, skipped.filtered], [[], 1]);
   });
+
+  for (const options of [{ exclude: 'public\\.top' }, { columns: 'public\\.top\\.ssn' }] as const)
+    it(`leaves out a partition that is gone, where a list names its parent: ${Object.keys(options).join()}`, async () => {
+      await server.sql(`CREATE TABLE top (id integer, ssn text) PARTITION BY RANGE (id);
+        CREATE TABLE leaf PARTITION OF top FOR VALUES FROM (0) TO (10); ALTER TABLE leaf ADD PRIMARY KEY (id)`);
+      await server.createSlot('hidden', 'pgoutput');
+      await server.sql(`INSERT INTO top VALUES (1, 'secret')`);
+      await server.sql('DROP TABLE leaf');
+      const all = new Pipeline(server, 'hidden', { publications: ['everything'], ...options });
+      const { skipped } = await all.run();
+      assert.deepEqual([all.published, skipped.droppedTable], [[], 1]);
+      await server.sql(`SELECT pg_drop_replication_slot('hidden'); DROP TABLE top`);
+    });
 });
