@@ -231,4 +231,37 @@ describe('the primary keys', () => {
     assert.equal(keys.current(named('public.moving')), undefined);
     assert.deepEqual(keys.earlier(named('public.moving'))[0]?.key, ['b']);
   });
+
+  it('forget what was before, once the slot has passed it, and keep 16 earlier keys at most', async () => {
+    const keys = cached();
+    const moving = named('public.moving');
+    const position = async (): Promise<bigint> => {
+      const [row] = await server.sql<{ at: string }>(
+        `SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::text AS at`,
+      );
+      return BigInt(row?.at ?? '');
+    };
+    await server.sql('CREATE TABLE moving (a int PRIMARY KEY)');
+    await keys.reload();
+    const before = await position();
+    await server.sql('ALTER TABLE moving RENAME a TO b');
+    await keys.refreshIfStale(before);
+    assert.deepEqual(
+      keys.earlier(moving).map((entry) => entry.key),
+      [['a']],
+    );
+    const { version } = keys;
+    await keys.refreshIfStale(before);
+    assert.equal(keys.version, version, 'the slot has not moved: it is kept');
+    await keys.refreshIfStale(await position());
+    assert.deepEqual(keys.earlier(moving), []);
+    assert.equal(keys.version, version + 1, 'plans by the earlier key are made again');
+    for (let i = 0; i < 20; i++) {
+      await server.sql(`ALTER TABLE moving RENAME ${i === 0 ? 'b' : `c${i - 1}`} TO c${i}`);
+      await keys.refreshIfStale(before);
+    }
+    const kept = keys.earlier(moving).map((entry) => entry.key[0]);
+    assert.deepEqual(kept, [...Array.from({ length: 16 }, (_, i) => `c${18 - i}`)], 'the newest of them');
+    await server.sql('DROP TABLE moving');
+  });
 });
