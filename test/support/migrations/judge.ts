@@ -1,0 +1,93 @@
+/**
+ * What the records of a database that was altered meanwhile have to be, by what is known of each change at the moment at
+ * which it was written.
+ */
+import assert from 'node:assert/strict';
+import type { JsonRecord } from '../real-run.ts';
+import { type Expected, type Model, SECRET } from './model.ts';
+
+/** A change, and the transaction that made it. */
+export interface Written extends Expected {
+  readonly xid: number;
+  /** Whether the transaction altered tables, too. */
+  readonly alters: boolean;
+}
+
+/** What is promised of a reader. */
+export interface Promised {
+  /** Which changes must come, each under its key of then; the others may, or are counted. */
+  readonly must: (change: Written) => boolean;
+  /** Whether nothing of the secret table may come. */
+  readonly hides: boolean;
+}
+
+interface Half {
+  readonly newKey?: unknown;
+}
+
+/**
+ * Judges what one reader published.
+ *
+ * @throws {assert.AssertionError} what is wrong
+ */
+export function judgeRecords(
+  model: Model,
+  written: readonly Written[],
+  records: readonly JsonRecord[],
+  { must, hides }: Promised,
+): void {
+  const byMarker = new Map(
+    written.filter(({ operation }) => operation !== 'DELETE').map((each) => [each.marker, each]),
+  );
+  const seen = new Set<Written>();
+  for (const record of records) {
+    if (record.op === 'TRUNCATE') continue;
+    const told = JSON.stringify(record);
+    const change =
+      record.row === undefined
+        ? deletionOf(written, record)
+        : byMarker.get(Number(record.row[markerColumn(record.row)]));
+    assert.ok(change !== undefined, `nobody wrote ${told}`);
+    assert.equal(change.xid, record.xid, told);
+    assert.equal(change.table, `${record.schema}.${record.table}`, told);
+    assert.ok(!hides || !change.secret, `a partition of ${SECRET} is shown: ${told}`);
+    const isFirstHalf = 'newKey' in record && (record as Half).newKey !== undefined;
+    if (!isFirstHalf) {
+      assert.ok(!seen.has(change), `twice: ${told}`);
+      seen.add(change);
+    }
+    if (record.key === null) {
+      assert.ok(record.op === 'DELETE', told);
+      assert.ok(!must(change) || !change.sendsKey, `the key was sent: ${told}`);
+      continue;
+    }
+    const from = isFirstHalf ? change.before : change.row;
+    const columns = Object.keys(record.key);
+    for (const column of columns) assert.equal(record.key[column], from?.[column], `another value: ${told}`);
+    if (must(change)) assert.deepEqual(columns, change.key, `its key was ${JSON.stringify(change.key)}: ${told}`);
+    const set = JSON.stringify([...columns].sort());
+    const allowed = [change.table, String(change.identity)].some((of) => model.keysEver.get(of)?.has(set));
+    assert.ok(allowed, `never a key: ${told}`);
+  }
+  const missing = written.filter((change) => must(change) && change.key !== undefined && !seen.has(change));
+  assert.deepEqual(missing, [], 'never came');
+}
+
+/** The column that marks rows is never renamed. */
+const markerColumn = (row: Readonly<Record<string, unknown>>): string => ('m' in row ? 'm' : '?');
+
+/** Which change a record without a row is of: a DELETE, or the first half of a key change. */
+function deletionOf(written: readonly Written[], record: JsonRecord): Written | undefined {
+  const isHalf = (record as Half).newKey !== undefined;
+  const candidates = written.filter(
+    ({ xid, table, operation }) =>
+      xid === record.xid &&
+      table === `${record.schema}.${record.table}` &&
+      operation === (isHalf ? 'UPDATE' : 'DELETE'),
+  );
+  const shown = Object.entries(record.key ?? record.old ?? {});
+  return candidates.find((change) => {
+    const row = isHalf ? change.before : change.row;
+    return row !== undefined && shown.every(([column, value]) => row[column] === value);
+  });
+}
