@@ -22,6 +22,7 @@ import { denyNetworkInterfaces, grantRights, makeRole, rightsResources } from '.
 import { refuseClashes } from './pipeline-clashes.ts';
 import { ACTIONS, allowThrough } from './slot-endpoints.ts';
 import { type SlotMetric, slotMetric } from './slot-metrics.ts';
+import { environmentOfExisting } from './slot-endpoints.ts';
 import { SlotNetwork } from './slot-network.ts';
 import type { SlotPublisherProps } from './slot-publisher-props.ts';
 
@@ -110,14 +111,15 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
     this.logGroup = new logs.LogGroup(this, 'Log', {
       retention: props.logRetention ?? logs.RetentionDays.ONE_MONTH,
       ...(props.logKey === undefined ? {} : { encryptionKey: props.logKey }),
-      // It tells what became of the slot when the stack went, so it outlives the stack; not a creation that failed.
-      removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+      // It tells what became of the slot when the stack went, and why a creation failed, so it outlives both.
+      removalPolicy: RemovalPolicy.RETAIN,
     });
     const role = props.role ?? makeRole(this);
     this.grantPrincipal = role;
     grantRights(this, role, props, this.logGroup);
     const { environment, layers } = fitEnvironment(this, {
       ...functionEnvironment(this.props, this.pipelineName),
+      ...environmentOfExisting(this, props.existingEndpoints ?? [], props.stream),
       ...network.environment,
       NODE_OPTIONS: '--enable-source-maps',
       ADMIN_ONLY: props.separateAdmin === true ? 'lifecycle,drop-slot,skip-transaction' : 'lifecycle',

@@ -149,14 +149,14 @@ describe('the function', () => {
     });
   });
 
-  it('keeps its log when the stack goes, which says what became of the slot', () => {
+  it('keeps its log when the stack goes or cannot be made: it says what became of the slot, and why', () => {
     const { template, function: own } = synthesise();
     const id = (own.properties['LoggingConfig'] as { LogGroup: { Ref: string } }).LogGroup.Ref;
     template.hasResource('AWS::Logs::LogGroup', {
-      DeletionPolicy: 'RetainExceptOnCreate',
+      DeletionPolicy: 'Retain',
       Properties: { RetentionInDays: 30 },
     });
-    assert.equal(resourcesOf(template, 'AWS::Logs::LogGroup')[id]?.DeletionPolicy, 'RetainExceptOnCreate');
+    assert.equal(resourcesOf(template, 'AWS::Logs::LogGroup')[id]?.DeletionPolicy, 'Retain');
   });
 
   it('can have its schedule switched off', () => {
