@@ -5,6 +5,7 @@
 import { Fn, Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as kinesis from 'aws-cdk-lib/aws-kinesis';
 import { Construct, type IDependable } from 'constructs';
 import { faultOf, refuse } from './check-props.ts';
 import type { Endpoint } from './pipeline-settings.ts';
@@ -117,6 +118,25 @@ export function makeEndpoints(scope: Construct, props: SlotEndpointsProps): Endp
     endpoints.set(name, endpoint);
   }
   return { endpoints, environment, dependencies: [securityGroup, ...endpoints.values()], securityGroup };
+}
+
+/**
+ * What the function needs to be told of endpoints that are there already.
+ *
+ * @param scope - where the function is
+ * @param existing - the services that they lead to
+ * @param stream - the function's
+ * @returns environment variables that the SDK reads itself
+ */
+export function environmentOfExisting(
+  scope: Construct,
+  existing: readonly Endpoint[],
+  stream: kinesis.IStream,
+): Readonly<Record<string, string>> {
+  const { region, urlSuffix } = Stack.of(scope);
+  if (!existing.includes('kinesis') || stream.env.region !== region) return {};
+  // The stream's ARN would lead to a host of its account's, which the private zones of older endpoints do not have.
+  return { [SERVICES.kinesis.variable]: `https://kinesis.${region}.${urlSuffix}` };
 }
 
 /**

@@ -236,6 +236,23 @@ describe('endpoints', () => {
       assert.match(JSON.stringify(Condition), /^\{"ArnEquals":\{"aws:PrincipalArn":\{"Fn::GetAtt":\["PublisherRole/);
   });
 
+  it('that are there are called by the name that every one of them has, not by the host that a stream’s ARN leads to', () => {
+    for (const [existingStream, expected] of [
+      ['mine', 'https://kinesis.eu-central-1.amazonaws.com'],
+      ['arn:aws:kinesis:eu-central-1:210987654321:stream/theirs', 'https://kinesis.eu-central-1.amazonaws.com'],
+      ['arn:aws:kinesis:eu-west-1:123456789012:stream/elsewhere', undefined],
+    ] as const) {
+      const settings = { region: 'eu-central-1', existingStream };
+      const { function: own } = synthesise({ ...settings, existingEndpoints: 'kinesis,secretsmanager' });
+      const { AWS_ENDPOINT_URL_KINESIS: url } = own.properties.Environment.Variables;
+      assert.equal(url === undefined ? url : joined(url).replace('<AWS::URLSuffix>', 'amazonaws.com'), expected);
+      assert.equal(
+        synthesise(settings).function.properties.Environment.Variables['AWS_ENDPOINT_URL_KINESIS'],
+        undefined,
+      );
+    }
+  });
+
   it('can be shared by publishers of several stacks, which then need no route out', () => {
     const { app, stack, vpc, base } = scene({
       vpc: { natGateways: 0, subnetConfiguration: [{ name: 'only', subnetType: ec2.SubnetType.PRIVATE_ISOLATED }] },
