@@ -21,8 +21,8 @@ import { functionEnvironment } from './function-environment.ts';
 import { denyNetworkInterfaces, grantRights, makeRole, rightsResources } from './function-role.ts';
 import { refuseClashes } from './pipeline-clashes.ts';
 import { ACTIONS, allowThrough } from './slot-endpoints.ts';
-import { type SlotMetric, slotMetric } from './slot-metrics.ts';
 import { environmentOfExisting } from './slot-endpoints.ts';
+import { type SlotMetric, slotMetric } from './slot-metrics.ts';
 import { SlotNetwork } from './slot-network.ts';
 import type { SlotPublisherProps } from './slot-publisher-props.ts';
 
