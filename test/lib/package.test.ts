@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -239,5 +240,24 @@ describe('the packed file', () => {
       stdout,
     );
     assert.doesNotMatch(stdout, /^right/m);
+  });
+
+  it('has a consumer whose example compiles under strict, its own types looked at, beside @types/node alone', () => {
+    const reader = join(folder, 'reader');
+    mkdirSync(join(reader, 'node_modules/@types'), { recursive: true });
+    for (const name of ['@types/node', 'undici-types'])
+      symlinkSync(join(ROOT, 'node_modules', name), join(reader, 'node_modules', name));
+    symlinkSync(join(app, 'node_modules/pg2kinesis'), join(reader, 'node_modules/pg2kinesis'));
+    copyFileSync(join(ROOT, 'examples/lambda-consumer.ts'), join(reader, 'consumer.mts'));
+    const compilerOptions = {
+      noEmit: true,
+      strict: true,
+      module: 'nodenext',
+      target: 'es2022',
+      lib: ['es2022'],
+      types: ['node'],
+    };
+    writeFileSync(join(reader, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.mts'] }));
+    run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.'], reader);
   });
 });
