@@ -15,8 +15,8 @@ const ROW_HEADER_BYTES = 18;
 const NULL_ROW_BYTES = 10;
 const FIELDS = 2;
 
-/** What keeps the readable rest of a row that is too large to be kept; a decoder's condenser does. */
-export interface RowCondenser {
+/** What keeps the readable rest of a row that is too large to be kept; a decoder's shortener does. */
+export interface RowShortener {
   /** Begins a row: the header is to be kept in front of it. */
   begin(header: Buffer): void;
   /** Takes the next piece of the row's data. */
@@ -33,29 +33,29 @@ export class BinaryCopyReader {
   end = 0;
   /** Whether the row is all NULL. */
   isNull = false;
-  /** The size of the row's data as it was sent, where the row was too large and is condensed; else undefined. */
+  /** The size of the row's data as it was sent, where the row was too large and is shortened; else undefined. */
   oversizeBytes: number | undefined;
   /** Whether the end of the data has been seen. */
   ended = false;
 
   readonly #maxRowBytes: number;
-  readonly #condenser: RowCondenser | undefined;
+  readonly #shortener: RowShortener | undefined;
   #chunk: Buffer = Buffer.alloc(0);
   #offset = 0;
   /** The beginning of what did not end in its chunk. */
   #carry = Buffer.allocUnsafeSlow(64 * 1024);
   #carried = 0;
   #headerSeen = false;
-  /** How many bytes of a row that is being condensed are yet to come. */
-  #condenseLeft = 0;
+  /** How many bytes of a row that is being shortened are yet to come. */
+  #leftToShorten = 0;
 
   /**
-   * @param maxRowBytes - rows of more bytes are condensed as they stream by, never collected @default none are
-   * @param condenser - shortens such rows
+   * @param maxRowBytes - rows of more bytes are shortened as they stream by, never collected @default none are
+   * @param shortener - shortens such rows
    */
-  constructor(maxRowBytes = Infinity, condenser?: RowCondenser) {
+  constructor(maxRowBytes = Infinity, shortener?: RowShortener) {
     this.#maxRowBytes = maxRowBytes;
-    this.#condenser = condenser;
+    this.#shortener = shortener;
   }
 
   /** @param chunk - the next bytes @throws {Error} when rows of the chunk before were not taken */
@@ -74,7 +74,7 @@ export class BinaryCopyReader {
   next(): boolean {
     if (!this.#headerSeen && !this.#header()) return false;
     if (this.ended) return false;
-    if (this.#condenseLeft > 0) return this.#condense();
+    if (this.#leftToShorten > 0) return this.#shorten();
     this.oversizeBytes = undefined;
     return this.#carried > 0 ? this.#nextCarried() : this.#nextInChunk();
   }
@@ -104,13 +104,13 @@ export class BinaryCopyReader {
       this.#keep(1);
       length = this.#measure(this.#carry, 0, this.#carried);
     }
-    if (length > this.#maxRowBytes && this.#condenser !== undefined) {
+    if (length > this.#maxRowBytes && this.#shortener !== undefined) {
       this.oversizeBytes = length - ROW_HEADER_BYTES;
-      this.#condenser.begin(this.#carry.subarray(0, ROW_HEADER_BYTES));
-      this.#condenser.write(this.#carry, ROW_HEADER_BYTES, this.#carried);
-      this.#condenseLeft = length - this.#carried;
+      this.#shortener.begin(this.#carry.subarray(0, ROW_HEADER_BYTES));
+      this.#shortener.write(this.#carry, ROW_HEADER_BYTES, this.#carried);
+      this.#leftToShorten = length - this.#carried;
       this.#carried = 0;
-      return this.#condense();
+      return this.#shorten();
     }
     this.#reserve(length);
     this.#keep(Math.min(length - this.#carried, this.#chunk.length - this.#offset));
@@ -120,13 +120,13 @@ export class BinaryCopyReader {
   }
 
   /** Lets the next piece of a row that is too large pass. @returns whether it was the last */
-  #condense(): boolean {
-    const end = Math.min(this.#chunk.length, this.#offset + this.#condenseLeft);
-    this.#condenser?.write(this.#chunk, this.#offset, end);
-    this.#condenseLeft -= end - this.#offset;
+  #shorten(): boolean {
+    const end = Math.min(this.#chunk.length, this.#offset + this.#leftToShorten);
+    this.#shortener?.write(this.#chunk, this.#offset, end);
+    this.#leftToShorten -= end - this.#offset;
     this.#offset = end;
-    if (this.#condenseLeft > 0) return false;
-    const kept = this.#condenser?.end() ?? this.bytes;
+    if (this.#leftToShorten > 0) return false;
+    const kept = this.#shortener?.end() ?? this.bytes;
     return this.#give(kept, 0, kept.length);
   }
 

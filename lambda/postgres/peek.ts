@@ -16,7 +16,7 @@ import {
 } from '../decode/messages.ts';
 import { PipelineError, transactionUndecodable } from '../errors.ts';
 import { type MessageBlock, type Peek, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
-import { BinaryCopyReader, type RowCondenser } from './binary-copy-reader.ts';
+import { BinaryCopyReader, type RowShortener } from './binary-copy-reader.ts';
 import { Commits } from './commits.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
 import { peekStatement } from './peek-statement.ts';
@@ -43,11 +43,11 @@ export interface LineDecoder {
   begin?(anyBytes: boolean): void;
   /** A row is no text as a whole: the decoder looks after the texts in it. @default a row is one text */
   readonly isBinary?: boolean;
-  /** Lines of more bytes go through the condenser first. @default none do */
+  /** Lines of more bytes go through the shortener first. @default none do */
   readonly maxLineBytes?: number;
   /** Writes a line again that has bytes which are no UTF-8. @default such a line is taken as it is */
   readonly repair?: (bytes: Buffer, start: number, end: number, line: Line) => Buffer;
-  readonly condenser?: RowCondenser;
+  readonly shortener?: RowShortener;
 }
 
 /** What a peek works with. */
@@ -89,7 +89,7 @@ export class SlotPeek implements Peek, MessageBlock {
    */
   constructor(parts: PeekParts, upto: Lsn, limit: number | undefined, timeoutMs: number) {
     this.#parts = parts;
-    this.#in = new BinaryCopyReader(parts.decoder.maxLineBytes, parts.decoder.condenser);
+    this.#in = new BinaryCopyReader(parts.decoder.maxLineBytes, parts.decoder.shortener);
     this.#anyBytes = parts.reader.encoding === 'SQL_ASCII';
     const none: Transaction = { xid: 0, commitLsn: 0n, commitTimeMicros: 0n };
     this.#begin = { kind: 'begin', transaction: none };

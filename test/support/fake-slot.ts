@@ -57,7 +57,7 @@ export class FakeSlot implements Slot {
   lineBytes = 10n;
   /** Lets a peek that would read these transactions fail. */
   failure: (taken: readonly FakeTransaction[]) => Error | undefined = () => undefined;
-  /** How large each line is said to have been before it was condensed. */
+  /** How large each line is said to have been before it was shortened. */
   oversizeBytes: number | undefined;
   /** Lines in one block. */
   blockLines = 7;

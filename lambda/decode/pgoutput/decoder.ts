@@ -8,11 +8,11 @@
 import { isUtf8 } from 'node:buffer';
 import type { BeginLine, CommitLine, Line } from '../line.ts';
 import { type Ignored, type RowChange, type Truncate, type Tuple, UTF8_TEXT, ValueKind } from '../messages.ts';
-import { ELIDED_VALUE, limitsFor, PgoutputCondenser } from './condenser.ts';
 import { sentTypeName, type ServerNames } from './names.ts';
 import { MessageReader } from './reader.ts';
 import { type Relation, RelationInterner, type SentColumn } from './relations.ts';
 import { repairMessage } from './repair.ts';
+import { ELIDED_VALUE, limitsFor, PgoutputRowShortener } from './row-shortener.ts';
 
 /** Microseconds from 1970-01-01 to 2000-01-01, from which PostgreSQL counts. */
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
@@ -60,9 +60,9 @@ function emptyTuple(): Tuple {
  * for (const row of rows) decoder.decode(row, 0, row.length);
  */
 export class PgoutputDecoder {
-  /** Messages of more bytes are to be condensed before they are decoded. */
+  /** Messages of more bytes are to be shortened before they are decoded. */
   readonly maxLineBytes: number;
-  readonly condenser: PgoutputCondenser;
+  readonly shortener: PgoutputRowShortener;
   readonly isBinary = true;
 
   readonly #names: ServerNames;
@@ -100,7 +100,7 @@ export class PgoutputDecoder {
     this.#interner = new RelationInterner(names, namesLimit);
     const limits = limitsFor(maxRecordBytes);
     this.maxLineBytes = limits.messageBytes;
-    this.condenser = new PgoutputCondenser(limits);
+    this.shortener = new PgoutputRowShortener(limits);
   }
 
   /**
@@ -122,7 +122,7 @@ export class PgoutputDecoder {
    * @param bytes - what holds it; a change refers to it
    * @param start - its first byte
    * @param end - the index after its last byte
-   * @param oversizeBytes - its size before it was condensed; undefined: it is as it was sent
+   * @param oversizeBytes - its size before it was shortened; undefined: it is as it was sent
    * @returns what it says; a change is valid until the next call
    * @throws {UndecodableError} when it is not exactly the protocol
    */

@@ -9,10 +9,10 @@ import type { Line } from '../line.ts';
 import type { RowChange, TableName, Truncate, Tuple } from '../messages.ts';
 import { UndecodableError } from '../messages.ts';
 import { matchesAt } from './byte-pattern.ts';
-import { limitsForRecord, TestDecodingCondenser } from './condenser.ts';
 import type { KnownHeader, KnownTable } from './intern.ts';
 import { NameInterner } from './intern.ts';
 import { repairLine } from './repair.ts';
+import { limitsForRecord, TestDecodingRowShortener } from './row-shortener.ts';
 import { literal, scanIdentifier, scanType, startsWithAt } from './scan.ts';
 import { decodeBegin, decodeCommit, decodeMessage, unknownLineError } from './transaction-lines.ts';
 import { scanValue } from './value.ts';
@@ -81,9 +81,9 @@ export class TestDecodingDecoder {
   /** The second result of `#seekHeader`, the column's place: a field, so that no object is made for each column. */
   #foundAt = 0;
 
-  /** Lines of more bytes are to be condensed before they are decoded. */
+  /** Lines of more bytes are to be shortened before they are decoded. */
   readonly maxLineBytes: number;
-  readonly condenser: TestDecodingCondenser;
+  readonly shortener: TestDecodingRowShortener;
   /** For lines with bytes that are no UTF-8. */
   readonly repair = repairLine;
 
@@ -96,7 +96,7 @@ export class TestDecodingDecoder {
     this.#interner = new NameInterner(namesLimit);
     const limits = limitsForRecord(maxRecordBytes);
     this.maxLineBytes = limits.lineBytes;
-    this.condenser = new TestDecodingCondenser(limits);
+    this.shortener = new TestDecodingRowShortener(limits);
   }
 
   /**
@@ -108,7 +108,7 @@ export class TestDecodingDecoder {
    * @param bytes - what holds the line, UTF-8; a change refers to it
    * @param start - its first byte
    * @param end - the index after its last byte
-   * @param oversizeBytes - the line's size before it was condensed; undefined: it is as it was sent
+   * @param oversizeBytes - the line's size before it was shortened; undefined: it is as it was sent
    * @returns what it says; a change is valid until the next call
    * @throws {UndecodableError} when it is not exactly the plugin's grammar, or of a prepared transaction
    */

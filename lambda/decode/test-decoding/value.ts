@@ -18,7 +18,7 @@ const TRUE = literal('true');
 const FALSE = literal('false');
 const NAN = literal('NaN');
 const INFINITY = literal('Infinity');
-/** Not the plugin's: what the condenser puts in place of a value that was too large to be kept. */
+/** Not the plugin's: what the shortener puts in place of a value that was too large to be kept. */
 export const ELIDED = literal('elided');
 
 const EXPECTED_VALUE = 'a value';

@@ -111,7 +111,7 @@ describe('BinaryCopyReader', () => {
     }
   });
 
-  it('condenses exactly the rows that are larger than it may keep, in any random stream', () => {
+  it('shortens exactly the rows that are larger than it may keep, in any random stream', () => {
     const sizes = fc.array(fc.oneof(fc.integer({ min: 175, max: 190 }), fc.integer({ min: 0, max: 700 })), {
       maxLength: 8,
     });
@@ -124,12 +124,12 @@ describe('BinaryCopyReader', () => {
           TRAILER,
         ]);
         let kept: Buffer[] = [];
-        const condenser = {
+        const shortener = {
           begin: (header: Buffer) => (kept = [Buffer.from(header)]),
           write: (from: Buffer, start: number, end: number) => void kept.push(Buffer.from(from.subarray(start, end))),
           end: () => Buffer.concat(kept),
         };
-        const reader = new BinaryCopyReader(200, condenser);
+        const reader = new BinaryCopyReader(200, shortener);
         const sent: unknown[] = [];
         for (const chunk of cut(bytes, cuts)) {
           reader.push(chunk);
@@ -158,10 +158,10 @@ describe('BinaryCopyReader', () => {
     ]);
   });
 
-  it('condenses a row that is too large for it, wherever it is cut, and no other', () => {
+  it('shortens a row that is too large for it, wherever it is cut, and no other', () => {
     const pieces: string[] = [];
     let header = Buffer.alloc(0);
-    const condenser = {
+    const shortener = {
       begin: (given: Buffer) => {
         header = Buffer.from(given);
         pieces.length = 0;
@@ -182,7 +182,7 @@ describe('BinaryCopyReader', () => {
       TRAILER,
     ]);
     for (const lengths of [[1], [7], [18], [19, 300], [50], [280]]) {
-      const reader = new BinaryCopyReader(200, condenser);
+      const reader = new BinaryCopyReader(200, shortener);
       const told: string[] = [];
       for (const chunk of cut(bytes, lengths)) {
         reader.push(chunk);
@@ -191,10 +191,10 @@ describe('BinaryCopyReader', () => {
           told.push(reader.isNull ? 'NULL' : `${reader.lsn()} ${reader.oversizeBytes ?? 'whole'} ${text}`);
         }
       }
-      const condensed = '77 303 303 bytes of end';
+      const shortened = '77 303 303 bytes of end';
       assert.deepEqual(
         told,
-        ['78 whole small', condensed, condensed, 'NULL', '78 whole small'],
+        ['78 whole small', shortened, shortened, 'NULL', '78 whole small'],
         `cut by ${lengths.join()}`,
       );
       assert.equal(reader.ended, true);

@@ -586,11 +586,11 @@ describe('transform', () => {
 
   describe('a row of which large values were not kept', () => {
     const insert = 'table public.t: INSERT: v[bytea]:elided id[integer]:1';
-    const condensed = (_: FakeKeys, slot: FakeSlot): void => void (slot.oversizeBytes = 600_000_000);
+    const shortened = (_: FakeKeys, slot: FakeSlot): void => void (slot.oversizeBytes = 600_000_000);
 
     it('is published without its row, counted, and keeps its ordinal', async () => {
       const lines = [insert, 'table public.t: INSERT: v[bytea]:null id[integer]:2'];
-      const { records, answer } = await publish(lines, { 'public.t': {} }, { format: json }, condensed);
+      const { records, answer } = await publish(lines, { 'public.t': {} }, { format: json }, shortened);
       assert.deepEqual(
         told(records).map(({ key, row, truncated, ordinal }) => ({ key, row, truncated, ordinal })),
         [
@@ -603,12 +603,12 @@ describe('transform', () => {
 
     it('is published whole where the record does not show them', async () => {
       const filter = { format: json, filters: filters({ columns: 'public\\.t\\.v' }) };
-      const asJson = await publish([insert], { 'public.t': {} }, filter, condensed);
+      const asJson = await publish([insert], { 'public.t': {} }, filter, shortened);
       assert.deepEqual(
         told(asJson.records).map(({ row, truncated }) => ({ row, truncated })),
         [{ row: { id: 1 }, truncated: undefined }],
       );
-      const asCsv = await publish([insert], { 'public.t': {} }, {}, condensed);
+      const asCsv = await publish([insert], { 'public.t': {} }, {}, shortened);
       assert.deepEqual([asCsv.records, asCsv.answer.truncated], [['public.t,INSERT,1'], 0]);
     });
 
@@ -634,7 +634,7 @@ describe('transform', () => {
       ],
     ] as const) {
       it(`is published by its key: ${what}`, async () => {
-        const { records } = await publish([line], { 'public.t': {} }, { format: json }, condensed);
+        const { records } = await publish([line], { 'public.t': {} }, { format: json }, shortened);
         assert.deepEqual(
           told(records).map(({ op, key, truncated, row, old }) =>
             [op, key, truncated, row ?? old !== undefined].slice(0, 3),
@@ -654,7 +654,7 @@ describe('transform', () => {
       ],
     ] as const) {
       it(`fails with RECORD_TOO_LARGE where ${what}, naming table, size and commit LSN`, async () => {
-        await assert.rejects(publish([line], { 'public.t': {} }, { format: json, ...options }, condensed), {
+        await assert.rejects(publish([line], { 'public.t': {} }, { format: json, ...options }, shortened), {
           code: 'RECORD_TOO_LARGE',
           message: /of a row of public\.t has 600000000 bytes.* commit LSN 0\/404/,
         });

@@ -136,7 +136,7 @@ describe('what pgoutput sends', () => {
   });
 });
 
-describe('a message that is condensed', () => {
+describe('a message that is shortened', () => {
   it('keeps every small value and says which were left out, in whatever pieces it comes', () => {
     const maxRecordBytes = 8 * 1024;
     const decoder = new PgoutputDecoder(NAMES, undefined, maxRecordBytes);
@@ -156,10 +156,10 @@ describe('a message that is condensed', () => {
       fc.property(rows, rows, fc.integer({ min: 1, max: 9_000 }), fc.boolean(), (now, old, piece, updates) => {
         const bytes = updates ? update(table.oid, now, old, 'O') : remove(table.oid, old, 'O');
         const header = Buffer.from('header');
-        const { condenser } = decoder;
-        condenser.begin(header);
-        for (let at = 0; at < bytes.length; at += piece) condenser.write(bytes, at, Math.min(bytes.length, at + piece));
-        const kept = condenser.end();
+        const { shortener } = decoder;
+        shortener.begin(header);
+        for (let at = 0; at < bytes.length; at += piece) shortener.write(bytes, at, Math.min(bytes.length, at + piece));
+        const kept = shortener.end();
         assert.ok(kept.length <= header.length + 4 * maxRecordBytes + 8 * 8 * 1024 + 100);
         const line: Line = decoder.decode(kept, header.length, kept.length, bytes.length);
         assert.equal(line.kind, 'change');

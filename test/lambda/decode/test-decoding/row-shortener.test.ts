@@ -3,29 +3,29 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type Tuple, UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
-import {
-  type CondenserLimits,
-  limitsForRecord,
-  TestDecodingCondenser,
-} from '../../../../lambda/decode/test-decoding/condenser.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
+import {
+  limitsForRecord,
+  type ShortenerLimits,
+  TestDecodingRowShortener,
+} from '../../../../lambda/decode/test-decoding/row-shortener.ts';
 import { decode } from './decoding.ts';
 import { printRow } from './printer.ts';
 import { row } from './random-rows.ts';
 
 const HEADER = Buffer.from('header');
 
-/** Sends a line through a condenser in pieces of these lengths, over and over. */
-function condense(line: string, limits: CondenserLimits, lengths: readonly number[] = [7]): string {
-  const condenser = new TestDecodingCondenser(limits);
+/** Sends a line through a shortener in pieces of these lengths, over and over. */
+function shorten(line: string, limits: ShortenerLimits, lengths: readonly number[] = [7]): string {
+  const shortener = new TestDecodingRowShortener(limits);
   const bytes = Buffer.from(`xx${line}yy`);
-  condenser.begin(HEADER);
+  shortener.begin(HEADER);
   for (let at = 2, i = 0; at < bytes.length - 2; i++) {
     const end = Math.min(bytes.length - 2, at + (lengths[i % lengths.length] ?? 1));
-    condenser.write(bytes, at, end);
+    shortener.write(bytes, at, end);
     at = end;
   }
-  const kept = condenser.end();
+  const kept = shortener.end();
   assert.deepEqual(kept.subarray(0, HEADER.length), HEADER);
   return kept.toString('utf8', HEADER.length);
 }
@@ -56,7 +56,7 @@ function withoutLarge(
   });
 }
 
-describe('the condenser', () => {
+describe('the shortener', () => {
   it('keeps every name and every small value, and leaves out the large ones, wherever the line is cut', () => {
     fc.assert(
       fc.property(
@@ -67,7 +67,7 @@ describe('the condenser', () => {
           const line = printRow(given);
           const whole = decode(line);
           const kept = decode(
-            condense(line, { valueBytes: most, lineBytes: 1_000_000, smallBytes: 0, restBytes: 1_000_000 }, lengths),
+            shorten(line, { valueBytes: most, lineBytes: 1_000_000, smallBytes: 0, restBytes: 1_000_000 }, lengths),
           );
           assert.ok(whole.kind === 'change' && kept.kind === 'change');
           assert.equal(kept.table.printed, whole.table.printed);
@@ -87,7 +87,7 @@ describe('the condenser', () => {
 
   it('keeps only small values once much is kept, so that a key behind them can be read', () => {
     const texts = Array.from({ length: 50 }, (_, i) => ` c${String(i)}[text]:'${'x'.repeat(90)}'`).join('');
-    const kept = condense(
+    const kept = shorten(
       `table public.t: INSERT:${texts} b[bit varying]:B'${'1'.repeat(200)}' id[integer]:7 n[text]:'it''s'`,
       {
         valueBytes: 150,
@@ -104,37 +104,37 @@ describe('the condenser', () => {
   });
 
   it('keeps as much of 600 MB as it may, in pieces as a socket gives them', () => {
-    const condenser = new TestDecodingCondenser(limitsForRecord(1024 * 1024));
+    const shortener = new TestDecodingRowShortener(limitsForRecord(1024 * 1024));
     const text = (part: string): void => {
       const bytes = Buffer.from(part);
-      condenser.write(bytes, 0, bytes.length);
+      shortener.write(bytes, 0, bytes.length);
     };
     const piece = Buffer.alloc(65_536, 'x');
-    condenser.begin(HEADER);
+    shortener.begin(HEADER);
     text("table public.t: UPDATE: old-key: body[text]:'");
-    for (let i = 0; i < 4_800; i++) condenser.write(piece, 0, piece.length);
+    for (let i = 0; i < 4_800; i++) shortener.write(piece, 0, piece.length);
     text("' id[integer]:1 new-tuple: body[bytea]:'");
-    for (let i = 0; i < 4_800; i++) condenser.write(piece, 0, piece.length);
+    for (let i = 0; i < 4_800; i++) shortener.write(piece, 0, piece.length);
     text("' id[integer]:2");
     assert.equal(
-      condenser.end().toString('utf8', HEADER.length),
+      shortener.end().toString('utf8', HEADER.length),
       'table public.t: UPDATE: old-key: body[text]:elided id[integer]:1 new-tuple: body[bytea]:elided id[integer]:2',
     );
   });
 
   it('fails to decode when a line has more outside its values than any row', () => {
-    const condenser = new TestDecodingCondenser({
+    const shortener = new TestDecodingRowShortener({
       valueBytes: 100,
       lineBytes: 100,
       smallBytes: 10,
       restBytes: 100_000,
     });
-    condenser.begin(Buffer.alloc(0));
+    shortener.begin(Buffer.alloc(0));
     const first = Buffer.from('table public.t: INSERT:');
     const column = Buffer.alloc(20_000, ' n[numeric]:12345.67');
-    condenser.write(first, 0, first.length);
-    for (let i = 0; i < 200; i++) condenser.write(column, 0, column.length);
-    const kept = condenser.end();
+    shortener.write(first, 0, first.length);
+    for (let i = 0; i < 200; i++) shortener.write(column, 0, column.length);
+    const kept = shortener.end();
     assert.ok(kept.length < 150_000, `${kept.length} bytes are kept`);
     assert.throws(() => new TestDecodingDecoder().decode(kept, 0, kept.length, 4_000_000), UndecodableError);
   });

@@ -17,7 +17,7 @@ const VALUE_TEXT = 0x74;
 export interface PgoutputLimits {
   /** A value of more bytes than this is left out. */
   readonly valueBytes: number;
-  /** Messages of more bytes are condensed. Once so much is kept, only small values are kept. */
+  /** Messages of more bytes are shortened. Once so much is kept, only small values are kept. */
   readonly messageBytes: number;
   /** Values up to this are kept however much has been kept before. A row has at most 1,600 columns, and two tuples. */
   readonly smallBytes: number;
@@ -53,7 +53,7 @@ const FIELD_BYTES: Readonly<Partial<Record<Field, number>>> = {
 };
 
 /** Keeps the readable rest of a message. Used again for the next one. */
-export class PgoutputCondenser {
+export class PgoutputRowShortener {
   readonly #limits: PgoutputLimits;
   #out: Buffer = Buffer.alloc(0);
   #length = 0;

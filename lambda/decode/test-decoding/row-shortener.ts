@@ -16,7 +16,7 @@ const CUT = Buffer.from([0]);
 type Place = 'outside' | 'name' | 'value' | 'left-out' | 'after-value' | 'after-left-out' | 'cut';
 
 /** What may be kept. */
-export interface CondenserLimits {
+export interface ShortenerLimits {
   /** A value of more bytes than this, printed with its apostrophes, is left out. */
   readonly valueBytes: number;
   /** Once so much is kept, only small values are kept. */
@@ -39,7 +39,7 @@ const LINE_RECORDS = 4;
  * @param maxRecordBytes - what the stream allows for a record
  * @returns what may be kept of a line then
  */
-export function limitsForRecord(maxRecordBytes: number): CondenserLimits {
+export function limitsForRecord(maxRecordBytes: number): ShortenerLimits {
   return {
     valueBytes: VALUE_RECORDS * maxRecordBytes,
     lineBytes: LINE_RECORDS * maxRecordBytes,
@@ -49,8 +49,8 @@ export function limitsForRecord(maxRecordBytes: number): CondenserLimits {
 }
 
 /** Keeps the readable rest of a line. Used again for the next one. */
-export class TestDecodingCondenser {
-  readonly #limits: CondenserLimits;
+export class TestDecodingRowShortener {
+  readonly #limits: ShortenerLimits;
   #out: Buffer = Buffer.alloc(0);
   #length = 0;
   #place: Place = 'outside';
@@ -58,7 +58,7 @@ export class TestDecodingCondenser {
   #valueAt = 0;
 
   /** @param limits - what may be kept */
-  constructor(limits: CondenserLimits) {
+  constructor(limits: ShortenerLimits) {
     this.#limits = limits;
   }
 
