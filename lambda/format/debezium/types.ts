@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import type { TypeWriter } from '../fields.ts';
 import { arrayConverter } from '../json/arrays.ts';
 import type { Converter } from '../json/converter.ts';
-import { builtInDelimiter, converterFor } from '../json/values.ts';
+import { builtInDelimiter, converterFor } from '../json/value-converters.ts';
 import type { ArrayDelimiter, DebeziumOptions } from '../record.ts';
 import { writeJsonString } from '../text.ts';
 import { bits, hstore, money, numeric, point } from './scalars.ts';

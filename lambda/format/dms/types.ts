@@ -7,7 +7,7 @@
 import type { TypeWriter } from '../fields.ts';
 import { fromText } from '../from-text.ts';
 import type { Converter } from '../json/converter.ts';
-import { converterFor } from '../json/values.ts';
+import { converterFor } from '../json/value-converters.ts';
 import { writeJsonString } from '../text.ts';
 
 /** DMS maps a numeric of more digits to a string. */

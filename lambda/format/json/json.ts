@@ -13,7 +13,7 @@ import type { ArrayDelimiter, ChangeRecord, Format, Key, MakeFormat } from '../r
 import { isoMicros } from '../temporal.ts';
 import { jsonString } from '../text.ts';
 import type { Converter } from './converter.ts';
-import { builtInDelimiter, converterFor, holdsJson, isJsonNull } from './values.ts';
+import { builtInDelimiter, converterFor, holdsJson, isJsonNull } from './value-converters.ts';
 
 const NULL = Buffer.from('null', 'latin1');
 const NEW_KEY = Buffer.from(',"newKey":', 'latin1');

@@ -8,7 +8,7 @@ import { type ColumnHeader, type TableName, type Transaction, type Tuple, ValueK
 import { memoise, memoiseLast } from '../memo.ts';
 import type { ArrayDelimiter, ChangeRecord, Key } from '../record.ts';
 import { isoMicros } from '../temporal.ts';
-import { readerFor, type ValueReader } from './values.ts';
+import { readerFor, type ValueReader } from './value-readers.ts';
 
 /** How many columns are remembered; more than a decoder remembers, so that its columns do not displace each other. */
 const MAX_COLUMNS = 65_536;

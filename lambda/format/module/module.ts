@@ -4,7 +4,7 @@
  */
 import { isPromise } from 'node:util/types';
 import { ByteWriter } from '../byte-writer.ts';
-import { builtInDelimiter } from '../json/values.ts';
+import { builtInDelimiter } from '../json/value-converters.ts';
 import { shortenPartitionKey } from '../partition-key.ts';
 import type { ChangeRecord, Format, MakeFormat } from '../record.ts';
 import { ChangeMaker } from './change.ts';

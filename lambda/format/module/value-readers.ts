@@ -4,7 +4,7 @@
  */
 import type { FormatterValue } from '../../../lib/formatter/formatter.ts';
 import { ByteWriter } from '../byte-writer.ts';
-import { converterFor } from '../json/values.ts';
+import { converterFor } from '../json/value-converters.ts';
 import type { ArrayDelimiter } from '../record.ts';
 
 /** Reads one value that was sent and is not NULL, from its text. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { json } from '../../../../lambda/format/json/json.ts';
-import { builtInDelimiter } from '../../../../lambda/format/json/values.ts';
+import { builtInDelimiter } from '../../../../lambda/format/json/value-converters.ts';
 import { ChangeMaker } from '../../../../lambda/format/module/change.ts';
 import { FORMAT_OPTIONS, recordOf, truncateOf, written } from '../../../support/changes.ts';
 
