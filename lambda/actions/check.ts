@@ -10,7 +10,7 @@ import { judgeStream } from '../health/stream-health.ts';
 import { readCheck } from '../postgres/check-queries.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { readPublications } from '../postgres/publications.ts';
-import { type SettingInForce, withFound } from '../settings/in-force.ts';
+import { type EffectiveSetting, withFound } from '../settings/effective-settings.ts';
 
 /** How long DescribeStreamSummary may take. */
 const DESCRIBE_MS = 10_000;
@@ -23,7 +23,7 @@ export interface CheckAnswer {
   readonly ok: boolean;
   readonly findings: readonly Finding[];
   /** The settings that have a value, and where each came from. Secrets are not shown. */
-  readonly settings: readonly SettingInForce[];
+  readonly settings: readonly EffectiveSetting[];
 }
 
 /**
@@ -51,7 +51,7 @@ export async function check(
       (error: unknown): Finding[] => [faultOf('database', error)],
     ),
     container.describeStream(describeMs),
-    settingsInForce(container),
+    effectiveSettings(container),
     container.formatter().then(
       () => [],
       (error: unknown): Finding[] => [faultOf('settings', error)],
@@ -62,7 +62,7 @@ export async function check(
   const ok = findings.every(({ state }) => state === 'ok' || state === 'warning');
   return { action: 'check', slot: config.slot, ok, findings, settings };
 
-  async function settingsInForce({ region }: Container): Promise<readonly SettingInForce[]> {
+  async function effectiveSettings({ region }: Container): Promise<readonly EffectiveSetting[]> {
     // A secret that cannot be read is a finding of the database's.
     const login = await database.credentials.get().catch(() => undefined);
     return withFound(config.inForce, {

@@ -3,10 +3,10 @@
  * Pure: it is handed the variables, opens no file and asks no service. What each variable may be is in `settings-table.ts`.
  */
 import { PipelineError } from '../errors.ts';
+import { type EffectiveSetting, effectiveSettings } from './effective-settings.ts';
 import { environmentFaults } from './environment-faults.ts';
 import { environmentWarnings } from './environment-warnings.ts';
 import type { Filters } from './filters.ts';
-import { type SettingInForce, settingsInForce } from './in-force.ts';
 import { misspeltSettings } from './misspelt.ts';
 import { type SettingName, SETTINGS, type SettingValues } from './settings-table.ts';
 
@@ -81,7 +81,7 @@ export interface Config {
   /** What is allowed but hardly meant, a sentence each. */
   readonly warnings: readonly string[];
   /** Each setting that has a value, and where that came from, for `check`. */
-  readonly inForce: readonly SettingInForce[];
+  readonly inForce: readonly EffectiveSetting[];
 }
 
 /**
@@ -105,7 +105,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   return {
     ...config,
     warnings: [...config.warnings, ...misspeltSettings(env), ...environmentWarnings(env)],
-    inForce: settingsInForce(env),
+    inForce: effectiveSettings(env),
   };
 }
 

@@ -5,7 +5,7 @@
 import { type SettingName, SETTINGS } from './settings-table.ts';
 
 /** One setting. */
-export interface SettingInForce {
+export interface EffectiveSetting {
   readonly name: string;
   /** Its text. Of a secret, and of a text of several lines, only that it is set. */
   readonly value: string;
@@ -17,8 +17,8 @@ export interface SettingInForce {
  *
  * @param env - the environment's variables, already found good
  */
-export function settingsInForce(env: Readonly<Record<string, string | undefined>>): SettingInForce[] {
-  const list: SettingInForce[] = [];
+export function effectiveSettings(env: Readonly<Record<string, string | undefined>>): EffectiveSetting[] {
+  const list: EffectiveSetting[] = [];
   for (const name of Object.keys(SETTINGS) as SettingName[]) {
     const { secret, default: fallback } = SETTINGS[name];
     const given = env[name] ?? '';
@@ -49,15 +49,15 @@ export interface Elsewhere {
 /**
  * Adds what is in force and is in no variable of its own.
  *
- * @param list - from {@link settingsInForce}
+ * @param list - from {@link effectiveSettings}
  * @param elsewhere - what else was found
  */
 export function withFound(
-  list: readonly SettingInForce[],
+  list: readonly EffectiveSetting[],
   { login, fromSecret, slot, streamRegion, region }: Elsewhere,
-): SettingInForce[] {
-  const found: SettingInForce[] = [];
-  const add = (name: string, value: string | number | undefined, from: SettingInForce['from']): void => {
+): EffectiveSetting[] {
+  const found: EffectiveSetting[] = [];
+  const add = (name: string, value: string | number | undefined, from: EffectiveSetting['from']): void => {
     if (value !== undefined && !list.some((each) => each.name === name)) found.push({ name, value: `${value}`, from });
   };
   if (login !== undefined) {

@@ -1,12 +1,12 @@
 /** Which settings check shows, and from where. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { settingsInForce, withFound } from '../../../lambda/settings/in-force.ts';
+import { effectiveSettings, withFound } from '../../../lambda/settings/effective-settings.ts';
 
 const shown = (env: Record<string, string>) =>
-  Object.fromEntries(settingsInForce(env).map(({ name, value, from }) => [name, `${value} (${from})`]));
+  Object.fromEntries(effectiveSettings(env).map(({ name, value, from }) => [name, `${value} (${from})`]));
 
-describe('settingsInForce', () => {
+describe('effectiveSettings', () => {
   it('shows what is given and what is the default, and nothing of what has no value', () => {
     const list = shown({ PGHOST: 'db', FORMAT: 'json', LANES: '' });
     assert.equal(list['PGHOST'], 'db (environment)');
@@ -22,7 +22,7 @@ describe('settingsInForce', () => {
   });
 
   it('adds what the secret, the ARN and the database say', () => {
-    const list = withFound(settingsInForce({ PGHOST: 'db' }), {
+    const list = withFound(effectiveSettings({ PGHOST: 'db' }), {
       login: { host: 'db', port: 5432, database: 'app', user: 'cdc' },
       fromSecret: true,
       slot: 'pg2kinesis',
