@@ -9,7 +9,7 @@ import { judgeServer } from '../health/server-health.ts';
 import { judgeStream } from '../health/stream-health.ts';
 import { readCheck } from '../postgres/check-queries.ts';
 import type { Connection } from '../postgres/connection.ts';
-import { readPublications } from '../postgres/publications.ts';
+import { readPublications } from '../postgres/publication-queries.ts';
 import { type EffectiveSetting, withFound } from '../settings/effective-settings.ts';
 
 /** How long DescribeStreamSummary may take. */

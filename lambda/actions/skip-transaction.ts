@@ -6,7 +6,7 @@ import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import type { Session } from '../ports.ts';
 import { describeHolder } from '../postgres/slot-lock.ts';
-import { skipFirstTransaction } from '../run/skip-transaction.ts';
+import { skipFirstTransaction } from '../run/skip-first-transaction.ts';
 import type { SkipTransactionAction } from '../settings/event.ts';
 import { type InvocationDeadlines, LOCK_WAIT_MS, sessionFor } from './connections.ts';
 

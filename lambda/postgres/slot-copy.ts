@@ -9,7 +9,7 @@ import { type Connection, toPipelineError } from './connection.ts';
 import type { Notice } from './notices.ts';
 import { isReadablePlugin } from './plugins.ts';
 import { isAboutPublication } from './publication-errors.ts';
-import { requirePublications } from './publications.ts';
+import { requirePublications } from './publication-queries.ts';
 import { isDecodingFailure, shownReport } from './server-report.ts';
 import { createSlot, dropSlot, requireUsable } from './slot-create-drop.ts';
 import { codeOf } from './sql-errors.ts';

@@ -218,7 +218,7 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   },
   {
     effect: 'skip-transaction finds nothing behind many messages.',
-    file: 'lambda/run/skip-transaction.ts',
+    file: 'lambda/run/skip-first-transaction.ts',
     code: 'limit === undefined || first.rows < limit',
     wrong: 'first.rows >= 0',
     tests: 'test/lambda/run/skip-transaction.test.ts',
@@ -226,7 +226,7 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   },
   {
     effect: 'skip-transaction looks again for what a whole peek does not hold.',
-    file: 'lambda/run/skip-transaction.ts',
+    file: 'lambda/run/skip-first-transaction.ts',
     code: 'limit === undefined || first.rows < limit',
     wrong: 'limit === undefined',
     tests: 'test/lambda/run/skip-transaction.test.ts',

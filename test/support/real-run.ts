@@ -18,7 +18,7 @@ import { openSession } from '../../lambda/postgres/session.ts';
 import { TypeNames } from '../../lambda/postgres/type-names.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { run, type RunOptions } from '../../lambda/run/run.ts';
-import { skipFirstTransaction } from '../../lambda/run/skip-transaction.ts';
+import { skipFirstTransaction } from '../../lambda/run/skip-first-transaction.ts';
 import { coldState } from '../../lambda/run/warm-state.ts';
 import { compilePatterns } from '../../lambda/settings/filters.ts';
 import { OPERATIONS } from '../../lambda/settings/settings-table.ts';

@@ -7,7 +7,7 @@ import { judgePublications } from '../../../lambda/health/publications-health.ts
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { closeBoth, openPair } from '../../../lambda/postgres/connection-pair.ts';
 import { pgoutput } from '../../../lambda/postgres/plugins.ts';
-import { readPublications } from '../../../lambda/postgres/publications.ts';
+import { readPublications } from '../../../lambda/postgres/publication-queries.ts';
 import { createSlot } from '../../../lambda/postgres/slot-create-drop.ts';
 import { compilePatterns } from '../../../lambda/settings/filters.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';

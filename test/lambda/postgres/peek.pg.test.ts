@@ -5,7 +5,7 @@ import { formatLsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import { type Transaction, UndecodableError } from '../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { type Slot, WindowTooLargeError } from '../../../lambda/ports.ts';
-import { firstUnconsumed } from '../../../lambda/run/skip-transaction.ts';
+import { firstUnconsumed } from '../../../lambda/run/skip-first-transaction.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { Pipeline } from '../../support/real-run.ts';
 import { clock, databaseOf, eventually, sessionOn, shortly, told } from './fixtures.ts';

@@ -4,7 +4,7 @@ import { parseLsn } from '../../../lambda/decode/lsn.ts';
 import type { PipelineError } from '../../../lambda/errors.ts';
 import type { Session } from '../../../lambda/ports.ts';
 import { run } from '../../../lambda/run/run.ts';
-import { skipFirstTransaction } from '../../../lambda/run/skip-transaction.ts';
+import { skipFirstTransaction } from '../../../lambda/run/skip-first-transaction.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import type { PostgresServer } from '../../support/postgres.ts';
 import { runKit } from '../../support/run-kit.ts';

@@ -8,7 +8,7 @@ import type { Format } from '../../../lambda/format/record.ts';
 import { createPacker } from '../../../lambda/pack/packer.ts';
 import { type Peek, type Publisher, WindowTooLargeError } from '../../../lambda/ports.ts';
 import { run } from '../../../lambda/run/run.ts';
-import { skipFirstTransaction } from '../../../lambda/run/skip-transaction.ts';
+import { skipFirstTransaction } from '../../../lambda/run/skip-first-transaction.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { type RunKit, runKit } from '../../support/run-kit.ts';

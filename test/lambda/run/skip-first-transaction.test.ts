@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Peek, ServerDecodingError, WindowTooLargeError } from '../../../lambda/ports.ts';
-import { firstUnconsumed, skipFirstTransaction } from '../../../lambda/run/skip-transaction.ts';
+import { firstUnconsumed, skipFirstTransaction } from '../../../lambda/run/skip-first-transaction.ts';
 import { FakeSlot } from '../../support/fake-slot.ts';
 import { TestClock } from '../../support/run-kit.ts';
 
