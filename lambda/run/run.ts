@@ -23,7 +23,7 @@ import { type BatchParts, BatchReader } from './batch.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { noProgress, searchUnfinished, transactionTooLarge } from './no-progress-errors.ts';
 import { type PeekPlan, PeekPlanner } from './peek-planner.ts';
-import { describeStandbys, ReachKeeper } from './reach.ts';
+import { describeStandbys, ReadBoundTracker } from './read-bound-tracker.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
 import { addCountMetrics } from './run-metrics.ts';
 import type { FailedPeek } from './undecodable-errors.ts';
@@ -92,7 +92,7 @@ class RunLoop {
   readonly #batches: BatchReader;
   readonly #resumes: ResumeKeeper;
   readonly #planner: PeekPlanner;
-  readonly #reach: ReachKeeper;
+  readonly #reach: ReadBoundTracker;
   #deadline: number;
   #batchCount = 0;
   #oldestUnpublishedMicros: bigint | undefined;
@@ -104,7 +104,7 @@ class RunLoop {
     this.#deadline = ports.memory.deadline = options.deadline;
     this.#planner = new PeekPlanner(ports, options.maxRows);
     this.#resumes = new ResumeKeeper(ports.session.slot, ports.log);
-    this.#reach = new ReachKeeper({ ...ports, slot: ports.session.slot, hasTime: () => this.#hasTime() });
+    this.#reach = new ReadBoundTracker({ ...ports, slot: ports.session.slot, hasTime: () => this.#hasTime() });
     this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
     const heartbeat = new Heartbeat(ports.clock, ports.metrics);
     this.#batches = new BatchReader(options, {

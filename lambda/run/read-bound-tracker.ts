@@ -36,7 +36,7 @@ export interface ReachPorts {
 }
 
 /** Looks how far may be read, again and again in a run. */
-export class ReachKeeper {
+export class ReadBoundTracker {
   /** The standbys that had not confirmed the end of the WAL at the last look. */
   awaited: readonly AwaitedStandby[] = [];
 
