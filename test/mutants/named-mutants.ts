@@ -202,18 +202,18 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   },
   {
     effect: 'The smallest window by rows is the end, though its WAL can be less.',
-    file: 'lambda/run/window.ts',
+    file: 'lambda/run/peek-limits.ts',
     code: 'window.rows <= MIN_ROWS && spanBytes <= MIN_WAL_BYTES',
     wrong: 'window.rows <= MIN_ROWS',
-    tests: 'test/lambda/run/window.test.ts',
+    tests: 'test/lambda/run/peek-limits.test.ts',
     test: 'does not make a window of few rows larger by halving it',
   },
   {
     effect: 'The smallest window by WAL is the end, though its rows can be less.',
-    file: 'lambda/run/window.ts',
+    file: 'lambda/run/peek-limits.ts',
     code: 'window.rows <= MIN_ROWS && spanBytes <= MIN_WAL_BYTES',
     wrong: 'spanBytes <= MIN_WAL_BYTES',
-    tests: 'test/lambda/run/window.test.ts',
+    tests: 'test/lambda/run/peek-limits.test.ts',
     test: 'halves, from what was really asked for, down to a least window',
   },
   {
@@ -221,7 +221,7 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
     file: 'lambda/run/skip-first-transaction.ts',
     code: 'limit === undefined || first.rows < limit',
     wrong: 'first.rows >= 0',
-    tests: 'test/lambda/run/skip-transaction.test.ts',
+    tests: 'test/lambda/run/skip-first-transaction.test.ts',
     test: 'finds the first transaction behind many messages that are outside of any',
   },
   {
@@ -229,7 +229,7 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
     file: 'lambda/run/skip-first-transaction.ts',
     code: 'limit === undefined || first.rows < limit',
     wrong: 'limit === undefined',
-    tests: 'test/lambda/run/skip-transaction.test.ts',
+    tests: 'test/lambda/run/skip-first-transaction.test.ts',
     test: 'looks no further than the end of',
   },
   {
@@ -258,7 +258,7 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   },
   {
     effect: 'A cancellation of one peek hits the next statement.',
-    file: 'lambda/postgres/copy-statement.ts',
+    file: 'lambda/postgres/copy-to-stdout.ts',
     code: '    await this.#cancelled;\n',
     wrong: '',
     tests: 'test/lambda/postgres/peek-stream.test.ts',
@@ -298,27 +298,27 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   },
   {
     effect: 'A new replica identity goes unseen.',
-    file: 'lambda/postgres/catalog-queries.ts',
+    file: 'lambda/postgres/table-queries.ts',
     code: "    ${digest('indexrelid, indrelid, indislive, indkey', 'pg_index WHERE indisreplident')},\n",
     wrong: '',
-    tests: 'test/lambda/postgres/primary-keys.pg.test.ts',
+    tests: 'test/lambda/postgres/primary-key-cache.pg.test.ts',
     test: 'are read again when ',
   },
   {
     effect: 'A schema that is renamed goes unseen.',
-    file: 'lambda/postgres/catalog-queries.ts',
+    file: 'lambda/postgres/table-queries.ts',
     code: "${virtuals ? digest('attrelid, attnum, attname', \"pg_attribute WHERE attgenerated = 'v' AND NOT attisdropped\") : \"''\"},\n    ${digest('oid, nspname', \"pg_namespace WHERE nspname !~ '^pg_(temp|toast_temp)_'\")}) AS print",
     wrong:
       "${virtuals ? digest('attrelid, attnum, attname', \"pg_attribute WHERE attgenerated = 'v' AND NOT attisdropped\") : \"''\"}) AS print",
-    tests: 'test/lambda/postgres/primary-keys.pg.test.ts',
+    tests: 'test/lambda/postgres/primary-key-cache.pg.test.ts',
     test: 'are read again when ',
   },
   {
     effect: 'A key that was another for a while is taken for unchanged.',
-    file: 'lambda/postgres/primary-keys.ts',
+    file: 'lambda/postgres/primary-key-cache.ts',
     code: 'if (entry.keySince === old.keySince && entry.ancestorsSince === old.ancestorsSince) next.set(name, old);',
     wrong: 'if (entry !== undefined) next.set(name, old);',
-    tests: 'test/lambda/postgres/primary-keys.pg.test.ts',
+    tests: 'test/lambda/postgres/primary-key-cache.pg.test.ts',
     test: 'tell that a key was made anew, though it is the same: it may have been another for a while',
   },
   {

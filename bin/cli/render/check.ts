@@ -1,7 +1,7 @@
 /** The answer of `check` for people: a line for each precondition, and for each fault what to do. Pure. */
 import type { CheckAnswer } from '../../../lambda/actions/check.ts';
 import type { FindingState } from '../../../lambda/health/finding.ts';
-import type { SettingInForce } from '../../../lambda/settings/in-force.ts';
+import type { EffectiveSetting } from '../../../lambda/settings/effective-settings.ts';
 import { type Cell, columns, type Layout } from './layout.ts';
 import { counted } from './units.ts';
 
@@ -60,7 +60,7 @@ function conclusion({ findings, ok, slot }: CheckAnswer): string {
 }
 
 /** The settings in force: those that were given one by one, the defaults together. */
-function settings(all: readonly SettingInForce[], layout: Layout): string {
+function settings(all: readonly EffectiveSetting[], layout: Layout): string {
   const given = all.filter(({ from }) => from !== 'default');
   const rows = given.map(({ name, value, from }) => [
     name,
