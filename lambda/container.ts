@@ -99,7 +99,12 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
       plugin: config.plugin === 'pgoutput' ? pgoutput(config.publications) : TEST_DECODING,
       log,
     }),
-    keys: new PrimaryKeyCache({ ttlMs: config.primaryKeyTtlSeconds * 1000, clock, log }),
+    keys: new PrimaryKeyCache({
+      ttlMs: config.primaryKeyTtlSeconds * 1000,
+      clock,
+      log,
+      hides: config.filters.tableExclude.length + config.filters.columnExclude.length > 0,
+    }),
     arrayDelimiters: new ArrayDelimiters(),
     typeNames,
     decoder:

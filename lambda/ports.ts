@@ -226,6 +226,8 @@ export interface TableEntry {
 export interface EarlierEntry extends TableEntry {
   /** A change committed after this position is not of that time. */
   readonly until: Lsn;
+  /** A change committed up to this position is not of a later time: the catalogs still said so behind it. */
+  readonly knownUntil: Lsn;
 }
 
 /** The primary-key cache. Lookups are from memory. */

@@ -17,6 +17,12 @@ export interface PrimaryKeyCacheOptions {
   readonly ttlMs: number;
   readonly clock: Clock;
   readonly log: Log;
+  /**
+   * Whether lists say what must not be seen: then migrations that were taken back are looked for, too.
+   *
+   * @default false
+   */
+  readonly hides?: boolean;
 }
 
 /** What is kept of one table: one that is altered in turns must not take all memory. */
@@ -40,6 +46,9 @@ export class PrimaryKeyCache {
   #fingerprint: string | undefined;
   #snapshot: Snapshot | undefined;
   #overBefore: number | undefined;
+  /** The end of WAL at the last look, and at the last but one that saw what is current. */
+  #lookedAt: Lsn = 0n;
+  #knownUntil: Lsn = 0n;
   #virtuals = false;
   #readAt = -Infinity;
   #version = 0;
@@ -81,9 +90,12 @@ export class PrimaryKeyCache {
       await this.#reload(connection, slotName);
       return;
     }
-    const look = await this.#look(connection, slotName);
-    if (look.fingerprint === this.#fingerprint) this.#snapshot = look.snapshot;
-    else await this.#reload(connection, slotName);
+    // A position from before the look: the look's own may be younger than what it saw.
+    const { look, before } = { before: this.#lookedAt, look: await this.#look(connection, slotName) };
+    if (look.fingerprint === this.#fingerprint) {
+      this.#snapshot = look.snapshot;
+      this.#knownUntil = before;
+    } else await this.#reload(connection, slotName);
   }
 
   async #reload(connection: Connection, slotName: string): Promise<number> {
@@ -100,13 +112,14 @@ export class PrimaryKeyCache {
       if (virtuals === this.#virtuals) break;
       this.#virtuals = virtuals;
     }
-    // Asked last: what the reading no longer shows was notDone by then, and what begins later was written after it.
+    // Asked last: what the reading no longer shows was over by then, and what begins later was written after it.
     const [last] = await ask(connection, WRITTEN);
     const written = parseLsn(String(last?.['lsn'])) ?? 0n;
     const seenFrom = new Snapshot(String(last?.['snapshot'])).next;
     const next = new Map<string, TableEntry>();
     for (const row of rows) next.set(row.printed, toEntry(row, seenFrom));
     if (this.#take(next, written)) this.#version++;
+    this.#knownUntil = before.lsn;
     this.#fingerprint = before.fingerprint;
     this.#snapshot = before.snapshot;
     this.#readAt = readAt;
@@ -121,9 +134,11 @@ export class PrimaryKeyCache {
   }
 
   async #look(connection: Connection, slotName: string): Promise<Look> {
-    const [row] = await ask(connection, FINGERPRINT(this.#virtuals, slotName));
+    const [row] = await ask(connection, FINGERPRINT(this.#virtuals, slotName, this.#options.hides === true));
+    this.#lookedAt = parseLsn(String(row?.['lsn'])) ?? 0n;
     this.#overBefore = row?.['over'] === null ? undefined : Number(row?.['over']);
-    return { fingerprint: String(row?.['print']), snapshot: new Snapshot(String(row?.['snapshot'])) };
+    const snapshot = new Snapshot(String(row?.['snapshot']));
+    return { fingerprint: String(row?.['print']), snapshot, lsn: this.#lookedAt };
   }
 
   /** Entries that did not change stay the same objects. @returns whether anything changed */
@@ -133,13 +148,15 @@ export class PrimaryKeyCache {
       const entry = next.get(name);
       if (entry !== undefined && same(entry, old)) {
         // The same again, after it may have been another for a while: only then is it a new entry.
-        if (entry.keySince === old.keySince && entry.ancestorsSince === old.ancestorsSince) next.set(name, old);
-        else changed = true;
-        continue;
+        if (entry.keySince === old.keySince && entry.ancestorsSince === old.ancestorsSince) {
+          next.set(name, old);
+          continue;
+        }
       }
       changed = true;
       const earlier = this.#earlier.get(name) ?? [];
-      this.#earlier.set(name, [{ ...old, until: written }, ...earlier].slice(0, MAX_EARLIER_KEYS));
+      const last = { ...old, until: written, knownUntil: this.#knownUntil };
+      this.#earlier.set(name, [last, ...earlier].slice(0, MAX_EARLIER_KEYS));
     }
     this.#current = next;
     this.#byOid = new Map(Array.from(next.values(), (entry) => [entry.oid, entry]));
@@ -164,6 +181,8 @@ export class PrimaryKeyCache {
 interface Look {
   readonly fingerprint: string;
   readonly snapshot: Snapshot;
+  /** The end of WAL, at the look or a little later. */
+  readonly lsn: Lsn;
 }
 
 function toEntry(row: TableRow, seenFrom: number): TableEntry {

@@ -7,7 +7,7 @@ import type { PrimaryKeys } from '../ports.ts';
 /**
  * The keys, with whose look at the catalogs another one goes.
  *
- * @param keys - the run's cache of primary keys cache of primary keys cache of primary keys
+ * @param keys - the run's cache of primary keys
  * @param read - the other reading of the catalogs
  */
 export function readWithKeys(keys: PrimaryKeys, read: () => Promise<void>): PrimaryKeys {

@@ -53,7 +53,8 @@ const HOLDS = `CASE t.relreplident WHEN 'f' THEN true WHEN 'd' THEN NOT k.condef
  * rename its own: what is younger there than the table itself tells of them. A few other commands look the same (each
  * column of a table altered, a new owner, a right to a schema): a doubt then, where there need not be one. Before the
  * table was made, its name was another's. Nothing is in doubt from `changed` on; of the transaction that attached,
- * detached or renamed, everything is.
+ * detached or renamed, everything is. A table that was made, attached and detached in one transaction shows it by the
+ * numbers of its commands.
  *
  * @param versionNum - the server's, as `server_version_num` gives it
  */
@@ -74,10 +75,11 @@ export const TABLES = (versionNum: number): string => `
     UNION ALL
     SELECT up.leaf, i.inhparent, up.depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.parent
   ), ages AS (
-    SELECT a.attrelid, max(age(a.xmin)) FILTER (WHERE a.attnum > 0) AS columns, max(age(a.xmin)) FILTER (WHERE a.attnum = -1) AS made
+    SELECT a.attrelid, max(age(a.xmin)) FILTER (WHERE a.attnum > 0) AS columns, max(age(a.xmin)) FILTER (WHERE a.attnum = -1) AS made,
+           min(a.cmin::text::bigint) FILTER (WHERE a.attnum > 0) > max(a.cmin::text::bigint) FILTER (WHERE a.attnum = -1) AS rewritten
       FROM pg_attribute a WHERE a.attrelid >= 16384 AND a.attnum >= -1 AND NOT a.attisdropped GROUP BY a.attrelid
   ), changes AS (
-    SELECT t.oid, CASE WHEN g.columns < g.made THEN g.columns END AS attached,
+    SELECT t.oid, CASE WHEN g.columns < g.made OR (g.columns = g.made AND g.rewritten AND NOT t.relispartition) THEN g.columns END AS attached,
            CASE WHEN age(y.xmin) < g.made THEN age(y.xmin) END AS renamed, CASE WHEN t.schema_age < g.made THEN t.schema_age END AS moved, g.made, LEAST(g.made, age(y.xmin), t.schema_age) AS named
       FROM tables t JOIN ages g ON g.attrelid = t.oid LEFT JOIN pg_type y ON y.oid = t.reltype
   ), ancestors AS (
@@ -101,8 +103,17 @@ export const TABLES = (versionNum: number): string => `
 const digest = (fields: string, from: string) =>
   `(SELECT count(*) || ':' || COALESCE(sum(('x' || left(md5(concat_ws(' ', ${fields})), 15))::bit(60)::bigint), 0) FROM ${from})`;
 
+const END_OF_WAL = `CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text`;
+
+/** Sums that grow with each ATTACH, DETACH and rename, even if the next one takes it back. */
+const VERSIONS = `(SELECT sum(a.xmin::text::bigint) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+       WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped),
+    (SELECT sum(y.xmin::text::bigint) FROM pg_type y JOIN pg_class c ON c.reltype = y.oid
+       WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid >= 16384),
+    (SELECT sum(xmin::text::bigint) FROM pg_namespace WHERE nspname !~ '^pg_(temp|toast_temp)_')`;
+
 /** The end of what was written so far: whatever an earlier statement saw as committed was committed before. */
-export const WRITTEN = `SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text AS lsn, txid_current_snapshot()::text AS snapshot`;
+export const WRITTEN = `SELECT ${END_OF_WAL} AS lsn, txid_current_snapshot()::text AS snapshot`;
 
 /**
  * A text that is the same only where {@link TABLES} would answer the same, and the snapshot that says so. For every
@@ -111,9 +122,10 @@ export const WRITTEN = `SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_re
  * @param virtuals - whether virtual generated columns are known: their names take a scan of pg_attribute; a new one shows
  *   by its table's number of columns
  * @param slotName - the slot whose changes are read
+ * @param versions - whether a migration that another one has taken back is to show: takes a scan of pg_attribute, too
  */
-export const FINGERPRINT = (virtuals: boolean, slotName: string): string => `
-  SELECT txid_current_snapshot()::text AS snapshot,
+export const FINGERPRINT = (virtuals: boolean, slotName: string, versions: boolean): string => `
+  SELECT txid_current_snapshot()::text AS snapshot, ${END_OF_WAL} AS lsn,
     (SELECT catalog_xmin::text::float8 FROM pg_replication_slots WHERE slot_name = ${pg.escapeLiteral(slotName)}) AS over, concat_ws(' ',
     ${digest(
       'c.oid, c.relnamespace, c.relkind, c.relpersistence, c.relispartition, c.relreplident, c.relnatts, c.relname',
@@ -124,4 +136,5 @@ export const FINGERPRINT = (virtuals: boolean, slotName: string): string => `
     ${digest('a.attrelid, a.attnum, a.attname', "pg_constraint con JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = ANY (con.conkey) WHERE con.contype = 'p'")},
     ${digest('indexrelid, indrelid, indislive, indkey', 'pg_index WHERE indisreplident')},
     ${virtuals ? digest('attrelid, attnum, attname', "pg_attribute WHERE attgenerated = 'v' AND NOT attisdropped") : "''"},
-    ${digest('oid, nspname', "pg_namespace WHERE nspname !~ '^pg_(temp|toast_temp)_'")}) AS print`;
+    ${digest('oid, nspname', "pg_namespace WHERE nspname !~ '^pg_(temp|toast_temp)_'")},
+    ${versions ? VERSIONS : "''"}) AS print`;

@@ -43,7 +43,7 @@ export class PastKeys {
   }
 
   /**
-   * Whether the WAL is to be asked before a change is evaluatedColumns: its key may have been another one, and no answer covers it.
+   * Whether the WAL is to be asked before a change is published: its key may have been another one, and no answer covers it.
    *
    * @param table - of the change
    * @param transaction - that it is part of

@@ -52,7 +52,7 @@ export function locateKey(names: readonly string[], tuple: Tuple, fallback: Tupl
  *
  * @param a - a key located in the change
  * @param b - another of as many parts
- * @param bytes - the change's bytes, which the tuple's ranges refer to bytes, which the tuple's ranges refer to bytes, which the tuple's ranges refer to
+ * @param bytes - the change's bytes, which the tuples' ranges refer to
  */
 export function sameKey(a: Key, b: Key, bytes: Uint8Array): boolean {
   for (let part = 0; part < a.count; part++) {

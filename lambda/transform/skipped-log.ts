@@ -75,7 +75,7 @@ export class SkippedLog {
   /**
    * A table's changes are left out.
    *
-   * @param reason - why its changes are skipped its changes are skipped its changes are skipped
+   * @param reason - why its changes are skipped
    * @param table - its name, as the plugin prints it
    * @param commitLsn - of the first transaction concerned
    */

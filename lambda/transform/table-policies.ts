@@ -7,7 +7,7 @@
 import type { Lsn } from '../decode/lsn.ts';
 import type { TableName, Transaction, Tuple } from '../decode/messages.ts';
 import { PipelineError } from '../errors.ts';
-import type { PrimaryKeys, TableEntry } from '../ports.ts';
+import type { EarlierEntry, PrimaryKeys, TableEntry } from '../ports.ts';
 import { excludesTable, type Filters, includesTable, omitsColumn } from '../settings/filters.ts';
 import type { Skipped } from './counts.ts';
 
@@ -19,8 +19,8 @@ export interface TablePolicy {
   readonly includedUntil: Lsn | undefined;
   /** Earlier readings make the filters refuse the table: what was committed up to this position is filtered. */
   readonly excludedUntil: Lsn | undefined;
-  /** What was written before this transaction (32 bits) may have been a partition of a table that the filters name. */
-  readonly doubtBefore: number | undefined;
+  /** Which changes may have been a partition's of a table that the filters name. */
+  readonly doubts: readonly Doubt[];
   /** Why its key of now may not be the one of then; undefined: that does not matter. */
   readonly keyDoubt: KeyDoubt | undefined;
   /** Whether it may have been a partition of a table that must not be seen: nothing tells that it was not. */
@@ -41,6 +41,14 @@ export interface TablePolicy {
   readonly version: number;
   /** The reason that was told to the log last: it is not told again with every row. */
   noted: keyof Skipped | undefined;
+}
+
+/** Changes that no reading of the catalogs tells of: their table may have had other ancestors, or been another. */
+export interface Doubt {
+  /** What was written before this transaction (32 bits); undefined: by any. */
+  readonly before: number | undefined;
+  /** And committed after this position, up to which an earlier reading knows. */
+  readonly after: Lsn;
 }
 
 /** What the catalogs say of the age of what they say. */
@@ -172,8 +180,7 @@ export class TablePolicies {
       hidden: this.#hides && current === undefined && earlier.length === 0,
       includedUntil: included ? undefined : latest(includedBefore),
       excludedUntil: latest(before.filter((entry) => excludesTable(this.#filters, entry.names))),
-      // What later readings have seen of it, they know. The first of them tells how far back it is true.
-      doubtBefore: !excluded && (this.#hides || !included) ? (earlier.at(-1) ?? current)?.ancestorsSince : undefined,
+      doubts: excluded ? [] : this.#doubts(current, earlier, included),
       keys,
       wasKeyless: earlier.some(({ key }) => key.length === 0),
       identityHoldsKey: (current ?? earlier[0])?.identityHoldsKey ?? false,
@@ -183,6 +190,28 @@ export class TablePolicies {
       version: this.#keys.version,
       noted: undefined,
     };
+  }
+
+  /**
+   * What was written after one reading, and before the state that the next one saw: a table can have been attached and
+   * detached meanwhile, or dropped, made again as a partition, and dropped again.
+   */
+  #doubts(current: TableEntry | undefined, earlier: readonly EarlierEntry[], included: boolean): Doubt[] {
+    if (!this.#hides) {
+      // What an include list takes by any reading is wanted. The first reading tells how far back it is true.
+      const since = included ? undefined : (earlier.at(-1) ?? current)?.ancestorsSince;
+      return since === undefined ? [] : [{ before: since, after: 0n }];
+    }
+    const gone =
+      current === undefined ? earlier.slice(0, 1).map(({ knownUntil: after }) => ({ before: undefined, after })) : [];
+    const seen = current === undefined ? earlier : [current, ...earlier];
+    const known = current === undefined ? earlier.slice(1) : earlier;
+    return [
+      ...gone,
+      ...seen.flatMap(({ ancestorsSince: before }, i) =>
+        before === undefined ? [] : [{ before, after: known[i]?.knownUntil ?? 0n }],
+      ),
+    ];
   }
 
   /** Why a table that no filter takes out is left out all the same. */
@@ -220,8 +249,9 @@ function keyExcluded(table: string, column: string): PipelineError {
  * @param plan - the policy of the change's table
  * @param transaction - that it is part of
  */
-export function skipReason(plan: TablePolicy, { commitLsn, xid }: Transaction): keyof Skipped | undefined {
-  if (plan.doubtBefore !== undefined && isBefore(xid, plan.doubtBefore)) return 'filtered';
+export function skipReason(plan: TablePolicy, transaction: Transaction): keyof Skipped | undefined {
+  if (isSkippedInDoubt(plan, transaction)) return 'filtered';
+  const { commitLsn } = transaction;
   if (plan.includedUntil !== undefined && commitLsn > plan.includedUntil) return 'filtered';
   if (plan.excludedUntil !== undefined && commitLsn <= plan.excludedUntil) return 'filtered';
   return plan.skip;
@@ -233,8 +263,10 @@ export function skipReason(plan: TablePolicy, { commitLsn, xid }: Transaction): 
  * @param plan - the policy of the change's table
  * @param transaction - that it is part of
  */
-export function isSkippedInDoubt(plan: TablePolicy, { xid }: Transaction): boolean {
-  return plan.doubtBefore !== undefined && isBefore(xid, plan.doubtBefore);
+export function isSkippedInDoubt({ doubts }: TablePolicy, { xid, commitLsn }: Transaction): boolean {
+  for (const { before, after } of doubts)
+    if ((before === undefined || isBefore(xid, before)) && commitLsn > after) return true;
+  return false;
 }
 
 /** As PostgreSQL compares transaction ids: of two, the one at most 2^31 behind the other. */

@@ -297,7 +297,7 @@ export class FakeKeys implements PrimaryKeys {
     for (const [name, entry] of this.#seen) {
       if (JSON.stringify(seen.get(name)) === JSON.stringify(entry)) continue;
       this.#earlier.set(name, [
-        { ...entry, until: this.until },
+        { ...entry, until: this.until, knownUntil: this.until },
         ...this.earlier({ printed: name, schema: '', name: '' }),
       ]);
     }

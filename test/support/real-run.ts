@@ -91,7 +91,8 @@ export class Pipeline {
     this.#options = options;
     this.#typeNames = options.publications === undefined ? undefined : new TypeNames();
     this.#decoder = this.#typeNames === undefined ? new TestDecodingDecoder() : new PgoutputDecoder(this.#typeNames);
-    this.#keys = new PrimaryKeyCache({ ttlMs: 3_600_000, clock, log: this.recorder });
+    const hides = options.exclude !== undefined || options.columns !== undefined;
+    this.#keys = new PrimaryKeyCache({ ttlMs: 3_600_000, clock, log: this.recorder, hides });
   }
 
   /** What was published, read as the format `json`. */

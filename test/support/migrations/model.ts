@@ -16,7 +16,7 @@ export interface Expected {
   readonly marker: number;
   /** Column names of then, with their values: a DELETE has the row that went. */
   readonly row: Readonly<Record<string, number>>;
-  /** The key of the row before an UPDATE that changes it. */
+  /** The row before an UPDATE. */
   readonly before: Readonly<Record<string, number>> | undefined;
   /** The columns of the primary key of then; undefined: there was none. */
   readonly key: readonly string[] | undefined;
@@ -140,10 +140,9 @@ export class Model {
     row.m = this.#next();
     if (column !== undefined) row[column] = this.#next();
     const set = [`${names.m} = ${row.m}`, ...(column === undefined ? [] : [`${names[column]} = ${row[column]}`])];
-    const moves = column !== undefined && table.key?.includes(column) === true;
     return {
       sql: `UPDATE ${quoted(table)} SET ${set.join(', ')} WHERE ${names.m} = ${before.m}`,
-      changes: this.#change('UPDATE', table, row, moves ? before : undefined),
+      changes: this.#change('UPDATE', table, row, before),
       alters: false,
     };
   }
