@@ -53,6 +53,8 @@ export interface Container {
   readonly metrics: Metrics;
   /** Asks a run to finish its round, advance and answer. */
   readonly stop?: AbortSignal;
+  /** Called after each round of a run that was acknowledged. */
+  readonly onProgress?: (published: number, throttledEntries: number) => void;
 }
 
 /** What {@link createContainer} needs besides the settings. */
@@ -64,6 +66,7 @@ export interface ContainerOptions {
   readonly region?: string | undefined;
   readonly slotResource?: string | undefined;
   readonly stop?: AbortSignal;
+  readonly onProgress?: Container['onProgress'];
 }
 
 /**
@@ -138,5 +141,6 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
     log,
     metrics,
     ...(parts.stop === undefined ? {} : { stop: parts.stop }),
+    ...(parts.onProgress === undefined ? {} : { onProgress: parts.onProgress }),
   };
 }

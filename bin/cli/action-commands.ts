@@ -1,12 +1,10 @@
 /** The commands that invoke an action: their options, and the payload that each stands for. Knows no terminal. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { LEAST_SECONDS } from '../../lambda/settings/event.ts';
 import { number, readJson } from './option-values.ts';
 import type { Payload } from './targets/target.ts';
-import { type InvokeOptions, LAMBDA_SECONDS } from './terminal.ts';
+import { type DeployedOptions, type InvokeOptions, LAMBDA_SECONDS, WEEK_SECONDS } from './terminal.ts';
 
-/** The server's time-outs and ours can hold 24 days. */
-const WEEK_SECONDS = 604_800;
 /** How often `status --watch` asks, in seconds. */
 const WATCH_SECONDS = 2;
 
@@ -14,7 +12,7 @@ const WATCH_SECONDS = 2;
 export type Invoke = (payload: Payload, options: Omit<InvokeOptions, 'logJson'>) => Promise<void>;
 
 /** The options that every command here has. */
-interface Shared {
+interface Shared extends DeployedOptions {
   readonly json?: boolean;
 }
 
@@ -26,9 +24,17 @@ interface Shared {
  */
 export function addActionCommands(program: Command, invoke: Invoke): void {
   const action = (name: string, description: string): Command =>
-    program.command(name).description(description).option('--json', 'print the answer as one line of JSON');
+    program
+      .command(name)
+      .description(description)
+      .option('--json', 'print the answer as one line of JSON')
+      .addOption(
+        new Option('--function <name>', 'act on a deployed function: its name, name:alias, or ARN').conflicts('stack'),
+      )
+      .addOption(new Option('--stack <name>', 'the same, found by the output FunctionName of its stack'))
+      .option('--region <region>', 'of the function or stack (of AWS_REGION or the profile unless given)');
   const simple = (name: string, description: string): Command =>
-    action(name, description).action((shared: Shared) => invoke({ action: name }, shared));
+    action(name, description).action((shared: Shared) => invoke({ action: name }, optionsOf(shared)));
 
   action('run', 'publish what the slot holds, as the schedule does each minute')
     .option(
@@ -43,44 +49,46 @@ export function addActionCommands(program: Command, invoke: Invoke): void {
       'run again and again, so many seconds from start to start (0.1 or more), until Ctrl-C or SIGTERM',
       number(0.1, false),
     )
-    .action(({ every, json, ...fields }: Shared & { every?: number }) =>
-      invoke({ action: 'run', ...fields }, { ...given({ every }), ...given({ json }) }),
+    .action((given: Shared & RunFields & { every?: number }) =>
+      invoke({ action: 'run', ...fieldsOf(given, 'maxSeconds', 'maxBatches', 'resume') }, optionsOf(given, 'every')),
     );
-  action('drain', 'wait for the slot, then publish until caught up, for 15 minutes or as long as you say')
+  action('drain', 'wait for the slot, then publish until caught up, and show how far it is')
     .option(
       '--max-seconds <n>',
-      `stop after so long, ${LEAST_SECONDS} to ${WEEK_SECONDS} (${LAMBDA_SECONDS} unless given)`,
+      `stop after so long, ${LEAST_SECONDS} to ${WEEK_SECONDS} (${LAMBDA_SECONDS} unless given; of a function as many invocations as it takes)`,
       number(LEAST_SECONDS, false, WEEK_SECONDS),
     )
     .option('--resume <json>', 'the "resume" of an earlier answer', readJson)
-    .action(({ maxSeconds = LAMBDA_SECONDS, json, ...fields }: Shared & { maxSeconds?: number }) =>
+    .action((given: Shared & RunFields) => {
       // The payload is the function's, which has no more time than Lambda gives.
-      invoke(
-        { action: 'drain', ...fields, ...(maxSeconds < LAMBDA_SECONDS ? { maxSeconds } : {}) },
-        { maxSeconds, ...given({ json }) },
-      ),
-    );
+      const bound = (given.maxSeconds ?? LAMBDA_SECONDS) < LAMBDA_SECONDS ? fieldsOf(given, 'maxSeconds') : {};
+      return invoke({ action: 'drain', ...fieldsOf(given, 'resume'), ...bound }, optionsOf(given, 'maxSeconds'));
+    });
   action('status', 'tell where the slot is, its lag, and what holds WAL')
     .option('--watch', `ask again every ${WATCH_SECONDS} seconds, until Ctrl-C`)
-    .action(({ watch, ...shared }: Shared & { watch?: boolean }) =>
-      invoke({ action: 'status' }, watch ? { ...shared, every: WATCH_SECONDS, redraw: true } : shared),
+    .action(({ watch, ...given }: Shared & { watch?: boolean }) =>
+      invoke(
+        { action: 'status' },
+        { ...optionsOf(given), ...(watch === true ? { every: WATCH_SECONDS, redraw: true } : {}) },
+      ),
     );
   simple('check', 'check every precondition, and tell what to do');
+  simple('tables', 'list every table: its key, and whether it is published, or why not');
   action('create-slot', 'make the replication slot, unless it is there')
     .option('--on-standby', 'make it on a standby (PostgreSQL 16 and later), which the function then reads')
-    .action(({ onStandby, ...shared }: Shared & { onStandby?: boolean }) =>
-      invoke({ action: 'create-slot', ...(onStandby ? { onStandby } : {}) }, shared),
+    .action(({ onStandby, ...given }: Shared & { onStandby?: boolean }) =>
+      invoke({ action: 'create-slot', ...(onStandby === true ? { onStandby } : {}) }, optionsOf(given)),
     );
   action(
     'copy-slot',
     'make the replication slot where another one stands, of the plugin that PLUGIN names; the other is kept',
   )
     .requiredOption('--from <slot>', 'the other slot')
-    .action(({ from, ...shared }: Shared & { from: string }) => invoke({ action: 'copy-slot', from }, shared));
+    .action(({ from, ...given }: Shared & { from: string }) => invoke({ action: 'copy-slot', from }, optionsOf(given)));
   action('drop-slot', 'drop the replication slot, if it is there and everything in it was read')
     .option('--yes', 'drop it with the changes in it that nobody has read')
-    .action(({ yes, ...shared }: Shared & { yes?: boolean }) =>
-      invoke({ action: 'drop-slot', ...(yes ? { discardUnread: true } : {}) }, shared),
+    .action(({ yes, ...given }: Shared & { yes?: boolean }) =>
+      invoke({ action: 'drop-slot', ...(yes === true ? { discardUnread: true } : {}) }, optionsOf(given)),
     );
   simple(
     'refresh-keys',
@@ -93,14 +101,30 @@ export function addActionCommands(program: Command, invoke: Invoke): void {
       `give the server so long, 900 to ${WEEK_SECONDS} (900 unless given)`,
       number(LAMBDA_SECONDS, false, WEEK_SECONDS),
     )
-    .action((commitLsn: string, { maxSeconds = LAMBDA_SECONDS, ...shared }: Shared & { maxSeconds?: number }) =>
-      invoke({ action: 'skip-transaction', commitLsn }, { ...shared, maxSeconds }),
+    .action((commitLsn: string, given: Shared & RunFields) =>
+      invoke({ action: 'skip-transaction', commitLsn }, optionsOf(given, 'maxSeconds')),
     );
 }
 
-/** A field, where it has a value. */
-function given<T extends Record<string, unknown>>(field: T): { [K in keyof T]?: NonNullable<T[K]> } {
-  return Object.fromEntries(Object.entries(field).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: NonNullable<T[K]>;
-  };
+/** The options of a run. */
+interface RunFields {
+  readonly maxSeconds?: number;
+  readonly maxBatches?: number;
+  readonly resume?: unknown;
+}
+
+/** How to invoke, by the options that all commands have, and by others. */
+function optionsOf(
+  given: Shared & Pick<InvokeOptions, 'every' | 'maxSeconds'>,
+  ...more: ('every' | 'maxSeconds')[]
+): Omit<InvokeOptions, 'logJson'> {
+  const deployed = fieldsOf(given, 'function', 'stack', 'region');
+  const isDeployed = given.function !== undefined || given.stack !== undefined;
+  return { ...fieldsOf(given, 'json', ...more), ...(isDeployed ? { deployed } : {}) };
+}
+
+/** Some fields of an object, those that have a value. */
+function fieldsOf<T extends object, K extends keyof T>(given: T, ...names: K[]): Pick<T, K> {
+  const present = names.filter((name) => given[name] !== undefined);
+  return Object.fromEntries(present.map((name) => [name, given[name]])) as Pick<T, K>;
 }

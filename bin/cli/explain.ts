@@ -69,6 +69,8 @@ export function jsonLine(fields: Readonly<Record<string, unknown>>): string {
  * @returns the exit status: trying again helps against a failure, and not against wrong settings
  */
 export function exitStatusOf(error: unknown): number {
-  const wrong = error instanceof PipelineError && (error.code === 'CONFIG_INVALID' || error.code === 'EVENT_INVALID');
-  return wrong ? EXIT.usage : EXIT.failed;
+  const name = error instanceof Error ? error.name : '';
+  // A deployed function's failures have their codes as names, too.
+  if (name === 'CONFIG_INVALID' || name === 'EVENT_INVALID') return EXIT.usage;
+  return name === 'INTERRUPTED' ? EXIT.incomplete : EXIT.failed;
 }

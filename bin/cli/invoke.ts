@@ -7,12 +7,13 @@ import { systemClock } from '../../lambda/clock.ts';
 import { PipelineError } from '../../lambda/errors.ts';
 import type { Log } from '../../lambda/ports.ts';
 import { causeFields, sanitizeError } from '../../lambda/telemetry/error-report.ts';
+import { drain } from './drain/drain.ts';
 import { exitStatusOf } from './explain.ts';
 import { onInterrupt } from './interrupt.ts';
 import { jsonLine, renderAnswer, statusOf } from './render/answer.ts';
 import { createLocalTarget } from './targets/local.ts';
 import type { Payload, Target } from './targets/target.ts';
-import { EXIT, type InvokeOptions, type Terminal } from './terminal.ts';
+import { EXIT, type InvokeOptions, LAMBDA_SECONDS, type Terminal, WEEK_SECONDS } from './terminal.ts';
 
 /** Moves a terminal's cursor to its first place and clears what is below. */
 const REDRAW = '\u001b[H\u001b[J';
@@ -30,14 +31,15 @@ const CLEAR = '\u001b[2J\u001b[H';
  */
 export async function invokeOnTerminal(payload: Payload, options: InvokeOptions, terminal: Terminal): Promise<number> {
   const stop = new AbortController();
-  const target = createLocalTarget(payload, options, terminal, stop.signal);
+  const target = await targetOf(payload, options, terminal, stop.signal);
   // Only a publishing action has something to finish, and what is repeated has an end.
   const publishes = payload.action === 'run' || payload.action === 'drain';
   const release =
     publishes || options.every !== undefined
-      ? onInterrupt(terminal, stop, publishes ? () => target.log.info(STOPPING) : () => undefined)
+      ? onInterrupt(terminal, stop, publishes && !target.deployed ? () => target.log.info(STOPPING) : () => undefined)
       : () => undefined;
   try {
+    if (payload.action === 'drain') return await drainOnTerminal(payload, options, target, terminal, stop.signal);
     if (options.every !== undefined) return await again(payload, options, target, terminal, stop.signal);
     const answer = await target.invoke(payload);
     const status = print(answer, options, terminal);
@@ -46,6 +48,42 @@ export async function invokeOnTerminal(payload: Payload, options: InvokeOptions,
   } finally {
     release();
   }
+}
+
+/** A deployed function, or the pipeline of this environment's settings. */
+async function targetOf(
+  payload: Payload,
+  options: InvokeOptions,
+  terminal: Terminal,
+  stop: AbortSignal,
+): Promise<Target> {
+  const { deployed, maxSeconds = LAMBDA_SECONDS } = options;
+  if (deployed === undefined) return createLocalTarget(payload, options, terminal, stop);
+  if (payload.action !== 'drain' && maxSeconds > LAMBDA_SECONDS) {
+    throw new PipelineError('EVENT_INVALID', 'A function has 15 minutes. Nothing was done.', {
+      remedy:
+        'Leave --max-seconds out, or run the command where it reaches the database, without --function and --stack.',
+    });
+  }
+  // The SDK's clients take a while to load.
+  const { createDeployedTarget } = await import('./targets/deployed.ts');
+  return await createDeployedTarget(deployed, options, terminal, stop);
+}
+
+/** A drain, with its progress. */
+async function drainOnTerminal(
+  payload: Payload,
+  options: InvokeOptions,
+  target: Target,
+  terminal: Terminal,
+  stop: AbortSignal,
+): Promise<number> {
+  const { json = false, maxSeconds = target.deployed ? WEEK_SECONDS : LAMBDA_SECONDS } = options;
+  const answer = await drain(payload, { target, terminal, clock: systemClock, stop, json, maxSeconds });
+  if (json) terminal.stdout.write(jsonLine({ event: 'answer', ...answer }));
+  else terminal.stdout.write(renderAnswer(answer, terminal, systemClock.now()));
+  sayWhatIsLeft(answer, target.log);
+  return statusOf(answer);
 }
 
 const STOPPING = 'Stopping: what is under way is finished first. Once more to stop at once.';

@@ -73,6 +73,7 @@ function build(terminal: Terminal, json: boolean, done: (status: number) => void
   addDemo(program, done);
   addActionCommands(program, invoke);
   addTail(program, terminal, done);
+  addExplain(program, terminal, done);
   return program;
 }
 
@@ -119,6 +120,19 @@ function addTail(program: Command, terminal: Terminal, done: (status: number) =>
       const { tail } = await import('../tail.ts');
       const stream = given.stream ?? terminal.env['STREAM_NAME'] ?? '';
       done(await tail({ ...given, stream: stream === '' ? SETTINGS.STREAM_NAME.default : stream }));
+    });
+}
+
+function addExplain(program: Command, terminal: Terminal, done: (status: number) => void): void {
+  program
+    .command('explain')
+    .description('print what the runbook says of an error code or an alarm')
+    .argument('[code]', 'for example SLOT_LOST or FallingBehind; the list of them unless given')
+    .action(async (code: string | undefined) => {
+      const [{ explainCode }, { layoutOf }] = await Promise.all([import('./runbook.ts'), import('./render/layout.ts')]);
+      const { found, text } = explainCode(code, layoutOf(terminal));
+      (found ? terminal.stdout : terminal.stderr).write(text);
+      done(found ? EXIT.ok : EXIT.usage);
     });
 }
 

@@ -9,6 +9,9 @@ export const INTERRUPTED = 130;
 /** What Lambda gives an invocation at most, in seconds. At a terminal there may be more, where it is asked for. */
 export const LAMBDA_SECONDS = 900;
 
+/** The server's time-outs and ours can hold 24 days. */
+export const WEEK_SECONDS = 604_800;
+
 /** An output. */
 export interface Output {
   write(text: string): unknown;
@@ -27,6 +30,16 @@ export interface Terminal {
   exit(status: number): unknown;
 }
 
+/** Which deployed function is meant. */
+export interface DeployedOptions {
+  /** Its name, `name:alias`, or ARN. */
+  readonly function?: string;
+  /** The stack whose output names it. */
+  readonly stack?: string;
+  /** @default the ARN's, else the environment's or the profile's */
+  readonly region?: string;
+}
+
 /** How an invocation is made. */
 export interface InvokeOptions {
   /** Logs JSON lines. */
@@ -37,6 +50,8 @@ export interface InvokeOptions {
   readonly every?: number;
   /** Draws each answer in the place of the one before; with `every`. @default one below the other */
   readonly redraw?: boolean;
-  /** How many seconds an invocation may take, where it is more than Lambda allows. @default 900 */
+  /** How many seconds it may take. @default 900 here; a drain of a deployed function a week, over several invocations */
   readonly maxSeconds?: number;
+  /** The deployed function that is meant. @default the pipeline of this environment's settings */
+  readonly deployed?: DeployedOptions;
 }

@@ -15,12 +15,14 @@ import { runOrDrain } from './run-and-drain.ts';
 import { skipTransaction, type SkipTransactionAnswer } from './skip-transaction.ts';
 import { handleLifecycle, type LifecycleAnswer } from './slot-resource.ts';
 import { status, type StatusAnswer } from './status.ts';
+import { tables, type TablesAnswer } from './tables.ts';
 
 /** Any action's answer. */
 export type Answer =
   | RunAnswer
   | StatusAnswer
   | CheckAnswer
+  | TablesAnswer
   | CreateSlotAnswer
   | CopySlotAnswer
   | DropSlotAnswer
@@ -43,9 +45,13 @@ export async function perform(action: Action, container: Container, deadlines: I
     case 'drain':
       return await runOrDrain(action, container, deadlines);
     case 'status':
-      return await withConnection(container, deadlines, (connection) => status(connection, container));
+      return await withConnection(container, deadlines, (connection) =>
+        status(connection, container, action.lagSeconds),
+      );
     case 'check':
       return await check(container, deadlines.functionDeadline, (work) => withConnection(container, deadlines, work));
+    case 'tables':
+      return await tables(container, deadlines);
     case 'create-slot':
       return await createSlot(action, container, deadlines);
     case 'copy-slot':

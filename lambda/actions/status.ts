@@ -69,8 +69,13 @@ export interface AwaitedStandbyState {
  *
  * @param connection - to the slot's database
  * @param container - settings
+ * @param withLagSeconds - whether to find out how old the first unread commit is @default true
  */
-export async function status(connection: Connection, container: Container): Promise<StatusAnswer> {
+export async function status(
+  connection: Connection,
+  container: Container,
+  withLagSeconds = true,
+): Promise<StatusAnswer> {
   const { slot: name } = container.config;
   const { memory } = container;
   const rows = await readStatus(connection.client, name);
@@ -89,7 +94,7 @@ export async function status(connection: Connection, container: Container): Prom
   const lastAdvance =
     position !== undefined && memory.lastAdvance?.to === formatLsn(position) ? memory.lastAdvance : undefined;
   // The last that is asked of the connection.
-  const lagSeconds = await unreadAge(connection, container, rows, judgement.state);
+  const lagSeconds = withLagSeconds ? await unreadAge(connection, container, rows, judgement.state) : undefined;
   return {
     action: 'status',
     slot: name,

@@ -59,7 +59,7 @@ function primaryKeys(selected: readonly TableFacts[]): Finding {
  * Whether changes of the table are published by its key. Under a deferrable key two rows may have one key for a moment,
  * in mid-transaction. Where the server sends old keys, a DELETE would then hit the wrong one of the two.
  */
-function hasUsableKey(table: TableFacts): boolean {
+export function hasUsableKey(table: TableFacts): boolean {
   return table.key.length > 0 && !(table.deferrable && !hidesOldKey(table));
 }
 
@@ -76,7 +76,7 @@ function oldKeys(selected: readonly TableFacts[], config: TableSettings): Findin
 }
 
 /** Whether a DELETE of the table comes without its key. */
-function hidesOldKey(table: TableFacts): boolean {
+export function hidesOldKey(table: TableFacts): boolean {
   switch (table.replicaIdentity) {
     case 'f':
       return false;
@@ -89,7 +89,8 @@ function hidesOldKey(table: TableFacts): boolean {
   }
 }
 
-function hiddenBecause(table: TableFacts): string {
+/** Why a DELETE of the table comes without its key. */
+export function hiddenBecause(table: TableFacts): string {
   if (table.replicaIdentity === 'n') return 'NOTHING';
   return table.replicaIdentity === 'i' ? 'USING INDEX that is not the key' : 'deferrable key';
 }

@@ -115,7 +115,7 @@ export async function readCheck(
 }
 
 /** Every permanent table outside the system's schemas. Unlogged and temporary ones write no WAL of their rows. */
-async function readTables(client: Queryable): Promise<readonly TableRow[]> {
+export async function readTables(client: Queryable): Promise<readonly TableRow[]> {
   const { rows } = await client.query(
     `WITH RECURSIVE ancestor(leaf, parent, depth) AS (
        SELECT c.oid, i.inhparent, 1 FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.relispartition

@@ -39,6 +39,8 @@ export interface RunPorts {
   readonly memory: WarmState;
   /** Asks the run to finish its round, advance and answer. */
   readonly stop?: AbortSignal;
+  /** Called after each round that was acknowledged. @param published - changes of this run so far */
+  readonly onProgress?: (published: number, throttledEntries: number) => void;
 }
 
 /** What a run is to do. */
@@ -113,7 +115,11 @@ class RunLoop {
       // What follows the last round must fit in: two advances by the cost measured, and the answer (I7).
       sendingDeadline: () => this.#deadline - ANSWER_MS - 2 * this.#advancer.costMs,
       shouldStop: () => this.#shouldStop(),
-      onAcknowledged: () => heartbeat.beat(this.#batches.counts.records),
+      onAcknowledged: () => {
+        const { counts, throttledEntries } = this.#batches;
+        heartbeat.beat(counts.records);
+        ports.onProgress?.(counts.published, throttledEntries);
+      },
     });
   }
 

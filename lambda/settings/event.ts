@@ -17,7 +17,8 @@ const MAX_SECONDS = 900;
 /** What an invocation asks for. */
 export type Action =
   | RunAction
-  | { readonly kind: 'status' | 'check' | 'refresh-keys' }
+  | StatusAction
+  | { readonly kind: 'check' | 'tables' | 'refresh-keys' }
   | CreateSlotAction
   | CopySlotAction
   | DropSlotAction
@@ -31,6 +32,13 @@ export interface RunAction {
   readonly maxSeconds: number | undefined;
   readonly maxBatches: number | undefined;
   readonly resume: ResumePosition | undefined;
+}
+
+/** Tell where the slot is. */
+export interface StatusAction {
+  readonly kind: 'status';
+  /** Whether to find out how old the first unread commit is, which reads WAL. @default true */
+  readonly lagSeconds?: boolean;
 }
 
 /** Advance over exactly one transaction that cannot be published. */
@@ -112,7 +120,12 @@ const ACTIONS = {
     },
     example: '{"action":"drain","maxSeconds":n,"resume":{...}}',
   },
-  status: { fields: {}, allowed: {}, example: '{"action":"status"}' },
+  status: {
+    fields: { lagSeconds: z.optional(z.boolean()) },
+    allowed: { lagSeconds: 'true or false' },
+    example: '{"action":"status"}',
+  },
+  tables: { fields: {}, allowed: {}, example: '{"action":"tables"}' },
   check: { fields: {}, allowed: {}, example: '{"action":"check"}' },
   'create-slot': {
     fields: { onStandby: z.optional(z.boolean()) },
@@ -190,6 +203,7 @@ function readAction(name: ActionName, event: Readonly<Record<string, unknown>>):
     commitLsn?: string;
     onStandby?: boolean;
     discardUnread?: boolean;
+    lagSeconds?: boolean;
     from?: string;
   };
   switch (name) {
@@ -202,6 +216,8 @@ function readAction(name: ActionName, event: Readonly<Record<string, unknown>>):
       };
     case 'drain':
       return { kind: name, maxSeconds: data.maxSeconds, maxBatches: undefined, resume: data.resume };
+    case 'status':
+      return { kind: name, ...(data.lagSeconds === undefined ? {} : { lagSeconds: data.lagSeconds }) };
     case 'copy-slot':
       return { kind: name, from: data.from ?? '' };
     case 'drop-slot':

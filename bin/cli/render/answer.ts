@@ -1,12 +1,12 @@
 /** Any action's answer, as it is printed: text for people, or a line of JSON. */
 import type { Answer } from '../../../lambda/actions/actions.ts';
 import { printableJson } from '../../../lambda/printable.ts';
-import { coloursFor } from '../style.ts';
 import { EXIT, type Terminal } from '../terminal.ts';
 import { renderCheck } from './check.ts';
-import { columns, type Layout } from './layout.ts';
+import { columns, layoutOf } from './layout.ts';
 import { renderRun, sentence } from './run.ts';
 import { renderStatus } from './status.ts';
+import { renderTables } from './tables.ts';
 
 /**
  * @param answer - of any action
@@ -15,13 +15,10 @@ import { renderStatus } from './status.ts';
  * @returns text for people, with its line breaks
  */
 export function renderAnswer(answer: Answer, terminal: Pick<Terminal, 'stdout' | 'env'>, now: number): string {
-  const { stdout, env } = terminal;
-  const layout: Layout = {
-    colours: coloursFor(stdout, env),
-    width: stdout.isTTY === true ? stdout.columns : undefined,
-  };
+  const layout = layoutOf(terminal);
   if ('findings' in answer) return renderCheck(answer, layout);
   if ('slotState' in answer) return renderStatus(answer, layout, now);
+  if ('tables' in answer && answer.action === 'tables') return renderTables(answer, layout);
   if ('stopped' in answer) return renderRun(answer, layout);
   const said = sentence(answer);
   return said === undefined ? jsonLine(answer) : columns([[said]], layout);

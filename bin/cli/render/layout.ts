@@ -1,13 +1,19 @@
 /** Columns without borders, wrapped to the terminal's width. Knows nothing of what is in them. */
 import Table from 'cli-table3';
 import { printable } from '../../../lambda/printable.ts';
-import type { Colours } from '../style.ts';
+import { type Colours, coloursFor } from '../style.ts';
+import type { Terminal } from '../terminal.ts';
 
 /** What a rendering goes by. */
 export interface Layout {
   readonly colours: Colours;
   /** The width of a line; undefined: lines are not wrapped. */
   readonly width: number | undefined;
+}
+
+/** @param terminal - what is written to its standard output, and how */
+export function layoutOf({ stdout, env }: Pick<Terminal, 'stdout' | 'env'>): Layout {
+  return { colours: coloursFor(stdout, env), width: stdout.isTTY === true ? stdout.columns : undefined };
 }
 
 /** A cell: a text of any origin, and how it is shown. */

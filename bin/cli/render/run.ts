@@ -81,7 +81,7 @@ function left({ lagBytes, lagSeconds }: RunAnswer): string {
 }
 
 /** Any other answer, in a sentence. */
-export function sentence(answer: Exclude<Answer, RunAnswer>): string | undefined {
+export function sentence(answer: Answer): string | undefined {
   if (!('action' in answer)) return undefined;
   switch (answer.action) {
     case 'create-slot': {

@@ -10,7 +10,7 @@ import { type Action, readEvent } from '../../../lambda/settings/event.ts';
 import { createTerminalLog, noMetrics } from '../../../lambda/telemetry/telemetry.ts';
 import { aboutArguments } from '../explain.ts';
 import { type InvokeOptions, LAMBDA_SECONDS, type Terminal } from '../terminal.ts';
-import type { Payload, Target } from './target.ts';
+import type { Payload, RunProgress, Target } from './target.ts';
 
 /** After its deadline an action gets so long to end by itself. */
 const GRACE_MS = 10_000;
@@ -36,6 +36,7 @@ export function createLocalTarget(
     now: () => systemClock.now(),
   });
   for (const warning of config.warnings) log.warn(warning);
+  let progress: RunProgress | undefined;
   // Kept warm from one invocation to the next.
   const container = createContainer(config, {
     clock: systemClock,
@@ -43,10 +44,13 @@ export function createLocalTarget(
     metrics: noMetrics,
     region: terminal.env['AWS_REGION'] ?? terminal.env['AWS_DEFAULT_REGION'],
     stop,
+    onProgress: (published, throttledEntries) => (progress = { published, throttledEntries }),
   });
   return {
     name: config.slot,
     log,
+    deployed: false,
+    progress: () => progress,
     invoke: async (each) => {
       const action = readPayload(each);
       const startedAt = systemClock.now();

@@ -5,15 +5,25 @@ import type { Log } from '../../../lambda/ports.ts';
 /** A payload, as the function takes it. */
 export type Payload = Readonly<Record<string, unknown>> & { readonly action: string };
 
+/** What a run has done so far. */
+export interface RunProgress {
+  readonly published: number;
+  readonly throttledEntries: number;
+}
+
 /** Does what a payload asks for. */
 export interface Target {
-  /** What the slot's pipeline is called in messages. */
+  /** The slot's, or the function's. */
   readonly name: string;
   readonly log: Log;
+  /** Whether it is a function, which ends after 15 minutes, and goes on when the caller does not wait. */
+  readonly deployed: boolean;
   /**
    * @param payload - as the function takes it
    * @returns the action's answer
    * @throws {Error} what made it fail, in words for the reader
    */
   invoke(payload: Payload): Promise<Answer>;
+  /** @returns what the run under way has done; undefined: it is not known before its answer */
+  readonly progress?: () => RunProgress | undefined;
 }

@@ -1,0 +1,76 @@
+/**
+ * For `tables`: whether each table's changes are published, and why not. Pure: facts in, a judgement a table out.
+ */
+import type { PublicationsFacts } from '../publications.ts';
+import type { Config } from '../settings/config.ts';
+import { selectsTable } from '../settings/filters.ts';
+import { hasUsableKey, hiddenBecause, hidesOldKey, type TableFacts } from './tables-health.ts';
+
+/** `partly`: changes are, and not all of them by their key. `partitions`: it holds no rows, and its partitions are tables here. */
+export type Published = 'yes' | 'partly' | 'no' | 'partitions';
+
+/** A table, as `tables` answers it. */
+export interface TableAnswer {
+  /** `schema.table`, unquoted. */
+  readonly name: string;
+  /** The primary key's columns, in key order; empty: there is none. */
+  readonly key: readonly string[];
+  readonly replicaIdentity: 'DEFAULT' | 'NOTHING' | 'FULL' | 'USING INDEX';
+  readonly published: Published;
+  /** Why it is not, or not wholly. */
+  readonly why?: string;
+}
+
+const IDENTITIES: Readonly<Record<string, TableAnswer['replicaIdentity']>> = {
+  d: 'DEFAULT',
+  n: 'NOTHING',
+  f: 'FULL',
+  i: 'USING INDEX',
+};
+
+/**
+ * Judges each table.
+ *
+ * @param tables - every table of the database
+ * @param publications - what pgoutput reads by; undefined: the plugin needs none
+ * @param config - filters, operations and format
+ */
+export function judgePublished(
+  tables: readonly TableFacts[],
+  publications: PublicationsFacts | undefined,
+  config: Pick<Config, 'filters' | 'format' | 'publications'>,
+): TableAnswer[] {
+  return tables.map((table) => {
+    const { name, key, replicaIdentity } = table;
+    const [published, why] = judge(table, publications, config);
+    return {
+      name,
+      key,
+      replicaIdentity: IDENTITIES[replicaIdentity] ?? 'DEFAULT',
+      published,
+      ...(why === undefined ? {} : { why }),
+    };
+  });
+}
+
+function judge(
+  table: TableFacts,
+  publications: PublicationsFacts | undefined,
+  { filters, format, publications: names }: Pick<Config, 'filters' | 'format' | 'publications'>,
+): [Published, string?] {
+  const selected = selectsTable(filters, [table.name, ...table.ancestors]);
+  if (table.partitioned) return ['partitions'];
+  if (!selected) return ['no', 'left out by TABLE_INCLUDE_LIST or TABLE_EXCLUDE_LIST'];
+  if (
+    publications !== undefined &&
+    publications.tables.some(({ name, published }) => name === table.name && !published)
+  )
+    return ['no', `in no publication of ${names.join(', ')}`];
+  if (table.key.length === 0) return ['no', 'it has no primary key'];
+  if (!hasUsableKey(table)) return ['no', 'its primary key is deferrable, and old rows are sent'];
+  if (hidesOldKey(table)) {
+    const because = `the server does not send its old key (${hiddenBecause(table)})`;
+    return ['partly', `${because}: DELETEs and key changes ${format === 'json' ? 'come without it' : 'are skipped'}`];
+  }
+  return ['yes'];
+}
