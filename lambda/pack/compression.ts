@@ -20,9 +20,10 @@ const GZIP_LEVEL = 6;
  * Whether this Node.js can compress so: zstd came with 22.15 and 23.8.
  *
  * @param compression - a value of COMPRESSION
+ * @param library - what compresses
  */
-export function isSupported(compression: Compression): boolean {
-  return compression !== 'zstd' || 'zstdCompressSync' in zlib;
+export function isSupported(compression: Compression, library: object = zlib): boolean {
+  return compression !== 'zstd' || 'zstdCompressSync' in library;
 }
 
 /**

@@ -5,6 +5,8 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 /** The ARN by which the function is invoked. */
 export const OWN_ARN = 'arn:aws:lambda:us-east-1:123456789012:function:own';
@@ -19,6 +21,16 @@ export interface Outcome {
     readonly trace: readonly string[];
     readonly fields: Record<string, unknown>;
   };
+}
+
+/** What the process holds when nothing is going on, garbage collected. */
+export interface Held {
+  /** Bytes of JavaScript objects. */
+  readonly heap: number;
+  /** What the event loop waits for, by kind: `TCPSocketWrap`, `Timeout`. */
+  readonly resources: Readonly<Record<string, number>>;
+  /** Listeners of the process itself. */
+  readonly listeners: number;
 }
 
 /** A container. */
@@ -70,7 +82,22 @@ export async function startHandler(env: Readonly<Record<string, string>>): Promi
 if (process.argv[2] === 'child' && process.send !== undefined) {
   const { handler } = await import('../../lambda/handler.ts');
   let requests = 0;
-  process.on('message', ({ event, remainingMs }: { event: unknown; remainingMs: number }) => {
+  const held = async (): Promise<Held> => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    // What finalizers let go of is garbage for the next collection only.
+    for (let i = 0; i < 3; i++) {
+      collect();
+      await new Promise(setImmediate);
+    }
+    const resources: Record<string, number> = {};
+    for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
+    const listeners = process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0);
+    return { heap: process.memoryUsage().heapUsed, resources, listeners };
+  };
+  process.on('message', (message: { event: unknown; remainingMs: number } | 'held') => {
+    if (message === 'held') return void held().then((answer) => process.send?.(answer));
+    const { event, remainingMs } = message;
     const until = Date.now() + remainingMs;
     const context = {
       awsRequestId: `request-${++requests}`,

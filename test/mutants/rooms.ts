@@ -35,7 +35,9 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'kinesis',
     mutate: 'lambda/kinesis/**/*.ts',
-    tests: ['test/lambda/kinesis/{classify,describe,publisher,request-body,renewal}.test.ts'],
+    tests: [
+      'test/lambda/kinesis/{classify,describe,publisher,publisher-answers,refusals,request-body,renewal,sdk-environment}.test.ts',
+    ],
     least: 90,
   },
   {

@@ -116,3 +116,16 @@ describe('isSupported', () => {
     assert.ok(isSupported('none') && isSupported('gzip') && isSupported('zstd'));
   });
 });
+
+describe('which compression a Node.js has', () => {
+  for (const [compression, old, now] of [
+    ['none', true, true],
+    ['gzip', true, true],
+    ['zstd', false, true],
+  ] as const) {
+    it(`${compression}: before 22.15 ${old}, now ${now}`, () => {
+      assert.equal(isSupported(compression, { gzipSync: () => undefined }), old);
+      assert.equal(isSupported(compression), now);
+    });
+  }
+});

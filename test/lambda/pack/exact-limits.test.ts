@@ -1,9 +1,12 @@
 /** Rounds at the exact limits: a round is closed when the next user record would pass a limit, and not one byte sooner. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import type { AggregateLayout } from '../../../lambda/pack/aggregation.ts';
 import { LanePacker } from '../../../lambda/pack/lane-packer.ts';
+import { laneOf } from '../../../lambda/pack/lanes.ts';
 import { limitsFor } from '../../../lambda/pack/limits.ts';
 import { type Aggregation, createPacker } from '../../../lambda/pack/packer.ts';
 import type { Packer } from '../../../lambda/pack/round.ts';
@@ -130,6 +133,44 @@ describe('exact limits of Kinesis', () => {
     const many = Array.from({ length: 501 }, (_, i) => entry(`key-${i}`, 20));
     assert.deepEqual(sizes(many.slice(1)), [500]);
     assert.deepEqual(sizes(many), [500, 1]);
+  });
+
+  it('a request of several lanes takes exactly its limit, by a new lane and by one that is open', () => {
+    // With these lanes every name has 11 characters, and a line has one byte more than its data.
+    const limits = { requestBytes: 400, requestEntries: 500, laneBytes: 1_000 };
+    const options = { aggregation: 'lines', lanes: 8, maxRecordBytes: 400, limits } as const;
+    const keys = new Map<number, string>();
+    for (let i = 0; keys.size < 8; i++) keys.set(laneOf(Buffer.from(`key-${i}`), 8), `key-${i}`);
+    const [one = '', two = '', three = ''] = keys.values();
+    const line = (key: string, bytes: number): Input => ({ key, data: Buffer.alloc(bytes - 1, 'x') });
+    const rounds = (all: readonly Input[]): number[] => packAll(options, all).rounds.map((round) => round.userRecords);
+    const room = 400 - 3 * 11;
+    assert.deepEqual(rounds([line(one, 100), line(two, 100), line(three, room - 200)]), [3]);
+    assert.deepEqual(rounds([line(one, 100), line(two, 100), line(three, room - 199)]), [2, 1]);
+    assert.deepEqual(rounds([line(one, 100), line(two, 50), line(three, 50), line(one, room - 200)]), [4]);
+    assert.deepEqual(rounds([line(one, 100), line(two, 50), line(three, 50), line(one, room - 199)]), [3, 1]);
+  });
+
+  it('I8: lanes do not keep the memory of their largest rounds', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const held = (): number => {
+      collect();
+      return process.memoryUsage().arrayBuffers;
+    };
+    const packer = createPacker({ aggregation: 'kpl', lanes: 256, maxRecordBytes: MIB });
+    const data = Buffer.alloc(200 * 1024);
+    const before = held();
+    for (let i = 0; i < 1_000; i++) {
+      // One lane a round: each becomes as large as it can be, one after the other.
+      packer.add(Buffer.from(`key-${i}`), data);
+      const round = packer.flush();
+      assert.ok(round);
+      packer.release(round);
+    }
+    const grown = held() - before;
+    assert.ok(grown < 24 * MIB, `${grown} bytes are kept`);
+    packer.add(Buffer.from('k'), data);
   });
 
   it('fails when a layout writes another size than it counts', () => {

@@ -9,6 +9,7 @@ import {
   anyShards,
   evenShards,
   has,
+  hashByReference,
   hashKeyOf,
   type Input,
   laneByReference,
@@ -117,6 +118,21 @@ describe('kpl', () => {
     assert.deepEqual(
       got.map(({ partitionKey, data }) => [partitionKey, data.length]),
       inputs.map(({ key, data }) => [key, data.length]),
+    );
+  });
+
+  it('tells a partition key from a longer one that begins with it and has its place in the table of keys', () => {
+    const cell = (key: string): bigint => hashByReference(Buffer.from(key)) & 255n;
+    let longer = 'k0';
+    for (let i = 1; cell(longer) !== cell('k'); i++) longer = `k${i}`;
+    const keys = [longer, 'k', longer, 'k', 'k'];
+    const unpacked = unpack(
+      { lanes: 1 },
+      keys.map((key, i) => ({ key, data: Buffer.from(`${i}`) })),
+    );
+    assert.deepEqual(
+      unpacked.flatMap(({ records }) => records.map(({ partitionKey, data }) => [partitionKey, data.toString()])),
+      keys.map((key, i) => [key, `${i}`]),
     );
   });
 
