@@ -8,6 +8,9 @@ import { type SettingName, SETTINGS } from '../../lambda/settings/settings-table
 import type { DemoOptions } from '../demo/demo.ts';
 import type { TailOptions } from '../tail.ts';
 import { addActionCommands, type Invoke } from './action-commands.ts';
+import { readEnvFile, withOwnEnvironment } from './env-file.ts';
+import type { InitOptions } from './init/init.ts';
+import { FLAGS } from './init/questions.ts';
 import { number } from './option-values.ts';
 import { EXIT, type Terminal } from './terminal.ts';
 
@@ -36,7 +39,7 @@ const PASSED = [
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
   let status: number = EXIT.ok;
   const json = args.includes('--log-json');
-  const program = build(terminal, json, (result) => (status = result));
+  const program = build(withOwnEnvironment(terminal), json, (result) => (status = result));
   try {
     await program.parseAsync([...args], { from: 'user' });
     return status;
@@ -52,6 +55,7 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
 function build(terminal: Terminal, json: boolean, done: (status: number) => void): Command {
   const program = new Command('pg2kinesis')
     .description('Publishes every committed change of a PostgreSQL database to a Kinesis data stream, in commit order.')
+    .option('--env-file <path>', 'read settings from a file; variables that are set already win')
     .option('--log-json', 'log JSON lines instead of text (to the standard error in both cases)')
     .showHelpAfterError('(--help lists commands and settings)')
     .version(version(), '-V, --version', 'print the version')
@@ -74,6 +78,8 @@ function build(terminal: Terminal, json: boolean, done: (status: number) => void
   addActionCommands(program, invoke);
   addTail(program, terminal, done);
   addExplain(program, terminal, done);
+  addInit(program, terminal, done);
+  program.hook('preAction', () => readEnvFile(program.opts<{ envFile?: string }>().envFile, terminal));
   return program;
 }
 
@@ -121,6 +127,23 @@ function addTail(program: Command, terminal: Terminal, done: (status: number) =>
       const stream = given.stream ?? terminal.env['STREAM_NAME'] ?? '';
       done(await tail({ ...given, stream: stream === '' ? SETTINGS.STREAM_NAME.default : stream }));
     });
+}
+
+function addInit(program: Command, terminal: Terminal, done: (status: number) => void): void {
+  const command = program
+    .command('init')
+    .description('ask for the settings, or take them from flags, try the connection, and write them to a file')
+    .addOption(new Option('--for <kind>', 'env: for the command line; cdk: for a stack').choices(['env', 'cdk']))
+    .option('--out <path>', 'the file to write (.env or cdk.json)')
+    .option('--force', 'write over a file that is there')
+    .option('--no-connect', 'do not try the connection');
+  for (const { flag, ask } of FLAGS) command.option(flag, ask);
+  command.action(async (given: InitOptions) => {
+    const { init } = await import('./init/init.ts');
+    const isPerson = terminal.stdout.isTTY === true && terminal.stdin?.isTTY === true;
+    const { prompts } = isPerson ? await import('./init/prompts.ts') : { prompts: undefined };
+    done(await init(given, terminal, prompts));
+  });
 }
 
 function addExplain(program: Command, terminal: Terminal, done: (status: number) => void): void {

@@ -23,6 +23,8 @@ export interface Output {
 /** Environment, output and signals. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whether somebody is there to be asked. @default nobody is */
+  readonly stdin?: { readonly isTTY?: boolean };
   readonly stdout: Output;
   readonly stderr: Output;
   on(signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;

@@ -1,0 +1,155 @@
+/** What `init` asks for: each has a flag, a question and what is allowed. Knows no prompt and no file. */
+import { SETTINGS } from '../../../lambda/settings/settings-table.ts';
+
+/** Where the settings go: `env`, a file for the command line; `cdk`, cdk.json for a stack. */
+export type Kind = 'env' | 'cdk';
+
+/** One question. */
+export interface Question {
+  /** The flag, in camelCase. */
+  readonly name: QuestionName;
+  readonly flag: string;
+  readonly ask: string;
+  readonly fallback?: string;
+  /** Whether it may stay empty. */
+  readonly optional?: boolean;
+  /** Whether what is typed is not shown. */
+  readonly secret?: boolean;
+  /** What is wrong with an answer; undefined: nothing. */
+  readonly fault?: (value: string) => string | undefined;
+}
+
+/** The questions' names. */
+export type QuestionName =
+  | 'host'
+  | 'port'
+  | 'database'
+  | 'user'
+  | 'password'
+  | 'sslmode'
+  | 'stream'
+  | 'region'
+  | 'slot'
+  | 'format'
+  | 'name'
+  | 'vpcId'
+  | 'secretArn'
+  | 'securityGroupId'
+  | 'email';
+
+/** What was answered. */
+export type Answers = Partial<Record<QuestionName, string>>;
+
+const matches =
+  (pattern: RegExp, allowed: string) =>
+  (value: string): string | undefined =>
+    pattern.test(value) ? undefined : `It has to be ${allowed}.`;
+
+const DATABASE: readonly Question[] = [
+  {
+    name: 'host',
+    flag: '--host <name>',
+    ask: 'Host of the PostgreSQL server (the writer endpoint)',
+    fault: matches(/^[\w.-]+$/, 'a host name or an address, without port'),
+  },
+  { name: 'port', flag: '--port <n>', ask: 'Its port', fallback: '5432', fault: matches(/^\d{1,5}$/, 'a port') },
+  { name: 'database', flag: '--database <name>', ask: 'Database to capture', fault: matches(/./, 'a name') },
+];
+
+const SLOT: readonly Question[] = [
+  {
+    name: 'slot',
+    flag: '--slot <name>',
+    ask: 'Name of the replication slot',
+    fallback: SETTINGS.SLOT_NAME.default,
+    fault: matches(/^[a-z0-9_]{1,63}$/, '1 to 63 lower-case letters, digits and underscores'),
+  },
+  {
+    name: 'format',
+    flag: '--format <format>',
+    ask: 'Format of the records (json has ids to drop repeats by)',
+    fallback: 'json',
+    fault: matches(/^(csv|csv-payload|json|debezium|dms)$/, 'csv, csv-payload, json, debezium or dms'),
+  },
+];
+
+/** The questions for each kind, in the order in which they are asked. */
+export const QUESTIONS: Readonly<Record<Kind, readonly Question[]>> = {
+  env: [
+    ...DATABASE,
+    { name: 'user', flag: '--user <name>', ask: 'Role to connect as (not the master user)', fallback: 'pg2kinesis' },
+    {
+      name: 'password',
+      flag: '',
+      ask: 'Its password (PGPASSWORD; it is written to the file, which only you may read)',
+      secret: true,
+    },
+    {
+      name: 'sslmode',
+      flag: '--sslmode <mode>',
+      ask: 'TLS to the database',
+      fallback: 'verify-full',
+      fault: matches(/^(verify-full|verify-ca|require|disable)$/, 'verify-full, verify-ca, require or disable'),
+    },
+    { name: 'stream', flag: '--stream <name>', ask: 'Kinesis data stream, name or ARN', fallback: 'pg2kinesis' },
+    {
+      name: 'region',
+      flag: '--region <region>',
+      ask: 'AWS region of the stream',
+      fault: matches(/^[a-z]{2}(-[a-z]+)+-\d$/, 'a region, for example eu-central-1'),
+    },
+    ...SLOT,
+  ],
+  cdk: [
+    {
+      name: 'name',
+      flag: '--name <name>',
+      ask: 'Name of the stack',
+      fallback: 'app-changes',
+      fault: matches(/^[A-Za-z][A-Za-z0-9-]{0,99}$/, 'letters, digits and hyphens, beginning with a letter'),
+    },
+    {
+      name: 'vpcId',
+      flag: '--vpc-id <id>',
+      ask: 'VPC of the database',
+      fault: matches(/^vpc-[0-9a-f]+$/, 'an id such as vpc-0a1b2c3d4e5f60718'),
+    },
+    ...DATABASE,
+    {
+      name: 'secretArn',
+      flag: '--secret-arn <arn>',
+      ask: "ARN of the secret with the role's username and password",
+      fault: matches(/^arn:[\w-]+:secretsmanager:[\w-]+:\d{12}:secret:.+$/, 'the ARN of a secret'),
+    },
+    {
+      name: 'securityGroupId',
+      flag: '--security-group-id <id>',
+      ask: 'Security group of the database, which the stack lets the function into',
+      fault: matches(/^sg-[0-9a-f]+$/, 'an id such as sg-0a1b2c3d4e5f60718'),
+    },
+    {
+      name: 'email',
+      flag: '--email <address>',
+      ask: 'Address for the alarms (empty: none)',
+      optional: true,
+      fault: matches(/^[^@\s]+@[^@\s]+$/, 'an address'),
+    },
+    ...SLOT,
+  ],
+};
+
+/** Every flag of both kinds, once. */
+export const FLAGS: readonly Question[] = [
+  ...new Map([...QUESTIONS.env, ...QUESTIONS.cdk].map((each) => [each.name, each])).values(),
+].filter(({ flag }) => flag !== '');
+
+/**
+ * @param question - which
+ * @param value - its answer; empty or undefined: none
+ * @returns what is wrong with it; undefined: nothing
+ */
+export function faultOfAnswer({ optional, secret, fault }: Question, value: string | undefined): string | undefined {
+  if (value === undefined || value === '') return optional === true ? undefined : 'It is needed.';
+  if (/[\n\r]/.test(value)) return 'It has to be one line.';
+  return secret === true ? undefined : fault?.(value);
+}
