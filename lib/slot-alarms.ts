@@ -9,6 +9,7 @@ import type * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { AlarmTopic } from './alarm-topic.ts';
 import { durationFaults, faultOf, placeFaultsOf, refuse } from './check-props.ts';
+import { RUNBOOK_URL, runbookSentence } from './runbook.ts';
 import { SETTINGS } from './settings-table.ts';
 import type { SlotPublisher } from './slot-publisher.ts';
 
@@ -26,6 +27,8 @@ export interface SlotAlarmsProps {
   readonly retainedWalGib?: number;
   /** Whether changes left out because their key is not known raise an alarm. @default false */
   readonly skipped?: boolean;
+  /** Where your engineers on call read docs/operations.md: each alarm's description links to its section. @default its name is said */
+  readonly runbookUrl?: string;
 }
 
 /** An alarm's rule, but for what all have alike. */
@@ -68,6 +71,7 @@ export class SlotAlarms extends Construct {
   readonly overrun: cloudwatch.Alarm;
   /** Changes are left out because their key is not known. Made where asked for. */
   readonly skipped: cloudwatch.Alarm | undefined;
+  private readonly runbookUrl: string | undefined;
 
   /**
    * @param scope - the construct in which it is made
@@ -77,6 +81,7 @@ export class SlotAlarms extends Construct {
    */
   constructor(scope: Construct, id: string, props: SlotAlarmsProps) {
     super(scope, id);
+    this.runbookUrl = props.runbookUrl;
     const { publisher } = props;
     refuse(
       this,
@@ -86,6 +91,7 @@ export class SlotAlarms extends Construct {
       faultOf('email', props.email, SETTINGS.alarmEmail),
       placeFaultsOf(this, 'alarmTopicArn', 'topic', props.topic?.topicArn),
       durationFaults('lag', props.lag, 60, 86_400),
+      faultOf('runbookUrl', props.runbookUrl, RUNBOOK_URL),
       faultOf('retainedWalGib', props.retainedWalGib, SETTINGS.retainedWalAlarmGib),
     );
     const own = props.email === undefined ? undefined : new AlarmTopic(this, 'Topic', { email: props.email });
@@ -210,7 +216,7 @@ export class SlotAlarms extends Construct {
   private add(id: string, rule: Rule): cloudwatch.Alarm {
     const [evaluationPeriods, datapointsToAlarm] = rule.periods;
     const alarm = new cloudwatch.Alarm(this, id, {
-      alarmDescription: rule.description,
+      alarmDescription: `${rule.description} ${runbookSentence(this.runbookUrl, id)}`,
       metric: rule.metric,
       threshold: rule.threshold,
       comparisonOperator: rule.comparison,

@@ -1,8 +1,10 @@
 /** The alarms: their rules, what they say, and whom they tell. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { App, Stack } from 'aws-cdk-lib';
 import * as sns from 'aws-cdk-lib/aws-sns';
+import { RUNBOOK } from '../../lib/runbook.ts';
 import { SlotAlarms } from '../../lib/slot-alarms.ts';
 import { SLOT_METRICS } from '../../lib/slot-metrics.ts';
 import { onlyResource, type Resource, resourcesOf, synthesise } from './synth.ts';
@@ -123,6 +125,15 @@ describe('the alarms', () => {
     const other = alarmsOf({ ...EMAIL, lagAlarmSeconds: '900', retainedWalAlarmGib: '50' });
     assert.match(JSON.stringify(other['FallingBehind']), /IF\(lag > 900 AND/);
     assert.equal(other['RetainedWal']?.['Threshold'], 50 * 1024 ** 3);
+  });
+
+  it('lead to their section of the runbook', () => {
+    const page = readFileSync(new URL(`../../${RUNBOOK}`, import.meta.url), 'utf8');
+    for (const [name, { AlarmDescription }] of Object.entries(alarms)) {
+      const link = `${RUNBOOK}#alarm-${name.toLowerCase()} (npx pg2kinesis explain ${name}).`;
+      assert.ok(String(AlarmDescription).endsWith(link), String(AlarmDescription));
+      assert.ok(page.includes(`\n### Alarm ${name}\n`), name);
+    }
   });
 
   it('say what each means, and what to do first, within what CloudWatch takes', () => {

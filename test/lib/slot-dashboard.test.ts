@@ -1,5 +1,6 @@
 /** The dashboard: what it shows, in which order, of metrics that exist. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { SLOT_METRICS } from '../../lib/slot-metrics.ts';
 import { onlyResource, synthesise } from './synth.ts';
@@ -10,7 +11,8 @@ interface Widget {
   readonly y: number;
   readonly x: number;
   readonly properties: {
-    readonly title: string;
+    readonly title?: string;
+    readonly markdown?: string;
     readonly metrics?: readonly (readonly unknown[])[];
     readonly alarms?: readonly unknown[];
   };
@@ -27,11 +29,13 @@ function widgetsOf(settings: Readonly<Record<string, unknown>>): readonly Widget
 
 describe('the dashboard', () => {
   it('shows what an engineer on call reads, in that order', () => {
-    const titles = widgetsOf({ alarmEmail: 'oncall@example.com' }).map(({ properties }) =>
-      properties.title.replace(/[:(].*/, '').trim(),
+    const titles = widgetsOf({ alarmEmail: 'oncall@example.com' }).flatMap(({ properties: { title } }) =>
+      title === undefined ? [] : title.replace(/[:(].*/, '').trim(),
     );
     assert.deepEqual(titles, [
-      'Alarms',
+      'Healthy? The alarms',
+      'How far behind? Seconds, bytes of WAL',
+      'What does it hold? Bytes of WAL on the server',
       'Lag',
       'Throughput',
       'WAL that the slot retains',
@@ -41,9 +45,54 @@ describe('the dashboard', () => {
     ]);
   });
 
-  it('shows the states of all alarms first, and does without alarms', () => {
-    assert.equal(widgetsOf({ alarmEmail: 'oncall@example.com' })[0]?.properties.alarms?.length, 7);
-    assert.equal(widgetsOf({ alarms: 'false' })[0]?.properties.title.slice(0, 3), 'Lag');
+  it('answers in its first row: healthy, how far behind, what does it hold; without alarms by the runs', () => {
+    const [healthy, behind, held] = widgetsOf({ alarmEmail: 'oncall@example.com' });
+    assert.equal(healthy?.properties.alarms?.length, 7);
+    assert.deepEqual([healthy.y, behind?.y, held?.y], [0, 0, 0]);
+    assert.deepEqual(
+      behind?.properties.metrics?.map(([, name]) => name),
+      ['LagSeconds', 'LagBytes'],
+    );
+    assert.deepEqual(
+      held?.properties.metrics?.map(([, name]) => name),
+      ['RetainedWalBytes'],
+    );
+    const [runs] = widgetsOf({ alarms: 'false' });
+    assert.deepEqual(
+      runs?.properties.metrics?.map(([, name]) => name),
+      ['RunHealthy'],
+    );
+  });
+
+  it('links to the function, the log and its saved queries, which are there', () => {
+    const { template } = synthesise({ name: 'orders' });
+    const saved = Object.values(template.findResources('AWS::Logs::QueryDefinition')).map(
+      ({ Properties }) => Properties as { Name: string; QueryString: string; LogGroupNames: unknown[] },
+    );
+    assert.ok(saved.length >= 4);
+    const text = widgetsOf({ name: 'orders' }).find(({ type }) => type === 'text')?.properties.markdown ?? '';
+    for (const { Name, QueryString, LogGroupNames } of saved) {
+      assert.match(Name, /^pg2kinesis\/orders\//);
+      assert.ok(text.includes(Name), Name);
+      assert.match(QueryString, /level = |answer\.action/);
+      assert.equal(LogGroupNames.length, 1);
+    }
+    assert.match(text, /^Runbook: `docs\/operations\.md`/);
+    assert.match(text, /\]\(https:\/\/\S+#logsV2:logs-insights\)/);
+    assert.match(text, /`npx pg2kinesis status --function X`/);
+  });
+
+  it('asks the log for fields that the log has', () => {
+    const { template } = synthesise({});
+    const asked = JSON.stringify(template.findResources('AWS::Logs::QueryDefinition'));
+    const handler = readFileSync(new URL('../../lambda/handler.ts', import.meta.url), 'utf8');
+    const telemetry = readFileSync(new URL('../../lambda/telemetry/telemetry.ts', import.meta.url), 'utf8');
+    assert.ok(handler.includes("log.info('Done.', { answer })") && handler.includes('{ code: error.name'));
+    assert.ok(telemetry.includes('function_request_id') && asked.includes('function_request_id'));
+    const answer = readFileSync(new URL('../../lambda/run/answer.ts', import.meta.url), 'utf8');
+    const counts = readFileSync(new URL('../../lambda/transform/counts.ts', import.meta.url), 'utf8');
+    for (const [, field = ''] of asked.matchAll(/answer\.(\w+)/g))
+      assert.match(answer + counts, new RegExp(`\\b${field}\\??:`), field);
   });
 
   it("shows metrics that exist, under the pipeline's own dimension or the stream's", () => {
