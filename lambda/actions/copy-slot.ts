@@ -5,6 +5,7 @@
 import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
+import { makeFailoverSlot, requireFailoverSupport } from '../postgres/failover-slot.ts';
 import { copySlot as copyReplicationSlot } from '../postgres/slot-copy.ts';
 import { readSlotRow } from '../postgres/status-queries.ts';
 import type { CopySlotAction } from '../settings/event.ts';
@@ -20,6 +21,8 @@ export interface CopySlotAnswer {
   readonly from: string;
   readonly plugin: string;
   readonly confirmedFlushLsn?: string;
+  /** Given where it is a failover slot, as the old one was or SLOT_FAILOVER asks for. */
+  readonly failover?: true;
 }
 
 /**
@@ -28,14 +31,14 @@ export interface CopySlotAnswer {
  * @param action - names the old slot
  * @param container - clients, caches, settings
  * @param deadlines - when it began, and when it must be over
- * @throws {PipelineError} SLOT_MISSING, SLOT_LOST, SLOT_BUSY, WRONG_PLUGIN, PUBLICATION_MISSING
+ * @throws {PipelineError} SLOT_MISSING, SLOT_LOST, SLOT_BUSY, WRONG_PLUGIN, PUBLICATION_MISSING, CONFIG_INVALID
  */
 export async function copySlot(
   { from }: CopySlotAction,
   container: Container,
   deadlines: InvocationDeadlines,
 ): Promise<CopySlotAnswer> {
-  const { config, clock, log } = container;
+  const { config, clock, log, database } = container;
   const notDone = `The slot "${config.slot}" was not made.`;
   return await withLock(
     container,
@@ -48,15 +51,22 @@ export async function copySlot(
           remedy: `If runs read it, it needs no copy. Otherwise drop it with drop-slot, then try again; or use another SLOT_NAME.`,
         });
       }
+      if (config.slotFailover) requireFailoverSupport(watching, config.slot);
+      const source = await readSlotRow(watching.client, from);
       const left = Math.min(CREATE_WAIT_MS, deadlines.functionDeadline - clock.now());
       await copyReplicationSlot(locking, watching, from, config.slot, left);
       const made = await readSlotRow(watching.client, config.slot);
+      // The server does not copy that property.
+      const failover = config.slotFailover || source?.failover === true;
+      const until = { deadline: deadlines.functionDeadline, leaseExpiresAt: deadlines.leaseExpiresAt };
+      if (failover) await makeFailoverSlot(database, until, watching, config.slot);
       log.info('The slot was made as a copy.', { slot: config.slot, from, plugin: config.plugin });
       return {
         action: 'copy-slot',
         slot: config.slot,
         from,
         plugin: config.plugin,
+        ...(failover ? { failover: true as const } : {}),
         ...(made?.confirmedFlush === undefined ? {} : { confirmedFlushLsn: formatLsn(made.confirmedFlush) }),
       };
     },

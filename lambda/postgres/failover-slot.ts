@@ -57,7 +57,11 @@ export async function makeFailoverSlot(
     await client.query(`ALTER_REPLICATION_SLOT ${pg.escapeIdentifier(name)} (FAILOVER true)`);
     return true;
   } catch (error) {
-    throw toPipelineError(error, { ...connection.context, slot: name, notDone: 'The slot is no failover slot yet.' });
+    throw toPipelineError(error, {
+      ...connection.context,
+      slot: name,
+      notDone: `The slot "${name}" is there, and is no failover slot yet. To make it one: SLOT_FAILOVER=on and create-slot.`,
+    });
   } finally {
     await client.end().catch(() => undefined);
   }

@@ -102,7 +102,23 @@ describe('a failover slot', () => {
       OldResourceProperties: properties,
     });
     assert.equal((await slotOf(primary, 'renamed'))?.['failover'], true);
-    await primary.sql(`SELECT pg_drop_replication_slot('made'), pg_drop_replication_slot('renamed')`);
+    // By hand, where the old one is a failover slot and where the setting asks for one.
+    for (const [from, to, over] of [
+      ['renamed', 'copied', {}],
+      ['plain', 'asked_for', { SLOT_FAILOVER: 'on' }],
+      ['plain', 'plain_copy', {}],
+    ] as const) {
+      if (from === 'plain' && to === 'asked_for') await primary.createSlot('plain');
+      const answer = await at(primary.port, { SLOT_NAME: to, ...over }).invoke({ action: 'copy-slot', from });
+      const isFailover = to !== 'plain_copy';
+      assert.deepEqual(
+        [answer['failover'] === true, (await slotOf(primary, to))?.['failover']],
+        [isFailover, isFailover],
+      );
+    }
+    await primary.sql(
+      `SELECT pg_drop_replication_slot(n) FROM unnest('{made,renamed,copied,plain,asked_for,plain_copy}'::text[]) n`,
+    );
   });
 
   it('I2: is not read past what the standbys of synchronized_standby_slots have, and the run ends in seconds', async () => {
