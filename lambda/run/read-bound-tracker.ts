@@ -6,8 +6,13 @@
 import type { Lsn } from '../decode/lsn.ts';
 import type { AwaitedStandby, Clock, Log, Slot } from '../ports.ts';
 
-/** How long a run waits for standbys in all: one that is well answers in milliseconds, one that is away does not. */
-const WAIT_MS = 250;
+/**
+ * How long a run waits for standbys in all. One that is well confirms within milliseconds, and to wait for that costs less
+ * than a second peek. For one that is behind or away the next run is soon enough.
+ */
+const WAIT_MS = 30;
+/** How long a drain waits when nothing is left to read before they confirm more: it is to publish everything. */
+const DRAIN_WAIT_MS = 1_000;
 /** The first look again is after so long, and each after twice as long, up to the last. */
 const FIRST_LOOK_MS = 5;
 const LAST_LOOK_MS = 200;
@@ -31,6 +36,8 @@ export interface ReachPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly stop?: AbortSignal;
+  /** Whether everything is to be published that was there when it began. */
+  readonly isDrain: boolean;
   /** @returns whether a batch is still worth beginning */
   readonly hasTime: () => boolean;
 }
@@ -53,12 +60,12 @@ export class ReadBoundTracker {
   }
 
   /**
-   * Looks, and waits a little where standbys let nothing be read.
+   * Looks, and waits a little where standbys have not confirmed what was there at the first look.
    *
    * @param position - how far the slot is consumed
    */
   async next(position: Lsn): Promise<Reach | Nothing> {
-    const { clock, slot, stop, hasTime } = this.#ports;
+    const { clock, slot, stop, hasTime, isDrain } = this.#ports;
     for (;;) {
       const { flush, bound, awaited, absent, confirmedOnly } = await slot.readBound();
       this.awaited = awaited;
@@ -72,8 +79,11 @@ export class ReadBoundTracker {
       // Where a standby is always a little behind, the run ends all the same, with what was there when it first looked.
       this.#goal ??= flush;
       if (position >= this.#goal) return 'caught-up';
-      if (isReadable) return { bound, confirmed, goal: this.#goal };
-      if (this.#waitedMs >= WAIT_MS || !hasTime()) {
+      if (isReadable && bound >= this.#goal) return { bound, confirmed, goal: this.#goal };
+      const isConnected = awaited.every(({ active }) => active);
+      const waitMs = isDrain && !isReadable ? DRAIN_WAIT_MS : isConnected ? WAIT_MS : 0;
+      if (this.#waitedMs >= waitMs || !hasTime()) {
+        if (isReadable) return { bound, confirmed, goal: this.#goal };
         return awaited.length > 0 ? 'waiting-for-standby' : 'waiting-for-replay';
       }
       await clock.sleep(this.#nextWaitMs, stop);

@@ -38,6 +38,8 @@ export class FakeSlot implements Slot {
   confirmed: Lsn = 1000n;
   /** What an awaited standby has confirmed; undefined: none is awaited. */
   standby: Lsn | undefined;
+  /** Whether it is connected. */
+  standbyConnected = true;
   /** Called before each look at the bound. */
   onBound: () => void = () => undefined;
   restart: Lsn = 1000n;
@@ -112,7 +114,7 @@ export class FakeSlot implements Slot {
         absent: [],
       });
     const behindBytes = Number(this.flushed - confirmed);
-    const awaited = [{ name: 'phys', active: true, confirmed, behindBytes, fault: undefined }];
+    const awaited = [{ name: 'phys', active: this.standbyConnected, confirmed, behindBytes, fault: undefined }];
     return Promise.resolve({ flush: this.flushed, bound: confirmed, confirmedOnly: true, awaited, absent: [] });
   }
 
