@@ -85,8 +85,8 @@ export interface PostgresServer {
   restart(mode: 'fast' | 'immediate'): Promise<void>;
   /** Stops the server and keeps its files, for {@link PostgresServer.start}. */
   halt(mode: 'fast' | 'immediate'): Promise<void>;
-  /** Starts it again after a halt. */
-  start(): Promise<void>;
+  /** Starts it again after a halt. @param settings - that are other than before */
+  start(settings?: Readonly<Record<string, string>>): Promise<void>;
   /**
    * Makes a physical standby: stops the server in good order, copies it, and starts both. A standby of a standby works, too.
    *
@@ -187,8 +187,8 @@ async function settleIn(
 
 async function ready(home: Home): Promise<PostgresServer> {
   const { dir, data, native, account, env, keeper, clientSsl: ssl } = home;
-  const launch = (at: number) =>
-    launchPostgres(join(native, 'bin', 'postgres'), dir, at, home.settings, { ...account, env });
+  let { settings: own } = home;
+  const launch = (at: number) => launchPostgres(join(native, 'bin', 'postgres'), dir, at, own, { ...account, env });
   let port = await freePort();
   let server: ChildProcess | undefined;
   for (let attempt = 1; server === undefined; attempt++) {
@@ -229,7 +229,8 @@ async function ready(home: Home): Promise<PostgresServer> {
     await gone;
     server = undefined;
   };
-  const start = async (): Promise<void> => {
+  const start: PostgresServer['start'] = async (over = {}) => {
+    own = { ...own, ...over };
     server ??= await launch(port);
   };
   const [row] = await sql<{ num: string }>(`SELECT current_setting('server_version_num') AS num`);
@@ -256,7 +257,7 @@ async function ready(home: Home): Promise<PostgresServer> {
       const streaming = { primary_conninfo: conninfo(wanted.through ?? port), primary_slot_name: wanted.slot ?? '' };
       const { settings, recovery } = recoverySettings(versionNum, streaming, 'standby');
       const started = settleIn(home.major, { ...home.settings, ...settings, ...wanted.settings }, ssl, (its) =>
-        copyData(data, its, false, recovery).then(start),
+        copyData(data, its, false, recovery).then(() => start()),
       );
       return await started;
     },
