@@ -312,6 +312,8 @@ export interface ServerIdentity {
   readonly inRecovery: boolean;
   /** The timeline that it writes, or of a standby receives. Undefined where the server does not tell. */
   readonly timeline: number | undefined;
+  /** The end of its WAL when it was asked: of a standby, of what it had received. Undefined where it does not tell. */
+  readonly walEnd: Lsn | undefined;
 }
 
 /** The database side of a run: locked, connected. */
@@ -322,6 +324,8 @@ export interface Session {
   readonly keyHistory?: KeyHistory;
   /** The server that it leads to. */
   readonly server: ServerIdentity;
+  /** When that was read, milliseconds since 1970. */
+  readonly connectedAt: number;
   /** Aborts when the connection that holds the lock is lost (I6); its reason is a {PipelineError}. */
   readonly lost: AbortSignal;
   /** Whether another holder had to be ended, or has lost the lock: its last request may still be in flight (I6). */

@@ -63,6 +63,8 @@ export interface Connection extends Queryable {
   readonly pid: number;
   /** The server that it leads to. */
   readonly identity: ServerIdentity;
+  /** When that was read, milliseconds since 1970. */
+  readonly connectedAt: number;
   /** The database's encoding, as PostgreSQL names it: `UTF8`. */
   readonly encoding: string;
   /** The output plugin of the slot that is read. */
@@ -166,7 +168,8 @@ export async function pinSession(
   }
   const query = serialize(client);
   const identity = await readServerIdentity({ query });
-  return { client, query, versionNum, pid, identity, encoding: row.encoding, plugin, context };
+  const connectedAt = clock.now();
+  return { client, query, versionNum, pid, identity, connectedAt, encoding: row.encoding, plugin, context };
 }
 
 /**

@@ -2,9 +2,10 @@
  * Which server a connection has reached. Two connections to one host name may reach two servers: a name with two
  * addresses, a balancer, DNS that turns. Reads and compares; knows no slot and does not decide what follows.
  */
+import { parseLsn } from '../decode/lsn.ts';
 import type { ServerIdentity } from '../ports.ts';
 import { codeOf } from './sql-errors.ts';
-import type { Queryable } from './status-queries.ts';
+import { type Queryable, WAL_END } from './status-queries.ts';
 
 const STARTED_AT = `pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 const ALWAYS = `${STARTED_AT} AS started, pg_catalog.pg_is_in_recovery() AS recovery`;
@@ -13,6 +14,7 @@ const SYSTEM = '(SELECT s.system_identifier::pg_catalog.text FROM pg_catalog.pg_
 const TIMELINE = `CASE WHEN pg_catalog.pg_is_in_recovery()
   THEN coalesce((SELECT r.received_tli FROM pg_catalog.pg_stat_get_wal_receiver() r), (SELECT c.timeline_id FROM pg_catalog.pg_control_checkpoint() c))::pg_catalog.text
   ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END AS timeline`;
+const END = `(${WAL_END})::pg_catalog.text AS wal_end`;
 
 /**
  * Asks a server who it is.
@@ -21,12 +23,13 @@ const TIMELINE = `CASE WHEN pg_catalog.pg_is_in_recovery()
  * @returns what it says; what it does not let this role ask is undefined
  */
 export async function readServerIdentity(client: Queryable): Promise<ServerIdentity> {
-  const row = (await ask(client, `${ALWAYS}, ${SYSTEM}, ${TIMELINE}`)) ?? {
+  const row = (await ask(client, `${ALWAYS}, ${SYSTEM}, ${TIMELINE}, ${END}`)) ?? {
     ...(await ask(client, ALWAYS)),
     ...(await ask(client, SYSTEM)),
     ...(await ask(client, TIMELINE)),
+    ...(await ask(client, END)),
   };
-  const { started, recovery, system, timeline } = row;
+  const { started, recovery, system, timeline, wal_end: walEnd } = row;
   if (typeof started !== 'string') throw new Error('the server did not say when it was started');
   return {
     systemIdentifier: typeof system === 'string' ? system : undefined,
@@ -34,6 +37,7 @@ export async function readServerIdentity(client: Queryable): Promise<ServerIdent
     inRecovery: recovery === true,
     // The name of a segment has it in hexadecimal digits.
     timeline: typeof timeline === 'string' ? parseInt(timeline, recovery === true ? 10 : 16) : undefined,
+    walEnd: typeof walEnd === 'string' ? parseLsn(walEnd) : undefined,
   };
 }
 

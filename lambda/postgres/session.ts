@@ -101,6 +101,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     return {
       slot,
       server: control.identity,
+      connectedAt: control.connectedAt,
       keyHistory: new WalKeyHistory({ ...options, control, memory: options.keys.history }),
       keys: readWithKeys(options.keys.over(control, slotName), async () => {
         await arrayDelimiters.read(control);

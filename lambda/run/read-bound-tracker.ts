@@ -4,14 +4,15 @@
  * Knows no SQL and reads no batch.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { AwaitedStandby, Clock, Log, Slot } from '../ports.ts';
+import type { AwaitedStandby, Clock, Log, Session, Slot } from '../ports.ts';
 
 /**
- * How long a run waits for standbys in all. One that is well confirms within milliseconds, and to wait for that costs less
- * than a second peek. For one that is behind or away the next run is soon enough.
+ * How long standbys have to confirm the end of the WAL from when it was first seen. One that is well takes milliseconds,
+ * most often less than it takes to open a session, and to wait for it costs less than a second peek. For one that is
+ * behind or away the next run is soon enough.
  */
 const WAIT_MS = 30;
-/** How long a drain waits when nothing is left to read before they confirm more: it is to publish everything. */
+/** How long they have in a drain when nothing is left to read before they confirm more: it is to publish everything. */
 const DRAIN_WAIT_MS = 1_000;
 /** The first look again is after so long, and each after twice as long, up to the last. */
 const FIRST_LOOK_MS = 5;
@@ -32,7 +33,7 @@ export interface Reach {
 
 /** What a reach is found with. */
 export interface ReachPorts {
-  readonly slot: Pick<Slot, 'readBound'>;
+  readonly session: Pick<Session, 'server' | 'connectedAt'> & { readonly slot: Pick<Slot, 'readBound'> };
   readonly clock: Clock;
   readonly log: Log;
   readonly stop?: AbortSignal;
@@ -48,26 +49,28 @@ export class ReadBoundTracker {
   awaited: readonly AwaitedStandby[] = [];
 
   readonly #ports: ReachPorts;
-  #goal: Lsn | undefined;
+  /** Where a run is caught up, and since when that is known. */
+  #goal: { readonly lsn: Lsn; readonly seenAt: number } | undefined;
   #unreadable: Lsn | undefined;
-  #waitedMs = 0;
   #isAbsenceNamed = false;
   #nextWaitMs = FIRST_LOOK_MS;
 
   /** @param ports - the slot and time */
   constructor(ports: ReachPorts) {
     this.#ports = ports;
+    const { server, connectedAt } = ports.session;
+    if (server.walEnd !== undefined) this.#goal = { lsn: server.walEnd, seenAt: connectedAt };
   }
 
   /**
-   * Looks, and waits a little where standbys have not confirmed what was there at the first look.
+   * Looks, and waits a little where standbys have not confirmed what was there when the session was opened.
    *
    * @param position - how far the slot is consumed
    */
   async next(position: Lsn): Promise<Reach | Nothing> {
-    const { clock, slot, stop, hasTime, isDrain } = this.#ports;
+    const { clock, session, stop, hasTime, isDrain } = this.#ports;
     for (;;) {
-      const { flush, bound, awaited, absent, confirmedOnly } = await slot.readBound();
+      const { flush, bound, awaited, absent, confirmedOnly } = await session.slot.readBound();
       this.awaited = awaited;
       this.#nameAbsent(absent);
       const confirmed = confirmedOnly ? bound : undefined;
@@ -76,18 +79,18 @@ export class ReadBoundTracker {
         this.#goal = undefined;
         return isReadable ? { bound, confirmed, goal: bound } : 'caught-up';
       }
-      // Where a standby is always a little behind, the run ends all the same, with what was there when it first looked.
-      this.#goal ??= flush;
-      if (position >= this.#goal) return 'caught-up';
-      if (isReadable && bound >= this.#goal) return { bound, confirmed, goal: this.#goal };
+      // Where a standby is always a little behind, the run ends all the same, with what was there when it began.
+      this.#goal ??= { lsn: flush, seenAt: clock.now() };
+      const { lsn: goal, seenAt } = this.#goal;
+      if (position >= goal) return 'caught-up';
+      if (isReadable && bound >= goal) return { bound, confirmed, goal };
       const isConnected = awaited.every(({ active }) => active);
       const waitMs = isDrain && !isReadable ? DRAIN_WAIT_MS : isConnected ? WAIT_MS : 0;
-      if (this.#waitedMs >= waitMs || !hasTime()) {
-        if (isReadable) return { bound, confirmed, goal: this.#goal };
+      if (clock.now() >= seenAt + waitMs || !hasTime()) {
+        if (isReadable) return { bound, confirmed, goal };
         return awaited.length > 0 ? 'waiting-for-standby' : 'waiting-for-replay';
       }
       await clock.sleep(this.#nextWaitMs, stop);
-      this.#waitedMs += this.#nextWaitMs;
       this.#nextWaitMs = Math.min(LAST_LOOK_MS, 2 * this.#nextWaitMs);
     }
   }

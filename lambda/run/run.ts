@@ -108,7 +108,6 @@ class RunLoop {
     this.#resumes = new ResumeKeeper(ports.session.slot, ports.log);
     this.#reach = new ReadBoundTracker({
       ...ports,
-      slot: ports.session.slot,
       isDrain: options.action === 'drain',
       hasTime: () => this.#hasTime(),
     });

@@ -24,7 +24,11 @@ describe('a standby as the source', () => {
   before(async () => {
     primary = await startPostgres({ version: String(version) });
     await primary.sql(`CREATE ROLE cdc LOGIN REPLICATION PASSWORD 'secret'; CREATE TABLE t (id int PRIMARY KEY)`);
-    const settings = { hot_standby_feedback: 'on', wal_receiver_status_interval: '1' };
+    const settings = {
+      hot_standby_feedback: 'on',
+      wal_receiver_status_interval: '1',
+      wal_retrieve_retry_interval: '100ms',
+    };
     standby = await primary.standby({ slot: 'phys', settings });
     source = new InProcessFunction({
       PGHOST: '127.0.0.1',

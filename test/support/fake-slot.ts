@@ -314,13 +314,27 @@ function oidOf(name: string): number {
   return Buffer.from(name).reduce((oid, byte) => (oid * 31 + byte) % 2 ** 31, 16_384);
 }
 
-const FAKE_SERVER = { systemIdentifier: '7', startedAt: '2026-01-01T00:00:00.000000Z', inRecovery: false, timeline: 1 };
+const FAKE_SERVER = {
+  systemIdentifier: '7',
+  startedAt: '2026-01-01T00:00:00.000000Z',
+  inRecovery: false,
+  timeline: 1,
+  walEnd: undefined,
+};
 
 /** @returns a session over fakes, and the means to lose it */
 export function fakeSession(slot: Slot, keys: PrimaryKeys): { session: Session; lose: (reason: Error) => void } {
   const lost = new AbortController();
   return {
-    session: { slot, keys, server: FAKE_SERVER, lost: lost.signal, tookOver: false, close: () => Promise.resolve() },
+    session: {
+      slot,
+      keys,
+      server: FAKE_SERVER,
+      connectedAt: 0,
+      lost: lost.signal,
+      tookOver: false,
+      close: () => Promise.resolve(),
+    },
     lose: (reason) => lost.abort(reason),
   };
 }

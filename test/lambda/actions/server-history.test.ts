@@ -8,7 +8,13 @@ import { parseHistory } from '../../../lambda/postgres/timeline-history.ts';
 import { coldState } from '../../../lambda/run/warm-state.ts';
 import { Recorder } from '../../support/run-kit.ts';
 
-const SERVER = { systemIdentifier: '7', startedAt: '2026-01-01T00:00:00.000000Z', inRecovery: false, timeline: 1 };
+const SERVER = {
+  systemIdentifier: '7',
+  startedAt: '2026-01-01T00:00:00.000000Z',
+  inRecovery: false,
+  timeline: 1,
+  walEnd: undefined,
+};
 
 describe('a warm container and the history of its server', () => {
   const warned = async (over: object, position: bigint, now: Partial<typeof SERVER> = {}, history = '1\t0/C8\tx\n') => {

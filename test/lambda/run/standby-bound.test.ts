@@ -68,6 +68,19 @@ describe('what a standby has not confirmed', () => {
     assert.ok(slept(kit) < 100, `${slept(kit)} ms`);
   });
 
+  it('is not waited for where it came after the session was opened, or was there for long', async () => {
+    for (const [half, stopped] of [
+      ['confirmed', 'caught-up'],
+      ['flushed', 'waiting-for-standby'],
+    ] as const) {
+      const { slot, kit } = layHalf(20);
+      const walEnd = half === 'confirmed' ? slot.standby : slot.flushed;
+      const session = { ...kit.session, server: { ...kit.session.server, walEnd }, connectedAt: kit.clock.now() - 40 };
+      const answer = await run({ ...kit.ports, session }, kit.options());
+      assert.deepEqual([answer.stopped, answer.published, slot.peeks.length, slept(kit)], [stopped, 1, 1, 0]);
+    }
+  });
+
   it('is not waited for where its standby is not connected', async () => {
     const { slot, kit } = layHalf(20);
     slot.standbyConnected = false;
