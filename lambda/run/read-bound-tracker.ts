@@ -47,6 +47,8 @@ export interface ReachPorts {
 export class ReadBoundTracker {
   /** The standbys that had not confirmed the end of the WAL at the last look. */
   awaited: readonly AwaitedStandby[] = [];
+  /** The end of the WAL at the last look. */
+  flush: Lsn = 0n;
 
   readonly #ports: ReachPorts;
   /** Where a run is caught up, and since when that is known. */
@@ -72,6 +74,7 @@ export class ReadBoundTracker {
     for (;;) {
       const { flush, bound, awaited, absent, confirmedOnly } = await session.slot.readBound();
       this.awaited = awaited;
+      this.flush = flush;
       this.#nameAbsent(absent);
       const confirmed = confirmedOnly ? bound : undefined;
       const isReadable = bound > position && bound !== this.#unreadable;

@@ -329,7 +329,10 @@ class RunLoop {
           `${text} If one is gone for good, take it out of synchronized_standby_slots and STANDBY_SLOTS.`,
         );
     }
-    const lagBytes = caughtUp ? 0 : Math.max(0, Number((await session.slot.flushLsn()) - this.#advancer.position));
+    // A run that waits has just looked.
+    const isKnown = caughtUp || stopped.startsWith('waiting-');
+    const flush = isKnown ? this.#reach.flush : await session.slot.flushLsn();
+    const lagBytes = caughtUp ? 0 : Math.max(0, Number(flush - this.#advancer.position));
     const lagSeconds = caughtUp || lagBytes === 0 ? 0 : ageSeconds(this.#oldestUnpublishedMicros, clock.now());
     return {
       action: this.#options.action,
