@@ -4,20 +4,18 @@
  */
 import type { Formatter } from '../lib/formatter/formatter.ts';
 import { readSecretText, signIamToken } from './aws-credentials.ts';
-import { PgoutputDecoder } from './decode/pgoutput/decoder.ts';
-import { TestDecodingDecoder } from './decode/test-decoding/decoder.ts';
 import { PipelineError } from './errors.ts';
 import { loadFormatter } from './formatter-module.ts';
 import { createKinesisClient } from './kinesis/client.ts';
 import { describeStream, type StreamDescription } from './kinesis/describe.ts';
 import { createPublisher } from './kinesis/publisher.ts';
+import { pluginParts } from './plugin-parts.ts';
 import type { Clock, Log, Metrics, Publisher } from './ports.ts';
 import { ArrayDelimiters } from './postgres/array-delimiters.ts';
 import { createDatabase, type Database } from './postgres/connection.ts';
 import type { LineDecoder } from './postgres/peek.ts';
-import { pgoutput, TEST_DECODING } from './postgres/plugins.ts';
 import { PrimaryKeyCache } from './postgres/primary-key-cache.ts';
-import { TypeNames } from './postgres/type-names.ts';
+import type { TypeNames } from './postgres/type-names.ts';
 import { coldState, type WarmState } from './run/warm-state.ts';
 import type { Config } from './settings/config.ts';
 import { withNotice } from './slow-notice.ts';
@@ -89,7 +87,7 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
       );
     }
   };
-  const typeNames = config.plugin === 'pgoutput' ? new TypeNames() : undefined;
+  const { plugin, decoder, typeNames } = pluginParts(config.plugin, config.publications, config.maxRecordBytes);
   return {
     config,
     requireRegion,
@@ -99,7 +97,7 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
       iamToken: (request) =>
         withNotice(parts, () => 'Waiting for AWS credentials, to sign an IAM token with', signIamToken(request)),
       clock,
-      plugin: config.plugin === 'pgoutput' ? pgoutput(config.publications) : TEST_DECODING,
+      plugin,
       log,
     }),
     keys: new PrimaryKeyCache({
@@ -110,10 +108,7 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
     }),
     arrayDelimiters: new ArrayDelimiters(),
     typeNames,
-    decoder:
-      typeNames === undefined
-        ? new TestDecodingDecoder(undefined, config.maxRecordBytes)
-        : new PgoutputDecoder(typeNames, undefined, config.maxRecordBytes),
+    decoder,
     publisher: createPublisher({
       client,
       stream: config.stream.arn ?? config.stream.name,

@@ -5,7 +5,7 @@
  */
 import type { Lsn } from './decode/lsn.ts';
 import type { Message, TableName } from './decode/messages.ts';
-import type { KeyStretch } from './decode/wal2json.ts';
+import type { KeyStretch } from './decode/wal2json/key-stretch.ts';
 import type { MetricName } from './metrics.ts';
 import type { Round } from './pack/round.ts';
 

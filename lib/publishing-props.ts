@@ -7,8 +7,8 @@
 export interface PublishingProps {
   /** The replication slot: 1 to 63 lower-case letters, digits and underscores. @default pg2kinesis */
   readonly slotName?: string;
-  /** The slot's output plugin; `pgoutput` reads publications, which have to be there before the slot. @default test_decoding */
-  readonly plugin?: 'test_decoding' | 'pgoutput';
+  /** The slot's output plugin; `pgoutput` reads publications, which have to be there before the slot; `wal2json` has to be on the server. @default test_decoding */
+  readonly plugin?: 'test_decoding' | 'pgoutput' | 'wal2json';
   /** The publications that `plugin` pgoutput reads. @default one named as the slot */
   readonly publications?: readonly string[];
   /** The physical replication slots of the standbys that have to have a change before it is published: see docs/failover.md. @default none */

@@ -37,7 +37,7 @@ export function publishingFaults(settings: PartialSettings): string[] {
   }
   if (settings.publications !== undefined && settings.plugin !== 'pgoutput')
     faults.push(
-      'publications has no use with plugin test_decoding, which reads none: leave it out, or set plugin pgoutput.',
+      `publications has no use with plugin ${settings.plugin ?? 'test_decoding'}, which reads none: leave it out, or set plugin pgoutput.`,
     );
   if (settings.databaseSslRootCert !== undefined && settings.databaseSslMode === 'disable')
     faults.push('databaseSslRootCert has no use with databaseSslMode disable: leave one of them out.');

@@ -61,7 +61,7 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   streamKeyArn: keyArn(),
 
   slotName: text('1 to 63 lower-case letters, digits and underscores', /^[a-z0-9_]{1,63}$/),
-  plugin: choice('test_decoding', 'pgoutput'),
+  plugin: choice('test_decoding', 'pgoutput', 'wal2json'),
   publications: list(text("a publication's name, 1 to 63 characters, no comma", /^[^\p{Cc},]{1,63}$/u)),
   standbySlots: list(
     text('a physical replication slot: 1 to 63 lower-case letters, digits and underscores', /^[a-z0-9_]{1,63}$/),

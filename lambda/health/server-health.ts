@@ -113,7 +113,7 @@ function plugin({ slot: found }: ServerFacts, wanted: string): Finding {
       check,
       state: 'unknown',
       found: 'no slot to tell by',
-      todo: 'create-slot will tell. Every server has pgoutput; RDS and Aurora have test_decoding, elsewhere it comes with the contrib package.',
+      todo: 'create-slot will tell. Every server has pgoutput; RDS and Aurora have test_decoding, elsewhere it comes with the contrib package. wal2json is a package of its own; RDS and Aurora have it, and a server that has output_plugin_libraries must list it there.',
     };
   if (found.plugin === wanted) return ok(check, wanted);
   return {

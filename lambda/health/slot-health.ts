@@ -57,7 +57,7 @@ const OTHER_NAME = 'Use another SLOT_NAME. Whoever made this slot may need it.';
 
 /** @param found - a slot's plugin @returns what to do where PLUGIN names another */
 export function otherPlugin(found: string | undefined): string {
-  return found === 'test_decoding' || found === 'pgoutput'
+  return found === 'test_decoding' || found === 'pgoutput' || found === 'wal2json'
     ? `If the slot is this pipeline's, set PLUGIN=${found}. Otherwise: ${OTHER_NAME}`
     : OTHER_NAME;
 }

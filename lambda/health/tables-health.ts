@@ -19,7 +19,7 @@ export interface TableFacts {
 }
 
 /** What of the settings it takes. */
-type TableSettings = Pick<Config, 'filters' | 'format'>;
+type TableSettings = Pick<Config, 'filters' | 'format' | 'plugin'>;
 
 /**
  * Judges the tables and the filters.
@@ -67,6 +67,17 @@ function oldKeys(selected: readonly TableFacts[], config: TableSettings): Findin
   const check = 'REPLICA IDENTITY';
   const hidden = selected.filter((table) => table.key.length > 0 && hidesOldKey(table));
   if (hidden.length === 0) return ok(check, 'every old key is sent');
+  if (config.plugin === 'wal2json') {
+    // It looks for an identity, whichever: by an index that is not the key it prints a DELETE, without the key.
+    const leftOut = hidden.filter((table) => table.replicaIdentity !== 'i');
+    if (leftOut.length > 0)
+      return {
+        check,
+        state: 'fault',
+        found: `wal2json leaves out every UPDATE and DELETE of: ${listed(leftOut.map((table) => `${table.name} (${hiddenBecause(table)})`))}`,
+        todo: 'ALTER TABLE ... REPLICA IDENTITY DEFAULT (make a deferrable key NOT DEFERRABLE), or take another PLUGIN. Reload what was left out.',
+      };
+  }
   return {
     check,
     state: 'fault',

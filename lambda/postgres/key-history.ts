@@ -5,7 +5,7 @@
  */
 import pg from 'pg';
 import { formatLsn } from '../decode/lsn.ts';
-import { type KeyStretch, readKeyStretch } from '../decode/wal2json.ts';
+import { type KeyStretch, readKeyStretch } from '../decode/wal2json/key-stretch.ts';
 import type { Clock, KeyHistory, KeyQuestion, Log } from '../ports.ts';
 import { closeGracefully, type Connection, type Database, logIn, pinSession } from './connection.ts';
 import { isSameServer } from './server-identity.ts';

@@ -17,6 +17,8 @@ export interface Notice {
 
 const NOTICE = 'N'.charCodeAt(0);
 const COPY_DATA = 'd'.charCodeAt(0);
+/** More different ones are not kept. */
+const MOST_NOTICES = 1_000;
 /** Type and length. */
 const HEADER_BYTES = 5;
 
@@ -39,11 +41,17 @@ export class NoticeReader {
       }
       const length = 1 + bytes.readUInt32BE(1);
       if (bytes.length < length) break;
-      if (bytes[0] === NOTICE) this.notices.push(parseNotice(bytes.subarray(HEADER_BYTES, length)));
+      if (bytes[0] === NOTICE) this.#take(parseNotice(bytes.subarray(HEADER_BYTES, length)));
       bytes = bytes.subarray(length);
     }
     // A copy: the chunk is not ours to keep.
     this.#rest = Buffer.from(bytes);
+  }
+
+  /** Each is kept once: wal2json says the same of every row that it leaves out. */
+  #take(notice: Notice): void {
+    if (this.notices.length < MOST_NOTICES && !this.notices.some(({ message }) => message === notice.message))
+      this.notices.push(notice);
   }
 }
 

@@ -3,9 +3,11 @@
  * gets here as UTF-8. What its rows say is its decoder's to know (`decode/`).
  */
 import pg from 'pg';
+import { codeOf } from './sql-errors.ts';
+import type { Queryable } from './status-queries.ts';
 
 /** A plugin's name, as `pg_replication_slots` has it. */
-export type PluginName = 'test_decoding' | 'pgoutput';
+export type PluginName = 'test_decoding' | 'pgoutput' | 'wal2json';
 
 /**
  * Whether a slot of that plugin can be this project's.
@@ -13,7 +15,7 @@ export type PluginName = 'test_decoding' | 'pgoutput';
  * @param name - a slot's plugin, as the server has it
  */
 export function isReadablePlugin(name: string | undefined): name is PluginName {
-  return name === 'test_decoding' || name === 'pgoutput';
+  return name === 'test_decoding' || name === 'pgoutput' || name === 'wal2json';
 }
 
 /** How a slot of one plugin is read. */
@@ -23,6 +25,14 @@ export interface SlotPlugin {
   readonly publications: readonly string[];
   /** The options of the functions that read, as SQL: names and values in turn. */
   readonly options: string;
+  /**
+   * Finds out which options the plugin of the server has, once. Called before the first reading.
+   *
+   * @param connection - to the slot's database
+   * @param slotName - the slot, locked and found good
+   * @default nothing has to be found out
+   */
+  prepare?(connection: Queryable, slotName: string): Promise<void>;
   /** The same for START_REPLICATION, in its own notation; empty: it needs none. */
   readonly replicationOptions: string;
   /** Whether the plugin keeps in the session what it has sent, also after a reading that failed: see {@link forgetSent}. */
@@ -53,12 +63,60 @@ export const TEST_DECODING: SlotPlugin = {
   commitTime: String.raw`substring(encode(p.data, 'escape') FROM '\(at (.*)\)$')`,
   // A logical message is cut to its first word: its content can be of any size and is in no encoding.
   data(encoding) {
-    // SQL_ASCII is bytes of unknown meaning, which no server converts: each row is checked to be UTF-8 on arrival.
-    const convert = encoding !== 'UTF8' && encoding !== 'SQL_ASCII';
-    const data = convert ? `convert(p.data, ${pg.escapeLiteral(encoding)}, 'UTF8')` : 'p.data';
+    const data = inUtf8('p.data', encoding);
     return `CASE WHEN p.data >= 'message:'::bytea AND p.data < 'message;'::bytea THEN 'message:'::bytea ELSE ${data} END`;
   },
 };
+
+/** SQL: a plugin's text. SQL_ASCII is bytes of unknown meaning, which no server converts: each row is checked to be UTF-8 on arrival. */
+function inUtf8(data: string, encoding: string): string {
+  const convert = encoding !== 'UTF8' && encoding !== 'SQL_ASCII';
+  return convert ? `convert(${data}, ${pg.escapeLiteral(encoding)}, 'UTF8')` : data;
+}
+
+/** What each line of wal2json begins with, before the letter of its action. */
+const ACTION = '{"action":"';
+
+const WAL2JSON_OPTIONS = `'format-version', '2', 'include-xids', '1', 'include-timestamp', '1', 'include-types', '0', 'include-type-oids', '1', 'include-pk', '1', 'add-msg-prefixes', 'pg2kinesis-none'`;
+
+/** From 2.6 on: numbers as strings, NaN and infinities among them, which are null otherwise. */
+const WAL2JSON_NUMBERS = `${WAL2JSON_OPTIONS}, 'numeric-data-types-as-string', '1'`;
+
+/** What an output plugin answers to an option that it does not know. */
+const UNKNOWN_OPTION = '22023';
+
+/**
+ * One JSON object a row, with the type's number of each column, and the primary key of then. It needs wal2json 2.4 or
+ * later on the server.
+ *
+ * @returns how a slot of wal2json is read
+ */
+export function wal2json(): SlotPlugin {
+  let options: string | undefined;
+  return {
+    name: 'wal2json',
+    publications: [],
+    get options() {
+      return options ?? WAL2JSON_OPTIONS;
+    },
+    async prepare(connection, slotName) {
+      if (options !== undefined) return;
+      // It ends at the first record of WAL.
+      const read = `SELECT count(*) FROM pg_logical_slot_peek_binary_changes(${pg.escapeLiteral(slotName)}, '0/1', NULL, ${WAL2JSON_NUMBERS})`;
+      options = await connection.query(read).then(
+        () => WAL2JSON_NUMBERS,
+        // Whatever else it is, the reading itself will say.
+        (error: unknown) => (codeOf(error) === UNKNOWN_OPTION ? WAL2JSON_OPTIONS : undefined),
+      );
+    },
+    replicationOptions: '',
+    remembersSent: false,
+    endsTransaction: `substr(p.data, 1, ${ACTION.length + 1}) = '${ACTION}C'::bytea`,
+    commitTime: `substring(encode(p.data, 'escape') FROM '"timestamp":"([^"]*)"')`,
+    // The letter of the action comes first: the peek knows a COMMIT by its C.
+    data: (encoding) => inUtf8(`substr(p.data, ${ACTION.length + 1})`, encoding),
+  };
+}
 
 /**
  * Changes of publications. Its texts are in client_encoding already, names too.

@@ -93,6 +93,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     const state = await readSlotState(control, slotName);
     const fault = validateSlot(state, slotName, control.context);
     if (fault !== undefined) throw fault;
+    await control.plugin.prepare?.(control, slotName);
     // Most often nobody is inside of the slot, and there is nobody to ask about.
     const orphan = state.slot?.activePid !== undefined && (await clearSlot(reader, options));
     const openReplication = async () => (await logIn(database, { ...until, replication: true })).client;

@@ -189,7 +189,9 @@ function cannotCreate(error: unknown, name: string): PipelineError | undefined {
       return config('all replication slots are in use. Raise max_replication_slots, or drop a slot that nobody needs.');
     case '58P01':
     case '42704':
-      return config('the server does not have the plugin. test_decoding comes with the contrib package.');
+      return config(
+        'the server does not have the plugin. test_decoding comes with the contrib package, wal2json with a package of its own.',
+      );
     default:
       return undefined;
   }

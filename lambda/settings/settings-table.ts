@@ -162,7 +162,7 @@ export const SETTINGS = {
     'pg2kinesis',
   ),
   PLUGIN: {
-    ...choice(['test_decoding', 'pgoutput'], "the slot's output plugin"),
+    ...choice(['test_decoding', 'pgoutput', 'wal2json'], "the slot's output plugin"),
     default: 'test_decoding',
   },
   PUBLICATIONS: optional(

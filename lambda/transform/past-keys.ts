@@ -4,7 +4,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { RowChange, TableName, Transaction } from '../decode/messages.ts';
-import type { KeyStretch } from '../decode/wal2json.ts';
+import type { KeyStretch } from '../decode/wal2json/key-stretch.ts';
 import type { KeyQuestion } from '../ports.ts';
 import type { TablePolicies, TablePolicy } from './table-policies.ts';
 

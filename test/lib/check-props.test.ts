@@ -72,7 +72,7 @@ const BAD: Readonly<Record<(typeof PUBLISHER_PROPS)[number], unknown>> = {
   databaseSslMode: 'prefer',
   databaseSslRootCert: '',
   slotName: 'Bad-Name',
-  plugin: 'wal2json',
+  plugin: 'decoderbufs',
   publications: ['a,b'],
   standbySlots: ['Bad-Name'],
   slotFailover: 'yes',

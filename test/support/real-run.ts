@@ -4,18 +4,15 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
-import { PgoutputDecoder } from '../../lambda/decode/pgoutput/decoder.ts';
-import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 import { FORMATS } from '../../lambda/format/formats.ts';
 import { partitionKeyWriter } from '../../lambda/format/partition-key.ts';
 import { createPacker } from '../../lambda/pack/packer.ts';
+import { type PluginParts, pluginParts } from '../../lambda/plugin-parts.ts';
 import type { Clock, Publisher, Session } from '../../lambda/ports.ts';
 import { createDatabase } from '../../lambda/postgres/connection.ts';
-import type { LineDecoder } from '../../lambda/postgres/peek.ts';
-import { pgoutput } from '../../lambda/postgres/plugins.ts';
+import type { PluginName } from '../../lambda/postgres/plugins.ts';
 import { PrimaryKeyCache } from '../../lambda/postgres/primary-key-cache.ts';
 import { openSession } from '../../lambda/postgres/session.ts';
-import { TypeNames } from '../../lambda/postgres/type-names.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { run, type RunOptions } from '../../lambda/run/run.ts';
 import { skipFirstTransaction } from '../../lambda/run/skip-first-transaction.ts';
@@ -48,6 +45,8 @@ export interface PipelineOptions extends Partial<
   readonly database?: string;
   /** Reads a slot of pgoutput, by these. @default none: a slot of test_decoding */
   readonly publications?: readonly string[];
+  /** @default pgoutput where there are publications, else test_decoding */
+  readonly plugin?: PluginName;
   /** STANDBY_SLOTS. @default none */
   readonly standbySlots?: readonly string[];
   /** Where the server is reached, by way of a link or proxy. @default its own port */
@@ -77,8 +76,7 @@ export class Pipeline {
   readonly #options: PipelineOptions;
   readonly #keys: PrimaryKeyCache;
   readonly #memory = coldState();
-  readonly #typeNames: TypeNames | undefined;
-  readonly #decoder: LineDecoder;
+  readonly #parts: PluginParts;
 
   /**
    * @param server - with the slot
@@ -89,8 +87,8 @@ export class Pipeline {
     this.#server = server;
     this.#slotName = slotName;
     this.#options = options;
-    this.#typeNames = options.publications === undefined ? undefined : new TypeNames();
-    this.#decoder = this.#typeNames === undefined ? new TestDecodingDecoder() : new PgoutputDecoder(this.#typeNames);
+    const { publications, plugin = publications === undefined ? 'test_decoding' : 'pgoutput' } = options;
+    this.#parts = pluginParts(plugin, publications ?? [], undefined);
     const hides = options.exclude !== undefined || options.columns !== undefined;
     this.#keys = new PrimaryKeyCache({ ttlMs: 3_600_000, clock, log: this.recorder, hides });
   }
@@ -117,7 +115,7 @@ export class Pipeline {
   }
 
   async #open(deadline: number): Promise<Session> {
-    const { publications, standbySlots = [], port, database } = this.#options;
+    const { standbySlots = [], port, database } = this.#options;
     const session = await openSession({
       database: createDatabase({
         settings: {
@@ -130,14 +128,14 @@ export class Pipeline {
         secrets: () => Promise.reject(new Error('no secret was to be read')),
         iamToken: () => Promise.reject(new Error('no token was to be made')),
         clock,
-        ...(publications === undefined ? {} : { plugin: pgoutput(publications) }),
+        plugin: this.#parts.plugin,
       }),
       slotName: this.#slotName,
       standbySlots,
       deadline,
       keys: this.#keys,
-      decoder: this.#decoder,
-      typeNames: this.#typeNames,
+      decoder: this.#parts.decoder,
+      typeNames: this.#parts.typeNames,
       clock,
       log: this.recorder,
     });

@@ -73,35 +73,39 @@ export class RelationInterner {
 
   /** @param sent - what a Relation message said @returns the relation */
   intern(sent: SentRelation): Relation {
-    if (this.#tables.size > this.#limit || this.#headers.size > this.#limit) {
-      this.#tables.clear();
-      this.#headers.clear();
-    }
-    const columns = sent.columns.map((column) => this.#column(column));
+    const columns = sent.columns.map((column) => this.column(column));
     const key = columns.filter((_, i) => sent.columns[i]?.isKey === true).map(({ header }) => header.printed);
     return {
-      table: this.#table(sent.schema === '' ? 'pg_catalog' : sent.schema, sent.name),
+      table: this.table(sent.schema === '' ? 'pg_catalog' : sent.schema, sent.name),
       columns,
       historicKey: sent.replicaIdentity === 'd' && key.length > 0 ? key : undefined,
     };
   }
 
-  #table(schema: string, name: string): TableName {
+  /**
+   * @param schema - unquoted
+   * @param name - unquoted
+   * @returns the table's names
+   */
+  table(schema: string, name: string): TableName {
     const printed = `${quoteIdentifier(schema, this.#names)}.${quoteIdentifier(name, this.#names)}`;
     const known = this.#tables.get(printed);
     if (known !== undefined) return known;
     const table = { printed, schema, name };
+    if (this.#tables.size > this.#limit) this.#tables.clear();
     this.#tables.set(printed, table);
     return table;
   }
 
-  #column({ name, typeOid, sentType }: SentColumn): RelationColumn {
+  /** @param sent - what is said of a column @returns the column */
+  column({ name, typeOid, sentType }: Pick<SentColumn, 'name' | 'typeOid' | 'sentType'>): RelationColumn {
     const style = typeOid === BOOLEAN ? 'boolean' : typeOid === BIT || typeOid === BIT_VARYING ? 'bits' : 'text';
     const type = this.#names.typeName(typeOid) ?? sentType ?? 'unknown';
     const printed = quoteIdentifier(name, this.#names);
     const key = `${printed}\0${type}`;
     let header = this.#headers.get(key);
     if (header === undefined) {
+      if (this.#headers.size > this.#limit) this.#headers.clear();
       header = { id: this.#nextId++, printed, name, type };
       this.#headers.set(key, header);
     }

@@ -424,3 +424,24 @@ describe('explainRetention', () => {
   it('tells nothing where nothing is kept', () =>
     assert.deepEqual(explainRetention({ ...facts, confirmedFlush: 100n, restart: 100n }), []));
 });
+
+describe('what check says of tables under wal2json', () => {
+  const judged = (table: Partial<TableFacts>): Finding =>
+    find(
+      judgeServer({ ...SERVER, tables: [{ ...TABLE, ...table }] }, config({ PLUGIN: 'wal2json' })),
+      'REPLICA IDENTITY',
+    );
+
+  it('names those whose UPDATEs and DELETEs the plugin leaves out', () => {
+    for (const table of [{ replicaIdentity: 'n' }, { deferrable: true }]) {
+      const { state, found, todo } = judged(table);
+      assert.equal(state, 'fault');
+      assert.match(found, /wal2json leaves out every UPDATE and DELETE of: public\.users/);
+      assert.match(todo ?? '', /REPLICA IDENTITY DEFAULT/);
+    }
+  });
+
+  it('says of an index that is not the key what it says under every plugin', () => {
+    assert.match(judged({ replicaIdentity: 'i' }).found, /does not send the old key of: public\.users/);
+  });
+});

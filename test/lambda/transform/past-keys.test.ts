@@ -1,7 +1,7 @@
 /** Keys of then: when the WAL is asked, for what, and what becomes of rows by the answer. The server is a fake. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { KeyStretch } from '../../../lambda/decode/wal2json.ts';
+import type { KeyStretch } from '../../../lambda/decode/wal2json/key-stretch.ts';
 import type { KeyQuestion, TableEntry } from '../../../lambda/ports.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import { run, type RunOptions } from '../../../lambda/run/run.ts';

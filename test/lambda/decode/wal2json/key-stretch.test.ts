@@ -1,7 +1,7 @@
 /** What wal2json 2.5 and 2.6 say of keys, as recorded on PostgreSQL 15.18, cut as the server cuts it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type CutLine, readKeyStretch } from '../../../lambda/decode/wal2json.ts';
+import { type CutLine, readKeyStretch } from '../../../../lambda/decode/wal2json/key-stretch.ts';
 
 const cut = (over: Partial<Record<keyof CutLine, unknown>>): Partial<Record<keyof CutLine, unknown>> => ({
   commit: '0/1501698',

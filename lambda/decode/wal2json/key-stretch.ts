@@ -4,7 +4,7 @@
  *
  * @see https://github.com/eulerto/wal2json
  */
-import { type Lsn, parseLsn } from './lsn.ts';
+import { type Lsn, parseLsn } from '../lsn.ts';
 
 /** From a row of a table on, this is the table's primary key, until the next one of the same table. */
 export interface KeyStretch {

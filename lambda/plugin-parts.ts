@@ -1,0 +1,47 @@
+/**
+ * What belongs to an output plugin: how a slot of it is asked, and what decodes its rows. For the container; knows no
+ * other setting.
+ */
+import { PgoutputDecoder } from './decode/pgoutput/decoder.ts';
+import { TestDecodingDecoder } from './decode/test-decoding/decoder.ts';
+import { Wal2jsonDecoder } from './decode/wal2json/decoder.ts';
+import type { LineDecoder } from './postgres/peek.ts';
+import { pgoutput, type PluginName, type SlotPlugin, TEST_DECODING, wal2json } from './postgres/plugins.ts';
+import { TypeNames } from './postgres/type-names.ts';
+
+/** The parts of one plugin, to be kept from run to run. */
+export interface PluginParts {
+  readonly plugin: SlotPlugin;
+  readonly decoder: LineDecoder;
+  /** What the decoder has to know of the server's types; undefined: nothing. */
+  readonly typeNames: TypeNames | undefined;
+}
+
+/**
+ * @param name - PLUGIN
+ * @param publications - PUBLICATIONS, which pgoutput reads
+ * @param maxRecordBytes - what the stream allows for a record
+ */
+export function pluginParts(
+  name: PluginName,
+  publications: readonly string[],
+  maxRecordBytes: number | undefined,
+): PluginParts {
+  switch (name) {
+    case 'test_decoding':
+      return {
+        plugin: TEST_DECODING,
+        decoder: new TestDecodingDecoder(undefined, maxRecordBytes),
+        typeNames: undefined,
+      };
+    case 'pgoutput': {
+      const typeNames = new TypeNames();
+      const decoder = new PgoutputDecoder(typeNames, undefined, maxRecordBytes);
+      return { plugin: pgoutput(publications), decoder, typeNames };
+    }
+    case 'wal2json': {
+      const typeNames = new TypeNames();
+      return { plugin: wal2json(), decoder: new Wal2jsonDecoder(typeNames, undefined, maxRecordBytes), typeNames };
+    }
+  }
+}
