@@ -265,8 +265,9 @@ export interface PrimaryKeys {
 export interface KeyQuestion {
   /** Transactions whose commit record starts before this position. */
   readonly upto: Lsn;
-  /** Of which tables; undefined: of all. */
+  /** Of which tables; undefined: of all but `except`. */
   readonly tables: readonly Pick<TableName, 'schema' | 'name'>[] | undefined;
+  readonly except: readonly Pick<TableName, 'schema' | 'name'>[];
   /** Whether to look at INSERTs only. */
   readonly insertsOnly: boolean;
   /** When it must be over: milliseconds since 1970. */

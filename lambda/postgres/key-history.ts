@@ -110,7 +110,7 @@ const HEAD_BYTES = 1_000;
 const TAIL_BYTES = 13_000;
 
 /** Where each table's key begins to be another one. The lines themselves, with the rows' values, stay on the server. */
-function statement(copy: string, { upto, tables, insertsOnly }: KeyQuestion, encoding: string): string {
+function statement(copy: string, { upto, tables, except, insertsOnly }: KeyQuestion, encoding: string): string {
   const options: Record<string, string> = {
     'format-version': '2',
     'include-pk': '1',
@@ -120,6 +120,7 @@ function statement(copy: string, { upto, tables, insertsOnly }: KeyQuestion, enc
     // None has this one.
     'add-msg-prefixes': 'pg2kinesis-none',
     ...(tables === undefined ? {} : { 'add-tables': tables.map(pattern).join(',') }),
+    ...(except.length === 0 ? {} : { 'filter-tables': except.map(pattern).join(',') }),
   };
   const list = Object.entries(options).flat().map(pg.escapeLiteral).join(', ');
   const name = (text: string) =>

@@ -234,7 +234,7 @@ export class BatchReader {
           transaction !== undefined &&
           session.keyHistory !== undefined
         ) {
-          const question = this.#pastKeys.question(message.table, transaction);
+          const question = this.#pastKeys.question(message, transaction);
           if (question !== undefined) await this.#askWal(session.keyHistory, question, peek.lastCommit ?? upto);
         }
         transformer.take(message, block);

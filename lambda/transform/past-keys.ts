@@ -11,20 +11,30 @@ import type { TablePolicies, TablePolicy } from './table-policies.ts';
 /** What to ask: see {@link KeyQuestion}. */
 export interface Asked extends Pick<KeyQuestion, 'insertsOnly'> {
   readonly tables: readonly TableName[] | undefined;
+  readonly except: readonly TableName[];
 }
 
 /** With more names than this, asking for all tables is cheaper. */
 const MOST_NAMES = 100;
+/** So often a batch asks for tables whose key may have been dropped. */
+const MOST_KEYLESS = 2;
 
 /** What one batch knows. */
 export class PastKeys {
   readonly #plans: TablePolicies;
   /** By schema and name, unquoted, as JSON: in commit order. */
   #stretches = new Map<string, KeyStretch[]>();
-  /** Printed names of tables that an answer covers. */
+  /** Printed names of tables that an answer covers: with all their changes, and with their INSERTs at least. */
   readonly #covered = new Set<string>();
-  #all = false;
+  readonly #coveredInserts = new Set<string>();
+  /** Of which {@link nameOf} all changes are known, not only the INSERTs. */
+  readonly #complete = new Set<string>();
+  /** Nothing more is asked: all tables are covered, or there was no answer. */
+  #done = false;
+  /** All tables are covered but those that the catalogs know without a key. */
+  #allButKeyless = false;
   #asked = 0;
+  #askedKeyless = 0;
   #policies = new Map<KeyStretch, TablePolicy>();
 
   /** @param plans - what the catalogs say */
@@ -38,28 +48,64 @@ export class PastKeys {
     this.#stretches = new Map();
     this.#policies = new Map();
     this.#covered.clear();
-    this.#all = false;
-    this.#asked = 0;
+    this.#coveredInserts.clear();
+    this.#complete.clear();
+    this.#done = this.#allButKeyless = false;
+    this.#asked = this.#askedKeyless = 0;
   }
 
   /**
    * Whether the WAL is to be asked before a change is published: its key may have been another one, and no answer covers it.
    *
-   * @param table - of the change
+   * @param change - valid during the call
    * @param transaction - that it is part of
    * @returns what to ask; undefined: nothing
    */
-  question(table: TableName, transaction: Transaction): Asked | undefined {
+  question(change: Pick<RowChange, 'table' | 'operation' | 'oldTuple'>, transaction: Transaction): Asked | undefined {
+    const { table } = change;
     const plan = this.#plans.of(table);
-    if (this.#all || !this.#plans.isKeyInDoubt(plan, transaction.xid) || this.#covered.has(table.printed))
+    if (this.#done || !this.#plans.isKeyInDoubt(plan, transaction) || this.#covered.has(table.printed))
       return undefined;
-    // Of a table without a key, UPDATEs and DELETEs tell nothing, and each would be a warning in the server's log.
     const keyless = plan.skip === 'noPrimaryKey';
-    const doubtful = this.#plans.doubtfulTables(transaction.xid, keyless);
-    if (doubtful.every(({ printed }) => printed !== table.printed)) doubtful.push(table);
-    // Tables that the catalogs do not know come one by one: the second time, ask for all.
-    const all = doubtful.length > MOST_NAMES || (!keyless && this.#asked > 1) || this.#asked > 2;
-    return all ? { tables: undefined, insertsOnly: true } : { tables: doubtful, insertsOnly: keyless };
+    if (keyless && !this.#mayHaveHadKey(change)) {
+      if (this.#coveredInserts.has(table.printed)) return undefined;
+      // UPDATEs and DELETEs of a table without a key tell nothing, and each would be a warning in the server's log.
+      const tables = this.#withItself(this.#plans.doubtfulTables(transaction, true), table);
+      return { tables: tables.length > MOST_NAMES ? undefined : tables, except: [], insertsOnly: true };
+    }
+    if (keyless) {
+      if (this.#askedKeyless === MOST_KEYLESS) return undefined;
+      return { tables: [table, ...this.#keyedBefore(transaction, table)], except: [], insertsOnly: false };
+    }
+    if (this.#allButKeyless) return undefined;
+    // Of tables that the catalogs do not know there may be many, and nothing names them: then ask for all at once.
+    const tables = this.#withItself(this.#plans.doubtfulTables(transaction, false), table);
+    if (plan.keys.length > 0 && this.#asked === 0 && tables.length <= MOST_NAMES)
+      return { tables, except: [], insertsOnly: false };
+    const except = this.#plans.keylessTables();
+    return except.length > MOST_NAMES
+      ? { tables: undefined, except: [], insertsOnly: true }
+      : { tables: undefined, except, insertsOnly: false };
+  }
+
+  /** Whether a change of a table without a key shows that it had one: an old row was sent, or an INSERT before had one. */
+  #mayHaveHadKey({ table, operation, oldTuple }: Pick<RowChange, 'table' | 'operation' | 'oldTuple'>): boolean {
+    if (operation === 'INSERT') return false;
+    const stretches = this.#stretches.get(nameOf(table.schema, table.name)) ?? [];
+    return oldTuple !== undefined || stretches.some(({ key }) => key.length > 0);
+  }
+
+  /** Other tables without a key, of which an INSERT has shown one. */
+  #keyedBefore(transaction: Transaction, table: TableName): TableName[] {
+    const others = this.#plans.doubtfulTables(transaction, true).filter(({ printed }) => printed !== table.printed);
+    const keyed = others.filter(({ schema, name }) =>
+      this.#stretches.get(nameOf(schema, name))?.some(({ key }) => key.length > 0),
+    );
+    return keyed.slice(0, MOST_NAMES);
+  }
+
+  #withItself(tables: TableName[], table: TableName): TableName[] {
+    return tables.some(({ printed }) => printed === table.printed) ? tables : [...tables, table];
   }
 
   /**
@@ -70,7 +116,10 @@ export class PastKeys {
    */
   take(asked: Asked, stretches: readonly KeyStretch[] | undefined): void {
     this.#asked++;
-    if (stretches === undefined || asked.tables === undefined) this.#all = true;
+    if (!asked.insertsOnly && asked.tables?.some((table) => this.#plans.of(table).skip === 'noPrimaryKey') === true)
+      this.#askedKeyless++;
+    if (stretches === undefined || (asked.tables === undefined && asked.insertsOnly)) this.#done = true;
+    else if (asked.tables === undefined) this.#allButKeyless = true;
     const fresh = new Map<string, KeyStretch[]>();
     for (const stretch of stretches ?? []) {
       const name = nameOf(stretch.schema, stretch.table);
@@ -81,8 +130,10 @@ export class PastKeys {
     for (const [name, list] of fresh) {
       // An answer of all actions knows more than one of INSERTs.
       if (!asked.insertsOnly || !this.#stretches.has(name)) this.#stretches.set(name, list);
+      if (!asked.insertsOnly) this.#complete.add(name);
     }
-    for (const { printed } of asked.tables ?? []) this.#covered.add(printed);
+    for (const { printed } of asked.tables ?? [])
+      (asked.insertsOnly ? this.#coveredInserts : this.#covered).add(printed);
   }
 
   /**
@@ -95,9 +146,11 @@ export class PastKeys {
    * @returns `plan` where nothing better is known
    */
   policy(plan: TablePolicy, change: RowChange, transaction: Transaction, lsn: () => Lsn): TablePolicy {
-    if (this.#stretches.size === 0 || !this.#plans.isKeyInDoubt(plan, transaction.xid)) return plan;
-    const stretches = this.#stretches.get(nameOf(change.table.schema, change.table.name));
-    if (stretches === undefined) return plan;
+    if (this.#stretches.size === 0 || !this.#plans.isKeyInDoubt(plan, transaction)) return plan;
+    const name = nameOf(change.table.schema, change.table.name);
+    const stretches = this.#stretches.get(name);
+    // Since the last INSERT the key may have become another.
+    if (stretches === undefined || (change.operation !== 'INSERT' && !this.#complete.has(name))) return plan;
     const stretch = lastUpTo(stretches, transaction.commitLsn, lsn());
     if (stretch === undefined) return plan;
     let made = this.#policies.get(stretch);

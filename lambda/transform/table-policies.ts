@@ -57,6 +57,8 @@ export interface KeyDoubt {
   readonly since: number | undefined;
   /** What began with this transaction, or later, is not in doubt; undefined: everything is. */
   readonly until: number | undefined;
+  /** The table is gone. What was committed up to this position is not in doubt, and everything else is. */
+  readonly knownUntil: Lsn | undefined;
 }
 
 /** How many plans are kept; beyond it they are made again. A database of more tables is published, only slower. */
@@ -112,10 +114,11 @@ export class TablePolicies {
    * Whether a table's key may have been another one when a transaction wrote to it.
    *
    * @param plan - the policy of the row's table
-   * @param xid - the transaction's
+   * @param transaction - the row's
    */
-  isKeyInDoubt({ keyDoubt }: TablePolicy, xid: number): boolean {
+  isKeyInDoubt({ keyDoubt }: TablePolicy, { xid, commitLsn }: Transaction): boolean {
     if (keyDoubt === undefined) return false;
+    if (keyDoubt.knownUntil !== undefined) return commitLsn > keyDoubt.knownUntil;
     if (keyDoubt.until !== undefined && !isBefore(xid, keyDoubt.until)) return false;
     const { overBefore } = this.#keys;
     return keyDoubt.since === undefined || overBefore === undefined || !isBefore(keyDoubt.since, overBefore);
@@ -124,17 +127,25 @@ export class TablePolicies {
   /**
    * Which tables that are known are in doubt.
    *
-   * @param xid - for changes of this transaction
+   * @param transaction - for its changes
    * @param keyless - those without a key, or those with one
    */
-  doubtfulTables(xid: number, keyless: boolean): TableName[] {
+  doubtfulTables(transaction: Transaction, keyless: boolean): TableName[] {
     const doubtful: TableName[] = [];
     for (const { printed, schema, name } of this.#keys.tables()) {
       const table = { printed, schema, name: name.slice(schema.length + 1) };
       const plan = this.of(table);
-      if ((plan.skip === 'noPrimaryKey') === keyless && this.isKeyInDoubt(plan, xid)) doubtful.push(table);
+      if ((plan.skip === 'noPrimaryKey') === keyless && this.isKeyInDoubt(plan, transaction)) doubtful.push(table);
     }
     return doubtful;
+  }
+
+  /** @returns tables that the catalogs know, without a key */
+  keylessTables(): TableName[] {
+    const keyless: TableName[] = [];
+    for (const { printed, schema, name, key, isTable } of this.#keys.tables())
+      if (isTable && key.length === 0) keyless.push({ printed, schema, name: name.slice(schema.length + 1) });
+    return keyless;
   }
 
   /**
@@ -176,7 +187,7 @@ export class TablePolicies {
     const skip = filtered ? 'filtered' : this.#reason(table, current, earlier);
     return {
       skip,
-      keyDoubt: doubtOf(skip, current ?? earlier[0]),
+      keyDoubt: doubtOf(skip, current, earlier[0]),
       hidden: this.#hides && current === undefined && earlier.length === 0,
       includedUntil: included ? undefined : latest(includedBefore),
       excludedUntil: latest(before.filter((entry) => excludesTable(this.#filters, entry.names))),
@@ -274,9 +285,15 @@ export function isBefore(xid: number, other: number): boolean {
   return ((xid - other) | 0) < 0;
 }
 
-function doubtOf(skip: TablePolicy['skip'], entry: TableEntry | undefined): KeyDoubt | undefined {
+function doubtOf(
+  skip: TablePolicy['skip'],
+  current: TableEntry | undefined,
+  earlier: EarlierEntry | undefined,
+): KeyDoubt | undefined {
   if (skip === 'filtered' || skip === 'notTable') return undefined;
-  return { since: entry?.keySince, until: entry?.seenFrom };
+  // Since the last reading that saw it, another table may have had its name, and be gone, too.
+  const knownUntil = current === undefined ? earlier?.knownUntil : undefined;
+  return { since: current?.keySince, until: current?.seenFrom, knownUntil };
 }
 
 /** The last position of which any of these may be true. */

@@ -233,6 +233,8 @@ export class FakeKeys implements PrimaryKeys {
   readonly pending = new Set<number>();
   /** What was replaced may be true of changes up to here. */
   until: Lsn = 1_000_000n;
+  /** And was seen to be true up to here. @default {@link until} */
+  knownUntil: Lsn | undefined;
   /** Called before each look at the catalogs. */
   onLook: () => void = () => undefined;
   #seen = new Map<string, TableEntry>();
@@ -299,7 +301,7 @@ export class FakeKeys implements PrimaryKeys {
     for (const [name, entry] of this.#seen) {
       if (JSON.stringify(seen.get(name)) === JSON.stringify(entry)) continue;
       this.#earlier.set(name, [
-        { ...entry, until: this.until, knownUntil: this.until },
+        { ...entry, until: this.until, knownUntil: this.knownUntil ?? this.until },
         ...this.earlier({ printed: name, schema: '', name: '' }),
       ]);
     }

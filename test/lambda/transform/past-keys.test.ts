@@ -47,7 +47,6 @@ const YOUNG = { keySince: 9_000, seenFrom: AFTER_ALL };
 describe('the WAL is asked for keys', () => {
   for (const [what, catalog, overBefore, expected] of [
     ['of a table whose key is younger than its change', { 'public.t': YOUNG }, 600, ['public.t']],
-    ['of a table that the catalogs do not know', {}, 600, ['public.t']],
     [
       'of a table without a key, that may have had one',
       { 'public.t': { key: [], seenFrom: AFTER_ALL } },
@@ -86,7 +85,7 @@ describe('the WAL is asked for keys', () => {
     assert.deepEqual(asked, []);
   });
 
-  it('at most three times a batch, then of all tables; of INSERTs only where others would tell nothing', async () => {
+  it('of all tables at once where the catalogs do not know one; of INSERTs only where others would tell nothing', async () => {
     const lines = Array.from({ length: 50 }, (_, i) => `table public.tmp_${i}: INSERT: id[integer]:1`);
     const { asked, answer } = await publish(
       [['table public.bare: INSERT: id[integer]:1', ...lines]],
@@ -97,11 +96,40 @@ describe('the WAL is asked for keys', () => {
       asked.map(({ tables, insertsOnly }) => [tables?.length, insertsOnly]),
       [
         [1, true],
-        [1, false],
-        [undefined, true],
+        [undefined, false],
       ],
     );
+    assert.deepEqual(
+      asked[1]?.except.map(({ name }) => name),
+      ['bare'],
+    );
     assert.deepEqual([answer.skipped.droppedTable, answer.skipped.noPrimaryKey], [50, 1]);
+  });
+
+  describe('of a table without a key', () => {
+    const catalog = Object.fromEntries(
+      ['t', 'u', 'v', 'w'].map((name) => [`public.${name}`, { key: [], seenFrom: AFTER_ALL }]),
+    );
+    const deletion = (name: string) => `table public.${name}: DELETE: id[integer]:1`;
+    const update = 'table public.t: UPDATE: id[integer]:1 code[integer]:3';
+    const full = (asked: readonly KeyQuestion[]) => asked.filter(({ insertsOnly }) => !insertsOnly).length;
+
+    it('for all its changes where an INSERT shows that it had one, which a later change may have had no more', async () => {
+      const { asked, records } = await publish([[INSERT, update]], catalog, [{ table: 't', key: ['id'] }]);
+      assert.deepEqual([asked.length, full(asked)], [2, 1]);
+      assert.deepEqual(records, ['public.t,INSERT,1', 'public.t,UPDATE,1']);
+    });
+
+    it('not for its UPDATEs alone', async () => {
+      const { asked, answer } = await publish([[update]], catalog, []);
+      assert.deepEqual([full(asked), answer.skipped.noPrimaryKey], [0, 1]);
+    });
+
+    it('at most twice a batch for tables that show an old row', async () => {
+      const lines = ['t', 'u', 'v', 'w'].map(deletion);
+      const { asked, answer } = await publish([lines], catalog, []);
+      assert.deepEqual([full(asked), answer.skipped.noPrimaryKey], [2, 4]);
+    });
   });
 
   it('once a batch where there is no answer', async () => {
@@ -109,6 +137,29 @@ describe('the WAL is asked for keys', () => {
     const { asked, answer } = await publish([lines], {}, undefined);
     assert.deepEqual([asked.length, answer.skipped.droppedTable], [1, 3]);
   });
+});
+
+describe('a table that is gone', () => {
+  for (const [what, knownUntil, key] of [
+    ['comes under the key that was known, up to where it was known', 5_000n, '1'],
+    ['is asked for behind that: another table may have had its name', 0n, '2'],
+  ] as const)
+    it(what, async () => {
+      const slot = new FakeSlot();
+      const commitLsn = slot.commit(INSERT);
+      const keys = new FakeKeys({ 'public.t': { keySince: 1, seenFrom: 1 } });
+      keys.knownUntil = knownUntil;
+      keys.catalog.delete('public.t');
+      await keys.reload();
+      const kit = runKit(slot, keys);
+      const read = () =>
+        Promise.resolve([{ commitLsn, lsn: 0n, inserted: true, schema: 'public', table: 't', key: ['code'] }]);
+      await run({ ...kit.ports, session: { ...kit.session, keyHistory: { read } } }, kit.options());
+      assert.deepEqual(
+        kit.publisher.acknowledged.map((record) => record.trim().split(',').at(-1)),
+        [key],
+      );
+    });
 });
 
 describe('by the answer', () => {

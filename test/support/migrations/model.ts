@@ -69,6 +69,8 @@ interface Root {
 export class Model {
   /** Column sets that a table's key ever had, by name of the table and by its identity: as JSON of sorted names. */
   readonly keysEver = new Map<string, Set<string>>();
+  /** Names and identities of tables that have ever been without a key. */
+  readonly keyless = new Set<string>();
   readonly #random: Random;
   readonly #tables: Table[] = [];
   readonly #roots: Root[] = [
@@ -243,7 +245,10 @@ export class Model {
 
   /** Remembers what a row of this table, or of another by its name, may be published under. */
   #noteKey(table: Table): void {
-    if (table.key === undefined) return;
+    if (table.key === undefined) {
+      this.keyless.add(quoted(table)).add(String(table.identity));
+      return;
+    }
     const columns = JSON.stringify(table.key.map((column) => table.names[column]).sort());
     for (const name of [quoted(table), String(table.identity)]) {
       const known = this.keysEver.get(name) ?? new Set();

@@ -32,9 +32,15 @@ const COLUMNS = { columns: 'public\\.secret\\.c' };
 
 function readers(asksWal: boolean): Reader[] {
   const nothing = (): boolean => false;
-  const all = { must: asksWal ? () => true : nothing, hides: false };
+  // Of tables without a key the WAL is asked for INSERTs only, and wal2json says nothing where no old row is sent.
+  const told = ({ operation, table, identity, sendsKey }: Written, { keyless }: Model): boolean =>
+    operation === 'INSERT' || (sendsKey && !(keyless.has(table) || keyless.has(String(identity))));
+  const all = { must: asksWal ? told : nothing, hides: false };
   // What was read right after it was written is read by the catalogs of then.
-  const prompt = { must: asksWal ? () => true : ({ alters }: Written) => !alters, hides: false };
+  const prompt: Promised = {
+    must: (change, model) => !change.alters || (asksWal && told(change, model)),
+    hides: false,
+  };
   const hidden = { must: nothing, hides: true };
   return [
     { name: 'prompt', options: {}, often: 1, cold: false, promised: prompt },
