@@ -1,0 +1,251 @@
+/** Which metrics a run adds, with which values; and what a run says that got nowhere. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { PipelineError } from '../../../lambda/errors.ts';
+import { WindowTooLargeError } from '../../../lambda/ports.ts';
+import type { RunAnswer } from '../../../lambda/run/answer.ts';
+import {
+  noProgress,
+  type NoProgressFacts,
+  searchUnfinished,
+  serverOutOfSpace,
+  transactionTooLarge,
+} from '../../../lambda/run/no-progress-errors.ts';
+import { addRunMetrics, addSlotMetrics } from '../../../lambda/run/run-metrics.ts';
+import { noCounts } from '../../../lambda/transform/counts.ts';
+import { Recorder } from '../../support/run-kit.ts';
+
+const COUNTS = {
+  ...noCounts(),
+  published: 1,
+  transactions: 2,
+  kinesisRecords: 3,
+  bytes: 4,
+  skipped: {
+    noPrimaryKey: 11,
+    keyUnknown: 12,
+    noReplicaIdentity: 13,
+    keyTooLarge: 14,
+    droppedTable: 15,
+    notTable: 16,
+    filtered: 17,
+    formatter: 0,
+  },
+};
+const ANSWER = {
+  ...COUNTS,
+  action: 'run',
+  slot: 's',
+  caughtUp: true,
+  stopped: 'caught-up',
+  batches: 1,
+  advancedTo: '0/10',
+  lagBytes: 5,
+  lagSeconds: 6,
+  throttledEntries: 7,
+  durationMs: 8,
+} as unknown as RunAnswer;
+
+/** What a run adds. */
+function added(changes: Partial<RunAnswer>, end = { moved: false, retainedWalBytes: 9 as number | undefined }) {
+  const recorder = new Recorder();
+  addRunMetrics(recorder, { ...ANSWER, ...changes }, end);
+  return Object.fromEntries(recorder.values) as Record<string, number | undefined>;
+}
+
+describe('the metrics of a run', () => {
+  it('are all that it counts, each under its name', () => {
+    assert.deepEqual(added({}), {
+      RunDurationMs: 8,
+      RunHealthy: 1,
+      Stalled: 0,
+      ChangesPublished: 1,
+      SkippedNoPrimaryKey: 11,
+      SkippedKeyUnknown: 12,
+      SkippedNoReplicaIdentity: 13,
+      SkippedKeyTooLarge: 14,
+      SkippedDroppedTable: 15,
+      SkippedNotTable: 16,
+      SkippedFiltered: 17,
+      TransactionsPublished: 2,
+      KinesisRecords: 3,
+      BytesPublished: 4,
+      ThrottledEntries: 7,
+      LagBytes: 5,
+      LagSeconds: 6,
+      RetainedWalBytes: 9,
+    });
+    assert.equal(added({ skipped: { ...COUNTS.skipped, formatter: 18 } }).SkippedFormatter, 18);
+  });
+
+  it('are its duration alone where it found the slot held', () => {
+    assert.deepEqual(added({ stopped: 'locked' }), { RunDurationMs: 8 });
+  });
+
+  it('leave out what is not known', () => {
+    const { lagBytes, lagSeconds, ...unknown } = ANSWER;
+    assert.deepEqual([lagBytes, lagSeconds], [5, 6]);
+    const recorder = new Recorder();
+    addRunMetrics(recorder, unknown, { moved: true, retainedWalBytes: undefined });
+    const names = recorder.values.map(([name]) => name);
+    for (const name of ['LagBytes', 'LagSeconds', 'RetainedWalBytes'] as const) assert.ok(!names.includes(name), name);
+  });
+
+  for (const [what, changes, moved, stalled] of [
+    ['nothing sent, nothing moved, something left', { kinesisRecords: 0, lagBytes: 1 }, false, 1],
+    ['nothing left', { kinesisRecords: 0, lagBytes: 0 }, false, 0],
+    ['something sent', { kinesisRecords: 1, lagBytes: 1 }, false, 0],
+    ['the slot moved', { kinesisRecords: 0, lagBytes: 1 }, true, 0],
+  ] as const) {
+    it(`say ${stalled === 1 ? '' : 'not '}stalled: ${what}`, () => {
+      assert.equal(added(changes, { moved, retainedWalBytes: 9 }).Stalled, stalled);
+    });
+  }
+
+  it('say healthy, unless it was throttled, and who waits for a standby', () => {
+    assert.equal(added({ stopped: 'throttled' }).RunHealthy, undefined);
+    assert.equal(added({ stopped: 'deadline' }).RunHealthy, 1);
+    assert.equal(added({ stopped: 'waiting-for-standby' }).WaitingForStandby, 1);
+    assert.equal(added({ stopped: 'deadline' }).WaitingForStandby, undefined);
+  });
+});
+
+describe('the metrics of a slot behind a run that failed', () => {
+  const measured = (
+    measure: { confirmedFlush?: bigint; lagBytes?: number; retainedWalBytes?: number },
+    failed?: { before: bigint | undefined },
+  ) => {
+    const recorder = new Recorder();
+    addSlotMetrics(
+      recorder,
+      { confirmedFlush: undefined, lagBytes: undefined, retainedWalBytes: undefined, ...measure },
+      failed,
+    );
+    return Object.fromEntries(recorder.values);
+  };
+  for (const [what, measure, failed, expected] of [
+    ['nothing is known', {}, { before: 1n }, {}],
+    ['it did not fail', { lagBytes: 1, retainedWalBytes: 2 }, undefined, { LagBytes: 1, RetainedWalBytes: 2 }],
+    ['it did not move', { confirmedFlush: 1n, lagBytes: 1 }, { before: 1n }, { LagBytes: 1, Stalled: 1 }],
+    ['it moved', { confirmedFlush: 2n, lagBytes: 1 }, { before: 1n }, { LagBytes: 1, Stalled: 0 }],
+    [
+      'nobody knows where it was',
+      { confirmedFlush: 2n, lagBytes: 1 },
+      { before: undefined },
+      { LagBytes: 1, Stalled: 1 },
+    ],
+    ['nothing is left', { confirmedFlush: 1n, lagBytes: 0 }, { before: 1n }, { LagBytes: 0, Stalled: 0 }],
+  ] as const) {
+    it(what, () => assert.deepEqual(measured(measure, failed), expected));
+  }
+});
+
+describe('a run that got nowhere', () => {
+  const FACTS: NoProgressFacts = {
+    stopped: 'deadline',
+    lastFailure: undefined,
+    pendingCommit: undefined,
+    catalogMs: 0,
+    undecodedMs: undefined,
+    durationMs: 10_000,
+    waitedInVain: false,
+  };
+  const failed = (changes: Partial<NoProgressFacts>): PipelineError => noProgress({ ...FACTS, ...changes });
+  const pendingCommit = { xid: 77, commitLsn: 0x10n, commitTimeMicros: 0n };
+  for (const [what, changes, code, message, remedy] of [
+    ['nothing else is known', {}, 'NO_PROGRESS', /^The run had no time to publish anything\. The slot was/, /./],
+    [
+      'it waited for another',
+      { waitedInVain: true, stopped: 'throttled' },
+      'NO_PROGRESS',
+      /An earlier run had lost the lock/,
+      /./,
+    ],
+    [
+      'it was throttled',
+      { stopped: 'throttled', pendingCommit },
+      'STREAM_THROTTLED',
+      /because the stream lacks capacity/,
+      /./,
+    ],
+    [
+      'a commit waits',
+      { pendingCommit, lastFailure: 'x' },
+      'NO_PROGRESS',
+      /xid 77 and commit LSN 0\/10 is in the WAL/,
+      /./,
+    ],
+    [
+      'the catalogs took more than half',
+      { catalogMs: 5_001 },
+      'NO_PROGRESS',
+      /catalogs took 5\.0 of 10\.0 seconds/,
+      /./,
+    ],
+    ['the catalogs took half', { catalogMs: 5_000 }, 'NO_PROGRESS', /no time to publish anything\. The/, /./],
+    [
+      'the catalogs took long, and Kinesis refused',
+      { catalogMs: 9_000, lastFailure: 'Refused' },
+      'NO_PROGRESS',
+      /The last request failed: Refused\./,
+      /NAT gateway/,
+    ],
+    [
+      'no transaction was decoded',
+      { undecodedMs: 35_000 },
+      'NO_PROGRESS',
+      /not even one transaction in the 35 seconds/,
+      /--max-seconds 14400/,
+    ],
+    [
+      'Kinesis refused',
+      { lastFailure: 'Refused', undecodedMs: 1 },
+      'NO_PROGRESS',
+      /Kinesis took nothing .* failed: Refused\. The slot was/,
+      /AWS Health Dashboard/,
+    ],
+  ] as const) {
+    it(`fails with ${code} where ${what}`, () => {
+      const error = failed(changes);
+      assert.equal(error.code, code);
+      assert.match(error.what, message);
+      assert.match(error.what, /slot was not advanced|not over/);
+      assert.match(error.remedy, remedy);
+    });
+  }
+
+  it('fails with the transaction that is larger than all of the time', () => {
+    const error = transactionTooLarge('0/20', 5);
+    assert.match(error.what, /commit LSN 0\/20 is larger .* \(5 records were\)/);
+    assert.match(error.remedy, /skip-transaction with this commit LSN/);
+  });
+
+  for (const [sqlState, lack] of [
+    ['53400', 'temporary files, by its temp_file_limit,'],
+    ['53100', 'disk space'],
+    ['53200', 'memory'],
+  ] as const) {
+    it(`fails where the server has no room: ${sqlState}`, () => {
+      const lacking = new WindowTooLargeError('x', { noRoom: sqlState });
+      const start = `PostgreSQL has not enough ${lack} to decode even the smallest batch (SQLSTATE ${sqlState})`;
+      const unknown = serverOutOfSpace(lacking);
+      assert.equal(unknown.what, `${start}. The slot was not advanced.`);
+      assert.match(unknown.remedy, /^Give the server more; more time/);
+      const known = serverOutOfSpace(lacking, '0/20');
+      assert.ok(known.what.startsWith(`${start}: the transaction with commit LSN 0/20 is larger.`), known.what);
+      assert.match(known.remedy, /skip-transaction with this commit LSN, and reload/);
+      const spilling = serverOutOfSpace(new WindowTooLargeError('x', { noRoom: sqlState, spilling: true }), '0/20');
+      assert.ok(spilling.what.startsWith(`${start}: it collects the changes`), spilling.what);
+      assert.match(spilling.remedy, /^Give the server more disk space/);
+      for (const error of [unknown, known]) assert.equal(error.cause, lacking);
+    });
+  }
+
+  it('fails with the range that was not searched to its end', () => {
+    const cause = new Error('of the server');
+    const error = searchUnfinished('0/10', '0/20', cause);
+    assert.equal(error.cause, cause);
+    assert.match(error.what, /committed between 0\/10 and 0\/20, and the time was over/);
+    assert.match(error.remedy, /--max-seconds 14400/);
+  });
+});
