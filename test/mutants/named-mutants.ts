@@ -307,17 +307,16 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   {
     effect: 'A schema that is renamed goes unseen.',
     file: 'lambda/postgres/table-queries.ts',
-    code: "${virtuals ? digest('attrelid, attnum, attname', \"pg_attribute WHERE attgenerated = 'v' AND NOT attisdropped\") : \"''\"},\n    ${digest('oid, nspname', \"pg_namespace WHERE nspname !~ '^pg_(temp|toast_temp)_'\")}) AS print",
-    wrong:
-      "${virtuals ? digest('attrelid, attnum, attname', \"pg_attribute WHERE attgenerated = 'v' AND NOT attisdropped\") : \"''\"}) AS print",
+    code: "    ${digest('oid, nspname', \"pg_namespace WHERE nspname !~ '^pg_(temp|toast_temp)_'\")},\n",
+    wrong: '',
     tests: 'test/lambda/postgres/primary-key-cache.pg.test.ts',
     test: 'are read again when ',
   },
   {
     effect: 'A key that was another for a while is taken for unchanged.',
     file: 'lambda/postgres/primary-key-cache.ts',
-    code: 'if (entry.keySince === old.keySince && entry.ancestorsSince === old.ancestorsSince) next.set(name, old);',
-    wrong: 'if (entry !== undefined) next.set(name, old);',
+    code: 'if (entry.keySince === old.keySince && entry.ancestorsSince === old.ancestorsSince) {',
+    wrong: 'if (entry.oid === old.oid) {',
     tests: 'test/lambda/postgres/primary-key-cache.pg.test.ts',
     test: 'tell that a key was made anew, though it is the same: it may have been another for a while',
   },

@@ -19,6 +19,7 @@ export async function tryNamed(part: string): Promise<boolean> {
   for (const mutant of chosen) {
     const path = join(sandbox.dir, mutant.file);
     const code = await readFile(path, 'utf8');
+    if (!code.includes(mutant.code)) throw new Error(`${mutant.file} has this code no more: ${mutant.code}`);
     if (!passes(sandbox.dir, mutant)) throw new Error(`Without any change, this fails: ${mutant.test}`);
     await writeFile(
       path,
