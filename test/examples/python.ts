@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { comparable, demoStream } from './demo-stream.ts';
 import { CHANGES, eventOf } from './event.ts';
 
 const SCRIPT = `
@@ -43,3 +44,34 @@ for (const [aggregation, compression] of cases) {
   assert.deepEqual(new Set(applied), ids);
   console.log(`AGGREGATION=${aggregation}, COMPRESSION=${compression}: ${applied.length} changes applied, each once.`);
 }
+
+/** The demo's stream, each event twice: the consumer must end with the rows of the tables. */
+const REPLICA = `
+import json, sys
+from consumer import consumer
+seen, rows = set(), {}
+def apply(change, identity):
+    seen.add(identity)
+    name = change["table"] + json.dumps(change["key"])
+    if change["op"] == "DELETE":
+        rows.pop(name, None)
+    else:
+        rows[name] = {"table": change["table"], "row": {**rows.get(name, {}).get("row", {}), **change["row"]}}
+handler = consumer(seen.__contains__, apply)
+for event in json.load(sys.stdin):
+    handler(event, None)
+print(json.dumps([len(seen), list(rows.values())]))
+`;
+const { events, rows } = await demoStream();
+const { status, stdout, stderr } = spawnSync('python3', ['-c', REPLICA], {
+  cwd: fileURLToPath(new URL('../../examples/', import.meta.url)),
+  input: JSON.stringify(events),
+  encoding: 'utf8',
+  maxBuffer: 1 << 28,
+  env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+});
+assert.equal(status, 0, stderr);
+const [changes, copy] = JSON.parse(stdout) as [number, Parameters<typeof comparable>[0]];
+assert.ok(changes > 500);
+assert.deepEqual(comparable(copy), rows);
+console.log(`The demo's stream, every event twice: ${changes} changes applied, and the copy has the tables' rows.`);
