@@ -7,6 +7,8 @@ import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import { makeFailoverSlot, requireFailoverSupport } from '../postgres/failover-slot.ts';
 import { copySlot as copyReplicationSlot } from '../postgres/slot-copy.ts';
+import { readSlotState } from '../postgres/slot-state.ts';
+import { standbyFault } from '../postgres/standby-server.ts';
 import { readSlotRow } from '../postgres/status-queries.ts';
 import type { CopySlotAction } from '../settings/event.ts';
 import { type InvocationDeadlines, withLock } from './connections.ts';
@@ -31,7 +33,7 @@ export interface CopySlotAnswer {
  * @param action - names the old slot
  * @param container - clients, caches, settings
  * @param deadlines - when it began, and when it must be over
- * @throws {PipelineError} SLOT_MISSING, SLOT_LOST, SLOT_BUSY, WRONG_PLUGIN, PUBLICATION_MISSING, CONFIG_INVALID
+ * @throws {PipelineError} SERVER_IS_STANDBY, SLOT_MISSING, SLOT_LOST, SLOT_BUSY, WRONG_PLUGIN, PUBLICATION_MISSING, CONFIG_INVALID
  */
 export async function copySlot(
   { from }: CopySlotAction,
@@ -45,6 +47,10 @@ export async function copySlot(
     deadlines,
     notDone,
     async (locking, watching) => {
+      const server = await readSlotState(watching.client, from);
+      const standby = standbyFault(server, from, watching.context, notDone);
+      if (standby !== undefined) throw standby;
+      const { slot: source } = server;
       const present = await readSlotRow(watching.client, config.slot);
       if (present !== undefined) {
         throw new PipelineError('SLOT_BUSY', `The slot "${config.slot}" exists already. It was left as it is.`, {
@@ -52,7 +58,6 @@ export async function copySlot(
         });
       }
       if (config.slotFailover) requireFailoverSupport(watching, config.slot);
-      const source = await readSlotRow(watching.client, from);
       const left = Math.min(CREATE_WAIT_MS, deadlines.functionDeadline - clock.now());
       await copyReplicationSlot(locking, watching, from, config.slot, left);
       const made = await readSlotRow(watching.client, config.slot);

@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { InProcessFunction } from '../../support/in-process.ts';
 import { type Link, startLink } from '../../support/link.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { startCuttingProxy } from '../../support/protocol-proxy.ts';
@@ -80,6 +81,33 @@ describe('STANDBY_SLOTS', () => {
     const pipeline = await laggard({ standbySlots: ['phys', 'never_used', 'nobody'] });
     assert.equal((await pipeline.run()).stopped, 'caught-up');
     assert.equal(pipeline.warnings.filter((line) => line.includes('no standby uses on this server')).length, 1);
+  });
+
+  it('is met by mistake, by each action', async () => {
+    const { port, connection } = standby;
+    const { user: PGUSER, password: PGPASSWORD } = connection;
+    const misled = new InProcessFunction({
+      PGHOST: '127.0.0.1',
+      PGPORT: String(port),
+      PGDATABASE: 'postgres',
+      PGUSER,
+      PGPASSWORD,
+      SLOT_NAME: 's1',
+    });
+    for (const event of [
+      { action: 'run' },
+      { action: 'drain' },
+      { action: 'create-slot' },
+      { action: 'drop-slot' },
+      { action: 'skip-transaction', commitLsn: '0/1' },
+      { action: 'copy-slot', from: 'other' },
+    ])
+      assert.match(await misled.refusal(event), /^SERVER_IS_STANDBY: .* is a standby, and /, event.action);
+    const { ok, findings } = await misled.invoke({ action: 'check' });
+    assert.equal(ok, false);
+    assert.match(JSON.stringify(findings), /"server role","state":"fault","found":"a standby/);
+    const { server } = await misled.invoke({ action: 'status' });
+    assert.equal((server as { role: string }).role, 'standby');
   });
 
   it('is met by mistake: no version calls its slot gone', async () => {
