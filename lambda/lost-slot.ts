@@ -24,9 +24,9 @@ const BEFORE: Readonly<Record<string, string>> = {
   rows_removed:
     'The primary removed rows of catalogs that the slot on this standby still needed: set hot_standby_feedback = on on the standby, and let it use a physical slot (primary_slot_name).',
   wal_level_insufficient: 'wal_level on the primary was lowered below logical: set it to logical there and restart it.',
-  // 16 does not tell the two apart.
+  // 16 does not tell the three apart.
   conflict:
-    'The primary removed rows of catalogs that the slot on this standby still needed, or its wal_level was lowered: set hot_standby_feedback = on on the standby, let it use a physical slot (primary_slot_name), and see that wal_level is logical on the primary.',
+    'PostgreSQL 16 does not say why. On a primary the server removed WAL that the slot needed: raise max_slot_wal_keep_size, and act on the alarm RetainedWal earlier. On a standby it is that, or the primary removed rows of catalogs that the slot on this standby still needed, or its wal_level was lowered: set hot_standby_feedback = on on the standby, let it use a physical slot (primary_slot_name), and see that wal_level is logical on the primary.',
   idle_timeout:
     'Nobody used the slot for longer than idle_replication_slot_timeout: raise that setting or set it to 0, and see that runs come more often (is the schedule on?).',
 };
