@@ -38,8 +38,18 @@ export function readEnvFile(path: string | undefined, { env }: Terminal): void {
       },
     );
   }
+  addVariables(parseEnv(text), env);
+}
+
+/**
+ * Adds variables to an environment. Those that are set stay.
+ *
+ * @param variables - names and values
+ * @param env - a terminal's own environment
+ */
+export function addVariables(variables: Readonly<Record<string, string | undefined>>, env: Terminal['env']): void {
   const own = env as Record<string, string | undefined>;
-  for (const [name, value] of Object.entries(parseEnv(text))) {
+  for (const [name, value] of Object.entries(variables)) {
     own[name] ??= value;
     // The AWS SDK reads the process's own environment.
     if (name.startsWith('AWS_')) process.env[name] ??= value;

@@ -5,6 +5,7 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Answer } from '../../../lambda/actions/actions.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
+import { addVariables } from '../env-file.ts';
 import { renderAnswer } from '../render/answer.ts';
 import { createLocalTarget } from '../targets/local.ts';
 import { EXIT, type Terminal } from '../terminal.ts';
@@ -137,6 +138,7 @@ async function tryConnection(
   say: (text: string) => void,
 ): Promise<boolean> {
   const env = { ...terminal.env, ...variables };
+  addVariables(variables, env);
   say('Trying the connection:\n');
   let answer: Answer;
   try {

@@ -10,6 +10,7 @@ import { environmentFile, withContext } from '../../../bin/cli/init/files.ts';
 import { init, type InitOptions, type Prompter } from '../../../bin/cli/init/init.ts';
 import type { Kind } from '../../../bin/cli/init/questions.ts';
 import { runCli } from '../../support/cli.ts';
+import { withEnvironment } from '../../support/scripted-endpoint.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -78,9 +79,12 @@ describe('init for the command line', () => {
 
   it('tries the connection, says what check found, and exits with 1 where it does not work', async () => {
     const out = join(folder, '.env');
-    const { status, out: said } = await run({ ...DATABASE, for: 'env', port: '1', out });
+    const { status, out: said } = await withEnvironment({ AWS_ENDPOINT_URL: 'http://127.0.0.1:1' }, () =>
+      run({ ...DATABASE, for: 'env', port: '1', out }),
+    );
     assert.equal(status, 1);
     assert.match(said, /^fault +database +DATABASE_UNREACHABLE: No connection/m);
+    assert.doesNotMatch(said, /there is no AWS region/, 'the region that was given is used');
     assert.ok(readFileSync(out, 'utf8').includes('PGPORT=1'), 'the settings are kept, to be corrected');
   });
 
