@@ -17,4 +17,8 @@ export default {
       partitionKey: JSON.stringify(change.row?.customer_id ?? order),
     };
   },
+  // What the application writes with pg_logical_emit_message. Only needed with MESSAGES.
+  formatMessage({ id, prefix, content }) {
+    return { data: JSON.stringify({ event: id, about: prefix, text: content && Buffer.from(content).toString() }) };
+  },
 } satisfies Formatter;

@@ -87,7 +87,13 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
       );
     }
   };
-  const { plugin, decoder, typeNames } = pluginParts(config.plugin, config.publications, config.maxRecordBytes);
+  const messages = config.messages.length > 0;
+  const { plugin, decoder, typeNames } = pluginParts(
+    config.plugin,
+    config.publications,
+    config.maxRecordBytes,
+    messages,
+  );
   return {
     config,
     requireRegion,
@@ -128,7 +134,8 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
       ),
     region: async () => await client.config.region().catch(() => undefined),
     // Node.js remembers what it has loaded.
-    formatter: async () => (config.formatter === undefined ? undefined : await loadFormatter(config.formatter)),
+    formatter: async () =>
+      config.formatter === undefined ? undefined : await loadFormatter(config.formatter, messages),
     memory: coldState(),
     lifecycleAnswers: new Map(),
     slotResource: parts.slotResource,

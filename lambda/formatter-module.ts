@@ -9,10 +9,11 @@ import { describeThrown } from './format/module/thrown.ts';
 
 /**
  * @param path - a file, from the working directory
+ * @param messages - whether it has to write logical messages, too
  * @returns its default export
  * @throws {PipelineError} CONFIG_INVALID, where it cannot be loaded or is no formatter
  */
-export async function loadFormatter(path: string): Promise<Formatter> {
+export async function loadFormatter(path: string, messages: boolean): Promise<Formatter> {
   let module: { readonly default?: unknown };
   try {
     module = (await import(pathToFileURL(resolve(path)).href)) as typeof module;
@@ -21,6 +22,8 @@ export async function loadFormatter(path: string): Promise<Formatter> {
   }
   const { default: formatter } = module;
   if (!isFormatter(formatter)) throw invalid('has no default export with a function "format"');
+  if (messages && typeof formatter.formatMessage !== 'function')
+    throw invalid('has no function "formatMessage" beside "format", which MESSAGES needs');
   return formatter;
 }
 

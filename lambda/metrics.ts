@@ -37,6 +37,7 @@ export const METRICS = {
     about: 'WAL that the slot makes the server keep; also of a run that failed or found the slot locked',
   },
   ChangesPublished: { unit: 'Count', about: 'changes that were published' },
+  MessagesPublished: { unit: 'Count', about: 'logical messages that were published; no data where there were none' },
   TransactionsPublished: { unit: 'Count', about: 'transactions that were published' },
   KinesisRecords: { unit: 'Count', about: 'Kinesis records that were published' },
   BytesPublished: { unit: 'Bytes', about: 'their bytes' },

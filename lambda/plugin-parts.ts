@@ -6,7 +6,7 @@ import { PgoutputDecoder } from './decode/pgoutput/decoder.ts';
 import { TestDecodingDecoder } from './decode/test-decoding/decoder.ts';
 import { Wal2jsonDecoder } from './decode/wal2json/decoder.ts';
 import type { LineDecoder } from './postgres/peek.ts';
-import { pgoutput, type PluginName, type SlotPlugin, TEST_DECODING, wal2json } from './postgres/plugins.ts';
+import { pgoutput, type PluginName, type SlotPlugin, testDecoding, wal2json } from './postgres/plugins.ts';
 import { TypeNames } from './postgres/type-names.ts';
 
 /** The parts of one plugin, to be kept from run to run. */
@@ -21,23 +21,25 @@ export interface PluginParts {
  * @param name - PLUGIN
  * @param publications - PUBLICATIONS, which pgoutput reads
  * @param maxRecordBytes - what the stream allows for a record
+ * @param messages - whether logical messages are read; not with wal2json
  */
 export function pluginParts(
   name: PluginName,
   publications: readonly string[],
   maxRecordBytes: number | undefined,
+  messages = false,
 ): PluginParts {
   switch (name) {
     case 'test_decoding':
       return {
-        plugin: TEST_DECODING,
+        plugin: testDecoding(messages),
         decoder: new TestDecodingDecoder(undefined, maxRecordBytes),
         typeNames: undefined,
       };
     case 'pgoutput': {
       const typeNames = new TypeNames();
       const decoder = new PgoutputDecoder(typeNames, undefined, maxRecordBytes);
-      return { plugin: pgoutput(publications), decoder, typeNames };
+      return { plugin: pgoutput(publications, messages), decoder, typeNames };
     }
     case 'wal2json': {
       const typeNames = new TypeNames();

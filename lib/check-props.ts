@@ -65,6 +65,7 @@ export const SHARED_PROPS = [
   'tableExcludeList',
   'columnExcludeList',
   'operations',
+  'messages',
   'batchChanges',
   'primaryKeyTtlSeconds',
   'oversize',

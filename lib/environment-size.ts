@@ -14,7 +14,7 @@ const SPARE_BYTES = 300;
 /** What a token may become: a stream's ARN, an endpoint's name. */
 const TOKEN_BYTES = 150;
 /** The lists that the function reads from a file as well. */
-const LISTS = ['TABLE_INCLUDE_LIST', 'TABLE_EXCLUDE_LIST', 'COLUMN_EXCLUDE_LIST'];
+const LISTS = ['TABLE_INCLUDE_LIST', 'TABLE_EXCLUDE_LIST', 'COLUMN_EXCLUDE_LIST', 'MESSAGES'];
 const FILE = 'pg2kinesis-settings.json';
 /** The props of variables that are not called like them. */
 const PROPS: Readonly<Record<string, string>> = {

@@ -21,10 +21,11 @@ const LOAD_MS = 30_000;
  * Bundles it, with all that it imports.
  *
  * @param path - its file, TypeScript or JavaScript, from the working directory
+ * @param messages - whether it has to write logical messages, too
  * @returns the files' names and texts: the module, and its source map
  * @throws {SynthesisError} where the file is missing or has a fault, or its default export is no formatter
  */
-export function bundleFormatter(path: string): Map<string, string> {
+export function bundleFormatter(path: string, messages = false): Map<string, string> {
   const file = resolve(path);
   if (!existsSync(file)) throw refused(path, 'there is no such file');
   let result: ReturnType<typeof buildSync>;
@@ -54,7 +55,7 @@ export function bundleFormatter(path: string): Map<string, string> {
       output.text,
     ]),
   );
-  requireFormatter(path, files.get(FORMATTER_FILE) ?? '');
+  requireFormatter(path, files.get(FORMATTER_FILE) ?? '', messages);
   return files;
 }
 
@@ -72,18 +73,19 @@ function esbuild(): typeof buildSync {
 }
 
 /** Loads the module in another process: it runs a user's code, which may do anything. */
-function requireFormatter(path: string, text: string): void {
+function requireFormatter(path: string, text: string, messages: boolean): void {
   const folder = mkdtempSync(join(tmpdir(), 'pg2kinesis-formatter-'));
   try {
     const file = join(folder, FORMATTER_FILE);
     writeFileSync(file, text);
-    const load = `const { default: it } = await import(${JSON.stringify(pathToFileURL(file).href)}); process.exit(typeof it?.format === 'function' ? 0 : 3);`;
+    const load = `const { default: it } = await import(${JSON.stringify(pathToFileURL(file).href)}); process.exit(typeof it?.format !== 'function' ? 3 : ${messages} && typeof it.formatMessage !== 'function' ? 4 : 0);`;
     const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', load], {
       encoding: 'utf8',
       timeout: LOAD_MS,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     if (status === 3) throw refused(path, 'it has no default export with a function "format"');
+    if (status === 4) throw refused(path, 'it has no function "formatMessage" beside "format", which messages needs');
     const reason = /^\w*Error.*$/m.exec(stderr)?.[0] ?? (status === null ? 'it did not end' : `status ${status}`);
     if (status !== 0) throw refused(path, `it cannot be loaded (${reason})`);
   } finally {

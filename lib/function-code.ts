@@ -34,13 +34,14 @@ export function bundleFolder(from: string = import.meta.url): string {
 /**
  * @param scope - the construct whose function it is
  * @param formatter - the file of the user's own formatter; undefined: there is none
+ * @param messages - whether it has to write logical messages, too
  * @returns the function's code: the bundle, and the formatter's beside it
  * @throws {SynthesisError} where the formatter cannot be bundled, or is none
  */
-export function functionCode(scope: Construct, formatter: string | undefined): lambda.Code {
+export function functionCode(scope: Construct, formatter: string | undefined, messages = false): lambda.Code {
   const folder = bundleFolder();
   if (formatter === undefined) return lambda.Code.fromAsset(folder);
-  const files = bundleFormatter(formatter);
+  const files = bundleFormatter(formatter, messages);
   // In the assembly's folder, so that nothing is left elsewhere.
   const hash = createHash('sha256')
     .update(JSON.stringify([...files]))

@@ -45,6 +45,7 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
     TABLE_EXCLUDE_LIST: props.tableExcludeList,
     COLUMN_EXCLUDE_LIST: props.columnExcludeList,
     OPERATIONS: props.operations,
+    MESSAGES: props.messages,
     BATCH_CHANGES: props.batchChanges,
     PRIMARY_KEY_TTL_SECONDS: props.primaryKeyTtlSeconds,
     OVERSIZE: props.oversize,

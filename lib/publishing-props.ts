@@ -47,6 +47,8 @@ export interface PublishingProps {
   readonly columnExcludeList?: readonly string[];
   /** Only these operations. @default all four */
   readonly operations?: readonly ('INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE')[];
+  /** The logical messages that become records, in `format` json, debezium and module: regular expressions on the whole prefix. @default none */
+  readonly messages?: readonly string[];
   /** The most rows that one peek asks for, 1 to 1000000000. @default 1000000 */
   readonly batchChanges?: number;
   /** How long primary keys are remembered, 0 to 604800 seconds. @default 3600 */

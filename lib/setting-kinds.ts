@@ -75,10 +75,9 @@ export function list<T>(of: Kind<T>): Kind<readonly T[]> {
 }
 
 /** Regular expressions, as the function's environment carries them: with commas between. Each must be one by itself, for it is anchored at both ends. */
-export function patterns(): Kind<readonly string[]> {
+export function patterns(on: string): Kind<readonly string[]> {
   return {
-    expects:
-      'a list (a JSON array, or separated by commas) of regular expressions on unquoted names, for example public\\.orders,audit\\..*',
+    expects: `a list (a JSON array, or separated by commas) of regular expressions on ${on}`,
     read(value) {
       const parts: readonly unknown[] | undefined =
         typeof value === 'string' ? splitAtCommas(value) : Array.isArray(value) ? value : undefined;

@@ -6,6 +6,8 @@ import { isIP } from 'node:net';
 import type { PipelineSettings } from './pipeline-settings.ts';
 import { choice, flag, integer, type Kind, list, numberOf, patterns, text } from './setting-kinds.ts';
 
+const NAMES = 'unquoted names, for example public\\.orders,audit\\..*';
+
 /** What is known of each setting. */
 export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNullable<PipelineSettings[N]>> } = {
   name: text('a letter, then letters, digits and hyphens, at most 128 in all', /^[A-Za-z][A-Za-z0-9-]{0,127}$/),
@@ -79,9 +81,9 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   aggregation: choice('kpl', 'lines', 'none'),
   compression: choice('none', 'gzip', 'zstd'),
   lanes: numberOf(1, 2, 4, 8, 16, 32, 64, 128, 256),
-  tableIncludeList: patterns(),
-  tableExcludeList: patterns(),
-  columnExcludeList: patterns(),
+  tableIncludeList: patterns(NAMES),
+  tableExcludeList: patterns(NAMES),
+  columnExcludeList: patterns(NAMES),
   operations: list({
     expects: 'one of INSERT, UPDATE, DELETE, TRUNCATE, in any case',
     read: (value) =>
@@ -89,6 +91,7 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
         ? (['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] as const).find((word) => word === value.toUpperCase())
         : undefined,
   }),
+  messages: patterns('prefixes, for example orders/.*,audit'),
   batchChanges: integer(1, 1_000_000_000),
   primaryKeyTtlSeconds: integer(0, 604_800),
   oversize: choice('key-only', 'fail'),

@@ -18,6 +18,7 @@ const STATISTICS = {
   /** How long past its deadline a run answered. */
   DeadlineOverrunMs: cloudwatch.Stats.MAXIMUM,
   ChangesPublished: cloudwatch.Stats.SUM,
+  MessagesPublished: cloudwatch.Stats.SUM,
   TransactionsPublished: cloudwatch.Stats.SUM,
   SkippedNoPrimaryKey: cloudwatch.Stats.SUM,
   SkippedKeyUnknown: cloudwatch.Stats.SUM,

@@ -129,7 +129,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
       runtime: RUNTIME,
       ...(props.functionName === undefined ? {} : { functionName: props.functionName }),
       architecture: props.architecture ?? lambda.Architecture.ARM_64,
-      code: props.code ?? functionCode(this, props.formatter),
+      code: props.code ?? functionCode(this, props.formatter, props.messages !== undefined),
       handler: HANDLER,
       role,
       memorySize: props.memoryMib ?? 1024,

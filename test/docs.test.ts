@@ -7,6 +7,7 @@ import { dirname, join, normalize } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { REMEDIES } from '../lambda/errors.ts';
+import { ByteWriter } from '../lambda/format/byte-writer.ts';
 import { FORMATS } from '../lambda/format/formats.ts';
 import { readConfig } from '../lambda/settings/config.ts';
 import { readEvent } from '../lambda/settings/event.ts';
@@ -184,6 +185,16 @@ describe('docs', () => {
     );
     const [, shown = ''] = /```json\n(\{"id":"0\/16B3748[^`]*)\n```/.exec(page) ?? [];
     assert.equal(shown.replaceAll('\n ', ''), json);
+    const out = new ByteWriter();
+    const bytes = Buffer.from('{"paid":true}');
+    const message = { prefix: 'orders/42', bytes, start: 0, end: bytes.length, lsn: 0x16b3700n, transaction };
+    FORMATS.json({ ...FORMAT_OPTIONS, source: 'app/pg2kinesis' }).writeMessage?.(
+      { ...message, ordinal: 3, place: 1, truncated: false },
+      out,
+      new ByteWriter(),
+    );
+    const [, shownMessage = ''] = /```json\n(\{"id":"[^`]*"op":"MESSAGE"[^`]*)\n```/.exec(page) ?? [];
+    assert.equal(shownMessage.replaceAll('\n ', ''), out.toString());
   });
 
   it('show the formatter that is tested', () => {

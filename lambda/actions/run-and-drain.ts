@@ -6,7 +6,12 @@ import { type Container, REQUEST_TIMEOUT_MS } from '../container.ts';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import { FORMATS } from '../format/formats.ts';
-import { debeziumKeyWriter, partitionKeyWriter } from '../format/partition-key.ts';
+import {
+  debeziumKeyWriter,
+  debeziumMessageKey,
+  messageKeyWriter,
+  partitionKeyWriter,
+} from '../format/partition-key.ts';
 import { isSupported } from '../pack/compression.ts';
 import { createPacker } from '../pack/packer.ts';
 import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
@@ -114,6 +119,13 @@ async function publish(
         partitionKey: config.debeziumKeys
           ? debeziumKeyWriter(config.debezium.time)
           : partitionKeyWriter(config.partitionBy, source),
+        messages:
+          config.messages.length === 0
+            ? undefined
+            : {
+                prefixes: config.messages,
+                partitionKey: config.debeziumKeys ? debeziumMessageKey : messageKeyWriter(config.partitionBy, source),
+              },
         packer: createPacker(config),
         operations: config.operations,
         oversize: config.oversize,

@@ -2,7 +2,7 @@
  * What one row of a slot's data says, as every plugin's decoder gives it. The peek turns it into messages: it knows the
  * transaction's commit before its first row.
  */
-import type { Ignored, RowChange, Truncate } from './messages.ts';
+import type { Ignored, LogicalMessage, RowChange, Truncate } from './messages.ts';
 
 /** A transaction begins. */
 export interface BeginLine {
@@ -23,4 +23,4 @@ export interface CommitLine {
 }
 
 /** What a row says. A change is valid until the decoder's next call. */
-export type Line = BeginLine | CommitLine | RowChange | Truncate | Ignored;
+export type Line = BeginLine | CommitLine | RowChange | Truncate | LogicalMessage | Ignored;

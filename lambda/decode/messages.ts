@@ -113,13 +113,30 @@ export interface Truncate {
   readonly tables: readonly TableName[];
 }
 
-/** A row that carries no change: a logical message. It counts towards a peek's limit. */
+/** What `pg_logical_emit_message` wrote. Valid until the decoder's next call. */
+export interface LogicalMessage {
+  readonly kind: 'message';
+  /** Part of the transaction that is under way. Else it comes between transactions, at its own place in the WAL. */
+  readonly transactional: boolean;
+  /** Undefined: it is longer than is kept of a message that is too large. */
+  readonly prefix: string | undefined;
+  /** What holds the content: any bytes, in no encoding. */
+  readonly bytes: Buffer;
+  /** Where the content begins. */
+  readonly start: number;
+  /** The index after its last byte; `start` where it was too large to be kept. */
+  readonly end: number;
+  /** The content's size in bytes, as it was emitted. */
+  readonly size: number;
+}
+
+/** A row that carries nothing to publish: a logical message that nobody asked for, or a plugin's own. It counts towards a peek's limit. */
 export interface Ignored {
   readonly kind: 'ignored';
 }
 
 /** Any message. */
-export type Message = Begin | Commit | RowChange | Truncate | Ignored;
+export type Message = Begin | Commit | RowChange | Truncate | LogicalMessage | Ignored;
 
 /** What a decoder expects of a text in a database of encoding SQL_ASCII. */
 export const UTF8_TEXT = 'text in UTF-8, which a SQL_ASCII database does not ensure';

@@ -9,10 +9,12 @@ import type { Transaction } from './messages.ts';
 /** How far inside a transaction a run has come. */
 export interface TransactionProgress {
   readonly transaction: Transaction;
-  /** The ordinal of the last change done, 1 or more. */
+  /** The ordinal of the last change done; 0: none is. */
   readonly ordinal: number;
-  /** How many rows are done, 1 or more. */
+  /** How many rows are done. */
   readonly rows: number;
+  /** How many logical messages behind the last of these rows are done. */
+  readonly messages: number;
 }
 
 /** A position inside a transaction, as the run's answer gives it and `run` and `drain` accept it. */
@@ -30,6 +32,11 @@ export interface ResumePosition {
    * a row takes depends on the table's primary key, which may be altered between two runs.
    */
   readonly rows: number;
+  /**
+   * How many logical messages behind the last of these rows are done; left out: none. They are counted apart from rows, for
+   * the server sends them only where MESSAGES is set, which may have changed between two runs.
+   */
+  readonly messages?: number | undefined;
   /** The server's statistics of the slot when the position was taken (`Slot.slotStatsFingerprint`). */
   readonly evidence: string;
 }
@@ -40,13 +47,17 @@ export interface ResumePosition {
  * @param within - which transaction, and how far inside it
  * @param evidence - `Slot.slotStatsFingerprint` after the run's last peek
  */
-export function resumePosition({ transaction, ordinal, rows }: TransactionProgress, evidence: string): ResumePosition {
+export function resumePosition(
+  { transaction, ordinal, rows, messages }: TransactionProgress,
+  evidence: string,
+): ResumePosition {
   return {
     commitLsn: formatLsn(transaction.commitLsn),
     xid: transaction.xid,
     commitTimeMicros: String(transaction.commitTimeMicros),
     ordinal,
     rows,
+    ...(messages === 0 ? {} : { messages }),
     evidence,
   };
 }
@@ -63,4 +74,18 @@ export function isSameTransaction(position: ResumePosition, transaction: Transac
     position.xid === transaction.xid &&
     position.commitTimeMicros === String(transaction.commitTimeMicros)
   );
+}
+
+/**
+ * Whether a run has come further inside a transaction.
+ *
+ * @param progress - where it is
+ * @param from - where it went on from, in the same transaction; undefined: at its beginning
+ */
+export function isFurther(
+  progress: Pick<TransactionProgress, 'rows' | 'messages'>,
+  from: Pick<ResumePosition, 'rows' | 'messages'> | undefined,
+): boolean {
+  const rows = from?.rows ?? 0;
+  return progress.rows > rows || (progress.rows === rows && progress.messages > (from?.messages ?? 0));
 }

@@ -11,10 +11,13 @@ import { debeziumTypes } from './debezium/types.ts';
 import { FieldWriter } from './fields.ts';
 import { writeKeyText } from './key-text.ts';
 import { memoise, memoiseLast } from './memo.ts';
-import type { ChangeRecord, DebeziumOptions, PartitionMode } from './record.ts';
+import type { ChangeRecord, DebeziumOptions, MessageRecord, PartitionMode } from './record.ts';
 
 /** Appends a record's partition key, UTF-8, to `out`. */
 export type PartitionKeyWriter = (record: ChangeRecord, out: ByteWriter) => void;
+
+/** Appends a logical message's partition key, UTF-8, to `out`. */
+export type MessageKeyWriter = (record: MessageRecord, out: ByteWriter) => void;
 
 /** The longest partition key Kinesis takes, in characters. */
 const MAX_CHARACTERS = 256;
@@ -80,6 +83,31 @@ export function debeziumKeyWriter(time: DebeziumOptions['time']): PartitionKeyWr
     else fields.key(record.key, record.change.bytes, out);
     shortenPartitionKey(out, start);
   };
+}
+
+/**
+ * Makes the function that writes the partition keys of logical messages.
+ *
+ * @param mode - `transaction`: the xid, of a message that has one; `stream`: the source's name; else, and without an xid,
+ *   the message's prefix, or `message` where that is empty
+ * @param source - the source's name
+ * @returns the function; a key of more than 256 characters it replaces by its SHA-256 in hex
+ */
+export function messageKeyWriter(mode: PartitionMode, source: string): MessageKeyWriter {
+  return ({ transaction, prefix }, out) => {
+    const start = out.length;
+    if (mode === 'transaction' && transaction !== undefined) out.decimal(transaction.xid);
+    else if (mode === 'stream') out.utf8(source);
+    else out.utf8(prefix === '' ? 'message' : prefix);
+    shortenPartitionKey(out, start);
+  };
+}
+
+/** Writes a logical message's partition key as Debezium Server's Kinesis sink does: `{"prefix":"orders/42"}`. */
+export function debeziumMessageKey({ prefix }: MessageRecord, out: ByteWriter): void {
+  const start = out.length;
+  out.utf8(JSON.stringify({ prefix }));
+  shortenPartitionKey(out, start);
 }
 
 /**

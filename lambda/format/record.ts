@@ -41,6 +41,28 @@ export interface ChangeRecord {
   truncated: boolean;
 }
 
+/** One logical message to be written. Reused: valid during one call of a format. */
+export interface MessageRecord {
+  /** Text; may be empty. */
+  prefix: string;
+  /** What holds the content. */
+  bytes: Buffer;
+  /** Where the content begins. */
+  start: number;
+  /** The index after its last byte. */
+  end: number;
+  /** The message's own position in the WAL. */
+  lsn: Lsn;
+  /** The transaction that it is part of; undefined: none. */
+  transaction: Transaction | undefined;
+  /** That of the change before it in the transaction; 0: it comes before the first. */
+  ordinal: number;
+  /** Its place among the messages behind that change, from 1. */
+  place: number;
+  /** Too large: leave out the content, and say so. */
+  truncated: boolean;
+}
+
 /** A format: how a change becomes the data of a user record. */
 export interface Format {
   /** Whether a DELETE without key can be written. If not, it is skipped and counted. */
@@ -66,6 +88,15 @@ export interface Format {
    * @param out - appended to, never cleared
    */
   write(record: ChangeRecord, out: ByteWriter): void;
+  /**
+   * Appends a logical message's data. A format without it has no record for one.
+   *
+   * @param record - what to write
+   * @param out - appended to, never cleared
+   * @param partitionKey - holds the record's partition key; may be replaced
+   * @returns false: the record is left out
+   */
+  writeMessage?(record: MessageRecord, out: ByteWriter, partitionKey: ByteWriter): boolean;
 }
 
 /**

@@ -86,6 +86,9 @@ const OLDEST = 100000;
 /** On 10 the ninth reading of a session by pgoutput ends it, because it has no room for callbacks. */
 const OLDEST_OF_PGOUTPUT = 110000;
 
+/** Since 14 it has the option. */
+const OLDEST_OF_PGOUTPUT_MESSAGES = 140000;
+
 /**
  * Time for one connection to come about: DNS, TCP, TLS and log-in take well under a second inside a VPC; a packet that
  * a security group drops is never answered.
@@ -164,6 +167,12 @@ export async function pinSession(
     throw new PipelineError(
       'CONFIG_INVALID',
       `PLUGIN cannot be "pgoutput" with the server at ${context.host}:${context.port}, which is PostgreSQL 10: there it can be read a few times only. Nothing was read (allowed there: test_decoding).`,
+    );
+  }
+  if (plugin.messages && plugin.publications.length > 0 && versionNum < OLDEST_OF_PGOUTPUT_MESSAGES) {
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `MESSAGES cannot be set with PLUGIN "pgoutput" and the server at ${context.host}:${context.port}, which is PostgreSQL ${Math.floor(versionNum / 10000)}: there pgoutput sends no logical messages. Nothing was read (allowed there: PLUGIN test_decoding, or no MESSAGES).`,
     );
   }
   const query = serialize(client);

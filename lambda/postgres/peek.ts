@@ -45,6 +45,8 @@ export interface LineDecoder {
   readonly isBinary?: boolean;
   /** Lines of more bytes go through the shortener first. @default none do */
   readonly maxLineBytes?: number;
+  /** With which byte a logical message begins: what follows is bytes, and no text to be looked at. */
+  readonly messageByte?: number;
   /** Writes a line again that has bytes which are no UTF-8. @default such a line is taken as it is */
   readonly repair?: (bytes: Buffer, start: number, end: number, line: Line) => Buffer;
   readonly shortener?: RowShortener;
@@ -175,6 +177,11 @@ export class SlotPeek implements Peek, MessageBlock {
       }
       case 'ignored':
         return line;
+      case 'message':
+        if (line.transactional !== (this.#transaction !== undefined)) {
+          throw this.#undecodable('a message in its transaction, or between two');
+        }
+        return line;
       default:
         if (this.#transaction === undefined) throw this.#undecodable('BEGIN before a change');
         return line;
@@ -214,7 +221,8 @@ export class SlotPeek implements Peek, MessageBlock {
   #decode(): Line {
     const { bytes, start, end, oversizeBytes } = this.#in;
     const { decoder } = this.#parts;
-    const readable = decoder.isBinary === true || isUtf8(bytes.subarray(start, end));
+    const isText = decoder.isBinary !== true && bytes[start] !== decoder.messageByte;
+    const readable = !isText || isUtf8(bytes.subarray(start, end));
     if (this.#anyBytes && !readable) throw this.#undecodable(UTF8_TEXT);
     try {
       const line = decoder.decode(bytes, start, end, oversizeBytes);

@@ -23,6 +23,8 @@ export interface SlotPlugin {
   readonly name: PluginName;
   /** The publications that the slot's changes are taken from; empty where the plugin knows none. */
   readonly publications: readonly string[];
+  /** Whether logical messages are read. */
+  readonly messages: boolean;
   /** The options of the functions that read, as SQL: names and values in turn. */
   readonly options: string;
   /**
@@ -49,24 +51,40 @@ export interface SlotPlugin {
   data(encoding: string): string;
 }
 
-/** xids and times, and nothing of transactions that changed nothing. */
-const TEST_DECODING_OPTIONS = `'include-xids', '1', 'include-timestamp', '1', 'skip-empty-xacts', '1'`;
+const IS_MESSAGE = `p.data >= 'message:'::bytea AND p.data < 'message;'::bytea`;
 
-/** The default: needs nothing on the server. */
-export const TEST_DECODING: SlotPlugin = {
-  name: 'test_decoding',
-  publications: [],
-  options: TEST_DECODING_OPTIONS,
-  replicationOptions: '',
-  remembersSent: false,
-  endsTransaction: `p.data >= 'COMMIT'::bytea AND p.data < 'COMMIU'::bytea`,
-  commitTime: String.raw`substring(encode(p.data, 'escape') FROM '\(at (.*)\)$')`,
-  // A logical message is cut to its first word: its content can be of any size and is in no encoding.
-  data(encoding) {
-    const data = inUtf8('p.data', encoding);
-    return `CASE WHEN p.data >= 'message:'::bytea AND p.data < 'message;'::bytea THEN 'message:'::bytea ELSE ${data} END`;
-  },
-};
+/**
+ * Needs nothing on the server.
+ *
+ * @param messages - whether logical messages are read
+ * @returns how a slot of test_decoding is read
+ */
+export function testDecoding(messages: boolean): SlotPlugin {
+  return {
+    name: 'test_decoding',
+    publications: [],
+    messages,
+    // xids and times. Nothing of transactions that changed nothing; but then, up to 16, a message that comes before its
+    // transaction's first row is printed before BEGIN, and one of a transaction of messages alone without BEGIN.
+    options: `'include-xids', '1', 'include-timestamp', '1', 'skip-empty-xacts', '${messages ? 0 : 1}'`,
+    replicationOptions: '',
+    remembersSent: false,
+    endsTransaction: `p.data >= 'COMMIT'::bytea AND p.data < 'COMMIU'::bytea`,
+    commitTime: String.raw`substring(encode(p.data, 'escape') FROM '\(at (.*)\)$')`,
+    data(encoding) {
+      const data = inUtf8('p.data', encoding);
+      // Cut to its first word: its content can be of any size.
+      if (!messages) return `CASE WHEN ${IS_MESSAGE} THEN 'message:'::bytea ELSE ${data} END`;
+      if (data === 'p.data') return data;
+      // The prefix is text, the content is in no encoding: what is before the first size is converted.
+      const size = `position(', sz: '::bytea IN p.data)`;
+      return `CASE WHEN ${IS_MESSAGE} THEN ${inUtf8(`substring(p.data FROM 1 FOR ${size} - 1)`, encoding)} || substring(p.data FROM ${size}) ELSE ${data} END`;
+    },
+  };
+}
+
+/** The default. */
+export const TEST_DECODING = testDecoding(false);
 
 /** SQL: a plugin's text. SQL_ASCII is bytes of unknown meaning, which no server converts: each row is checked to be UTF-8 on arrival. */
 function inUtf8(data: string, encoding: string): string {
@@ -96,6 +114,7 @@ export function wal2json(): SlotPlugin {
   return {
     name: 'wal2json',
     publications: [],
+    messages: false,
     get options() {
       return options ?? WAL2JSON_OPTIONS;
     },
@@ -122,16 +141,18 @@ export function wal2json(): SlotPlugin {
  * Changes of publications. Its texts are in client_encoding already, names too.
  *
  * @param publications - unquoted, 1 or more
+ * @param messages - whether logical messages are read (from PostgreSQL 14 on)
  * @returns how a slot of pgoutput is read
  */
-export function pgoutput(publications: readonly string[]): SlotPlugin {
+export function pgoutput(publications: readonly string[], messages = false): SlotPlugin {
   // An identifier list: each name is folded to lower case unless it is quoted.
   const list = publications.map((name) => pg.escapeIdentifier(name)).join(',');
   return {
     name: 'pgoutput',
     publications,
+    messages,
     // Version 1 sends a transaction whole, after its commit, a prepared one at COMMIT PREPARED: as test_decoding does.
-    options: `'proto_version', '1', 'publication_names', ${pg.escapeLiteral(list)}`,
+    options: `'proto_version', '1', 'publication_names', ${pg.escapeLiteral(list)}${messages ? `, 'messages', 'true'` : ''}`,
     replicationOptions: `(proto_version '1', publication_names ${pg.escapeLiteral(list)})`,
     remembersSent: true,
     // After the kind, flags and two LSNs: microseconds since 2000.

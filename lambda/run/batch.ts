@@ -3,7 +3,7 @@
  * Kinesis has acknowledged into the run's progress. Ports in; knows no SQL and no SDK.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { Transaction } from '../decode/messages.ts';
+import type { LogicalMessage, Transaction } from '../decode/messages.ts';
 import type { ResumePosition } from '../decode/position.ts';
 import type { Clock, KeyHistory, Log, Publisher, Session } from '../ports.ts';
 import { type Peek, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
@@ -66,6 +66,19 @@ const FIRST_LOOK_MS = 5;
 const LAST_LOOK_MS = 500;
 /** A publisher begins no request with less than a second left: reading ends before that, not because of it. */
 const MIN_ROUND_MS = 1_000;
+
+/** Of a logical message's record: all of its headers, and what it is padded with. */
+const MESSAGE_HEADERS = 72;
+/** A page of WAL, and the largest header that it begins with. */
+const PAGE_BYTES = 8_192;
+const PAGE_HEADER = 40;
+
+/** Where a logical message's record ends at the latest: where it begins and how long it is says so but for a few bytes. */
+function latestEnd(lsn: Lsn, { prefix, size }: LogicalMessage): Lsn {
+  const bytes = MESSAGE_HEADERS + Buffer.byteLength(prefix ?? '') + 1 + size;
+  const pages = Math.floor((Number(lsn % BigInt(PAGE_BYTES)) + bytes) / (PAGE_BYTES - PAGE_HEADER));
+  return lsn + BigInt(bytes + PAGE_HEADER * pages);
+}
 
 /** Reads batches. Its progress is that of the whole run. */
 export class BatchReader {
@@ -227,6 +240,10 @@ export class BatchReader {
             this.pendingCommit = transaction;
             return 'commit-pending';
           }
+        }
+        if (confirmed !== undefined && message.kind === 'message' && !message.transactional) {
+          // As a commit record: a standby may lack the end of it.
+          if (latestEnd(block.rowLsn(), message) > confirmed) return 'beyond-bound';
         }
         if (
           message.kind === 'change' &&

@@ -93,6 +93,9 @@ export class PublishQueue {
 function withRecord(error: unknown, largest: LargestRecord | undefined): unknown {
   if (!(error instanceof PipelineError) || error.code !== 'RECORD_TOO_LARGE' || largest === undefined) return error;
   const { bytes, table, commitLsn } = largest;
-  const record = `The largest record sent has ${bytes} bytes: of a change of ${table}, in the transaction with commit LSN ${formatLsn(commitLsn)}.`;
+  const of = table === undefined ? 'a logical message' : `a change of ${table}`;
+  const where =
+    commitLsn === undefined ? 'outside a transaction' : `in the transaction with commit LSN ${formatLsn(commitLsn)}`;
+  const record = `The largest record sent has ${bytes} bytes: of ${of}, ${where}.`;
   return new PipelineError(error.code, `${error.what} ${record}`, { cause: error.cause, remedy: error.remedy });
 }

@@ -31,6 +31,7 @@ export function addCountMetrics(metrics: Metrics, counts: Counts & Pick<RunAnswe
   metrics.add('SkippedFiltered', counts.skipped.filtered);
   // Only pipelines with a formatter have it: each metric costs.
   if (counts.skipped.formatter > 0) metrics.add('SkippedFormatter', counts.skipped.formatter);
+  if (counts.messages > 0) metrics.add('MessagesPublished', counts.messages);
   metrics.add('TransactionsPublished', counts.transactions);
   metrics.add('KinesisRecords', counts.kinesisRecords);
   metrics.add('BytesPublished', counts.bytes);

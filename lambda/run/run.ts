@@ -6,7 +6,7 @@
  * never more (I1, I2). A crash anywhere repeats records; it loses and reorders none.
  */
 import { formatLsn } from '../decode/lsn.ts';
-import { isSameTransaction, type ResumePosition } from '../decode/position.ts';
+import { isFurther, isSameTransaction, type ResumePosition } from '../decode/position.ts';
 import {
   type Clock,
   type Log,
@@ -306,8 +306,8 @@ class RunLoop {
       throw transactionTooLarge(formatLsn(progress.transaction.commitLsn), counts.records);
     }
     // Rows that were only counted are progress, too, if the next run goes on after them.
-    const from = progress && resume && isSameTransaction(resume, progress.transaction) ? resume.rows : 0;
-    const further = memory.resume !== undefined && progress !== undefined && progress.rows > from;
+    const from = progress && resume && isSameTransaction(resume, progress.transaction) ? resume : undefined;
+    const further = memory.resume !== undefined && progress !== undefined && isFurther(progress, from);
     if (this.#advancer.moved || counts.records > 0 || further) return;
     if (stopped === 'caught-up' || stopped === 'max-batches' || stopped.startsWith('waiting-')) return;
     const durationMs = this.#ports.clock.now() - this.#options.startedAt;

@@ -69,6 +69,8 @@ export interface Config {
   readonly lanes: number;
   readonly filters: Filters;
   readonly operations: SettingValues['OPERATIONS'];
+  /** The prefixes of the logical messages that are published; empty: none are. */
+  readonly messages: readonly RegExp[];
   /** The most rows that one peek asks for. */
   readonly batchChanges: number;
   readonly primaryKeyTtlSeconds: number;
@@ -169,6 +171,17 @@ function contradictions(values: Partial<SettingValues>, env: Readonly<Record<str
       `FORMATTER cannot be set with FORMAT "${values.FORMAT}" (allowed then: nothing). Set FORMAT to module.`,
     );
   }
+  const format = values.FORMAT;
+  if (given('MESSAGES') && (format === 'csv' || format === 'csv-payload' || format === 'dms')) {
+    faults.push(
+      `MESSAGES cannot be set with FORMAT "${format}", which has no record for a logical message (allowed then: nothing). Set FORMAT to json, debezium or module.`,
+    );
+  }
+  if (given('MESSAGES') && values.PLUGIN === 'wal2json') {
+    faults.push(
+      'MESSAGES cannot be set with PLUGIN "wal2json", whose messages are not read (allowed then: nothing). Set PLUGIN to test_decoding or pgoutput.',
+    );
+  }
   if (values.COMPRESSION !== undefined && values.COMPRESSION !== 'none' && values.AGGREGATION !== 'lines') {
     faults.push(
       `COMPRESSION cannot be "${values.COMPRESSION}" with AGGREGATION "${values.AGGREGATION}", which has a form of its own (allowed then: none). Set AGGREGATION to lines.`,
@@ -217,6 +230,7 @@ function toConfig(values: SettingValues, partitionByGiven: boolean): Omit<Config
       columnExclude: values.COLUMN_EXCLUDE_LIST,
     },
     operations: values.OPERATIONS,
+    messages: values.MESSAGES,
     batchChanges: values.BATCH_CHANGES,
     primaryKeyTtlSeconds: values.PRIMARY_KEY_TTL_SECONDS,
     oversize: values.OVERSIZE,

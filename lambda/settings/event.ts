@@ -92,8 +92,9 @@ const resume = z.strictObject({
   commitLsn: lsnText,
   xid: z.int().check(z.minimum(0)),
   commitTimeMicros: z.string().check(z.regex(/^-?\d{1,19}$/)),
-  ordinal: z.int().check(z.minimum(1)),
-  rows: z.int().check(z.minimum(1)),
+  ordinal: z.int().check(z.minimum(0)),
+  rows: z.int().check(z.minimum(0)),
+  messages: z.optional(z.int().check(z.minimum(1))),
   evidence: z.string(),
 });
 

@@ -244,6 +244,12 @@ export const SETTINGS = {
     `${OPERATIONS.join(', ')}, separated by commas`,
     OPERATIONS.join(','),
   ),
+  MESSAGES: defaulted(
+    patterns,
+    'the logical messages that become records (json, debezium, module)',
+    'regular expressions, separated by commas, each matching a whole prefix',
+    '',
+  ),
   BATCH_CHANGES: defaulted(
     whole(1, 1_000_000_000),
     'the most rows that one peek asks for',

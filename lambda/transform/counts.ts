@@ -30,11 +30,18 @@ export interface Counts {
   changes: number;
   /** Changes published. */
   published: number;
-  /** User records published: a key change is two. */
+  /** User records published: a key change is two, a logical message one. */
   records: number;
+  /** Logical messages published; each is one of `records`, too. */
+  messages: number;
+  /**
+   * Logical messages left out: MESSAGES does not have their prefix, the formatter left them out, or the prefix alone is
+   * larger than a record may be. Without MESSAGES none are counted.
+   */
+  messagesSkipped: number;
   /** Changes not published, by reason. */
   readonly skipped: Skipped;
-  /** Records published without their row, because they were too large. */
+  /** Records published without their row, or without their message's content, because they were too large. */
   truncated: number;
   /** Entries of PutRecords acknowledged. */
   kinesisRecords: number;
@@ -49,6 +56,8 @@ export function noCounts(): Counts {
     changes: 0,
     published: 0,
     records: 0,
+    messages: 0,
+    messagesSkipped: 0,
     skipped: {
       noPrimaryKey: 0,
       keyUnknown: 0,

@@ -60,6 +60,7 @@ export class SkippedLog {
   readonly #log: Log;
   readonly #named: Set<string>;
   readonly #fresh = new Map<LoggedReason, { readonly tables: string[]; readonly since: Lsn }>();
+  #withoutContent: { messages: number; readonly since: Lsn } | undefined;
   /** By table, since the last line. */
   readonly #withoutRow = new Map<string, { readonly key: readonly string[]; readonly since: Lsn; records: number }>();
 
@@ -108,9 +109,20 @@ export class SkippedLog {
     });
   }
 
+  /**
+   * A logical message went without its content, which is too large.
+   *
+   * @param lsn - its position. Its prefix may name anything, and is not shown
+   */
+  noteWithoutContent(lsn: Lsn): void {
+    this.#withoutContent ??= { messages: 0, since: lsn };
+    this.#withoutContent.messages++;
+  }
+
   /** Writes what was noted since the last time. */
   report(): void {
     this.#reportWithoutRow();
+    this.#reportWithoutContent();
     for (const [reason, { tables, since }] of this.#fresh) {
       const [one, several, rest] = SAID[reason];
       const first = tables.slice(0, FIRST);
@@ -124,6 +136,16 @@ export class SkippedLog {
       else this.#log.warn(`${what} ${rest}`, fields);
     }
     this.#fresh.clear();
+  }
+
+  #reportWithoutContent(): void {
+    if (this.#withoutContent === undefined) return;
+    const { messages, since } = this.#withoutContent;
+    this.#log.warn(
+      'Logical messages too large for a Kinesis record were published without their content. OVERSIZE decides about this.',
+      { messages, firstLsn: formatLsn(since) },
+    );
+    this.#withoutContent = undefined;
   }
 
   #reportWithoutRow(): void {

@@ -1,10 +1,12 @@
 /**
  * What a transformation says of a change that it can neither publish nor leave out. Pure: facts in, errors out.
  */
-import { formatLsn } from '../decode/lsn.ts';
-import type { RowChange, TableName, Transaction, Truncate } from '../decode/messages.ts';
+import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import type { LogicalMessage, RowChange, TableName, Transaction, Truncate } from '../decode/messages.ts';
 import { PipelineError } from '../errors.ts';
 import type { ChangeRecord } from '../format/record.ts';
+
+const OUTSIDE = 'outside a transaction. It was not published, and the slot was not advanced past it.';
 
 /** Which change it is about. */
 export interface FailedChange {
@@ -40,6 +42,53 @@ export function recordTooLarge(change: FailedChange, size: number): PipelineErro
   );
 }
 
+/** Which logical message it is about. Its prefix may name anything, and is not shown (I10). */
+export interface FailedMessage {
+  /** The message's own position. */
+  readonly lsn: Lsn;
+  /** Undefined: it is part of none. */
+  readonly transaction: Transaction | undefined;
+}
+
+/**
+ * A logical message whose record is larger than a record may be.
+ *
+ * @param message - the message
+ * @param size - the record's size in bytes
+ */
+export function messageTooLarge(message: FailedMessage, size: number): PipelineError {
+  return new PipelineError(
+    'RECORD_TOO_LARGE',
+    `The record of the logical message at ${formatLsn(message.lsn)} has ${size} bytes, more than a Kinesis record may, ${messageNotPublished(message)}`,
+    message.transaction === undefined
+      ? {
+          remedy:
+            'Raise MAX_RECORD_KIB (and the limit of the stream), set OVERSIZE=key-only, or take its prefix out of MESSAGES.',
+        }
+      : {},
+  );
+}
+
+/**
+ * A formatter of the user's own that failed at a logical message.
+ *
+ * @param message - the message
+ * @param how - what it did, without anything of the message
+ */
+export function messageFormatFailed(message: FailedMessage, how: string): PipelineError {
+  return new PipelineError(
+    'FORMAT_FAILED',
+    `The formatter ${how}, for the logical message at ${formatLsn(message.lsn)}, ${messageNotPublished(message)}`,
+    message.transaction === undefined
+      ? { remedy: 'Correct the formatter and deploy it, or take the prefix of that message out of MESSAGES.' }
+      : {},
+  );
+}
+
+function messageNotPublished({ transaction }: FailedMessage): string {
+  return transaction === undefined ? OUTSIDE : notPublished(transaction);
+}
+
 /**
  * A formatter of the user's own that failed at a change.
  *
@@ -63,7 +112,7 @@ export function formatFailed(change: FailedChange, how: string): PipelineError {
  * @returns what an operator can act on, which may be the error itself
  */
 export function asOperatorError(
-  row: RowChange | Truncate,
+  row: RowChange | Truncate | LogicalMessage,
   transaction: Transaction | undefined,
   error: unknown,
 ): PipelineError {
@@ -71,11 +120,14 @@ export function asOperatorError(
   const what =
     row.kind === 'change'
       ? `The ${row.operation} of a row of ${row.table.printed}`
-      : `The TRUNCATE of ${row.tables.map(({ printed }) => printed).join(', ')}`;
+      : row.kind === 'message'
+        ? 'A logical message'
+        : `The TRUNCATE of ${row.tables.map(({ printed }) => printed).join(', ')}`;
+  const isOutside = row.kind === 'message' && !row.transactional;
   const kind = error instanceof Error ? error.name : typeof error;
   return new PipelineError(
     'DECODE_FAILED',
-    `${what} could not be written as a record (${kind}), ${notPublished(transaction)}`,
+    `${what} could not be written as a record (${kind}), ${isOutside ? OUTSIDE : notPublished(transaction)}`,
     {
       cause: error,
     },

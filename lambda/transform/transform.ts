@@ -3,7 +3,7 @@
  * Pure but for its counts; knows no SQL, no SDK and no plugin. What it leaves out it counts (I9).
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { Message, RowChange, TableName, Transaction, Truncate } from '../decode/messages.ts';
+import type { LogicalMessage, Message, RowChange, TableName, Transaction, Truncate } from '../decode/messages.ts';
 import {
   isSameTransaction,
   type ResumePosition,
@@ -16,6 +16,7 @@ import type { MessageBlock } from '../ports.ts';
 import type { Operation } from '../settings/settings-table.ts';
 import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
+import { type MessagePlace, MessageWriter, type MessageWriterParts } from './message-writer.ts';
 import type { PastKeys } from './past-keys.ts';
 import { RecordWriter, type RecordWriterParts } from './record-writer.ts';
 import type { SkippedLog } from './skipped-log.ts';
@@ -36,16 +37,17 @@ export interface AckPosition {
   readonly largest: LargestRecord | undefined;
 }
 
-/** Which change made the largest record of a round. */
+/** What made the largest record of a round. */
 export interface LargestRecord {
   readonly bytes: number;
-  /** As printed. */
-  readonly table: string;
-  readonly commitLsn: Lsn;
+  /** As printed; undefined: it was a logical message. */
+  readonly table: string | undefined;
+  /** Undefined: it was in no transaction. */
+  readonly commitLsn: Lsn | undefined;
 }
 
 /** What a transformation is made of. */
-export interface TransformerParts extends RecordWriterParts {
+export interface TransformerParts extends RecordWriterParts, MessageWriterParts {
   readonly packer: Packer;
   readonly plans: TablePolicies;
   /** Keys of then, where the WAL was asked for them. */
@@ -74,6 +76,7 @@ export class Transformer {
 
   readonly #parts: TransformerParts;
   readonly #writer: RecordWriter;
+  readonly #messages: MessageWriter;
   readonly #keys = new ChangeKeys();
   readonly #record: ChangeRecord;
   #resume: ResumePosition | undefined;
@@ -84,6 +87,13 @@ export class Transformer {
   #doneOrdinal = 0;
   /** How many rows are yet to be skipped: an earlier run has done with them. */
   #rowsToSkip = 0;
+  /** How many messages came behind the last row, and how many of these are done with. */
+  #place = 0;
+  #doneMessages = 0;
+  /** How many messages behind the last row that is skipped are yet to be skipped, too. */
+  #messagesToSkip = 0;
+  /** The position of the last message outside transactions. */
+  #lastMessage: Lsn = -1n;
   #boundary: Lsn | undefined;
   /** Of the open round. */
   #largest: LargestRecord | undefined;
@@ -92,6 +102,7 @@ export class Transformer {
   constructor(parts: TransformerParts) {
     this.#parts = parts;
     this.#writer = new RecordWriter(parts);
+    this.#messages = new MessageWriter(parts);
     this.#resume = parts.resume;
     this.#record = {
       operation: 'INSERT',
@@ -125,7 +136,9 @@ export class Transformer {
         return;
       case 'change':
       case 'truncate':
+      case 'message':
         try {
+          if (message.kind === 'message') return this.#message(message, row.rowLsn());
           if (this.#parts.format.usesRowLsn === true) this.#record.lsn = row.rowLsn();
           this.#row(message, row);
         } catch (error) {
@@ -159,8 +172,8 @@ export class Transformer {
       boundary: this.#boundary,
       counts: copyCounts(this.counts),
       progress:
-        transaction && this.#doneRows > 0
-          ? { transaction, ordinal: this.#doneOrdinal, rows: this.#doneRows }
+        transaction && this.#doneRows + this.#doneMessages > 0
+          ? { transaction, ordinal: this.#doneOrdinal, rows: this.#doneRows, messages: this.#doneMessages }
           : undefined,
       openTransaction: transaction,
       largest: this.#largest,
@@ -170,10 +183,12 @@ export class Transformer {
   #begin(transaction: Transaction): void {
     this.#transaction = transaction;
     this.#doneRows = this.#doneOrdinal = this.#rowsToSkip = 0;
+    this.#place = this.#doneMessages = this.#messagesToSkip = 0;
     if (this.#resume !== undefined) {
       if (isSameTransaction(this.#resume, transaction)) {
         this.#doneRows = this.#rowsToSkip = this.#resume.rows;
         this.#doneOrdinal = this.#resume.ordinal;
+        this.#doneMessages = this.#messagesToSkip = this.#resume.messages ?? 0;
         this.resumed = true;
       }
       this.#resume = undefined;
@@ -183,6 +198,7 @@ export class Transformer {
 
   /** One row as the server sends it. */
   #row(message: RowChange | Truncate, row: Pick<MessageBlock, 'rowLsn'>): void {
+    this.#place = 0;
     if (this.#rowsToSkip > 0) {
       this.#rowsToSkip--;
       return;
@@ -191,6 +207,37 @@ export class Transformer {
     else this.#truncate(message);
     this.#doneRows++;
     this.#doneOrdinal = this.#ordinal;
+    this.#doneMessages = 0;
+  }
+
+  /** A logical message. One outside transactions that stands behind the last COMMIT of a peek comes again in the next. */
+  #message(message: LogicalMessage, lsn: Lsn): void {
+    const transaction = message.transactional ? this.#transaction : undefined;
+    if (transaction === undefined) {
+      if (lsn <= this.#lastMessage) return;
+    } else {
+      this.#place++;
+      if (this.#rowsToSkip > 0 || this.#messagesToSkip-- > 0) return;
+    }
+    this.#publishMessage(message, { lsn, transaction, ordinal: this.#ordinal, place: this.#place });
+    if (transaction === undefined) this.#lastMessage = lsn;
+    else this.#doneMessages = this.#place;
+  }
+
+  #publishMessage(message: LogicalMessage, at: MessagePlace): void {
+    const { packer, skippedLog } = this.#parts;
+    const written = this.#messages.write(message, at);
+    if (written === 'left-out') {
+      this.counts.messagesSkipped++;
+      return;
+    }
+    const { data, partitionKey } = this.#messages;
+    this.#add(packer.add(partitionKey, data, undefined), data.length, undefined, at.transaction?.commitLsn);
+    if (written === 'shortened') {
+      this.counts.truncated++;
+      skippedLog.noteWithoutContent(at.lsn);
+    }
+    this.counts.messages++;
   }
 
   #change(change: RowChange, row: Pick<MessageBlock, 'rowLsn'>): void {
@@ -284,19 +331,21 @@ export class Transformer {
     const written = this.#writer.write(record);
     if (written === 'key-too-large') return 'keyTooLarge';
     if (written === 'left-out') return 'formatter';
-    const full = this.#parts.packer.add(this.#writer.partitionKey, this.#writer.data, barrier);
-    // The full round does not hold this record, so its position must not include it.
-    if (full !== undefined) this.#close(full);
-    const bytes = this.#writer.data.length;
-    if (bytes > (this.#largest?.bytes ?? 0)) {
-      this.#largest = { bytes, table: record.table.printed, commitLsn: record.transaction.commitLsn };
-    }
+    const { data, partitionKey } = this.#writer;
+    const full = this.#parts.packer.add(partitionKey, data, barrier);
+    this.#add(full, data.length, record.table, record.transaction.commitLsn);
     if (written === 'shortened') {
       this.counts.truncated++;
       this.#parts.skippedLog.noteWithoutRow(record);
     }
-    this.counts.records++;
     return 'published';
+  }
+
+  /** A record was packed. @param full - the round that it did not fit in; its position must not include the record */
+  #add(full: Round | undefined, bytes: number, table: TableName | undefined, commitLsn: Lsn | undefined): void {
+    if (full !== undefined) this.#close(full);
+    if (bytes > (this.#largest?.bytes ?? 0)) this.#largest = { bytes, table: table?.printed, commitLsn };
+    this.counts.records++;
   }
 
   /** Counts a change by what became of its record, or of its two. */

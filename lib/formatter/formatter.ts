@@ -58,6 +58,30 @@ export interface FormatterChange {
   readonly commitTime: string;
 }
 
+/** A logical message: what `pg_logical_emit_message` wrote. Made for this one call: you may keep it. */
+export interface FormatterMessage {
+  /** Names the message, with `source`: a repeat has the same two. */
+  readonly id: string;
+  /** SOURCE_NAME. */
+  readonly source: string;
+  readonly op: 'MESSAGE';
+  readonly prefix: string;
+  /** Its bytes; not there where the message is `truncated`. */
+  readonly content?: Uint8Array;
+  /** Whether it is part of a transaction. `xid`, `commitLsn`, `ordinal` and `commitTime` are there then, and only then. */
+  readonly transactional: boolean;
+  /** The record that you made of the whole message was too large, or the message itself: `content` is not there. */
+  readonly truncated?: true;
+  /** The message's own position in the WAL. */
+  readonly lsn: string;
+  readonly xid?: number;
+  readonly commitLsn?: string;
+  /** That of the change before it in the transaction; 0: it comes before the first. */
+  readonly ordinal?: number;
+  /** In ISO 8601, with microseconds. */
+  readonly commitTime?: string;
+}
+
 /** What a formatter makes of a change. */
 export interface FormatterRecord {
   /** The user record's data; a string is written in UTF-8. With AGGREGATION=lines it holds no line break. */
@@ -83,4 +107,11 @@ export interface Formatter {
    * @returns undefined: the change is left out, and counted as `formatter`
    */
   format(change: FormatterChange): FormatterRecord | undefined;
+  /**
+   * Makes a record of a logical message, by the same rules. Required with MESSAGES.
+   *
+   * @param message - what was emitted
+   * @returns undefined: the message is left out
+   */
+  formatMessage?(message: FormatterMessage): FormatterRecord | undefined;
 }

@@ -144,6 +144,11 @@ export const CHANGES: Readonly<Record<keyof PipelineSettings, Change>> = {
     note: FILTERED,
   },
   operations: { to: { operations: 'INSERT' }, note: FILTERED },
+  messages: {
+    to: { messages: 'orders/.*', format: 'json' },
+    from: { format: 'json' },
+    note: 'Messages become records from what the slot already holds on, and those that are left out now are not published later. Rows keep their ids.',
+  },
   batchChanges: { to: { batchChanges: 1000 }, note: NOTHING },
   primaryKeyTtlSeconds: { to: { primaryKeyTtlSeconds: 60 }, note: NOTHING },
   oversize: { to: { oversize: 'fail' }, note: NOTHING },

@@ -93,6 +93,7 @@ const BAD: Readonly<Record<(typeof PUBLISHER_PROPS)[number], unknown>> = {
   tableExcludeList: ['a,b'],
   columnExcludeList: [''],
   operations: ['MERGE'],
+  messages: ['a,b'],
   batchChanges: 0,
   primaryKeyTtlSeconds: 604_801,
   oversize: 'drop',

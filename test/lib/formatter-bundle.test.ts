@@ -28,12 +28,27 @@ describe('bundleFormatter', () => {
       write("import { greeting } from './imported.ts';\nexport default { format: () => ({ data: greeting }) };"),
     );
     assert.deepEqual([...files.keys()].sort(), [FORMATTER_FILE, `${FORMATTER_FILE}.map`]);
-    const formatter = await loadFormatter(write(files.get(FORMATTER_FILE) ?? '', 'bundled.mjs'));
+    const formatter = await loadFormatter(write(files.get(FORMATTER_FILE) ?? '', 'bundled.mjs'), false);
     assert.deepEqual(formatter.format(undefined as never), { data: 'hello' });
   });
 
   it("makes the example of the docs into one, which is the function's", async () => {
-    const formatter = await loadFormatter(write(bundleFormatter(EXAMPLE).get(FORMATTER_FILE) ?? '', 'example.mjs'));
+    const formatter = await loadFormatter(
+      write(bundleFormatter(EXAMPLE, true).get(FORMATTER_FILE) ?? '', 'example.mjs'),
+      true,
+    );
+    assert.deepEqual(
+      formatter.formatMessage?.({
+        id: '0/1#m',
+        source: 's',
+        op: 'MESSAGE',
+        prefix: 'orders/7',
+        content: Buffer.from('paid'),
+        transactional: false,
+        lsn: '0/1',
+      }),
+      { data: '{"event":"0/1#m","about":"orders/7","text":"paid"}' },
+    );
     const change = {
       id: '0/1@2#3',
       source: 's',
@@ -118,7 +133,7 @@ describe('loadFormatter', () => {
   ] as const) {
     it(`fails with CONFIG_INVALID on ${name}`, async () => {
       if (text !== undefined) writeFileSync(join(folder, file), text);
-      await assert.rejects(loadFormatter(join(folder, file)), (error: Error) => {
+      await assert.rejects(loadFormatter(join(folder, file), false), (error: Error) => {
         assert.match(error.message, /^CONFIG_INVALID: The module that FORMATTER names /);
         assert.match(error.message, message);
         assert.ok(!error.message.includes('hush'));

@@ -43,6 +43,7 @@ const EVERY = {
   tableExcludeList: ['public\\.secret'],
   columnExcludeList: 'public\\.users\\.password',
   operations: 'insert,DELETE',
+  messages: 'orders/.*,audit',
   batchChanges: 5000,
   primaryKeyTtlSeconds: '0',
   oversize: 'fail',

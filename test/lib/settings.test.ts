@@ -189,6 +189,13 @@ describe('readSettings', () => {
     ],
     ['a retention that CloudWatch Logs has not', { logRetentionDays: 31 }, /logRetentionDays cannot be 31/],
     ['compression of aggregates', { compression: 'gzip' }, /compression cannot be "gzip" without aggregation lines/],
+    ['messages with the default format', { messages: 'a' }, /messages has no use with format csv-payload/],
+    [
+      'messages with wal2json',
+      { messages: 'a', format: 'json', plugin: 'wal2json' },
+      /messages has no use with plugin wal2json/,
+    ],
+    ['messages with dms', { messages: 'a', format: 'dms' }, /messages has no use with format dms/],
     ['lines with csv', { format: 'csv', aggregation: 'lines' }, /aggregation cannot be "lines" with format csv/],
     [
       'zones that do not fit the subnets',

@@ -81,11 +81,17 @@ export class FakeSlot implements Slot {
     return this.flushed;
   }
 
-  /** Emits a message outside a transaction. */
-  message(): void {
+  /**
+   * Emits a message outside a transaction.
+   *
+   * @param line - as test_decoding prints it
+   * @returns its position
+   */
+  message(line = 'message:'): Lsn {
     this.flushed += this.lineBytes;
     const at = { xid: 0, commitLsn: this.flushed, commitStart: this.flushed - 5n, commitTimeMicros: 0n };
-    this.wal.push({ ...at, lines: ['message:'], message: true });
+    this.wal.push({ ...at, lines: [line], message: true });
+    return at.commitStart;
   }
 
   /** WAL of no interest: another database's. */
@@ -169,6 +175,8 @@ class FakePeek implements Peek {
   readonly #decoder: TestDecodingDecoder;
   readonly #taken: readonly FakeTransaction[];
   readonly #failure: Error | undefined;
+  /** The position of the message outside transactions that was given last. */
+  #messageLsn: Lsn | undefined;
 
   constructor(slot: FakeSlot, decoder: TestDecodingDecoder, taken: readonly FakeTransaction[], failure?: Error) {
     this.#slot = slot;
@@ -188,7 +196,7 @@ class FakePeek implements Peek {
       this.#slot.onBlock();
       let left = this.#slot.blockLines;
       yield {
-        rowLsn: () => BigInt(this.rows),
+        rowLsn: () => this.#messageLsn ?? BigInt(this.rows),
         next: (): Message | undefined => {
           if (left-- <= 0) return undefined;
           const next = messages.next();
@@ -204,6 +212,7 @@ class FakePeek implements Peek {
 
   *#messages(): Generator<Message, undefined> {
     for (const transaction of this.#taken) {
+      this.#messageLsn = transaction.message ? transaction.commitStart : undefined;
       if (!transaction.message) yield { kind: 'begin', transaction };
       for (const line of transaction.lines) {
         const bytes = Buffer.from(line);

@@ -5,7 +5,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { FORMATS } from '../../lambda/format/formats.ts';
-import { partitionKeyWriter } from '../../lambda/format/partition-key.ts';
+import { messageKeyWriter, partitionKeyWriter } from '../../lambda/format/partition-key.ts';
+import type { FormatOptions } from '../../lambda/format/record.ts';
 import { createPacker } from '../../lambda/pack/packer.ts';
 import { type PluginParts, pluginParts } from '../../lambda/plugin-parts.ts';
 import type { Clock, Publisher, Session } from '../../lambda/ports.ts';
@@ -41,6 +42,10 @@ export interface PipelineOptions extends Partial<
   readonly include?: string;
   readonly exclude?: string;
   readonly columns?: string;
+  /** What the format is made with, where it differs. */
+  readonly formatOptions?: Partial<FormatOptions>;
+  /** MESSAGES. @default none */
+  readonly messages?: string;
   /** @default the server's */
   readonly database?: string;
   /** Reads a slot of pgoutput, by these. @default none: a slot of test_decoding */
@@ -88,7 +93,7 @@ export class Pipeline {
     this.#slotName = slotName;
     this.#options = options;
     const { publications, plugin = publications === undefined ? 'test_decoding' : 'pgoutput' } = options;
-    this.#parts = pluginParts(plugin, publications ?? [], undefined);
+    this.#parts = pluginParts(plugin, publications ?? [], undefined, (options.messages ?? '') !== '');
     const hides = options.exclude !== undefined || options.columns !== undefined;
     this.#keys = new PrimaryKeyCache({ ttlMs: 3_600_000, clock, log: this.recorder, hides });
   }
@@ -145,7 +150,16 @@ export class Pipeline {
 
   /** Runs once. @throws {PipelineError} as a run does */
   async run(): Promise<RunAnswer> {
-    const { format = 'json', include = '', exclude = '', columns = '', maxMs = 60_000, ...over } = this.#options;
+    const {
+      format = 'json',
+      formatOptions = {},
+      include = '',
+      exclude = '',
+      columns = '',
+      messages = '',
+      maxMs = 60_000,
+      ...over
+    } = this.#options;
     const startedAt = clock.now();
     const deadline = startedAt + maxMs;
     const session = await this.#open(deadline);
@@ -167,8 +181,12 @@ export class Pipeline {
           functionDeadline: deadline,
           maxRows: 1_000_000,
           inFlightGraceMs: 0,
-          format: FORMATS[format]({ ...FORMAT_OPTIONS, source: 'test' }),
+          format: FORMATS[format]({ ...FORMAT_OPTIONS, ...formatOptions, source: 'test' }),
           partitionKey: partitionKeyWriter('primary-key', 'test'),
+          messages:
+            messages === ''
+              ? undefined
+              : { prefixes: compilePatterns(messages), partitionKey: messageKeyWriter('primary-key', 'test') },
           packer: createPacker({ aggregation: 'none', lanes: 64, maxRecordBytes: 1024 * 1024 }),
           filters: {
             tableInclude: compilePatterns(include),

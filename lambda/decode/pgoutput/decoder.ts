@@ -7,7 +7,15 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { BeginLine, CommitLine, Line } from '../line.ts';
-import { type Ignored, type RowChange, type Truncate, type Tuple, UTF8_TEXT, ValueKind } from '../messages.ts';
+import {
+  type Ignored,
+  type LogicalMessage,
+  type RowChange,
+  type Truncate,
+  type Tuple,
+  UTF8_TEXT,
+  ValueKind,
+} from '../messages.ts';
 import { sentTypeName, type ServerNames } from './names.ts';
 import { MessageReader } from './reader.ts';
 import { type Relation, RelationInterner, type SentColumn } from './relations.ts';
@@ -40,6 +48,11 @@ const NEW_ROW = 0x4e;
 const VALUE_NULL = 0x6e;
 const VALUE_TEXT = 0x74;
 const VALUE_UNCHANGED = 0x75;
+
+/** Flag of a logical message: it is part of a transaction. */
+const IN_TRANSACTION = 1;
+/** Behind a logical message's prefix. */
+const SIZE_BYTES = 4;
 
 /** Column flag of a Relation message: part of the replica identity. */
 const IN_IDENTITY = 1;
@@ -153,7 +166,7 @@ export class PgoutputDecoder {
       case TRUNCATE:
         return this.#truncate();
       case MESSAGE:
-        return this.#message();
+        return this.#message(start, end, oversizeBytes);
       case ORIGIN:
         reader.int64("an origin's LSN");
         reader.text("an origin's name");
@@ -224,14 +237,25 @@ export class PgoutputDecoder {
     return { kind: 'truncate', tables };
   }
 
-  /** A logical message. */
-  #message(): Ignored {
+  /** A logical message. Of one that is too large, the beginning is there. */
+  #message(start: number, end: number, oversizeBytes: number | undefined): LogicalMessage {
     const reader = this.#reader;
-    reader.byte('flags');
+    const { bytes } = reader;
+    const transactional = (reader.byte('flags') & IN_TRANSACTION) !== 0;
     reader.int64("a message's LSN");
-    reader.text('a prefix');
-    reader.skip(reader.uint32('a size'), "a message's content");
-    return this.#ignored();
+    if (oversizeBytes !== undefined) {
+      const zero = bytes.indexOf(0, reader.at);
+      const isKept = zero >= 0 && zero + SIZE_BYTES < end;
+      const prefix = isKept ? reader.text('a prefix') : undefined;
+      const size = isKept ? reader.uint32('a size') : start + oversizeBytes - reader.at;
+      if (isKept && reader.offset + size !== oversizeBytes) throw reader.expected("a message's content");
+      return { kind: 'message', transactional, prefix, bytes, start: end, end, size };
+    }
+    const prefix = reader.text('a prefix');
+    const size = reader.uint32('a size');
+    const from = reader.skip(size, "a message's content");
+    reader.end();
+    return { kind: 'message', transactional, prefix, bytes, start: from, end: from + size, size };
   }
 
   #ignored(): Ignored {

@@ -7,6 +7,7 @@
 /** What is written in place of a value that was left out: not the plugin's. */
 export const ELIDED_VALUE = 0x65;
 
+const MESSAGE = 0x4d;
 const INSERT = 0x49;
 const UPDATE = 0x55;
 const DELETE = 0x44;
@@ -19,6 +20,8 @@ export interface PgoutputLimits {
   readonly valueBytes: number;
   /** Messages of more bytes are shortened. Once so much is kept, only small values are kept. */
   readonly messageBytes: number;
+  /** Of a logical message so much is kept besides its kind: its prefix is in it, its content is not wanted. */
+  readonly logicalMessageBytes: number;
   /** Values up to this are kept however much has been kept before. A row has at most 1,600 columns, and two tuples. */
   readonly smallBytes: number;
 }
@@ -27,6 +30,8 @@ export interface PgoutputLimits {
 const VALUE_RECORDS = 2;
 /** A message up to this many records is kept whole: columns that are not published may be among it. */
 const MESSAGE_RECORDS = 4;
+/** A prefix that is longer is no prefix that anybody could ask for. */
+const LOGICAL_MESSAGE_BYTES = 64 * 1024;
 
 /**
  * @param maxRecordBytes - what the stream allows for a record
@@ -36,12 +41,13 @@ export function limitsFor(maxRecordBytes: number): PgoutputLimits {
   return {
     valueBytes: VALUE_RECORDS * maxRecordBytes,
     messageBytes: MESSAGE_RECORDS * maxRecordBytes,
+    logicalMessageBytes: LOGICAL_MESSAGE_BYTES,
     smallBytes: 8 * 1024,
   };
 }
 
 /** What the next bytes are; `rest` is what follows no rule and is dropped, so that the decoder refuses the message. */
-type Field = 'kind' | 'relation' | 'part' | 'count' | 'value' | 'length' | 'kept' | 'left-out' | 'rest';
+type Field = 'kind' | 'message' | 'relation' | 'part' | 'count' | 'value' | 'length' | 'kept' | 'left-out' | 'rest';
 
 const FIELD_BYTES: Readonly<Partial<Record<Field, number>>> = {
   kind: 1,
@@ -96,6 +102,12 @@ export class PgoutputRowShortener {
     let at = start;
     while (at < end) {
       if (this.#field === 'rest') return;
+      if (this.#field === 'message') {
+        const to = Math.min(end, at + this.#left);
+        this.#keep(bytes, at, to);
+        this.#left -= to - at;
+        return;
+      }
       if (this.#field === 'kept' || this.#field === 'left-out') {
         const to = Math.min(end, at + this.#left);
         if (this.#field === 'kept') this.#keep(bytes, at, to);
@@ -129,6 +141,10 @@ export class PgoutputRowShortener {
         this.#kind = head[0] ?? 0;
         this.#keep(head, 0, 1);
         this.#field = [INSERT, UPDATE, DELETE].includes(this.#kind) ? 'relation' : 'rest';
+        if (this.#kind === MESSAGE) {
+          this.#field = 'message';
+          this.#left = this.#limits.logicalMessageBytes;
+        }
         return;
       case 'relation':
         this.#keep(head, 0, 4);

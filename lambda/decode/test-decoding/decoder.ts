@@ -11,10 +11,11 @@ import { UndecodableError } from '../messages.ts';
 import { matchesAt } from './byte-pattern.ts';
 import type { KnownHeader, KnownTable } from './intern.ts';
 import { NameInterner } from './intern.ts';
+import { decodeMessage, MESSAGE_BYTE } from './message-line.ts';
 import { repairLine } from './repair.ts';
 import { limitsForRecord, TestDecodingRowShortener } from './row-shortener.ts';
 import { literal, scanIdentifier, scanType, startsWithAt } from './scan.ts';
-import { decodeBegin, decodeCommit, decodeMessage, unknownLineError } from './transaction-lines.ts';
+import { decodeBegin, decodeCommit, unknownLineError } from './transaction-lines.ts';
 import { scanValue } from './value.ts';
 
 const SPACE = 0x20;
@@ -84,6 +85,7 @@ export class TestDecodingDecoder {
   /** Lines of more bytes are to be shortened before they are decoded. */
   readonly maxLineBytes: number;
   readonly shortener: TestDecodingRowShortener;
+  readonly messageByte = MESSAGE_BYTE;
   /** For lines with bytes that are no UTF-8. */
   readonly repair = repairLine;
 
@@ -102,8 +104,8 @@ export class TestDecodingDecoder {
   /**
    * Decodes one line: one row of the slot's data, which may hold line breaks.
    *
-   * A logical message is known by its first word. A line that was cut down to `message:` is accepted, so that the server
-   * need not send the content. A row printed with `(no-tuple-data)` has no tuple, one without columns an empty tuple.
+   * A line that was cut down to `message:` is accepted, so that the server need not send the content of a message that
+   * nobody wants. A row printed with `(no-tuple-data)` has no tuple, one without columns an empty tuple.
    *
    * @param bytes - what holds the line, UTF-8; a change refers to it
    * @param start - its first byte
@@ -121,8 +123,8 @@ export class TestDecodingDecoder {
         return decodeBegin(bytes, start, end);
       case 0x43: // COMMIT
         return decodeCommit(bytes, start, end);
-      case 0x6d: // message
-        return decodeMessage(bytes, start, end);
+      case MESSAGE_BYTE:
+        return decodeMessage(bytes, start, end, oversizeBytes);
       default:
         throw unknownLineError(bytes, start, end);
     }

@@ -3,6 +3,7 @@
  * every small value, and of a large value only the word that it was left out. So memory does not grow with a row, and a
  * key after a large value can still be read. Pure; knows how values and names are quoted, and no row's meaning.
  */
+import { MESSAGE_BYTE } from './message-line.ts';
 import { ELIDED } from './value.ts';
 
 const QUOTE = 0x22;
@@ -13,7 +14,7 @@ const BIT_STRING = 0x42;
 const CUT = Buffer.from([0]);
 
 /** In which part of the line the next byte is. */
-type Place = 'outside' | 'name' | 'value' | 'left-out' | 'after-value' | 'after-left-out' | 'cut';
+type Place = 'start' | 'message' | 'outside' | 'name' | 'value' | 'left-out' | 'after-value' | 'after-left-out' | 'cut';
 
 /** What may be kept. */
 export interface ShortenerLimits {
@@ -21,6 +22,8 @@ export interface ShortenerLimits {
   readonly valueBytes: number;
   /** Once so much is kept, only small values are kept. */
   readonly lineBytes: number;
+  /** Of a logical message's line so much is kept: its prefix is in it, its content is not wanted. */
+  readonly messageBytes: number;
   /** Values up to this are kept however much has been kept before. A row has at most 1,600 columns, and two tuples. */
   readonly smallBytes: number;
   /** Names, types, numbers and small values of any row take less than this. */
@@ -34,6 +37,8 @@ export interface ShortenerLimits {
 const VALUE_RECORDS = 2;
 /** A line up to this many records is kept whole: columns that are not published may be among it. */
 const LINE_RECORDS = 4;
+/** A prefix that is longer is no prefix that anybody could ask for. */
+const MESSAGE_BYTES = 64 * 1024;
 
 /**
  * @param maxRecordBytes - what the stream allows for a record
@@ -43,6 +48,7 @@ export function limitsForRecord(maxRecordBytes: number): ShortenerLimits {
   return {
     valueBytes: VALUE_RECORDS * maxRecordBytes,
     lineBytes: LINE_RECORDS * maxRecordBytes,
+    messageBytes: MESSAGE_BYTES,
     smallBytes: 8 * 1024,
     restBytes: 32 * 1024 * 1024,
   };
@@ -53,7 +59,9 @@ export class TestDecodingRowShortener {
   readonly #limits: ShortenerLimits;
   #out: Buffer = Buffer.alloc(0);
   #length = 0;
-  #place: Place = 'outside';
+  #place: Place = 'start';
+  /** Where the line begins in what is kept: behind the header. */
+  #lineAt = 0;
   /** Where the value begins in what is kept, its opening apostrophe included. */
   #valueAt = 0;
 
@@ -70,8 +78,9 @@ export class TestDecodingRowShortener {
   begin(header: Buffer): void {
     this.#out = Buffer.allocUnsafeSlow(64 * 1024);
     this.#length = 0;
-    this.#place = 'outside';
+    this.#place = 'start';
     this.#keep(header, 0, header.length);
+    this.#lineAt = this.#length;
   }
 
   /**
@@ -86,6 +95,15 @@ export class TestDecodingRowShortener {
     while (at < end) {
       if (this.#length > this.#limits.lineBytes + this.#limits.restBytes) this.#place = 'cut';
       switch (this.#place) {
+        case 'start':
+          this.#place = bytes[at] === MESSAGE_BYTE ? 'message' : 'outside';
+          break;
+        case 'message': {
+          // Its content may hold apostrophes: nothing is looked for in it.
+          const left = this.#lineAt + this.#limits.messageBytes - this.#length;
+          this.#keep(bytes, at, Math.min(end, at + left));
+          return;
+        }
         case 'outside':
           at = this.#outside(bytes, at, end);
           break;

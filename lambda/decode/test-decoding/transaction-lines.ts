@@ -1,11 +1,10 @@
 /**
- * test_decoding's lines that carry no row: BEGIN, COMMIT, logical messages and those of prepared transactions.
+ * test_decoding's lines that carry no row: BEGIN, COMMIT and those of prepared transactions.
  * Pure functions over bytes; knows nothing of tables and columns.
  *
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
 import type { BeginLine, CommitLine } from '../line.ts';
-import type { Ignored } from '../messages.ts';
 import { UndecodableError } from '../messages.ts';
 import { parseTimestampMicros } from '../timestamp.ts';
 import { literal, readInteger, startsWithAt } from './scan.ts';
@@ -17,14 +16,8 @@ const PREPARE_TRANSACTION = literal('PREPARE TRANSACTION ');
 const ROLLBACK_PREPARED = literal('ROLLBACK PREPARED ');
 const PREPARED = literal(' PREPARED ');
 const AT = literal(' (at ');
-const MESSAGE = literal('message:');
-const TRANSACTIONAL = literal(' transactional: ');
-const PREFIX = literal(' prefix: ');
-const SIZE = Buffer.from(', sz: ');
-const CONTENT = literal(' content:');
 const CLOSING_PARENTHESIS = 0x29;
 const MAX_XID = 0xffffffff;
-const IGNORED: Ignored = { kind: 'ignored' };
 
 /**
  * The error for a line that begins like none that we read.
@@ -104,38 +97,4 @@ export function decodeCommit(bytes: Buffer, start: number, end: number): CommitL
   const commitTimeMicros = parseTimestampMicros(bytes.toString('latin1', at, end - 1));
   if (commitTimeMicros === undefined) throw new UndecodableError('a commit time in ISO style', at - start);
   return { kind: 'commit', xid, commitTimeMicros };
-}
-
-/**
- * Decodes `message: transactional: 1 prefix: p, sz: 3 content:abc`, or just `message:`.
- *
- * @param bytes - what holds the line
- * @param start - its first byte
- * @param end - the index after its last byte
- * @returns that it is to be counted and ignored
- * @throws {UndecodableError} when it is anything else
- */
-export function decodeMessage(bytes: Buffer, start: number, end: number): Ignored {
-  if (!startsWithAt(bytes, start, end, MESSAGE)) throw new UndecodableError('"message:"', 0);
-  let at = start + MESSAGE.length;
-  if (at === end) return IGNORED;
-  if (!startsWithAt(bytes, at, end, TRANSACTIONAL)) throw new UndecodableError('" transactional: "', at - start);
-  at += TRANSACTIONAL.length;
-  if (at >= end || (bytes[at] !== 0x30 && bytes[at] !== 0x31)) throw new UndecodableError('0 or 1', at - start);
-  at++;
-  if (!startsWithAt(bytes, at, end, PREFIX)) throw new UndecodableError('" prefix: "', at - start);
-  at += PREFIX.length;
-  // The prefix is not escaped, so the size may seem to come more than once: it is right where the content has it.
-  for (let size = bytes.indexOf(SIZE, at); size >= 0 && size < end; size = bytes.indexOf(SIZE, size + 1)) {
-    const digits = size + SIZE.length;
-    let afterDigits = digits;
-    while (afterDigits < end && bytes[afterDigits] !== SPACE) afterDigits++;
-    const content = afterDigits + CONTENT.length;
-    if (
-      startsWithAt(bytes, afterDigits, end, CONTENT) &&
-      readInteger(bytes, digits, afterDigits, end - content) === end - content
-    )
-      return IGNORED;
-  }
-  throw new UndecodableError('", sz: ", a size and " content:" of that size', at - start);
 }

@@ -11,11 +11,10 @@ import type { TableName, Transaction } from '../../decode/messages.ts';
 import type { ByteWriter } from '../byte-writer.ts';
 import { FieldWriter } from '../fields.ts';
 import { memoise, memoiseLast } from '../memo.ts';
-import type { ChangeRecord, Format, FormatOptions, MakeFormat } from '../record.ts';
+import type { ChangeRecord, Format, FormatOptions, MakeFormat, MessageRecord } from '../record.ts';
+import { writeDebeziumMessage } from './message.ts';
+import { sourceHead } from './source.ts';
 import { debeziumTypes } from './types.ts';
-
-/** The release whose envelope this is; `origin` and `origin_lsn` came with 3.5. */
-const VERSION = '3.6.0.Final';
 
 const NULL = Buffer.from('null', 'latin1');
 const BEFORE = Buffer.from('{"before":', 'latin1');
@@ -69,6 +68,11 @@ class DebeziumFormat implements Format {
     out.byte(CLOSE_BRACE);
   }
 
+  writeMessage(record: MessageRecord, out: ByteWriter): boolean {
+    writeDebeziumMessage(this.#options, record, out);
+    return true;
+  }
+
   /** The old row as far as the server sent it: the key of a DELETE, the whole row under REPLICA IDENTITY FULL. */
   #before(record: ChangeRecord, out: ByteWriter): void {
     const { change, operation, key } = record;
@@ -117,19 +121,4 @@ class DebeziumFormat implements Format {
       `,"transaction":{"id":"${transaction.xid}:${lsn}","total_order":${ordinal},"data_collection_order":${ordinal}}`,
     );
   }
-}
-
-/** What is in `source` before the row's own LSN; the same for all records of a transaction. */
-function sourceHead(options: FormatOptions, transaction: Transaction): { source: Buffer; sequence: Buffer } {
-  const { commitTimeMicros, commitLsn } = transaction;
-  const milliseconds = commitTimeMicros / 1000n;
-  const name = JSON.stringify(options.source);
-  const database = JSON.stringify(options.database);
-  return {
-    source: Buffer.from(
-      `{"version":"${VERSION}","connector":"postgresql","name":${name},"ts_ms":${milliseconds},"snapshot":"false","db":${database}`,
-      'utf8',
-    ),
-    sequence: Buffer.from(`,"sequence":"[\\"${commitLsn}\\",\\"`, 'latin1'),
-  };
 }

@@ -9,10 +9,11 @@ import { formatLsn } from '../../decode/lsn.ts';
 import { type ColumnHeader, type TableName, type Transaction, type Tuple, ValueKind } from '../../decode/messages.ts';
 import type { ByteWriter } from '../byte-writer.ts';
 import { byOperation, memoise, memoiseLast } from '../memo.ts';
-import type { ArrayDelimiter, ChangeRecord, Format, Key, MakeFormat } from '../record.ts';
+import type { ArrayDelimiter, ChangeRecord, Format, Key, MakeFormat, MessageRecord } from '../record.ts';
 import { isoMicros } from '../temporal.ts';
 import { jsonString } from '../text.ts';
 import type { Converter } from './converter.ts';
+import { writeJsonMessage } from './message.ts';
 import { builtInDelimiter, converterFor, holdsJson, isJsonNull } from './value-converters.ts';
 
 const NULL = Buffer.from('null', 'latin1');
@@ -67,6 +68,7 @@ class JsonFormat implements Format {
   readonly #columns: (Column | undefined)[] = [];
   /** Indexes of the columns that `row` could not show, `unchanged` in use. */
   readonly #unchanged: number[] = [];
+  readonly #source: string;
   readonly #arrayDelimiter: ArrayDelimiter;
   /** The part that is being written. */
   #section: Section = 'key';
@@ -74,6 +76,7 @@ class JsonFormat implements Format {
   readonly #jsonNulls: { readonly section: Section; readonly column: Column }[] = [];
 
   constructor(source: string, arrayDelimiter: ArrayDelimiter) {
+    this.#source = source;
     this.#arrayDelimiter = arrayDelimiter;
     this.#table = memoise((table) => byOperation((operation) => tablePart(source, table, operation)));
   }
@@ -94,6 +97,11 @@ class JsonFormat implements Format {
     out.copy(transaction.middle);
     out.decimal(record.ordinal);
     out.copy(transaction.tail);
+  }
+
+  writeMessage(record: MessageRecord, out: ByteWriter): boolean {
+    writeJsonMessage(this.#source, record, out);
+    return true;
   }
 
   #keys(record: ChangeRecord, bytes: Buffer, out: ByteWriter): void {

@@ -6,8 +6,9 @@ import { isPromise } from 'node:util/types';
 import { ByteWriter } from '../byte-writer.ts';
 import { builtInDelimiter } from '../json/value-converters.ts';
 import { shortenPartitionKey } from '../partition-key.ts';
-import type { ChangeRecord, Format, MakeFormat } from '../record.ts';
+import type { ChangeRecord, Format, MakeFormat, MessageRecord } from '../record.ts';
 import { ChangeMaker } from './change.ts';
+import { messageOf } from './message.ts';
 import { describeThrown } from './thrown.ts';
 
 const NEWLINE = 0x0a;
@@ -30,15 +31,13 @@ export const moduleFormat: MakeFormat = (options) => {
 
   /** Runs the user's code, and takes out of its answer what is needed: a getter can fail, too. */
   const answerOf = (
-    record: ChangeRecord,
+    call: () => unknown,
   ): { data: string | Uint8Array; partitionKey: string | undefined } | undefined => {
-    // What it is given is ours to make: a failure there is none of the formatter's.
-    const change = changes.of(record);
     let answer: unknown;
     let data: unknown;
     let partitionKey: unknown;
     try {
-      answer = formatter.format(change);
+      answer = call();
       if (answer === undefined) return undefined;
       if (isPromise(answer)) {
         answer.catch(() => undefined);
@@ -60,8 +59,8 @@ export const moduleFormat: MakeFormat = (options) => {
     return { data, partitionKey };
   };
 
-  const decide = (record: ChangeRecord, out: ByteWriter, partitionKey: ByteWriter): boolean => {
-    const answer = answerOf(record);
+  const take = (call: () => unknown, out: ByteWriter, partitionKey: ByteWriter): boolean => {
+    const answer = answerOf(call);
     if (answer === undefined) return false;
     const start = out.length;
     if (typeof answer.data === 'string') out.utf8(answer.data);
@@ -75,11 +74,23 @@ export const moduleFormat: MakeFormat = (options) => {
     return true;
   };
 
+  const decide = (record: ChangeRecord, out: ByteWriter, partitionKey: ByteWriter): boolean => {
+    // What it is given is ours to make: a failure there is none of the formatter's.
+    const change = changes.of(record);
+    return take(() => formatter.format(change), out, partitionKey);
+  };
+
+  const writeMessage = (record: MessageRecord, out: ByteWriter, partitionKey: ByteWriter): boolean => {
+    const message = messageOf(options.source, record);
+    return take(() => formatter.formatMessage?.(message), out, partitionKey);
+  };
+
   const unused = new ByteWriter(16);
   const format: Format = {
     supportsDeleteWithoutKey: true,
     showsRow: true,
     decide,
+    writeMessage,
     write: (record, out) => void decide(record, out, unused),
   };
   return format;

@@ -5,7 +5,7 @@ import { isSameTransaction, resumePosition } from '../../../lambda/decode/positi
 
 describe('a position inside a transaction', () => {
   const transaction = { xid: 754, commitLsn: 0x16b3748n, commitTimeMicros: 1_767_323_045_678_901n };
-  const position = resumePosition({ transaction, ordinal: 12, rows: 7 }, 'evidence');
+  const position = resumePosition({ transaction, ordinal: 12, rows: 7, messages: 0 }, 'evidence');
 
   it('is written down whole', () => {
     assert.deepEqual(position, {

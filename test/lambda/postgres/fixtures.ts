@@ -106,6 +106,8 @@ export function shortly(message: Message): string {
       return `TRUNCATE ${message.tables.map((table) => table.printed).join()}`;
     case 'ignored':
       return 'ignored';
+    case 'message':
+      return `message ${message.prefix ?? '?'}`;
     case 'change': {
       const tuple = message.newTuple ?? message.oldTuple;
       const values = Array.from({ length: tuple?.count ?? 0 }, (_, i) =>

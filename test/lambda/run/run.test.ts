@@ -35,6 +35,8 @@ describe('run', () => {
         changes: 4,
         published: 3,
         records: 3,
+        messages: 0,
+        messagesSkipped: 0,
         skipped: {
           noPrimaryKey: 1,
           keyUnknown: 0,

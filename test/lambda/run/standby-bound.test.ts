@@ -2,8 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { formatLsn } from '../../../lambda/decode/lsn.ts';
+import { FORMATS } from '../../../lambda/format/formats.ts';
+import { messageKeyWriter } from '../../../lambda/format/partition-key.ts';
 import { run } from '../../../lambda/run/run.ts';
 import { addRunMetrics } from '../../../lambda/run/run-metrics.ts';
+import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { type RunKit, runKit } from '../../support/run-kit.ts';
 
@@ -45,6 +48,23 @@ describe('what a standby has not confirmed', () => {
     assert.ok(kit.recorder.lines.some((line) => /^warn .*"phys".*If one is gone for good/.test(line)));
     addRunMetrics(kit.recorder, answer, { moved: false, retainedWalBytes: undefined });
     assert.ok(kit.recorder.values.some(([name, value]) => name === 'Stalled' && value === 1));
+  });
+
+  it('I2: a message outside transactions of which a standby may lack the end is not published either', async () => {
+    const { slot, kit } = lay();
+    slot.commit(insert(1));
+    const content = 'x'.repeat(1_000);
+    const lsn = slot.message(`message: transactional: 0 prefix: p, sz: 1000 content:${content}`);
+    slot.idleWal(10_000n);
+    const messages = { prefixes: [/^p$/], partitionKey: messageKeyWriter('primary-key', 'test') };
+    const options = { messages, format: FORMATS.json(FORMAT_OPTIONS) };
+    slot.standby = lsn + 1_050n;
+    const answer = await run(kit.ports, kit.options(options));
+    assert.deepEqual([answer.stopped, answer.published, answer.messages], ['waiting-for-standby', 1, 0]);
+    assert.ok(slot.confirmed <= lsn);
+    slot.standby = lsn + 1_080n;
+    const next = await run(kit.ports, kit.options(options));
+    assert.deepEqual([next.stopped, next.published, next.messages], ['waiting-for-standby', 0, 1]);
   });
 
   /** A slot of which half is confirmed at once, and the rest at a look. */

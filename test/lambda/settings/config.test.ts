@@ -44,6 +44,7 @@ describe('readConfig', () => {
       dms: { nulls: false, transaction: false, beforeImage: false },
       aggregation: 'kpl',
       compression: 'none',
+      messages: [],
       formatter: undefined,
       lanes: 64,
       batchChanges: 1_000_000,
@@ -128,6 +129,7 @@ describe('readConfig', () => {
     ['COLUMN_EXCLUDE_LIST', '['],
     ['OPERATIONS', 'INSERT,UPSERT'],
     ['OPERATIONS', ','],
+    ['MESSAGES', 'orders/('],
     ['BATCH_CHANGES', '0'],
     ['BATCH_CHANGES', '-1'],
     ['PRIMARY_KEY_TTL_SECONDS', '1h'],
@@ -179,6 +181,18 @@ describe('readConfig', () => {
 
   const contradictory: [why: string, env: Record<string, string>, said: RegExp][] = [
     ['lines with csv', { FORMAT: 'csv', AGGREGATION: 'lines' }, /allowed then: kpl, none/],
+    [
+      'messages with csv',
+      { FORMAT: 'csv', MESSAGES: 'a' },
+      /MESSAGES cannot be set with FORMAT "csv".*Set FORMAT to json/,
+    ],
+    ['messages with the default format', { MESSAGES: 'a' }, /MESSAGES cannot be set with FORMAT "csv-payload"/],
+    [
+      'messages with wal2json',
+      { FORMAT: 'json', PLUGIN: 'wal2json', MESSAGES: 'a' },
+      /MESSAGES cannot be set with PLUGIN "wal2json"/,
+    ],
+    ['messages with dms', { FORMAT: 'dms', MESSAGES: 'a' }, /MESSAGES cannot be set with FORMAT "dms"/],
     ['secret without an ARN', { DATABASE_AUTH: 'secret' }, /DATABASE_SECRET_ARN is not set/],
     ['an IAM token in the clear', { DATABASE_AUTH: 'iam', PGSSLMODE: 'disable' }, /over TLS only/],
   ];

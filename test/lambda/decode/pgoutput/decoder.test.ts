@@ -125,15 +125,43 @@ describe('messages of pgoutput', () => {
     );
   });
 
-  it('that carry no row are ignored: messages, origins, types', () => {
+  it('that carry no row are ignored: origins, types', () => {
     const decode = reading();
-    for (const bytes of [
-      message('p', Buffer.from([0, 255])),
-      message('', Buffer.alloc(0), false),
-      origin('o'),
-      type(1, '', 'x'),
-    ]) {
-      assert.deepEqual(decode(bytes), { kind: 'ignored' });
+    for (const bytes of [origin('o'), type(1, '', 'x')]) assert.deepEqual(decode(bytes), { kind: 'ignored' });
+  });
+
+  it('of applications are read, any bytes of content', () => {
+    const decode = reading();
+    for (const [prefix, content, transactional] of [
+      ['p', [0, 255], true],
+      ['', [], false],
+      ['€', [0x62], true],
+    ] as const) {
+      const line = decode(message(prefix, Buffer.from(content), transactional));
+      assert.ok(line.kind === 'message');
+      assert.deepEqual([line.prefix, line.transactional, line.size], [prefix, transactional, content.length]);
+      assert.deepEqual([...line.bytes.subarray(line.start, line.end)], content);
+    }
+  });
+
+  it('of applications that are too large tell prefix and size, in whatever pieces they come', () => {
+    const { decoder } = { decoder: new PgoutputDecoder(NAMES, undefined, 1024) };
+    for (const [prefix, known] of [
+      ['p', 'p'],
+      ['x'.repeat(70_000), undefined],
+    ] as const) {
+      const bytes = message(prefix, Buffer.alloc(100_000, 0x27));
+      for (const piece of [1, 1_000, 1_000_000]) {
+        const { shortener } = decoder;
+        shortener.begin(Buffer.alloc(0));
+        for (let at = 0; at < bytes.length; at += piece) shortener.write(bytes, at, Math.min(bytes.length, at + piece));
+        const kept = shortener.end();
+        assert.ok(kept.length < 66_000);
+        const line = decoder.decode(kept, 0, kept.length, bytes.length);
+        assert.ok(line.kind === 'message');
+        assert.deepEqual([line.prefix, line.start === line.end], [known, true]);
+        assert.ok(line.size >= 100_000);
+      }
     }
   });
 });

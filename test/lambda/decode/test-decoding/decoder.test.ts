@@ -129,24 +129,59 @@ describe('TRUNCATE', () => {
 });
 
 describe('logical messages', () => {
-  const lines = [
-    'message: transactional: 1 prefix: test, sz: 4 content:msg1',
-    'message: transactional: 0 prefix: , sz: 0 content:',
-    'message: transactional: 0 prefix: a, sz: 3 content:x, sz: 5 content:BEGIN',
-    'message: transactional: 0 prefix: a, sz: 26 content:COMMIT 1, sz: 3 content:xy',
-    "message: transactional: 1 prefix: p, sz: 28 content:\ntable a.b: INSERT: x[t]:'1'",
-    'message: transactional: 1 prefix: €, sz: 3 content:€',
-    'message:',
+  /** A message's parts; its content byte by byte. */
+  const read = (line: string, oversizeBytes?: number): unknown => {
+    const bytes = Buffer.from(`xx${line}yy`, 'latin1');
+    const message = new TestDecodingDecoder().decode(bytes, 2, bytes.length - 2, oversizeBytes);
+    if (message.kind !== 'message') return message.kind;
+    const { transactional, prefix, start, end, size } = message;
+    return [transactional, prefix, bytes.toString('latin1', start, end), size];
+  };
+  const cases: readonly (readonly [line: string, transactional: boolean, prefix: string, content: string])[] = [
+    ['message: transactional: 1 prefix: test, sz: 4 content:msg1', true, 'test', 'msg1'],
+    ['message: transactional: 0 prefix: , sz: 0 content:', false, '', ''],
+    ['message: transactional: 0 prefix: a, sz: 3 content:x, sz: 5 content:BEGIN', false, 'a, sz: 3 content:x', 'BEGIN'],
+    [
+      'message: transactional: 0 prefix: a, sz: 26 content:COMMIT 1, sz: 3 content:xy',
+      false,
+      'a',
+      'COMMIT 1, sz: 3 content:xy',
+    ],
+    [
+      "message: transactional: 1 prefix: p, sz: 28 content:\ntable a.b: INSERT: x[t]:'1'",
+      true,
+      'p',
+      "\ntable a.b: INSERT: x[t]:'1'",
+    ],
+    ['message: transactional: 1 prefix: p, sz: 3 content:\xff\0\x80', true, 'p', '\xff\0\x80'],
   ];
-  for (const line of lines)
-    it(`ignores ${JSON.stringify(line)}`, () => assert.deepEqual(decode(line), { kind: 'ignored' }));
+  for (const [line, transactional, prefix, content] of cases)
+    it(`reads ${JSON.stringify(line)}`, () =>
+      assert.deepEqual(read(line), [transactional, prefix, content, content.length]));
 
-  it('ignores one whose content is no UTF-8 and holds a zero', () => {
-    const bytes = Buffer.concat([
-      Buffer.from('message: transactional: 1 prefix: p, sz: 3 content:'),
-      Buffer.from([0xff, 0, 0x80]),
+  it('takes the first size that fits: no content can pass for a prefix', () => {
+    assert.deepEqual(read('message: transactional: 1 prefix: a, sz: 18 content:b, sz: 1 content:c'), [
+      true,
+      'a',
+      'b, sz: 1 content:c',
+      18,
     ]);
-    assert.deepEqual(new TestDecodingDecoder().decode(bytes, 0, bytes.length), { kind: 'ignored' });
+  });
+
+  it('reads a prefix in UTF-8', () =>
+    assert.deepEqual(read('message: transactional: 1 prefix: \xe2\x82\xac, sz: 1 content:x'), [true, '€', 'x', 1]));
+
+  it('ignores one that was cut to its first word', () => assert.equal(read('message:'), 'ignored'));
+
+  it('knows prefix and size of one whose content was not kept, by the size of the line', () => {
+    const head = 'message: transactional: 0 prefix: a, sz: 3 content:x, sz: 5000000 content:';
+    const expected = [false, 'a, sz: 3 content:x', '', 5_000_000];
+    assert.deepEqual(read(`${head}abc`, head.length + 5_000_000), expected);
+  });
+
+  it('knows no prefix where that is longer than what was kept', () => {
+    const head = 'message: transactional: 1 prefix: aaaa';
+    assert.deepEqual(read(head, 9_000_034), [true, undefined, '', 9_000_000]);
   });
 
   const refused: readonly (readonly [string, number, RegExp])[] = [

@@ -57,7 +57,7 @@ describe('what test_decoding prints', () => {
     );
   });
 
-  it('is ignored for a logical message of any prefix and content', () => {
+  it('is read back for a logical message of any prefix and content, whose prefix is never longer than it was', () => {
     const decoder = new TestDecodingDecoder();
     fc.assert(
       fc.property(
@@ -70,7 +70,16 @@ describe('what test_decoding prints', () => {
             `message: transactional: ${Number(transactional)} prefix: ${prefix}, sz: ${content.length} content:`,
           );
           const bytes = Buffer.concat([head, content]);
-          assert.deepEqual(decoder.decode(bytes, 0, cut ? 'message:'.length : bytes.length), { kind: 'ignored' });
+          const line = decoder.decode(bytes, 0, cut ? 'message:'.length : bytes.length);
+          if (cut) return assert.deepEqual(line, { kind: 'ignored' });
+          assert.ok(line.kind === 'message' && line.prefix !== undefined);
+          assert.equal(line.transactional, transactional);
+          assert.ok(prefix.startsWith(line.prefix));
+          if (!prefix.includes(', sz: ')) assert.equal(line.prefix, prefix);
+          const rest = Buffer.from(
+            `message: transactional: ${Number(transactional)} prefix: ${line.prefix}, sz: ${line.size} content:`,
+          );
+          assert.deepEqual(Buffer.concat([rest, bytes.subarray(line.start, line.end)]), bytes);
         },
       ),
     );

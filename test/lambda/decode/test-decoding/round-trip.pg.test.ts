@@ -287,23 +287,31 @@ describe('changes on a real server', () => {
     assert.deepEqual(await making('TRUNCATE public.t1 RESTART IDENTITY CASCADE'), tables('public.t1', 'public."T, 2"'));
   });
 
-  it('ignores logical messages, transactional or not, of any content', async () => {
+  it('reads logical messages, transactional or not, of any content', async () => {
     await server.sql('CREATE TABLE public.marks ()');
     const emit = (transactional: boolean, prefix: string, content: string): string =>
       `SELECT pg_logical_emit_message(${transactional}, ${prefix}, ${content})`;
     const hostile = [
-      [`'p'`, `'plain'`],
-      [`''`, `''`],
-      [`'a, sz: 3 content:b'`, `', sz: 1 content:'`],
-      [`E'COMMIT 1\\n'`, `E'\\nBEGIN 5\\ntable a.b: INSERT: x[text]:''y'`],
-      [`'€'`, `'€'`],
-      [`'bytes'`, `'\\xff00fe'::bytea`],
+      [`'p'`, `'plain'`, 'p', 'plain'],
+      [`''`, `''`, '', ''],
+      [`'a, sz: 3 content:b'`, `', sz: 1 content:'`, 'a, sz: 3 content:b', ', sz: 1 content:'],
+      [
+        `E'COMMIT 1\\n'`,
+        `E'\\nBEGIN 5\\ntable a.b: INSERT: x[text]:''y'`,
+        'COMMIT 1\n',
+        "\nBEGIN 5\ntable a.b: INSERT: x[text]:'y",
+      ],
+      [`'€'`, `'€'`, '€', Buffer.from('€').toString('latin1')],
+      [`'bytes'`, `'\\xff00fe'::bytea`, 'bytes', '\xff\0\xfe'],
+      // The same line as prefix `a`, content `b, sz: 1 content:c`: that no content can pass for a prefix, it is taken for that.
+      [`'a, sz: 18 content:b'`, `'c'`, 'a', 'b, sz: 1 content:c'],
     ] as const;
-    for (const [prefix, content] of hostile) {
+    for (const [prefix, content, readPrefix, readContent] of hostile) {
       for (const transactional of [true, false]) {
         // The commit behind it has a message outside transactions flushed, which alone it is not.
         const told = await making(emit(transactional, prefix, content), 'INSERT INTO public.marks DEFAULT VALUES');
-        assert.deepEqual(told, [{ kind: 'ignored' }, inserted('public.marks', {})], `${prefix} ${content}`);
+        const message = { kind: 'message', transactional, prefix: readPrefix, content: readContent };
+        assert.deepEqual(told, [message, inserted('public.marks', {})], `${prefix} ${content}`);
       }
     }
   });

@@ -57,6 +57,13 @@ function withoutLarge(
 }
 
 describe('the shortener', () => {
+  it("keeps the beginning of a logical message's line, and looks for nothing in it", () => {
+    const limits = { valueBytes: 1, lineBytes: 10, smallBytes: 0, messageBytes: 50, restBytes: 1_000 };
+    const line = `message: transactional: 1 prefix: p, sz: 40 content:'a''b"c"${'x'.repeat(33)}`;
+    for (const lengths of [[1], [7], [49], [50], [51], [1_000]])
+      assert.equal(shorten(line, limits, lengths), line.slice(0, 50));
+  });
+
   it('keeps every name and every small value, and leaves out the large ones, wherever the line is cut', () => {
     fc.assert(
       fc.property(
@@ -67,7 +74,11 @@ describe('the shortener', () => {
           const line = printRow(given);
           const whole = decode(line);
           const kept = decode(
-            shorten(line, { valueBytes: most, lineBytes: 1_000_000, smallBytes: 0, restBytes: 1_000_000 }, lengths),
+            shorten(
+              line,
+              { valueBytes: most, lineBytes: 1_000_000, smallBytes: 0, messageBytes: 64, restBytes: 1_000_000 },
+              lengths,
+            ),
           );
           assert.ok(whole.kind === 'change' && kept.kind === 'change');
           assert.equal(kept.table.printed, whole.table.printed);
@@ -93,6 +104,7 @@ describe('the shortener', () => {
         valueBytes: 150,
         lineBytes: 1_000,
         smallBytes: 50,
+        messageBytes: 64,
         restBytes: 10_000,
       },
     );
@@ -127,6 +139,7 @@ describe('the shortener', () => {
       valueBytes: 100,
       lineBytes: 100,
       smallBytes: 10,
+      messageBytes: 64,
       restBytes: 100_000,
     });
     shortener.begin(Buffer.alloc(0));

@@ -18,6 +18,12 @@ export type Fields = Readonly<Record<string, string | null>>;
 /** A line, decoded, without what changes from run to run. */
 export type Told =
   | { readonly kind: 'begin' | 'commit' | 'ignored' }
+  | {
+      readonly kind: 'message';
+      readonly transactional: boolean;
+      readonly prefix?: string | undefined;
+      readonly content: string;
+    }
   | { readonly kind: 'truncate'; readonly tables: readonly string[] }
   | {
       readonly kind: 'change';
@@ -100,6 +106,13 @@ export class SlotReader {
           return { kind: 'commit' };
         case 'ignored':
           return line;
+        case 'message':
+          return {
+            kind: 'message',
+            transactional: line.transactional,
+            prefix: line.prefix,
+            content: line.bytes.subarray(line.start, line.end).toString('latin1'),
+          };
         case 'truncate':
           return { kind: 'truncate', tables: line.tables.map(({ printed }) => printed) };
         case 'change':
