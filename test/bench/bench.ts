@@ -43,11 +43,21 @@ interface Subject {
 type Sample = Omit<SpeedLine, 'workload' | 'subject' | 'changes' | 'share'>;
 
 /** A drain by the function. */
-function drainBy(format: string, share = 1, checkout?: string, plugin?: 'pgoutput'): Subject {
+function drainBy(
+  format: string,
+  more: Workload['settings'] = {},
+  share = 1,
+  checkout?: string,
+  plugin?: 'pgoutput',
+): Subject {
   const name = [format, ...(plugin === undefined ? [] : [plugin]), ...(checkout === undefined ? [] : [checkout])].join(
     ', ',
   );
-  const settings = { FORMAT: format, ...(plugin === undefined ? {} : { PLUGIN: plugin, PUBLICATIONS: 'bench' }) };
+  const settings = {
+    FORMAT: format,
+    ...more,
+    ...(plugin === undefined ? {} : { PLUGIN: plugin, PUBLICATIONS: 'bench' }),
+  };
   const how = { share, ...(checkout === undefined ? {} : { checkout }) };
   return {
     name,
@@ -64,7 +74,7 @@ function drainBy(format: string, share = 1, checkout?: string, plugin?: 'pgoutpu
   };
 }
 
-function subjectsOf({ name }: Workload): Subject[] {
+function subjectsOf({ name, settings }: Workload): Subject[] {
   const formats = options.formats.split(',');
   const peers = Object.entries(PEERS).map(([peer, read]): Subject => ({
     name: peer,
@@ -81,11 +91,11 @@ function subjectsOf({ name }: Workload): Subject[] {
   return [
     ...peers,
     ...formats.flatMap((format) => [
-      drainBy(format),
-      ...(options.pgoutput ? [drainBy(format, 1, undefined, 'pgoutput')] : []),
-      ...(options.against === undefined ? [] : [drainBy(format, 1, options.against)]),
+      drainBy(format, settings),
+      ...(options.pgoutput ? [drainBy(format, settings, 1, undefined, 'pgoutput')] : []),
+      ...(options.against === undefined ? [] : [drainBy(format, settings, 1, options.against)]),
     ]),
-    ...shares.flatMap((share) => formats.map((format) => drainBy(format, share))),
+    ...shares.flatMap((share) => formats.map((format) => drainBy(format, settings, share))),
   ];
 }
 

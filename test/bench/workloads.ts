@@ -10,6 +10,8 @@ export interface Workload {
   readonly about: string;
   /** How many changes of the usual number it has. @default 1 */
   readonly size?: number;
+  /** Settings of the function, besides the usual ones. @default none */
+  readonly settings?: Readonly<Record<string, string>>;
   /** Makes its tables, before the slot. */
   prepare(server: PostgresServer): Promise<unknown>;
   /** Writes so many changes, behind the slot. @returns what ends it */
@@ -120,8 +122,9 @@ export const WORKLOADS: readonly Workload[] = [
   },
   {
     name: 'schema',
-    about: `${TABLES} tables, and a column added every ${DDL_EVERY} transactions`,
+    about: `${TABLES} tables, a column added every ${DDL_EVERY} transactions, and batches of 1,000 changes, so that each has migrations`,
     size: 0.2,
+    settings: { BATCH_CHANGES: '1000' },
     prepare: (server) =>
       server.sql(`DO $$ BEGIN FOR i IN 0..${TABLES - 1} LOOP
         EXECUTE 'CREATE TABLE t_' || i || ' (id bigint PRIMARY KEY, a text, b int, c timestamptz)'; END LOOP; END $$`),
