@@ -25,6 +25,8 @@ const ENOUGH = { kills: 8, crashes: 2, terminations: 3, answers: 2 } as const;
 /** Two lanes: a round is then at most half a MiB, and a larger transaction has many. */
 const SETTINGS = { LANES: '2' };
 const LONGEST_MS = 25_000;
+/** The folder of wal2json.so: then its slot goes through it. */
+const WAL2JSON = process.env['PG2KINESIS_WAL2JSON'];
 
 /** What happens to a request. */
 function fault(random: Random): Fault {
@@ -45,12 +47,16 @@ describe('everything at once', () => {
   it('I1, I3, I6: loses nothing and reorders nothing', async (t) => {
     const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
     t.diagnostic(`CHAOS_SEED=${seed}`);
-    const ground = await startGround({ shards: 3 });
+    const ground = await startGround({
+      shards: 3,
+      ...(WAL2JSON === undefined ? {} : { settings: { dynamic_library_path: `$libdir:${WAL2JSON}` } }),
+    });
     try {
       await ground.server.sql(TABLES);
       const random = seeded(seed);
       // Each plugin goes through the same: which one, the seed decides.
-      const plugin = random() < 0.5 && ground.server.version >= 11 ? 'pgoutput' : 'test_decoding';
+      const drawn = random() < 0.5 && ground.server.version >= 11 ? 'pgoutput' : 'test_decoding';
+      const plugin = WAL2JSON === undefined ? drawn : 'wal2json';
       const settings = { ...SETTINGS, PLUGIN: plugin };
       await ground.server.sql('CREATE PUBLICATION pg2kinesis FOR ALL TABLES');
       await ground.server.createSlot('pg2kinesis', plugin);
