@@ -4,10 +4,10 @@ import simpleImportSort from 'eslint-plugin-simple-import-sort';
 import tseslint from 'typescript-eslint';
 
 /**
- * One row of the import table: files of a room may not import what matches the patterns.
+ * One row of the import table: files of a module may not import what matches the patterns.
  * `process.env` is read in the handler, in bin/ and in tests only.
  */
-const room = (files, patterns, { env = false, except = [] } = {}) => ({
+const module = (files, patterns, { env = false, except = [] } = {}) => ({
   files,
   ignores: except,
   rules: {
@@ -29,11 +29,11 @@ const synth = [
 ];
 const handler = ['/handler\\.ts$', 'Nothing imports the handler but bin/ and tests.'];
 const above = ['(^|/)(actions/|container\\.ts$)', 'Only actions, the handler and bin/ know actions and the container.'];
-const sdk = ['^@aws-sdk/|^@smithy/', 'This room knows no AWS.'];
-const postgres = ['^pg($|-)|(^|/)postgres/', 'This room knows no PostgreSQL.'];
-const kinesis = ['(^|/)kinesis/|^@aws-sdk/client-kinesis', 'This room knows no Kinesis.'];
+const sdk = ['^@aws-sdk/|^@smithy/', 'This module knows no AWS.'];
+const postgres = ['^pg($|-)|(^|/)postgres/', 'This module knows no PostgreSQL.'];
+const kinesis = ['(^|/)kinesis/|^@aws-sdk/client-kinesis', 'This module knows no Kinesis.'];
 const powertools = ['^@aws-lambda-powertools/|^@middy/', 'Only the handler composes Powertools and middy.'];
-const node = ['^node:(fs|net|http|https|tls|child_process|process|timers|os|dns)', 'A pure room does no I/O.'];
+const node = ['^node:(fs|net|http|https|tls|child_process|process|timers|os|dns)', 'A pure module does no I/O.'];
 
 export default tseslint.config(
   { ignores: ['node_modules/', 'dist/', 'cdk.out/'] },
@@ -72,7 +72,7 @@ export default tseslint.config(
     },
   },
   // lambda/, from the bottom up. What a row does not forbid, it may import; nothing imports the handler.
-  room(
+  module(
     ['lambda/{decode,format,pack}/**/*.ts'],
     [
       synth,
@@ -83,10 +83,10 @@ export default tseslint.config(
       kinesis,
       powertools,
       node,
-      ['(^|/)(transform|run|settings)/', 'A pure room imports pure rooms.'],
+      ['(^|/)(transform|run|settings)/', 'A pure module imports pure modules.'],
     ],
   ),
-  room(
+  module(
     ['lambda/settings/**/*.ts'],
     [
       synth,
@@ -99,7 +99,7 @@ export default tseslint.config(
       ['(^|/)(transform|run|health|format|pack)/', 'settings imports decode and errors only.'],
     ],
   ),
-  room(
+  module(
     ['lambda/health/**/*.ts'],
     [
       synth,
@@ -112,12 +112,12 @@ export default tseslint.config(
       ['(^|/)(transform|run|format|pack)/', 'health judges facts; it imports settings and decode only.'],
     ],
   ),
-  room(
+  module(
     ['lambda/transform/**/*.ts'],
     [synth, handler, above, sdk, postgres, kinesis, powertools, ['(^|/)(run|health)/', 'transform knows no run.']],
   ),
-  room(['lambda/run/**/*.ts'], [synth, handler, above, sdk, postgres, kinesis, powertools]),
-  room(
+  module(['lambda/run/**/*.ts'], [synth, handler, above, sdk, postgres, kinesis, powertools]),
+  module(
     ['lambda/postgres/**/*.ts'],
     [
       synth,
@@ -128,7 +128,7 @@ export default tseslint.config(
       ['(^|/)(format|pack|transform|run|settings|health)/', 'postgres imports decode, errors and ports only.'],
     ],
   ),
-  room(
+  module(
     ['lambda/kinesis/**/*.ts'],
     [
       synth,
@@ -139,14 +139,14 @@ export default tseslint.config(
       ['(^|/)(decode|format|transform|run|settings|health)/', 'kinesis imports pack, errors and ports only.'],
     ],
   ),
-  room(['lambda/telemetry/**/*.ts'], [synth, handler, above, postgres, kinesis, sdk]),
-  room(['lambda/actions/**/*.ts', 'lambda/container.ts', 'lambda/aws-credentials.ts'], [synth, handler, powertools]),
-  room(
+  module(['lambda/telemetry/**/*.ts'], [synth, handler, above, postgres, kinesis, sdk]),
+  module(['lambda/actions/**/*.ts', 'lambda/container.ts', 'lambda/aws-credentials.ts'], [synth, handler, powertools]),
+  module(
     ['lambda/{ports,errors,metrics,clock,printable}.ts'],
     [synth, handler, above, sdk, postgres, kinesis, powertools],
   ),
-  room(['lambda/handler.ts'], [synth], { env: true }),
-  room(
+  module(['lambda/handler.ts'], [synth], { env: true }),
+  module(
     ['lib/**/*.ts'],
     [sdk, postgres, ['(^|/)lambda/', 'lib/ ships the function as a bundle; it imports none of it.']],
   ),

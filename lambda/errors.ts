@@ -1,6 +1,6 @@
 /**
  * Every error a user can meet: one class, a stable code each, and what an operator does about it.
- * Knows no PostgreSQL and no AWS; the rooms that talk to them translate what they meet into these.
+ * Knows no PostgreSQL and no AWS; the modules that talk to them translate what they meet into these.
  */
 import { printable } from './printable.ts';
 

@@ -1,5 +1,5 @@
 /**
- * Loads the module that FORMATTER names, and sees to it that it is a formatter. The only room that imports a user's code.
+ * Loads the module that FORMATTER names, and sees to it that it is a formatter. The only file that imports a user's code.
  */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';

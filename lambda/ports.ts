@@ -1,7 +1,7 @@
 /**
  * The ports of the run loop: what it asks of the database, the stream, the clock, the log and the metrics. Types, and the
  * one error by which a port says "ask for less".
- * The rooms `postgres` and `kinesis` implement them; tests implement them too.
+ * The modules `postgres` and `kinesis` implement them; tests implement them too.
  */
 import type { Lsn } from './decode/lsn.ts';
 import type { Message, TableName } from './decode/messages.ts';
@@ -70,7 +70,7 @@ export interface Peek extends AsyncIterable<MessageBlock> {
 /** The peek did not finish before its first row: ask for a smaller window. */
 export class WindowTooLargeError extends Error {
   override readonly name = 'WindowTooLargeError';
-  /** The SQLSTATE, where the server lacked not time but room: temporary files, disk or memory. */
+  /** The SQLSTATE, of an error that says that the server is out of disk, temporary files or memory. */
   readonly resourceSqlState: string | undefined;
   /** The LSN of the change that the server was at, where it says so. */
   readonly near: Lsn | undefined;
@@ -327,7 +327,7 @@ export interface Session {
   readonly server: ServerIdentity;
   /** When that was read, milliseconds since 1970. */
   readonly connectedAt: number;
-  /** Aborts when the connection that holds the lock is lost (I6); its reason is a {PipelineError}. */
+  /** Aborts when the connection that holds the lock is lost (I6); its reason is a {@link PipelineError}. */
   readonly lost: AbortSignal;
   /** Whether another holder had to be ended, or has lost the lock: its last request may still be in flight (I6). */
   readonly tookOver: boolean;

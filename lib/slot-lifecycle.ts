@@ -35,7 +35,7 @@ export interface SlotLifecycleProps {
 
 /** The slot as a resource of the stack. Leave it out to make the slot by hand, with the action `create-slot`. */
 export class SlotLifecycle extends Construct {
-  /** The resource; its physical id is `created:<host>/<database>/<slot>`, or `adopted:...` where the slot was there. */
+  /** The resource; its physical id is `created:<system identifier>@<host>:<port>/<database>/<slot>`, or `adopted:...` if the slot existed before. */
   readonly resource: CustomResource;
 
   /**

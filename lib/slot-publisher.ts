@@ -179,7 +179,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
   /**
    * Lets somebody invoke the function: drain, status, check and the rest; with `separateAdmin` not what destroys.
    *
-   * @param grantee - who is allowed it is allowed it is allowed it
+   * @param grantee - who may invoke it
    */
   grantInvoke(grantee: iam.IGrantable): iam.Grant {
     return this.function.grantInvokeLatestVersion(grantee);
@@ -188,7 +188,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
   /**
    * Lets somebody invoke the function's alias `admin`, which with `separateAdmin` alone drops slots and skips transactions.
    *
-   * @param grantee - who is allowed it is allowed it
+   * @param grantee - who may invoke it
    */
   grantAdmin(grantee: iam.IGrantable): iam.Grant {
     return this.adminAlias.grantInvoke(grantee);

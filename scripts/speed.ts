@@ -41,7 +41,7 @@ export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
-const HEADS = ['', 'time', 'changes a second', 'times the peer', 'function CPU', 'server CPU', 'bytes', 'memory'];
+const HEADS = ['', 'time', 'changes a second', `ratio to ${PEER}`, 'function CPU', 'server CPU', 'bytes', 'memory'];
 
 /** A line's cells: numbers a change where there are changes. */
 function cellsOf(line: SpeedLine, lines: readonly SpeedLine[]): string[] {
@@ -93,8 +93,11 @@ export function speedTables({ lines, workloads }: Speed): string {
       const changes = own[0]?.changes ?? 0;
       const about = workloads[name] ?? 'a run that finds nothing to do';
       const title = `**${name}**: ${about}${changes === 0 ? '' : `; ${changes.toLocaleString('en-US')} changes`}`;
-      const rows = own.map((line) => `| ${cellsOf(line, lines).join(' | ')} |\n`).join('');
-      return `${title}\n\n| ${HEADS.join(' | ')} |\n|${HEADS.map(() => '---|').join('')}\n${rows}`;
+      const cells = own.map((line) => cellsOf(line, lines));
+      // A column that was not measured is left out.
+      const measured = HEADS.map((_, column) => cells.some((row) => row[column] !== ''));
+      const rows = [HEADS, HEADS.map(() => '---'), ...cells].map((row) => row.filter((_, column) => measured[column]));
+      return `${title}\n\n${rows.map((row) => `| ${row.join(' | ')} |\n`).join('')}`;
     })
     .join('\n');
 }

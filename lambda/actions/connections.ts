@@ -42,8 +42,8 @@ export async function sessionFor(
  *
  * @param container - clients, caches, settings
  * @param deadlines - when it began, and when it must be over
- * @param notDone - what is not done where the lock is not to be had
- * @param work - what is done with the two connections with the connection that holds the lock, and with the other
+ * @param notDone - what was not done if the lock cannot be had, a sentence
+ * @param work - called with the locking connection and the other one
  * @param slot - whose lock @default SLOT_NAME's
  */
 export async function withLock<T>(
@@ -55,13 +55,13 @@ export async function withLock<T>(
 ): Promise<T> {
   const { clock, log, database } = container;
   const until = { deadline: functionDeadline, leaseExpiresAt };
-  const about = { slot, notDone: notDone };
+  const about = { slot, notDone };
   return await withPair(database, until, about, async (locking, watching) => {
-    const fence = await acquireSlotLock(locking, { slotName: slot, waitMs: LOCK_WAIT_MS, clock, log });
-    if (fence.kind === 'locked') {
+    const lock = await acquireSlotLock(locking, { slotName: slot, waitMs: LOCK_WAIT_MS, clock, log });
+    if (lock.kind === 'locked') {
       throw new PipelineError(
         'SLOT_BUSY',
-        `A run holds the slot "${slot}": ${describeHolder(fence.holder)}. ${notDone}`,
+        `A run holds the slot "${slot}": ${describeHolder(lock.holder)}. ${notDone}`,
       );
     }
     await requireLockSeen(locking, watching, slot);

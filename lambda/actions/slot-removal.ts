@@ -22,14 +22,14 @@ import {
 } from './slot-resource-ports.ts';
 
 /** A backend that was ended is gone in milliseconds; its lock with it. */
-const ENDED_MS = 10_000;
+const TERMINATE_GRACE_MS = 10_000;
 /** Longer than the minute of a schedule: whoever reads the slot on one is seen. */
 const WATCH_MS = 65_000;
-const LOOK_MS = 200;
+const POLL_MS = 200;
 
 /** Why a slot is left; completes "The slot was not dropped: ...". */
-class Kept extends Error {
-  override readonly name = 'Kept';
+class SlotRetainedError extends Error {
+  override readonly name = 'SlotRetainedError';
 }
 
 /**
@@ -43,29 +43,31 @@ export async function removeSlot(event: LifecycleAction, ports: LifecyclePorts):
   const PhysicalResourceId = event.physicalResourceId ?? '';
   const identity = parsePhysicalId(PhysicalResourceId);
   try {
-    if (identity === undefined) throw new Kept('the physical id names no slot made by this stack');
+    if (identity === undefined) throw new SlotRetainedError('the physical id names no slot made by this stack');
     if (identity.origin === 'adopted' || identity.origin === 'present')
-      throw new Kept('it was there before this stack');
-    if (event.properties['onRemoval'] === 'retain') throw new Kept('onRemoval is "retain"');
+      throw new SlotRetainedError('it was there before this stack');
+    if (event.properties['onRemoval'] === 'retain') throw new SlotRetainedError('onRemoval is "retain"');
     if (!isOwn(event, ports))
-      throw new Kept(
+      throw new SlotRetainedError(
         `the deployed function does not call the resource ${event.logicalResourceId ?? 'of the event'} its slot ${ports.slotResource === undefined ? '(slotLifecycle is off)' : `(it calls ${ports.slotResource} so)`}. Another resource may use the slot; if none does, drop it`,
       );
     const login = await ports.database.credentials.get();
     const elsewhere = `it is ${describeSlot(identity)}, and the function is connected to ${login.host}:${login.port}/${login.database}`;
     const isKnown = identity.systemIdentifier !== undefined;
     if (identity.database !== login.database || (!isKnown && !isSameAddress(identity, login)))
-      throw new Kept(elsewhere);
+      throw new SlotRetainedError(elsewhere);
     await withConnections(ports, async (locking, watching) => {
       const { systemIdentifier } = watching.identity;
       if (!isSameDatabase(identity, { ...login, systemIdentifier }))
-        throw new Kept(`${elsewhere}, where another server answers than the one that the slot was made on`);
+        throw new SlotRetainedError(
+          `${elsewhere}, where another server answers than the one that the slot was made on`,
+        );
       await drop(identity, locking, watching, ports);
     });
   } catch (error) {
     const gone = missingResource(error);
-    if (gone === undefined && !(error instanceof Kept)) throw withRecoverySteps(error, identity);
-    const because = error instanceof Kept ? error.message : `${gone ?? ''} is gone`;
+    if (gone === undefined && !(error instanceof SlotRetainedError)) throw withRecoverySteps(error, identity);
+    const because = error instanceof SlotRetainedError ? error.message : `${gone ?? ''} is gone`;
     ports.log.warn(`The slot was not dropped: ${because}.`, {
       physicalResourceId: PhysicalResourceId,
       ...(identity === undefined ? {} : { sql: dropSql(identity) }),
@@ -96,14 +98,14 @@ async function drop(
   }
   // After a rename the old slot goes; what it holds must have a place to be read from.
   if (slotName !== ports.slot && (await readSlotRow(watching.client, ports.slot)) === undefined)
-    throw new Kept(`the slot "${ports.slot}", which takes its place, does not exist`);
+    throw new SlotRetainedError(`the slot "${ports.slot}", which takes its place, does not exist`);
   const waitMs = Math.min(
     ports.lockWaitMs ?? LOCK_WAIT_MS,
-    ports.functionDeadline - clock.now() - ENDED_MS - ANSWER_MS,
+    ports.functionDeadline - clock.now() - TERMINATE_GRACE_MS - ANSWER_MS,
   );
   await lock(locking, slotName, Math.max(0, waitMs), ports);
   const reader = await watchForReader(locking, watching, slotName, ports);
-  if (reader !== undefined) throw new Kept(`another pipeline reads it: ${describeHolder(reader)}`);
+  if (reader !== undefined) throw new SlotRetainedError(`another pipeline reads it: ${describeHolder(reader)}`);
   await lock(locking, slotName, 0, ports);
   const row = await readSlotRow(watching.client, slotName);
   const flush = await readFlushLsn(watching.client);
@@ -120,19 +122,19 @@ async function drop(
 /** Takes the lock. A holder of ours that does not give it up in time is ended. */
 async function lock(locking: Connection, slotName: string, waitMs: number, ports: LifecyclePorts): Promise<void> {
   const { clock, log } = ports;
-  let fence = await acquireSlotLock(locking.client, { slotName, waitMs, clock, log });
-  if (fence.kind === 'locked') {
+  let result = await acquireSlotLock(locking.client, { slotName, waitMs, clock, log });
+  if (result.kind === 'locked') {
     const holder = await readHolder(locking.client, slotName);
     if (holder?.ours === true) {
       log.warn(`Ending a run that still holds the slot: ${describeHolder(holder)}.`, { slot: slotName });
       await locking.client.query('SELECT pg_terminate_backend($1)', [holder.pid]);
     }
-    fence = await acquireSlotLock(locking.client, { slotName, waitMs: ENDED_MS, clock, log });
+    result = await acquireSlotLock(locking.client, { slotName, waitMs: TERMINATE_GRACE_MS, clock, log });
   }
-  if (fence.kind === 'locked') {
+  if (result.kind === 'locked') {
     throw new PipelineError(
       'SLOT_BUSY',
-      `The lock of slot "${slotName}" is held by ${describeHolder(fence.holder)}. The slot was not dropped.`,
+      `The lock of slot "${slotName}" is held by ${describeHolder(result.holder)}. The slot was not dropped.`,
     );
   }
 }
@@ -150,10 +152,15 @@ async function watchForReader(
   slotName: string,
   { clock, log, watchMs = WATCH_MS, functionDeadline }: LifecyclePorts,
 ): Promise<Holder | undefined> {
-  await acquireSlotLock(watching.client, { slotName: `${slotName}${SECOND_LOCK}`, waitMs: ENDED_MS, clock, log });
+  await acquireSlotLock(watching.client, {
+    slotName: `${slotName}${SECOND_LOCK}`,
+    waitMs: TERMINATE_GRACE_MS,
+    clock,
+    log,
+  });
   await locking.client.query('SELECT pg_advisory_unlock($1)', [String(lockKey(slotName))]);
   log.info('Looking whether another pipeline reads the slot.', { slot: slotName, milliseconds: watchMs });
-  const latest = functionDeadline - ENDED_MS - ANSWER_MS;
+  const latest = functionDeadline - TERMINATE_GRACE_MS - ANSWER_MS;
   const seen = new Set<number>();
   let until = Math.min(clock.now() + watchMs, latest);
   while (clock.now() < until) {
@@ -163,12 +170,12 @@ async function watchForReader(
       if (seen.size > 1 || clock.now() >= latest) return holder;
       until = clock.now() + watchMs;
     }
-    await clock.sleep(LOOK_MS);
+    await clock.sleep(POLL_MS);
   }
   return undefined;
 }
 
-/** What there is no slot without, and is there no more. */
+/** What is gone, and with it the slot. Undefined: nothing is known to be gone. */
 function missingResource(error: unknown): string | undefined {
   // Secrets Manager's name may fail to resolve too: only the database's own counts.
   const connecting = error instanceof PipelineError && error.code === 'DATABASE_UNREACHABLE';

@@ -3,9 +3,9 @@
  * An abandoned slot fills the database's disk, one dropped by mistake loses data; when in doubt nothing is dropped.
  * Knows no SQL but what it tells the operator to run.
  *
- * There are two resources. The claim comes first: it only looks whether the slot is there, and its physical id says so.
- * The slot then is made or adopted, and the claim tells which it was, however often the request is repeated. The claim is
- * removed last: where a creation failed without an answer, it drops what that left behind.
+ * There are two resources. The claim runs first and records, in its physical id, whether the slot already existed. So a
+ * repeated request still knows whether the slot was created or adopted. The claim is deleted last: it cleans up after a
+ * creation that failed without an answer.
  *
  * @see https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.custom_resources-readme.html
  */
@@ -222,11 +222,11 @@ async function requireLock(
   slotName: string,
   { clock, log, lockWaitMs = LOCK_WAIT_MS }: LifecyclePorts,
 ): Promise<void> {
-  const fence = await acquireSlotLock(locking.client, { slotName, waitMs: lockWaitMs, clock, log });
-  if (fence.kind === 'held') return;
+  const lock = await acquireSlotLock(locking.client, { slotName, waitMs: lockWaitMs, clock, log });
+  if (lock.kind === 'held') return;
   throw new PipelineError(
     'SLOT_BUSY',
-    `The lock of slot "${slotName}" is held by ${describeHolder(fence.holder)}. No slot was made.`,
+    `The lock of slot "${slotName}" is held by ${describeHolder(lock.holder)}. No slot was made.`,
   );
 }
 

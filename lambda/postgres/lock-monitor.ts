@@ -9,7 +9,7 @@ import { type LockResult, readHolderPid } from './slot-lock.ts';
 
 /** Watches a lock. */
 export interface LockMonitor {
-  /** Aborts when the lock is lost; its reason is a {PipelineError}. */
+  /** Aborts when the lock is lost; its reason is a {@link PipelineError}. */
   readonly signal: AbortSignal;
   /** Stops watching. */
   stop(): void;

@@ -14,7 +14,7 @@ import type { Connection } from './connection.ts';
  * @param slotName - the slot
  * @param upto - transactions whose commit record starts before it
  * @param limit - stop at the first commit at or after so many rows; undefined: no limit
- * @param connection - to a database of which encoding, whose slot is of which plugin
+ * @param connection - gives the database encoding and the plugin
  */
 export function peekStatement(
   slotName: string,

@@ -23,7 +23,7 @@ export function isAboutPublication({ code, routine }: Pick<Notice, 'code' | 'rou
  *
  * @param slotName - the slot
  * @param plugin - its plugin, with its publications
- * @param words - the server's message message message
+ * @param words - the server's message
  * @param cause - the error underneath
  */
 export function publicationMissing(

@@ -1,11 +1,11 @@
 /**
- * What else has to be known of the catalogs when a batch is read: looked up with the primary keys, once a batch, since
- * whatever a batch holds was committed before. Knows not what it is.
+ * Reads other things from the catalogs together with the primary keys, once per batch: whatever a batch holds was committed
+ * before. Does not know what these things are.
  */
 import type { PrimaryKeys } from '../ports.ts';
 
 /**
- * The keys, with whose look at the catalogs another one goes.
+ * The keys; when they are read from the catalogs, so is the other.
  *
  * @param keys - the run's cache of primary keys
  * @param read - the other reading of the catalogs

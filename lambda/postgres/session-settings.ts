@@ -33,7 +33,7 @@ const WORK_MEM = '64MB';
  */
 const CLIENT_ENCODING = `CASE pg_catalog.current_setting('server_encoding') WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END`;
 
-/** Name, value and, where it is not one of the group's, the reason. What a server does not have is not set there. */
+/** A setting. The comment above a group gives the reason. A setting that a server does not have is not set there. */
 type Pin = readonly [name: string, value: string];
 
 /**
@@ -75,8 +75,8 @@ export function pinnedSettings({ statementsMs, lifeMs, workMem }: SessionTimes):
     ['tcp_keepalives_idle', '10'],
     ['tcp_keepalives_interval', '5'],
     ['tcp_keepalives_count', '3'],
-    // A client that holds the stream back (Kinesis is slow, or refuses) keeps its window shut, which counts as not
-    // acknowledging: less than our whole life would end a run that waits for capacity.
+    // When Kinesis is slow we stop reading; the server counts that as unacknowledged data. A shorter time-out would end a
+    // run that only waits.
     ['tcp_user_timeout', `${lifeMs}ms`],
     ['client_connection_check_interval', '2s'],
 

@@ -1,6 +1,6 @@
 /**
  * The database side of a run: two connections opened at once, the lock taken, the slot checked.
- * Composes this room; decides nothing that the run decides.
+ * Composes the files of `postgres/`; decides nothing that the run decides.
  */
 import type { Clock, Log, Session } from '../ports.ts';
 import { ArrayDelimiters } from './array-delimiters.ts';
@@ -54,7 +54,7 @@ export const SECOND_LOCK = ' (second connection)';
 /**
  * Opens a run's session.
  *
- * @param options - the slot, time and the log of which database, until when
+ * @param options - database, slot, deadlines, clock and log
  * @returns the session, to be closed; or who holds the lock
  * @throws {PipelineError} DATABASE_*, POOLER_REFUSED, SERVERS_DIFFER, SLOT_*, WRONG_PLUGIN, CONFIG_INVALID
  * @example
@@ -94,7 +94,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     const fault = validateSlot(state, slotName, control.context);
     if (fault !== undefined) throw fault;
     await control.plugin.prepare?.(control, slotName);
-    // Most often nobody is inside of the slot, and there is nobody to ask about.
+    // Usually no backend uses the slot, and there is nothing to ask.
     const orphan = state.slot?.activePid !== undefined && (await clearSlot(reader, options));
     const openReplication = async () => (await logIn(database, { ...until, replication: true })).client;
     const awaiting = { standbySlots: options.standbySlots ?? [], failover: state.slot?.failover === true };

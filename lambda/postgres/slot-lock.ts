@@ -1,6 +1,7 @@
 /**
- * The fence (I6): one session advisory lock a slot, held by the connection that peeks. Whoever has it may publish.
- * A holder of ours that should have been gone long ago is ended; anybody else is named and left alone.
+ * The lock of a slot (I6): a session advisory lock, held by the connection that peeks. Its holder may publish. It is held
+ * from `openSession` until the session closes, or until the server ends the connection (`session-settings.ts`).
+ * A holder of ours that is past its time is ended; any other is named and left alone.
  * Knows nothing of what is done under the lock.
  */
 import { createHash } from 'node:crypto';
@@ -42,7 +43,7 @@ interface Backend extends Holder {
 }
 
 const LOCK_POLL_MS = 200;
-/** A wait is told each time that so long has passed. */
+/** How often a wait is logged. */
 const SLOW_MS = 3_000;
 /** A backend ended by pg_terminate_backend is gone in milliseconds; one deep in decoding takes a little longer. */
 const TERMINATE_GRACE_MS = 10_000;

@@ -190,7 +190,7 @@ function contradictions(values: Partial<SettingValues>, env: Readonly<Record<str
   return faults;
 }
 
-/** Values in the shape the rooms take. */
+/** Values in the shape that other modules take. */
 function toConfig(values: SettingValues, partitionByGiven: boolean): Omit<Config, 'inForce'> {
   return {
     database: {

@@ -1,6 +1,6 @@
 /**
- * Primary keys of then, as the WAL was asked for them: which tables of a batch are in doubt, what is to be asked, and
- * what the answer says of a row. Pure; asking is the batch's.
+ * The primary keys at the time of writing, as the WAL shows them: which tables of a batch are in doubt, what to ask, and
+ * what the answer says about a row. Pure: the batch does the asking.
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { RowChange, TableName, Transaction } from '../decode/messages.ts';
@@ -137,7 +137,7 @@ export class PastKeys {
   }
 
   /**
-   * The policy for a change by the key of then.
+   * The policy for a change, by the primary key at the time it was written.
    *
    * @param plan - the policy of the change's table, by the catalogs
    * @param change - valid during the call

@@ -1,14 +1,14 @@
 /**
  * Finds a row's primary key among its columns, and tells whether two keys differ.
- * Pure. Which columns make the key is the catalogs' to say; what to do without one is the transformation's.
+ * Pure. The catalogs say which columns make the key; the transformation decides what to do without one.
  */
 import { type Tuple, ValueKind } from '../decode/messages.ts';
 import type { Key } from '../format/record.ts';
 
 /**
- * What became of a search for a key. `absent`: a key column is not among the row's, or is NULL, which no key's column can
- * be: it was none then. `unsent`: its value is stored out of line, did not change, and was not sent. `elided`: it was too
- * large to be kept.
+ * What became of a search for a key. `absent`: a key column is missing from the row or NULL, so it was not a key column at
+ * that time. `unsent`: its value is stored out of line, did not change, and was not sent. `elided`: its value was too large
+ * to keep.
  */
 export type Located = 'found' | 'absent' | 'unsent' | 'elided';
 

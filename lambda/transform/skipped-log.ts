@@ -1,6 +1,6 @@
 /**
- * Tells the log which tables' changes are left out, and why: one line a reason with a count and the first names, once a
- * container and again when tables are added. And which tables' changes went without their row, with each batch. Shows
+ * Logs which tables' changes are left out, and why: one line for each reason, with a count and the first names, once in a
+ * container and again when tables are added. Also logs, with each batch, which tables' changes went without their row. Shows
  * names only, never a value (I10). What it counts is for its lines; the answer's counts are the transformation's.
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
@@ -9,15 +9,15 @@ import type { Log } from '../ports.ts';
 import type { Skipped } from './counts.ts';
 
 /** Names in one line. */
-const FIRST = 10;
-/** Names remembered as told. Beyond it all are forgotten: scratch tables have ever new names. */
+const MAX_NAMES_SHOWN = 10;
+/** How many logged names are remembered. Beyond it all are forgotten: scratch tables always have new names. */
 const MAX_NAMED = 20_000;
 
 /** Why the log names tables. What a formatter leaves out it never does. */
 export type LoggedReason = Exclude<keyof Skipped, 'formatter'>;
 
-/** The log's text for each reason, after "3 tables" or "The table". What filters exclude is logged as information only. */
-const SAID: Readonly<Record<LoggedReason, readonly [one: string, several: string, rest: string]>> = {
+/** The log's text for each reason, after "3 tables" or "The table". `notTable` is logged as information, the others as warnings. */
+const REASON_TEXTS: Readonly<Record<LoggedReason, readonly [one: string, several: string, rest: string]>> = {
   noPrimaryKey: [
     'has no primary key',
     'have no primary key',
@@ -124,9 +124,9 @@ export class SkippedLog {
     this.#reportWithoutRow();
     this.#reportWithoutContent();
     for (const [reason, { tables, since }] of this.#fresh) {
-      const [one, several, rest] = SAID[reason];
-      const first = tables.slice(0, FIRST);
-      const more = tables.length > FIRST ? `, and ${tables.length - FIRST} more` : '';
+      const [one, several, rest] = REASON_TEXTS[reason];
+      const first = tables.slice(0, MAX_NAMES_SHOWN);
+      const more = tables.length > MAX_NAMES_SHOWN ? `, and ${tables.length - MAX_NAMES_SHOWN} more` : '';
       const what =
         tables.length === 1
           ? `The table ${first[0] ?? ''} ${one}.`
@@ -150,7 +150,7 @@ export class SkippedLog {
 
   #reportWithoutRow(): void {
     if (this.#withoutRow.size === 0) return;
-    const tables = [...this.#withoutRow].slice(0, FIRST).map(([table, { key, since, records }]) => ({
+    const tables = [...this.#withoutRow].slice(0, MAX_NAMES_SHOWN).map(([table, { key, since, records }]) => ({
       table,
       keyColumns: key,
       records,
@@ -161,7 +161,8 @@ export class SkippedLog {
       const by = keyColumns.length === 0 ? '' : `key: ${keyColumns.join(', ')}; `;
       return `${table} (${by}first in the transaction with commit LSN ${firstCommitLsn})`;
     });
-    const more = this.#withoutRow.size > FIRST ? `, and ${this.#withoutRow.size - FIRST} more tables` : '';
+    const more =
+      this.#withoutRow.size > MAX_NAMES_SHOWN ? `, and ${this.#withoutRow.size - MAX_NAMES_SHOWN} more tables` : '';
     this.#log.warn(
       `Changes too large for a Kinesis record were published without their row, of ${named.join(', ')}${more}. Consumers have to read these rows from the database. OVERSIZE decides about this.`,
       { records, tables },

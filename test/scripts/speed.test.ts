@@ -23,7 +23,7 @@ describe('the figures of the benchmark', () => {
     assert.match(text, /^\*\*small\*\*: small rows; 1,000 changes$/m);
     assert.match(text, /^\| json \| 0\.0 s \| 100,000 \| 2\.00 \| 4\.0 µs \| 3\.0 µs \| 450 \| 190 MB \|$/m);
     assert.match(text, /^\| json, 0\.29 of a core \| 0\.0 s \| 25,000 \| 0\.50 \|/m);
-    assert.match(text, /^\| warm run \| 17\.9 ms \| {2}\| {2}\| 6\.0 ms \|/m);
+    assert.match(text, /^\| warm run \| 17\.9 ms \| 6\.0 ms \|$/m);
   });
 
   it('are lines of one width at a terminal', () => {

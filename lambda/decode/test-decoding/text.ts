@@ -21,7 +21,7 @@ export function unquoteIdentifier(printed: string): string {
  *
  * @param tuple - the row
  * @param column - which column, 0 to `tuple.count - 1`
- * @param bytes - the change's bytes, which the tuple's ranges refer to bytes, which the tuple's ranges refer to bytes, which the tuple's ranges refer to bytes
+ * @param bytes - the bytes that the tuple's ranges point into
  * @returns the text; null for NULL; undefined where the value was not sent because it did not change, or not kept
  */
 export function valueText(tuple: Tuple, column: number, bytes: Buffer): string | null | undefined {
