@@ -27,6 +27,14 @@ export function choice<const T extends string>(...words: readonly T[]): Kind<T> 
   };
 }
 
+/** One of a few words in capitals, written in any case. */
+export function anyCase<const T extends string>(...words: readonly T[]): Kind<T> {
+  return {
+    expects: `one of ${words.join(', ')}, in any case`,
+    read: (value) => (typeof value === 'string' ? words.find((word) => word === value.toUpperCase()) : undefined),
+  };
+}
+
 /** A whole number between two bounds, both included: `512` or `"512"`, nothing else. */
 export function integer(least: number, most: number): Kind<number> {
   return numeric(`a whole number from ${least} to ${most}`, (number) => number >= least && number <= most);

@@ -4,7 +4,13 @@
  */
 import { isIP } from 'node:net';
 import type { PipelineSettings } from './pipeline-settings.ts';
-import { choice, flag, integer, type Kind, list, numberOf, patterns, text } from './setting-kinds.ts';
+import { anyCase, choice, flag, integer, type Kind, list, numberOf, patterns, text } from './setting-kinds.ts';
+
+// The function's table (lambda/settings/settings-table.ts) has the same forms. A test compares the two on samples.
+/** A host name, or an IPv4 or IPv6 address. */
+const HOST = /^([\p{L}\p{N}._-]+|[0-9a-f]*:[0-9a-f.]*:[0-9a-f:.]*(%\w+)?)$/iu;
+/** A name of PostgreSQL's. A URL is refused: it may hold a password, and names are shown. */
+const NAME = /^(?!.*:\/\/)[^\p{Cc}]{1,63}$/u;
 
 const NAMES = 'unquoted names, for example public\\.orders,audit\\..*';
 
@@ -32,9 +38,9 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   existingEndpoints: list(choice('kinesis', 'secretsmanager')),
   securityGroupIds: list(text('a security group such as sg-0a1b2c3d', /^sg-[0-9a-f]{8,17}$/)),
 
-  databaseHost: text('one host name or address', /^[^\s@,?#/:]+$/),
+  databaseHost: text('one host name or address', HOST),
   databasePort: integer(1, 65_535),
-  databaseName: text("a database's name, 1 to 63 characters", /^[^\p{Cc}]{1,63}$/u),
+  databaseName: text("a database's name, 1 to 63 characters", NAME),
   databaseSecurityGroupId: text(
     'a security group of this account such as sg-0a1b2c3d (for a database elsewhere, leave it out and give databaseCidr)',
     /^sg-[0-9a-f]{8,17}$/,
@@ -47,7 +53,8 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
     /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[^\s*?]+-[A-Za-z0-9]{6}$/,
   ),
   databaseSecretKeyArn: keyArn(),
-  databaseUser: text("a role's name, 1 to 63 characters", /^[^\p{Cc}*?]{1,63}$/u),
+  // IAM reads * and ? as wildcards.
+  databaseUser: text("a role's name, 1 to 63 characters, without * and ?", /^(?!.*:\/\/)[^\p{Cc}*?]{1,63}$/u),
   databaseResourceId: text(
     'a resource ID such as db-ABCDEFGHIJKL01234 or cluster-ABCDEFGHIJKL01234',
     /^(db|cluster|prx)-[A-Za-z0-9]+$/,
@@ -64,12 +71,12 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
 
   slotName: text('1 to 63 lower-case letters, digits and underscores', /^[a-z0-9_]{1,63}$/),
   plugin: choice('test_decoding', 'pgoutput', 'wal2json'),
-  publications: list(text("a publication's name, 1 to 63 characters, no comma", /^[^\p{Cc},]{1,63}$/u)),
+  publications: list(text("a publication's name, 1 to 63 characters, no comma", /^(?!.*:\/\/)[^\p{Cc},]{1,63}$/u)),
   standbySlots: list(
     text('a physical replication slot: 1 to 63 lower-case letters, digits and underscores', /^[a-z0-9_]{1,63}$/),
   ),
   slotFailover: choice('off', 'on'),
-  sourceName: text('1 to 256 characters, none of them a control character', /^[^\p{Cc}]{1,256}$/u),
+  sourceName: text('1 to 256 characters, none of them a control character', /^(?!.*:\/\/[^/]*@)[^\p{Cc}]{1,256}$/u),
   format: choice('csv', 'csv-payload', 'json', 'debezium', 'dms', 'module'),
   formatter: text("a file's path", /^[^\p{Cc}]{1,1024}$/u),
   debeziumTime: choice('microseconds', 'isostring'),
@@ -84,20 +91,14 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   tableIncludeList: patterns(NAMES),
   tableExcludeList: patterns(NAMES),
   columnExcludeList: patterns(NAMES),
-  operations: list({
-    expects: 'one of INSERT, UPDATE, DELETE, TRUNCATE, in any case',
-    read: (value) =>
-      typeof value === 'string'
-        ? (['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] as const).find((word) => word === value.toUpperCase())
-        : undefined,
-  }),
+  operations: list(anyCase('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')),
   messages: patterns('prefixes, for example orders/.*,audit'),
   batchChanges: integer(1, 1_000_000_000),
   primaryKeyTtlSeconds: integer(0, 604_800),
   oversize: choice('key-only', 'fail'),
   onUnknownKey: choice('skip', 'fail'),
   maxRecordKib: integer(1_024, 10_240),
-  logLevel: choice('DEBUG', 'INFO', 'WARN', 'ERROR'),
+  logLevel: anyCase('DEBUG', 'INFO', 'WARN', 'ERROR'),
 
   schedule: flag(),
   memoryMib: integer(256, 10_240),

@@ -241,7 +241,7 @@ export const SETTINGS = {
   OPERATIONS: defaulted(
     operations,
     'only these operations',
-    `${OPERATIONS.join(', ')}, separated by commas`,
+    `${OPERATIONS.join(', ')}, separated by commas, in any case`,
     OPERATIONS.join(','),
   ),
   MESSAGES: defaulted(
@@ -285,7 +285,7 @@ export const SETTINGS = {
       convert((value) => (['DEBUG', 'INFO', 'WARN', 'ERROR'] as const).find((level) => level === value.toUpperCase())),
     ),
     'how much is logged',
-    'DEBUG, INFO, WARN, ERROR',
+    'DEBUG, INFO, WARN, ERROR, in any case',
     'INFO',
   ),
 } as const;

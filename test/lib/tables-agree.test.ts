@@ -34,8 +34,78 @@ const pairs = Object.entries<Setting<unknown>>(VARIABLES).flatMap(([variable, se
 /** The numbers, or else the words in capitals and small letters, that a text allows. */
 function allowedBy(text: string): string[] {
   const numbers = text.match(/\d+/g);
-  return numbers ?? text.replace(/^one of /, '').split(', ');
+  return (
+    numbers ??
+    text
+      .replace(/^one of /, '')
+      .replace(/, in any case$/, '')
+      .split(', ')
+  );
 }
+
+/** Values of every kind that somebody might give: each is tried for each setting, on both sides. */
+const SAMPLES: readonly string[] = [
+  ...[
+    'a',
+    'A',
+    'a b',
+    'a.b',
+    'a$b',
+    'a*',
+    'a?',
+    'a_1',
+    'a-1',
+    'a/b',
+    'a\nb',
+    'a"b',
+    "a'b",
+    'ä',
+    'a:1',
+    'a#b',
+    'a@b',
+    'a,b',
+    '7',
+  ],
+  ...['x'.repeat(63), 'x'.repeat(64), 'x'.repeat(128), 'x'.repeat(129), 'x'.repeat(256), 'x'.repeat(257)],
+  ...[
+    'a://b',
+    'x://u@h',
+    'postgres://u:p@h:5432/app',
+    'db.example.com',
+    '10.0.0.1',
+    'fd00::1',
+    '::1',
+    'fe80::1%eth0',
+    'db:5432',
+  ],
+  ...['public\\.a', 'public\\..*,b\\.c', '(', 'a)(b', 't_\\d{1,3}', 'a\\,b', '[a,b]', '.*'],
+  ...[
+    'insert',
+    'INSERT,update',
+    'INSERT,MERGE',
+    'debug',
+    'INFO',
+    'info ',
+    'TRACE',
+    'on',
+    'true',
+    'csv',
+    'JSON',
+    'json',
+  ],
+  ...['arn:aws:kinesis:eu-central-1:123456789012:stream/a', 'arn:aws:kinesis:eu-central-1:123456789012:stream/a/b'],
+  'arn:aws:secretsmanager:eu-central-1:123456789012:secret:a-AbCdEf',
+];
+
+/** What only one side takes, and why. */
+const DIFFERENT_ON_PURPOSE: Readonly<Record<string, (sample: string) => boolean>> = {
+  // The stack writes an IAM policy with the name, in which these are wildcards.
+  databaseUser: (sample) => /[*?]/.test(sample),
+  // The stack bundles this file; the function is given the path in its own package.
+  formatter: (sample) => sample.includes('://'),
+  // A password in the environment of a function is for everybody to read.
+  databaseAuth: (sample) => sample === 'password',
+};
 
 describe('lib/ and lambda/', () => {
   it('know the same metrics, in the same namespace', () => {
@@ -67,6 +137,19 @@ describe('lib/ and lambda/', () => {
       } else {
         assert.deepEqual(allowedBy(expects), allowedBy(setting.allowed));
       }
+    });
+  }
+
+  for (const { variable, setting, name } of pairs) {
+    it(`take the same texts for ${variable} and ${name}`, () => {
+      const differs = DIFFERENT_ON_PURPOSE[name] ?? (() => false);
+      const disagreed = SAMPLES.filter(
+        (sample) => setting.schema.safeParse(sample).success !== (SETTINGS[name].read(sample) !== undefined),
+      );
+      assert.deepEqual(
+        disagreed.filter((sample) => !differs(sample)),
+        [],
+      );
     });
   }
 
