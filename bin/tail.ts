@@ -82,7 +82,7 @@ export async function tail(options: TailOptions, environment: TailEnvironment = 
   return 0;
 }
 
-/** What made the reading fail, in words to act on. The ways out of `lambda/errors.ts` are those of writing. */
+/** What made the reading fail, in words to act on. The remedies in `lambda/errors.ts` are for writing. */
 async function told(error: unknown, stream: string, client: KinesisClient): Promise<Error> {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   const region = await client.config.region().catch(() => undefined);

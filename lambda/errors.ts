@@ -34,7 +34,7 @@ export const REMEDIES = {
   DECODE_FAILED:
     'Report the message to the developers; to go on without that transaction, invoke skip-transaction with the commit LSN it names.',
   TRANSACTION_UNDECODABLE:
-    'If the message names a lack that can be mended on the server, mend it: the next run goes on by itself. Otherwise invoke skip-transaction with the commit LSN that the message names: consumers then lack every change of that transaction, so reload the rows it wrote.',
+    'If the message names something missing that you can restore on the server, restore it: the next run goes on by itself. Otherwise invoke skip-transaction with the commit LSN that the message names: consumers then lack every change of that transaction, so reload the rows it wrote.',
   KEY_UNRESOLVED:
     "Set ON_UNKNOWN_KEY=skip, at least for one run: the table's rows from before its key changed are then counted and named, and the rest goes on. To leave out that whole transaction instead, invoke skip-transaction with the commit LSN the message names.",
   FORMAT_FAILED:
@@ -45,7 +45,7 @@ export const REMEDIES = {
   STREAM_ACCESS_DENIED: 'Grant kinesis:PutRecords on the stream, and kms:GenerateDataKey on its key if it has one.',
   STREAM_THROTTLED: "Give the stream more capacity: more shards, up to LANES, or on-demand mode's warm throughput.",
   NO_PROGRESS:
-    'Mend what the message and the log say was slow, refused or lacking; then invoke drain by hand, which has the whole time-out of the function.',
+    'Fix the cause that the message and the log name (slow, refused or missing), then invoke drain by hand, which has the whole time-out of the function.',
 } as const;
 
 /** A stable name of a failure, to match on and to look up in docs/operations.md. */
@@ -54,7 +54,7 @@ export type ErrorCode = keyof typeof REMEDIES;
 /** What a {@link PipelineError} may be given besides its code and text. */
 export interface PipelineErrorOptions extends ErrorOptions {
   /**
-   * The way out of this very cause, in sentences.
+   * The remedy for this very cause, in sentences.
    *
    * @default the code's, from {@link REMEDIES}
    */
@@ -67,9 +67,9 @@ export interface PipelineErrorOptions extends ErrorOptions {
  * The message says what happened, what was not done and what to do next. It never holds a password, a token or a
  * row's value (I10).
  *
- * **The way out has to fit the cause, not only the code.** By default the message ends with the code's line of
+ * **The remedy has to fit the cause, not only the code.** By default the message ends with the code's line of
  * {@link REMEDIES}. Where one code has several causes, and that line would send the reader the wrong way, pass
- * `remedy`: it takes the line's place. So `what` need not hold the way out, and the two never contradict each other.
+ * `remedy`: it takes the line's place. So `what` need not hold the remedy, and the two never contradict each other.
  *
  * @example throw new PipelineError('SLOT_MISSING', 'The slot "pg2kinesis" does not exist in database "app".')
  * @example
@@ -100,7 +100,7 @@ export class PipelineError extends Error {
     this.#remedy = remedy;
   }
 
-  /** What happened and what was not done: the message without code and way out. */
+  /** What happened and what was not done: the message without code and remedy. */
   get what(): string {
     return this.#what;
   }

@@ -1,5 +1,5 @@
 /**
- * Slots that the server has given up: why, and the way out of each reason. Pure.
+ * Slots that the server has given up: why, and the remedy for each reason. Pure.
  *
  * @see https://www.postgresql.org/docs/current/view-pg-replication-slots.html
  */

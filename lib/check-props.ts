@@ -102,7 +102,7 @@ export function checkPublisher(construct: Construct, props: SlotPublisherProps):
     faults.push(`databaseHost is missing: it must be ${SETTINGS.databaseHost.expects} (or give database).`);
   if (location.securityGroup !== undefined && props.databaseCidr !== undefined)
     faults.push(
-      'databaseCidr has no use with databaseSecurityGroup, which says where the database is: leave one of them out.',
+      'databaseCidr has no effect with databaseSecurityGroup, which says where the database is: leave one of them out.',
     );
   const name = props.pipelineName;
   if (name !== undefined && !Token.isUnresolved(name) && !/^[^\p{Cc}]{1,128}$/u.test(name))

@@ -31,7 +31,7 @@ export function publishingFaults(settings: PartialSettings): string[] {
   if (settings.format === 'module' && settings.formatter === undefined)
     faults.push('formatter is missing: format module needs it; it must be the path of a file.');
   if (settings.format !== 'module' && settings.formatter !== undefined)
-    faults.push('formatter has no use without format module: add that, or leave it out.');
+    faults.push('formatter has no effect without format module: add that, or leave it out.');
   for (const name of ['endpoints', 'existingEndpoints'] as const) {
     if (iam && settings[name]?.includes('secretsmanager') === true)
       faults.push(`${name} cannot hold "secretsmanager" with databaseAuth iam, which reads no secret.`);
@@ -44,9 +44,9 @@ export function publishingFaults(settings: PartialSettings): string[] {
   }
   if (settings.publications !== undefined && settings.plugin !== 'pgoutput')
     faults.push(
-      `publications has no use with plugin ${settings.plugin ?? 'test_decoding'}, which reads none: leave it out, or set plugin pgoutput.`,
+      `publications has no effect with plugin ${settings.plugin ?? 'test_decoding'}, which reads none: leave it out, or set plugin pgoutput.`,
     );
   if (settings.databaseSslRootCert !== undefined && settings.databaseSslMode === 'disable')
-    faults.push('databaseSslRootCert has no use with databaseSslMode disable: leave one of them out.');
+    faults.push('databaseSslRootCert has no effect with databaseSslMode disable: leave one of them out.');
   return faults;
 }

@@ -171,19 +171,19 @@ function contradictions(settings: PartialSettings, has: (name: Name) => boolean)
   }
   for (const name of ['databaseSecretArn', 'databaseSecretKeyArn'] as const) {
     if (iam && has(name))
-      faults.push(`${name} has no use with databaseAuth iam, which reads no secret: leave one of them out.`);
+      faults.push(`${name} has no effect with databaseAuth iam, which reads no secret: leave one of them out.`);
   }
   if (!iam && has('databaseResourceId'))
-    faults.push('databaseResourceId has no use without databaseAuth iam: add that, or leave it out.');
+    faults.push('databaseResourceId has no effect without databaseAuth iam: add that, or leave it out.');
   faults.push(...publishingFaults(settings));
   if (has('databaseSecurityGroupId') && has('databaseCidr'))
     faults.push(
-      'databaseCidr has no use with databaseSecurityGroupId, which says where the database is: leave one of them out.',
+      'databaseCidr has no effect with databaseSecurityGroupId, which says where the database is: leave one of them out.',
     );
   if (has('databaseIngress') && !has('databaseSecurityGroupId'))
-    faults.push('databaseIngress has no use without databaseSecurityGroupId, whose rule it is about: leave it out.');
+    faults.push('databaseIngress has no effect without databaseSecurityGroupId, whose rule it is about: leave it out.');
   if (has('availabilityZones') && !has('subnetIds'))
-    faults.push('availabilityZones has no use without subnetIds: it gives the zone of each.');
+    faults.push('availabilityZones has no effect without subnetIds: it gives the zone of each.');
   if (
     settings.subnetIds !== undefined &&
     settings.availabilityZones !== undefined &&
@@ -195,7 +195,7 @@ function contradictions(settings: PartialSettings, has: (name: Name) => boolean)
   }
   if (has('existingStream') && has('streamRetentionHours'))
     faults.push(
-      "streamRetentionHours has no use with existingStream, whose retention is its owner's: leave one of them out.",
+      "streamRetentionHours has no effect with existingStream, whose retention is its owner's: leave one of them out.",
     );
   if (has('alarmEmail') && has('alarmTopicArn'))
     faults.push(
@@ -209,12 +209,14 @@ function contradictions(settings: PartialSettings, has: (name: Name) => boolean)
     'skippedAlarm',
   ] as const) {
     if (settings.alarms === false && has(name))
-      faults.push(`${name} has no use with alarms false: leave one of them out.`);
+      faults.push(`${name} has no effect with alarms false: leave one of them out.`);
   }
   if (settings.slotLifecycle === false && has('onRemoval'))
-    faults.push('onRemoval has no use with slotLifecycle false, which leaves the slot to you: leave one of them out.');
+    faults.push(
+      'onRemoval has no effect with slotLifecycle false, which leaves the slot to you: leave one of them out.',
+    );
   if (settings.slotLifecycle === false && has('slotLifecycleInVpc'))
-    faults.push('slotLifecycleInVpc has no use with slotLifecycle false: leave one of them out.');
+    faults.push('slotLifecycleInVpc has no effect with slotLifecycle false: leave one of them out.');
   return faults;
 }
 

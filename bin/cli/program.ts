@@ -66,7 +66,7 @@ function build(terminal: Terminal, json: boolean, done: (status: number) => void
     })
     .addHelpText(
       'after',
-      `\n${settingsHelp()}\n\nIt exits with 0, 1 (failed; check: something is missing or at fault;\nstatus: a run would refuse the slot), 2 (used wrongly, settings included) or 3 (drain: not caught up; check: something\ncould not be found out; status: the slot is at risk).`,
+      `\n${settingsHelp()}\n\nIt exits with 0, 1 (failed; check: something is missing or wrong;\nstatus: a run would refuse the slot), 2 (used wrongly, settings included) or 3 (drain: not caught up; check: something\ncould not be found out; status: the slot is at risk).`,
     );
 
   const invoke: Invoke = async (payload, options) => {

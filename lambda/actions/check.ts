@@ -19,7 +19,7 @@ const DESCRIBE_MS = 10_000;
 export interface CheckAnswer {
   readonly action: 'check';
   readonly slot: string;
-  /** Whether nothing is missing, nothing at fault and nothing unknown. */
+  /** Whether every finding is `ok`: none is missing, failed or unknown. */
   readonly ok: boolean;
   readonly findings: readonly Finding[];
   /** The settings that have a value, and where each came from. Secrets are not shown. */

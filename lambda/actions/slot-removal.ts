@@ -37,7 +37,7 @@ class SlotRetainedError extends Error {
  *
  * @param event - a Delete
  * @param ports - the database, and time
- * @throws {PipelineError} where the slot should be dropped and cannot be; its message has the ways out
+ * @throws {PipelineError} where the slot should be dropped and cannot be; its message says what to do
  */
 export async function removeSlot(event: LifecycleAction, ports: LifecyclePorts): Promise<LifecycleAnswer> {
   const PhysicalResourceId = event.physicalResourceId ?? '';
@@ -198,7 +198,7 @@ function withRecoverySteps(error: unknown, identity: SlotIdentity | undefined): 
     `The slot "${identity.slot}" was not dropped, so the stack's removal stops here. Nobody reads the slot now, and it keeps WAL. ${error.what}`,
     {
       cause: error,
-      remedy: `${error.remedy} To remove the stack all the same, either mend that and delete again; or set onRemoval to "retain", deploy, and delete; or delete again and retain the resources of the type Custom::Pg2KinesisSlot and Custom::Pg2KinesisSlotClaim. In the last two cases drop the slot by hand: ${dropSql(identity)}`,
+      remedy: `${error.remedy} To remove the stack all the same, either fix that and delete again; or set onRemoval to "retain", deploy, and delete; or delete again and retain the resources of the type Custom::Pg2KinesisSlot and Custom::Pg2KinesisSlotClaim. In the last two cases drop the slot by hand: ${dropSql(identity)}`,
     },
   );
 }

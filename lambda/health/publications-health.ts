@@ -71,14 +71,18 @@ export function judgePublications(
     [published.filter(({ columnList }) => columnList), 'a list of columns: the others are not captured'],
   ] as const) {
     if (names.length > 0)
-      warn(`${listed(names.map(({ name }) => name))} is published with ${what}`, 'Nothing, if that is meant.');
+      warn(
+        `${listed(names.map(({ name }) => name))} is published with ${what}`,
+        'No action needed if this is intended.',
+      );
   }
   for (const { name, lacks, viaRoot } of found) {
-    if (lacks.length > 0) warn(`${quoted(name)} does not publish ${lacks.join(', ')}`, 'Nothing, if that is meant.');
+    if (lacks.length > 0)
+      warn(`${quoted(name)} does not publish ${lacks.join(', ')}`, 'No action needed if this is intended.');
     if (viaRoot)
       warn(
         `${quoted(name)} has publish_via_partition_root: rows come under the partitioned table's name`,
-        'Nothing, if that is meant.',
+        'No action needed if this is intended.',
       );
   }
   return findings.length > 0 ? findings : [ok(check, `${listed(publications)}, ${published.length} tables`)];

@@ -1,6 +1,6 @@
 /**
- * Refusals that concern who we are and what we may do: which of the causes it is, and the way out of each. A grant mends
- * no expired token, and new credentials mend no disabled key. Pure.
+ * Refusals that concern who we are and what we may do: which of the causes it is, and the remedy for each. A grant does not
+ * help an expired token, nor new credentials a disabled key. Pure.
  */
 
 /** Whose fault a refusal is. `missing`: no credentials were found. */
@@ -24,7 +24,7 @@ const KINDS: Readonly<Record<RefusalKind, ReadonlySet<string>>> = {
   account: new Set(['OptInRequired', 'KMSOptInRequired']),
 };
 
-/** The way out of each; of `rights` the error code's own. */
+/** The remedy for each; of `rights` the error code's own. */
 const REMEDIES: Readonly<Record<RefusalKind, string | undefined>> = {
   rights: undefined,
   expired:

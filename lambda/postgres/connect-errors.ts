@@ -1,5 +1,5 @@
 /**
- * Why no connection came about, and the way out of each cause: a rotation mends no missing right, and a security group no
+ * Why no connection came about, and the remedy for each cause: a rotation does not grant a right, and a security group opens no
  * expired certificate. Pure. The server's own words on a refused log-in are shown: they name users, databases and
  * addresses, and no row was read yet.
  */
@@ -146,7 +146,7 @@ function explainRefusal(
       return told(
         'DATABASE_UNREACHABLE',
         `PostgreSQL at ${at} refused the connection of user "${user}" to database "${database}". ${words}`,
-        'Mend what the server says. The next run tries again.',
+        'Fix what the server says. The next run tries again.',
       );
   }
 }
@@ -224,7 +224,7 @@ function passwordSource({ auth, hasPassword }: ErrorContext): string {
   return hasPassword === false ? ': PGPASSWORD is not set' : ' (PGPASSWORD)';
 }
 
-/** Of a secret, a rotation may be under way: that is what the code's own way out says. */
+/** Of a secret, a rotation may be under way: that is what the code's own remedy says. */
 function passwordRemedy({ auth, hasPassword, userFrom }: ErrorContext): string | undefined {
   if (auth === 'iam') return IAM_REMEDY;
   if (auth === 'password') {

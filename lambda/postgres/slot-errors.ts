@@ -102,7 +102,7 @@ export function explainSlotState(
 const RESTORE =
   'If an archive or a standby still has the segment of WAL, put it into pg_wal: the next run goes on. Otherwise what follows is lost to this slot: drop it with drop-slot, create it with create-slot, and reload what consumers missed.';
 const KEEP =
-  'Mend what the message names. Keep the slot, unless status says that it is lost: dropping it loses every change that is not read yet.';
+  'Fix what the message names. Keep the slot, unless status says that it is lost: dropping it loses every change that is not read yet.';
 
 /** A field of the server's error: the name of a source file or routine. */
 function textOf(error: Error, field: 'file' | 'routine'): string {

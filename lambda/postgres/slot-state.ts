@@ -92,14 +92,14 @@ export function validateSlot(state: SlotState, slotName: string, context: ErrorC
   return undefined;
 }
 
-/** The way out of a slot that somebody else made. */
+/** What to do about a slot that somebody else made. */
 function othersSlot(slotName: string): { readonly remedy: string } {
   return {
     remedy: `Use another SLOT_NAME. Only if nobody needs that slot: SELECT pg_drop_replication_slot('${slotName}'); then create-slot.`,
   };
 }
 
-/** @returns the way out where another setting of PLUGIN fits a slot */
+/** @returns what to do where another setting of PLUGIN fits a slot */
 export function rightPlugin(found: string | undefined): { readonly remedy?: string } {
   if (!isReadablePlugin(found)) return {};
   return {

@@ -1,5 +1,5 @@
 /**
- * A server that lacks disk space, and one whose files are damaged: what is published, what a run says, and which way out
+ * A server that lacks disk space, and one whose files are damaged: what is published, what a run says, and which remedy
  * works. `npm run test:large`; the disk is a small one in memory, which root can mount on Linux.
  */
 import assert from 'node:assert/strict';

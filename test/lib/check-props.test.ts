@@ -165,7 +165,7 @@ describe('SlotPublisher', () => {
   it('refuses what props have against each other', () => {
     for (const [given, pattern] of [
       [{ aggregation: 'lines', format: 'csv' }, /^aggregation cannot be "lines" with format csv/],
-      [{ publications: ['p'] }, /^publications has no use with plugin test_decoding/],
+      [{ publications: ['p'] }, /^publications has no effect with plugin test_decoding/],
       [{ endpoints: ['kinesis'], existingEndpoints: ['kinesis'] }, /^endpoints and existingEndpoints cannot both/],
     ] as const) {
       const { stack, props } = prepare();

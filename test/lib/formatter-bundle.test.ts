@@ -110,7 +110,7 @@ describe('bundleFormatter', () => {
   it('fails at synthesis on a format without a formatter, and the other way round', () => {
     for (const [settings, message] of [
       [{ format: 'module' }, /formatter is missing: format module needs it/],
-      [{ formatter: EXAMPLE }, /formatter has no use without format module/],
+      [{ formatter: EXAMPLE }, /formatter has no effect without format module/],
     ] as const)
       assert.throws(() => readSettings({ pg2kinesis: { ...MINIMAL, ...settings } }), message);
   });

@@ -202,11 +202,11 @@ describe('readSettings', () => {
       { availabilityZones: ['eu-central-1a'] },
       /availabilityZones cannot be .*each of the 2 subnetIds/,
     ],
-    ['zones without subnets', { subnetIds: undefined }, /availabilityZones has no use without subnetIds/],
+    ['zones without subnets', { subnetIds: undefined }, /availabilityZones has no effect without subnetIds/],
     [
       'retention of an existing stream',
       { existingStream: 'mine', streamRetentionHours: 168 },
-      /streamRetentionHours has no use with existingStream/,
+      /streamRetentionHours has no effect with existingStream/,
     ],
     [
       'two ways to be told',
@@ -216,9 +216,13 @@ describe('readSettings', () => {
     [
       'an alarm setting without alarms',
       { alarms: false, alarmEmail: 'a@b.example' },
-      /alarmEmail has no use with alarms false/,
+      /alarmEmail has no effect with alarms false/,
     ],
-    ['a group and addresses', { databaseCidr: '10.0.0.0/16' }, /databaseCidr has no use with databaseSecurityGroupId/],
+    [
+      'a group and addresses',
+      { databaseCidr: '10.0.0.0/16' },
+      /databaseCidr has no effect with databaseSecurityGroupId/,
+    ],
     ['a group of a peered account', { databaseSecurityGroupId: '210987654321/sg-0a1b2c3d' }, /give databaseCidr/],
     [
       'no range of addresses',
@@ -228,7 +232,7 @@ describe('readSettings', () => {
     [
       'an ingress rule without its group',
       { databaseSecurityGroupId: undefined, databaseIngress: false },
-      /databaseIngress has no use without databaseSecurityGroupId/,
+      /databaseIngress has no effect without databaseSecurityGroupId/,
     ],
     [
       'an endpoint that is made and there',
@@ -238,14 +242,14 @@ describe('readSettings', () => {
     [
       'authorities that nothing looks at',
       { databaseSslRootCert: 'ca.pem', databaseSslMode: 'disable' },
-      /databaseSslRootCert has no use with databaseSslMode disable/,
+      /databaseSslRootCert has no effect with databaseSslMode disable/,
     ],
-    ['onRemoval without lifecycle', { slotLifecycle: false, onRemoval: 'retain' }, /onRemoval has no use/],
-    ['a resource ID without iam', { databaseResourceId: 'db-1' }, /databaseResourceId has no use/],
+    ['onRemoval without lifecycle', { slotLifecycle: false, onRemoval: 'retain' }, /onRemoval has no effect/],
+    ['a resource ID without iam', { databaseResourceId: 'db-1' }, /databaseResourceId has no effect/],
     [
       'a secret with iam',
       { databaseAuth: 'iam', databaseUser: 'cdc', databaseResourceId: 'db-1' },
-      /databaseSecretArn has no use with databaseAuth iam/,
+      /databaseSecretArn has no effect with databaseAuth iam/,
     ],
   ] as const) {
     it(`fails on ${title}, naming it alone`, () => {

@@ -7,7 +7,7 @@ import type { Ground } from './ground.ts';
 
 type It = (name: string, step: () => Promise<void>) => unknown;
 
-/** Ways out that fit none of these causes. */
+/** Remedies that fit none of these causes. */
 const NOT_THESE = /rotation|security group/;
 const SECRET = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf';
 

@@ -552,7 +552,7 @@ describe('the slot’s lifecycle', () => {
       await assert.rejects(holder.client.query('SELECT 1'));
     });
 
-    it('fails while a stranger holds the lock, with the ways out', async () => {
+    it('fails while a stranger holds the lock, and says what to do', async () => {
       await server.createSlot('s');
       await server.sql(`CREATE ROLE stranger LOGIN PASSWORD 'x'`);
       const holder = await server.client({ user: 'stranger', password: 'x', application_name: 'not ours' });
@@ -570,7 +570,7 @@ describe('the slot’s lifecycle', () => {
       }
     });
 
-    it('fails while the slot is being read by another process, with the ways out', async () => {
+    it('fails while the slot is being read by another process, and says what to do', async () => {
       await server.createSlot('s');
       // A peek holds the slot only while it decodes; a walsender for as long as it lives.
       const walsender = await server.client({ replication: 'database', application_name: 'some reader' } as never);
@@ -630,7 +630,7 @@ describe('the slot’s lifecycle', () => {
       assert.match(logged.join(''), /the secret is gone/);
     });
 
-    it('fails for a refused password, with the ways out', async () => {
+    it('fails for a refused password, and says what to do', async () => {
       await server.createSlot('s');
       await refused(
         remove(id(), ports({ password: 'wrong' })),

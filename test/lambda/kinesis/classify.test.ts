@@ -132,7 +132,7 @@ describe('classify', () => {
     ['OptInRequired', /^Sign the AWS account up/],
     ['AccessDeniedException', /^Grant kinesis:PutRecords/],
   ] as const) {
-    it(`gives the way out of ${name}, and says which stream it was, where`, () => {
+    it(`gives the remedy for ${name}, and says which stream it was, where`, () => {
       const verdict = classify(answered(name, 400), 'changes', ' in eu-west-1 (localhost:4567)');
       assert.ok(verdict instanceof PipelineError);
       assert.match(verdict.remedy, remedy);

@@ -1,5 +1,5 @@
 // A publication that is missing loses rows in silence from 18 on, and stops the slot before: a run that meets it fails
-// before any advance, whichever way it came about, and its way out leads on.
+// before any advance, whichever way it came about, and its remedy works.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { PipelineError } from '../../../lambda/errors.ts';
@@ -38,7 +38,7 @@ describe('a publication that is missing', () => {
     assert.deepEqual(pipeline.published, []);
   }
 
-  /** The way out: past the time in which the publication was missing. */
+  /** The remedy: go past the time in which the publication was missing. */
   async function assertGoesOn(slot: string, publication: string, lsn: unknown): Promise<void> {
     await server.sql('SELECT pg_replication_slot_advance($1, $2)', [slot, lsn]);
     await insert();

@@ -1,5 +1,5 @@
 /**
- * Refused connections: the code, and a way out that fits the cause. A line of a trial by a new user stands behind each.
+ * Refused connections: the code, and a remedy that fits the cause. A line of a trial by a new user stands behind each.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -160,7 +160,7 @@ const cases: Readonly<Record<string, Case>> = {
     error: coded('XX999'),
     code: 'DATABASE_UNREACHABLE',
     said: /refused the connection of user "cdc" to database "app".*as the server says it.*XX999/,
-    remedy: /^Mend what the server says/,
+    remedy: /^Fix what the server says/,
   },
 };
 
@@ -173,7 +173,7 @@ describe('a connection that is refused', () => {
       assert.match(told.what, /Nothing was read and the slot was not advanced\.$/);
       assert.match(told.remedy, remedy);
       assert.equal(told.cause, error);
-      // Each of these ways out fits one cause only.
+      // Each of these remedies fits one cause only.
       if (!/secret/.test(what)) assert.doesNotMatch(told.remedy, /rotation/);
       if (!what.startsWith('silence')) assert.doesNotMatch(told.remedy, /security group/);
     });

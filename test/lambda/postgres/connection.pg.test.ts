@@ -148,7 +148,7 @@ describe('a connection', () => {
     );
   });
 
-  it('shows the server’s words and the way out for a missing right, and a database that takes nobody', async () => {
+  it('shows the server’s words and the remedy for a missing right, and a database that takes nobody', async () => {
     await server.sql('CREATE DATABASE closed ALLOW_CONNECTIONS false');
     await server.sql('CREATE DATABASE reserved');
     await server.sql('REVOKE CONNECT ON DATABASE reserved FROM PUBLIC');

@@ -24,7 +24,7 @@ describe('asStackFailure', () => {
   });
 
   for (const code of Object.keys(REMEDIES) as ErrorCode[])
-    it(`promises no run that mends ${code}: a stack has to be deployed, or deleted, again`, () => {
+    it(`promises no run that fixes ${code}: a stack has to be deployed, or deleted, again`, () => {
       for (const RequestType of ['Create', 'Update', 'Delete'])
         assert.doesNotMatch(asStackFailure(error(code), { RequestType }, undefined).message, /next run/i);
     });
