@@ -45,7 +45,7 @@ export const METRICS = {
   SkippedKeyUnknown: {
     unit: 'Count',
     about:
-      'changes that were skipped: their row does not show the primary key of now, and the one of then is not known',
+      'changes that were skipped: their row does not show the current primary key, and the one at write time is not known',
   },
   SkippedNoReplicaIdentity: { unit: 'Count', about: 'changes that were skipped: the server did not send their key' },
   SkippedKeyTooLarge: {

@@ -65,7 +65,7 @@ export interface PipelineSettings extends PublishingProps {
   readonly schedule: boolean;
   /** The function's memory, 256 to 10240 MiB; its share of a processor grows with it, 1769 being a whole one. @default 1024 */
   readonly memoryMib?: number;
-  /** Lambda's reserved concurrency, 3 to 1000: at 3 a tick, a drain and a status call fit side by side. @default none reserved */
+  /** Lambda's reserved concurrency, 3 to 1000: at 3 a scheduled run, a drain and a status call fit side by side. @default none reserved */
   readonly reservedConcurrency?: number;
   /** Whether AWS X-Ray traces the function. @default false */
   readonly tracing?: boolean;

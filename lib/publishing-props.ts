@@ -55,7 +55,7 @@ export interface PublishingProps {
   readonly primaryKeyTtlSeconds?: number;
   /** What to do with a change too large for a Kinesis record. @default key-only */
   readonly oversize?: 'key-only' | 'fail';
-  /** What to do with a row that does not show its table's primary key of now, and whose key of then is not known. @default skip */
+  /** What to do with a row that does not show its table's current primary key, and whose key at write time is not known. @default skip */
   readonly onUnknownKey?: 'skip' | 'fail';
   /** The stream's largest record, 1024 to 10240 KiB. A stream that the stack makes is set to allow it; any other must allow it. @default 1024 */
   readonly maxRecordKib?: number;

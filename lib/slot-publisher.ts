@@ -212,7 +212,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
       enabled: this.scheduled,
       target: new targets.LambdaInvoke(this.function, {
         input: scheduler.ScheduleTargetInput.fromObject({ action: 'run', maxSeconds: runTime.toSeconds() }),
-        // A tick that Lambda would not take is not repeated either: the next one is a minute away.
+        // An invocation that Lambda refused is not repeated either: the next one is a minute away.
         retryAttempts: 0,
         maxEventAge: Duration.seconds(60),
         role: new iam.Role(this, 'ScheduleRole', {

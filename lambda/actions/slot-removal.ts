@@ -142,7 +142,7 @@ async function lock(locking: Connection, slotName: string, waitMs: number, ports
 /**
  * Looks, for longer than a schedule's minute, whether somebody else reads the slot: another stack may have adopted it.
  * The slot's second lock is held meanwhile. A run waits for that with the first one taken, long enough to be seen.
- * One run may be this stack's own last tick, so it takes two.
+ * One run may be this stack's own last scheduled run, so it takes two.
  *
  * @returns who reads it; undefined: nobody. The first lock is free then
  */

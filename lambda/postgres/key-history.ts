@@ -71,7 +71,7 @@ export class WalKeyHistory implements KeyHistory {
     const lasting = REFUSALS.has(code);
     if (lasting) memory.refused = code;
     log.info(
-      'The WAL could not be asked for primary keys of then, which takes the plugin wal2json: rows whose key the catalogs do not tell are counted.',
+      'The WAL could not be asked for the primary keys at write time, which takes the plugin wal2json: rows whose key the catalogs do not show are counted.',
       { sqlState: code === '' ? 'none' : code, lasting },
     );
   }

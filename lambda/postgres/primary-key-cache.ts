@@ -37,7 +37,7 @@ const MAX_EARLIER_KEYS = 16;
  * keys.current(change.table)?.key;
  */
 export class PrimaryKeyCache {
-  /** What is known of the server's means to tell keys of then. */
+  /** What is known about whether the server can show primary keys at write time. */
   readonly history: KeyHistoryMemory = { refused: undefined };
   readonly #options: PrimaryKeyCacheOptions;
   #current = new Map<string, TableEntry>();

@@ -7,7 +7,7 @@ import { type Lsn, parseLsn } from '../decode/lsn.ts';
 import type { ResumePosition } from '../decode/position.ts';
 import { PipelineError } from '../errors.ts';
 
-/** How long the scheduled run may take where the payload does not say, in seconds: a tick is 60. */
+/** How long the scheduled run may take where the payload does not say, in seconds: the schedule invokes every 60. */
 const RUN_SECONDS = 50;
 /** In less no run can publish: it has to connect, to read, and to leave a request the time to be answered. */
 export const LEAST_SECONDS = 3;
@@ -186,7 +186,7 @@ export function readEvent(payload: unknown, ownArn?: string): Action {
   return readAction(name, event);
 }
 
-/** What the schedule's tick asks for. */
+/** What the schedule asks for. */
 function scheduledRun(): RunAction {
   return { kind: 'run', maxSeconds: RUN_SECONDS, maxBatches: undefined, resume: undefined };
 }

@@ -269,7 +269,7 @@ export const SETTINGS = {
   ON_UNKNOWN_KEY: {
     ...choice(
       ['skip', 'fail'],
-      "what to do with a row that does not show its table's primary key of now, and whose key of then is not known",
+      "what to do with a row that does not show its table's current primary key, and whose key at write time is not known",
     ),
     default: 'skip',
   },

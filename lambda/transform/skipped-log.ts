@@ -26,7 +26,7 @@ const REASON_TEXTS: Readonly<Record<LoggedReason, readonly [one: string, several
   keyUnknown: [
     'has another primary key than when some of its rows were written',
     'have other primary keys than when some of their rows were written',
-    'Those rows do not show the key of now, and nothing says what the key was. They are counted, not published. Read these rows again from the tables, or set ON_UNKNOWN_KEY=fail to stop there. Drain the slot before you change a key.',
+    'Those rows do not show the current key, and nothing says what the key was at write time. They are counted, not published. Read these rows again from the tables, or set ON_UNKNOWN_KEY=fail to stop there. Drain the slot before you change a key.',
   ],
   noReplicaIdentity: [
     'has changes whose key the server did not send',

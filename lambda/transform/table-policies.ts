@@ -21,7 +21,7 @@ export interface TablePolicy {
   readonly excludedUntil: Lsn | undefined;
   /** Which changes may have been a partition's of a table that the filters name. */
   readonly doubts: readonly Doubt[];
-  /** Why its key of now may not be the one of then; undefined: that does not matter. */
+  /** Why its current key may not be the one at write time; undefined: that does not matter. */
   readonly keyDoubt: KeyDoubt | undefined;
   /** Whether it may have been a partition of a table that must not be seen: nothing tells that it was not. */
   readonly hidden: boolean;
@@ -171,7 +171,7 @@ export class TablePolicies {
     const current = this.#keys.current(table);
     const earlier = this.#keys.earlier(table);
     const now = [`${table.schema}.${table.name}`, ...(current?.ancestors ?? [])];
-    // Names of then, as far as earlier readings know them, and the name of now of a table that was renamed.
+    // Former names, as far as earlier readings know them, and the current name of a table that was renamed.
     const before = earlier.map((entry) => ({
       until: entry.until,
       names: [...entry.ancestors, ...this.#namesNow(entry)],
@@ -238,7 +238,7 @@ export class TablePolicies {
     return earlier.some(({ key }) => key.length > 0) ? undefined : 'noPrimaryKey';
   }
 
-  /** The names of now of a table that an earlier reading knew, its ancestors' too. */
+  /** The current names of a table that an earlier reading knew, and of its ancestors. */
   #namesNow(entry: TableEntry): readonly string[] {
     const now = this.#keys.byOid(entry.oid);
     return now === undefined ? [] : [now.name, ...now.ancestors];
@@ -255,7 +255,7 @@ function keyExcluded(table: string, column: string): PipelineError {
 }
 
 /**
- * Why a change is left out, its table's filters of then included.
+ * Why a change is left out. Also looks at the names that its table had at write time.
  *
  * @param plan - the policy of the change's table
  * @param transaction - that it is part of

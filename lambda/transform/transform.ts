@@ -50,11 +50,11 @@ export interface LargestRecord {
 export interface TransformerParts extends RecordWriterParts, MessageWriterParts {
   readonly packer: Packer;
   readonly plans: TablePolicies;
-  /** Keys of then, where the WAL was asked for them. */
+  /** Primary keys at write time, where the WAL was asked for them. */
   readonly pastKeys: PastKeys;
   /** Where the tables are named whose changes are left out. */
   readonly skippedLog: SkippedLog;
-  /** What to do with a change that does not show its table's key of now, when no other is known. */
+  /** What to do with a change that does not show its table's current key, when no other is known. */
   readonly unknownKey: 'skip' | 'fail';
   /** Operations that are published. */
   readonly operations: ReadonlySet<Operation>;

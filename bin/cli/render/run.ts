@@ -22,7 +22,7 @@ const STOPPED: Readonly<Record<StopReason, string>> = {
 /** Why changes were left out. */
 export const SKIPPED: Readonly<Record<keyof Skipped, string>> = {
   noPrimaryKey: 'their table has no primary key',
-  keyUnknown: 'their row does not show the primary key of now',
+  keyUnknown: 'their row does not show the current primary key',
   noReplicaIdentity: 'the server did not send their key',
   keyTooLarge: 'their key alone is larger than a record may be',
   droppedTable: 'their table is gone',

@@ -19,7 +19,7 @@ export interface Relation {
   readonly table: TableName;
   readonly columns: readonly RelationColumn[];
   /**
-   * The primary key of then, as printed, in the order of the columns. Undefined where the replica identity is not the
+   * The primary key at write time, as printed, in the order of the columns. Undefined where the replica identity is not the
    * default, or there was none: the catalogs decide.
    */
   readonly historicKey: readonly string[] | undefined;

@@ -66,7 +66,7 @@ describe('pgoutput, read after the tables were altered', () => {
     assert.ok(published < changes);
   });
 
-  it('leaves out by the names of then what the filters name', async () => {
+  it('filters by the table names at write time', async () => {
     await server.createSlot('filtered', 'pgoutput');
     await server.sql('CREATE TABLE secret (id integer PRIMARY KEY)');
     await server.sql('INSERT INTO secret VALUES (1)');

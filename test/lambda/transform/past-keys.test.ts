@@ -1,4 +1,4 @@
-/** Keys of then: when the WAL is asked, for what, and what becomes of rows by the answer. The server is a fake. */
+/** Primary keys at write time: when the WAL is asked, for what, and what becomes of rows by the answer. The server is a fake. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { KeyStretch } from '../../../lambda/decode/wal2json/key-stretch.ts';
@@ -163,7 +163,7 @@ describe('a table that is gone', () => {
 });
 
 describe('by the answer', () => {
-  it('a row comes under its key of then, from the row on with which it begins', async () => {
+  it('publishes a row under its primary key at write time, from the row on with which it begins', async () => {
     const { records } = await publish([[INSERT], [INSERT, INSERT]], { 'public.t': { ...YOUNG, key: ['uid'] } }, [
       { table: 't', key: ['id'] },
       // The second row of the second transaction: the sixth row of the fake.
@@ -172,7 +172,7 @@ describe('by the answer', () => {
     assert.deepEqual(records, ['public.t,INSERT,1', 'public.t,INSERT,1', 'public.t,INSERT,2']);
   });
 
-  it('the key of then wins over the one of now, where the row shows both', async () => {
+  it('takes the key at write time, not the current one, where the row shows both', async () => {
     const { records } = await publish([[INSERT]], { 'public.t': { ...YOUNG, key: ['id', 'code'] } }, [
       { table: 't', key: ['code'] },
     ]);

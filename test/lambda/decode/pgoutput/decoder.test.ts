@@ -183,7 +183,7 @@ describe('what pgoutput tells of a table', () => {
     { name: 'user', typeOid: 23, isKey: true },
   ];
 
-  it('is its primary key of then, under the default replica identity', () => {
+  it('is its primary key at write time, under the default replica identity', () => {
     assert.deepEqual(historicKey({ ...USERS, columns }), ['b', '"user"']);
   });
 
