@@ -14,7 +14,6 @@ import { PropsError, SHARED_PROPS } from './check-props.ts';
 import { invokeCommand } from './invoke-command.ts';
 import { given, pick } from './optional-fields.ts';
 import type { GivenSettings, PipelineSettings } from './pipeline-settings.ts';
-import { sayWhatIsOff } from './reminders.ts';
 import { rootCertificates } from './root-certificates.ts';
 import { completeSettings, SettingsError } from './settings.ts';
 import { SlotAlarms } from './slot-alarms.ts';
@@ -23,6 +22,7 @@ import { SlotLifecycle } from './slot-lifecycle.ts';
 import { SlotPublisher } from './slot-publisher.ts';
 import type { DatabaseSignIn, FunctionProps, NetworkProps } from './slot-publisher-props.ts';
 import { importStream, SlotStream } from './slot-stream.ts';
+import { addSynthesisNotices } from './synthesis-notices.ts';
 
 /**
  * The names of stream and slot in the template, as they were first deployed. They must never change: CloudFormation would
@@ -72,7 +72,7 @@ export class Pg2KinesisStack extends Stack {
     });
     if (faults.length > 0) throw new PropsError(this, faults, 'setting');
     const { code } = props;
-    sayWhatIsOff(this, settings);
+    addSynthesisNotices(this, settings);
     const streamKey =
       settings.streamKeyArn === undefined ? undefined : kms.Key.fromKeyArn(this, 'StreamKey', settings.streamKeyArn);
     const stream =

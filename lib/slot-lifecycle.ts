@@ -7,7 +7,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Provider } from 'aws-cdk-lib/custom-resources';
 import { Construct } from 'constructs';
-import { acknowledge, acknowledgeInPacks, INLINE_POLICIES, LOG_ENCRYPTION } from './acknowledge.ts';
+import { acknowledge, acknowledgeInPacks, INLINE_POLICIES, LOG_ENCRYPTION } from './cdk-nag-suppressions.ts';
 import { faultOf, refuse } from './check-props.ts';
 import { allowNetworkInterfaces, denyNetworkInterfaces } from './function-role.ts';
 import { LOGICAL_ID } from './setting-kinds.ts';

@@ -12,7 +12,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
 import { Construct, DependencyGroup, type IDependable } from 'constructs';
-import { acknowledge, acknowledgeInPacks, INLINE_POLICIES, LOG_ENCRYPTION } from './acknowledge.ts';
+import { acknowledge, acknowledgeInPacks, INLINE_POLICIES, LOG_ENCRYPTION } from './cdk-nag-suppressions.ts';
 import { checkPublisher } from './check-props.ts';
 import { databaseLocation } from './database-location.ts';
 import { fitEnvironment, refuseLargeEnvironment } from './environment-size.ts';

@@ -8,7 +8,10 @@ import type { PipelineSettings } from './pipeline-settings.ts';
  * @param stack - where it is said
  * @param settings - the settings of the stack
  */
-export function sayWhatIsOff(stack: Stack, { schedule, slotLifecycle, onRemoval, alarms }: PipelineSettings): void {
+export function addSynthesisNotices(
+  stack: Stack,
+  { schedule, slotLifecycle, onRemoval, alarms }: PipelineSettings,
+): void {
   const annotations = Annotations.of(stack);
   // Older releases of the CDK have only the one without an id.
   const known: Pick<Annotations, 'addInfo'> & Partial<Pick<Annotations, 'addInfoV2'>> = annotations;
