@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { main } from '../../bin/cli/program.ts';
+import { ACTION_NAMES } from '../../lambda/settings/event.ts';
 import { SETTINGS } from '../../lambda/settings/settings-table.ts';
 
 // The SDK reads the process's own environment and files: none of them has a region.
@@ -35,20 +36,8 @@ describe('pg2kinesis', () => {
     const { status, out, err } = await cli(['--help']);
     assert.equal(status, 0);
     assert.equal(err, '');
-    for (const command of [
-      'demo',
-      'run',
-      'drain',
-      'status',
-      'check',
-      'tail',
-      'create-slot',
-      'copy-slot',
-      'drop-slot',
-      'skip-transaction',
-      'refresh-keys',
-    ])
-      assert.match(out, new RegExp(`^  ${command}\\b`, 'm'));
+    for (const command of ['demo', 'tail', ...ACTION_NAMES])
+      assert.match(out, new RegExp(`^  ${command}\\b`, 'm'), `a command for ${command}, in bin/cli/action-commands.ts`);
     for (const name of Object.keys(SETTINGS)) assert.ok(out.includes(name), name);
   });
 

@@ -209,7 +209,11 @@ function raisedAfter(name: string, { deployed = true, minutes, at }: Case, lookB
 describe('the alarms in what can happen', () => {
   it('are all in the model, and all error codes are', () => {
     assert.deepEqual(alarms.map(([name]) => name).toSorted(), names.toSorted());
-    assert.deepEqual(FAILURES.flatMap(([, codes]) => codes).toSorted(), Object.keys(REMEDIES).toSorted());
+    assert.deepEqual(
+      FAILURES.flatMap(([, codes]) => codes).toSorted(),
+      Object.keys(REMEDIES).toSorted(),
+      'add the error code to FAILURES, to the group whose metrics a run that fails by it shows; then write the table: UPDATE_TABLES=1 node --test test/lib/alarm-cases.test.ts',
+    );
   });
 
   it('are raised as docs/operations.md says', () => {
