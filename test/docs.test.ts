@@ -156,6 +156,14 @@ describe('docs', () => {
     assert.deepEqual(shown.toSorted(), ACTION_NAMES.toSorted(), 'give each action a row in "Invoke it by hand"');
   });
 
+  it('have a section for each format', () => {
+    for (const name of Object.keys(FORMATS))
+      assert.match(
+        readPage('docs/records.md'),
+        new RegExp(`^## ${name === 'module' ? 'Your own formatter' : name}$`, 'm'),
+      );
+  });
+
   it('show records as the formats write them', () => {
     const page = readPage('docs/records.md');
     const transaction = { xid: 754, commitLsn: 0x16b3748n, commitTimeMicros: 1_767_323_045_678_901n };
