@@ -49,6 +49,8 @@ export interface Container {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** How often the schedule invokes a run, in milliseconds. */
+  readonly periodMs: number;
   /** Asks a run to finish its round, advance and answer. */
   readonly stop?: AbortSignal;
   /** Called after each round of a run that was acknowledged. */
@@ -63,6 +65,8 @@ export interface ContainerOptions {
   /** The environment's region, for IAM tokens of hosts whose name has none. */
   readonly region?: string | undefined;
   readonly slotResource?: string | undefined;
+  /** @default 60,000: the stack's schedule */
+  readonly periodMs?: number;
   readonly stop?: AbortSignal;
   readonly onProgress?: Container['onProgress'];
 }
@@ -139,6 +143,7 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
     memory: coldState(),
     lifecycleAnswers: new Map(),
     slotResource: parts.slotResource,
+    periodMs: parts.periodMs ?? 60_000,
     clock,
     log,
     metrics,

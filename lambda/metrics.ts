@@ -60,6 +60,10 @@ export const METRICS = {
     unit: 'Count',
     about: 'entries that Kinesis refused because the stream has not enough capacity, each refusal counted',
   },
+  PeekMs: {
+    unit: 'Milliseconds',
+    about: 'each minute of a run that lingers: how long the server worked for the slowest peek of that minute',
+  },
   RunDurationMs: { unit: 'Milliseconds', about: 'how long a run took' },
   DeadlineOverrunMs: { unit: 'Milliseconds', about: 'how long after its deadline a run answered' },
 } as const satisfies Readonly<Record<string, { readonly unit: Unit; readonly about: string }>>;

@@ -186,6 +186,8 @@ export interface Slot {
   slotStatsFingerprint(): Promise<string | undefined>;
   /** WAL that the slot makes the server keep, in bytes. */
   retainedWalBytes(): Promise<number>;
+  /** The oldest open transaction that writes, in words: what lies behind its beginning is read by each peek. Undefined: there is none. */
+  oldestTransaction(): Promise<string | undefined>;
 }
 
 /** What the catalogs say of a table. */
@@ -329,6 +331,8 @@ export interface Session {
   readonly connectedAt: number;
   /** Aborts when the connection that holds the lock is lost (I6); its reason is a {@link PipelineError}. */
   readonly lost: AbortSignal;
+  /** @returns whether somebody waits for the lock, as it was seen within the last second or so */
+  isLockAwaited(): boolean;
   /** Whether another holder had to be ended, or has lost the lock: its last request may still be in flight (I6). */
   readonly tookOver: boolean;
   /** Gives up the lock and closes the connections. */

@@ -70,6 +70,8 @@ export const SHARED_PROPS = [
   'primaryKeyTtlSeconds',
   'oversize',
   'maxRecordKib',
+  'linger',
+  'lingerDuty',
   'logLevel',
   'schedule',
   'memoryMib',
@@ -108,6 +110,8 @@ export function checkPublisher(construct: Construct, props: SlotPublisherProps):
   if (name !== undefined && !Token.isUnresolved(name) && !/^[^\p{Cc}]{1,128}$/u.test(name))
     faults.push(`pipelineName cannot be ${JSON.stringify(name)}: it must be 1 to 128 characters.`);
   faults.push(...durationFaults('runTime', props.runTime, 1, 840));
+  if (props.runTime !== undefined && props.linger === 'on')
+    faults.push('runTime has no effect with linger on, where a run stays until the function ends: leave it out.');
   if (faults.length === 0) {
     // What holds a token is not compared with anything.
     const known = Object.fromEntries(

@@ -51,6 +51,8 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
     OVERSIZE: props.oversize,
     ON_UNKNOWN_KEY: props.onUnknownKey,
     MAX_RECORD_KIB: props.maxRecordKib,
+    LINGER: props.linger,
+    LINGER_DUTY: props.lingerDuty,
     LOG_LEVEL: props.logLevel,
   };
   const environment: Record<string, string> = {};

@@ -46,6 +46,12 @@ export function publishingFaults(settings: PartialSettings): string[] {
     faults.push(
       `publications has no effect with plugin ${settings.plugin ?? 'test_decoding'}, which reads none: leave it out, or set plugin pgoutput.`,
     );
+  if (settings.linger === 'on' && settings.schedule === false)
+    faults.push(
+      'linger cannot be "on" with schedule false: nothing would begin a run, or take over from one that ends.',
+    );
+  if (settings.lingerDuty !== undefined && settings.linger !== 'on')
+    faults.push('lingerDuty has no effect without linger on: add that, or leave it out.');
   if (settings.databaseSslRootCert !== undefined && settings.databaseSslMode === 'disable')
     faults.push('databaseSslRootCert has no effect with databaseSslMode disable: leave one of them out.');
   return faults;

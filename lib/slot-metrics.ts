@@ -36,6 +36,8 @@ const STATISTICS = {
   LagSeconds: cloudwatch.Stats.MAXIMUM,
   /** WAL that the slot makes the server keep. */
   RetainedWalBytes: cloudwatch.Stats.MAXIMUM,
+  /** How long the server worked for the slowest peek of a minute; of a run that lingers. */
+  PeekMs: cloudwatch.Stats.MAXIMUM,
   RunDurationMs: cloudwatch.Stats.MAXIMUM,
   /** Entries that Kinesis refused because the stream lacks capacity. */
   ThrottledEntries: cloudwatch.Stats.SUM,

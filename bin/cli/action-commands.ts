@@ -49,9 +49,19 @@ export function addActionCommands(program: Command, invoke: Invoke): void {
       'run again and again, so many seconds from start to start (0.1 or more), until Ctrl-C or SIGTERM',
       number(0.1, false),
     )
-    .action((given: Shared & RunFields & { every?: number }) =>
-      invoke({ action: 'run', ...fieldsOf(given, 'maxSeconds', 'maxBatches', 'resume') }, optionsOf(given, 'every')),
-    );
+    .addOption(
+      new Option(
+        '--linger',
+        'stay when caught up, and publish what comes within a second, until Ctrl-C or SIGTERM',
+      ).conflicts(['function', 'stack']),
+    )
+    .action((given: Shared & RunFields & { every?: number; linger?: boolean }) => {
+      const payload: Payload = { action: 'run', ...fieldsOf(given, 'maxSeconds', 'maxBatches', 'resume') };
+      if (given.linger !== true) return invoke(payload, optionsOf(given, 'every'));
+      // A run that lingers ends after 15 minutes, as the function's does; the next one goes on.
+      const again = given.maxSeconds === undefined ? { every: given.every ?? 0.1 } : fieldsOf(given, 'maxSeconds');
+      return invoke(payload, { ...optionsOf(given), ...again, linger: true });
+    });
   action('drain', 'wait for the slot, then publish until caught up, and show how far it is')
     .option(
       '--max-seconds <n>',

@@ -52,6 +52,8 @@ export interface InvokeOptions {
   readonly every?: number;
   /** Draws each answer in the place of the one before; with `every`. @default one below the other */
   readonly redraw?: boolean;
+  /** Runs linger, whatever LINGER says. */
+  readonly linger?: boolean;
   /** How many seconds it may take. @default 900 here; a drain of a deployed function a week, over several invocations */
   readonly maxSeconds?: number;
   /** The deployed function that is meant. @default the pipeline of this environment's settings */

@@ -6,7 +6,7 @@ import type { Container } from '../container.ts';
 import { PipelineError } from '../errors.ts';
 import { type Connection, toPipelineError } from '../postgres/connection.ts';
 import { open, requireLockSeen, withPair } from '../postgres/connection-pair.ts';
-import { openSession } from '../postgres/session.ts';
+import { openSession, type SessionOptions } from '../postgres/session.ts';
 import { acquireSlotLock, describeHolder } from '../postgres/slot-lock.ts';
 
 /** How long an action by hand waits for a run that holds the slot. */
@@ -21,11 +21,14 @@ export interface InvocationDeadlines {
   readonly leaseExpiresAt: number;
 }
 
+/** For how long to wait for the lock. */
+export type LockWait = Pick<SessionOptions, 'waitMs' | 'holderEndsWithinMs'>;
+
 /** A session for actions that work under the lock. */
 export async function sessionFor(
   container: Container,
   { functionDeadline, leaseExpiresAt }: InvocationDeadlines,
-  waitMs: number,
+  wait: LockWait,
 ): ReturnType<typeof openSession> {
   return await openSession({
     ...container,
@@ -33,7 +36,7 @@ export async function sessionFor(
     standbySlots: container.config.standbySlots,
     deadline: functionDeadline,
     leaseExpiresAt,
-    waitMs,
+    ...wait,
   });
 }
 

@@ -15,12 +15,12 @@ import {
 import { isSupported } from '../pack/compression.ts';
 import { createPacker } from '../pack/packer.ts';
 import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
-import { describeHolder } from '../postgres/slot-lock.ts';
+import { describeHolder, readLock } from '../postgres/slot-lock.ts';
 import { lockedAnswer, type RunAnswer, serverAnswer } from '../run/answer.ts';
 import { run } from '../run/run.ts';
-import { addRunMetrics, addSlotMetrics } from '../run/run-metrics.ts';
+import { addRunMetrics, addSlotMetrics, CountReporter } from '../run/run-metrics.ts';
 import type { RunAction } from '../settings/event.ts';
-import { type InvocationDeadlines, LOCK_WAIT_MS, sessionFor } from './connections.ts';
+import { type InvocationDeadlines, LOCK_WAIT_MS, sessionFor, withConnection } from './connections.ts';
 import { explainMissingSlot, historyOf, warnOfChangedHistory } from './server-history.ts';
 import { measureSlot } from './slot-measure.ts';
 
@@ -39,7 +39,11 @@ export async function runOrDrain(
 ): Promise<RunAnswer> {
   const progress: Progress = { before: undefined };
   try {
-    return await publish(action, container, deadlines, progress);
+    for (;;) {
+      const answer = await publish(action, container, deadlines, progress);
+      if (answer.stopped !== 'handed-over' || !(await isFreeAgain(container, deadlines))) return answer;
+      container.log.info('The slot was handed over, and nobody has it any more: this run goes on.', { answer });
+    }
   } catch (error) {
     const measure = await measureSlot(container, deadlines, error);
     if (measure !== undefined) addSlotMetrics(container.metrics, measure, progress);
@@ -47,10 +51,33 @@ export async function runOrDrain(
   }
 }
 
+/** How often, and after how long each time, the lock is looked at after it was given up: whoever waited for it takes it at once. */
+const FREE_LOOKS = 3;
+const FREE_LOOK_MS = 200;
+/** With less time left, a run does not go on after it has handed over. */
+const MIN_FURTHER_MS = 10_000;
+/** A run waits for one that lingers if that ends before the next tick, and a little later. */
+const TICK_MARGIN_MS = 15_000;
+
 /** What is known of a run while it is under way. */
 interface Progress {
   /** Where the slot was before it. */
   before: Lsn | undefined;
+}
+
+/**
+ * Whether nobody holds the slot after it was handed over: who waited was an action that is done already, or has died.
+ * Without a look, the slot would be read by nobody until the next tick.
+ */
+async function isFreeAgain(container: Container, deadlines: InvocationDeadlines): Promise<boolean> {
+  const { clock, config, stop } = container;
+  return await withConnection(container, deadlines, async ({ client }) => {
+    for (let look = 0; look < FREE_LOOKS; look++) {
+      await clock.sleep(FREE_LOOK_MS, stop);
+      if ((await readLock(client, config.slot)).holderPid !== undefined) return false;
+    }
+    return stop?.aborted !== true && deadlines.functionDeadline - clock.now() > MIN_FURTHER_MS;
+  });
 }
 
 async function publish(
@@ -61,10 +88,10 @@ async function publish(
 ): Promise<RunAnswer> {
   const { config, clock, log, metrics } = container;
   const { startedAt, functionDeadline } = deadlines;
-  const deadline = Math.min(
-    functionDeadline,
-    action.maxSeconds === undefined ? Infinity : startedAt + action.maxSeconds * 1000,
-  );
+  const lingers = config.lingerDutyPercent !== undefined && action.kind === 'run' && action.maxBatches === undefined;
+  // A run that stays is not bound by the time of one that goes.
+  const bound = lingers || action.maxSeconds === undefined ? Infinity : startedAt + action.maxSeconds * 1000;
+  const deadline = Math.min(functionDeadline, bound);
   if (!isSupported(config.compression)) {
     throw new PipelineError(
       'CONFIG_INVALID',
@@ -73,11 +100,10 @@ async function publish(
   }
   const formatter = await container.formatter();
   await container.requireRegion();
-  const opened = await sessionFor(
-    container,
-    deadlines,
-    action.kind === 'drain' ? Math.max(0, Math.min(LOCK_WAIT_MS, deadline - clock.now())) : 0,
-  );
+  const opened = await sessionFor(container, deadlines, {
+    waitMs: action.kind === 'drain' ? Math.max(0, Math.min(LOCK_WAIT_MS, deadline - clock.now())) : 0,
+    ...(lingers ? { holderEndsWithinMs: container.periodMs + TICK_MARGIN_MS } : {}),
+  });
   if ('locked' in opened) {
     const answer = lockedAnswer(action.kind, config.slot, clock.now() - startedAt);
     log.info(`Another run or action holds the slot: ${describeHolder(opened.locked)}.`, { slot: config.slot });
@@ -95,9 +121,11 @@ async function publish(
     progress.before = before.confirmedFlush;
     const { server } = session;
     await warnOfChangedHistory(container, server, before.confirmedFlush, () => historyOf(container, deadlines, server));
+    const reporter = new CountReporter(metrics);
     const answered = await run(
-      { ...container, session },
+      { ...container, session, reporter },
       {
+        ...(lingers ? { lingerDutyPercent: config.lingerDutyPercent } : {}),
         action: action.kind,
         slotName: config.slot,
         startedAt,
@@ -136,10 +164,8 @@ async function publish(
     const answer: RunAnswer = { ...answered, server: serverAnswer(session.server) };
     const moved = answer.advancedTo !== undefined && answer.advancedTo !== formatLsn(before.confirmedFlush);
     if (moved) container.memory.lastAdvance = { to: answer.advancedTo, at: clock.now() };
-    addRunMetrics(metrics, answer, {
-      moved,
-      retainedWalBytes: await session.slot.retainedWalBytes().catch(() => undefined),
-    });
+    const retainedWalBytes = await session.slot.retainedWalBytes().catch(() => undefined);
+    addRunMetrics(metrics, answer, { moved, retainedWalBytes }, reporter);
     return answer;
   } finally {
     await session.close();

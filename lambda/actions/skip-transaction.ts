@@ -33,7 +33,7 @@ export async function skipTransaction(
   deadlines: InvocationDeadlines,
 ): Promise<SkipTransactionAnswer> {
   const { config, clock, log, memory } = container;
-  const opened = await sessionFor(container, deadlines, LOCK_WAIT_MS);
+  const opened = await sessionFor(container, deadlines, { waitMs: LOCK_WAIT_MS });
   if ('locked' in opened) {
     throw new PipelineError(
       'SLOT_BUSY',

@@ -19,7 +19,7 @@ import {
 } from './connection.ts';
 import { refuseSharedBackends } from './pooler.ts';
 import { describeServer, isSameServer } from './server-identity.ts';
-import { readHolderPid } from './slot-lock.ts';
+import { readLock } from './slot-lock.ts';
 import type { ErrorContext } from './sql-errors.ts';
 
 /**
@@ -100,7 +100,7 @@ export async function withPair<T>(
  * @throws {PipelineError} SERVERS_DIFFER
  */
 export async function requireLockSeen(locking: Connection, watching: Connection, slotName: string): Promise<void> {
-  if ((await readHolderPid(watching, slotName)) !== locking.pid) throw serversDiffer([locking, watching]);
+  if ((await readLock(watching, slotName)).holderPid !== locking.pid) throw serversDiffer([locking, watching]);
 }
 
 /** @param pair - ended in good order, both at once */

@@ -5,12 +5,14 @@
 import { PipelineError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
 import { type Connection, destroy } from './connection.ts';
-import { type LockResult, readHolderPid } from './slot-lock.ts';
+import { type LockResult, readLock } from './slot-lock.ts';
 
 /** Watches a lock. */
 export interface LockMonitor {
   /** Aborts when the lock is lost; its reason is a {@link PipelineError}. */
   readonly signal: AbortSignal;
+  /** @returns whether somebody waits for the lock, as of the last look */
+  isAwaited(): boolean;
   /** Stops watching. */
   stop(): void;
   /**
@@ -81,17 +83,23 @@ export function monitorLock(
   });
   const clients = [reader.client, control.client];
   for (const client of clients) client.on('error', onLockLost).on('end', onLockLost);
+  let isAwaited = false;
   const isStopped = () => stopWatching.signal.aborted;
   const watch = async (takeSecond?: () => Promise<LockResult>) => {
     let takeMissing = takeSecond;
     while (!isStopped()) {
       await clock.sleep(LOCK_CHECK_INTERVAL_MS, stopWatching.signal);
-      if (!isStopped() && (await readHolderPid(control, slotName)) !== reader.pid && !isStopped()) onLockLost();
+      if (isStopped()) return;
+      const lock = await readLock(control, slotName);
+      if (isStopped()) return;
+      isAwaited = lock.isAwaited;
+      if (lock.holderPid !== reader.pid) onLockLost();
       if (!isStopped() && takeMissing !== undefined && (await takeMissing()).kind === 'held') takeMissing = undefined;
     }
   };
   return {
     signal: lost.signal,
+    isAwaited: () => isAwaited,
     stop: () => {
       stopWatching.abort();
       ended.abort();

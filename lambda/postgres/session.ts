@@ -28,6 +28,8 @@ export interface SessionOptions {
   readonly leaseExpiresAt?: number;
   /** How long to wait for the lock. @default 0 */
   readonly waitMs?: number;
+  /** Wait until its end for a holder that has to end within so long. @default no holder is waited for so */
+  readonly holderEndsWithinMs?: number;
   /** Survives from run to run. */
   readonly keys: PrimaryKeyCache;
   /** Survives from run to run. @default one of its own */
@@ -83,7 +85,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     }
     // Before anything is read: what one connection locks, the other sees.
     await requireLockSeen(reader, control, slotName);
-    const secondLock = { ...options, slotName: `${slotName}${SECOND_LOCK}` };
+    const secondLock = { slotName: `${slotName}${SECOND_LOCK}`, clock: options.clock, log: options.log };
     // A run that lost the lock may still have a request in flight. As long as it may, its other connection holds this lock.
     const controlLock = await acquireSlotLock(control, { ...secondLock, waitMs: CLOSE_GRACE_MS });
     // If it is not free yet, it is taken later: the next run must see it in the same way.
@@ -109,6 +111,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
         await options.typeNames?.read(control);
       }),
       lost: monitor.signal,
+      isLockAwaited: () => monitor.isAwaited(),
       tookOver: lock.tookOver || orphan || controlLock.kind === 'locked' || controlLock.tookOver,
       close,
     };

@@ -31,6 +31,8 @@ export interface LockOptions {
   readonly slotName: string;
   /** How long to wait for a holder that is alive and well. @default 0 */
   readonly waitMs?: number;
+  /** Wait until its end for a holder that has to end within so long. @default no holder is waited for so */
+  readonly holderEndsWithinMs?: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -40,11 +42,17 @@ interface Backend extends Holder {
   readonly ours: boolean;
   /** Whether the time in its application name has passed. */
   readonly expired: boolean;
+  /** How long it is until that time, in milliseconds; undefined: its name has none, or it is not of our role. */
+  readonly endsInMs: number | undefined;
 }
 
-const LOCK_POLL_MS = 200;
-/** How often a wait is logged. */
-const SLOW_MS = 3_000;
+const SLOT_POLL_MS = 200;
+/** One wait in the lock's queue. After it the holder is looked at again: it may have expired, or the wait be worth a line. */
+const QUEUE_MS = 3_000;
+/** A holder that has to end is gone so long after its end, or is ended. */
+const END_GRACE_MS = 2_000;
+/** SQLSTATE lock_not_available: lock_timeout has passed. */
+const LOCK_NOT_AVAILABLE = '55P03';
 /** A backend ended by pg_terminate_backend is gone in milliseconds; one deep in decoding takes a little longer. */
 const TERMINATE_GRACE_MS = 10_000;
 /** Another client may use the slot for a moment, for example to peek. */
@@ -61,7 +69,8 @@ export function lockKey(slotName: string): bigint {
 }
 
 /**
- * Takes the lock, for as long as the connection lives.
+ * Takes the lock, for as long as the connection lives. It waits in the server's queue for the lock, where the holder sees
+ * it (`readLock`): a run that lingers gives the lock to whoever waits.
  *
  * @param client - the connection that is to hold it
  * @param options - which, and how long to wait
@@ -69,32 +78,55 @@ export function lockKey(slotName: string): bigint {
  */
 export async function acquireSlotLock(
   client: Queryable,
-  { slotName, waitMs = 0, clock, log }: LockOptions,
+  { slotName, waitMs = 0, holderEndsWithinMs = -1, clock, log }: LockOptions,
 ): Promise<LockResult> {
   const key = String(lockKey(slotName));
   const begun = clock.now();
   let until = begun + waitMs;
-  let told = begun;
   let tookOver = false;
+  const { rows } = await client.query('SELECT pg_try_advisory_lock($1) AS held', [key]);
+  if (rows[0]?.['held'] === true) return { kind: 'held', tookOver };
   for (;;) {
-    const { rows } = await client.query('SELECT pg_try_advisory_lock($1) AS held', [key]);
-    if (rows[0]?.['held'] === true) return { kind: 'held', tookOver };
     const holder = await readHolder(client, slotName);
     if (holder?.expired === true && !tookOver) {
       tookOver = await terminate(client, holder, slotName, log);
       until = Math.max(until, clock.now() + TERMINATE_GRACE_MS);
+    } else if (holder?.endsInMs !== undefined && holder.endsInMs <= holderEndsWithinMs) {
+      until = Math.max(until, clock.now() + holder.endsInMs + END_GRACE_MS);
     }
     const now = clock.now();
     if (now >= until) return { kind: 'locked', holder };
-    if (now - told >= SLOW_MS) {
-      told = now;
+    if (now - begun >= QUEUE_MS) {
       log.info(
         `Waiting for the slot, which is held by ${describeHolder(holder)}: ${Math.round((now - begun) / 1000)} s so far, up to ${Math.round((until - begun) / 1000)} s.`,
         { slot: slotName },
       );
     }
-    await clock.sleep(LOCK_POLL_MS);
+    // Not past the holder's end: it is ended then.
+    const expiresInMs = Math.max(1, holder?.expired === false ? (holder.endsInMs ?? Infinity) : Infinity);
+    if (await queueForLock(client, key, Math.min(QUEUE_MS, until - now, expiresInMs)))
+      return { kind: 'held', tookOver };
   }
+}
+
+/**
+ * Waits in the queue for a lock. Not for longer at a time than needed: a waiting statement keeps a snapshot, and with it dead rows.
+ *
+ * @returns whether it is held
+ */
+async function queueForLock(client: Queryable, key: string, ms: number): Promise<boolean> {
+  const setTimeout = async (timeout: string) =>
+    await client.query("SELECT set_config('lock_timeout', $1, false)", [timeout]);
+  await setTimeout(`${Math.max(1, Math.ceil(ms))}ms`);
+  let held = true;
+  try {
+    await client.query('SELECT pg_advisory_lock($1)', [key]);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== LOCK_NOT_AVAILABLE) throw error;
+    held = false;
+  }
+  await setTimeout('0');
+  return held;
 }
 
 /**
@@ -106,24 +138,35 @@ export async function acquireSlotLock(
  */
 export async function readHolder(client: Queryable, slotName: string): Promise<Backend | undefined> {
   const { rows } = await client.query(
-    `SELECT ${BACKEND} FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid WHERE ${IS_LOCK} LIMIT 1`,
+    `SELECT ${BACKEND} FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.granted AND ${IS_LOCK} LIMIT 1`,
     [String(lockKey(slotName))],
   );
   return toBackend(rows[0]);
 }
 
+/** A slot's lock, as pg_locks shows it. */
+export interface LockView {
+  /** The process id of the backend that holds it; undefined: nobody does. */
+  readonly holderPid: number | undefined;
+  /** Whether another backend waits for it. */
+  readonly isAwaited: boolean;
+}
+
 /**
- * Finds the backend that holds a slot's lock, and nothing else of it: a fifth of the time that {@link readHolder} takes.
+ * Looks at a slot's lock, and at nothing else of its holder: a fifth of the time that {@link readHolder} takes.
  *
  * @param client - a connection to the slot's database
  * @param slotName - the slot
- * @returns its process id; undefined when nobody holds the lock
  */
-export async function readHolderPid(client: Queryable, slotName: string): Promise<number | undefined> {
-  const { rows } = await client.query(`SELECT l.pid FROM pg_locks l WHERE ${IS_LOCK} LIMIT 1`, [
+export async function readLock(client: Queryable, slotName: string): Promise<LockView> {
+  const { rows } = await client.query(`SELECT l.pid, l.granted FROM pg_locks l WHERE ${IS_LOCK}`, [
     String(lockKey(slotName)),
   ]);
-  return rows[0] === undefined ? undefined : Number(rows[0]['pid']);
+  const holder = rows.find(({ granted }) => granted === true);
+  return {
+    holderPid: holder === undefined ? undefined : Number(holder['pid']),
+    isAwaited: rows.some(({ granted }) => granted === false),
+  };
 }
 
 /**
@@ -151,7 +194,7 @@ export async function clearSlot(client: Queryable, { slotName, clock, log }: Loc
       ended = await terminate(client, user, slotName, log);
       until = clock.now() + TERMINATE_GRACE_MS;
     }
-    await clock.sleep(LOCK_POLL_MS);
+    await clock.sleep(SLOT_POLL_MS);
   }
 }
 
@@ -196,8 +239,8 @@ export function describeHolder(holder: Holder | undefined): string {
   return `backend ${holder.pid} (user ${holder.user ?? 'unknown'}, application ${holder.application ?? 'unnamed'}, connected ${age}, ${holder.state ?? 'state not visible to this role'})`;
 }
 
-/** Whether a row of pg_locks is the lock of the key $1, held. */
-const IS_LOCK = `l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+/** Whether a row of pg_locks is of the lock of the key $1. */
+const IS_LOCK = `l.locktype = 'advisory' AND l.objsubid = 1
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (l.classid::bigint << 32) | l.objid::bigint = $1::bigint`;
 
@@ -206,11 +249,12 @@ const BACKEND = `l.pid, a.application_name AS application, a.usename::text AS "u
   extract(epoch FROM clock_timestamp() - a.backend_start)::float8 AS age,
   a.usename = session_user AND a.application_name LIKE '${APPLICATION_NAME_PREFIX}%' AS ours,
   CASE WHEN a.usename = session_user AND a.application_name ~ '^${APPLICATION_NAME_PREFIX}[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z$'
-    THEN substr(a.application_name, ${APPLICATION_NAME_PREFIX.length + 1})::timestamptz < clock_timestamp() ELSE false END AS expired`;
+    THEN 1000 * extract(epoch FROM substr(a.application_name, ${APPLICATION_NAME_PREFIX.length + 1})::timestamptz - clock_timestamp())::float8 END AS ends_in_ms`;
 
 function toBackend(row: Record<string, unknown> | undefined): Backend | undefined {
   if (row === undefined) return undefined;
   const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
+  const endsInMs = typeof row['ends_in_ms'] === 'number' ? row['ends_in_ms'] : undefined;
   return {
     pid: Number(row['pid']),
     application: text(row['application']),
@@ -218,7 +262,8 @@ function toBackend(row: Record<string, unknown> | undefined): Backend | undefine
     state: text(row['state']),
     ageSeconds: typeof row['age'] === 'number' ? row['age'] : undefined,
     ours: row['ours'] === true,
-    expired: row['expired'] === true,
+    expired: endsInMs !== undefined && endsInMs < 0,
+    endsInMs,
   };
 }
 

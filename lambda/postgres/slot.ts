@@ -13,7 +13,7 @@ import { type LineDecoder, SlotPeek } from './peek.ts';
 import { type Awaiting, readBound } from './read-bound.ts';
 import { describeServer, isSameServer, readServerIdentity } from './server-identity.ts';
 import { explainSlotError } from './slot-state.ts';
-import { FLUSH_LSN, readSlotRow, WAL_END } from './status-queries.ts';
+import { describeTransaction, FLUSH_LSN, readOldestTransaction, readSlotRow, WAL_END } from './status-queries.ts';
 
 /** What the slot works with. */
 export interface SlotParts extends Awaiting {
@@ -134,6 +134,11 @@ export class PostgresSlot implements Slot {
       [this.#parts.slotName],
     );
     return Math.max(0, Number(row?.['bytes'] ?? 0));
+  }
+
+  async oldestTransaction(): Promise<string | undefined> {
+    const oldest = await readOldestTransaction({ query: async (text) => ({ rows: await this.#ask(text) }) });
+    return oldest === undefined ? undefined : describeTransaction(oldest);
   }
 
   async #row(): Promise<Record<string, unknown> | undefined> {

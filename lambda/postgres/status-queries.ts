@@ -190,8 +190,12 @@ async function readOlderSlots(client: Queryable, name: string): Promise<StatusRo
   }));
 }
 
-/** The oldest open transaction that has written: a session's, or a prepared one. */
-async function readOldestTransaction(client: Queryable): Promise<TransactionRow | undefined> {
+/**
+ * The oldest open transaction that has written: a session's, or a prepared one.
+ *
+ * @param client - a connection to any database of the server
+ */
+export async function readOldestTransaction(client: Queryable): Promise<TransactionRow | undefined> {
   const { rows } = await client.query(
     `SELECT * FROM (
        SELECT age(backend_xid) AS xid_age, pid, NULL::text AS prepared, usename::text AS "user", application_name AS application,

@@ -9,7 +9,8 @@ import { type Counts, noCounts } from '../transform/counts.ts';
  * Why a run ended. `interrupted`: it was asked to stop before it was done. `locked`: another run holds the slot, a success
  * that did nothing. `commit-pending`: the next transaction is in the WAL and not over, most often because its commit waits
  * for a synchronous standby. `waiting-for-standby`: a standby that is awaited has not confirmed what comes next.
- * `waiting-for-replay`: the server is a standby, and has not replayed what it has received.
+ * `waiting-for-replay`: the server is a standby, and has not replayed what it has received. `handed-over`: it lingered, and
+ * another run or action waited for the slot.
  */
 export type StopReason =
   | 'caught-up'
@@ -20,7 +21,8 @@ export type StopReason =
   | 'throttled'
   | 'commit-pending'
   | 'waiting-for-standby'
-  | 'waiting-for-replay';
+  | 'waiting-for-replay'
+  | 'handed-over';
 
 /** What answers say of the server. */
 export interface ServerAnswer {

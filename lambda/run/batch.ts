@@ -33,6 +33,8 @@ export interface BatchPorts {
   readonly memory: { readonly named: Set<string> };
   /** @returns whether to take on no more work, asked after each block */
   readonly shouldStop: () => boolean;
+  /** @returns whether to end before the next transaction, asked at each */
+  readonly shouldHandOver: () => boolean;
   /** @returns milliseconds since 1970: no request may end after it */
   readonly sendingDeadline: () => number;
   /** Called when a round was acknowledged. */
@@ -44,9 +46,9 @@ export interface Batch {
   /**
    * `whole`: all of it is acknowledged or counted. `commit-pending`: the catalogs say nothing yet of the transaction
    * named by {@link BatchReader.pendingCommit}; `beyond-bound`: the commit record of the next transaction ends behind what
-   * standbys have confirmed. All before it is acknowledged or counted.
+   * standbys have confirmed; `handed-over`: somebody waits for the slot. All before it is acknowledged or counted.
    */
-  readonly ended: 'whole' | 'throttled' | 'deadline' | 'commit-pending' | 'beyond-bound';
+  readonly ended: 'whole' | 'throttled' | 'deadline' | 'commit-pending' | 'beyond-bound' | 'handed-over';
   /** Rows read, as the peek's limit counts them. */
   readonly rows: number;
   /** Milliseconds to the first row. */
@@ -219,7 +221,7 @@ export class BatchReader {
     fresh: Promise<void>,
     confirmed: Lsn | undefined,
   ): Promise<Batch['ended']> {
-    const { session, shouldStop } = this.#ports;
+    const { session, shouldStop, shouldHandOver } = this.#ports;
     let stopRequested = false;
     let first = true;
     let transaction: Transaction | undefined;
@@ -233,6 +235,7 @@ export class BatchReader {
         if (message.kind === 'begin') {
           transaction = message.transaction;
           this.#oldest ??= transaction.commitTimeMicros;
+          if (shouldHandOver()) return 'handed-over';
           // A standby may have flushed the first part of a commit record: promoted now, it would not have the commit.
           if (confirmed !== undefined && transaction.commitLsn > confirmed) return 'beyond-bound';
           const begun = transaction;

@@ -9,17 +9,30 @@ const INTERVAL_MS = 60_000;
 export class Heartbeat {
   readonly #clock: Clock;
   readonly #metrics: Metrics;
+  readonly #intervalMs: number;
   #dueAt: number;
   #records = 0;
 
   /**
    * @param clock - measures the minute
    * @param metrics - gets the metrics
+   * @param intervalMs - how often, in milliseconds
    */
-  constructor(clock: Clock, metrics: Metrics) {
+  constructor(clock: Clock, metrics: Metrics, intervalMs = INTERVAL_MS) {
     this.#clock = clock;
     this.#metrics = metrics;
-    this.#dueAt = clock.now() + INTERVAL_MS;
+    this.#intervalMs = intervalMs;
+    this.#dueAt = clock.now() + intervalMs;
+  }
+
+  /**
+   * The minute was told of otherwise: the next is counted from now.
+   *
+   * @param records - how many user records the run has published so far
+   */
+  reset(records: number): void {
+    this.#records = records;
+    this.#dueAt = this.#clock.now() + this.#intervalMs;
   }
 
   /**
@@ -30,8 +43,7 @@ export class Heartbeat {
   beat(records: number): void {
     if (this.#clock.now() < this.#dueAt) return;
     const progressed = records > this.#records;
-    this.#records = records;
-    this.#dueAt = this.#clock.now() + INTERVAL_MS;
+    this.reset(records);
     if (!progressed) return;
     this.#metrics.add('RunHealthy', 1);
     this.#metrics.add('Stalled', 0);

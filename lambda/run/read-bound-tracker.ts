@@ -120,6 +120,12 @@ export class ReadBoundTracker {
   restart(): void {
     this.#goal = undefined;
   }
+
+  /** As in a new run: standbys are waited for as long once more. */
+  renew(): void {
+    this.restart();
+    this.#nextWaitMs = FIRST_LOOK_MS;
+  }
 }
 
 /**

@@ -3,7 +3,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { Metrics } from '../ports.ts';
-import type { Counts } from '../transform/counts.ts';
+import { copyCounts, type Counts, noCounts, subtractCounts } from '../transform/counts.ts';
 import type { RunAnswer } from './answer.ts';
 
 /** What only the end of a run knows, besides its answer. */
@@ -14,13 +14,10 @@ export interface RunEnd {
   readonly retainedWalBytes: number | undefined;
 }
 
-/**
- * Adds what a run did, also one that fails: what it left out would be told nowhere else (I9).
- *
- * @param metrics - the metrics to add to
- * @param counts - the run's counts
- */
-export function addCountMetrics(metrics: Metrics, counts: Counts & Pick<RunAnswer, 'throttledEntries'>): void {
+/** What a run has done, as the metrics tell it. */
+type ReportedCounts = Counts & Pick<RunAnswer, 'throttledEntries'>;
+
+function addCountMetrics(metrics: Metrics, counts: ReportedCounts): void {
   metrics.add('ChangesPublished', counts.published);
   metrics.add('SkippedNoPrimaryKey', counts.skipped.noPrimaryKey);
   metrics.add('SkippedKeyUnknown', counts.skipped.keyUnknown);
@@ -38,14 +35,40 @@ export function addCountMetrics(metrics: Metrics, counts: Counts & Pick<RunAnswe
   metrics.add('ThrottledEntries', counts.throttledEntries);
 }
 
+/** Tells the metrics what a run did, once: what was told in the middle of it is not told again at its end. */
+export class CountReporter {
+  readonly #metrics: Metrics;
+  #told: Counts = noCounts();
+  #throttledEntries = 0;
+
+  /** @param metrics - the metrics to add to */
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics;
+  }
+
+  /** @param counts - the run's counts so far */
+  report(counts: ReportedCounts): void {
+    const throttledEntries = counts.throttledEntries - this.#throttledEntries;
+    addCountMetrics(this.#metrics, { ...subtractCounts(counts, this.#told), throttledEntries });
+    this.#told = copyCounts(counts);
+    this.#throttledEntries = counts.throttledEntries;
+  }
+}
+
 /**
  * Adds a run's metrics. Sending them is its caller's.
  *
  * @param metrics - the metrics to add to
  * @param answer - the run's answer
  * @param end - what else is known
+ * @param reporter - tells its counts, unless they were told before
  */
-export function addRunMetrics(metrics: Metrics, answer: RunAnswer, end: RunEnd): void {
+export function addRunMetrics(
+  metrics: Metrics,
+  answer: RunAnswer,
+  end: RunEnd,
+  reporter = new CountReporter(metrics),
+): void {
   metrics.add('RunDurationMs', answer.durationMs);
   // It did nothing: whether the slot moves is told by whoever holds the lock.
   if (answer.stopped === 'locked') return;
@@ -53,7 +76,7 @@ export function addRunMetrics(metrics: Metrics, answer: RunAnswer, end: RunEnd):
   if (answer.stopped !== 'throttled') metrics.add('RunHealthy', 1);
   metrics.add('Stalled', stalled ? 1 : 0);
   if (answer.stopped === 'waiting-for-standby') metrics.add('WaitingForStandby', 1);
-  addCountMetrics(metrics, answer);
+  reporter.report(answer);
   if (answer.lagBytes !== undefined) metrics.add('LagBytes', answer.lagBytes);
   if (answer.lagSeconds !== undefined) metrics.add('LagSeconds', answer.lagSeconds);
   if (end.retainedWalBytes !== undefined) metrics.add('RetainedWalBytes', end.retainedWalBytes);

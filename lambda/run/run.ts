@@ -4,66 +4,29 @@
  *
  * A batch is one peek. Its rounds are acknowledged one after the other, and the slot follows what is acknowledged,
  * never more (I1, I2). A crash anywhere repeats records; it loses and reorders none.
+ *
+ * When a run stops is decided here (`#readBatches`, `#hasTime`), in the middle of a batch by `batch.ts`, for standbys by
+ * `read-bound-tracker.ts`, for a stream that refuses or does not answer by `publish-queue.ts`, and after it has caught up by
+ * `linger.ts`. The reasons are in `answer.ts`; which of them are errors, in `run-end.ts`.
  */
-import { formatLsn } from '../decode/lsn.ts';
-import { isFurther, isSameTransaction, type ResumePosition } from '../decode/position.ts';
-import {
-  type Clock,
-  type Log,
-  type Metrics,
-  type Publisher,
-  ServerDecodingError,
-  type Session,
-  WindowTooLargeError,
-} from '../ports.ts';
+import { ServerDecodingError, WindowTooLargeError } from '../ports.ts';
 import { copyCounts } from '../transform/counts.ts';
 import { Advancer } from './advancer.ts';
 import { ageSeconds, type RunAnswer, type StopReason } from './answer.ts';
-import { type BatchParts, BatchReader } from './batch.ts';
+import { BatchReader } from './batch.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { noProgress, searchUnfinished, transactionTooLarge } from './no-progress-errors.ts';
+import { isQuiet, Linger } from './linger.ts';
 import { type PeekPlan, PeekPlanner } from './peek-planner.ts';
 import { describeStandbys, ReadBoundTracker } from './read-bound-tracker.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
-import { addCountMetrics } from './run-metrics.ts';
+import { assertProgress, createAnswer, type RunEnding } from './run-end.ts';
+import { CountReporter } from './run-metrics.ts';
+import type { RunOptions, RunPorts } from './run-options.ts';
+import { TimedSlot } from './timed-slot.ts';
 import type { FailedPeek } from './undecodable-errors.ts';
-import type { WarmState } from './warm-state.ts';
 
-/** What a run works with. */
-export interface RunPorts {
-  readonly session: Session;
-  readonly publisher: Publisher;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly memory: WarmState;
-  /** Asks the run to finish its round, advance and answer. */
-  readonly stop?: AbortSignal;
-  /** Called after each round that was acknowledged. @param published - changes of this run so far */
-  readonly onProgress?: (published: number, throttledEntries: number) => void;
-}
-
-/** What a run is to do. */
-export interface RunOptions extends BatchParts {
-  readonly action: 'run' | 'drain';
-  /** The slot's name, for the answer. */
-  readonly slotName: string;
-  /** When the run began, milliseconds since 1970. */
-  readonly startedAt: number;
-  /** When it must have answered. */
-  readonly deadline: number;
-  /** When the function itself ends: used in place of `deadline` where not even the smallest peek finishes by then. */
-  readonly functionDeadline: number;
-  /** The most batches. */
-  readonly maxBatches?: number;
-  /** Where to go on inside a transaction; it wins over the memory's. */
-  readonly resume?: ResumePosition;
-  /** BATCH_CHANGES: the most rows of one peek. */
-  readonly maxRows: number;
-  /** For how long after a holder was ended its last request may be in flight. */
-  readonly inFlightGraceMs: number;
-}
-
+/** How often a run that lingers says that it is well where it finds no time to say more. */
+const BUSY_HEARTBEAT_MS = 75_000;
 /** Kept for the answer itself, the closing of a peek and what else is not measured. */
 const ANSWER_MS = 500;
 
@@ -95,14 +58,22 @@ class RunLoop {
   readonly #resumes: ResumeKeeper;
   readonly #planner: PeekPlanner;
   readonly #reach: ReadBoundTracker;
+  readonly #reporter: CountReporter;
+  readonly #linger: Linger | undefined;
   #deadline: number;
   #batchCount = 0;
   #oldestUnpublishedMicros: bigint | undefined;
   #waitedInVain = false;
 
-  constructor(ports: RunPorts, options: RunOptions) {
-    this.#ports = ports;
+  constructor(given: RunPorts, options: RunOptions) {
     this.#options = options;
+    this.#reporter = given.reporter ?? new CountReporter(given.metrics);
+    const lingers = options.lingerDutyPercent !== undefined;
+    // A run that lingers tells more of each minute, unless it has too much to do.
+    const heartbeat = new Heartbeat(given.clock, given.metrics, lingers ? BUSY_HEARTBEAT_MS : undefined);
+    this.#linger = this.#createLinger(given, heartbeat);
+    const ports = this.#linger === undefined ? given : { ...given, session: this.#linger.measured(given.session) };
+    this.#ports = ports;
     this.#deadline = ports.memory.deadline = options.deadline;
     this.#planner = new PeekPlanner(ports, options.maxRows);
     this.#resumes = new ResumeKeeper(ports.session.slot, ports.log);
@@ -112,13 +83,13 @@ class RunLoop {
       hasTime: () => this.#hasTime(),
     });
     this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
-    const heartbeat = new Heartbeat(ports.clock, ports.metrics);
     this.#batches = new BatchReader(options, {
       ...ports,
       advancer: this.#advancer,
       // What follows the last round must fit in: two advances by the cost measured, and the answer (I7).
       sendingDeadline: () => this.#deadline - ANSWER_MS - 2 * this.#advancer.costMs,
       shouldStop: () => this.#shouldStop(),
+      shouldHandOver: () => this.#isAwaited(),
       onAcknowledged: () => {
         const { counts, throttledEntries } = this.#batches;
         heartbeat.beat(counts.records);
@@ -130,10 +101,10 @@ class RunLoop {
   recordCounts(): void {
     const { counts, throttledEntries, oldestUnpublishedMicros } = this.#batches;
     const { clock, metrics } = this.#ports;
-    addCountMetrics(metrics, { ...counts, throttledEntries });
+    this.#reporter.report({ ...counts, throttledEntries });
     const lagSeconds = ageSeconds(oldestUnpublishedMicros, clock.now());
     if (lagSeconds !== undefined) metrics.add('LagSeconds', lagSeconds);
-    this.#ports.log.info('Done before the failure.', { ...copyCounts(counts), throttledEntries });
+    this.#ports.log.info('Published before the failure.', { ...copyCounts(counts), throttledEntries });
   }
 
   async execute(): Promise<RunAnswer> {
@@ -154,9 +125,9 @@ class RunLoop {
       this.#rememberReached();
     }
     memory.resume = await this.#resumes.next(this.#batches);
-    this.#assertProgress(stopped);
+    assertProgress(this.#ports, this.#options, this.#end(stopped));
     const interrupted = stopped === 'deadline' && this.#ports.stop?.aborted === true;
-    return await this.#answer(interrupted ? 'interrupted' : stopped);
+    return await createAnswer(this.#ports, this.#options, this.#end(interrupted ? 'interrupted' : stopped));
   }
 
   /** The holder that was ended may have sent a request last, which must not arrive after one of ours (I3, I6). */
@@ -178,10 +149,48 @@ class RunLoop {
       if (lsn !== undefined && lsn > (memory.reached ?? 0n)) memory.reached = lsn;
   }
 
-  /** Batch after batch. */
+  /** Only a run that lingers has one. */
+  #createLinger({ session, clock, log, metrics, stop }: RunPorts, heartbeat: Heartbeat): Linger | undefined {
+    const { lingerDutyPercent } = this.#options;
+    if (lingerDutyPercent === undefined) return undefined;
+    return new Linger({
+      slot: new TimedSlot(session.slot, clock),
+      clock,
+      log,
+      metrics,
+      dutyPercent: lingerDutyPercent,
+      ...(stop === undefined ? {} : { stop }),
+      hasTime: () => this.#hasTime(),
+      isAwaited: () => this.#isAwaited(),
+      state: () => ({
+        counts: { ...this.#batches.counts, throttledEntries: this.#batches.throttledEntries },
+        position: this.#advancer.position,
+        catalogMs: this.#batches.catalogMs,
+        oldestUnpublishedMicros: this.#oldestUnpublishedMicros,
+        standbys: describeStandbys(this.#reach.awaited),
+      }),
+      reporter: this.#reporter,
+      heartbeat,
+    });
+  }
+
+  /** Batch after batch; a run that lingers goes on when there is something new. */
   async #loop(): Promise<StopReason> {
+    for (;;) {
+      const stopped = await this.#readBatches();
+      if (this.#linger === undefined || !isQuiet(stopped)) return stopped;
+      const ended = await this.#linger.wait(stopped);
+      if (ended === 'awaited') return 'handed-over';
+      if (ended === 'over') return stopped;
+      this.#reach.renew();
+    }
+  }
+
+  /** Batch after batch, until there is nothing more to read for now. */
+  async #readBatches(): Promise<StopReason> {
     const { session } = this.#ports;
     for (;;) {
+      if (this.#isAwaited()) return 'handed-over';
       const searching = this.#planner.search !== undefined;
       if (!searching && this.#batchCount >= (this.#options.maxBatches ?? Infinity)) return 'max-batches';
       if (!this.#hasTime()) return 'deadline';
@@ -226,6 +235,11 @@ class RunLoop {
       if (!searching && !full && upto >= reach.goal) return 'caught-up';
       if (full || upto < reach.bound) this.#reach.restart();
     }
+  }
+
+  /** Whether this run is to give the slot to somebody who waits for it: only one that lingers would keep it for long. */
+  #isAwaited(): boolean {
+    return this.#linger !== undefined && this.#ports.session.isLockAwaited();
   }
 
   /** Whether a batch is still worth beginning. */
@@ -291,63 +305,19 @@ class RunLoop {
     }
   }
 
-  /** A run that did nothing at all fails, so that an alarm sees it (I7). */
-  #assertProgress(stopped: StopReason): void {
-    const { counts, resume, lastFailure, progress, boundary, pendingCommit, catalogMs } = this.#batches;
-    const { stop, memory } = this.#ports;
-    if (stop?.aborted === true) return;
-    if (stopped === 'deadline' && this.#planner.search !== undefined) {
-      const [after, before] = this.#planner.search.range;
-      throw searchUnfinished(formatLsn(after), formatLsn(before), this.#planner.search.error);
-    }
-    const endless =
-      stopped === 'deadline' && progress !== undefined && boundary === undefined && memory.resume === undefined;
-    if (endless && !this.#advancer.moved && this.#deadline >= this.#options.functionDeadline) {
-      throw transactionTooLarge(formatLsn(progress.transaction.commitLsn), counts.records);
-    }
-    // Rows that were only counted are progress, too, if the next run goes on after them.
-    const from = progress && resume && isSameTransaction(resume, progress.transaction) ? resume : undefined;
-    const further = memory.resume !== undefined && progress !== undefined && isFurther(progress, from);
-    if (this.#advancer.moved || counts.records > 0 || further) return;
-    if (stopped === 'caught-up' || stopped === 'max-batches' || stopped.startsWith('waiting-')) return;
-    const durationMs = this.#ports.clock.now() - this.#options.startedAt;
-    const [waitedInVain, undecodedMs] = [this.#waitedInVain, this.#planner.undecodedMs];
-    throw noProgress({ stopped, lastFailure, pendingCommit, catalogMs, undecodedMs, durationMs, waitedInVain });
-  }
-
-  async #answer(stopped: StopReason): Promise<RunAnswer> {
-    const { session, clock, memory } = this.#ports;
-    const { counts, throttledEntries } = this.#batches;
-    const caughtUp = stopped === 'caught-up';
-    if (stopped === 'waiting-for-standby') {
-      const { awaited } = this.#reach;
-      const text = `Nothing more is published before these standbys have confirmed it: ${describeStandbys(awaited)}.`;
-      // Under load a standby that is well may be a little behind.
-      if (this.#advancer.moved && awaited.every(({ active }) => active)) this.#ports.log.info(text);
-      else
-        this.#ports.log.warn(
-          `${text} If one is gone for good, take it out of synchronized_standby_slots and STANDBY_SLOTS.`,
-        );
-    }
-    // A run that waits has just looked.
-    const isKnown = caughtUp || stopped.startsWith('waiting-');
-    const flush = isKnown ? this.#reach.flush : await session.slot.flushLsn();
-    const lagBytes = caughtUp ? 0 : Math.max(0, Number(flush - this.#advancer.position));
-    const lagSeconds = caughtUp || lagBytes === 0 ? 0 : ageSeconds(this.#oldestUnpublishedMicros, clock.now());
+  /** What the run's end is judged and told by. */
+  #end(stopped: StopReason): RunEnding {
     return {
-      action: this.#options.action,
-      slot: this.#options.slotName,
-      caughtUp,
       stopped,
-      ...(stopped === 'waiting-for-standby' ? { waitsFor: this.#reach.awaited.map(({ name }) => name) } : {}),
-      batches: this.#batchCount,
-      ...copyCounts(counts),
-      advancedTo: formatLsn(this.#advancer.position),
-      lagBytes,
-      ...(lagSeconds === undefined ? {} : { lagSeconds }),
-      throttledEntries,
-      ...(memory.resume === undefined ? {} : { resume: memory.resume }),
-      durationMs: clock.now() - this.#options.startedAt,
+      batches: this.#batches,
+      planner: this.#planner,
+      reach: this.#reach,
+      batchCount: this.#batchCount,
+      position: this.#advancer.position,
+      moved: this.#advancer.moved,
+      waitedInVain: this.#waitedInVain,
+      usedFunctionDeadline: this.#deadline >= this.#options.functionDeadline,
+      oldestUnpublishedMicros: this.#oldestUnpublishedMicros,
     };
   }
 }

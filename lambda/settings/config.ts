@@ -79,6 +79,8 @@ export interface Config {
   readonly unknownKey: SettingValues['ON_UNKNOWN_KEY'];
   /** The stream's largest record, in bytes, its partition key included. */
   readonly maxRecordBytes: number;
+  /** LINGER_DUTY, in percent; undefined: LINGER is off. */
+  readonly lingerDutyPercent: number | undefined;
   readonly logLevel: SettingValues['LOG_LEVEL'];
   /** What is allowed but hardly meant, a sentence each. */
   readonly warnings: readonly string[];
@@ -236,6 +238,7 @@ function toConfig(values: SettingValues, partitionByGiven: boolean): Omit<Config
     oversize: values.OVERSIZE,
     unknownKey: values.ON_UNKNOWN_KEY,
     maxRecordBytes: values.MAX_RECORD_KIB * 1024,
+    lingerDutyPercent: values.LINGER === 'on' ? values.LINGER_DUTY : undefined,
     logLevel: values.LOG_LEVEL,
     warnings: warningsOf(values),
   };

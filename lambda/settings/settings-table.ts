@@ -279,6 +279,16 @@ export const SETTINGS = {
     'a whole number, 1024 to 10240',
     '1024',
   ),
+  LINGER: {
+    ...choice(['off', 'on'], 'a run that has caught up stays, and publishes what comes within a second'),
+    default: 'off',
+  },
+  LINGER_DUTY: defaulted(
+    whole(1, 100),
+    "how much of one of the server's cores a lingering run may take, in percent",
+    'a whole number, 1 to 100',
+    '10',
+  ),
   LOG_LEVEL: defaulted(
     z.pipe(
       text,

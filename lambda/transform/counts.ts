@@ -78,3 +78,16 @@ export function noCounts(): Counts {
 export function copyCounts(counts: Counts): Counts {
   return { ...counts, skipped: { ...counts.skipped } };
 }
+
+/** @returns what `counts` has more than `earlier`, which were taken before */
+export function subtractCounts(counts: Counts, earlier: Counts): Counts {
+  const difference = noCounts();
+  for (const name of namesOf(difference.skipped))
+    difference.skipped[name] = counts.skipped[name] - earlier.skipped[name];
+  for (const name of namesOf(difference)) {
+    if (name !== 'skipped') difference[name] = counts[name] - earlier[name];
+  }
+  return difference;
+}
+
+const namesOf = <T extends object>(value: T): (keyof T)[] => Object.keys(value) as (keyof T)[];

@@ -40,8 +40,8 @@ export function holdTo(pid: number, share: number): () => void {
   };
 }
 
-/** The processor time of all threads of a process, by the scheduler's own account. */
-function cpuMs(pid: number): number | undefined {
+/** The processor time of all threads of a process in ms, by the scheduler's own account. @param pid - the process. @returns undefined where it is gone, or not told (Linux tells it) */
+export function cpuMs(pid: number): number | undefined {
   try {
     let nanoseconds = 0;
     for (const thread of readdirSync(`/proc/${pid}/task`)) {

@@ -118,6 +118,9 @@ export const CHANGES: Readonly<Record<keyof PipelineSettings, Change>> = {
     note: 'The slot is made a failover slot in place, without a gap. Back to `off` changes nothing of the slot.',
   },
 
+  linger: { to: { linger: 'on' }, note: 'Runs stay from the next one on. Each minute of the function is billed.' },
+  lingerDuty: { to: { linger: 'on', lingerDuty: 20 }, from: { linger: 'on' }, note: 'Nothing.' },
+
   sourceName: {
     to: { sourceName: 'orders' },
     note: 'Consumers that remember ids of a source take repeats for new changes, once.',

@@ -98,6 +98,8 @@ const BAD: Readonly<Record<(typeof PUBLISHER_PROPS)[number], unknown>> = {
   primaryKeyTtlSeconds: 604_801,
   oversize: 'drop',
   maxRecordKib: 10_241,
+  linger: true,
+  lingerDuty: 0,
   logLevel: 'TRACE',
   schedule: 'yes',
   memoryMib: 10,

@@ -49,6 +49,8 @@ const EVERY = {
   oversize: 'fail',
   onUnknownKey: 'fail',
   maxRecordKib: '10240',
+  linger: 'on',
+  lingerDuty: '25',
   logLevel: 'DEBUG',
 };
 
@@ -96,6 +98,7 @@ describe("the function's environment", () => {
         oversize: config.oversize,
         unknownKey: config.unknownKey,
         maxRecordBytes: config.maxRecordBytes,
+        lingerDuty: config.lingerDutyPercent,
         logLevel: config.logLevel,
       },
       {
@@ -130,6 +133,7 @@ describe("the function's environment", () => {
         oversize: 'fail',
         unknownKey: 'fail',
         maxRecordBytes: 10240 * 1024,
+        lingerDuty: 25,
         logLevel: 'DEBUG',
       },
     );

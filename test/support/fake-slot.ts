@@ -164,6 +164,10 @@ export class FakeSlot implements Slot {
   retainedWalBytes(): Promise<number> {
     return Promise.resolve(Number(this.flushed - this.restart));
   }
+
+  oldestTransaction(): Promise<string | undefined> {
+    return Promise.resolve('backend 4711 (user app)');
+  }
 }
 
 class FakePeek implements Peek {
@@ -343,6 +347,7 @@ export function fakeSession(slot: Slot, keys: PrimaryKeys): { session: Session; 
       server: FAKE_SERVER,
       connectedAt: 0,
       lost: lost.signal,
+      isLockAwaited: () => false,
       tookOver: false,
       close: () => Promise.resolve(),
     },

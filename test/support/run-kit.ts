@@ -9,7 +9,7 @@ import type { MetricName } from '../../lambda/metrics.ts';
 import { createPacker } from '../../lambda/pack/packer.ts';
 import type { Round } from '../../lambda/pack/round.ts';
 import type { Clock, Log, Metrics, PrimaryKeys, Published, Publisher, Session } from '../../lambda/ports.ts';
-import { type RunOptions, type RunPorts } from '../../lambda/run/run.ts';
+import type { RunOptions, RunPorts } from '../../lambda/run/run-options.ts';
 import { coldState, type WarmState } from '../../lambda/run/warm-state.ts';
 import { NO_FILTERS } from '../../lambda/settings/filters.ts';
 import { OPERATIONS } from '../../lambda/settings/settings-table.ts';

@@ -15,6 +15,7 @@ const STOPPED: Readonly<Record<StopReason, string>> = {
   throttled: 'Stopped: the stream has not enough capacity. The next run goes on.',
   'commit-pending':
     'Stopped at a transaction whose commit is not over (it may wait for a synchronous standby). The next run goes on.',
+  'handed-over': 'Handed the slot over to a run or action that waited for it.',
   'waiting-for-standby': 'Stopped: a standby has not confirmed what comes next. The next run goes on.',
   'waiting-for-replay': 'Stopped: the server is a standby and has not replayed what comes next. The next run goes on.',
 };

@@ -24,12 +24,12 @@ const GRACE_MS = 10_000;
  */
 export function createLocalTarget(
   payload: Payload,
-  options: Pick<InvokeOptions, 'logJson' | 'maxSeconds'>,
+  options: Pick<InvokeOptions, 'logJson' | 'maxSeconds' | 'linger'>,
   terminal: Terminal,
   stop: AbortSignal,
 ): Target {
   readPayload(payload);
-  const config = readConfig(terminal.env);
+  const config = readConfig({ ...terminal.env, ...(options.linger ? { LINGER: 'on' } : {}) });
   const log = createTerminalLog((line) => void terminal.stderr.write(line), {
     level: config.logLevel,
     json: options.logJson,
@@ -54,7 +54,8 @@ export function createLocalTarget(
     invoke: async (each) => {
       const action = readPayload(each);
       const startedAt = systemClock.now();
-      const functionDeadline = startedAt + Math.max(LAMBDA_SECONDS, options.maxSeconds ?? 0) * 1000;
+      const { maxSeconds = LAMBDA_SECONDS, linger } = options;
+      const functionDeadline = startedAt + (linger ? maxSeconds : Math.max(LAMBDA_SECONDS, maxSeconds)) * 1000;
       return await perform(action, container, {
         startedAt,
         functionDeadline,

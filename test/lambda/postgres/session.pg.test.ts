@@ -58,7 +58,18 @@ describe('a session', () => {
   it('I6: waits for the holder where it is asked to', async () => {
     const first = await sessionOn(server, 's');
     const waiting = sessionOn(server, 's', { waitMs: 30_000 });
-    await clock.sleep(300);
+    assert.equal(first.isLockAwaited(), false);
+    await eventually(() => first.isLockAwaited(), 'the holder sees who waits');
+    await first.close();
+    await (await waiting).close();
+  });
+
+  it('I6: waits for a holder whose end is near, and for no other', async () => {
+    const first = await sessionOn(server, 's', { leaseExpiresAt: Date.now() + 60_000 });
+    const refused = await openSession(sessionOptions(server, 's', { holderEndsWithinMs: 30_000 }));
+    assert.ok('locked' in refused);
+    const waiting = sessionOn(server, 's', { holderEndsWithinMs: 90_000 });
+    await eventually(() => first.isLockAwaited(), 'the other one waits');
     await first.close();
     await (await waiting).close();
   });

@@ -52,6 +52,7 @@ describe('readConfig', () => {
       oversize: 'key-only',
       unknownKey: 'skip',
       maxRecordBytes: 1_048_576,
+      lingerDutyPercent: undefined,
       logLevel: 'INFO',
       warnings: [],
     });
@@ -92,6 +93,8 @@ describe('readConfig', () => {
     ['PRIMARY_KEY_TTL_SECONDS', '0', (c) => c.primaryKeyTtlSeconds, 0],
     ['OVERSIZE', 'fail', (c) => c.oversize, 'fail'],
     ['MAX_RECORD_KIB', '10240', (c) => c.maxRecordBytes, 10_485_760],
+    ['LINGER', 'on', (c) => c.lingerDutyPercent, 10],
+    ['LINGER_DUTY', '25', (c) => c.lingerDutyPercent, undefined],
     ['LOG_LEVEL', 'debug', (c) => c.logLevel, 'DEBUG'],
   ];
   for (const [name, value, read, expected] of accepted) {
@@ -136,6 +139,9 @@ describe('readConfig', () => {
     ['OVERSIZE', 'drop'],
     ['MAX_RECORD_KIB', '1023'],
     ['MAX_RECORD_KIB', '10241'],
+    ['LINGER', 'yes'],
+    ['LINGER_DUTY', '0'],
+    ['LINGER_DUTY', '101'],
     ['LOG_LEVEL', 'TRACE'],
   ];
   for (const [name, value] of refused) {

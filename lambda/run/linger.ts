@@ -1,0 +1,110 @@
+/**
+ * How a run waits that has caught up and stays (LINGER=on): until the WAL moves, as long as the server's share allows, and
+ * only until somebody waits for the lock or the time is over. Ports in; reads no batch and knows no SQL.
+ */
+import type { Session } from '../ports.ts';
+import type { StopReason } from './answer.ts';
+import { LingerReport, type LingerReportPorts, type LingerState } from './linger-report.ts';
+
+/** What lingering works with. */
+export interface LingerPorts extends LingerReportPorts {
+  /** LINGER_DUTY: the largest share of a core of the server, in percent. */
+  readonly dutyPercent: number;
+  readonly stop?: AbortSignal;
+  /** @returns whether a batch is still worth beginning */
+  readonly hasTime: () => boolean;
+  /** @returns whether somebody waits for the slot */
+  readonly isAwaited: () => boolean;
+  /** @returns how far the run is */
+  readonly state: () => LingerState;
+}
+
+/** Why a wait ended: something was written; somebody waits for the slot; the time is over, or a stop was asked for. */
+export type LingerEnd = 'moved' | 'awaited' | 'over';
+
+/** While nothing moves, the WAL is looked at after so long, and each time after half as long again, up to the last. */
+const FIRST_LOOK_MS = 100;
+const LAST_LOOK_MS = 400;
+/** A pause for the server's sake that is longer is worth a line in the log. */
+const SLOW_MS = 2_000;
+
+/**
+ * Whether a run that lingers waits, where another would end.
+ *
+ * @param stopped - why there is nothing to read
+ */
+export function isQuiet(stopped: StopReason): boolean {
+  return stopped === 'caught-up' || stopped === 'commit-pending' || stopped.startsWith('waiting-');
+}
+
+/** Waits for what comes. */
+export class Linger {
+  readonly #ports: LingerPorts;
+  readonly #report: LingerReport;
+  #isSlownessTold = false;
+  #catalogMs = 0;
+  #roundBegun: number;
+
+  /** @param ports - the slot, time, the log and the metrics */
+  constructor(ports: LingerPorts) {
+    this.#ports = ports;
+    this.#report = new LingerReport(ports);
+    this.#roundBegun = ports.clock.now();
+  }
+
+  /** @returns the session, its slot measured */
+  measured(session: Session): Session {
+    return { ...session, slot: this.#ports.slot };
+  }
+
+  /**
+   * Waits until a batch is due.
+   *
+   * @param stopped - why there was nothing more to read
+   */
+  async wait(stopped: StopReason): Promise<LingerEnd> {
+    const { slot, clock, stop, hasTime, isAwaited, state } = this.#ports;
+    const { position, catalogMs } = state();
+    slot.busyMs += catalogMs - this.#catalogMs;
+    this.#catalogMs = catalogMs;
+    // What could not be read a moment ago is not tried again at once.
+    let pauseMs = stopped === 'caught-up' ? 0 : LAST_LOOK_MS;
+    for (;;) {
+      if (isAwaited()) return 'awaited';
+      if (!hasTime()) return 'over';
+      await this.#report.report(state(), stopped);
+      const restMs = this.#restMs();
+      if (restMs > SLOW_MS) await this.#tellSlowness(restMs);
+      await clock.sleep(restMs > 0 ? Math.min(restMs, LAST_LOOK_MS) : pauseMs, stop);
+      if (this.#restMs() > 0) continue;
+      if ((await slot.flushLsn()) > position) {
+        this.#beginRound();
+        return 'moved';
+      }
+      pauseMs = pauseMs === 0 ? FIRST_LOOK_MS : Math.min(LAST_LOOK_MS, pauseMs * 1.5);
+    }
+  }
+
+  /** A round begins: what it costs the server counts from here. */
+  #beginRound(): void {
+    this.#roundBegun = this.#ports.clock.now();
+    this.#ports.slot.busyMs = 0;
+  }
+
+  /** How long the server is to rest before the next batch. */
+  #restMs(): number {
+    const { slot, clock, dutyPercent } = this.#ports;
+    return Math.max(0, this.#roundBegun + (slot.busyMs * 100) / dutyPercent - clock.now());
+  }
+
+  async #tellSlowness(restMs: number): Promise<void> {
+    if (this.#isSlownessTold) return;
+    this.#isSlownessTold = true;
+    const { slot, log, dutyPercent } = this.#ports;
+    const because = await slot.oldestTransaction();
+    const cause = because === undefined ? '' : ` The oldest open transaction is ${because}.`;
+    log.warn(
+      `Lingering slowly: a peek took ${Math.round(slot.slowestPeekMs)} ms, most often because it reads again what was written since the oldest open transaction began. LINGER_DUTY gives it ${dutyPercent}% of a core, so the next one is due in ${Math.round(restMs / 1000)} s.${cause}`,
+    );
+  }
+}

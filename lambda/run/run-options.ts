@@ -1,0 +1,47 @@
+/**
+ * What a run works with and what it is to do. Types only.
+ */
+import type { ResumePosition } from '../decode/position.ts';
+import type { Clock, Log, Metrics, Publisher, Session } from '../ports.ts';
+import type { BatchParts } from './batch.ts';
+import type { CountReporter } from './run-metrics.ts';
+import type { WarmState } from './warm-state.ts';
+
+/** What a run works with. */
+export interface RunPorts {
+  readonly session: Session;
+  readonly publisher: Publisher;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly memory: WarmState;
+  /** Tells the metrics what was done. @default one of its own */
+  readonly reporter?: CountReporter;
+  /** Asks the run to finish its round, advance and answer. */
+  readonly stop?: AbortSignal;
+  /** Called after each round that was acknowledged. @param published - changes of this run so far */
+  readonly onProgress?: (published: number, throttledEntries: number) => void;
+}
+
+/** What a run is to do. */
+export interface RunOptions extends BatchParts {
+  readonly action: 'run' | 'drain';
+  /** The slot's name, for the answer. */
+  readonly slotName: string;
+  /** When the run began, milliseconds since 1970. */
+  readonly startedAt: number;
+  /** When it must have answered. */
+  readonly deadline: number;
+  /** When the function itself ends: used in place of `deadline` where not even the smallest peek finishes by then. */
+  readonly functionDeadline: number;
+  /** The most batches. */
+  readonly maxBatches?: number;
+  /** Where to go on inside a transaction; it wins over the memory's. */
+  readonly resume?: ResumePosition;
+  /** BATCH_CHANGES: the most rows of one peek. */
+  readonly maxRows: number;
+  /** Stay when caught up, and let the server work for at most this share of a core, in percent. @default the run ends */
+  readonly lingerDutyPercent?: number;
+  /** For how long after a holder was ended its last request may be in flight. */
+  readonly inFlightGraceMs: number;
+}

@@ -1,0 +1,180 @@
+/** A run that stays: when it reads, what it costs the server, when it goes, and what it tells meanwhile. Over fakes and a clock that sleeping moves. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { run } from '../../../lambda/run/run.ts';
+import { addRunMetrics, CountReporter } from '../../../lambda/run/run-metrics.ts';
+import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
+import { type RunKit, runKit } from '../../support/run-kit.ts';
+
+const insert = (id: number, table = 'public.t'): string => `table ${table}: INSERT: id[integer]:${id}`;
+const LINGER = { lingerDutyPercent: 10, maxRows: 1_000_000 };
+
+interface Ground {
+  readonly slot: FakeSlot;
+  readonly kit: RunKit;
+  /** Somebody waits for the lock. */
+  awaited: boolean;
+  /** Milliseconds since the run began. */
+  readonly elapsed: () => number;
+}
+
+/** A run that lingers. @param onSleep - called each time that it sleeps */
+function ground(onSleep: (ground: Ground) => void = () => undefined): Ground {
+  const slot = new FakeSlot();
+  const kit = runKit(slot, new FakeKeys({ 'public.t': {} }));
+  const begun = kit.clock.time;
+  const result: Ground = { slot, kit, awaited: false, elapsed: () => kit.clock.time - begun };
+  (kit.ports.session as { isLockAwaited: () => boolean }).isLockAwaited = () => result.awaited;
+  const sleep = kit.clock.sleep.bind(kit.clock);
+  kit.clock.sleep = async (ms, signal) => {
+    await sleep(Math.max(1, ms), signal);
+    onSleep(result);
+  };
+  return result;
+}
+
+/** The values of one metric, in order. */
+const values = (kit: RunKit, name: string): number[] =>
+  kit.recorder.values.filter(([metric]) => metric === name).map(([, value]) => value);
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+
+describe('a run that lingers', () => {
+  it('publishes what comes until the function ends, each within half a second', async () => {
+    let written = 0;
+    let writtenAt = 0;
+    const waits: number[] = [];
+    const { kit } = ground(({ slot, kit: { clock, publisher }, elapsed }) => {
+      if (publisher.acknowledged.length < written) return;
+      if (writtenAt > 0) waits.push(clock.time - writtenAt);
+      writtenAt = 0;
+      if (elapsed() < written * 1_000 || elapsed() > 800_000) return;
+      slot.commit(insert(written++));
+      writtenAt = clock.time;
+    });
+    const answer = await run(kit.ports, kit.options({ ...LINGER, deadline: kit.clock.time + 900_000 }));
+    assert.equal(answer.stopped, 'caught-up');
+    assert.equal(answer.published, written);
+    assert.ok(written > 700, `${written} were written`);
+    // One look each 400 ms at most, and the round.
+    assert.ok(Math.max(...waits) <= 500, `one waited ${Math.max(...waits)} ms`);
+  });
+
+  it('I7: ends in time for the function to answer', async () => {
+    const { kit, elapsed } = ground();
+    const answer = await run(kit.ports, kit.options({ ...LINGER, deadline: kit.clock.time + 100_000 }));
+    assert.equal(answer.stopped, 'caught-up');
+    assert.ok(elapsed() > 95_000 && elapsed() < 98_500, `after ${elapsed()} ms`);
+  });
+
+  it('I6: goes as soon as somebody waits for the slot, with everything acknowledged and advanced', async () => {
+    const test = ground((it) => {
+      if (it.elapsed() > 5_000 && !it.awaited) {
+        it.slot.commit(insert(2));
+        it.awaited = true;
+      }
+    });
+    test.slot.commit(insert(1));
+    const answer = await run(test.kit.ports, test.kit.options(LINGER));
+    assert.equal(answer.stopped, 'handed-over');
+    assert.ok(test.elapsed() < 6_000);
+    // The last one is the successor's.
+    assert.equal(test.slot.unconsumed().length, 1);
+    assert.equal(test.kit.publisher.acknowledged.length, 1);
+  });
+
+  it('I3: goes in the middle of a backlog, too, between two transactions', async () => {
+    const test = ground();
+    for (let id = 0; id < 50; id++) test.slot.commit(insert(id), insert(id + 1_000));
+    test.slot.onBlock = () => (test.awaited ||= test.slot.advances.length > 0 || test.kit.clock.time > 0);
+    const blocks = { ...LINGER };
+    const answer = await run(test.kit.ports, test.kit.options(blocks));
+    assert.equal(answer.stopped, 'handed-over');
+    assert.ok(answer.transactions < 50);
+    assert.equal(test.kit.publisher.acknowledged.length, answer.records);
+    assert.equal(answer.records % 2, 0, 'no transaction was cut');
+    assert.equal(answer.resume, undefined);
+  });
+
+  it('keeps the share of the server, and says once why it is slow', async () => {
+    let peekMs = 0;
+    let reads = 0;
+    const test = ground(({ slot }) => slot.commit(insert(reads)));
+    test.slot.onBlock = () => {
+      if (test.slot.peeks.length === reads) return;
+      reads = test.slot.peeks.length;
+      test.kit.clock.time += 300;
+      peekMs += 300;
+    };
+    test.slot.commit(insert(0));
+    await run(test.kit.ports, test.kit.options({ ...LINGER, deadline: test.kit.clock.time + 300_000 }));
+    assert.ok(reads > 20, `${reads} peeks`);
+    assert.ok(peekMs / test.elapsed() <= 0.105, `${peekMs} ms of ${test.elapsed()} ms`);
+    const told = test.kit.recorder.lines.filter((line) => line.includes('Lingering slowly'));
+    assert.equal(told.length, 1);
+    assert.match(told[0] ?? '', /a peek took 300 ms.*oldest open transaction is backend 4711 \(user app\)/s);
+    assert.ok(values(test.kit, 'PeekMs').length >= 4);
+    assert.equal(Math.max(...values(test.kit, 'PeekMs')), 300);
+  });
+
+  it('I9: tells the metrics each minute, and each count once', async () => {
+    let written = 0;
+    const { kit } = ground(({ slot, elapsed }) => {
+      if (elapsed() > written * 10_000)
+        slot.commit(insert(written++), `table public.u: INSERT: id[integer]:${written}`);
+    });
+    const reporter = new CountReporter(kit.recorder);
+    const answer = await run(
+      { ...kit.ports, reporter },
+      kit.options({ ...LINGER, deadline: kit.clock.time + 600_000 }),
+    );
+    const healthy = values(kit, 'RunHealthy').length;
+    assert.ok(healthy >= 9 && healthy <= 10, `healthy ${healthy} times`);
+    assert.equal(kit.recorder.flushes, healthy);
+    assert.deepEqual([...new Set(values(kit, 'Stalled'))], [0]);
+    assert.deepEqual([...new Set(values(kit, 'LagBytes'))], [0]);
+    addRunMetrics(kit.recorder, answer, { moved: true, retainedWalBytes: 0 }, reporter);
+    assert.equal(sum(values(kit, 'ChangesPublished')), written);
+    assert.equal(sum(values(kit, 'SkippedDroppedTable')), written);
+    assert.equal(answer.changes, 2 * written);
+  });
+
+  it('waits for a standby as long as it takes, tells so each minute, and goes on', async () => {
+    const test = ground(({ slot, elapsed }) => {
+      if (elapsed() > 130_000) slot.standby = slot.flushed;
+    });
+    test.slot.standby = test.slot.flushed;
+    test.slot.commit(insert(1));
+    const answer = await run(test.kit.ports, test.kit.options({ ...LINGER, deadline: test.kit.clock.time + 200_000 }));
+    assert.deepEqual([answer.stopped, answer.published], ['caught-up', 1]);
+    assert.equal(values(test.kit, 'WaitingForStandby').length, 2);
+    assert.ok(test.kit.recorder.lines.some((line) => line.includes('before these standbys have confirmed it: "phys"')));
+  });
+
+  it('I9: is stalled in a minute in which nothing moves and something is left', async () => {
+    const test = ground();
+    test.slot.standby = test.slot.flushed;
+    test.slot.commit(insert(1));
+    const answer = await run(test.kit.ports, test.kit.options({ ...LINGER, deadline: test.kit.clock.time + 200_000 }));
+    assert.equal(answer.stopped, 'waiting-for-standby');
+    assert.deepEqual(values(test.kit, 'Stalled'), [0, 1, 1]);
+    assert.equal(values(test.kit, 'RunHealthy').length, 1);
+  });
+
+  it('stops where it is asked to', async () => {
+    const stop = new AbortController();
+    const test = ground(({ elapsed }) => (elapsed() > 3_000 ? stop.abort() : undefined));
+    const answer = await run({ ...test.kit.ports, stop: stop.signal }, test.kit.options(LINGER));
+    assert.ok(test.elapsed() < 4_000);
+    assert.equal(answer.caughtUp, true);
+  });
+
+  it('costs nothing where it is off: no sleep, no look at who waits, one peek', async () => {
+    const test = ground();
+    test.awaited = true;
+    test.slot.commit(insert(1));
+    const answer = await run(test.kit.ports, test.kit.options());
+    assert.equal(answer.stopped, 'caught-up');
+    assert.equal(test.slot.peeks.length, 1);
+    assert.deepEqual(test.kit.clock.slept, []);
+  });
+});
