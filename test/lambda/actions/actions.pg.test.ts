@@ -112,9 +112,10 @@ describe('actions', () => {
 
   it('publishes what was committed, and answers as documented', async () => {
     await server.sql(`INSERT INTO users VALUES (1, 'Ada'), (2, 'Bob'); INSERT INTO notes VALUES ('x')`);
-    const { durationMs, bytes, advancedTo, kinesisRecords, ...rest } = await invoke({});
+    const { durationMs, bytes, advancedTo, kinesisRecords, server: answering, ...rest } = await invoke({});
     assert.ok(Number(durationMs) >= 0 && Number(bytes) > 0 && Number(kinesisRecords) > 0);
     assert.match(String(advancedTo), /^[0-9A-F]+\/[0-9A-F]+$/);
+    assert.deepEqual(Object.keys(answering as object), ['systemIdentifier', 'timeline', 'role']);
     assert.deepEqual(rest, {
       action: 'run',
       slot: 'pg2kinesis',
