@@ -126,6 +126,8 @@ describe('actions', () => {
       changes: 3,
       published: 2,
       records: 2,
+      messages: 0,
+      messagesSkipped: 0,
       skipped: {
         noPrimaryKey: 1,
         keyUnknown: 0,
