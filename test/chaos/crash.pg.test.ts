@@ -9,8 +9,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { REMEDIES } from '../../lambda/errors.ts';
 import type { Fault } from '../support/faulty-endpoint.ts';
 import type { Ending } from './container.ts';
-import { type Ground, startGround } from './environment.ts';
+import { type Ground, NAME, startGround } from './environment.ts';
 import { assertAllArrived } from './record-assertions.ts';
+import { chooseShape } from './shapes.ts';
 import { Book, type Random, seeded, TABLES, Writer } from './workload.ts';
 
 /** What a container may answer with while all this happens. */
@@ -57,15 +58,17 @@ describe('everything at once', () => {
       // Each plugin goes through the same: which one, the seed decides.
       const drawn = random() < 0.5 && ground.server.version >= 11 ? 'pgoutput' : 'test_decoding';
       const plugin = WAL2JSON === undefined ? drawn : 'wal2json';
-      const settings = { ...SETTINGS, PLUGIN: plugin };
+      const shape = chooseShape(random, plugin !== 'wal2json');
+      const settings = { ...SETTINGS, PLUGIN: plugin, ...shape.settings };
       await ground.server.sql('CREATE PUBLICATION pg2kinesis FOR ALL TABLES');
       await ground.server.createSlot('pg2kinesis', plugin);
       const book = new Book();
-      t.diagnostic(`${plugin}: ${JSON.stringify(await havoc(ground, book, random, settings))}`);
+      t.diagnostic(`${plugin}; ${shape.name}`);
+      t.diagnostic(JSON.stringify(await havoc(ground, { book, random, settings, messages: shape.messages })));
       ground.proxy.always(() => ({ kind: 'pass' }));
       const { caughtUp } = await (await ground.container(settings)).run({ action: 'drain' });
       assert.equal(caughtUp, true);
-      assertAllArrived(await ground.arrived(), book);
+      assertAllArrived(await ground.arrived(NAME, (record) => shape.read(record)), book);
       assert.ok(book.rows.size > 100, 'too little was written to prove anything');
     } catch (error) {
       throw new Error(`with CHAOS_SEED=${seed}: ${error instanceof Error ? error.message : String(error)}`, {
@@ -78,7 +81,20 @@ describe('everything at once', () => {
 });
 
 /** Writers write, containers run, and all of it is disturbed. @returns what came about */
-async function havoc(ground: Ground, book: Book, random: Random, settings: Readonly<Record<string, string>>) {
+async function havoc(
+  ground: Ground,
+  {
+    book,
+    random,
+    settings,
+    messages,
+  }: {
+    readonly book: Book;
+    readonly random: Random;
+    readonly settings: Readonly<Record<string, string>>;
+    readonly messages: boolean;
+  },
+) {
   const { server, proxy } = ground;
   const happened = {
     kills: 0,
@@ -95,7 +111,13 @@ async function havoc(ground: Ground, book: Book, random: Random, settings: Reado
   const quiet = new AbortController();
   const writers = [1, 2, 3].map(
     (owner) =>
-      new Writer({ owner, random: seeded(Math.floor(random() * 2 ** 31)), book, connect: () => server.client() }),
+      new Writer({
+        owner,
+        random: seeded(Math.floor(random() * 2 ** 31)),
+        book,
+        connect: () => server.client(),
+        messages,
+      }),
   );
   const writing = Promise.all(writers.map((writer) => writer.write(quiet.signal, 20)));
   // It is awaited at the end; until then its failure is nobody's.

@@ -14,7 +14,13 @@ import { type Container, PASSWORD, ROW_MARKER, startContainer } from './containe
 /** The stream and the slot that containers use unless told otherwise: the defaults of the settings. */
 export const NAME = 'pg2kinesis';
 
-/** A record of the format `json`, and where it arrived. */
+/** A Kinesis record, as it is read from the stream. */
+export interface RawRecord {
+  readonly partitionKey: string;
+  readonly data: Uint8Array;
+}
+
+/** What a record says of its change, under the names of the format `json`, and where it arrived. */
 export interface Arrived {
   /** The Kinesis record's partition key: with aggregation its lane. */
   readonly lane: string;
@@ -42,8 +48,8 @@ export interface Ground {
   environment(over?: Readonly<Record<string, string>>): Record<string, string>;
   /** Starts a container, ended with the ground. */
   container(over?: Readonly<Record<string, string>>): Promise<Container>;
-  /** @returns the stream's records, a lane's in order */
-  arrived(stream?: string): Promise<Arrived[]>;
+  /** @param read - reads a Kinesis record @default aggregates of json @returns the stream's records, a lane's in order */
+  arrived(stream?: string, read?: (record: RawRecord) => readonly Arrived[]): Promise<Arrived[]>;
   /** @returns the backend that holds a slot's lock */
   lockHolder(slot?: string): Promise<number | undefined>;
   /** Ends everything. @throws when a container has written the password or a row's value */
@@ -86,13 +92,8 @@ export async function startGround(options: PostgresOptions & { readonly shards?:
       containers.push(started);
       return started;
     },
-    async arrived(stream = NAME) {
-      return (await kinesis.readAll(stream)).flatMap((record) =>
-        deaggregate(record).map(({ partitionKey, data }) => {
-          const text = data.toString();
-          return { ...(JSON.parse(text) as Arrived), lane: record.partitionKey, partitionKey, text };
-        }),
-      );
+    async arrived(stream = NAME, read = readJsonAggregate) {
+      return (await kinesis.readAll(stream)).flatMap((record) => read(record));
     },
     async lockHolder(slot = NAME) {
       const [row] = await server.sql<{ pid: number }>(
@@ -108,6 +109,13 @@ export async function startGround(options: PostgresOptions & { readonly shards?:
       assertNoSecret(containers);
     },
   };
+}
+
+function readJsonAggregate(record: RawRecord): Arrived[] {
+  return deaggregate(record).map(({ partitionKey, data }) => {
+    const text = data.toString();
+    return { ...(JSON.parse(text) as Arrived), lane: record.partitionKey, partitionKey, text };
+  });
 }
 
 /** I10: neither password nor row value in anything that a container wrote. */

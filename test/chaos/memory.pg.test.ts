@@ -1,9 +1,12 @@
 /** I8: what a large transaction and a large row need, at most, in a process of its own each. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { ROW_MARKER } from './container.ts';
 import { type Drains, startDrains } from './drain-process.ts';
+
+const FORMATTER = fileURLToPath(new URL('formatter.ts', import.meta.url));
 
 const ROWS = 300_000;
 /** Of each row. Held whole, the larger transaction's rows alone are 150 MB as the server prints them. */
@@ -34,12 +37,12 @@ describe('memory', () => {
   });
 
   /** Drains one transaction of so many rows. @returns the process's largest resident memory, in MB */
-  async function peak(rows: number): Promise<number> {
+  async function peak(rows: number, over: Readonly<Record<string, string>> = {}): Promise<number> {
     await server.createSlot('memory');
     await server.sql(
       `INSERT INTO t SELECT s, rpad('${ROW_MARKER}', ${NOTE_BYTES}, md5(s::text)) FROM generate_series(1, ${rows}) s`,
     );
-    const { maxRssMb, answer } = await drains.drain('memory');
+    const { maxRssMb, answer } = await drains.drain('memory', over);
     assert.deepEqual(
       { published: answer.published, transactions: answer.transactions },
       { published: rows, transactions: 1 },
@@ -56,6 +59,17 @@ describe('memory', () => {
     assert.ok(
       large - small < MOST_MB,
       `${ROWS} rows took ${large.toFixed(0)} MB, a tenth of them ${small.toFixed(0)} MB`,
+    );
+  });
+
+  it('I8: nor does it through a formatter and a compressor', async (t) => {
+    const over = { FORMAT: 'module', FORMATTER, AGGREGATION: 'lines', COMPRESSION: 'zstd' };
+    const small = await peak(ROWS / 10, over);
+    const large = await peak(ROWS / 2, over);
+    t.diagnostic(`${ROWS / 10} rows: ${small.toFixed(0)} MB; ${ROWS / 2} rows: ${large.toFixed(0)} MB`);
+    assert.ok(
+      large - small < MOST_MB,
+      `${ROWS / 2} rows took ${large.toFixed(0)} MB, a fifth of them ${small.toFixed(0)} MB`,
     );
   });
 

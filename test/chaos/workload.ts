@@ -72,6 +72,8 @@ export class Writer {
     readonly random: Random;
     readonly book: Book;
     readonly connect: () => Promise<pg.Client>;
+    /** Whether logical messages are written, too. @default false */
+    readonly messages?: boolean;
   };
   #client: pg.Client | undefined;
   #rows = new Map<string, Key>();
@@ -84,6 +86,7 @@ export class Writer {
     readonly random: Random;
     readonly book: Book;
     readonly connect: () => Promise<pg.Client>;
+    readonly messages?: boolean;
   }) {
     this.#options = options;
   }
@@ -108,6 +111,8 @@ export class Writer {
       await client.query('BEGIN');
       const { rows } = await client.query<{ xid: string }>('SELECT txid_current()::text AS xid');
       xid = rows[0]?.xid;
+      // Before the first row: up to 16 test_decoding has a way of its own with these.
+      if (random() < 0.2) await this.#message(client, draft);
       await client.query('INSERT INTO receipts VALUES ($1)', [receipt]);
       draft.keyless++;
       if (random() < 0.02) await this.#many(client, 200 + Math.floor(random() * 1_000), draft);
@@ -144,6 +149,7 @@ export class Writer {
 
   async #change(client: pg.Client, draft: Draft): Promise<void> {
     const { random } = this.#options;
+    if (random() < 0.1) await this.#message(client, draft);
     const dice = random();
     if (dice < 0.05) {
       await client.query('INSERT INTO loose VALUES ($1, $2)', [++this.#version, this.#note()]);
@@ -189,6 +195,19 @@ export class Writer {
     );
     draft.expected.push({ row: rowText(key), says: `INSERT ${v}` });
     draft.rows.set(rowText(key), key);
+  }
+
+  /** A logical message, in the writer's own order as a row is. One of another prefix is not wanted. */
+  async #message(client: pg.Client, draft: Draft): Promise<void> {
+    const { messages = false, owner } = this.#options;
+    if (!messages) return;
+    const prefix = `chaos/${owner}`;
+    const v = ++this.#version;
+    await client.query(`SELECT pg_logical_emit_message(true, $1, $2), pg_logical_emit_message(true, 'other', $2)`, [
+      prefix,
+      String(v),
+    ]);
+    draft.expected.push({ row: `message.${prefix} null`, says: `MESSAGE ${v}` });
   }
 
   /** A larger transaction, of rows that are not touched again. */

@@ -1,11 +1,12 @@
 /** FORMAT=module in a whole run: what a formatter of the user's own may do, and what ends the run with FORMAT_FAILED. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { formatLsn } from '../../../lambda/decode/lsn.ts';
+import { formatLsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import { moduleFormat } from '../../../lambda/format/module/module.ts';
 import { createPacker } from '../../../lambda/pack/packer.ts';
 import { run } from '../../../lambda/run/run.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';
+import { skipFirstTransaction } from '../../../lambda/run/skip-first-transaction.ts';
 import type { Formatter } from '../../../lib/formatter/formatter.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
@@ -167,6 +168,29 @@ describe('FORMAT=module', () => {
       assert.ok(slot.confirmed < lsn, 'the slot is before it');
     });
   }
+
+  it('lets skip-transaction past the change at which it fails, by the commit LSN that the error names', async () => {
+    const failing: Formatter = {
+      format: (change) => {
+        if (change.key?.['id'] === 1) throw new Error(SECRET);
+        return { data: JSON.stringify(change.key?.['id']) };
+      },
+    };
+    const slot = new FakeSlot();
+    for (const id of [0, 1, 2]) slot.commit(`table public.orders: INSERT: id[integer]:${id}`);
+    const kit = runKit(slot, new FakeKeys({ 'public.orders': {} }));
+    const options = { format: moduleFormat({ ...FORMAT_OPTIONS, formatter: failing }) };
+    const error = await run(kit.ports, kit.options(options)).then(
+      () => assert.fail('it did not fail'),
+      (caught: unknown) => caught as Error,
+    );
+    assert.match(error.message, /^FORMAT_FAILED.*invoke skip-transaction/s);
+    const named = parseLsn(/commit LSN ([0-9A-F]+\/[0-9A-F]+)/.exec(error.message)?.[1] ?? '') ?? 0n;
+    await skipFirstTransaction(slot, kit.clock, named, kit.clock.now() + 50_000);
+    const { caughtUp } = await run(kit.ports, kit.options(options));
+    assert.equal(caughtUp, true);
+    assert.deepEqual(kit.publisher.acknowledged, ['0', '2']);
+  });
 
   it('takes a line break where a record is one of its own', async () => {
     const { kit } = await publish(() => ({ data: 'a\nb' }));
