@@ -11,7 +11,7 @@ import {
   ListShardsCommand,
   type Shard,
 } from '@aws-sdk/client-kinesis';
-import { describe, passing } from '../lambda/kinesis/classify.ts';
+import { describe, transientKind } from '../lambda/kinesis/classify.ts';
 import { renewClient } from '../lambda/kinesis/client.ts';
 
 /** Where reading begins: at what is written from now on, or at the oldest record that is kept. */
@@ -230,7 +230,7 @@ async function attempt<T>(reader: Reader, call: () => Promise<T>): Promise<T | '
       if (name === 'ExpiredIteratorException') return 'expired';
       const { $metadata } = error as { readonly $metadata?: { readonly httpStatusCode?: number } };
       const status = $metadata?.httpStatusCode;
-      if (passing(error) === undefined) {
+      if (transientKind(error) === undefined) {
         if (name === 'ResourceNotFoundException' || reader.state.renewed) throw error;
         reader.state.renewed = true;
         await renewClient(reader.client).catch(() => undefined);

@@ -17,10 +17,10 @@ export function isLost({ walStatus, invalidationReason }: Lost): boolean {
 }
 
 /** What comes after the cause is gone. */
-const AGAIN = 'Then drop it with drop-slot, create it with create-slot, and reload what consumers missed.';
+const RECREATE = 'Then drop it with drop-slot, create it with create-slot, and reload what consumers missed.';
 
 /** What to do about each reason, before the slot is made again; as pg_replication_slots gives them. */
-const BEFORE: Readonly<Record<string, string>> = {
+const REMEDY_BY_REASON: Readonly<Record<string, string>> = {
   rows_removed:
     'The primary removed rows of catalogs that the slot on this standby still needed: set hot_standby_feedback = on on the standby, and let it use a physical slot (primary_slot_name).',
   wal_level_insufficient: 'wal_level on the primary was lowered below logical: set it to logical there and restart it.',
@@ -38,7 +38,7 @@ const WAL_REMOVED =
  * @returns what to do, in sentences
  */
 export function lostRemedy({ invalidationReason }: Lost): string {
-  return `${BEFORE[invalidationReason ?? ''] ?? WAL_REMOVED} ${AGAIN}`;
+  return `${REMEDY_BY_REASON[invalidationReason ?? ''] ?? WAL_REMOVED} ${RECREATE}`;
 }
 
 /**

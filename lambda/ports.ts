@@ -68,8 +68,8 @@ export interface Peek extends AsyncIterable<MessageBlock> {
 }
 
 /** The peek did not finish before its first row: ask for a smaller window. */
-export class WindowTooLargeError extends Error {
-  override readonly name = 'WindowTooLargeError';
+export class PeekTooLargeError extends Error {
+  override readonly name = 'PeekTooLargeError';
   /** The SQLSTATE, of an error that says that the server is out of disk, temporary files or memory. */
   readonly resourceSqlState: string | undefined;
   /** The LSN of the change that the server was at, where it says so. */
@@ -82,18 +82,18 @@ export class WindowTooLargeError extends Error {
 
   /**
    * @param message - what happened
-   * @param options - `noRoom`, `near`, `spilling`: see the fields; `cause`: the error underneath
+   * @param options - `resourceSqlState`, `near`, `spilling`: see the fields; `cause`: the error underneath
    */
   constructor(
     message: string,
     options: ErrorOptions & {
-      readonly noRoom?: string | undefined;
+      readonly resourceSqlState?: string | undefined;
       readonly near?: Lsn | undefined;
       readonly spilling?: boolean;
     } = {},
   ) {
     super(message, options);
-    this.resourceSqlState = options.noRoom;
+    this.resourceSqlState = options.resourceSqlState;
     this.near = options.near;
     this.spilling = options.spilling === true;
   }
@@ -165,7 +165,7 @@ export interface Slot {
   /** @returns how far the slot has been consumed, and where decoding starts */
   position(): Promise<{ readonly confirmedFlush: Lsn; readonly restart: Lsn }>;
   /**
-   * Reads without consuming. Iterating throws {@link WindowTooLargeError} when the time-out passes before the first row,
+   * Reads without consuming. Iterating throws {@link PeekTooLargeError} when the time-out passes before the first row,
    * and {@link ServerDecodingError} when the server fails before it.
    *
    * @param upto - upto_lsn: transactions whose commit record starts before this LSN

@@ -8,7 +8,7 @@ import type { Construct } from 'constructs';
 import { fileLayer } from './file-layer.ts';
 
 /** @see https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html */
-const MOST_BYTES = 4096;
+const MAX_ENVIRONMENT_BYTES = 4096;
 /** For what is added later: the slot's resource, and a variable or two of the user's. */
 const SPARE_BYTES = 300;
 /** What a token may become: a stream's ARN, an endpoint's name. */
@@ -40,7 +40,7 @@ export function fitEnvironment(
   const isList = ([name, value]: [string, string]): boolean =>
     LISTS.includes(name) && Tokenization.reverseString(value).tokens.length === 0;
   const lists = Object.fromEntries(Object.entries(environment).filter(isList));
-  if (size + SPARE_BYTES <= MOST_BYTES || Object.keys(lists).length === 0)
+  if (size + SPARE_BYTES <= MAX_ENVIRONMENT_BYTES || Object.keys(lists).length === 0)
     return { environment: { ...environment }, layers: [] };
   const rest = Object.fromEntries(Object.entries(environment).filter((entry) => !isList(entry)));
   const layer = fileLayer(scope, 'Settings', {
@@ -65,13 +65,13 @@ export function refuseLargeEnvironment(scope: Construct, resource: lambda.CfnFun
       };
       const sizes = Object.entries(variables).map(([name, value]) => [name, bytesOf(name) + measure(value)] as const);
       const size = sizes.reduce((sum, [, bytes]) => sum + bytes, 0);
-      if (size <= MOST_BYTES) return [];
+      if (size <= MAX_ENVIRONMENT_BYTES) return [];
       const longest = sizes
         .toSorted(([, a], [, b]) => b - a)
         .slice(0, 3)
         .map(([name, bytes]) => `${PROPS[name] ?? camelCase(name)} (${name}) with ${bytes}`);
       return [
-        `The environment of the function has about ${size} bytes, and Lambda takes ${MOST_BYTES}. The longest are ${longest.join(', ')}. Shorten them.`,
+        `The environment of the function has about ${size} bytes, and Lambda takes ${MAX_ENVIRONMENT_BYTES}. The longest are ${longest.join(', ')}. Shorten them.`,
       ];
     },
   });

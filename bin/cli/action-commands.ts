@@ -1,6 +1,6 @@
 /** The commands that invoke an action: their options, and the payload that each stands for. Knows no terminal. */
 import { type Command, Option } from 'commander';
-import { LEAST_SECONDS } from '../../lambda/settings/event.ts';
+import { MIN_SECONDS } from '../../lambda/settings/event.ts';
 import { number, readJson } from './option-values.ts';
 import type { Payload } from './targets/target.ts';
 import { type DeployedOptions, type InvokeOptions, LAMBDA_SECONDS, WEEK_SECONDS } from './terminal.ts';
@@ -39,8 +39,8 @@ export function addActionCommands(program: Command, invoke: Invoke): void {
   action('run', 'publish what the slot holds, as the schedule does each minute')
     .option(
       '--max-seconds <n>',
-      `stop after so long, ${LEAST_SECONDS} to ${LAMBDA_SECONDS} (50 unless given)`,
-      number(LEAST_SECONDS, false, LAMBDA_SECONDS),
+      `stop after so long, ${MIN_SECONDS} to ${LAMBDA_SECONDS} (50 unless given)`,
+      number(MIN_SECONDS, false, LAMBDA_SECONDS),
     )
     .option('--max-batches <n>', 'stop after so many batches', number(1, true))
     .option('--resume <json>', 'the "resume" of an earlier answer', readJson)
@@ -65,8 +65,8 @@ export function addActionCommands(program: Command, invoke: Invoke): void {
   action('drain', 'wait for the slot, then publish until caught up, and show how far it is')
     .option(
       '--max-seconds <n>',
-      `stop after so long, ${LEAST_SECONDS} to ${WEEK_SECONDS} (${LAMBDA_SECONDS} unless given; of a function as many invocations as it takes)`,
-      number(LEAST_SECONDS, false, WEEK_SECONDS),
+      `stop after so long, ${MIN_SECONDS} to ${WEEK_SECONDS} (${LAMBDA_SECONDS} unless given; of a function as many invocations as it takes)`,
+      number(MIN_SECONDS, false, WEEK_SECONDS),
     )
     .option('--resume <json>', 'the "resume" of an earlier answer', readJson)
     .action((given: Shared & RunFields) => {

@@ -15,7 +15,7 @@ import { number } from './option-values.ts';
 import { EXIT, type Terminal } from './terminal.ts';
 
 /** Settings that `demo` passes through, by their flags. */
-const PASSED = [
+const DEMO_SETTINGS = [
   'FORMAT',
   'AGGREGATION',
   'PARTITION_BY',
@@ -97,7 +97,7 @@ function addDemo(program: Command, done: (status: number) => void): void {
     .option('--rate <n>', 'changes a second, roughly', number(1, false))
     .option('--every <seconds>', 'seconds between two invocations', number(0.1, false))
     .option('--shards <n>', 'shards of the stream', number(1, true));
-  for (const name of PASSED) {
+  for (const name of DEMO_SETTINGS) {
     const { about, allowed } = SETTINGS[name];
     demo.addOption(new Option(`${flagOf(name)} <value>`, `${about}: ${allowed}`));
   }

@@ -9,7 +9,7 @@ import type { SlotMeasure } from '../run/run-metrics.ts';
 import { type InvocationDeadlines, withConnection } from './connections.ts';
 
 /** A server that is slow to answer is not waited for: the next minute's run asks again. */
-const PATIENCE_MS = 3_000;
+const TIMEOUT_MS = 3_000;
 
 /** Where the server was not reached, it will not be now. */
 const NO_ANSWER: ReadonlySet<ErrorCode> = new Set([
@@ -34,7 +34,7 @@ export async function measureSlot(
   after?: unknown,
 ): Promise<SlotMeasure | undefined> {
   if (after instanceof PipelineError && NO_ANSWER.has(after.code)) return undefined;
-  const functionDeadline = Math.min(deadlines.functionDeadline, container.clock.now() + PATIENCE_MS);
+  const functionDeadline = Math.min(deadlines.functionDeadline, container.clock.now() + TIMEOUT_MS);
   try {
     return await withConnection(container, { ...deadlines, functionDeadline }, async (connection) => {
       const slot = await readSlotRow(connection, container.config.slot);

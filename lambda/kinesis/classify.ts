@@ -21,7 +21,7 @@ type SdkError = Parameters<typeof isTransientError>[0];
 const KEY_THROTTLED = 'KMSThrottlingException';
 
 /** Refusals that pass, besides those in the SDK's list. Some come with HTTP 400. */
-const PASSING = new Set([
+const TRANSIENT_ERRORS = new Set([
   'InternalFailure',
   'InternalFailureException',
   'InternalServerError',
@@ -112,14 +112,14 @@ export function hasNoAnswer(error: unknown): boolean {
  * @param error - what a request threw
  * @returns `throttled`, `retry`, or undefined for what does not pass by itself
  */
-export function passing(error: unknown): 'retry' | 'throttled' | undefined {
+export function transientKind(error: unknown): 'retry' | 'throttled' | undefined {
   const { name, code, status } = read(error);
   // The SDK's functions look into the error; they are given one in any case.
   const asError = (typeof error === 'object' && error !== null ? error : new Error()) as SdkError;
   if (isThrottlingError(asError) || name === KEY_THROTTLED) return 'throttled';
   // A record that is too large stays so, and so does a header that cannot be sent.
   if (status === 413 || isUnsendable(name, code)) return undefined;
-  if (isTransientError(asError) || PASSING.has(name) || NOT_KINESIS.has(name)) return 'retry';
+  if (isTransientError(asError) || TRANSIENT_ERRORS.has(name) || NOT_KINESIS.has(name)) return 'retry';
   if (refusalKind(name) === 'missing') return undefined;
   return status === undefined || status < 400 || status >= 500 || status === 408 ? 'retry' : undefined;
 }
@@ -147,7 +147,7 @@ export function classify(error: unknown, stream: string, where = ''): Verdict {
     new PipelineError(errorCode, `${what} ${NOT_DONE}`, { cause: error, ...(remedy === undefined ? {} : { remedy }) });
   const named = `"${stream}"${where}`;
 
-  const passes = passing(error);
+  const passes = transientKind(error);
   if (passes !== undefined) return passes;
   if (code === 'ERR_INVALID_CHAR') {
     return fail(

@@ -32,9 +32,9 @@ export interface KeyHistoryMemory {
 /** `pg_copy_logical_replication_slot` came in 12. */
 const COPIES_SLOTS = 120000;
 /** More changes of keys than a stretch of WAL can sensibly have. */
-const MOST_STRETCHES = 50_000;
+const MAX_STRETCHES = 50_000;
 /** These pass by themselves: no free slot, no free connection, a slot that was advanced while it was copied, a lost connection. */
-const PASSING = new Set(['53400', '53300', '55000', '55006', '57P01', '08006', '']);
+const TRANSIENT_ERRORS = new Set(['53400', '53300', '55000', '55006', '57P01', '08006', '']);
 /** wal2json is not installed, not among `output_plugin_libraries`, or does not know an option; or the role may not. */
 const REFUSALS = new Set(['58P01', '42501', '42704', '22023', '0A000', '42883']);
 const AGAIN_AFTER_MS = 300;
@@ -56,7 +56,7 @@ export class WalKeyHistory implements KeyHistory {
         return await this.#ask(question);
       } catch (error) {
         const code = codeOf(error);
-        if (attempt === 1 && PASSING.has(code) && clock.now() + AGAIN_AFTER_MS < question.deadline) {
+        if (attempt === 1 && TRANSIENT_ERRORS.has(code) && clock.now() + AGAIN_AFTER_MS < question.deadline) {
           await clock.sleep(AGAIN_AFTER_MS);
           continue;
         }
@@ -89,7 +89,7 @@ export class WalKeyHistory implements KeyHistory {
       await connection.query(`SELECT pg_copy_logical_replication_slot($1, $2, true, 'wal2json')`, [slotName, copy]);
       const { rows } = await connection.query(statement(copy, question, connection.encoding));
       await connection.query('SELECT pg_drop_replication_slot($1)', [copy]);
-      if (rows.length > MOST_STRETCHES) throw new Error('too many');
+      if (rows.length > MAX_STRETCHES) throw new Error('too many');
       return rows.map((row) => {
         const stretch = readKeyStretch(row);
         if (stretch === undefined) throw new Error('not the lines of wal2json');
@@ -147,7 +147,7 @@ function statement(copy: string, { upto, tables, except, insertsOnly }: KeyQuest
     )
     SELECT c.lsn::text AS commit, l.lsn::text AS lsn, s.inserted, ${name('s.schema')} AS schema, ${name('s.table')} AS table, ${name('s.pk')} AS pk
       FROM stretches s JOIN lines l USING (n) JOIN commits c USING (xid)
-     ORDER BY n LIMIT ${MOST_STRETCHES + 1}`;
+     ORDER BY n LIMIT ${MAX_STRETCHES + 1}`;
 }
 
 /** A name as wal2json's lists want it: special characters after a backslash. */

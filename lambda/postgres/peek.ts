@@ -15,7 +15,7 @@ import {
   UTF8_TEXT,
 } from '../decode/messages.ts';
 import { PipelineError, transactionUndecodable } from '../errors.ts';
-import { type MessageBlock, type Peek, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
+import { type MessageBlock, type Peek, PeekTooLargeError, ServerDecodingError } from '../ports.ts';
 import { BinaryCopyReader, type RowShortener } from './binary-copy-reader.ts';
 import { Commits } from './commits.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
@@ -129,9 +129,9 @@ export class SlotPeek implements Peek, MessageBlock {
       // A cancellation sent just before the first row arrived may end the statement behind it.
       const code = codeOf(error);
       if (TOO_LARGE.has(code) && (this.firstRowMs === undefined || this.#copy.cancelled)) {
-        throw new WindowTooLargeError('the peek did not finish before its first row', {
+        throw new PeekTooLargeError('the peek did not finish before its first row', {
           cause: error,
-          noRoom: code === OUT_OF_TIME ? undefined : code,
+          resourceSqlState: code === OUT_OF_TIME ? undefined : code,
           near: lsnNear(error),
           spilling: isSpilling(error),
         });

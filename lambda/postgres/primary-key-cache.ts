@@ -9,7 +9,7 @@ import type { Connection } from './connection.ts';
 import type { KeyHistoryMemory } from './key-history.ts';
 import { Snapshot } from './snapshot.ts';
 import { translate } from './sql-errors.ts';
-import { FINGERPRINT, type TableRow, TABLES, WRITTEN } from './table-queries.ts';
+import { FINGERPRINT, type TableRow, TABLES, WAL_POSITION } from './table-queries.ts';
 
 /** What {@link PrimaryKeyCache} needs. */
 export interface PrimaryKeyCacheOptions {
@@ -113,7 +113,7 @@ export class PrimaryKeyCache {
       this.#virtuals = virtuals;
     }
     // Asked last: what the reading no longer shows was over by then, and what begins later was written after it.
-    const [last] = await ask(connection, WRITTEN);
+    const [last] = await ask(connection, WAL_POSITION);
     const written = parseLsn(String(last?.['lsn'])) ?? 0n;
     const seenFrom = new Snapshot(String(last?.['snapshot'])).next;
     const next = new Map<string, TableEntry>();

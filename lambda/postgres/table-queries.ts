@@ -113,7 +113,7 @@ const VERSIONS = `(SELECT sum(a.xmin::text::bigint) FROM pg_attribute a JOIN pg_
     (SELECT sum(xmin::text::bigint) FROM pg_namespace WHERE nspname !~ '^pg_(temp|toast_temp)_')`;
 
 /** The end of what was written so far: whatever an earlier statement saw as committed was committed before. */
-export const WRITTEN = `SELECT ${END_OF_WAL} AS lsn, txid_current_snapshot()::text AS snapshot`;
+export const WAL_POSITION = `SELECT ${END_OF_WAL} AS lsn, txid_current_snapshot()::text AS snapshot`;
 
 /**
  * A text that is the same only where {@link TABLES} would answer the same, and the snapshot that says so. For every

@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts';
 /** `pg_copy_logical_replication_slot` came in 12. */
 const COPIES_SLOTS = 120_000;
 /** How long each of the statements may take. */
-const LOOK_MS = 1_500;
+const TIMEOUT_MS = 1_500;
 
 /** What was found. */
 export type FirstUnread =
@@ -27,7 +27,7 @@ export async function readFirstUnread(connection: Connection, slotName: string):
   const { client, plugin, versionNum } = connection;
   if (versionNum < COPIES_SLOTS) return undefined;
   try {
-    await client.query(`SET statement_timeout = ${LOOK_MS}`);
+    await client.query(`SET statement_timeout = ${TIMEOUT_MS}`);
     const { rows: backend } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     const copy = `${slotName.slice(0, 40)}_age_${backend[0]?.pid ?? 0}`;
     // Temporary: it goes with the connection, whatever becomes of what follows.

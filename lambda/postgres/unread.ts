@@ -14,7 +14,7 @@ export interface Unread {
 }
 
 /** How long to look for the first transaction. */
-const LOOK_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 
 /**
  * Looks for the first unread transaction.
@@ -31,7 +31,7 @@ export async function readUnread(connection: Connection, slotName: string): Prom
   const walBytes = Number(flush - slot.confirmedFlush);
   if (slot.walStatus === 'lost' || slot.invalidationReason !== undefined) return undefined;
   try {
-    await connection.client.query(`SET statement_timeout = ${LOOK_MS}`);
+    await connection.client.query(`SET statement_timeout = ${TIMEOUT_MS}`);
     // A limit of one row reads the whole of the first transaction; of it only the COMMIT is sent here.
     const { rows } = await connection.client.query<{ commit: string | null }>(
       `SELECT max(CASE WHEN ${plugin.endsTransaction} THEN ${plugin.commitTime} END) AS commit

@@ -6,7 +6,7 @@ import type { Lsn } from '../decode/lsn.ts';
 import type { LogicalMessage, Transaction } from '../decode/messages.ts';
 import type { ResumePosition } from '../decode/position.ts';
 import type { Clock, KeyHistory, Log, Publisher, Session } from '../ports.ts';
-import { type Peek, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
+import { type Peek, PeekTooLargeError, ServerDecodingError } from '../ports.ts';
 import type { Filters } from '../settings/filters.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
 import { type Asked, PastKeys } from '../transform/past-keys.ts';
@@ -166,7 +166,7 @@ export class BatchReader {
     rows: number | undefined,
     timeoutMs: number,
     confirmed?: Lsn,
-  ): Promise<Batch | WindowTooLargeError | ServerDecodingError> {
+  ): Promise<Batch | PeekTooLargeError | ServerDecodingError> {
     const { session } = this.#ports;
     const peek = session.slot.peek(upto, rows, timeoutMs);
     this.#beginBatch();
@@ -193,7 +193,7 @@ export class BatchReader {
         oldestUnpublishedMicros: this.#oldest ?? this.pendingCommit?.commitTimeMicros,
       };
     } catch (error) {
-      if (error instanceof WindowTooLargeError || error instanceof ServerDecodingError) {
+      if (error instanceof PeekTooLargeError || error instanceof ServerDecodingError) {
         // Rows may have come before a cancellation took effect: no request of theirs may outlast this (I6).
         await this.#finish(transformer);
         transformer.breakOff();

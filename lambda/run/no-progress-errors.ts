@@ -4,7 +4,7 @@
 import { formatLsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import { PipelineError } from '../errors.ts';
-import type { WindowTooLargeError } from '../ports.ts';
+import type { PeekTooLargeError } from '../ports.ts';
 import type { StopReason } from './answer.ts';
 
 /** What a run knows that did nothing. */
@@ -103,7 +103,7 @@ export function transactionTooLarge(commitLsn: string, records: number): Pipelin
  * @param error - what the peek said; 53400 is temp_file_limit, 53100 the disk, 53200 memory
  * @param commitLsn - the transaction's that is too large, as PostgreSQL prints it; undefined: the slot has passed it
  */
-export function serverOutOfSpace(error: WindowTooLargeError, commitLsn?: string): PipelineError {
+export function serverOutOfSpace(error: PeekTooLargeError, commitLsn?: string): PipelineError {
   const { resourceSqlState: sqlState = '', spilling } = error;
   const lack =
     sqlState === '53100' ? 'disk space' : sqlState === '53200' ? 'memory' : 'temporary files, by its temp_file_limit,';

@@ -4,7 +4,7 @@
  * and no clock, and moves nothing.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import { type Log, ServerDecodingError, WindowTooLargeError } from '../ports.ts';
+import { type Log, PeekTooLargeError, ServerDecodingError } from '../ports.ts';
 import { grow, initialLimits, type PeekLimits, shrink } from './peek-limits.ts';
 import { type FailedPeek, verdictOf } from './undecodable-errors.ts';
 import { UndecodableSearch } from './undecodable-search.ts';
@@ -126,10 +126,10 @@ export class PeekPlanner {
   failed(plan: PeekPlan, error: FailedPeek, budgetMs: number): 'smaller' | 'same' | 'first-step' | 'next-step' {
     const { log, memory } = this.#ports;
     const spanBytes = Number(plan.upto - plan.position);
-    const noTime = error instanceof WindowTooLargeError && error.resourceSqlState === undefined;
-    const noRoom = error instanceof WindowTooLargeError && !noTime;
+    const noTime = error instanceof PeekTooLargeError && error.resourceSqlState === undefined;
+    const outOfResources = error instanceof PeekTooLargeError && !noTime;
     if (noTime) this.undecodedMs = Math.max(this.undecodedMs ?? 0, budgetMs);
-    if (noTime || (noRoom && this.search === undefined && shrink(this.#window, spanBytes) !== undefined)) {
+    if (noTime || (outOfResources && this.search === undefined && shrink(this.#window, spanBytes) !== undefined)) {
       return this.#shrink(spanBytes);
     }
     if (this.search === undefined) {

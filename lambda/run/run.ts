@@ -9,7 +9,7 @@
  * `read-bound-tracker.ts`, for a stream that refuses or does not answer by `publish-queue.ts`, and after it has caught up by
  * `linger.ts`. The reasons are in `answer.ts`; which of them are errors, in `run-end.ts`.
  */
-import { ServerDecodingError, WindowTooLargeError } from '../ports.ts';
+import { PeekTooLargeError, ServerDecodingError } from '../ports.ts';
 import { copyCounts } from '../transform/counts.ts';
 import { Advancer } from './advancer.ts';
 import { ageSeconds, type RunAnswer, type StopReason } from './answer.ts';
@@ -201,7 +201,7 @@ class RunLoop {
       const { upto, rows } = plan;
       const budgetMs = this.#peekBudgetMs();
       const batch = await this.#batches.read(upto, rows, budgetMs, reach.confirmed);
-      if (batch instanceof WindowTooLargeError || batch instanceof ServerDecodingError) {
+      if (batch instanceof PeekTooLargeError || batch instanceof ServerDecodingError) {
         this.#onFailedPeek(plan, batch, budgetMs);
         // Whole transactions may have come before a cancellation took effect: the next peek must not give them again.
         await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);

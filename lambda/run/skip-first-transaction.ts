@@ -5,7 +5,7 @@
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import { PipelineError } from '../errors.ts';
-import { type Clock, ServerDecodingError, type Slot, WindowTooLargeError } from '../ports.ts';
+import { type Clock, PeekTooLargeError, ServerDecodingError, type Slot } from '../ports.ts';
 import { serverOutOfSpace } from './no-progress-errors.ts';
 import { beforeCommitRecord } from './undecodable-search.ts';
 
@@ -59,7 +59,7 @@ async function firstOf(
     return { kind: 'none', rows: peek.rows };
   } catch (error) {
     if (error instanceof ServerDecodingError) return { kind: 'failed' };
-    if (!(error instanceof WindowTooLargeError)) throw error;
+    if (!(error instanceof PeekTooLargeError)) throw error;
     // The server fails before it comes to a commit, and would again: there is nothing to skip.
     if (error.spilling) throw serverOutOfSpace(error);
     if (error.resourceSqlState !== undefined) return { kind: 'failed' };

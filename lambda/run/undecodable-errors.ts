@@ -3,12 +3,12 @@
  */
 import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError, transactionUndecodable } from '../errors.ts';
-import { ServerDecodingError, type WindowTooLargeError } from '../ports.ts';
+import { type PeekTooLargeError, ServerDecodingError } from '../ports.ts';
 import { serverOutOfSpace } from './no-progress-errors.ts';
 import type { UndecodableSearch } from './undecodable-search.ts';
 
 /** A peek that ended before its first row, because the server had no room for it, or at something that the server cannot decode. */
-export type FailedPeek = WindowTooLargeError | ServerDecodingError;
+export type FailedPeek = PeekTooLargeError | ServerDecodingError;
 
 /**
  * What to throw once a search is over without success.

@@ -10,7 +10,7 @@ import { PipelineError } from '../errors.ts';
 /** How long the scheduled run may take where the payload does not say, in seconds: the schedule invokes every 60. */
 const RUN_SECONDS = 50;
 /** In less no run can publish: it has to connect, to read, and to leave a request the time to be answered. */
-export const LEAST_SECONDS = 3;
+export const MIN_SECONDS = 3;
 /** Lambda's own longest time-out, in seconds. */
 const MAX_SECONDS = 900;
 
@@ -86,7 +86,7 @@ export interface LifecycleAction {
   readonly oldProperties: Readonly<Record<string, unknown>>;
 }
 
-const seconds = z.number().check(z.minimum(LEAST_SECONDS), z.maximum(MAX_SECONDS));
+const seconds = z.number().check(z.minimum(MIN_SECONDS), z.maximum(MAX_SECONDS));
 const lsnText = z.string().check(z.refine((text) => parseLsn(text) !== undefined));
 const resume = z.strictObject({
   commitLsn: lsnText,
@@ -107,7 +107,7 @@ const ACTIONS = {
       resume: z.optional(resume),
     },
     allowed: {
-      maxSeconds: `a number, ${LEAST_SECONDS} to ${MAX_SECONDS}`,
+      maxSeconds: `a number, ${MIN_SECONDS} to ${MAX_SECONDS}`,
       maxBatches: 'a whole number, 1 or more',
       resume: 'the "resume" of an earlier answer, as it is',
     },
@@ -116,7 +116,7 @@ const ACTIONS = {
   drain: {
     fields: { maxSeconds: z.optional(seconds), resume: z.optional(resume) },
     allowed: {
-      maxSeconds: `a number, ${LEAST_SECONDS} to ${MAX_SECONDS}`,
+      maxSeconds: `a number, ${MIN_SECONDS} to ${MAX_SECONDS}`,
       resume: 'the "resume" of an earlier answer, as it is',
     },
     example: '{"action":"drain","maxSeconds":n,"resume":{...}}',

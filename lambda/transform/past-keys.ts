@@ -15,7 +15,7 @@ export interface Asked extends Pick<KeyQuestion, 'insertsOnly'> {
 }
 
 /** With more names than this, asking for all tables is cheaper. */
-const MOST_NAMES = 100;
+const MAX_NAMES = 100;
 /** So often a batch asks for tables whose key may have been dropped. */
 const MOST_KEYLESS = 2;
 
@@ -71,7 +71,7 @@ export class PastKeys {
       if (this.#coveredInserts.has(table.printed)) return undefined;
       // UPDATEs and DELETEs of a table without a key tell nothing, and each would be a warning in the server's log.
       const tables = this.#withItself(this.#plans.doubtfulTables(transaction, true), table);
-      return { tables: tables.length > MOST_NAMES ? undefined : tables, except: [], insertsOnly: true };
+      return { tables: tables.length > MAX_NAMES ? undefined : tables, except: [], insertsOnly: true };
     }
     if (keyless) {
       if (this.#askedKeyless === MOST_KEYLESS) return undefined;
@@ -80,10 +80,10 @@ export class PastKeys {
     if (this.#allButKeyless) return undefined;
     // Of tables that the catalogs do not know there may be many, and nothing names them: then ask for all at once.
     const tables = this.#withItself(this.#plans.doubtfulTables(transaction, false), table);
-    if (plan.keys.length > 0 && this.#asked === 0 && tables.length <= MOST_NAMES)
+    if (plan.keys.length > 0 && this.#asked === 0 && tables.length <= MAX_NAMES)
       return { tables, except: [], insertsOnly: false };
     const except = this.#plans.keylessTables();
-    return except.length > MOST_NAMES
+    return except.length > MAX_NAMES
       ? { tables: undefined, except: [], insertsOnly: true }
       : { tables: undefined, except, insertsOnly: false };
   }
@@ -101,7 +101,7 @@ export class PastKeys {
     const keyed = others.filter(({ schema, name }) =>
       this.#stretches.get(nameOf(schema, name))?.some(({ key }) => key.length > 0),
     );
-    return keyed.slice(0, MOST_NAMES);
+    return keyed.slice(0, MAX_NAMES);
   }
 
   #withItself(tables: TableName[], table: TableName): TableName[] {

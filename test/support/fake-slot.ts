@@ -11,12 +11,12 @@ import {
   type EarlierEntry,
   type MessageBlock,
   type Peek,
+  PeekTooLargeError,
   type PrimaryKeys,
   type ReadBound,
   type Session,
   type Slot,
   type TableEntry,
-  WindowTooLargeError,
 } from '../../lambda/ports.ts';
 
 /** A transaction in the fake's WAL. */
@@ -141,7 +141,7 @@ export class FakeSlot implements Slot {
       if (limit !== undefined && total >= limit) break;
     }
     const tooLarge = Number(upto - this.restart) > this.walBytesInTime;
-    const failure = tooLarge ? new WindowTooLargeError('too large for the fake') : this.failure(taken);
+    const failure = tooLarge ? new PeekTooLargeError('too large for the fake') : this.failure(taken);
     return new FakePeek(this, this.#decoder, taken, failure);
   }
 

@@ -30,7 +30,7 @@ const NO_BORDERS = Object.fromEntries(
 
 const GAP = 2;
 /** The last column takes what is left, and at least this. */
-const LEAST_LAST = 20;
+const MIN_LAST_WIDTH = 20;
 
 /**
  * @param rows - each of the same number of cells
@@ -43,7 +43,7 @@ export function columns(rows: readonly (readonly (string | Cell)[])[], { width }
   const last = (cells[0]?.length ?? 0) - 1;
   const longest = (at: number): number => Math.max(...cells.map((row) => printable(row[at]?.text ?? '').length));
   const before = Array.from({ length: last }, (_, at) => longest(at) + GAP).reduce((sum, each) => sum + each, 0);
-  const room = width === undefined ? undefined : Math.max(LEAST_LAST, width - before);
+  const room = width === undefined ? undefined : Math.max(MIN_LAST_WIDTH, width - before);
   const table = new Table({
     chars: NO_BORDERS,
     style: { 'padding-left': 0, 'padding-right': GAP, head: [], border: [] },

@@ -8,7 +8,7 @@ import {
   classifyEntry,
   describe as describeError,
   hasNoAnswer,
-  passing,
+  transientKind,
 } from '../../../lambda/kinesis/classify.ts';
 import { addressOf, whereabouts } from '../../../lambda/kinesis/destination.ts';
 import { refusalKind, remedyOf } from '../../../lambda/kinesis/refusals.ts';
@@ -79,7 +79,7 @@ describe('what passes by itself', () => {
     'Unknown',
     'UnknownError',
   ]) {
-    it(`${name}, also with HTTP 400`, () => assert.equal(passing(answered(name, 400)), 'retry'));
+    it(`${name}, also with HTTP 400`, () => assert.equal(transientKind(answered(name, 400)), 'retry'));
   }
 
   for (const [status, verdict] of [
@@ -96,15 +96,15 @@ describe('what passes by itself', () => {
     [503, 'retry'],
   ] as const) {
     it(`a name not known with HTTP ${status ?? 'no answer'}: ${verdict ?? 'does not'}`, () => {
-      assert.equal(passing(answered('SomethingNew', status)), verdict);
+      assert.equal(transientKind(answered('SomethingNew', status)), verdict);
     });
   }
 
   it('is not what was never sent, nor want of credentials', () => {
-    assert.equal(passing(answered('EndpointError')), undefined);
-    assert.equal(passing(answered('CredentialsProviderError')), undefined);
-    assert.equal(passing(Object.assign(new Error('x'), { code: 'ERR_INVALID_URL' })), undefined);
-    assert.equal(passing(Object.assign(new Error('x'), { code: 'ERR_INVALID_CHAR' })), undefined);
+    assert.equal(transientKind(answered('EndpointError')), undefined);
+    assert.equal(transientKind(answered('CredentialsProviderError')), undefined);
+    assert.equal(transientKind(Object.assign(new Error('x'), { code: 'ERR_INVALID_URL' })), undefined);
+    assert.equal(transientKind(Object.assign(new Error('x'), { code: 'ERR_INVALID_CHAR' })), undefined);
   });
 });
 

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
-import { type Clock, WindowTooLargeError } from '../../../lambda/ports.ts';
+import { type Clock, PeekTooLargeError } from '../../../lambda/ports.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { SlotPeek } from '../../../lambda/postgres/peek.ts';
 import { TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
@@ -48,7 +48,7 @@ describe('a peek that runs out of time', () => {
       const { peek, cancellations } = peekWhere(tooEarly);
       await assert.rejects(async () => {
         for await (const block of peek) assert.fail(`it gave rows: ${String(block.next()?.kind)}`);
-      }, WindowTooLargeError);
+      }, PeekTooLargeError);
       await peek.close();
       assert.deepEqual(
         cancellations,

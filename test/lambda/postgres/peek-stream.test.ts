@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
-import { type Clock, WindowTooLargeError } from '../../../lambda/ports.ts';
+import { type Clock, PeekTooLargeError } from '../../../lambda/ports.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { SlotPeek } from '../../../lambda/postgres/peek.ts';
 import { TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
@@ -119,7 +119,7 @@ describe('a cancellation that comes late', () => {
     while (cancellations() === 0) await turn();
     send([commit(700, 100n), begin(700, 90n)]);
     setImmediate(() => fail('57014'));
-    await assert.rejects(told(peek), WindowTooLargeError);
+    await assert.rejects(told(peek), PeekTooLargeError);
     await peek.close();
   });
 

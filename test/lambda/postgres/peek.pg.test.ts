@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { formatLsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import { type Transaction, UndecodableError } from '../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
-import { type Slot, WindowTooLargeError } from '../../../lambda/ports.ts';
+import { PeekTooLargeError, type Slot } from '../../../lambda/ports.ts';
 import { firstUnconsumed } from '../../../lambda/run/skip-first-transaction.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { Pipeline } from '../../support/real-run.ts';
@@ -187,13 +187,13 @@ describe('a peek', () => {
     await session.close();
   });
 
-  it('fails with WindowTooLargeError when the time is over before the first row, and goes on with less', async () => {
+  it('fails with PeekTooLargeError when the time is over before the first row, and goes on with less', async () => {
     const session = await slotted('timeout_test');
     await server.sql(
       `INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(10000, 309999) i; DELETE FROM t WHERE id >= 10000`,
     );
     const between = await session.slot.flushLsn();
-    await assert.rejects(told(session.slot.peek(between, undefined, 1)), WindowTooLargeError);
+    await assert.rejects(told(session.slot.peek(between, undefined, 1)), PeekTooLargeError);
     assert.deepEqual(
       await told(session.slot.peek((await session.slot.position()).confirmedFlush, undefined, 30_000)),
       [],
@@ -201,17 +201,14 @@ describe('a peek', () => {
     await session.close();
   });
 
-  it('fails with WindowTooLargeError at the limit of temporary files', async () => {
+  it('fails with PeekTooLargeError at the limit of temporary files', async () => {
     const session = await slotted('temp_test');
     await server.sql(
       `INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(10000, 109999) i; DELETE FROM t WHERE id >= 10000`,
     );
     await server.sql(`ALTER ROLE postgres SET temp_file_limit = '1MB'`);
     const limited = await session.close().then(() => sessionOn(server, 'temp_test'));
-    await assert.rejects(
-      told(limited.slot.peek(await limited.slot.flushLsn(), undefined, 30_000)),
-      WindowTooLargeError,
-    );
+    await assert.rejects(told(limited.slot.peek(await limited.slot.flushLsn(), undefined, 30_000)), PeekTooLargeError);
     await limited.close();
     await server.sql(`ALTER ROLE postgres RESET temp_file_limit`);
   });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { PipelineError } from '../../../lambda/errors.ts';
-import { WindowTooLargeError } from '../../../lambda/ports.ts';
+import { PeekTooLargeError } from '../../../lambda/ports.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import {
   noProgress,
@@ -226,7 +226,7 @@ describe('a run that got nowhere', () => {
     ['53200', 'memory'],
   ] as const) {
     it(`fails where the server has no room: ${sqlState}`, () => {
-      const lacking = new WindowTooLargeError('x', { noRoom: sqlState });
+      const lacking = new PeekTooLargeError('x', { resourceSqlState: sqlState });
       const start = `PostgreSQL has not enough ${lack} to decode even the smallest batch (SQLSTATE ${sqlState})`;
       const unknown = serverOutOfSpace(lacking);
       assert.equal(unknown.what, `${start}. The slot was not advanced.`);
@@ -234,7 +234,10 @@ describe('a run that got nowhere', () => {
       const known = serverOutOfSpace(lacking, '0/20');
       assert.ok(known.what.startsWith(`${start}: the transaction with commit LSN 0/20 is larger.`), known.what);
       assert.match(known.remedy, /skip-transaction with this commit LSN, and reload/);
-      const spilling = serverOutOfSpace(new WindowTooLargeError('x', { noRoom: sqlState, spilling: true }), '0/20');
+      const spilling = serverOutOfSpace(
+        new PeekTooLargeError('x', { resourceSqlState: sqlState, spilling: true }),
+        '0/20',
+      );
       assert.ok(spilling.what.startsWith(`${start}: it collects the changes`), spilling.what);
       assert.match(spilling.remedy, /^Give the server more disk space/);
       for (const error of [unknown, known]) assert.equal(error.cause, lacking);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createPacker } from '../../../lambda/pack/packer.ts';
-import { type Peek, WindowTooLargeError } from '../../../lambda/ports.ts';
+import { type Peek, PeekTooLargeError } from '../../../lambda/ports.ts';
 import { run } from '../../../lambda/run/run.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { type Fate, type RunKit, runKit } from '../../support/run-kit.ts';
@@ -126,7 +126,7 @@ describe('a cancellation that strikes behind the first rows', () => {
         async *[Symbol.asyncIterator]() {
           let taken = 0;
           for await (const block of whole) {
-            if (taken++ === blocks) throw new WindowTooLargeError('cancelled behind its first row');
+            if (taken++ === blocks) throw new PeekTooLargeError('cancelled behind its first row');
             yield block;
           }
         },

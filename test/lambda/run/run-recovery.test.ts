@@ -6,7 +6,7 @@ import { PipelineError } from '../../../lambda/errors.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
 import type { Format } from '../../../lambda/format/record.ts';
 import { createPacker } from '../../../lambda/pack/packer.ts';
-import { type Peek, type Publisher, WindowTooLargeError } from '../../../lambda/ports.ts';
+import { type Peek, PeekTooLargeError, type Publisher } from '../../../lambda/ports.ts';
 import { run } from '../../../lambda/run/run.ts';
 import { skipFirstTransaction } from '../../../lambda/run/skip-first-transaction.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
@@ -122,7 +122,7 @@ describe('a run', () => {
     slot.peek = (...asked) =>
       failing(peek(...asked), 1, () => {
         kit.clock.time += 60_000;
-        return new WindowTooLargeError('cancelled behind its first row');
+        return new PeekTooLargeError('cancelled behind its first row');
       });
     let inFlight = 0;
     const publisher: Publisher = {
@@ -142,7 +142,8 @@ describe('a run', () => {
     slot.commit(...range(20).map(() => insert(1)));
     const kit = runKit(slot, usual());
     const peek = slot.peek.bind(slot);
-    slot.peek = (...asked) => failing(peek(...asked), 0, () => new WindowTooLargeError('no room', { noRoom: '53400' }));
+    slot.peek = (...asked) =>
+      failing(peek(...asked), 0, () => new PeekTooLargeError('no room', { resourceSqlState: '53400' }));
     await assert.rejects(run(kit.ports, kit.options()), {
       code: 'NO_PROGRESS',
       message: /temp_file_limit.*SQLSTATE 53400/,

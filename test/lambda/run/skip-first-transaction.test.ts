@@ -1,7 +1,7 @@
 /** How the first unconsumed transaction is found, and what is said where it cannot be read. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Peek, ServerDecodingError, WindowTooLargeError } from '../../../lambda/ports.ts';
+import { type Peek, PeekTooLargeError, ServerDecodingError } from '../../../lambda/ports.ts';
 import { firstUnconsumed, skipFirstTransaction } from '../../../lambda/run/skip-first-transaction.ts';
 import { FakeSlot } from '../../support/fake-slot.ts';
 import { TestClock } from '../../support/run-kit.ts';
@@ -35,10 +35,10 @@ describe('skip-transaction', () => {
 
   const failure = { sqlState: 'XX000', report: 'SQLSTATE XX000', near: undefined, cause: new Error('of the server') };
   for (const [what, error, code, message] of [
-    ['is not found in time', new WindowTooLargeError('late'), 'NO_PROGRESS', /in time\. The slot was not advanced/],
+    ['is not found in time', new PeekTooLargeError('late'), 'NO_PROGRESS', /in time\. The slot was not advanced/],
     [
       'needs more room than the server has, whatever is read',
-      new WindowTooLargeError('large', { noRoom: '53400' }),
+      new PeekTooLargeError('large', { resourceSqlState: '53400' }),
       'EVENT_INVALID',
       /cannot decode the first .* Let a run tell/,
     ],

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { formatLsn } from '../../../lambda/decode/lsn.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
-import { ServerDecodingError, WindowTooLargeError } from '../../../lambda/ports.ts';
+import { PeekTooLargeError, ServerDecodingError } from '../../../lambda/ports.ts';
 import { run } from '../../../lambda/run/run.ts';
 import { beforeCommitRecord, insideCommitRecord, UndecodableSearch } from '../../../lambda/run/undecodable-search.ts';
 import { FakeKeys, FakeSlot, type FakeTransaction } from '../../support/fake-slot.ts';
@@ -106,7 +106,7 @@ describe('a run that meets a transaction at which the server fails', () => {
   });
 
   it('goes on with less where it was only too many that were too large together', async () => {
-    const tooMany = new WindowTooLargeError('no room', { noRoom: '53400' });
+    const tooMany = new PeekTooLargeError('no room', { resourceSqlState: '53400' });
     const { keys, runs } = pipeline(200, (taken) => (taken.length > 3 ? tooMany : undefined));
     const answer = await runs();
     assert.equal(answer.caughtUp, true);
@@ -134,7 +134,7 @@ describe('a run that meets a transaction at which the server fails', () => {
     [true, /one transaction is too large.*[Nn]either more time nor skip-transaction/],
   ] as const)
     it(`says whether skipping helps where the server has no room ${spilling ? 'to collect changes' : 'for the result'}`, async () => {
-      const large = new WindowTooLargeError('no room', { noRoom: '53100', spilling });
+      const large = new PeekTooLargeError('no room', { resourceSqlState: '53100', spilling });
       const { keys, runs } = pipeline(9, (taken) => (holds(6)(taken) ? large : undefined));
       await assert.rejects(runs(), { code: 'NO_PROGRESS', message });
       assert.deepEqual(keys(), [1, 2, 3, 4, 5]);
