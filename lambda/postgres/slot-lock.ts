@@ -49,6 +49,8 @@ interface Backend extends Holder {
 const SLOT_POLL_MS = 200;
 /** One wait in the lock's queue. After it the holder is looked at again: it may have expired, or the wait be worth a line. */
 const QUEUE_MS = 3_000;
+/** How long the lock is tried once more where the holder could not be ended. */
+const RETRY_MS = 100;
 /** A holder that has to end is gone so long after its end, or is ended. */
 const END_GRACE_MS = 2_000;
 /** SQLSTATE lock_not_available: lock_timeout has passed. */
@@ -90,7 +92,9 @@ export async function acquireSlotLock(
     const holder = await readHolder(client, slotName);
     if (holder?.expired === true && !tookOver) {
       tookOver = await terminate(client, holder, slotName, log);
-      until = Math.max(until, clock.now() + TERMINATE_GRACE_MS);
+      if (tookOver) until = Math.max(until, clock.now() + TERMINATE_GRACE_MS);
+      // It has ended by itself, or another backend has its process id by now.
+      else if (await queueForLock(client, key, RETRY_MS)) return { kind: 'held', tookOver };
     } else if (holder?.endsInMs !== undefined && holder.endsInMs <= holderEndsWithinMs) {
       until = Math.max(until, clock.now() + holder.endsInMs + END_GRACE_MS);
     }

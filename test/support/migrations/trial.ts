@@ -115,7 +115,10 @@ export async function tryMigrations(
     const { name, sum, promised } = reader;
     const records = reader.records.map((text) => JSON.parse(text) as never);
     try {
-      assert.equal(sum.changes, written.length + truncates, 'as many changes as were made');
+      const made = written.length + truncates;
+      // PostgreSQL 10 shows the rows of a table that is written again under a name that a list may leave out.
+      if (server.version < 11) assert.ok(sum.changes >= made, `${sum.changes} changes of ${made}`);
+      else assert.equal(sum.changes, made, 'as many changes as were made');
       judgeRecords(model, written, records, promised);
       if (name === 'columns_cold') assertNoSecretColumn(written, records);
     } catch (error) {
