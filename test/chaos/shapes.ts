@@ -119,9 +119,9 @@ const FORMATS = {
   },
 } as const;
 
+/** Without aggregation a request holds one record of a key: the backlog of this test takes minutes. The overlap test sends so. */
 const CARRIERS = [
   { AGGREGATION: 'kpl', COMPRESSION: 'none' },
-  { AGGREGATION: 'none', COMPRESSION: 'none' },
   { AGGREGATION: 'lines', COMPRESSION: 'none' },
   { AGGREGATION: 'lines', COMPRESSION: 'gzip' },
   { AGGREGATION: 'lines', COMPRESSION: 'zstd' },

@@ -60,7 +60,7 @@ function watched(takeSecond?: () => Promise<LockResult>) {
   const reader = connection(7, () => Promise.resolve({ rows: [] }));
   const control = connection(8, () =>
     lock.answers
-      ? Promise.resolve({ rows: lock.holder === undefined ? [] : [{ pid: lock.holder }] })
+      ? Promise.resolve({ rows: lock.holder === undefined ? [] : [{ pid: lock.holder, granted: true }] })
       : new Promise(() => undefined),
   );
   const monitor = monitorLock(reader.made, control.made, { slotName: 's', clock, deadline: DEADLINE });
