@@ -1,5 +1,6 @@
 /**
- * Cuts the dependencies' lines out of a source map: they are nine tenths of it, and only our own lines are needed to find an error.
+ * Cuts the dependencies' lines out of a source map, and all positions but the first of each piece of a line: only our own
+ * lines are needed to find an error.
  * Pure.
  *
  * @see https://tc39.es/ecma426/
@@ -19,7 +20,7 @@ const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/
 /**
  * @param map - as the bundler wrote it
  * @param keep - whether a source's lines stay
- * @returns a map in which what was cut points nowhere
+ * @returns a map in which what was cut points nowhere, and the rest to the source's line and to the first column of its piece
  */
 export function trimMap(map: SourceMap, keep: (source: string) => boolean): SourceMap {
   const sources = new Renumbered(map.sources);
@@ -30,6 +31,7 @@ export function trimMap(map: SourceMap, keep: (source: string) => boolean): Sour
   const lines = map.mappings.split(';').map((line) => {
     read[0] = written[0] = 0;
     let nowhere = true;
+    let last = '';
     const segments: string[] = [];
     for (const segment of line === '' ? [] : line.split(',')) {
       const fields = decode(segment);
@@ -37,6 +39,9 @@ export function trimMap(map: SourceMap, keep: (source: string) => boolean): Sour
       const [column = 0, source = 0, sourceLine = 0, sourceColumn = 0, name = 0] = read;
       const kept = fields.length >= 4 && keep(map.sources[source] ?? '');
       if (!kept && nowhere) continue;
+      const place = `${source}:${sourceLine}`;
+      if (kept && !nowhere && place === last) continue;
+      last = place;
       nowhere = !kept;
       const values = kept
         ? [
