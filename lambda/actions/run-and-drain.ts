@@ -71,13 +71,15 @@ interface Progress {
  */
 async function isFreeAgain(container: Container, deadlines: InvocationDeadlines): Promise<boolean> {
   const { clock, config, stop } = container;
-  return await withConnection(container, deadlines, async ({ client }) => {
-    for (let look = 0; look < FREE_LOOKS; look++) {
+  const look = withConnection(container, deadlines, async ({ client }) => {
+    for (let looks = 0; looks < FREE_LOOKS; looks++) {
       await clock.sleep(FREE_LOOK_MS, stop);
       if ((await readLock(client, config.slot)).holderPid !== undefined) return false;
     }
     return stop?.aborted !== true && deadlines.functionDeadline - clock.now() > MIN_FURTHER_MS;
   });
+  // What was to be done is done: without an answer the next scheduled run goes on.
+  return await look.catch(() => false);
 }
 
 async function publish(
