@@ -82,6 +82,13 @@ describe('a run that lingers', () => {
     assert.equal(test.kit.publisher.acknowledged.length, 1);
   });
 
+  it('I6: goes as soon as somebody waits, also where nothing is written', async () => {
+    const test = ground((it) => (it.awaited ||= it.elapsed() > 5_000));
+    const answer = await run(test.kit.ports, test.kit.options(LINGER));
+    assert.deepEqual([answer.stopped, answer.batches], ['handed-over', 0]);
+    assert.ok(test.elapsed() < 6_000, `after ${test.elapsed()} ms`);
+  });
+
   it('I3: goes in the middle of a backlog, too, between two transactions', async () => {
     const test = ground();
     for (let id = 0; id < 50; id++) test.slot.commit(insert(id), insert(id + 1_000));
