@@ -167,6 +167,7 @@ describe('SlotPublisher', () => {
   it('refuses what props have against each other', () => {
     for (const [given, pattern] of [
       [{ aggregation: 'lines', format: 'csv' }, /^aggregation cannot be "lines" with format csv/],
+      [{ linger: 'on', runTime: Duration.seconds(20) }, /^runTime has no effect with linger on/],
       [{ publications: ['p'] }, /^publications has no effect with plugin test_decoding/],
       [{ endpoints: ['kinesis'], existingEndpoints: ['kinesis'] }, /^endpoints and existingEndpoints cannot both/],
     ] as const) {

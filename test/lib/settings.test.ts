@@ -196,6 +196,8 @@ describe('readSettings', () => {
       /messages has no use with plugin wal2json/,
     ],
     ['messages with dms', { messages: 'a', format: 'dms' }, /messages has no use with format dms/],
+    ['lingering without a schedule', { linger: 'on', schedule: false }, /linger cannot be "on" with schedule false/],
+    ['a share without lingering', { lingerDuty: 20 }, /lingerDuty has no effect without linger on/],
     ['lines with csv', { format: 'csv', aggregation: 'lines' }, /aggregation cannot be "lines" with format csv/],
     [
       'zones that do not fit the subnets',
