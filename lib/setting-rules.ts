@@ -24,10 +24,10 @@ export function publishingFaults(settings: PartialSettings): string[] {
   const { messages, format = 'csv-payload' } = settings;
   if (messages !== undefined && !['json', 'debezium', 'module'].includes(format))
     faults.push(
-      `messages has no use with format ${format}, which has no record for a logical message: it must be json, debezium or module.`,
+      `messages has no effect with format ${format}, which has no record for a logical message: it must be json, debezium or module.`,
     );
   if (messages !== undefined && settings.plugin === 'wal2json')
-    faults.push('messages has no use with plugin wal2json, whose messages are not read: leave one of them out.');
+    faults.push('messages has no effect with plugin wal2json, whose messages are not read: leave one of them out.');
   if (settings.format === 'module' && settings.formatter === undefined)
     faults.push('formatter is missing: format module needs it; it must be the path of a file.');
   if (settings.format !== 'module' && settings.formatter !== undefined)
