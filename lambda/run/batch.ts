@@ -178,8 +178,7 @@ export class BatchReader {
       resume: this.resume,
     }));
     try {
-      // Only now: a primary key made between this look and the position that the peek reads up to would be missed. What
-      // a table unknown to it was, a second look would not say either.
+      // Read the catalogs only after the peek was sent: a key that was made in between would be missed.
       const fresh = this.#timed(() => session.keys.refreshIfStale(this.#ports.advancer.position));
       fresh.catch(() => undefined);
       const ended = await this.#consume(peek, upto, transformer, fresh, confirmed);

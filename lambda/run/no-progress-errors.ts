@@ -17,7 +17,7 @@ export interface NoProgressFacts {
   readonly pendingCommit: Transaction | undefined;
   /** How long it waited for the catalogs. */
   readonly catalogMs: number;
-  /** The most time that a peek had which ran out of it before its first row; undefined: none did. */
+  /** The longest time-out of a peek that timed out before its first row; undefined: none did. */
   readonly undecodedMs: number | undefined;
   /** How long it took. */
   readonly durationMs: number;

@@ -43,7 +43,7 @@ export interface PeekOutcome {
 export class PeekPlanner {
   /** Under way where the server failed at a transaction: which one is it? */
   search: UndecodableSearch | undefined;
-  /** The most time that a peek had which ran out of it before its first row; undefined: none did. */
+  /** The longest time-out of a peek that timed out before its first row; undefined: none did. */
   undecodedMs: number | undefined;
 
   readonly #ports: PlannerPorts;

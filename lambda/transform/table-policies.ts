@@ -1,8 +1,8 @@
 /**
- * What to do with each table's changes: published by which key, or left out for which reason. Decided once a table and
- * reading of the catalogs, so that no filter and no look-up runs a row.
- * Knows no catalog query: the primary-key cache answers from memory. Its owner sees to it that it was read after every
- * transaction whose changes are asked about was over (I11).
+ * What to do with each table's changes: published by which key, or left out for which reason. Decided once for a table
+ * and a reading of the catalogs, not for each row.
+ * Knows no catalog query: the primary-key cache answers from memory. The caller reads the catalogs again after a
+ * transaction has ended, before it asks about the transaction's changes (I11).
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { TableName, Transaction, Tuple } from '../decode/messages.ts';
