@@ -17,7 +17,7 @@ import type { Advancer } from './advancer.ts';
 import { PublishQueue } from './publish-queue.ts';
 
 /** What is to be published, and how. */
-export interface BatchParts extends Omit<TransformerParts, 'plans' | 'pastKeys' | 'skippedLog' | 'resume'> {
+export interface BatchParts extends Omit<TransformerParts, 'policies' | 'pastKeys' | 'skippedLog' | 'resume'> {
   /** Which tables and columns are wanted. */
   readonly filters: Filters;
 }
@@ -99,7 +99,7 @@ export class BatchReader {
 
   readonly #parts: BatchParts;
   readonly #ports: BatchPorts;
-  readonly #plans: TablePolicies;
+  readonly #policies: TablePolicies;
   readonly #pastKeys: PastKeys;
   readonly #skippedLog: SkippedLog;
   readonly #queue: PublishQueue;
@@ -118,16 +118,16 @@ export class BatchReader {
   constructor(parts: BatchParts, ports: BatchPorts) {
     this.#parts = parts;
     this.#ports = ports;
-    this.#plans = new TablePolicies(ports.session.keys, parts.filters);
-    this.#pastKeys = new PastKeys(this.#plans);
+    this.#policies = new TablePolicies(ports.session.keys, parts.filters);
+    this.#pastKeys = new PastKeys(this.#policies);
     this.#skippedLog = new SkippedLog(ports.log, ports.memory.named);
     this.#queue = new PublishQueue({
       publisher: ports.publisher,
       clock: ports.clock,
       signal: ports.session.lost,
       deadline: ports.sendingDeadline,
-      acknowledged: (round, mark) => {
-        this.#acknowledge(mark);
+      acknowledged: (round, position) => {
+        this.#acknowledge(position);
         parts.packer.release(round);
         if (this.boundary !== undefined) ports.advancer.advanceIfWorthwhile(this.boundary);
         ports.onAcknowledged();
@@ -172,7 +172,7 @@ export class BatchReader {
     this.#beginBatch();
     const transformer = (this.#transformer ??= new Transformer({
       ...this.#parts,
-      plans: this.#plans,
+      policies: this.#policies,
       pastKeys: this.#pastKeys,
       skippedLog: this.#skippedLog,
       resume: this.resume,
@@ -309,7 +309,7 @@ export class BatchReader {
 
   /** Sends the rounds that are full. @returns false when no more can be sent */
   async #send(transformer: Transformer): Promise<boolean> {
-    for (const { round, mark } of transformer.closed) await this.#queue.send(round, mark);
+    for (const { round, position } of transformer.closed) await this.#queue.send(round, position);
     transformer.closed.length = 0;
     return this.#queue.open;
   }
@@ -323,13 +323,13 @@ export class BatchReader {
       await this.#queue.waitUntilIdle();
     }
     await this.#queue.drainInFlight();
-    if (this.#queue.open) this.#acknowledge(transformer.mark());
+    if (this.#queue.open) this.#acknowledge(transformer.ackPosition());
   }
 
-  #acknowledge(mark: AckPosition): void {
-    this.counts = mark.counts;
-    this.boundary = mark.boundary ?? this.boundary;
-    this.progress = mark.progress;
-    this.#oldest = mark.openTransaction?.commitTimeMicros;
+  #acknowledge(position: AckPosition): void {
+    this.counts = position.counts;
+    this.boundary = position.boundary ?? this.boundary;
+    this.progress = position.progress;
+    this.#oldest = position.openTransaction?.commitTimeMicros;
   }
 }

@@ -17,7 +17,7 @@ export interface PublishQueueParts {
   /** @returns milliseconds since 1970: no request may end after it. Asked before each round: it moves with the cost of an advance. */
   readonly deadline: () => number;
   /** Called when a round is acknowledged whole, before the next is sent. */
-  readonly acknowledged: (round: Round, mark: AckPosition) => void;
+  readonly acknowledged: (round: Round, position: AckPosition) => void;
 }
 
 /** Sends rounds: at most one is in flight. */
@@ -49,13 +49,13 @@ export class PublishQueue {
    * Begins to send a round, once the last is acknowledged. Does nothing when stopped.
    *
    * @param round - what to send; its memory is the publisher's until it is acknowledged
-   * @param mark - how far the run is once it is acknowledged
+   * @param position - how far the run is once it is acknowledged
    * @throws {PipelineError} what made an earlier round fail
    */
-  async send(round: Round, mark: AckPosition): Promise<void> {
+  async send(round: Round, position: AckPosition): Promise<void> {
     await this.drainInFlight();
     if (!this.open) return;
-    this.#inFlight = this.#send(round, mark).catch((error: unknown) => {
+    this.#inFlight = this.#send(round, position).catch((error: unknown) => {
       this.#failure = { error };
     });
   }
@@ -75,16 +75,16 @@ export class PublishQueue {
     await this.#inFlight;
   }
 
-  async #send(round: Round, mark: AckPosition): Promise<void> {
+  async #send(round: Round, position: AckPosition): Promise<void> {
     const { publisher, clock, signal, deadline, acknowledged } = this.#parts;
     const begun = clock.now();
     const result = await publisher.publish(round, deadline(), signal).catch((error: unknown) => {
-      throw withRecord(error, mark.largest);
+      throw withRecord(error, position.largest);
     });
     this.slowestMs = Math.max(this.slowestMs, clock.now() - begun);
     this.throttledEntries += result.throttledEntries;
     this.lastFailure = result.lastFailure ?? this.lastFailure;
-    if (result.complete) acknowledged(round, mark);
+    if (result.complete) acknowledged(round, position);
     else this.stopped = result.throttledEntries > 0 ? 'throttled' : 'deadline';
   }
 }

@@ -39,15 +39,15 @@ export class ChangeKeys {
    * Finds the key of a change.
    *
    * @param change - valid during the call
-   * @param plan - the policy of the change's table, which is published
+   * @param policy - the policy of the change's table, which is published
    */
-  find(change: RowChange, plan: TablePolicy): KeySearch {
+  find(change: RowChange, policy: TablePolicy): KeySearch {
     const deletes = change.operation === 'DELETE';
     const tuple = deletes ? change.oldTuple : change.newTuple;
     const fallback = deletes ? undefined : change.oldTuple;
     if (tuple === undefined) return deletes ? 'key-not-sent' : 'unknown';
     let unsent = false;
-    for (const columns of candidates(plan.keys, change.historicKey)) {
+    for (const columns of candidates(policy.keys, change.historicKey)) {
       const located = locateKey(columns, tuple, fallback, this.key);
       if (located === 'elided') return 'too-large';
       unsent ||= located === 'unsent';
@@ -55,8 +55,8 @@ export class ChangeKeys {
       this.#columns = columns;
       return this.#losesOldKey(change) ? 'too-large' : 'found';
     }
-    if (unsent || (deletes && !plan.identityHoldsKey)) return 'key-not-sent';
-    return plan.wasKeyless ? 'no-primary-key' : 'unknown';
+    if (unsent || (deletes && !policy.identityHoldsKey)) return 'key-not-sent';
+    return policy.wasKeyless ? 'no-primary-key' : 'unknown';
   }
 
   /** Whether an UPDATE's old key was sent and not kept: nobody could say whether it differs from the new one. */

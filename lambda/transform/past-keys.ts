@@ -21,7 +21,7 @@ const MOST_KEYLESS = 2;
 
 /** What one batch knows. */
 export class PastKeys {
-  readonly #plans: TablePolicies;
+  readonly #tablePolicies: TablePolicies;
   /** By schema and name, unquoted, as JSON: in commit order. */
   #stretches = new Map<string, KeyStretch[]>();
   /** Printed names of tables that an answer covers: with all their changes, and with their INSERTs at least. */
@@ -37,9 +37,9 @@ export class PastKeys {
   #askedKeyless = 0;
   #policies = new Map<KeyStretch, TablePolicy>();
 
-  /** @param plans - what the catalogs say */
-  constructor(plans: TablePolicies) {
-    this.#plans = plans;
+  /** @param policies - what the catalogs say */
+  constructor(policies: TablePolicies) {
+    this.#tablePolicies = policies;
   }
 
   /** Forgets: an answer is of one batch. */
@@ -63,14 +63,14 @@ export class PastKeys {
    */
   question(change: Pick<RowChange, 'table' | 'operation' | 'oldTuple'>, transaction: Transaction): Asked | undefined {
     const { table } = change;
-    const plan = this.#plans.of(table);
-    if (this.#done || !this.#plans.isKeyInDoubt(plan, transaction) || this.#covered.has(table.printed))
+    const policy = this.#tablePolicies.of(table);
+    if (this.#done || !this.#tablePolicies.isKeyInDoubt(policy, transaction) || this.#covered.has(table.printed))
       return undefined;
-    const keyless = plan.skip === 'noPrimaryKey';
+    const keyless = policy.skip === 'noPrimaryKey';
     if (keyless && !this.#mayHaveHadKey(change)) {
       if (this.#coveredInserts.has(table.printed)) return undefined;
       // UPDATEs and DELETEs of a table without a key tell nothing, and each would be a warning in the server's log.
-      const tables = this.#withItself(this.#plans.doubtfulTables(transaction, true), table);
+      const tables = this.#withItself(this.#tablePolicies.doubtfulTables(transaction, true), table);
       return { tables: tables.length > MAX_NAMES ? undefined : tables, except: [], insertsOnly: true };
     }
     if (keyless) {
@@ -79,10 +79,10 @@ export class PastKeys {
     }
     if (this.#allButKeyless) return undefined;
     // Of tables that the catalogs do not know there may be many, and nothing names them: then ask for all at once.
-    const tables = this.#withItself(this.#plans.doubtfulTables(transaction, false), table);
-    if (plan.keys.length > 0 && this.#asked === 0 && tables.length <= MAX_NAMES)
+    const tables = this.#withItself(this.#tablePolicies.doubtfulTables(transaction, false), table);
+    if (policy.keys.length > 0 && this.#asked === 0 && tables.length <= MAX_NAMES)
       return { tables, except: [], insertsOnly: false };
-    const except = this.#plans.keylessTables();
+    const except = this.#tablePolicies.keylessTables();
     return except.length > MAX_NAMES
       ? { tables: undefined, except: [], insertsOnly: true }
       : { tables: undefined, except, insertsOnly: false };
@@ -97,7 +97,9 @@ export class PastKeys {
 
   /** Other tables without a key, of which an INSERT has shown one. */
   #keyedBefore(transaction: Transaction, table: TableName): TableName[] {
-    const others = this.#plans.doubtfulTables(transaction, true).filter(({ printed }) => printed !== table.printed);
+    const others = this.#tablePolicies
+      .doubtfulTables(transaction, true)
+      .filter(({ printed }) => printed !== table.printed);
     const keyed = others.filter(({ schema, name }) =>
       this.#stretches.get(nameOf(schema, name))?.some(({ key }) => key.length > 0),
     );
@@ -116,7 +118,10 @@ export class PastKeys {
    */
   take(asked: Asked, stretches: readonly KeyStretch[] | undefined): void {
     this.#asked++;
-    if (!asked.insertsOnly && asked.tables?.some((table) => this.#plans.of(table).skip === 'noPrimaryKey') === true)
+    if (
+      !asked.insertsOnly &&
+      asked.tables?.some((table) => this.#tablePolicies.of(table).skip === 'noPrimaryKey') === true
+    )
       this.#askedKeyless++;
     if (stretches === undefined || (asked.tables === undefined && asked.insertsOnly)) this.#done = true;
     else if (asked.tables === undefined) this.#allButKeyless = true;
@@ -139,49 +144,50 @@ export class PastKeys {
   /**
    * The policy for a change, by the primary key at the time it was written.
    *
-   * @param plan - the policy of the change's table, by the catalogs
+   * @param policy - the policy of the change's table, by the catalogs
    * @param change - valid during the call
    * @param transaction - that it is part of
    * @param lsn - tells its own position
-   * @returns `plan` where nothing better is known
+   * @returns `policy` where nothing better is known
    */
-  policy(plan: TablePolicy, change: RowChange, transaction: Transaction, lsn: () => Lsn): TablePolicy {
-    if (this.#stretches.size === 0 || !this.#plans.isKeyInDoubt(plan, transaction)) return plan;
+  policy(policy: TablePolicy, change: RowChange, transaction: Transaction, lsn: () => Lsn): TablePolicy {
+    if (this.#stretches.size === 0 || !this.#tablePolicies.isKeyInDoubt(policy, transaction)) return policy;
     const name = nameOf(change.table.schema, change.table.name);
     const stretches = this.#stretches.get(name);
     // Since the last INSERT the key may have become another.
-    if (stretches === undefined || (change.operation !== 'INSERT' && !this.#complete.has(name))) return plan;
+    if (stretches === undefined || (change.operation !== 'INSERT' && !this.#complete.has(name))) return policy;
     const stretch = lastUpTo(stretches, transaction.commitLsn, lsn());
-    if (stretch === undefined) return plan;
+    if (stretch === undefined) return policy;
     let made = this.#policies.get(stretch);
-    if (made?.version !== plan.version) {
-      made = this.#make(plan, stretch, change);
+    if (made?.version !== policy.version) {
+      made = this.#make(policy, stretch, change);
       this.#policies.set(stretch, made);
     }
     return made;
   }
 
-  #make(plan: TablePolicy, { inserted, key }: KeyStretch, change: RowChange): TablePolicy {
+  #make(policy: TablePolicy, { inserted, key }: KeyStretch, change: RowChange): TablePolicy {
     if (key.length === 0) {
       // Without an INSERT this may only mean that the old row was sent by another index's columns.
-      if (!inserted) return plan;
-      const skip = plan.skip === 'droppedTable' && !plan.hidden ? 'noPrimaryKey' : plan.skip;
-      return { ...plan, skip, wasKeyless: true, noted: undefined };
+      if (!inserted) return policy;
+      const skip = policy.skip === 'droppedTable' && !policy.hidden ? 'noPrimaryKey' : policy.skip;
+      return { ...policy, skip, wasKeyless: true, noted: undefined };
     }
     const tuple = change.newTuple ?? change.oldTuple;
     const printed = key.map((name) => printedIn(tuple, name) ?? printedIn(change.oldTuple, name) ?? name);
-    const known = plan.keys.find(
+    const known = policy.keys.find(
       (each) => each.length === printed.length && each.every((name) => printed.includes(name)),
     );
-    const skip = plan.skip === 'noPrimaryKey' || (plan.skip === 'droppedTable' && !plan.hidden) ? undefined : plan.skip;
+    const skip =
+      policy.skip === 'noPrimaryKey' || (policy.skip === 'droppedTable' && !policy.hidden) ? undefined : policy.skip;
     return {
-      ...plan,
+      ...policy,
       skip,
       // The catalogs know the order of a composite key; wal2json has the table's.
       keys: [known ?? printed],
       wasKeyless: false,
       identityHoldsKey: false,
-      omitted: new Set(plan.omitted),
+      omitted: new Set(policy.omitted),
       evaluatedColumns: new Set(),
       noted: undefined,
     };

@@ -61,13 +61,13 @@ export interface KeyDoubt {
   readonly knownUntil: Lsn | undefined;
 }
 
-/** How many plans are kept; beyond it they are made again. A database of more tables is published, only slower. */
-const PLANS_LIMIT = 65_536;
+/** How many policies are kept; beyond it they are made again. A database of more tables is published, only slower. */
+const POLICIES_LIMIT = 65_536;
 
 /** The name that 10 gives a table's new rows while it is rewritten. */
 const REWRITE = /^pg_temp_\d+$/;
 
-/** Plans by table. */
+/** Policies by table. */
 export class TablePolicies {
   readonly #keys: PrimaryKeys;
   readonly #filters: Filters;
@@ -75,45 +75,45 @@ export class TablePolicies {
   /** Whether there is anything that must not be seen. */
   readonly #hides: boolean;
   /** By printed name: a decoder that forgets names makes new objects. */
-  readonly #plans = new Map<string, TablePolicy>();
+  readonly #policies = new Map<string, TablePolicy>();
   #lastTable: TableName | undefined;
-  #lastPlan: TablePolicy | undefined;
+  #lastPolicy: TablePolicy | undefined;
 
   /**
    * @param keys - the primary-key cache
    * @param filters - which tables and columns are wanted
-   * @param limit - how many plans are kept
+   * @param limit - how many policies are kept
    */
-  constructor(keys: PrimaryKeys, filters: Filters, limit = PLANS_LIMIT) {
+  constructor(keys: PrimaryKeys, filters: Filters, limit = POLICIES_LIMIT) {
     this.#keys = keys;
     this.#filters = filters;
     this.#limit = limit;
     this.#hides = filters.tableExclude.length + filters.columnExclude.length > 0;
   }
 
-  /** How many plans are kept now. */
+  /** How many policies are kept now. */
   get size(): number {
-    return this.#plans.size;
+    return this.#policies.size;
   }
 
-  /** @returns the table's plan */
+  /** @returns the table's policy */
   of(table: TableName): TablePolicy {
-    if (table === this.#lastTable && this.#lastPlan?.version === this.#keys.version) return this.#lastPlan;
-    let plan = this.#plans.get(table.printed);
-    if (plan?.version !== this.#keys.version) {
-      plan = this.#make(table);
-      if (this.#plans.size >= this.#limit) this.#plans.clear();
-      this.#plans.set(table.printed, plan);
+    if (table === this.#lastTable && this.#lastPolicy?.version === this.#keys.version) return this.#lastPolicy;
+    let policy = this.#policies.get(table.printed);
+    if (policy?.version !== this.#keys.version) {
+      policy = this.#make(table);
+      if (this.#policies.size >= this.#limit) this.#policies.clear();
+      this.#policies.set(table.printed, policy);
     }
     this.#lastTable = table;
-    this.#lastPlan = plan;
-    return plan;
+    this.#lastPolicy = policy;
+    return policy;
   }
 
   /**
    * Whether a table's key may have been another one when a transaction wrote to it.
    *
-   * @param plan - the policy of the row's table
+   * @param policy - the policy of the row's table
    * @param transaction - the row's
    */
   isKeyInDoubt({ keyDoubt }: TablePolicy, { xid, commitLsn }: Transaction): boolean {
@@ -134,8 +134,8 @@ export class TablePolicies {
     const doubtful: TableName[] = [];
     for (const { printed, schema, name } of this.#keys.tables()) {
       const table = { printed, schema, name: name.slice(schema.length + 1) };
-      const plan = this.of(table);
-      if ((plan.skip === 'noPrimaryKey') === keyless && this.isKeyInDoubt(plan, transaction)) doubtful.push(table);
+      const policy = this.of(table);
+      if ((policy.skip === 'noPrimaryKey') === keyless && this.isKeyInDoubt(policy, transaction)) doubtful.push(table);
     }
     return doubtful;
   }
@@ -151,19 +151,19 @@ export class TablePolicies {
   /**
    * Applies COLUMN_EXCLUDE_LIST to the columns of a row that were not judged before.
    *
-   * @param plan - the policy of the row's table
+   * @param policy - the policy of the row's table
    * @param tuple - the row
    * @throws {PipelineError} CONFIG_INVALID where it names a column of the primary key
    */
-  excludeColumns(plan: TablePolicy, tuple: Tuple | undefined): void {
+  excludeColumns(policy: TablePolicy, tuple: Tuple | undefined): void {
     if (tuple === undefined || this.#filters.columnExclude.length === 0) return;
     for (let i = 0; i < tuple.count; i++) {
       const header = tuple.headers[i];
-      if (header === undefined || plan.evaluatedColumns.has(header.printed)) continue;
-      plan.evaluatedColumns.add(header.printed);
-      if (!omitsColumn(this.#filters, plan.names, header.name)) continue;
-      if (plan.keys[0]?.includes(header.printed) === true) throw keyExcluded(plan.names[0] ?? '', header.name);
-      plan.omitted.add(header.printed);
+      if (header === undefined || policy.evaluatedColumns.has(header.printed)) continue;
+      policy.evaluatedColumns.add(header.printed);
+      if (!omitsColumn(this.#filters, policy.names, header.name)) continue;
+      if (policy.keys[0]?.includes(header.printed) === true) throw keyExcluded(policy.names[0] ?? '', header.name);
+      policy.omitted.add(header.printed);
     }
   }
 
@@ -257,21 +257,21 @@ function keyExcluded(table: string, column: string): PipelineError {
 /**
  * Why a change is left out. Also looks at the names that its table had at write time.
  *
- * @param plan - the policy of the change's table
+ * @param policy - the policy of the change's table
  * @param transaction - that it is part of
  */
-export function skipReason(plan: TablePolicy, transaction: Transaction): keyof Skipped | undefined {
-  if (isSkippedInDoubt(plan, transaction)) return 'filtered';
+export function skipReason(policy: TablePolicy, transaction: Transaction): keyof Skipped | undefined {
+  if (isSkippedInDoubt(policy, transaction)) return 'filtered';
   const { commitLsn } = transaction;
-  if (plan.includedUntil !== undefined && commitLsn > plan.includedUntil) return 'filtered';
-  if (plan.excludedUntil !== undefined && commitLsn <= plan.excludedUntil) return 'filtered';
-  return plan.skip;
+  if (policy.includedUntil !== undefined && commitLsn > policy.includedUntil) return 'filtered';
+  if (policy.excludedUntil !== undefined && commitLsn <= policy.excludedUntil) return 'filtered';
+  return policy.skip;
 }
 
 /**
  * Whether a change is left out only because its table may have been a partition of another then. Such tables are named.
  *
- * @param plan - the policy of the change's table
+ * @param policy - the policy of the change's table
  * @param transaction - that it is part of
  */
 export function isSkippedInDoubt({ doubts }: TablePolicy, { xid, commitLsn }: Transaction): boolean {

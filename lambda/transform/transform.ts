@@ -49,7 +49,7 @@ export interface LargestRecord {
 /** What a transformation is made of. */
 export interface TransformerParts extends RecordWriterParts, MessageWriterParts {
   readonly packer: Packer;
-  readonly plans: TablePolicies;
+  readonly policies: TablePolicies;
   /** Primary keys at write time, where the WAL was asked for them. */
   readonly pastKeys: PastKeys;
   /** Where the tables are named whose changes are left out. */
@@ -70,7 +70,7 @@ export class Transformer {
   /** What was done with every message so far, sent or not. */
   readonly counts: Counts = noCounts();
   /** Rounds that are full, oldest first, with where each takes the run. The caller sends and removes them. */
-  readonly closed: { readonly round: Round; readonly mark: AckPosition }[] = [];
+  readonly closed: { readonly round: Round; readonly position: AckPosition }[] = [];
   /** Whether the resume position was used. */
   resumed = false;
 
@@ -161,12 +161,12 @@ export class Transformer {
    * done, and sent, are skipped then.
    */
   breakOff(): void {
-    const { progress } = this.mark();
+    const { progress } = this.ackPosition();
     if (progress !== undefined) this.#resume = resumePosition(progress, '');
   }
 
   /** @returns where the run is once everything taken so far is acknowledged */
-  mark(): AckPosition {
+  ackPosition(): AckPosition {
     const transaction = this.#transaction;
     return {
       boundary: this.#boundary,
@@ -241,76 +241,81 @@ export class Transformer {
   }
 
   #change(change: RowChange, row: Pick<MessageBlock, 'rowLsn'>): void {
-    const { plans, pastKeys, operations, oversize } = this.#parts;
+    const { policies, pastKeys, operations, oversize } = this.#parts;
     const keys = this.#keys;
-    const known = plans.of(change.table);
+    const known = policies.of(change.table);
     const transaction = this.#transaction;
-    const plan = transaction === undefined ? known : pastKeys.policy(known, change, transaction, () => row.rowLsn());
-    const skip = this.#skipReason(plan, change.historicKey);
+    const policy = transaction === undefined ? known : pastKeys.policy(known, change, transaction, () => row.rowLsn());
+    const skip = this.#skipReason(policy, change.historicKey);
     if (skip !== undefined || !operations.has(change.operation)) {
-      this.#skipChange(change.table, plan, skip, keys.moves(change, plan.keys[0]) ? 2 : 1);
+      this.#skipChange(change.table, policy, skip, keys.moves(change, policy.keys[0]) ? 2 : 1);
       return;
     }
-    const search = keys.find(change, plan);
+    const search = keys.find(change, policy);
     if (search === 'too-large') {
       if (oversize === 'fail') {
         throw recordTooLarge({ ...change, transaction: this.#transaction }, change.oversizeBytes ?? 0);
       }
-      this.#skipChange(change.table, plan, 'keyTooLarge', 1);
+      this.#skipChange(change.table, policy, 'keyTooLarge', 1);
       return;
     }
-    plans.excludeColumns(plan, change.newTuple);
-    plans.excludeColumns(plan, change.oldTuple);
+    policies.excludeColumns(policy, change.newTuple);
+    policies.excludeColumns(policy, change.oldTuple);
     const record = this.#record;
     record.change = change;
     record.table = change.table;
-    record.omitted = plan.omitted;
+    record.omitted = policy.omitted;
     if (search === 'found') {
       if (keys.moves(change)) {
         const gone = this.#publish('DELETE', keys.oldKey, keys.key, undefined);
-        this.#countOf(change.table, plan, this.#publish('INSERT', keys.key, keys.oldKey, undefined), gone);
+        this.#countOf(change.table, policy, this.#publish('INSERT', keys.key, keys.oldKey, undefined), gone);
       } else {
-        this.#countOf(change.table, plan, this.#publish(change.operation, keys.key, undefined, undefined));
+        this.#countOf(change.table, policy, this.#publish(change.operation, keys.key, undefined, undefined));
       }
     } else {
-      this.#changeWithoutKey(change, plan, search);
+      this.#changeWithoutKey(change, policy, search);
     }
   }
 
   /** A change whose key is not to be had. A DELETE can be told without, where the format can. */
-  #changeWithoutKey(change: RowChange, plan: TablePolicy, search: 'key-not-sent' | 'no-primary-key' | 'unknown'): void {
+  #changeWithoutKey(
+    change: RowChange,
+    policy: TablePolicy,
+    search: 'key-not-sent' | 'no-primary-key' | 'unknown',
+  ): void {
     const { format, unknownKey } = this.#parts;
     if (search === 'no-primary-key') {
-      this.#skipChange(change.table, plan, 'noPrimaryKey', 1);
+      this.#skipChange(change.table, policy, 'noPrimaryKey', 1);
     } else if (change.operation === 'DELETE' && format.supportsDeleteWithoutKey) {
-      this.#countOf(change.table, plan, this.#publish('DELETE', undefined, undefined, change.table.printed));
+      this.#countOf(change.table, policy, this.#publish('DELETE', undefined, undefined, change.table.printed));
     } else if (search === 'key-not-sent') {
-      this.#skipChange(change.table, plan, 'noReplicaIdentity', 1);
+      this.#skipChange(change.table, policy, 'noReplicaIdentity', 1);
     } else {
-      if (unknownKey === 'fail') throw keyUnresolved({ ...change, transaction: this.#transaction }, plan.keys[0] ?? []);
-      this.#skipChange(change.table, plan, 'keyUnknown', 1);
+      if (unknownKey === 'fail')
+        throw keyUnresolved({ ...change, transaction: this.#transaction }, policy.keys[0] ?? []);
+      this.#skipChange(change.table, policy, 'keyUnknown', 1);
     }
   }
 
   #truncate(message: Truncate): void {
     for (const table of message.tables) {
-      const plan = this.#parts.plans.of(table);
-      const skip = this.#skipReason(plan);
+      const policy = this.#parts.policies.of(table);
+      const skip = this.#skipReason(policy);
       if (skip !== undefined || !this.#parts.operations.has('TRUNCATE')) {
-        this.#skipChange(table, plan, skip, 1);
+        this.#skipChange(table, policy, skip, 1);
         continue;
       }
       this.#record.change = undefined;
       this.#record.table = table;
-      this.#record.omitted = plan.omitted;
-      this.#countOf(table, plan, this.#publish('TRUNCATE', undefined, undefined, table.printed));
+      this.#record.omitted = policy.omitted;
+      this.#countOf(table, policy, this.#publish('TRUNCATE', undefined, undefined, table.printed));
     }
   }
 
   /** @param historicKey - which shows what the catalogs no longer do */
-  #skipReason(plan: TablePolicy, historicKey?: readonly string[]): keyof Skipped | undefined {
-    const reason = this.#transaction === undefined ? plan.skip : skipReason(plan, this.#transaction);
-    const shown = reason === 'noPrimaryKey' || (reason === 'droppedTable' && !plan.hidden);
+  #skipReason(policy: TablePolicy, historicKey?: readonly string[]): keyof Skipped | undefined {
+    const reason = this.#transaction === undefined ? policy.skip : skipReason(policy, this.#transaction);
+    const shown = reason === 'noPrimaryKey' || (reason === 'droppedTable' && !policy.hidden);
     return historicKey !== undefined && shown ? undefined : reason;
   }
 
@@ -349,30 +354,30 @@ export class Transformer {
   }
 
   /** Counts a change by what became of its record, or of its two. */
-  #countOf(table: TableName, plan: TablePolicy, one: Outcome, other: Outcome = one): void {
-    if (one === 'keyTooLarge' || other === 'keyTooLarge') return this.#skipChange(table, plan, 'keyTooLarge', 0);
-    if (one === 'formatter' && other === 'formatter') return this.#skipChange(table, plan, 'formatter', 0);
+  #countOf(table: TableName, policy: TablePolicy, one: Outcome, other: Outcome = one): void {
+    if (one === 'keyTooLarge' || other === 'keyTooLarge') return this.#skipChange(table, policy, 'keyTooLarge', 0);
+    if (one === 'formatter' && other === 'formatter') return this.#skipChange(table, policy, 'formatter', 0);
     this.counts.changes++;
     this.counts.published++;
   }
 
   /** @param reason - undefined: by its operation, which is the user's own wish */
-  #skipChange(table: TableName, plan: TablePolicy, reason: keyof Skipped | undefined, ordinals: number): void {
+  #skipChange(table: TableName, policy: TablePolicy, reason: keyof Skipped | undefined, ordinals: number): void {
     this.#ordinal += ordinals;
     this.counts.changes++;
     this.counts.skipped[reason ?? 'filtered']++;
-    if (reason === undefined || reason === 'formatter' || plan.noted === reason) return;
+    if (reason === undefined || reason === 'formatter' || policy.noted === reason) return;
     const transaction = this.#transaction;
     // What a filter takes out is the user's wish, and told only where it is a doubt.
-    if (reason === 'filtered' && (transaction === undefined || !isSkippedInDoubt(plan, transaction))) return;
-    plan.noted = reason;
+    if (reason === 'filtered' && (transaction === undefined || !isSkippedInDoubt(policy, transaction))) return;
+    policy.noted = reason;
     this.#parts.skippedLog.note(reason, table.printed, transaction?.commitLsn ?? 0n);
   }
 
   #close(round: Round): void {
     this.counts.kinesisRecords += round.entries.length;
     this.counts.bytes += round.bytes;
-    this.closed.push({ round, mark: this.mark() });
+    this.closed.push({ round, position: this.ackPosition() });
     this.#largest = undefined;
   }
 }

@@ -27,7 +27,7 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   {
     effect: 'A DELETE under REPLICA IDENTITY FULL shows a column that COLUMN_EXCLUDE_LIST names.',
     file: 'lambda/transform/transform.ts',
-    code: '    plans.excludeColumns(plan, change.oldTuple);\n',
+    code: '    policies.excludeColumns(policy, change.oldTuple);\n',
     wrong: '',
     tests: 'test/lambda/transform/transform.test.ts',
     test: 'I10: shows an excluded column in no half of any operation',

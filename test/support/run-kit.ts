@@ -1,6 +1,6 @@
 /**
  * What tests of the run loop are made with: a clock that only the test moves, a publisher whose answers a test decides,
- * and the real formats, plans and packer around them.
+ * and the real formats, policies and packer around them.
  */
 import assert from 'node:assert/strict';
 import { FORMATS } from '../../lambda/format/formats.ts';

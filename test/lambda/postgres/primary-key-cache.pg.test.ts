@@ -255,7 +255,7 @@ describe('the primary keys', () => {
     assert.equal(keys.version, version, 'the slot has not moved: it is kept');
     await keys.refreshIfStale(await position());
     assert.deepEqual(keys.earlier(moving), []);
-    assert.equal(keys.version, version + 1, 'plans by the earlier key are made again');
+    assert.equal(keys.version, version + 1, 'policies by the earlier key are made again');
     for (let i = 0; i < 20; i++) {
       await server.sql(`ALTER TABLE moving RENAME ${i === 0 ? 'b' : `c${i - 1}`} TO c${i}`);
       await keys.refreshIfStale(before);

@@ -9,7 +9,7 @@ import type { AckPosition } from '../../../lambda/transform/transform.ts';
 import { TestClock } from '../../support/run-kit.ts';
 
 const round = { entries: [] } as unknown as Round;
-const mark = {} as AckPosition;
+const position = {} as AckPosition;
 
 describe('the publish queue', () => {
   function laidOut(results: readonly (Published & { ms: number })[]) {
@@ -34,7 +34,7 @@ describe('the publish queue', () => {
 
   it('remembers the slowest round, not the newest: the run reserves time for two like it', async () => {
     const { queue } = laidOut([100, 5_000, 20].map((ms) => ({ ms, complete: true, throttledEntries: 0 })));
-    for (let i = 0; i < 3; i++) await queue.send(round, mark);
+    for (let i = 0; i < 3; i++) await queue.send(round, position);
     await queue.drainInFlight();
     assert.equal(queue.slowestMs, 5_000);
   });
@@ -44,8 +44,8 @@ describe('the publish queue', () => {
       { ms: 1, complete: true, throttledEntries: 2, lastFailure: 'HTTP 500' },
       { ms: 1, complete: true, throttledEntries: 1 },
     ]);
-    await queue.send(round, mark);
-    await queue.send(round, mark);
+    await queue.send(round, position);
+    await queue.send(round, position);
     await queue.drainInFlight();
     assert.deepEqual([queue.lastFailure, queue.throttledEntries, acknowledged()], ['HTTP 500', 3, 2]);
   });
@@ -55,8 +55,8 @@ describe('the publish queue', () => {
       { ms: 1, complete: false, throttledEntries: 1 },
       { ms: 1, complete: true, throttledEntries: 0 },
     ]);
-    await queue.send(round, mark);
-    await queue.send(round, mark);
+    await queue.send(round, position);
+    await queue.send(round, position);
     await queue.drainInFlight();
     assert.deepEqual([queue.stopped, queue.open, unsent.length, acknowledged()], ['throttled', false, 1, 0]);
   });
@@ -71,7 +71,7 @@ describe('the publish queue', () => {
       deadline: () => 1_000_000,
       acknowledged: () => undefined,
     });
-    await queue.send(round, { ...mark, largest: { bytes: 1_600_239, table: 'shop.docs', commitLsn: 0x171c6978n } });
+    await queue.send(round, { ...position, largest: { bytes: 1_600_239, table: 'shop.docs', commitLsn: 0x171c6978n } });
     await assert.rejects(queue.drainInFlight(), {
       code: 'RECORD_TOO_LARGE',
       message:

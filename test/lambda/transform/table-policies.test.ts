@@ -1,4 +1,4 @@
-/** What is kept of tables, and forgotten: plans up to a limit, names that the log has told. */
+/** What is kept of tables, and forgotten: policies up to a limit, names that the log has told. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TableName } from '../../../lambda/decode/messages.ts';
@@ -10,36 +10,36 @@ import { Recorder } from '../../support/run-kit.ts';
 
 const named = (name: string): TableName => ({ printed: `public.${name}`, schema: 'public', name });
 
-describe('the plans of tables', () => {
+describe('the policies of tables', () => {
   const catalog = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`public.t${i}`, { key: [`k${i}`] }]));
 
   it('are never more than the limit, and are the same when they are made again', () => {
-    const plans = new TablePolicies(
+    const policies = new TablePolicies(
       new FakeKeys(catalog),
       { ...NO_FILTERS, tableExclude: compilePatterns('public\\.t3') },
       4,
     );
     for (let turn = 0; turn < 3; turn++)
       for (let i = 0; i < 10; i++) {
-        const { keys, skip } = plans.of(named(`t${i}`));
+        const { keys, skip } = policies.of(named(`t${i}`));
         assert.deepEqual([keys, skip], [[[`k${i}`]], i === 3 ? 'filtered' : undefined]);
-        assert.ok(plans.size <= 4, `${plans.size} plans`);
+        assert.ok(policies.size <= 4, `${policies.size} policies`);
       }
-    for (let i = 0; i < 1_000; i++) assert.equal(plans.of(named(`gone_${i}`)).skip, 'droppedTable');
-    assert.ok(plans.size <= 4, `${plans.size} plans`);
+    for (let i = 0; i < 1_000; i++) assert.equal(policies.of(named(`gone_${i}`)).skip, 'droppedTable');
+    assert.ok(policies.size <= 4, `${policies.size} policies`);
   });
 
   it('are made once a table and reading', () => {
     const keys = new FakeKeys(catalog);
-    const plans = new TablePolicies(keys, NO_FILTERS);
-    const plan = plans.of(named('t0'));
-    plans.of(named('t1'));
-    assert.equal(plans.of(named('t0')), plan);
+    const policies = new TablePolicies(keys, NO_FILTERS);
+    const policy = policies.of(named('t0'));
+    policies.of(named('t1'));
+    assert.equal(policies.of(named('t0')), policy);
     keys.version++;
-    const next = plans.of(named('t0'));
-    assert.notEqual(next, plan);
-    assert.equal(plans.of(named('t0')), next);
-    assert.equal(plans.size, 2, 'the new plan takes the place of the old one');
+    const next = policies.of(named('t0'));
+    assert.notEqual(next, policy);
+    assert.equal(policies.of(named('t0')), next);
+    assert.equal(policies.size, 2, 'the new policy takes the place of the old one');
   });
 });
 
