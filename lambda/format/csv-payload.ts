@@ -7,9 +7,8 @@
 import type { TableName, Transaction } from '../decode/messages.ts';
 import { writeKeyJson } from './key-text.ts';
 import { byOperation, memoise, memoiseLast } from './memo.ts';
+import { NULL } from './null.ts';
 import type { MakeFormat } from './record.ts';
-
-const NULL = Buffer.from('null', 'latin1');
 
 /**
  * Makes the format `csv-payload`.

@@ -5,10 +5,10 @@
 import { type ColumnHeader, type Tuple, ValueKind } from '../decode/messages.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import type { Converter } from './json/converter.ts';
+import { NULL } from './null.ts';
 import type { Key } from './record.ts';
 import { jsonString } from './text.ts';
 
-const NULL = Buffer.from('null', 'latin1');
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 

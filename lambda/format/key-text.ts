@@ -5,10 +5,9 @@
  */
 import { ValueKind } from '../decode/messages.ts';
 import type { ByteWriter } from './byte-writer.ts';
+import { NULL } from './null.ts';
 import type { Key } from './record.ts';
 import { writeJsonString, writeText } from './text.ts';
-
-const NULL = Buffer.from('null', 'latin1');
 
 /**
  * Writes a key's text.

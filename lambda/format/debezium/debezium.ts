@@ -11,12 +11,12 @@ import type { TableName, Transaction } from '../../decode/messages.ts';
 import type { ByteWriter } from '../byte-writer.ts';
 import { FieldWriter } from '../fields.ts';
 import { memoise, memoiseLast } from '../memo.ts';
+import { NULL } from '../null.ts';
 import type { ChangeRecord, Format, FormatOptions, MakeFormat, MessageRecord } from '../record.ts';
 import { writeDebeziumMessage } from './message.ts';
 import { sourceHead } from './source.ts';
 import { debeziumTypes } from './types.ts';
 
-const NULL = Buffer.from('null', 'latin1');
 const BEFORE = Buffer.from('{"before":', 'latin1');
 const AFTER = Buffer.from(',"after":', 'latin1');
 const SOURCE = Buffer.from(',"source":', 'latin1');

@@ -7,6 +7,7 @@
  * @see https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
  */
 import { ByteWriter } from '../byte-writer.ts';
+import { NULL } from '../null.ts';
 import { BACKSLASH_UNESCAPED, translate, writeJsonString } from '../text.ts';
 import type { Converter } from './converter.ts';
 
@@ -14,7 +15,8 @@ const OPEN = 0x7b;
 const CLOSE = 0x7d;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const NULL = Buffer.from('NULL', 'latin1');
+/** As array_out prints it. */
+const PRINTED_NULL = Buffer.from('NULL', 'latin1');
 
 /**
  * Makes an array type's converter.
@@ -67,7 +69,7 @@ export function arrayConverter(
     let i = start;
     while (i < end && bytes[i] !== comma && bytes[i] !== CLOSE) i++;
     if (i === start) return -1;
-    if (i - start === 4 && bytes.compare(NULL, 0, 4, start, i) === 0) out.ascii('null');
+    if (i - start === 4 && bytes.compare(PRINTED_NULL, 0, 4, start, i) === 0) out.copy(NULL);
     else element(out, bytes, start, i, doubled);
     return i;
   }

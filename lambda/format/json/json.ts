@@ -9,6 +9,7 @@ import { formatLsn } from '../../decode/lsn.ts';
 import { type ColumnHeader, type TableName, type Transaction, type Tuple, ValueKind } from '../../decode/messages.ts';
 import type { ByteWriter } from '../byte-writer.ts';
 import { byOperation, memoise, memoiseLast } from '../memo.ts';
+import { NULL } from '../null.ts';
 import type { ArrayDelimiter, ChangeRecord, Format, Key, MakeFormat, MessageRecord } from '../record.ts';
 import { isoMicros } from '../temporal.ts';
 import { jsonString } from '../text.ts';
@@ -16,7 +17,6 @@ import type { Converter } from './converter.ts';
 import { writeJsonMessage } from './message.ts';
 import { builtInDelimiter, converterFor, holdsJson, isJsonNull } from './value-converters.ts';
 
-const NULL = Buffer.from('null', 'latin1');
 const NEW_KEY = Buffer.from(',"newKey":', 'latin1');
 const OLD_KEY = Buffer.from(',"oldKey":', 'latin1');
 const ROW = Buffer.from(',"row":', 'latin1');

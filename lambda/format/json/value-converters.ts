@@ -6,6 +6,7 @@
  * @see https://www.postgresql.org/docs/current/datatype.html
  */
 import type { ByteWriter } from '../byte-writer.ts';
+import { NULL } from '../null.ts';
 import type { ArrayDelimiter } from '../record.ts';
 import { ONE_LINE, ONE_LINE_UNDOUBLED, translate, UNDOUBLED, writeJsonString } from '../text.ts';
 import { arrayConverter } from './arrays.ts';
@@ -15,7 +16,6 @@ const ZERO = 0x30;
 const NINE = 0x39;
 const MINUS = 0x2d;
 const SPACE = 0x20;
-const NULL = Buffer.from('null', 'latin1');
 
 /** Beyond ±(2^53 - 1) a double, and with it most readers of JSON, does not hold every integer. */
 const MAX_SAFE = Buffer.from(String(Number.MAX_SAFE_INTEGER), 'latin1');
