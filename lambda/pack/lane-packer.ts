@@ -4,9 +4,9 @@
  */
 import type { AggregateLayout } from './aggregation.ts';
 import { keyHash, laneOfHash, lanes } from './lanes.ts';
-import type { Limits } from './limits.ts';
 import { OpenLane } from './open-lane.ts';
 import type { KinesisRecord, Packer, Round } from './round.ts';
+import type { SizeLimits } from './size-limits.ts';
 import { WriterPool } from './writer-pool.ts';
 
 /**
@@ -18,7 +18,7 @@ const MAX_RETAINED_BYTES = 16 * 1024 * 1024;
 /** Packs by lane; see {@link Packer}. */
 export class LanePacker implements Packer {
   readonly #layout: AggregateLayout;
-  readonly #limits: Limits;
+  readonly #limits: SizeLimits;
   readonly #compress: ((block: Buffer) => Buffer) | undefined;
   readonly #lanes: readonly OpenLane[];
   /** The largest frame and name of any lane, counted for every lane: so what fits does not depend on the lane. */
@@ -36,7 +36,7 @@ export class LanePacker implements Packer {
    * @param limits - in bytes, before compression; 256 lanes cannot exceed the limit of 500 entries
    * @param compress - makes a lane's data shorter, or gives it back as it is
    */
-  constructor(layout: AggregateLayout, laneCount: number, limits: Limits, compress?: (block: Buffer) => Buffer) {
+  constructor(layout: AggregateLayout, laneCount: number, limits: SizeLimits, compress?: (block: Buffer) => Buffer) {
     const all = lanes(laneCount);
     this.#layout = layout;
     this.#limits = limits;

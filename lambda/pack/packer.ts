@@ -5,9 +5,9 @@
 import { type Compression, compressor } from './compression.ts';
 import { kpl } from './kpl.ts';
 import { LanePacker } from './lane-packer.ts';
-import { type Limits, limitsFor } from './limits.ts';
 import { lines } from './lines.ts';
 import type { Packer } from './round.ts';
+import { type SizeLimits, sizeLimitsFor } from './size-limits.ts';
 import { UnaggregatedPacker } from './unaggregated-packer.ts';
 
 /** How user records become Kinesis records: the values of AGGREGATION. */
@@ -26,9 +26,9 @@ export interface PackerOptions {
   /**
    * The other limits, for tests.
    *
-   * @default those of Kinesis, `limitsFor(maxRecordBytes)`
+   * @default those of Kinesis, `sizeLimitsFor(maxRecordBytes)`
    */
-  readonly limits?: Partial<Omit<Limits, 'recordBytes'>>;
+  readonly limits?: Partial<Omit<SizeLimits, 'recordBytes'>>;
 }
 
 /**
@@ -46,7 +46,7 @@ export interface PackerOptions {
  * }
  */
 export function createPacker(options: PackerOptions): Packer {
-  const limits: Limits = { ...limitsFor(options.maxRecordBytes), ...options.limits };
+  const limits: SizeLimits = { ...sizeLimitsFor(options.maxRecordBytes), ...options.limits };
   switch (options.aggregation) {
     case 'kpl':
       return new LanePacker(kpl, options.lanes, limits);

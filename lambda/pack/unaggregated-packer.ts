@@ -3,13 +3,13 @@
  * decides the shard. At most one of a partition key a round, so that a partial failure cannot reorder a key (I3).
  */
 import type { ByteWriter } from '../format/byte-writer.ts';
-import type { Limits } from './limits.ts';
 import type { Packer, Round } from './round.ts';
+import type { SizeLimits } from './size-limits.ts';
 import { WriterPool } from './writer-pool.ts';
 
 /** Packs each user record by itself; see {@link Packer}. */
 export class UnaggregatedPacker implements Packer {
-  readonly #limits: Limits;
+  readonly #limits: SizeLimits;
   readonly #pool = new WriterPool();
   #out: ByteWriter | undefined;
   /** The open round's partition keys, in the order they came. */
@@ -20,7 +20,7 @@ export class UnaggregatedPacker implements Packer {
   #barrier: string | undefined;
 
   /** @param limits - in bytes and entries; `laneBytes` is not used */
-  constructor(limits: Limits) {
+  constructor(limits: SizeLimits) {
     this.#limits = limits;
   }
 

@@ -9,7 +9,7 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { median, type Speed, type SpeedLine, speedText } from '../../scripts/speed.ts';
-import { type BenchGround, type Invocation, startGround } from './ground.ts';
+import { type BenchEnvironment, type Invocation, startEnvironment } from './environment.ts';
 import { PEERS } from './peers.ts';
 import { type Workload, WORKLOADS } from './workloads.ts';
 
@@ -36,7 +36,7 @@ interface Subject {
   readonly share?: number;
   /** The slot's. @default test_decoding */
   readonly plugin?: 'pgoutput';
-  measure(ground: BenchGround, slot: string, changes: number): Promise<Sample>;
+  measure(environment: BenchEnvironment, slot: string, changes: number): Promise<Sample>;
 }
 
 /** One measurement. */
@@ -63,8 +63,8 @@ function drainBy(
     name,
     share,
     ...(plugin === undefined ? {} : { plugin }),
-    async measure(ground, slot, changes) {
-      const [first] = await ground.invoke(slot, settings, [DRAIN], how);
+    async measure(environment, slot, changes) {
+      const [first] = await environment.invoke(slot, settings, [DRAIN], how);
       if (first?.answer.published !== changes || !first.answer.caughtUp)
         throw new Error(`not all was published: ${JSON.stringify(first?.answer)}`);
       const { answer } = first;
@@ -78,8 +78,8 @@ function subjectsOf({ name, settings }: Workload): Subject[] {
   const formats = options.formats.split(',');
   const peers = Object.entries(PEERS).map(([peer, read]): Subject => ({
     name: peer,
-    async measure(ground, slot) {
-      const { ms, cpuMs, maxRssMb } = await read(ground, slot);
+    async measure(environment, slot) {
+      const { ms, cpuMs, maxRssMb } = await read(environment, slot);
       return {
         wallMs: ms,
         ...(cpuMs === undefined ? {} : { functionCpuMs: cpuMs }),
@@ -100,8 +100,8 @@ function subjectsOf({ name, settings }: Workload): Subject[] {
 }
 
 /** Drains one workload by everything, in turn. */
-async function bench(ground: BenchGround, workload: Workload): Promise<SpeedLine[]> {
-  const { server } = ground;
+async function bench(environment: BenchEnvironment, workload: Workload): Promise<SpeedLine[]> {
+  const { server } = environment;
   const changes = Math.round((CHANGES * (workload.size ?? 1)) / 30) * 30;
   await workload.prepare(server);
   if (options.pgoutput) await server.sql('CREATE PUBLICATION bench FOR ALL TABLES');
@@ -112,11 +112,11 @@ async function bench(ground: BenchGround, workload: Workload): Promise<SpeedLine
     for (const [subject, taken] of samples) {
       const plugin = subject.plugin ?? 'test_decoding';
       await server.sql(`SELECT pg_copy_logical_replication_slot('written', 'copied', false, $1)`, [plugin]);
-      const before = ground.serverCpuMs();
-      const sample = await subject.measure(ground, 'copied', changes);
+      const before = environment.serverCpuMs();
+      const sample = await subject.measure(environment, 'copied', changes);
       // A walsender that is gone leaves its slot a moment later.
       while ((await server.sql(`SELECT FROM pg_replication_slots WHERE active`)).length > 0);
-      const after = ground.serverCpuMs();
+      const after = environment.serverCpuMs();
       taken.push(before === undefined || after === undefined ? sample : { ...sample, serverCpuMs: after - before });
       await server.sql(`SELECT pg_drop_replication_slot('copied')`);
     }
@@ -146,14 +146,14 @@ function medianOf(taken: readonly Sample[]): Sample {
 }
 
 /** A run that finds nothing: the first of a process, and those after it. */
-async function benchIdle(ground: BenchGround): Promise<SpeedLine[]> {
-  await ground.server.createSlot('idle');
+async function benchIdle(environment: BenchEnvironment): Promise<SpeedLine[]> {
+  await environment.server.createSlot('idle');
   const payloads = Array.from({ length: IDLE_RUNS }, () => ({ action: 'run', maxSeconds: 50 }));
   const lines: SpeedLine[] = [];
   for (const checkout of options.against === undefined ? [undefined] : [undefined, options.against]) {
     const taken: Invocation[][] = [];
     for (let round = 0; round < ROUNDS; round++)
-      taken.push(await ground.invoke('idle', {}, payloads, checkout === undefined ? {} : { checkout }));
+      taken.push(await environment.invoke('idle', {}, payloads, checkout === undefined ? {} : { checkout }));
     const line = (name: string, runs: readonly Invocation[]): SpeedLine => ({
       workload: 'idle',
       subject: checkout === undefined ? name : `${name}, ${checkout}`,
@@ -174,22 +174,22 @@ async function benchIdle(ground: BenchGround): Promise<SpeedLine[]> {
   return lines;
 }
 
-const ground = await startGround();
+const environment = await startEnvironment();
 try {
   const wanted = options.only === '' ? undefined : options.only.split(',');
   const lines: SpeedLine[] = [];
   for (const workload of WORKLOADS) {
     if (wanted !== undefined && !wanted.includes(workload.name)) continue;
-    lines.push(...(await bench(ground, workload)));
+    lines.push(...(await bench(environment, workload)));
     console.log(speedText(lines.filter((line) => line.workload === workload.name)));
   }
   if (wanted?.includes('idle') !== false) {
-    const idle = await benchIdle(ground);
+    const idle = await benchIdle(environment);
     console.log(speedText(idle));
     lines.push(...idle);
   }
   const speed: Speed = {
-    machine: `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), Node.js ${process.versions.node}, PostgreSQL ${ground.server.versionNum}`,
+    machine: `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), Node.js ${process.versions.node}, PostgreSQL ${environment.server.versionNum}`,
     load: loadavg()[1] ?? 0,
     rounds: ROUNDS,
     workloads: Object.fromEntries(WORKLOADS.map(({ name, about }) => [name, about])),
@@ -198,5 +198,5 @@ try {
   const to = options.save ? new URL('../../docs/speed.json', import.meta.url) : undefined;
   if (to !== undefined) writeFileSync(to, `${JSON.stringify(speed, undefined, 2)}\n`);
 } finally {
-  await ground.stop();
+  await environment.stop();
 }

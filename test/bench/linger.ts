@@ -11,7 +11,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Container, startContainer } from '../chaos/container.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { cpuMs, holdTo } from './hold.ts';
+import { cpuMs, limitCpu } from './cpu-limit.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -104,7 +104,7 @@ async function measure(name: keyof typeof CASES, server: PostgresServer): Promis
     LINGER: 'on',
   };
   const containers = await Promise.all([startContainer(environment), startContainer(environment)]);
-  const release = SHARE < 1 ? containers.map(({ child }) => holdTo(child.pid ?? 0, SHARE)) : [];
+  const release = SHARE < 1 ? containers.map(({ child }) => limitCpu(child.pid ?? 0, SHARE)) : [];
   const over = new AbortController();
   const ticking = tick(containers, over.signal);
   await eventuallyLocked(server);

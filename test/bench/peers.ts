@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { type BenchGround, measureProcess, pathOf } from './ground.ts';
+import { type BenchEnvironment, measureProcess, pathOf } from './environment.ts';
 
 const run = promisify(execFile);
 const OPTIONS = ['skip-empty-xacts=on', 'include-timestamp=on'];
@@ -17,20 +17,20 @@ export interface PeerTime {
 }
 
 /** Reads a slot that nobody else reads. */
-type Peer = (ground: BenchGround, slot: string) => Promise<PeerTime>;
+type Peer = (environment: BenchEnvironment, slot: string) => Promise<PeerTime>;
 
 /** Where the server's WAL ends. */
-async function flushed({ server }: BenchGround): Promise<string> {
+async function flushed({ server }: BenchEnvironment): Promise<string> {
   const [row] = await server.sql<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
   return row?.lsn ?? '';
 }
 
 /** `pg_recvlogical`, which writes to /dev/null. */
-const recvlogical: Peer = async (ground, slot) => {
-  const { host, user, password, database } = ground.server.connection;
+const recvlogical: Peer = async (environment, slot) => {
+  const { host, user, password, database } = environment.server.connection;
   const bindir = (await run('pg_config', ['--bindir'])).stdout.trim();
-  const to = ['-h', host, '-p', String(ground.server.port), '-U', user, '-d', database, '-S', slot];
-  const how = ['--start', '-n', '-f', '/dev/null', '-E', await flushed(ground)];
+  const to = ['-h', host, '-p', String(environment.server.port), '-U', user, '-d', database, '-S', slot];
+  const how = ['--start', '-n', '-f', '/dev/null', '-E', await flushed(environment)];
   const options = OPTIONS.flatMap((option) => ['-o', option]);
   const env = { ...process.env, PGPASSWORD: password };
   const began = performance.now();

@@ -6,15 +6,15 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ROW_MARKER } from './container.ts';
-import { type Ground, startGround } from './environment.ts';
+import { type Environment, startEnvironment } from './environment.ts';
 import { assertLanesInOrder, withoutRepeats } from './record-assertions.ts';
 
 const RUNS = 50;
 
 describe('asynchronous commit', () => {
-  let ground: Ground;
+  let environment: Environment;
   before(async () => {
-    ground = await startGround({
+    environment = await startEnvironment({
       // Few buffers: WAL is written to make room long before anybody flushes it.
       settings: {
         synchronous_commit: 'off',
@@ -23,15 +23,15 @@ describe('asynchronous commit', () => {
         wal_writer_flush_after: '1GB',
       },
     });
-    await ground.server.sql('CREATE DATABASE noise');
-    await ground.server.sql('CREATE TABLE t (id int PRIMARY KEY, note text)');
-    await ground.server.createSlot('pg2kinesis');
+    await environment.server.sql('CREATE DATABASE noise');
+    await environment.server.sql('CREATE TABLE t (id int PRIMARY KEY, note text)');
+    await environment.server.createSlot('pg2kinesis');
   });
-  after(() => ground.stop());
+  after(() => environment.stop());
 
   it('I2: rows committed while runs go on and find nothing more are not lost', async () => {
-    const container = await ground.container();
-    const { server } = ground;
+    const container = await environment.container();
+    const { server } = environment;
     const [writer, noise, flusher] = await Promise.all([
       server.client(),
       server.client({ database: 'noise' }),
@@ -68,7 +68,7 @@ describe('asynchronous commit', () => {
     // The last commits are flushed by one that is waited for.
     await flush();
     published += (await container.run({ action: 'drain' })).published;
-    const records = await ground.arrived();
+    const records = await environment.arrived();
     assert.equal(withoutRepeats(records).length, committed, 'committed rows were passed over');
     assert.equal(published, committed);
     assertLanesInOrder(records);

@@ -9,7 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { REMEDIES } from '../../lambda/errors.ts';
 import type { Fault } from '../support/faulty-endpoint.ts';
 import type { Ending } from './container.ts';
-import { type Ground, NAME, startGround } from './environment.ts';
+import { type Environment, NAME, startEnvironment } from './environment.ts';
 import { assertAllArrived } from './record-assertions.ts';
 import { chooseShape } from './shapes.ts';
 import { Book, type Random, seeded, TABLES, Writer } from './workload.ts';
@@ -48,41 +48,41 @@ describe('everything at once', () => {
   it('I1, I3, I6: loses nothing and reorders nothing', async (t) => {
     const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
     t.diagnostic(`CHAOS_SEED=${seed}`);
-    const ground = await startGround({
+    const environment = await startEnvironment({
       shards: 3,
       ...(WAL2JSON === undefined ? {} : { settings: { dynamic_library_path: `$libdir:${WAL2JSON}` } }),
     });
     try {
-      await ground.server.sql(TABLES);
+      await environment.server.sql(TABLES);
       const random = seeded(seed);
       // Each plugin goes through the same: which one, the seed decides.
-      const drawn = random() < 0.5 && ground.server.version >= 11 ? 'pgoutput' : 'test_decoding';
+      const drawn = random() < 0.5 && environment.server.version >= 11 ? 'pgoutput' : 'test_decoding';
       const plugin = WAL2JSON === undefined ? drawn : 'wal2json';
       const shape = chooseShape(random, plugin !== 'wal2json');
       const settings = { ...SETTINGS, PLUGIN: plugin, ...shape.settings };
-      await ground.server.sql('CREATE PUBLICATION pg2kinesis FOR ALL TABLES');
-      await ground.server.createSlot('pg2kinesis', plugin);
+      await environment.server.sql('CREATE PUBLICATION pg2kinesis FOR ALL TABLES');
+      await environment.server.createSlot('pg2kinesis', plugin);
       const book = new Book();
       t.diagnostic(`${plugin}; ${shape.name}`);
-      t.diagnostic(JSON.stringify(await havoc(ground, { book, random, settings, messages: shape.messages })));
-      ground.proxy.always(() => ({ kind: 'pass' }));
-      const { caughtUp } = await (await ground.container(settings)).run({ action: 'drain' });
+      t.diagnostic(JSON.stringify(await havoc(environment, { book, random, settings, messages: shape.messages })));
+      environment.proxy.always(() => ({ kind: 'pass' }));
+      const { caughtUp } = await (await environment.container(settings)).run({ action: 'drain' });
       assert.equal(caughtUp, true);
-      assertAllArrived(await ground.arrived(NAME, (record) => shape.read(record)), book);
+      assertAllArrived(await environment.arrived(NAME, (record) => shape.read(record)), book);
       assert.ok(book.rows.size > 100, 'too little was written to prove anything');
     } catch (error) {
       throw new Error(`with CHAOS_SEED=${seed}: ${error instanceof Error ? error.message : String(error)}`, {
         cause: error,
       });
     } finally {
-      await ground.stop();
+      await environment.stop();
     }
   });
 });
 
 /** Writers write, containers run, and all of it is disturbed. @returns what came about */
 async function havoc(
-  ground: Ground,
+  environment: Environment,
   {
     book,
     random,
@@ -95,7 +95,7 @@ async function havoc(
     readonly messages: boolean;
   },
 ) {
-  const { server, proxy } = ground;
+  const { server, proxy } = environment;
   const happened = {
     kills: 0,
     crashes: 0,
@@ -125,7 +125,7 @@ async function havoc(
 
   const invoking = async (): Promise<void> => {
     while (goesOn()) {
-      const container = await ground.container(settings);
+      const container = await environment.container(settings);
       // Killed in the middle of whatever invocation it is in by then.
       let killing: Promise<void> | undefined;
       for (let ending: Ending | undefined; ending !== 'killed' && goesOn();) {
@@ -160,7 +160,7 @@ async function havoc(
     while (goesOn()) {
       await wait(1_500 + random() * 2_500);
       // The server may be away, and the holder too.
-      const pid = await ground.lockHolder().catch(() => undefined);
+      const pid = await environment.lockHolder().catch(() => undefined);
       if (pid === undefined) continue;
       const ended = await server
         .sql<{ ended: boolean }>('SELECT pg_terminate_backend($1) AS ended', [pid])

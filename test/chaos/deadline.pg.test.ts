@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { TESTED_MAJOR } from '../support/postgres.ts';
 import { type Container, ROW_MARKER } from './container.ts';
-import { type Ground, startGround } from './environment.ts';
+import { type Environment, startEnvironment } from './environment.ts';
 import { assertLanesInOrder, withoutRepeats } from './record-assertions.ts';
 
 /** The time of a run here. */
@@ -13,21 +13,21 @@ const SECONDS = 4;
 const TOLERANCE_MS = 5_000;
 
 describe('I7: deadlines', () => {
-  let ground: Ground;
+  let environment: Environment;
   before(async () => {
-    ground = await startGround();
-    await ground.server.sql('CREATE TABLE t (id int PRIMARY KEY, note text)');
+    environment = await startEnvironment();
+    await environment.server.sql('CREATE TABLE t (id int PRIMARY KEY, note text)');
   });
-  after(() => ground.stop());
+  after(() => environment.stop());
 
   /** A slot and a stream of one's own, and one lane: a round is then at most 256 KiB. */
   async function prepare(name: string, over: Record<string, string> = {}): Promise<Record<string, string>> {
-    await Promise.all([ground.server.createSlot(name), ground.kinesis.createStream(name, 1)]);
+    await Promise.all([environment.server.createSlot(name), environment.kinesis.createStream(name, 1)]);
     return { SLOT_NAME: name, STREAM_NAME: name, LANES: '1', ...over };
   }
   let next = 1;
   async function insert(rows: number): Promise<void> {
-    await ground.server.sql(`INSERT INTO t SELECT s, '${ROW_MARKER}' FROM generate_series($1::int, $2::int) s`, [
+    await environment.server.sql(`INSERT INTO t SELECT s, '${ROW_MARKER}' FROM generate_series($1::int, $2::int) s`, [
       next,
       next + rows - 1,
     ]);
@@ -50,19 +50,19 @@ describe('I7: deadlines', () => {
   }
 
   it('I7: answers in time before a slow stream, keeps what it did, and sends nothing twice', async () => {
-    const { server, proxy } = ground;
+    const { server, proxy } = environment;
     const settings = await prepare('slow', { AGGREGATION: 'none', PARTITION_BY: 'stream' });
     const rows = 40;
     for (let i = 0; i < rows; i++) await insert(1);
     proxy.always(() => ({ kind: 'delay', ms: 150 }));
-    const container = await ground.container(settings);
+    const container = await environment.container(settings);
     const [first, ...others] = await runs(container);
     proxy.always(() => ({ kind: 'pass' }));
     assert.equal(first?.stopped, 'deadline');
     assert.ok(first.published > 0 && first.published < rows && first.transactions === first.published);
     assert.ok(Number(first.lagBytes) > 0 && Number(first.lagSeconds) >= 0);
     assertInTime(container, [first, ...others]);
-    const records = await ground.arrived('slow');
+    const records = await environment.arrived('slow');
     assert.equal(records.length, rows);
     assert.equal(withoutRepeats(records).length, rows);
     assertLanesInOrder(records);
@@ -75,8 +75,8 @@ describe('I7: deadlines', () => {
       const settings = await prepare('large');
       const rows = 60_000;
       await insert(rows);
-      ground.proxy.always(() => ({ kind: 'delay', ms: 60 }));
-      const container = await ground.container(settings);
+      environment.proxy.always(() => ({ kind: 'delay', ms: 60 }));
+      const container = await environment.container(settings);
       const first = await container.run({ action: 'run', maxSeconds: SECONDS });
       const second = await container.run({ action: 'run', maxSeconds: SECONDS });
       for (const { stopped, transactions, resume, published } of [first, second]) {
@@ -87,18 +87,18 @@ describe('I7: deadlines', () => {
       assert.equal(second.resume?.ordinal, first.published + second.published);
       assert.equal(second.advancedTo, first.advancedTo);
       // Another container knows nothing of it but what the answer says.
-      const other = await ground.container(settings);
+      const other = await environment.container(settings);
       const third = await other.run({ action: 'run', maxSeconds: SECONDS, resume: second.resume });
       assert.ok(third.published > 0 && third.published < rows - first.published, 'it began anew');
       const rest = third.caughtUp ? [] : await runs(other);
-      ground.proxy.always(() => ({ kind: 'pass' }));
+      environment.proxy.always(() => ({ kind: 'pass' }));
       assertInTime(container, [first, second]);
       assertInTime(other, [third, ...rest]);
-      const records = await ground.arrived('large');
+      const records = await environment.arrived('large');
       assert.equal(withoutRepeats(records).length, rows);
       assert.equal(records.length, rows, 'nothing failed, and something was sent twice');
       assertLanesInOrder(records);
-      await ground.server.sql(`SELECT pg_drop_replication_slot('large')`);
+      await environment.server.sql(`SELECT pg_drop_replication_slot('large')`);
     });
 
   if (TESTED_MAJOR >= 15)
@@ -106,32 +106,32 @@ describe('I7: deadlines', () => {
       const settings = await prepare('read');
       const rows = 20_000;
       await insert(rows);
-      ground.proxy.always(() => ({ kind: 'delay', ms: 400 }));
-      const container = await ground.container(settings);
+      environment.proxy.always(() => ({ kind: 'delay', ms: 400 }));
+      const container = await environment.container(settings);
       const first = await container.run({ action: 'run', maxSeconds: SECONDS });
-      ground.proxy.always(() => ({ kind: 'pass' }));
+      environment.proxy.always(() => ({ kind: 'pass' }));
       assert.ok(first.resume !== undefined && first.published < rows);
-      await ground.server.sql(`SELECT count(*) FROM pg_logical_slot_peek_changes('read', NULL, 1)`);
+      await environment.server.sql(`SELECT count(*) FROM pg_logical_slot_peek_changes('read', NULL, 1)`);
       const second = await container.run({ action: 'drain' });
       assert.deepEqual({ caughtUp: second.caughtUp, published: second.published }, { caughtUp: true, published: rows });
       assert.match(container.output, /The slot may have been read by another run since/);
-      const records = await ground.arrived('read');
+      const records = await environment.arrived('read');
       assert.equal(records.length, first.published + rows);
       const distinct = withoutRepeats(records);
       assert.equal(distinct.length, rows);
       assertLanesInOrder(distinct);
-      await ground.server.sql(`SELECT pg_drop_replication_slot('read')`);
+      await environment.server.sql(`SELECT pg_drop_replication_slot('read')`);
     });
 
   if (TESTED_MAJOR < 15)
     it('I7: where it cannot be gone on with, a transaction larger than a run takes the time of the function', async () => {
       const settings = await prepare('whole');
       await insert(20_000);
-      ground.proxy.always(() => ({ kind: 'delay', ms: 400 }));
-      const container = await ground.container(settings);
+      environment.proxy.always(() => ({ kind: 'delay', ms: 400 }));
+      const container = await environment.container(settings);
       const answer = await container.run({ action: 'run', maxSeconds: SECONDS }, 120_000);
-      ground.proxy.always(() => ({ kind: 'pass' }));
+      environment.proxy.always(() => ({ kind: 'pass' }));
       assert.equal(answer.published, 20_000);
-      assert.equal((await ground.arrived('whole')).length, 20_000);
+      assert.equal((await environment.arrived('whole')).length, 20_000);
     });
 });

@@ -38,15 +38,15 @@ export interface Arrived {
   readonly ordinal: number;
 }
 
-/** A test's ground. */
-export interface Ground {
+/** A test's environment. */
+export interface Environment {
   readonly server: PostgresServer;
   readonly kinesis: EmbeddedKinesis;
   /** In front of the stream. */
   readonly proxy: FaultyEndpoint;
   /** What a container is told. @param over - what else or instead */
   environment(over?: Readonly<Record<string, string>>): Record<string, string>;
-  /** Starts a container, ended with the ground. */
+  /** Starts a container, ended with the environment. */
   container(over?: Readonly<Record<string, string>>): Promise<Container>;
   /** @param read - reads a Kinesis record @default aggregates of json @returns the stream's records, a lane's in order */
   arrived(stream?: string, read?: (record: RawRecord) => readonly Arrived[]): Promise<Arrived[]>;
@@ -61,7 +61,9 @@ export interface Ground {
  *
  * @param options - the server's; `shards`: how many the stream has
  */
-export async function startGround(options: PostgresOptions & { readonly shards?: number } = {}): Promise<Ground> {
+export async function startEnvironment(
+  options: PostgresOptions & { readonly shards?: number } = {},
+): Promise<Environment> {
   const [server, kinesis] = await Promise.all([startPostgres(options), startKinesis()]);
   const proxy = await startFaultyEndpoint(kinesis.endpoint);
   const containers: Container[] = [];

@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { createBrokenType } from '../support/broken-type.ts';
 import { TESTED_MAJOR } from '../support/postgres.ts';
 import { type Container, PASSWORD, ROW_MARKER } from './container.ts';
-import { eventually, type Ground, startGround } from './environment.ts';
+import { type Environment, eventually, startEnvironment } from './environment.ts';
 import { withoutRepeats } from './record-assertions.ts';
 
 const RUN = { action: 'run', maxSeconds: 20 };
@@ -18,16 +18,16 @@ function named(message: string): string {
 }
 
 describe('errors of the database', () => {
-  let ground: Ground;
+  let environment: Environment;
   before(async () => {
-    ground = await startGround();
-    await ground.server.sql('CREATE TABLE t (id int PRIMARY KEY, note text)');
+    environment = await startEnvironment();
+    await environment.server.sql('CREATE TABLE t (id int PRIMARY KEY, note text)');
   });
-  after(() => ground.stop());
+  after(() => environment.stop());
 
   /** A slot and a stream of one's own. */
   async function prepare(name: string): Promise<Record<string, string>> {
-    await Promise.all([ground.server.createSlot(name), ground.kinesis.createStream(name, 1)]);
+    await Promise.all([environment.server.createSlot(name), environment.kinesis.createStream(name, 1)]);
     return { SLOT_NAME: name, STREAM_NAME: name };
   }
   /** Runs into an error, leaves its transaction out, and runs to the end. @returns what was published */
@@ -49,7 +49,7 @@ describe('errors of the database', () => {
 
   it('fails with KEY_UNRESOLVED where ON_UNKNOWN_KEY says so and the change does not show the key; skip-transaction gets past it', async () => {
     const settings = await prepare('unresolved');
-    const { server } = ground;
+    const { server } = environment;
     await server.sql('CREATE TABLE rekeyed (id int PRIMARY KEY, note text)');
     await server.sql('INSERT INTO t VALUES (1)');
     await server.sql(`INSERT INTO rekeyed VALUES (1, '${ROW_MARKER}')`);
@@ -57,14 +57,14 @@ describe('errors of the database', () => {
       'ALTER TABLE rekeyed DROP CONSTRAINT rekeyed_pkey, ADD number int NOT NULL DEFAULT 7, ADD PRIMARY KEY (number)',
     );
     await server.sql('INSERT INTO t VALUES (2)');
-    const container = await ground.container({ ...settings, ON_UNKNOWN_KEY: 'fail' });
+    const container = await environment.container({ ...settings, ON_UNKNOWN_KEY: 'fail' });
     const published = await skipped(
       container,
       'KEY_UNRESOLVED',
       /INSERT of a row of public\.rekeyed does not show.*\(number\)/,
     );
     assert.equal(published, 1);
-    const records = await ground.arrived('unresolved');
+    const records = await environment.arrived('unresolved');
     assert.deepEqual(
       records.map(({ key }) => key),
       [{ id: 1 }, { id: 2 }],
@@ -74,18 +74,18 @@ describe('errors of the database', () => {
 
   it('fails with RECORD_TOO_LARGE where OVERSIZE is fail; skip-transaction gets past it, and key-only needs no skipping', async () => {
     const settings = await prepare('oversize');
-    const { server } = ground;
+    const { server } = environment;
     await server.createSlot('oversize_2');
     await server.sql('INSERT INTO t VALUES (10)');
     await server.sql(`INSERT INTO t VALUES (11, repeat('${ROW_MARKER}', 100000))`);
     await server.sql('INSERT INTO t VALUES (12)');
-    const container = await ground.container({ ...settings, OVERSIZE: 'fail' });
+    const container = await environment.container({ ...settings, OVERSIZE: 'fail' });
     assert.equal(await skipped(container, 'RECORD_TOO_LARGE', /has \d{7} bytes/), 1);
     assert.deepEqual(
-      (await ground.arrived('oversize')).map(({ key }) => key),
+      (await environment.arrived('oversize')).map(({ key }) => key),
       [{ id: 10 }, { id: 12 }],
     );
-    const other = await ground.container({ ...settings, SLOT_NAME: 'oversize_2' });
+    const other = await environment.container({ ...settings, SLOT_NAME: 'oversize_2' });
     const { published, truncated } = await other.run(RUN);
     assert.deepEqual({ published, truncated }, { published: 3, truncated: 1 });
     assert.ok(
@@ -103,7 +103,7 @@ describe('errors of the database', () => {
   /** A database of another encoding, with a row that cannot be read between two that can. */
   async function prepareUnreadable(encoding: string, text: string): Promise<Container> {
     const name = encoding.toLowerCase();
-    const { server, kinesis } = ground;
+    const { server, kinesis } = environment;
     await server.sql(`CREATE DATABASE ${name} ENCODING '${encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'`);
     const client = await server.client({ database: name });
     await client.query(`SET client_encoding = '${encoding}'; CREATE TABLE t (id int PRIMARY KEY, note text)`);
@@ -113,14 +113,14 @@ describe('errors of the database', () => {
     ]);
     for (const row of [`1, 'a'`, `2, ${text}`, `3, 'c'`]) await client.query(`INSERT INTO t VALUES (${row})`);
     await client.end();
-    return await ground.container({ PGDATABASE: name, SLOT_NAME: name, STREAM_NAME: name });
+    return await environment.container({ PGDATABASE: name, SLOT_NAME: name, STREAM_NAME: name });
   }
 
   it('fails with DECODE_FAILED on text of no encoding in a SQL_ASCII database; skip-transaction gets past it', async () => {
     const container = await prepareUnreadable('SQL_ASCII', `E'${ROW_MARKER}\\xff'`);
     assert.equal(await skipped(container, 'DECODE_FAILED', /UTF-8/), 1);
     assert.deepEqual(
-      (await ground.arrived('sql_ascii')).map(({ key }) => key),
+      (await environment.arrived('sql_ascii')).map(({ key }) => key),
       [{ id: 1 }, { id: 3 }],
     );
   });
@@ -130,37 +130,41 @@ describe('errors of the database', () => {
     const container = await prepareUnreadable('WIN1252', `E'${ROW_MARKER}\\x81'`);
     assert.equal(await skipped(container, 'DECODE_FAILED', /UTF-8/), 1);
     assert.deepEqual(
-      (await ground.arrived('win1252')).map(({ key }) => key),
+      (await environment.arrived('win1252')).map(({ key }) => key),
       [{ id: 1 }, { id: 3 }],
     );
   });
 
   it('fails with TRANSACTION_UNDECODABLE where the server cannot print a row; skip-transaction gets past it', async () => {
     const settings = await prepare('undecodable');
-    const { server } = ground;
+    const { server } = environment;
     await createBrokenType(server);
     await server.sql('CREATE TABLE broken_rows (id int PRIMARY KEY, v broken)');
     await server.sql('INSERT INTO broken_rows VALUES (1, NULL)');
     await server.sql(`INSERT INTO broken_rows VALUES (2, '${ROW_MARKER}')`);
     await server.sql('INSERT INTO broken_rows VALUES (3, NULL)');
-    const container = await ground.container(settings);
+    const container = await environment.container(settings);
     assert.equal(await skipped(container, 'TRANSACTION_UNDECODABLE', /SQLSTATE 0A000.*lack every change/), 1);
     assert.deepEqual(
-      (await ground.arrived('undecodable')).map(({ key }) => key),
+      (await environment.arrived('undecodable')).map(({ key }) => key),
       [{ id: 1 }, { id: 3 }],
     );
   });
 
   it('fails with SLOT_BUSY while another client streams from the slot, and by hand while a run has it', async () => {
     const settings = await prepare('busy');
-    const receiver = await ground.server.client({ replication: 'database', application_name: 'debezium' } as object);
+    const receiver = await environment.server.client({
+      replication: 'database',
+      application_name: 'debezium',
+    } as object);
     receiver.query('START_REPLICATION SLOT busy LOGICAL 0/0').catch(() => undefined);
     await eventually(
       async () =>
-        (await ground.server.sql(`SELECT 1 FROM pg_replication_slots WHERE slot_name = 'busy' AND active`)).length > 0,
+        (await environment.server.sql(`SELECT 1 FROM pg_replication_slots WHERE slot_name = 'busy' AND active`))
+          .length > 0,
       'the slot is in use',
     );
-    const container = await ground.container(settings);
+    const container = await environment.container(settings);
     const { code, message } = await container.refusal(RUN);
     assert.equal(code, 'SLOT_BUSY');
     assert.match(message, /application debezium/);
@@ -169,21 +173,21 @@ describe('errors of the database', () => {
 
   it('fails with DATABASE_UNREACHABLE when the server goes in mid-run; the next run publishes what is left', async () => {
     const settings = { ...(await prepare('gone')), AGGREGATION: 'none', PARTITION_BY: 'stream' };
-    for (let id = 100; id < 130; id++) await ground.server.sql('INSERT INTO t VALUES ($1, $2)', [id, ROW_MARKER]);
-    ground.proxy.always(() => ({ kind: 'delay', ms: 100 }));
-    const from = ground.proxy.seen.length;
-    const container = await ground.container(settings);
+    for (let id = 100; id < 130; id++) await environment.server.sql('INSERT INTO t VALUES ($1, $2)', [id, ROW_MARKER]);
+    environment.proxy.always(() => ({ kind: 'delay', ms: 100 }));
+    const from = environment.proxy.seen.length;
+    const container = await environment.container(settings);
     const refusing = container.refusal(RUN);
-    await eventually(() => ground.proxy.seen.length > from + 5, 'it sends');
-    await ground.server.halt('immediate');
+    await eventually(() => environment.proxy.seen.length > from + 5, 'it sends');
+    await environment.server.halt('immediate');
     const { code, message } = await refusing;
     assert.equal(code, 'DATABASE_UNREACHABLE', message);
-    assert.equal(ground.proxy.inFlight, 0, 'it answered with a request in flight');
+    assert.equal(environment.proxy.inFlight, 0, 'it answered with a request in flight');
     assert.equal((await container.refusal(RUN)).code, 'DATABASE_UNREACHABLE');
-    ground.proxy.always(() => ({ kind: 'pass' }));
-    await ground.server.start();
+    environment.proxy.always(() => ({ kind: 'pass' }));
+    await environment.server.start();
     assert.equal((await container.run(RUN)).caughtUp, true);
-    assert.equal(withoutRepeats(await ground.arrived('gone')).length, 30);
+    assert.equal(withoutRepeats(await environment.arrived('gone')).length, 30);
   });
 
   it('fails with DATABASE_AUTH_FAILED until the secret is right again; a rotation is noticed by itself', async (t) => {
@@ -197,7 +201,7 @@ describe('errors of the database', () => {
     }).listen(0, '127.0.0.1');
     t.after(() => secrets.close());
     await new Promise((resolve) => secrets.once('listening', resolve));
-    const container = await ground.container({
+    const container = await environment.container({
       ...settings,
       PGUSER: '',
       PGPASSWORD: '',
@@ -210,22 +214,22 @@ describe('errors of the database', () => {
     password = PASSWORD;
     assert.equal((await container.run(RUN)).caughtUp, true);
     password = 'MARKER-password-rotated';
-    await ground.server.sql(`ALTER ROLE cdc PASSWORD '${password}'`);
+    await environment.server.sql(`ALTER ROLE cdc PASSWORD '${password}'`);
     assert.equal((await container.run(RUN)).caughtUp, true, 'the secret was read anew');
-    await ground.server.sql(`ALTER ROLE cdc PASSWORD '${PASSWORD}'`);
+    await environment.server.sql(`ALTER ROLE cdc PASSWORD '${PASSWORD}'`);
   });
 });
 
 describe('errors of a server in another state', () => {
   if (TESTED_MAJOR >= 13)
     it('fails with SLOT_LOST once max_slot_wal_keep_size has taken its WAL, and makes no new slot', async () => {
-      const ground = await startGround({
+      const environment = await startEnvironment({
         settings: { max_slot_wal_keep_size: '1MB', max_wal_size: '32MB', min_wal_size: '32MB', wal_keep_size: '0' },
       });
       try {
-        const { server } = ground;
+        const { server } = environment;
         await server.createSlot('pg2kinesis');
-        const container = await ground.container();
+        const container = await environment.container();
         assert.equal((await container.run(RUN)).caughtUp, true);
         for (let i = 0; i < 5; i++) {
           await server.sql('CREATE TABLE w (); DROP TABLE w; SELECT pg_switch_wal()');
@@ -244,21 +248,21 @@ describe('errors of a server in another state', () => {
           JSON.stringify(status),
         );
       } finally {
-        await ground.stop();
+        await environment.stop();
       }
     });
 
   it('fails with CONFIG_INVALID while wal_level is replica', async () => {
-    const ground = await startGround({ settings: { wal_level: 'replica' } });
+    const environment = await startEnvironment({ settings: { wal_level: 'replica' } });
     try {
-      const container = await ground.container();
+      const container = await environment.container();
       for (const action of ['run', 'create-slot']) {
         const { code, message } = await container.refusal({ action });
         assert.equal(code, 'CONFIG_INVALID', message);
         assert.match(message, /wal_level is .*rds\.logical_replication/);
       }
     } finally {
-      await ground.stop();
+      await environment.stop();
     }
   });
 });

@@ -3,29 +3,34 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { DeleteStreamCommand } from '@aws-sdk/client-kinesis';
 import { type Container, ROW_MARKER } from './container.ts';
-import { eventually, type Ground, startGround } from './environment.ts';
+import { type Environment, eventually, startEnvironment } from './environment.ts';
 import { withoutRepeats } from './record-assertions.ts';
 
 const RUN = { action: 'run', maxSeconds: 4 };
 const ROWS = 30;
 
 describe('errors of the stream', () => {
-  let ground: Ground;
+  let environment: Environment;
   let rows = 0;
   before(async () => {
-    ground = await startGround();
-    await ground.server.sql('CREATE TABLE t (id int PRIMARY KEY, note text)');
+    environment = await startEnvironment();
+    await environment.server.sql('CREATE TABLE t (id int PRIMARY KEY, note text)');
   });
-  after(() => ground.stop());
+  after(() => environment.stop());
 
   /** A slot with rows committed one by one, a stream of one's own, and a container that sends one record a request. */
   async function prepare(name: string): Promise<Container> {
-    await Promise.all([ground.server.createSlot(name), ground.kinesis.createStream(name, 1)]);
-    for (let i = 0; i < ROWS; i++) await ground.server.sql('INSERT INTO t VALUES ($1, $2)', [++rows, ROW_MARKER]);
-    return await ground.container({ SLOT_NAME: name, STREAM_NAME: name, AGGREGATION: 'none', PARTITION_BY: 'stream' });
+    await Promise.all([environment.server.createSlot(name), environment.kinesis.createStream(name, 1)]);
+    for (let i = 0; i < ROWS; i++) await environment.server.sql('INSERT INTO t VALUES ($1, $2)', [++rows, ROW_MARKER]);
+    return await environment.container({
+      SLOT_NAME: name,
+      STREAM_NAME: name,
+      AGGREGATION: 'none',
+      PARTITION_BY: 'stream',
+    });
   }
   async function position(slot: string): Promise<string | undefined> {
-    const [row] = await ground.server.sql<{ lsn: string }>(
+    const [row] = await environment.server.sql<{ lsn: string }>(
       'SELECT confirmed_flush_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = $1',
       [slot],
     );
@@ -34,16 +39,16 @@ describe('errors of the stream', () => {
   /** Nothing was advanced over; once all is well everything is published. */
   async function assertAllLeft(container: Container, name: string, before: string | undefined): Promise<void> {
     assert.equal(await position(name), before, 'I1: the slot was advanced over what was not acknowledged');
-    ground.proxy.always(() => ({ kind: 'pass' }));
+    environment.proxy.always(() => ({ kind: 'pass' }));
     const answer = await container.run({ ...RUN, maxSeconds: 30 });
     assert.deepEqual({ caughtUp: answer.caughtUp, published: answer.published }, { caughtUp: true, published: ROWS });
-    assert.equal(withoutRepeats(await ground.arrived(name)).length, ROWS);
+    assert.equal(withoutRepeats(await environment.arrived(name)).length, ROWS);
   }
 
   it('fails with STREAM_THROTTLED when every entry is refused for lack of capacity all the time', async () => {
     const container = await prepare('throttled');
     const before = await position('throttled');
-    ground.proxy.always(() => ({ kind: 'refuse', entries: () => true }));
+    environment.proxy.always(() => ({ kind: 'refuse', entries: () => true }));
     const { code, message } = await container.refusal(RUN);
     assert.equal(code, 'STREAM_THROTTLED', message);
     await assertAllLeft(container, 'throttled', before);
@@ -51,22 +56,22 @@ describe('errors of the stream', () => {
 
   it('a run that is throttled after some records is none that fails: it answers so, and keeps what was acknowledged', async () => {
     const container = await prepare('partly');
-    const from = ground.proxy.seen.length;
-    ground.proxy.always(() =>
-      ground.proxy.seen.length < from + 10 ? { kind: 'pass' } : { kind: 'refuse', entries: () => true },
+    const from = environment.proxy.seen.length;
+    environment.proxy.always(() =>
+      environment.proxy.seen.length < from + 10 ? { kind: 'pass' } : { kind: 'refuse', entries: () => true },
     );
     const { stopped, published, throttledEntries } = await container.run(RUN);
     assert.equal(stopped, 'throttled');
     assert.ok(published > 0 && published < ROWS && throttledEntries > 0);
-    ground.proxy.always(() => ({ kind: 'pass' }));
+    environment.proxy.always(() => ({ kind: 'pass' }));
     assert.equal((await container.run({ ...RUN, maxSeconds: 30 })).published, ROWS - published);
-    assert.equal((await ground.arrived('partly')).length, ROWS);
+    assert.equal((await environment.arrived('partly')).length, ROWS);
   });
 
   it('fails with NO_PROGRESS when no request is ever answered, naming what the last one met', async () => {
     const container = await prepare('broken');
     const before = await position('broken');
-    ground.proxy.always(() => ({ kind: 'error', status: 500, type: 'InternalFailure' }));
+    environment.proxy.always(() => ({ kind: 'error', status: 500, type: 'InternalFailure' }));
     const { code, message } = await container.refusal(RUN);
     assert.equal(code, 'NO_PROGRESS', message);
     assert.match(
@@ -79,7 +84,7 @@ describe('errors of the stream', () => {
   it('fails with STREAM_ACCESS_DENIED', async () => {
     const container = await prepare('denied');
     const before = await position('denied');
-    ground.proxy.always(() => ({
+    environment.proxy.always(() => ({
       kind: 'error',
       status: 400,
       type: 'AccessDeniedException',
@@ -93,19 +98,19 @@ describe('errors of the stream', () => {
 
   it('fails with RECORD_TOO_LARGE where MAX_RECORD_KIB is above what the stream takes; a lower one gets past it', async () => {
     const name = 'small_records';
-    await Promise.all([ground.server.createSlot(name), ground.kinesis.createStream(name, 1)]);
-    await ground.server.sql(`INSERT INTO t VALUES (-1), (-2), (-3)`);
-    await ground.server.sql(`INSERT INTO t VALUES (-4, repeat('${ROW_MARKER}', 100000))`);
-    await ground.server.sql(`INSERT INTO t VALUES (-5)`);
+    await Promise.all([environment.server.createSlot(name), environment.kinesis.createStream(name, 1)]);
+    await environment.server.sql(`INSERT INTO t VALUES (-1), (-2), (-3)`);
+    await environment.server.sql(`INSERT INTO t VALUES (-4, repeat('${ROW_MARKER}', 100000))`);
+    await environment.server.sql(`INSERT INTO t VALUES (-5)`);
     const settings = { SLOT_NAME: name, STREAM_NAME: name };
     const { code, message } = await (
-      await ground.container({ ...settings, MAX_RECORD_KIB: '10240' })
+      await environment.container({ ...settings, MAX_RECORD_KIB: '10240' })
     ).refusal({ ...RUN, maxSeconds: 30 });
     assert.equal(code, 'RECORD_TOO_LARGE', message);
     assert.match(message, /Lower MAX_RECORD_KIB/);
-    const answer = await (await ground.container(settings)).run({ ...RUN, maxSeconds: 30 });
+    const answer = await (await environment.container(settings)).run({ ...RUN, maxSeconds: 30 });
     assert.deepEqual([answer.caughtUp, answer.truncated], [true, 1]);
-    const keys = new Set((await ground.arrived(name)).map(({ key }) => key?.['id']));
+    const keys = new Set((await environment.arrived(name)).map(({ key }) => key?.['id']));
     assert.deepEqual(
       [-1, -2, -3, -4, -5].filter((id) => !keys.has(id)),
       [],
@@ -114,24 +119,24 @@ describe('errors of the stream', () => {
 
   it('fails with STREAM_MISSING when the stream is deleted in mid-run; what was acknowledged before is advanced over, no more', async () => {
     const container = await prepare('deleted');
-    ground.proxy.always(() => ({ kind: 'delay', ms: 60 }));
-    const from = ground.proxy.seen.length;
+    environment.proxy.always(() => ({ kind: 'delay', ms: 60 }));
+    const from = environment.proxy.seen.length;
     const refusing = container.refusal({ ...RUN, maxSeconds: 30 });
-    await eventually(() => ground.proxy.seen.length > from + 8, 'it sends');
-    const stored = await ground.arrived('deleted');
-    await ground.kinesis.client.send(new DeleteStreamCommand({ StreamName: 'deleted' }));
+    await eventually(() => environment.proxy.seen.length > from + 8, 'it sends');
+    const stored = await environment.arrived('deleted');
+    await environment.kinesis.client.send(new DeleteStreamCommand({ StreamName: 'deleted' }));
     const { code, message } = await refusing;
     assert.equal(code, 'STREAM_MISSING', message);
-    ground.proxy.always(() => ({ kind: 'pass' }));
+    environment.proxy.always(() => ({ kind: 'pass' }));
     await eventually(
-      async () => (await ground.kinesis.createStream('deleted', 1).catch(() => '')) !== '',
+      async () => (await environment.kinesis.createStream('deleted', 1).catch(() => '')) !== '',
       'the stream is there again',
     );
     const { published } = await container.run({ ...RUN, maxSeconds: 30 });
     assert.ok(published > 0 && published <= ROWS - stored.length + 1, `${published} after ${stored.length}`);
-    const later = await ground.arrived('deleted');
+    const later = await environment.arrived('deleted');
     assert.equal(later.length, published);
-    const sent = ground.proxy.seen.slice(from).flatMap(({ body }) => body.Records.map(({ Data }) => Data));
+    const sent = environment.proxy.seen.slice(from).flatMap(({ body }) => body.Records.map(({ Data }) => Data));
     assert.equal(new Set(sent).size, ROWS, 'a record was never sent');
   });
 });

@@ -5,17 +5,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { InProcessFunction } from '../support/in-process.ts';
-import { type Link, startLink } from '../support/link.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { eventually } from './environment.ts';
 
 describe('a failover slot', () => {
   let primary: PostgresServer;
   let standby: PostgresServer;
   /** Between the two. */
-  let link: Link;
+  let link: TcpProxy;
   /** The cluster's name. */
-  let name: Link;
+  let name: TcpProxy;
   /** The warm container. */
   let warm: InProcessFunction;
   let nextId = 1;
@@ -48,8 +48,8 @@ describe('a failover slot', () => {
   before(async () => {
     primary = await startPostgres({ version: '18' });
     await primary.sql(`CREATE ROLE cdc LOGIN REPLICATION PASSWORD 'secret'; CREATE TABLE t (id int PRIMARY KEY)`);
-    link = await startLink(primary.port);
-    name = await startLink(primary.port);
+    link = await startTcpProxy(primary.port);
+    name = await startTcpProxy(primary.port);
     standby = await primary.standby({
       slot: 'phys',
       through: link.port,

@@ -6,20 +6,20 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { parseLsn } from '../../lambda/decode/lsn.ts';
 import { InProcessFunction } from '../support/in-process.ts';
-import { type Link, startLink } from '../support/link.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { eventually } from './environment.ts';
 
 describe('a changed history', () => {
   let server: PostgresServer;
-  let name: Link;
+  let name: TcpProxy;
   const restored: PostgresServer[] = [];
   let nextId = 1;
 
   before(async () => {
     server = await startPostgres({ version: '18' });
     await server.sql(`CREATE ROLE cdc LOGIN REPLICATION PASSWORD 'secret'; CREATE TABLE t (id int PRIMARY KEY)`);
-    name = await startLink(server.port);
+    name = await startTcpProxy(server.port);
   });
   after(async () => {
     await name.stop();

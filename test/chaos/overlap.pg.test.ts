@@ -6,20 +6,20 @@ import { REQUEST_TIMEOUT_MS } from '../../lambda/container.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { startFaultyEndpoint } from '../support/faulty-endpoint.ts';
 import { ROW_MARKER } from './container.ts';
-import { eventually, type Ground, startGround } from './environment.ts';
+import { type Environment, eventually, startEnvironment } from './environment.ts';
 import { assertAllArrived, assertLanesInOrder, withoutRepeats } from './record-assertions.ts';
 import { Book, seeded, TABLES, Writer } from './workload.ts';
 
 describe('overlapping runs', () => {
-  let ground: Ground;
+  let environment: Environment;
   before(async () => {
-    ground = await startGround();
-    await ground.server.sql(TABLES);
+    environment = await startEnvironment();
+    await environment.server.sql(TABLES);
   });
-  after(() => ground.stop());
+  after(() => environment.stop());
 
   it('I6, I9: never publish at the same time; a run that finds the slot held succeeds; nothing is sent twice, everything is counted', async (t) => {
-    const { server, proxy } = ground;
+    const { server, proxy } = environment;
     const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
     t.diagnostic(`CHAOS_SEED=${seed}`);
     const random = seeded(seed);
@@ -30,7 +30,7 @@ describe('overlapping runs', () => {
     const quiet = new AbortController();
     const writing = new Writer({ owner: 1, random, book, connect: () => server.client() }).write(quiet.signal, 10);
     const settings = { LANES: '4' };
-    const containers = await Promise.all([1, 2, 3].map(() => ground.container(settings)));
+    const containers = await Promise.all([1, 2, 3].map(() => environment.container(settings)));
     const answers: RunAnswer[] = [];
     try {
       await Promise.all(
@@ -65,7 +65,7 @@ describe('overlapping runs', () => {
       sum(({ published, skipped }) => published + skipped.noPrimaryKey),
       'I9',
     );
-    const all = await ground.arrived();
+    const all = await environment.arrived();
     assert.equal(
       sum(({ records }) => records),
       all.length,
@@ -75,7 +75,7 @@ describe('overlapping runs', () => {
   });
 
   it('I6: one that outlives its time without answering is ended; its last request is waited out, and it sends nothing more', async (t) => {
-    const { server, kinesis } = ground;
+    const { server, kinesis } = environment;
     await kinesis.createStream('frozen', 1);
     await server.createSlot('frozen');
     await server.sql('CREATE TABLE frozen (id int PRIMARY KEY, note text)');
@@ -89,12 +89,12 @@ describe('overlapping runs', () => {
     const own = await startFaultyEndpoint(kinesis.endpoint);
     t.after(() => own.stop());
     own.always(() => ({ kind: 'delay', ms: 50 }));
-    const frozen = await ground.container({ ...settings, AWS_ENDPOINT_URL_KINESIS: own.endpoint });
+    const frozen = await environment.container({ ...settings, AWS_ENDPOINT_URL_KINESIS: own.endpoint });
     const ending = frozen.invoke({ action: 'run' }, 9_000);
     await eventually(() => own.seen.length >= 5, 'it sends');
     frozen.child.kill('SIGSTOP');
 
-    const next = await ground.container(settings);
+    const next = await environment.container(settings);
     let answer = await next.run({ action: 'run' });
     assert.equal(answer.stopped, 'locked');
     await eventually(async () => (answer = await next.run({ action: 'run' })).stopped !== 'locked', 'its time is over');
@@ -109,7 +109,7 @@ describe('overlapping runs', () => {
     frozen.child.kill('SIGCONT');
     await Promise.race([ending, wait(20_000, undefined, { ref: false })]);
     assert.equal(own.seen.length, sent, 'it went on sending');
-    const records = withoutRepeats(await ground.arrived('frozen'));
+    const records = withoutRepeats(await environment.arrived('frozen'));
     assertLanesInOrder(records);
     assert.equal(records.length, 200);
   });

@@ -7,9 +7,9 @@ import { once } from 'node:events';
 import { lockKey } from '../../lambda/postgres/slot-lock.ts';
 import type { Held } from '../lambda/handler-process.ts';
 import type { Fault } from '../support/faulty-endpoint.ts';
-import { type Link, startLink } from '../support/link.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import type { Container } from './container.ts';
-import { eventually, type Ground, NAME } from './environment.ts';
+import { type Environment, eventually, NAME } from './environment.ts';
 import { seeded } from './workload.ts';
 
 /** What an invocation came to: an error's code, or how a run stopped. */
@@ -17,8 +17,8 @@ type End = string;
 
 /** What a kind of failure works with. */
 interface Scene {
-  readonly ground: Ground;
-  readonly link: Link;
+  readonly environment: Environment;
+  readonly link: TcpProxy;
   readonly container: Container;
   readonly random: () => number;
   readonly invoke: (event?: unknown) => Promise<End>;
@@ -39,7 +39,7 @@ const DONE = ['caught-up'];
 /** Requests meet this, all of them or the first. */
 const faulty =
   (fault: Fault, how: 'first' | 'all') =>
-  async ({ ground: { proxy }, invoke }: Scene): Promise<End> => {
+  async ({ environment: { proxy }, invoke }: Scene): Promise<End> => {
     if (how === 'first') proxy.next(fault);
     else proxy.always(() => fault);
     return await invoke();
@@ -57,7 +57,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   'nothing is taken for lack of capacity': {
     // Three seconds may be over, on a slow machine, before the first refusal.
     ends: ['STREAM_THROTTLED', 'NO_PROGRESS'],
-    run: ({ ground: { proxy }, invoke }) => {
+    run: ({ environment: { proxy }, invoke }) => {
       proxy.always(() => ({ kind: 'refuse', entries: () => true }));
       return invoke({ ...RUN, maxSeconds: 3 });
     },
@@ -67,7 +67,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   'the event is none': { ends: ['EVENT_INVALID'], run: ({ invoke }) => invoke({ action: 'explode' }) },
   'another has the lock': {
     ends: ['locked'],
-    run: async ({ ground: { server }, invoke }) => {
+    run: async ({ environment: { server }, invoke }) => {
       const other = await server.client();
       await other.query(`SELECT pg_advisory_lock($1)`, [String(lockKey(NAME))]);
       const end = await invoke();
@@ -77,7 +77,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
   'the server is not reached': {
     ends: ['DATABASE_UNREACHABLE'],
-    run: async ({ ground: { server }, link, invoke }) => {
+    run: async ({ environment: { server }, link, invoke }) => {
       // Port 1 is nobody's.
       link.leadTo(1);
       const end = await invoke();
@@ -98,11 +98,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
   'its backend is ended in mid-run': {
     ends: [...DONE, 'DATABASE_UNREACHABLE'],
     slow: true,
-    run: async ({ ground, invoke }) => {
-      ground.proxy.always(() => ({ kind: 'delay', ms: 100 }));
+    run: async ({ environment, invoke }) => {
+      environment.proxy.always(() => ({ kind: 'delay', ms: 100 }));
       const ending = invoke();
-      await eventually(() => ground.proxy.inFlight > 0, 'it sends');
-      await ground.server.sql('SELECT pg_terminate_backend($1)', [await ground.lockHolder()]);
+      await eventually(() => environment.proxy.inFlight > 0, 'it sends');
+      await environment.server.sql('SELECT pg_terminate_backend($1)', [await environment.lockHolder()]);
       return await ending;
     },
   },
@@ -128,14 +128,14 @@ const MOST_SOCKETS = 3;
 /**
  * Invokes one container round after round, each kind in turn, and each failure followed by a run that must be well.
  *
- * @param ground - with the table `warm (id int PRIMARY KEY, note text)` and the slot
+ * @param environment - with the table `warm (id int PRIMARY KEY, note text)` and the slot
  * @param least - how many invocations, at least
  * @param seed - of what is random
  */
-export async function runWarm(ground: Ground, least: number, seed: number): Promise<WarmRuns> {
-  const { server, proxy } = ground;
-  const link = await startLink(server.port);
-  const container = await ground.container({ PGPORT: String(link.port), LOG_LEVEL: 'WARN' });
+export async function runWarm(environment: Environment, least: number, seed: number): Promise<WarmRuns> {
+  const { server, proxy } = environment;
+  const link = await startTcpProxy(server.port);
+  const container = await environment.container({ PGPORT: String(link.port), LOG_LEVEL: 'WARN' });
   const random = seeded(seed);
   const ends: Record<End, number> = {};
   let [invocations, id] = [0, 0];
@@ -157,7 +157,7 @@ export async function runWarm(ground: Ground, least: number, seed: number): Prom
       for (const [name, kind] of Object.entries(KINDS)) {
         if (kind.slow === true && round % 10 !== 5) continue;
         await write();
-        const end = await kind.run({ ground, link, container, random, invoke });
+        const end = await kind.run({ environment, link, container, random, invoke });
         assert.ok(kind.ends.includes(end), `where ${name}: ${end}; ${container.output.slice(-3_000)}`);
         proxy.always(() => ({ kind: 'pass' }));
         if (end !== 'caught-up') assert.equal(await invoke(), 'caught-up', `after one where ${name}`);
@@ -171,7 +171,7 @@ export async function runWarm(ground: Ground, least: number, seed: number): Prom
       'no backend is left',
     );
     assert.ok(!/Warning:/.test(container.output), container.output);
-    const keys = new Set((await ground.arrived()).map(({ key }) => key?.['id']));
+    const keys = new Set((await environment.arrived()).map(({ key }) => key?.['id']));
     assert.equal(keys.size, id, 'I1: every row arrived');
     return { invocations, ends, first, last };
   } finally {

@@ -5,9 +5,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type pg from 'pg';
 import { PipelineError } from '../../lambda/errors.ts';
-import { type Link, startLink } from '../support/link.ts';
 import type { PostgresCopy, PostgresServer } from '../support/postgres.ts';
-import { Pipeline } from '../support/real-run.ts';
+import { Pipeline } from '../support/real-pipeline.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
 /** How a run is bounded: by synchronized_standby_slots, by STANDBY_SLOTS, or not at all. */
 export type Mode = 'list' | 'setting' | 'none';
@@ -88,9 +88,9 @@ export async function playRound(template: PostgresCopy, mode: Mode): Promise<Out
   await using stack = new AsyncDisposableStack();
   const primary = await template.start({ settings: { track_commit_timestamp: 'on' } });
   stack.defer(() => primary.stop());
-  const link = await startLink(primary.port);
+  const link = await startTcpProxy(primary.port);
   stack.defer(() => link.stop());
-  const name = await startLink(primary.port);
+  const name = await startTcpProxy(primary.port);
   stack.defer(() => name.stop());
   const modern = primary.version >= 17;
   const sync = modern ? { sync_replication_slots: 'on', wal_receiver_status_interval: '1' } : {};
@@ -169,7 +169,7 @@ async function untilCopied(primary: PostgresServer, standby: PostgresServer, pip
 }
 
 /** Holds the link now and then, and most often before the end. */
-async function disturb(link: Link): Promise<void> {
+async function disturb(link: TcpProxy): Promise<void> {
   const until = Date.now() + between(1_000, 2_500);
   while (Date.now() < until) {
     await wait(between(100, 800));

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type ErrorCode, REMEDIES } from '../../lambda/errors.ts';
 import { type AlarmProperties, type AlarmState, evaluateAlarm, type MetricData } from '../support/cloudwatch.ts';
-import { assertTable } from '../support/written-table.ts';
+import { assertTable } from '../support/docs-table.ts';
 import { resourcesOf, synthesise } from './synth.ts';
 
 const GIB = 1024 ** 3;

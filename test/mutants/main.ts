@@ -1,19 +1,19 @@
 /**
- * The mutation gate: `npm run test:mutants -- decode pack`. Small wrong changes are made in a room of lambda/, one at a
- * time; each must turn a test red. Ends with status 1 when a room's share is less than it must be.
+ * The mutation gate: `npm run test:mutants -- decode pack`. Small wrong changes are made in a module of lambda/, one at a
+ * time; each must turn a test red. Ends with status 1 when a module's share is less than it must be.
  *
- * `--sample 400` tries so many of each room, chosen by `--seed 1`; `--fresh` forgets what earlier runs found;
+ * `--sample 400` tries so many of each module, chosen by `--seed 1`; `--fresh` forgets what earlier runs found;
  * `--jobs 2` runs so many at a time; `--file json.ts` takes only files whose name ends so.
  *
- * `npm run test:mutants -- named` tries those that are known by name, in place of rooms.
+ * `npm run test:mutants -- named` tries those that are known by name, in place of modules.
  */
 import { glob, readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { EQUAL_IN_EFFECT } from './equal-in-effect.ts';
+import { EQUIVALENT_MUTANTS } from './equivalent-mutants.ts';
+import { type Module, MODULES } from './modules.ts';
 import { fingerprint, identity, loadResults, type Result, saveResults } from './results.ts';
-import { type Room, ROOMS } from './rooms.ts';
 import { candidates, Workers } from './run-tests.ts';
 import { makeSandbox, type Mutant, ROOT } from './sandbox.ts';
 import { tryNamed } from './try-named.ts';
@@ -49,9 +49,9 @@ function choose(mutants: readonly Mutant[], size: number, key: (mutant: Mutant) 
   return chosen.map(({ mutant }) => mutant).sort((a, b) => Number(a.id) - Number(b.id));
 }
 
-async function testFiles(room: Room): Promise<Map<string, string>> {
+async function testFiles(module: Module): Promise<Map<string, string>> {
   const found = new Map<string, string>();
-  for (const pattern of room.tests) {
+  for (const pattern of module.tests) {
     for await (const file of glob(pattern, { cwd: ROOT })) {
       found.set(file, fingerprint(await readFile(join(ROOT, file), 'utf8')));
     }
@@ -59,18 +59,18 @@ async function testFiles(room: Room): Promise<Map<string, string>> {
   return new Map([...found].sort());
 }
 
-/** @returns whether the room's share is large enough */
-async function gate(room: Room): Promise<boolean> {
+/** @returns whether the module's share is large enough */
+async function gate(module: Module): Promise<boolean> {
   const began = performance.now();
-  await using sandbox = await makeSandbox(room.mutate);
+  await using sandbox = await makeSandbox(module.mutate);
   const source = (mutant: Mutant): string => identity(mutant, sandbox.sources.get(mutant.file) ?? '');
-  const size = Number(flags.sample ?? room.sample ?? Infinity);
+  const size = Number(flags.sample ?? module.sample ?? Infinity);
   const mutants = choose(sandbox.mutants, size, source).filter(({ file }) => file.endsWith(flags.file));
-  console.log(`${room.name}: ${mutants.length} of ${sandbox.mutants.length} mutants`);
+  console.log(`${module.name}: ${mutants.length} of ${sandbox.mutants.length} mutants`);
 
-  const tests = await testFiles(room);
+  const tests = await testFiles(module);
   const allTests = fingerprint([...tests].join());
-  const earlier = flags.fresh ? new Map<string, Result>() : await loadResults(room.name);
+  const earlier = flags.fresh ? new Map<string, Result>() : await loadResults(module.name);
   const results = new Map(earlier);
   const open: Mutant[] = [];
   const accepts = typeChecker(sandbox.sources);
@@ -82,7 +82,7 @@ async function gate(room: Room): Promise<boolean> {
     if (known !== undefined || accepts(mutant)) open.push(mutant);
     else results.set(source(mutant), { status: 'refused' });
   }
-  await saveResults(room.name, results);
+  await saveResults(module.name, results);
 
   const coverage = new Map<string, FileCoverage>();
   if (open.length > 0) {
@@ -95,10 +95,10 @@ async function gate(room: Room): Promise<boolean> {
   await inParallel(sandbox.dir, open, async (mutant, workers) => {
     results.set(source(mutant), await judge(mutant, earlier.get(source(mutant))?.by, workers));
     if (++done % 100 !== 0) return;
-    await saveResults(room.name, results);
+    await saveResults(module.name, results);
     console.log(`${done} tried, ${seconds(began)} s`);
   });
-  await saveResults(room.name, results);
+  await saveResults(module.name, results);
 
   async function judge(mutant: Mutant, likely: string | undefined, workers: Workers): Promise<Result> {
     const reaching = candidates(mutant.id, coverage);
@@ -112,16 +112,20 @@ async function gate(room: Room): Promise<boolean> {
     return { status: 'survived', tests: allTests };
   }
   return report(
-    room,
+    module,
     mutants.map((mutant) => ({ mutant, status: results.get(source(mutant))?.status ?? 'unreached' })),
     began,
   );
 }
 
-function report(room: Room, judged: readonly { mutant: Mutant; status: Result['status'] }[], began: number): boolean {
-  const isEqual = (mutant: Mutant) => EQUAL_IN_EFFECT.find((row) => matches(row, mutant));
+function report(
+  module: Module,
+  judged: readonly { mutant: Mutant; status: Result['status'] }[],
+  began: number,
+): boolean {
+  const equivalentTo = (mutant: Mutant) => EQUIVALENT_MUTANTS.find((row) => matches(row, mutant));
   const alive = judged.filter(({ status }) => status === 'survived' || status === 'unreached');
-  const survivors = alive.filter(({ mutant }) => isEqual(mutant) === undefined);
+  const survivors = alive.filter(({ mutant }) => equivalentTo(mutant) === undefined);
   const killed = judged.filter(({ status }) => status === 'killed').length;
   const refused = judged.filter(({ status }) => status === 'refused').length;
   for (const { mutant, status } of survivors) {
@@ -130,17 +134,19 @@ function report(room: Room, judged: readonly { mutant: Mutant; status: Result['s
     console.log(`- ${before}\n+ ${after}`);
   }
   const files = new Set(judged.map(({ mutant }) => mutant.file));
-  for (const row of EQUAL_IN_EFFECT) {
-    if (!files.has(row.file) || alive.some(({ mutant }) => matches(row, mutant)) || room.sample) continue;
-    console.log(`\nNo survivor is like this row of equal-in-effect.ts:\n${row.file}\n- ${row.before}\n+ ${row.after}`);
+  for (const row of EQUIVALENT_MUTANTS) {
+    if (!files.has(row.file) || alive.some(({ mutant }) => matches(row, mutant)) || module.sample) continue;
+    console.log(
+      `\nNo survivor is like this row of equivalent-mutants.ts:\n${row.file}\n- ${row.before}\n+ ${row.after}`,
+    );
   }
   const counted = killed + survivors.length;
   const share = counted === 0 ? 100 : (100 * killed) / counted;
   console.log(
-    `\n${room.name}: ${killed} of ${counted} killed, ${share.toFixed(1)}% (at least ${room.least}%); ` +
-      `${alive.length - survivors.length} equal in effect, ${refused} refused by the compiler; ${seconds(began)} s`,
+    `\n${module.name}: ${killed} of ${counted} killed, ${share.toFixed(1)}% (at least ${module.least}%); ` +
+      `${alive.length - survivors.length} equivalent, ${refused} refused by the compiler; ${seconds(began)} s`,
   );
-  return share >= room.least;
+  return share >= module.least;
 }
 
 function matches(row: { file: string; before: string; after: string }, mutant: Mutant): boolean {
@@ -152,10 +158,10 @@ function seconds(since: number): string {
 }
 
 const byName = positionals.includes('named');
-const rooms = positionals.filter((name) => name !== 'named');
-const wanted = ROOMS.filter(({ name }) => positionals.length === 0 || rooms.includes(name));
-const unknown = rooms.filter((name) => !ROOMS.some((room) => room.name === name));
+const modules = positionals.filter((name) => name !== 'named');
+const wanted = MODULES.filter(({ name }) => positionals.length === 0 || modules.includes(name));
+const unknown = modules.filter((name) => !MODULES.some((module) => module.name === name));
 if (unknown.length > 0)
-  throw new Error(`No room ${unknown.join(', ')}; there are ${ROOMS.map((r) => r.name).join(', ')}.`);
-for (const room of wanted) if (!(await gate(room))) process.exitCode = 1;
+  throw new Error(`No module ${unknown.join(', ')}; there are ${MODULES.map((r) => r.name).join(', ')}.`);
+for (const module of wanted) if (!(await gate(module))) process.exitCode = 1;
 if (byName && !(await tryNamed(flags.file))) process.exitCode = 1;

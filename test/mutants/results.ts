@@ -31,10 +31,10 @@ export function identity({ file, at, replacement }: Mutant, source: string): str
   return `${file} ${fingerprint(source)} ${at.join('-')} ${fingerprint(replacement)}`;
 }
 
-/** @returns the results of earlier runs over a room */
-export async function loadResults(room: string): Promise<Map<string, Result>> {
+/** @returns the results of earlier runs over a module */
+export async function loadResults(module: string): Promise<Map<string, Result>> {
   try {
-    const text = await readFile(join(DIRECTORY, `${room}.json`), 'utf8');
+    const text = await readFile(join(DIRECTORY, `${module}.json`), 'utf8');
     return new Map(Object.entries(JSON.parse(text) as Record<string, Result>));
   } catch {
     return new Map();
@@ -42,7 +42,7 @@ export async function loadResults(room: string): Promise<Map<string, Result>> {
 }
 
 /** Keeps the results for the next run. */
-export async function saveResults(room: string, results: ReadonlyMap<string, Result>): Promise<void> {
+export async function saveResults(module: string, results: ReadonlyMap<string, Result>): Promise<void> {
   await mkdir(DIRECTORY, { recursive: true });
-  await writeFile(join(DIRECTORY, `${room}.json`), JSON.stringify(Object.fromEntries(results)));
+  await writeFile(join(DIRECTORY, `${module}.json`), JSON.stringify(Object.fromEntries(results)));
 }

@@ -1,5 +1,5 @@
 /**
- * A copy of the project in which every mutant of a room is in place, each behind a switch (`switch.ts`). So a room is
+ * A copy of the project in which every mutant of a module is in place, each behind a switch (`switch.ts`). So a module is
  * instrumented once, and a mutant costs no more than the tests that reach it.
  *
  * StrykerJS makes the mutants. It knows nothing of the tests.

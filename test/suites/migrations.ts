@@ -3,7 +3,7 @@
  * `test/lambda/run/random-migrations.pg.test.ts`. With the plugin wal2json on the server, every key of then has to come.
  */
 import { seeded } from '../chaos/workload.ts';
-import { tryMigrations } from '../support/migrations/trial.ts';
+import { tryMigrations } from '../support/migrations/random-history.ts';
 import { startPostgres } from '../support/postgres.ts';
 
 const TRANSACTIONS = 60;

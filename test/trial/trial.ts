@@ -3,25 +3,25 @@
  * the trial that it was made from. Each step is a command line; what it says and how it exits is the test.
  */
 import { after, before, describe, it } from 'node:test';
-import { firstContact } from './first-contact.ts';
-import { Ground } from './ground.ts';
+import { connecting } from './connecting.ts';
+import { Environment } from './environment.ts';
 import { kinesisSteps } from './kinesis.ts';
 import { slotSteps } from './slot.ts';
 
 describe('a new user’s trial', { concurrency: 1 }, () => {
-  const ground: { value?: Ground } = {};
-  const get = (): Ground => {
-    if (ground.value === undefined) throw new Error('the ground is not there yet');
-    return ground.value;
+  const environment: { value?: Environment } = {};
+  const get = (): Environment => {
+    if (environment.value === undefined) throw new Error('the environment is not there yet');
+    return environment.value;
   };
   before(async () => {
-    ground.value = await Ground.start();
+    environment.value = await Environment.start();
   });
   after(async () => {
-    await ground.value?.[Symbol.asyncDispose]();
+    await environment.value?.[Symbol.asyncDispose]();
   });
 
-  describe('first contact and connection', () => firstContact(it, get));
+  describe('first contact and connection', () => connecting(it, get));
   describe('the slot', () => slotSteps(it, get));
   describe('the stream, settings and changes', () => kinesisSteps(it, get));
 });

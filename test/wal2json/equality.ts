@@ -1,12 +1,12 @@
 /**
  * The same WAL through wal2json and test_decoding gives the same records, byte for byte, but for what stands in docs/plugins.md.
- * `npm run test:wal2json`: see keys-of-then.ts for the plugin's folder.
+ * `npm run test:wal2json`: see altered-keys.ts for the plugin's folder.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { hostileScript, PREPARATION } from '../lambda/plugins/hostile-script.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { Pipeline } from '../support/real-run.ts';
+import { Pipeline } from '../support/real-pipeline.ts';
 
 const FORMATS = ['json', 'csv', 'csv_payload', 'debezium', 'dms'] as const;
 

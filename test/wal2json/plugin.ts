@@ -1,7 +1,7 @@
 /**
  * `PLUGIN=wal2json` in use: a slot is made and copied, tables altered since come as they were, a transaction that cannot be
  * printed is skipped, memory is bounded, and what the plugin leaves out is what the docs say.
- * `npm run test:wal2json`: see keys-of-then.ts for the plugin's folder.
+ * `npm run test:wal2json`: see altered-keys.ts for the plugin's folder.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -14,7 +14,7 @@ import { startDrains } from '../chaos/drain-process.ts';
 import { clock, databaseOf, soon } from '../lambda/postgres/fixtures.ts';
 import { createBrokenType } from '../support/broken-type.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { Pipeline } from '../support/real-run.ts';
+import { Pipeline } from '../support/real-pipeline.ts';
 
 const MOST_MB = 256;
 

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { FORMATS } from '../../../lambda/format/formats.ts';
 import { FORMAT_OPTIONS, printName, quote, recordOf, truncateOf, written } from '../../support/changes.ts';
-import { DAEMON } from './daemon.ts';
+import { DAEMON } from './python-daemon.ts';
 
 const format = FORMATS['csv-payload']({ ...FORMAT_OPTIONS, source: 'app/pg2kinesis' });
 

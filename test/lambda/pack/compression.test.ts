@@ -5,8 +5,8 @@ import { describe, it } from 'node:test';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { isSupported } from '../../../lambda/pack/compression.ts';
-import { LANE_BYTES } from '../../../lambda/pack/limits.ts';
 import type { PackerOptions } from '../../../lambda/pack/packer.ts';
+import { MAX_LANE_BYTES } from '../../../lambda/pack/size-limits.ts';
 import { userRecords } from '../../../lib/consumer/deaggregate.ts';
 import { type Input, packAll, sizeOf } from './packer-fixtures.ts';
 
@@ -83,7 +83,7 @@ for (const compression of ['gzip', 'zstd'] as const) {
       for (const { entries } of packAll({ ...PLAIN, compression }, rows(20_000)).rounds) {
         for (const { data, partitionKey } of entries) {
           const [user] = userRecords({ partitionKey, data: Buffer.from(data) });
-          assert.ok(user !== undefined && user.data.length <= LANE_BYTES);
+          assert.ok(user !== undefined && user.data.length <= MAX_LANE_BYTES);
         }
       }
     });

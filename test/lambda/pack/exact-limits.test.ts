@@ -7,9 +7,9 @@ import fc from 'fast-check';
 import type { AggregateLayout } from '../../../lambda/pack/aggregation.ts';
 import { LanePacker } from '../../../lambda/pack/lane-packer.ts';
 import { laneOf } from '../../../lambda/pack/lanes.ts';
-import { limitsFor } from '../../../lambda/pack/limits.ts';
 import { type Aggregation, createPacker } from '../../../lambda/pack/packer.ts';
 import type { Packer } from '../../../lambda/pack/round.ts';
+import { sizeLimitsFor } from '../../../lambda/pack/size-limits.ts';
 import { type Input, packAll, sizeOf } from './packer-fixtures.ts';
 
 const MIB = 1024 * 1024;
@@ -113,13 +113,13 @@ for (const { aggregation, lanes } of CASES) {
 
 describe('exact limits of Kinesis', () => {
   it('are those of its documentation, and a request is never smaller than a record', () => {
-    assert.deepEqual(limitsFor(MIB), {
+    assert.deepEqual(sizeLimitsFor(MIB), {
       recordBytes: MIB,
       requestBytes: 5_242_880,
       requestEntries: 500,
       laneBytes: 262_144,
     });
-    assert.equal(limitsFor(10 * MIB).requestBytes, 10 * MIB);
+    assert.equal(sizeLimitsFor(10 * MIB).requestBytes, 10 * MIB);
   });
 
   it('a request takes exactly 5 MiB and exactly 500 entries', () => {
@@ -182,7 +182,7 @@ describe('exact limits of Kinesis', () => {
       addRecord: () => undefined,
       write: (_content, out) => out.copy(Buffer.from('ab')),
     };
-    const packer = new LanePacker(wrong, 1, limitsFor(MIB));
+    const packer = new LanePacker(wrong, 1, sizeLimitsFor(MIB));
     packer.add(Buffer.from('k'), Buffer.from('d'));
     assert.throws(() => packer.flush(), /another size than counted/);
   });

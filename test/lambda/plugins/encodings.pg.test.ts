@@ -7,7 +7,7 @@ import { closeBoth, openPair } from '../../../lambda/postgres/connection-pair.ts
 import { pgoutput } from '../../../lambda/postgres/plugins.ts';
 import { copySlot } from '../../../lambda/postgres/slot-copy.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
-import { Pipeline } from '../../support/real-run.ts';
+import { Pipeline } from '../../support/real-pipeline.ts';
 import { clock, databaseOf, soon } from '../postgres/fixtures.ts';
 
 const MARKER = 'MARKER-of-the-row';

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
-import { Pipeline } from '../../support/real-run.ts';
+import { Pipeline } from '../../support/real-pipeline.ts';
 import { hostileScript, PREPARATION } from './hostile-script.ts';
 
 const FORMATS = ['json', 'csv', 'csv_payload', 'debezium', 'dms'] as const;

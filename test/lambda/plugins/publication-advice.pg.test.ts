@@ -11,7 +11,7 @@ import { readPublications } from '../../../lambda/postgres/publication-queries.t
 import { createSlot } from '../../../lambda/postgres/slot-create-drop.ts';
 import { compilePatterns } from '../../../lambda/settings/filters.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
-import { Pipeline } from '../../support/real-run.ts';
+import { Pipeline } from '../../support/real-pipeline.ts';
 import { clock, databaseOf, soon } from '../postgres/fixtures.ts';
 
 const NO_FILTERS = {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { PipelineError } from '../../../lambda/errors.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
-import { Pipeline } from '../../support/real-run.ts';
+import { Pipeline } from '../../support/real-pipeline.ts';
 
 describe('a publication that is missing', () => {
   let server: PostgresServer;

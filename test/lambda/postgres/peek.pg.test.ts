@@ -7,7 +7,7 @@ import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decode
 import { PeekTooLargeError, type Slot } from '../../../lambda/ports.ts';
 import { firstUnconsumed } from '../../../lambda/run/skip-first-transaction.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
-import { Pipeline } from '../../support/real-run.ts';
+import { Pipeline } from '../../support/real-pipeline.ts';
 import { clock, databaseOf, eventually, sessionOn, shortly, told } from './fixtures.ts';
 
 describe('a peek', () => {

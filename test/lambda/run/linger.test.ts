@@ -9,7 +9,7 @@ import { type RunKit, runKit } from '../../support/run-kit.ts';
 const insert = (id: number, table = 'public.t'): string => `table ${table}: INSERT: id[integer]:${id}`;
 const LINGER = { lingerDutyPercent: 10, maxRows: 1_000_000 };
 
-interface Ground {
+interface Environment {
   readonly slot: FakeSlot;
   readonly kit: RunKit;
   /** Somebody waits for the lock. */
@@ -19,11 +19,11 @@ interface Ground {
 }
 
 /** A run that lingers. @param onSleep - called each time that it sleeps */
-function ground(onSleep: (ground: Ground) => void = () => undefined): Ground {
+function environment(onSleep: (environment: Environment) => void = () => undefined): Environment {
   const slot = new FakeSlot();
   const kit = runKit(slot, new FakeKeys({ 'public.t': {} }));
   const begun = kit.clock.time;
-  const result: Ground = { slot, kit, awaited: false, elapsed: () => kit.clock.time - begun };
+  const result: Environment = { slot, kit, awaited: false, elapsed: () => kit.clock.time - begun };
   (kit.ports.session as { isLockAwaited: () => boolean }).isLockAwaited = () => result.awaited;
   const sleep = kit.clock.sleep.bind(kit.clock);
   kit.clock.sleep = async (ms, signal) => {
@@ -43,7 +43,7 @@ describe('a run that lingers', () => {
     let written = 0;
     let writtenAt = 0;
     const waits: number[] = [];
-    const { kit } = ground(({ slot, kit: { clock, publisher }, elapsed }) => {
+    const { kit } = environment(({ slot, kit: { clock, publisher }, elapsed }) => {
       if (publisher.acknowledged.length < written) return;
       if (writtenAt > 0) waits.push(clock.time - writtenAt);
       writtenAt = 0;
@@ -60,14 +60,14 @@ describe('a run that lingers', () => {
   });
 
   it('I7: ends in time for the function to answer', async () => {
-    const { kit, elapsed } = ground();
+    const { kit, elapsed } = environment();
     const answer = await run(kit.ports, kit.options({ ...LINGER, deadline: kit.clock.time + 100_000 }));
     assert.equal(answer.stopped, 'caught-up');
     assert.ok(elapsed() > 95_000 && elapsed() < 98_500, `after ${elapsed()} ms`);
   });
 
   it('I6: goes as soon as somebody waits for the slot, with everything acknowledged and advanced', async () => {
-    const test = ground((it) => {
+    const test = environment((it) => {
       if (it.elapsed() > 5_000 && !it.awaited) {
         it.slot.commit(insert(2));
         it.awaited = true;
@@ -83,14 +83,14 @@ describe('a run that lingers', () => {
   });
 
   it('I6: goes as soon as somebody waits, also where nothing is written', async () => {
-    const test = ground((it) => (it.awaited ||= it.elapsed() > 5_000));
+    const test = environment((it) => (it.awaited ||= it.elapsed() > 5_000));
     const answer = await run(test.kit.ports, test.kit.options(LINGER));
     assert.deepEqual([answer.stopped, answer.batches], ['handed-over', 0]);
     assert.ok(test.elapsed() < 6_000, `after ${test.elapsed()} ms`);
   });
 
   it('I3: goes in the middle of a backlog, too, between two transactions', async () => {
-    const test = ground();
+    const test = environment();
     for (let id = 0; id < 50; id++) test.slot.commit(insert(id), insert(id + 1_000));
     test.slot.onBlock = () => (test.awaited ||= test.slot.advances.length > 0 || test.kit.clock.time > 0);
     const blocks = { ...LINGER };
@@ -105,7 +105,7 @@ describe('a run that lingers', () => {
   it('keeps the share of the server, and says once why it is slow', async () => {
     let peekMs = 0;
     let reads = 0;
-    const test = ground(({ slot }) => slot.commit(insert(reads)));
+    const test = environment(({ slot }) => slot.commit(insert(reads)));
     test.slot.onBlock = () => {
       if (test.slot.peeks.length === reads) return;
       reads = test.slot.peeks.length;
@@ -125,7 +125,7 @@ describe('a run that lingers', () => {
 
   it('I9: tells the metrics each minute, and each count once', async () => {
     let written = 0;
-    const { kit } = ground(({ slot, elapsed }) => {
+    const { kit } = environment(({ slot, elapsed }) => {
       if (elapsed() > written * 10_000)
         slot.commit(insert(written++), `table public.u: INSERT: id[integer]:${written}`);
     });
@@ -146,7 +146,7 @@ describe('a run that lingers', () => {
   });
 
   it('waits for a standby as long as it takes, tells so each minute, and goes on', async () => {
-    const test = ground(({ slot, elapsed }) => {
+    const test = environment(({ slot, elapsed }) => {
       if (elapsed() > 130_000) slot.standby = slot.flushed;
     });
     test.slot.standby = test.slot.flushed;
@@ -158,7 +158,7 @@ describe('a run that lingers', () => {
   });
 
   it('I9: is stalled in a minute in which nothing moves and something is left', async () => {
-    const test = ground();
+    const test = environment();
     test.slot.standby = test.slot.flushed;
     test.slot.commit(insert(1));
     const answer = await run(test.kit.ports, test.kit.options({ ...LINGER, deadline: test.kit.clock.time + 200_000 }));
@@ -169,14 +169,14 @@ describe('a run that lingers', () => {
 
   it('stops where it is asked to', async () => {
     const stop = new AbortController();
-    const test = ground(({ elapsed }) => (elapsed() > 3_000 ? stop.abort() : undefined));
+    const test = environment(({ elapsed }) => (elapsed() > 3_000 ? stop.abort() : undefined));
     const answer = await run({ ...test.kit.ports, stop: stop.signal }, test.kit.options(LINGER));
     assert.ok(test.elapsed() < 4_000);
     assert.equal(answer.caughtUp, true);
   });
 
   it('costs nothing where it is off: no sleep, no look at who waits, one peek', async () => {
-    const test = ground();
+    const test = environment();
     test.awaited = true;
     test.slot.commit(insert(1));
     const answer = await run(test.kit.ports, test.kit.options());

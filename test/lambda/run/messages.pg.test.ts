@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
-import { Pipeline, type PipelineOptions } from '../../support/real-run.ts';
+import { Pipeline, type PipelineOptions } from '../../support/real-pipeline.ts';
 
 /** A record as this file looks at it. */
 interface Told {

@@ -8,7 +8,7 @@ import { judgeServer } from '../../../lambda/health/server-health.ts';
 import { readCheck } from '../../../lambda/postgres/check-queries.ts';
 import { readConfig } from '../../../lambda/settings/config.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
-import { type JsonRecord, Pipeline, type PipelineOptions } from '../../support/real-run.ts';
+import { type JsonRecord, Pipeline, type PipelineOptions } from '../../support/real-pipeline.ts';
 
 /** The settings that `check` judges the tables by. */
 const CHECKED = {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { startPostgres } from '../../support/postgres.ts';
-import { Pipeline } from '../../support/real-run.ts';
+import { Pipeline } from '../../support/real-pipeline.ts';
 
 describe('transactions of a replication origin', () => {
   it('are published whatever commit time they were given, and are no lag of years', async () => {

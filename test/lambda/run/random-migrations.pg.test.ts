@@ -1,7 +1,7 @@
 /** Random histories of tables that are altered while they are written to: `test/support/migrations`. */
 import { after, before, describe, it } from 'node:test';
 import { seeded } from '../../chaos/workload.ts';
-import { tryMigrations } from '../../support/migrations/trial.ts';
+import { tryMigrations } from '../../support/migrations/random-history.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 
 const SEEDS = [1, 2];

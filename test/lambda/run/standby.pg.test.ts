@@ -4,26 +4,26 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { InProcessFunction } from '../../support/in-process.ts';
-import { type Link, startLink } from '../../support/link.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { startCuttingProxy } from '../../support/protocol-proxy.ts';
-import { Pipeline, type PipelineOptions } from '../../support/real-run.ts';
+import { Pipeline, type PipelineOptions } from '../../support/real-pipeline.ts';
+import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 import { eventually } from '../postgres/fixtures.ts';
 
 describe('STANDBY_SLOTS', () => {
   let primary: PostgresServer;
   let standby: PostgresServer;
   /** Between the two. */
-  let link: Link;
+  let link: TcpProxy;
   /** The cluster's name. */
-  let name: Link;
+  let name: TcpProxy;
   let slots = 0;
 
   before(async () => {
     primary = await startPostgres();
     await primary.sql('CREATE TABLE t (id int PRIMARY KEY)');
-    link = await startLink(primary.port);
-    name = await startLink(primary.port);
+    link = await startTcpProxy(primary.port);
+    name = await startTcpProxy(primary.port);
     standby = await primary.standby({ slot: 'phys', through: link.port });
   });
   after(async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ValueKind } from '../../../../lambda/decode/messages.ts';
-import { assertRefused, cells, decode, decodeRow } from './decoding.ts';
+import { assertRefused, cells, decode, decodeRow } from './decode-line.ts';
 
 describe('names and types', () => {
   const columns: readonly (readonly [printed: string, name: string, type: string])[] = [

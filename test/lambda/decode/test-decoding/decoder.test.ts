@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import type { Line } from '../../../../lambda/decode/line.ts';
 import type { Tuple } from '../../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
-import { assertRefused, cells, decode, decodeRow } from './decoding.ts';
+import { assertRefused, cells, decode, decodeRow } from './decode-line.ts';
 
 const MICROS = 1767323045678901n;
 

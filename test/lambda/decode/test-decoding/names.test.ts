@@ -5,7 +5,7 @@ import type { Line } from '../../../../lambda/decode/line.ts';
 import type { RowChange } from '../../../../lambda/decode/messages.ts';
 import { UndecodableError } from '../../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
-import { cells, decode, decodeRow } from './decoding.ts';
+import { cells, decode, decodeRow } from './decode-line.ts';
 
 describe('what a decoder remembers', () => {
   const header = (change: RowChange, i = 0): unknown => change.newTuple?.headers[i];

@@ -9,7 +9,7 @@ import {
   type ShortenerLimits,
   TestDecodingRowShortener,
 } from '../../../../lambda/decode/test-decoding/row-shortener.ts';
-import { decode } from './decoding.ts';
+import { decode } from './decode-line.ts';
 import { printRow } from './printer.ts';
 import { row } from './random-rows.ts';
 

@@ -13,7 +13,7 @@ const PERIOD_MS = 20;
  * @param share - of one core, above 0 and below 1
  * @returns ends it, with the process going on
  */
-export function holdTo(pid: number, share: number): () => void {
+export function limitCpu(pid: number, share: number): () => void {
   let at = performance.now();
   let used = cpuMs(pid) ?? 0;
   let credit = PERIOD_MS * share;

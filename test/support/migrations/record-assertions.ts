@@ -3,7 +3,7 @@
  * which it was written.
  */
 import assert from 'node:assert/strict';
-import type { JsonRecord } from '../real-run.ts';
+import type { JsonRecord } from '../real-pipeline.ts';
 import { type Expected, type Model, SECRET } from './model.ts';
 
 /** A change, and the transaction that made it. */

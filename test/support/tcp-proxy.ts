@@ -1,11 +1,11 @@
 /**
- * A TCP link that can be held, cut and led elsewhere: between a primary and its standby, or as the DNS name of a cluster.
+ * A TCP proxy that can be held, cut and led elsewhere: between a primary and its standby, or as the DNS name of a cluster.
  * Knows no protocol.
  */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A listening link. */
-export interface Link {
+/** A listening proxy. */
+export interface TcpProxy {
   readonly port: number;
   /** Lets nothing through any more, in both directions, and keeps the connections. */
   hold(): void;
@@ -20,11 +20,11 @@ export interface Link {
 }
 
 /**
- * Starts a link.
+ * Starts a proxy.
  *
  * @param target - the port that it leads to
  */
-export async function startLink(target: number): Promise<Link> {
+export async function startTcpProxy(target: number): Promise<TcpProxy> {
   const state = { target, held: false };
   const pairs = new Set<readonly [Socket, Socket]>();
   const flow = ([client, server]: readonly [Socket, Socket]) => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { refusal, startScripted } from '../support/scripted-endpoint.ts';
-import type { Ground } from './ground.ts';
+import type { Environment } from './environment.ts';
 
 type It = (name: string, step: () => Promise<void>) => unknown;
 
@@ -12,15 +12,15 @@ const NOT_THESE = /rotation|security group/;
 const SECRET = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf';
 
 /** Registers the steps. */
-export function firstContact(it: It, ground: () => Ground): void {
+export function connecting(it: It, environment: () => Environment): void {
   const step = (
     name: string,
     line: string,
     over: Readonly<Record<string, string>>,
-    expected: Parameters<Ground['expect']>[2],
+    expected: Parameters<Environment['expect']>[2],
   ): void => {
     it(name, async () => {
-      await ground().expect(line, over, expected);
+      await environment().expect(line, over, expected);
     });
   };
   const nothing = { PGHOST: '', PGDATABASE: '', PGUSER: '', PGPASSWORD: '' };
@@ -32,7 +32,7 @@ export function firstContact(it: It, ground: () => Ground): void {
     { status: 2, said: /CONFIG_INVALID: .*no AWS region.*AWS_REGION/ },
   );
   it('A4 no password: at once, not after the server’s 60 s', async () => {
-    await ground().expect(
+    await environment().expect(
       'status',
       { PGPASSWORD: '' },
       {
@@ -41,7 +41,7 @@ export function firstContact(it: It, ground: () => Ground): void {
         never: NOT_THESE,
       },
     );
-    if (/canceling authentication due to timeout/.test(await ground().server.log())) throw new Error('it hung');
+    if (/canceling authentication due to timeout/.test(await environment().server.log())) throw new Error('it hung');
   });
   step('A6 too long a time', 'run --max-seconds 901', {}, { status: 2, said: /3 to 900/, never: /\{"action"/ });
   step(
@@ -62,8 +62,8 @@ export function firstContact(it: It, ground: () => Ground): void {
   );
   step('B2 no such database', 'run', { PGDATABASE: 'none' }, { status: 2, said: /there is no database "none"/ });
   it('B3 no CONNECT right', async () => {
-    await ground().server.sql('REVOKE CONNECT ON DATABASE app FROM PUBLIC');
-    await ground().expect(
+    await environment().server.sql('REVOKE CONNECT ON DATABASE app FROM PUBLIC');
+    await environment().expect(
       'run',
       {},
       {
@@ -72,13 +72,13 @@ export function firstContact(it: It, ground: () => Ground): void {
         never: NOT_THESE,
       },
     );
-    await ground().server.sql('GRANT CONNECT ON DATABASE app TO cdc');
+    await environment().server.sql('GRANT CONNECT ON DATABASE app TO cdc');
   });
   it('B4 no REPLICATION', async () => {
-    await ground().server.sql('ALTER ROLE cdc NOREPLICATION');
-    await ground().expect('check', {}, { status: 1, said: /To do: .*ALTER ROLE "cdc" REPLICATION/ });
-    await ground().expect('create-slot', {}, { status: 1, said: /may not use replication slots/ });
-    await ground().server.sql('ALTER ROLE cdc REPLICATION');
+    await environment().server.sql('ALTER ROLE cdc NOREPLICATION');
+    await environment().expect('check', {}, { status: 1, said: /To do: .*ALTER ROLE "cdc" REPLICATION/ });
+    await environment().expect('create-slot', {}, { status: 1, said: /may not use replication slots/ });
+    await environment().server.sql('ALTER ROLE cdc REPLICATION');
   });
   step(
     'B7 no slot',
@@ -105,7 +105,7 @@ export function firstContact(it: It, ground: () => Ground): void {
     const web = createServer((_, response) => response.end()).listen(0, '127.0.0.1');
     await once(web, 'listening');
     const { port } = web.address() as AddressInfo;
-    await ground().expect(
+    await environment().expect(
       'run',
       { PGHOST: '127.0.0.1', PGPORT: String(port) },
       {
@@ -139,14 +139,18 @@ export function firstContact(it: It, ground: () => Ground): void {
     },
   );
   it('C5 a role that may not log in, and one that pg_hba.conf rejects', async () => {
-    await ground().server.sql(`CREATE ROLE shut PASSWORD 'x'; CREATE ROLE unlisted LOGIN PASSWORD 'x'`);
+    await environment().server.sql(`CREATE ROLE shut PASSWORD 'x'; CREATE ROLE unlisted LOGIN PASSWORD 'x'`);
     const as = (user: string) => ({ PGUSER: user, PGPASSWORD: 'x' });
-    await ground().expect('run', as('shut'), { status: 1, said: /ALTER ROLE "shut" LOGIN;/, never: NOT_THESE });
-    await ground().expect('run', as('unlisted'), { status: 1, said: /Add a line to pg_hba\.conf/, never: NOT_THESE });
+    await environment().expect('run', as('shut'), { status: 1, said: /ALTER ROLE "shut" LOGIN;/, never: NOT_THESE });
+    await environment().expect('run', as('unlisted'), {
+      status: 1,
+      said: /Add a line to pg_hba\.conf/,
+      never: NOT_THESE,
+    });
   });
   it('C6 a database that takes no connections', async () => {
-    await ground().server.sql('CREATE DATABASE closed ALLOW_CONNECTIONS false');
-    await ground().expect(
+    await environment().server.sql('CREATE DATABASE closed ALLOW_CONNECTIONS false');
+    await environment().expect(
       'run',
       { PGDATABASE: 'closed' },
       {
@@ -157,9 +161,9 @@ export function firstContact(it: It, ground: () => Ground): void {
     );
   });
   it('C7 no connection left for the role', async () => {
-    await ground().server.sql('ALTER ROLE cdc CONNECTION LIMIT 1');
-    await ground().expect('run', {}, { status: 1, said: /2 are needed.*CONNECTION LIMIT/, never: NOT_THESE });
-    await ground().server.sql('ALTER ROLE cdc CONNECTION LIMIT -1');
+    await environment().server.sql('ALTER ROLE cdc CONNECTION LIMIT 1');
+    await environment().expect('run', {}, { status: 1, said: /2 are needed.*CONNECTION LIMIT/, never: NOT_THESE });
+    await environment().server.sql('ALTER ROLE cdc CONNECTION LIMIT -1');
   });
   step(
     'C8 --log-json, the database down',
@@ -174,7 +178,7 @@ export function firstContact(it: It, ground: () => Ground): void {
   const secret = { DATABASE_SECRET_ARN: SECRET, PGUSER: '', PGPASSWORD: '' };
   it('F2 an expired token, where the secret is asked for', async () => {
     const expired = await startScripted(() => refusal('ExpiredTokenException'));
-    await ground().expect(
+    await environment().expect(
       'run',
       { ...secret, AWS_ENDPOINT_URL_SECRETS_MANAGER: expired.endpoint },
       {
@@ -198,7 +202,7 @@ export function firstContact(it: It, ground: () => Ground): void {
     const text = JSON.stringify({ username: 'cdc', password: 'not-it' });
     const vault = await startScripted(() => ({ body: JSON.stringify({ SecretString: text }) }));
     const over = { ...secret, AWS_ENDPOINT_URL_SECRETS_MANAGER: vault.endpoint };
-    await ground().expect(
+    await environment().expect(
       'run',
       { ...over, DATABASE_AUTH: 'password' },
       {
@@ -207,7 +211,7 @@ export function firstContact(it: It, ground: () => Ground): void {
         never: /PGPASSWORD|not-it/,
       },
     );
-    await ground().expect('run', { ...over, PGUSER: 'postgres' }, { status: 1, said: /PGUSER is set and wins/ });
+    await environment().expect('run', { ...over, PGUSER: 'postgres' }, { status: 1, said: /PGUSER is set and wins/ });
     await vault.stop();
   });
   step('G1 a bad setting', 'run', { LANES: '3' }, { status: 2, said: /LANES cannot be what was given/ });

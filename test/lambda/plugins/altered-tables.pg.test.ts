@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
-import { Pipeline } from '../../support/real-run.ts';
+import { Pipeline } from '../../support/real-pipeline.ts';
 
 describe('pgoutput, read after the tables were altered', () => {
   let server: PostgresServer;

@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import type pg from 'pg';
 import type { PostgresServer } from '../postgres.ts';
-import { Pipeline, type PipelineOptions } from '../real-run.ts';
-import { judgeRecords, type Promised, type Written } from './judge.ts';
+import { Pipeline, type PipelineOptions } from '../real-pipeline.ts';
 import { Model, type Random } from './model.ts';
+import { judgeRecords, type Promised, type Written } from './record-assertions.ts';
 
 /** A reader of the history, with a slot of its own. */
 interface Reader {

@@ -1,5 +1,5 @@
 /**
- * What the trial stands on: a server with TLS and an authority of its own, a role with as few rights as README asks for,
+ * What the trial runs on: a server with TLS and an authority of its own, a role with as few rights as README asks for,
  * an emulated stream, endpoints that fail, and the command line, called as a user calls it. Knows no step.
  */
 import assert from 'node:assert/strict';
@@ -47,8 +47,8 @@ const openssl = (dir: string, line: string): void => {
   execFileSync('openssl', line.split(' '), { cwd: dir, stdio: 'pipe' });
 };
 
-/** The ground of one trial. */
-export class Ground implements AsyncDisposable {
+/** The servers, endpoints and command line of one trial. */
+export class Environment implements AsyncDisposable {
   readonly server: PostgresServer;
   readonly kinesis: EmbeddedKinesis;
   /** In front of the emulator. */
@@ -58,7 +58,7 @@ export class Ground implements AsyncDisposable {
   readonly dir: string;
   readonly #silent: Server;
 
-  private constructor(parts: Pick<Ground, 'server' | 'kinesis' | 'faulty' | 'dir'>, silent: Server) {
+  private constructor(parts: Pick<Environment, 'server' | 'kinesis' | 'faulty' | 'dir'>, silent: Server) {
     this.server = parts.server;
     this.kinesis = parts.kinesis;
     this.faulty = parts.faulty;
@@ -68,7 +68,7 @@ export class Ground implements AsyncDisposable {
   }
 
   /** Starts all of it. */
-  static async start(): Promise<Ground> {
+  static async start(): Promise<Environment> {
     const dir = mkdtempSync(join(tmpdir(), 'pg2kinesis-trial-'));
     const authority = '-newkey rsa:2048 -nodes -days 2 -subj';
     openssl(dir, `req -x509 ${authority} /CN=authority -keyout ca.key -out ca.crt`);
@@ -104,7 +104,7 @@ export class Ground implements AsyncDisposable {
     await kinesis.createStream('changes', 8);
     await server.sql('CREATE DATABASE app');
     await server.sql(`CREATE ROLE cdc LOGIN REPLICATION PASSWORD '${PASSWORD}'`);
-    return new Ground({ server, kinesis, faulty, dir }, silent);
+    return new Environment({ server, kinesis, faulty, dir }, silent);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

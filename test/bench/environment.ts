@@ -1,5 +1,5 @@
 /**
- * What a benchmark stands on: a PostgreSQL, an endpoint that accepts everything, the function in a process of its own,
+ * What a benchmark runs on: a PostgreSQL, an endpoint that accepts everything, the function in a process of its own,
  * and the processor time that each of them takes. Knows no workload.
  */
 import { spawn } from 'node:child_process';
@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { holdTo } from './hold.ts';
+import { limitCpu } from './cpu-limit.ts';
 
 /** What one invocation took. */
 export interface Invocation {
@@ -20,7 +20,7 @@ export interface Invocation {
 }
 
 /** A server, an endpoint, and functions that publish from one to the other. */
-export interface BenchGround {
+export interface BenchEnvironment {
   readonly server: PostgresServer;
   /**
    * Invokes the function in a new process.
@@ -50,7 +50,7 @@ const SETTINGS = {
 };
 
 /** Starts all of it. */
-export async function startGround(): Promise<BenchGround> {
+export async function startEnvironment(): Promise<BenchEnvironment> {
   const sink = spawn(process.execPath, [pathOf('sink.ts')], { stdio: ['pipe', 'pipe', 'inherit'] });
   const [port] = (await once(createInterface({ input: sink.stdout }), 'line')) as [string];
   const server = await startPostgres({ settings: SETTINGS });
@@ -101,7 +101,7 @@ export async function measureProcess<T = Invocation>(
   share: number,
 ): Promise<T[]> {
   const child = spawn(process.execPath, [...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const release = share < 1 && child.pid !== undefined ? holdTo(child.pid, share) : () => undefined;
+  const release = share < 1 && child.pid !== undefined ? limitCpu(child.pid, share) : () => undefined;
   const found: T[] = [];
   let said = '';
   createInterface({ input: child.stdout }).on('line', (line) => {

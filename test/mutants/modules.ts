@@ -1,19 +1,19 @@
-/** The rooms of the mutation gate: what is mutated, by which tests, and what share of the mutants they must kill. */
+/** The modules of the mutation gate: what is mutated, by which tests, and what share of the mutants they must kill. */
 
-/** A room of lambda/ under mutation. */
-export interface Room {
+/** A module of lambda/ under mutation. */
+export interface Module {
   readonly name: string;
   /** The files that are mutated, as a glob. */
   readonly mutate: string;
   /** The test files that may kill its mutants, as globs. */
   readonly tests: readonly string[];
-  /** Of 100 mutants that are not equal in effect, how many must be killed. */
+  /** Of 100 mutants that are not equivalent, how many must be killed. */
   readonly least: number;
   /** How many mutants are tried where all of them would take hours; all of them unless given. */
   readonly sample?: number;
 }
 
-export const ROOMS: readonly Room[] = [
+export const MODULES: readonly Module[] = [
   {
     name: 'decode',
     mutate: 'lambda/decode/**/*.ts',

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { type JsonRecord, Pipeline, type PipelineOptions } from '../support/real-run.ts';
+import { type JsonRecord, Pipeline, type PipelineOptions } from '../support/real-pipeline.ts';
 
 const shortly = ({ op, table, key }: JsonRecord): string => `${op} ${table} ${JSON.stringify(key)}`;
 

@@ -6,14 +6,14 @@
  */
 
 /** One such mutant. */
-export interface EqualMutant {
+export interface EquivalentMutant {
   readonly file: string;
   readonly before: string;
   readonly after: string;
   readonly reason: string;
 }
 
-export const EQUAL_IN_EFFECT: readonly EqualMutant[] = [
+export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   {
     file: 'lambda/pack/compression.ts',
     before: 'return (block) => shorter(zlib.gzipSync(block, { level: GZIP_LEVEL }), block);',
