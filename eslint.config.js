@@ -109,7 +109,7 @@ export default tseslint.config(
       postgres,
       kinesis,
       powertools,
-      ['(^|/)(transform|run|format|pack)/', 'health judges facts; it imports settings and decode only.'],
+      ['(^|/)(transform|run|format|pack)/', 'health checks facts; it imports settings and decode only.'],
     ],
   ),
   module(

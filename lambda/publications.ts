@@ -1,5 +1,5 @@
 /**
- * Publications: what is known of them, and the SQL that makes one without breaking the application. Pure; `check` judges
+ * Publications: what is known of them, and the SQL that makes one without breaking the application. Pure; `check` looks at
  * what `create-slot` requires, and both say the same SQL.
  */
 

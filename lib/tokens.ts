@@ -1,4 +1,4 @@
-/** Values that only CloudFormation will know, which cannot be judged at synthesis. */
+/** Values that only CloudFormation will know, which cannot be checked at synthesis. */
 import { Token } from 'aws-cdk-lib';
 
 /** @returns whether a value, or an entry of a list, is one */

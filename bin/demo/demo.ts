@@ -27,7 +27,7 @@ export interface DemoOptions {
   readonly every?: number;
   /** Shards of the stream. @default 4 */
   readonly shards?: number;
-  /** Settings of the function to pass through, by the variables' names: `{ FORMAT: 'json' }`; its config judges them. */
+  /** Settings of the function to pass through, by the variables' names: `{ FORMAT: 'json' }`; its config checks them. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
@@ -181,7 +181,7 @@ async function demonstrate(demo: Demo): Promise<number> {
   }
   if (failure !== undefined) throw failure instanceof Error ? failure : new Error(describe(failure));
   screen.end();
-  const findings = { ledger, verdict: verifier.verdict(), runs };
+  const findings = { ledger, comparison: verifier.comparison(), runs };
   screen.line(summary(findings).join('\n'));
   return succeeded(findings) ? 0 : 1;
 }

@@ -1,6 +1,6 @@
 /** The demo's summary: what was committed, what was published, what arrived, and whether that proves anything. Pure. */
 import type { Ledger } from './ledger.ts';
-import { isConclusive, type Verdict } from './verifier.ts';
+import { type Comparison, isConclusive } from './verifier.ts';
 
 /** What the function said of itself, over all runs. */
 export interface Runs {
@@ -23,7 +23,7 @@ export interface Runs {
 /** What the summary is made of. */
 export interface Findings {
   readonly ledger: Pick<Ledger, 'transactions' | 'keyed' | 'keyless' | 'filtered'>;
-  readonly verdict: Verdict;
+  readonly comparison: Comparison;
   readonly runs: Runs;
 }
 
@@ -35,7 +35,9 @@ export interface Findings {
  */
 export function succeeded(findings: Findings): boolean {
   return (
-    findings.verdict.expected > 0 && isConclusive(findings.verdict, findings.runs.failed > 0) && countsMatch(findings)
+    findings.comparison.expected > 0 &&
+    isConclusive(findings.comparison, findings.runs.failed > 0) &&
+    countsMatch(findings)
   );
 }
 
@@ -52,7 +54,7 @@ function countsMatch({ ledger, runs }: Findings): boolean {
  * @returns the summary, in lines
  */
 export function summary(findings: Findings): string[] {
-  const { ledger, verdict, runs } = findings;
+  const { ledger, comparison, runs } = findings;
   const row = (what: string, count: number, note = ''): string =>
     `  ${what.padEnd(34)}${String(count).padStart(9)}${note === '' ? '' : `  ${note}`}`;
   const lines = [
@@ -61,7 +63,7 @@ export function summary(findings: Findings): string[] {
     row('changes committed with a key', ledger.keyed),
     row('changes committed without a key', ledger.keyless, 'cannot be published; counted by the function'),
     ...(ledger.filtered > 0 ? [row('changes that the settings exclude', ledger.filtered)] : []),
-    row('records expected', verdict.expected, 'a change of the primary key makes two'),
+    row('records expected', comparison.expected, 'a change of the primary key makes two'),
     'Published, as the function answered:',
     row('runs', runs.answered, runs.failed > 0 ? `and ${runs.failed} that failed` : ''),
     row('changes published', runs.published),
@@ -69,16 +71,16 @@ export function summary(findings: Findings): string[] {
     ...(ledger.filtered > 0 ? [row('changes excluded by filters', runs.filtered)] : []),
     row('Kinesis records', runs.kinesisRecords, `${kilobytes(runs.bytes)} in all`),
     'Arrived, as the consumer read it:',
-    row('distinct records received', verdict.distinct),
-    row('missing', verdict.missing),
-    row('out of order', verdict.outOfOrder),
-    row('duplicates', verdict.duplicates),
-    row('unexpected', verdict.unexpected),
-    row('wrong', verdict.wrong),
+    row('distinct records received', comparison.distinct),
+    row('missing', comparison.missing),
+    row('out of order', comparison.outOfOrder),
+    row('duplicates', comparison.duplicates),
+    row('unexpected', comparison.unexpected),
+    row('wrong', comparison.wrong),
   ];
-  for (const example of verdict.examples) lines.push(`  e.g. ${example}`);
+  for (const example of comparison.examples) lines.push(`  e.g. ${example}`);
   if (succeeded(findings)) lines.push('Every change committed with a key has arrived, in order, and nothing else has.');
-  else if (verdict.expected === 0) lines.push('Nothing was committed, so nothing is proved.');
+  else if (comparison.expected === 0) lines.push('Nothing was committed, so nothing is proved.');
   else if (!countsMatch(findings)) lines.push('FAILED: the function has not counted what the writers committed.');
   else lines.push('FAILED: what arrived is not what was committed.');
   return lines;

@@ -33,7 +33,7 @@ export interface ReceivedRecord {
 }
 
 /** What the comparison found: counts, and the first few findings in words. */
-export interface Verdict {
+export interface Comparison {
   /** Records that had to arrive. */
   readonly expected: number;
   /** Of those, the ones that arrived. */
@@ -124,7 +124,7 @@ export class Verifier {
   }
 
   /** @returns what the comparison finds now; final once both sides are complete */
-  verdict(): Verdict {
+  comparison(): Comparison {
     const found: string[] = [];
     const addExample = (what: string, identity: string): void => {
       if (found.length < EXAMPLES) found.push(`${what}: ${identity}`);
@@ -214,12 +214,12 @@ export class Verifier {
 }
 
 /**
- * Whether a verdict proves that nothing was lost, added or reordered.
+ * Whether a comparison proves that nothing was lost, added or reordered.
  *
- * @param verdict - what was found
+ * @param comparison - what was found
  * @param repeatsExcused - whether something failed on the way that explains repeats
  */
-export function isConclusive(verdict: Verdict, repeatsExcused: boolean): boolean {
-  const { missing, outOfOrder, duplicates, unexpected, wrong } = verdict;
+export function isConclusive(comparison: Comparison, repeatsExcused: boolean): boolean {
+  const { missing, outOfOrder, duplicates, unexpected, wrong } = comparison;
   return missing + outOfOrder + unexpected + wrong === 0 && (duplicates === 0 || repeatsExcused);
 }

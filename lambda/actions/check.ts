@@ -1,12 +1,12 @@
 /**
  * `check`: every precondition, with what to do. Reads and changes nothing; facts are read in `postgres/check-queries.ts` and
- * `kinesis/describe.ts` and judged in `health/`.
+ * `kinesis/describe.ts` and checked in `health/`.
  */
 import type { Container } from '../container.ts';
 import { PipelineError } from '../errors.ts';
 import type { Finding } from '../health/finding.ts';
-import { judgeServer } from '../health/server-health.ts';
-import { judgeStream } from '../health/stream-health.ts';
+import { checkServer } from '../health/server-health.ts';
+import { checkStream } from '../health/stream-health.ts';
 import { readCheck } from '../postgres/check-queries.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { readPublications } from '../postgres/publication-queries.ts';
@@ -45,7 +45,7 @@ export async function check(
       const facts = await readCheck(connection.client, config.slot, config.standbySlots);
       const publications =
         config.plugin === 'pgoutput' ? await readPublications(connection, config.publications, config.slot) : undefined;
-      return judgeServer({ ...facts, publications }, config);
+      return checkServer({ ...facts, publications }, config);
     }).then(
       (findings): Finding[] => [{ check: 'database', state: 'ok', found: 'reached' }, ...findings],
       (error: unknown): Finding[] => [faultOf('database', error)],
@@ -57,7 +57,7 @@ export async function check(
       (error: unknown): Finding[] => [faultOf('settings', error)],
     ),
   ]);
-  const findings = [...server, judgeStream(stream, config), ...formatter, ...config.warnings.map(warning)];
+  const findings = [...server, checkStream(stream, config), ...formatter, ...config.warnings.map(warning)];
   // What could not be found out is not ok: a run may fail by it.
   const ok = findings.every(({ state }) => state === 'ok' || state === 'warning');
   return { action: 'check', slot: config.slot, ok, findings, settings };

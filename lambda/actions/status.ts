@@ -1,11 +1,11 @@
 /**
  * `status`: where the slot is and what it holds. Reads and changes nothing; facts are read in `postgres/status-queries.ts` and
- * judged in `health/retained-wal.ts`.
+ * explained in `health/retained-wal.ts`.
  */
 import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
 import { explainRetention, type WalRetentionCause } from '../health/retained-wal.ts';
-import { isReadByRuns, judgeSlot, type SlotJudgement, type SlotState } from '../health/slot-health.ts';
+import { checkSlot, isReadByRuns, type SlotHealth, type SlotState } from '../health/slot-health.ts';
 import type { AwaitedStandby } from '../ports.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { readStandbys } from '../postgres/read-bound.ts';
@@ -83,7 +83,7 @@ export async function status(
   const { database } = connection.context;
   const { standbySlots } = container.config;
   const { all } = await readStandbys(connection.client, { standbySlots, failover: rows.slot?.failover === true });
-  const judgement = judgeSlot(
+  const health = checkSlot(
     rows.slot,
     await readSlotReader(connection.client, name),
     database,
@@ -94,16 +94,16 @@ export async function status(
   const lastAdvance =
     position !== undefined && memory.lastAdvance?.to === formatLsn(position) ? memory.lastAdvance : undefined;
   // The last that is asked of the connection.
-  const lagSeconds = withLagSeconds ? await unreadAge(connection, container, rows, judgement.state) : undefined;
+  const lagSeconds = withLagSeconds ? await unreadAge(connection, container, rows, health.state) : undefined;
   return {
     action: 'status',
     slot: name,
     database,
-    slotState: judgement.state,
-    slotDetail: `${name}: ${judgement.found}`,
-    ...(judgement.todo === undefined ? {} : { todo: judgement.todo }),
+    slotState: health.state,
+    slotDetail: `${name}: ${health.found}`,
+    ...(health.todo === undefined ? {} : { todo: health.todo }),
     flushLsn: formatLsn(rows.flush),
-    ...(rows.slot === undefined ? {} : slotFields(rows.slot, rows, judgement)),
+    ...(rows.slot === undefined ? {} : slotFields(rows.slot, rows, health)),
     ...(lagSeconds === undefined ? {} : { lagSeconds }),
     ...(lastAdvance === undefined ? {} : { lastAdvanceAt: new Date(lastAdvance.at).toISOString() }),
     walStatus: rows.slot === undefined ? 'missing' : (rows.slot.walStatus ?? 'unknown'),
@@ -137,7 +137,7 @@ async function unreadAge(
 function slotFields(
   slot: SlotRow,
   rows: Awaited<ReturnType<typeof readStatus>>,
-  { state, found }: SlotJudgement,
+  { state, found }: SlotHealth,
 ): Partial<StatusAnswer> {
   const { confirmedFlush, restart } = slot;
   const lagBytes = confirmedFlush === undefined ? undefined : Math.max(0, Number(rows.flush - confirmedFlush));

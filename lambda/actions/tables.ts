@@ -1,6 +1,6 @@
 /** `tables`: every table, its key, and whether it is published. Reads and changes nothing. */
 import type { Container } from '../container.ts';
-import { judgePublished, type TableAnswer } from '../health/published-tables.ts';
+import { checkPublished, type TableAnswer } from '../health/published-tables.ts';
 import { readTables } from '../postgres/check-queries.ts';
 import { readPublications } from '../postgres/publication-queries.ts';
 import { type InvocationDeadlines, withConnection } from './connections.ts';
@@ -27,7 +27,7 @@ export async function tables(container: Container, deadlines: InvocationDeadline
     return {
       action: 'tables',
       database: connection.context.database,
-      tables: judgePublished(facts, publications, config),
+      tables: checkPublished(facts, publications, config),
     };
   });
 }

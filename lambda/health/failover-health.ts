@@ -15,7 +15,7 @@ export interface StandbyFacts {
   readonly fault: string | undefined;
 }
 
-/** The server, as far as it is judged here. */
+/** The server, as far as it is looked at here. */
 export interface FailoverFacts {
   readonly serverVersionNum: number;
   /** Whether it is one. */
@@ -30,12 +30,12 @@ export interface FailoverFacts {
 }
 
 /**
- * Judges it.
+ * Checks it.
  *
  * @param facts - what was read from the server
  * @param config - SLOT_FAILOVER
  */
-export function judgeFailover(facts: FailoverFacts, { slotFailover }: Pick<Config, 'slotFailover'>): Finding[] {
+export function checkFailover(facts: FailoverFacts, { slotFailover }: Pick<Config, 'slotFailover'>): Finding[] {
   if (facts.standby) return [standbyRole(facts)];
   return [ok('server role', 'a primary'), slotSurvives(facts, slotFailover), streamSurvives(facts)];
 }

@@ -1,5 +1,5 @@
 /**
- * What `check` says of one precondition. Types, and what all judges share.
+ * What `check` says of one precondition. Types, and what all checks share.
  */
 
 /**

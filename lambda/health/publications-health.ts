@@ -8,12 +8,12 @@ import { selectsTable } from '../settings/filters.ts';
 import { type Finding, listed, ok, quoted } from './finding.ts';
 
 /**
- * Judges the publications.
+ * Checks the publications.
  *
  * @param facts - what was read from the server; undefined: the plugin reads none
  * @param config - which are asked for, and the filters
  */
-export function judgePublications(
+export function checkPublications(
   facts: PublicationsFacts | undefined,
   { publications, filters }: Pick<Config, 'publications' | 'filters'>,
 ): Finding[] {

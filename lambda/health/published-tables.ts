@@ -1,5 +1,5 @@
 /**
- * For `tables`: whether each table's changes are published, and why not. Pure: facts in, a judgement a table out.
+ * For `tables`: whether each table's changes are published, and why not. Pure: facts in, a result per table out.
  */
 import type { PublicationsFacts } from '../publications.ts';
 import type { Config } from '../settings/config.ts';
@@ -29,20 +29,20 @@ const IDENTITIES: Readonly<Record<string, TableAnswer['replicaIdentity']>> = {
 };
 
 /**
- * Judges each table.
+ * Says of each table whether its changes are published.
  *
  * @param tables - every table of the database
  * @param publications - what pgoutput reads by; undefined: the plugin needs none
  * @param config - filters, operations and format
  */
-export function judgePublished(
+export function checkPublished(
   tables: readonly TableFacts[],
   publications: PublicationsFacts | undefined,
   config: Pick<Config, 'filters' | 'format' | 'publications'>,
 ): TableAnswer[] {
   return tables.map((table) => {
     const { name, key, replicaIdentity } = table;
-    const [published, why] = judge(table, publications, config);
+    const [published, why] = explain(table, publications, config);
     return {
       name,
       key,
@@ -53,7 +53,7 @@ export function judgePublished(
   });
 }
 
-function judge(
+function explain(
   table: TableFacts,
   publications: PublicationsFacts | undefined,
   { filters, format, publications: names }: Pick<Config, 'filters' | 'format' | 'publications'>,

@@ -4,11 +4,11 @@
  */
 import type { PublicationsFacts } from '../publications.ts';
 import type { Config } from '../settings/config.ts';
-import { type FailoverFacts, judgeFailover } from './failover-health.ts';
+import { checkFailover, type FailoverFacts } from './failover-health.ts';
 import { type Finding, ok, quoted } from './finding.ts';
-import { judgePublications } from './publications-health.ts';
-import { judgeSlot, otherPlugin, slotFinding, type SlotReader } from './slot-health.ts';
-import { judgeTables, type TableFacts } from './tables-health.ts';
+import { checkPublications } from './publications-health.ts';
+import { checkSlot, otherPlugin, slotFinding, type SlotReader } from './slot-health.ts';
+import { checkTables, type TableFacts } from './tables-health.ts';
 
 /** The server. */
 export interface ServerFacts extends FailoverFacts {
@@ -38,7 +38,7 @@ export interface ServerFacts extends FailoverFacts {
  * @param facts - what was read from the server
  * @param config - the pipeline's settings
  */
-export function judgeServer(
+export function checkServer(
   facts: ServerFacts,
   config: Pick<Config, 'slot' | 'slotFailover' | 'filters' | 'format' | 'plugin' | 'publications'>,
 ): Finding[] {
@@ -48,12 +48,12 @@ export function judgeServer(
     role(facts),
     encoding(facts),
     plugin(facts, config.plugin),
-    slotFinding(judgeSlot(facts.slot, facts.slotReader, facts.database, config.plugin, facts.standby), config.slot),
-    ...judgePublications(facts.publications, config),
+    slotFinding(checkSlot(facts.slot, facts.slotReader, facts.database, config.plugin, facts.standby), config.slot),
+    ...checkPublications(facts.publications, config),
     freeSlots(facts),
     slotWalLimit(facts),
-    ...judgeFailover(facts, config),
-    ...judgeTables(facts.tables, config),
+    ...checkFailover(facts, config),
+    ...checkTables(facts.tables, config),
   ];
 }
 

@@ -1,12 +1,12 @@
 /**
  * What a slot's row means: whether a run would read it, and if not, why. For `check` and `status` alike, so that neither
- * calls a slot good that a run refuses. Pure: facts in, a judgement out.
+ * calls a slot good that a run refuses. Pure: facts in, a result out.
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { isLost, lostRemedy } from '../lost-slot.ts';
 import { type Finding, ok } from './finding.ts';
 
-/** The slot, as far as it is judged here. */
+/** The slot, as far as it is looked at here. */
 export interface SlotFacts {
   readonly plugin: string | undefined;
   readonly type: string;
@@ -45,7 +45,7 @@ export type SlotState =
   | 'in-use';
 
 /** What a slot is good for. */
-export interface SlotJudgement {
+export interface SlotHealth {
   readonly state: SlotState;
   /** What was found. */
   readonly found: string;
@@ -67,7 +67,7 @@ export const TO_PRIMARY =
   'Connect to the primary: the writer endpoint, or its address. During a failover this passes when the promotion has ended.';
 
 /**
- * Judges a slot.
+ * Says what a slot is good for.
  *
  * @param slot - its row; undefined: there is none
  * @param reader - the backend that reads it just now; undefined: none does
@@ -75,13 +75,13 @@ export const TO_PRIMARY =
  * @param plugin - the one that PLUGIN names
  * @param standby - whether the server is one
  */
-export function judgeSlot(
+export function checkSlot(
   slot: SlotFacts | undefined,
   reader: SlotReader | undefined,
   database: string,
   plugin: string,
   standby = false,
-): SlotJudgement {
+): SlotHealth {
   if (slot === undefined && standby)
     return { state: 'missing', found: 'does not exist on this standby', todo: TO_PRIMARY };
   if (slot === undefined) {
@@ -159,7 +159,7 @@ export function judgeSlot(
 }
 
 /** As a finding of `check`. @param name - the slot's */
-export function slotFinding({ state, found, todo }: SlotJudgement, name: string): Finding {
+export function slotFinding({ state, found, todo }: SlotHealth, name: string): Finding {
   const check = 'slot';
   if (state === 'ok') return ok(check, `${name}, ${found}`);
   return {

@@ -28,13 +28,13 @@ export type StreamFacts =
 const WRITING = 'whether kinesis:PutRecords is allowed is not known before a run writes';
 
 /**
- * Judges the stream. What would make every run fail is a fault, also where it may pass; what says nothing of publishing
+ * Checks the stream. What would make every run fail is a fault, also where it may pass; what says nothing of publishing
  * is unknown.
  *
  * @param facts - what DescribeStreamSummary said
  * @param config - the pipeline's settings
  */
-export function judgeStream(
+export function checkStream(
   facts: StreamFacts,
   config: Pick<Config, 'stream' | 'maxRecordBytes' | 'lanes' | 'aggregation'>,
 ): Finding {
@@ -79,14 +79,14 @@ export function judgeStream(
         'Check again. If it stays: is the endpoint really that of Kinesis, and STREAM_NAME a name or an ARN?',
       );
     case 'found':
-      return judgeFoundStream(facts, named, config);
+      return checkFoundStream(facts, named, config);
   }
 }
 
 /** From how many times its even share a busiest shard is worth a word. */
 const UNEVEN = 1.5;
 
-function judgeFoundStream(
+function checkFoundStream(
   facts: Extract<StreamFacts, { kind: 'found' }>,
   name: string,
   { maxRecordBytes, lanes, aggregation }: Pick<Config, 'maxRecordBytes' | 'lanes' | 'aggregation'>,

@@ -22,13 +22,13 @@ export interface TableFacts {
 type TableSettings = Pick<Config, 'filters' | 'format' | 'plugin'>;
 
 /**
- * Judges the tables and the filters.
+ * Checks the tables and the filters.
  *
  * @param all - every table of the database
  * @param config - the filters, and the format, which may do without keys
  */
-export function judgeTables(all: readonly TableFacts[], config: TableSettings): Finding[] {
-  // Partitioned tables hold no rows: their partitions are judged.
+export function checkTables(all: readonly TableFacts[], config: TableSettings): Finding[] {
+  // Partitioned tables hold no rows: their partitions are checked.
   const selected = all.filter(
     (table) => !table.partitioned && selectsTable(config.filters, [table.name, ...table.ancestors]),
   );

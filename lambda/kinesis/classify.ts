@@ -10,7 +10,7 @@ import { PipelineError } from '../errors.ts';
 import { refusalKind, remedyOf } from './refusals.ts';
 
 /** What to do after a failure: send again, send again and count it as throttled, or give up with this error. */
-export type Verdict = 'retry' | 'throttled' | PipelineError;
+export type RetryDecision = 'retry' | 'throttled' | PipelineError;
 
 const NOT_DONE = 'What Kinesis has not acknowledged is not published, and the slot is not advanced over it.';
 
@@ -130,14 +130,14 @@ function isUnsendable(name: string, code: string | undefined): boolean {
 }
 
 /**
- * Judges a request that failed as a whole.
+ * Classifies a request that failed as a whole.
  *
  * @param error - what the SDK threw
  * @param stream - the stream's name or ARN, for the message
  * @param where - what else tells where it went: region and endpoint
  * @returns what to do; failures that nobody has a name for are sent again
  */
-export function classify(error: unknown, stream: string, where = ''): Verdict {
+export function classify(error: unknown, stream: string, where = ''): RetryDecision {
   const { name, code, message, status } = read(error);
   const fail = (
     errorCode: 'STREAM_MISSING' | 'STREAM_ACCESS_DENIED' | 'RECORD_TOO_LARGE' | 'CONFIG_INVALID',
@@ -194,7 +194,7 @@ export function classify(error: unknown, stream: string, where = ''): Verdict {
 }
 
 /**
- * Judges one entry that was refused while others may have been stored.
+ * Classifies one entry that was refused while others may have been stored.
  *
  * @param code - the entry's ErrorCode; undefined where it has neither that nor a sequence number
  * @param message - its ErrorMessage
@@ -207,7 +207,7 @@ export function classifyEntry(
   message: string | undefined,
   stream: string,
   where = '',
-): Verdict {
+): RetryDecision {
   if (code === undefined || code === '') return 'retry';
   return classify({ name: code, message, $metadata: { httpStatusCode: 400 } }, stream, where);
 }

@@ -1,6 +1,6 @@
 /**
  * What the stream says of itself, for `check`. Publishing does without it, and may be granted without it.
- * Knows no PostgreSQL and judges nothing.
+ * Knows no PostgreSQL and concludes nothing.
  */
 import { DescribeStreamSummaryCommand, type KinesisClient } from '@aws-sdk/client-kinesis';
 import { describe } from './classify.ts';

@@ -102,7 +102,7 @@ async function renew({ client, log, requestTimeoutMs }: PublisherOptions, failur
   await withTimeout(requestTimeoutMs, () => renewClient(client)).catch(() => undefined);
 }
 
-/** Sends one request and judges the answer. Resolves when it is no longer in flight. */
+/** Sends one request and reads the answer. Resolves when it is no longer in flight. */
 async function send(
   options: PublisherOptions,
   body: RequestBody,
@@ -131,14 +131,14 @@ async function send(
   } catch (error) {
     body.forget();
     const where = await whereabouts(client, host);
-    const verdict = classify(error, stream, where);
+    const decision = classify(error, stream, where);
     const failure = hasNoAnswer(error) ? `${describe(error)} for "${stream}"${where}` : describe(error);
-    if (verdict instanceof PipelineError) {
-      if (verdict.code !== 'STREAM_ACCESS_DENIED') throw verdict;
-      return { failed: entries, throttled: 0, failure, renew: { kind: 'must', otherwise: verdict } };
+    if (decision instanceof PipelineError) {
+      if (decision.code !== 'STREAM_ACCESS_DENIED') throw decision;
+      return { failed: entries, throttled: 0, failure, renew: { kind: 'must', otherwise: decision } };
     }
     log.warn('A request to Kinesis failed and is to be sent again.', { failure, entries: entries.length, timeoutMs });
-    const throttled = verdict === 'throttled' ? entries.length : 0;
+    const throttled = decision === 'throttled' ? entries.length : 0;
     return { failed: entries, throttled, failure, ...(hasNoAnswer(error) ? { renew: { kind: 'may' } } : {}) };
   }
   if (results.length !== entries.length) {
@@ -146,11 +146,11 @@ async function send(
     log.warn('Kinesis answered about another number of entries than were sent; all are to be sent again.', { failure });
     return { failed: entries, throttled: 0, failure };
   }
-  return judge(entries, results, options, await whereabouts(client, host));
+  return readAnswer(entries, results, options, await whereabouts(client, host));
 }
 
 /** Which entries an answer acknowledges: those with a sequence number and no error. */
-function judge(
+function readAnswer(
   entries: readonly KinesisRecord[],
   results: readonly PutRecordsResultEntry[],
   { stream, log }: PublisherOptions,
@@ -162,9 +162,9 @@ function judge(
     const { ErrorCode: code, ErrorMessage: message, SequenceNumber: sequenceNumber } = results[i] ?? {};
     // Some servers write a success with an empty code beside it.
     if (!code && sequenceNumber !== undefined && sequenceNumber !== '') return false;
-    const verdict = classifyEntry(code, message, stream, where);
-    if (verdict instanceof PipelineError) throw verdict;
-    if (verdict === 'throttled') throttled++;
+    const decision = classifyEntry(code, message, stream, where);
+    if (decision instanceof PipelineError) throw decision;
+    if (decision === 'throttled') throttled++;
     else if (code !== 'InternalFailure')
       log.warn('Kinesis refused an entry for a reason not known; it is sent again.', { code });
     codes.add(code === undefined || code === '' ? 'no sequence number' : code);

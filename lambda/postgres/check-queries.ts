@@ -1,6 +1,6 @@
 /**
  * What the server says of each precondition of capturing changes. Reads only, asks the catalogs, changes nothing.
- * Judges nothing: what the rows mean is judged in `lambda/health/server-health.ts`.
+ * Concludes nothing: what the rows mean is said in `lambda/health/server-health.ts`.
  */
 import type { AwaitedStandby } from '../ports.ts';
 import { readStandbys } from './read-bound.ts';
@@ -62,7 +62,7 @@ export interface CheckRows {
 }
 
 /**
- * Reads what `check` judges.
+ * Reads what `check` looks at.
  *
  * @param client - a connection to the database to be captured
  * @param slot - the slot's name

@@ -34,7 +34,7 @@ export async function refuseSharedBackends(
   where: string,
 ): Promise<readonly [number, number]> {
   const [seenByOne, seenByTwo] = [new Set<number>(), new Set<number>()];
-  const judge = () => {
+  const refuseIfShared = () => {
     if (seenByOne.size > 1 || seenByTwo.size > 1 || [...seenByOne].some((pid) => seenByTwo.has(pid))) {
       throw refusal(where);
     }
@@ -43,7 +43,7 @@ export async function refuseSharedBackends(
     // One after the other: a pool that is idle gives the second question the backend of the first.
     seenByOne.add(await backendOf(one.client));
     seenByTwo.add(await backendOf(two.client));
-    judge();
+    refuseIfShared();
   };
   for (let i = 0; i < ROUNDS; i++) await round();
   const suspect = looksPooled(one, seenByOne) || looksPooled(two, seenByTwo);
@@ -64,7 +64,7 @@ export async function refuseSharedBackends(
       // What a pool in statement mode answers to BEGIN.
       throw codeOf(error) === '08P01' ? refusal(where, error) : error;
     }
-    judge();
+    refuseIfShared();
   }
   const [[first = 0], [second = 0]] = [[...seenByOne], [...seenByTwo]];
   return [first, second];

@@ -1,5 +1,5 @@
 /**
- * Reads what the catalogs say of publications, and of tables as publications see them. Judges nothing.
+ * Reads what the catalogs say of publications, and of tables as publications see them. Concludes nothing.
  */
 import { PipelineError } from '../errors.ts';
 import {

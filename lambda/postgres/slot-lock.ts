@@ -248,7 +248,7 @@ const IS_LOCK = `l.locktype = 'advisory' AND l.objsubid = 1
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (l.classid::bigint << 32) | l.objid::bigint = $1::bigint`;
 
-/** Columns of a backend joined as `a` to `l`, which has its pid. The server's clock judges the server's names. */
+/** Columns of a backend joined as `a` to `l`, which has its pid. The server's clock decides, as the names are the server's. */
 const BACKEND = `l.pid, a.application_name AS application, a.usename::text AS "user", a.state,
   extract(epoch FROM clock_timestamp() - a.backend_start)::float8 AS age,
   a.usename = session_user AND a.application_name LIKE '${APPLICATION_NAME_PREFIX}%' AS ours,

@@ -1,6 +1,6 @@
 /**
- * What a slot's row says against reading it, as the errors an operator meets. The judgement is pure; a slot that is
- * missing or lost is reported, and never created again, which would hide the gap (I9).
+ * What a slot's row says against reading it, as the errors an operator meets. Pure. A slot that is missing or lost is
+ * reported, and never created again, which would hide the gap (I9).
  */
 import { PipelineError } from '../errors.ts';
 import { isLost, slotLost } from '../lost-slot.ts';
@@ -44,7 +44,7 @@ export async function readSlotState(client: Queryable, slotName: string): Promis
 }
 
 /**
- * Judges it.
+ * Checks it.
  *
  * @param state - the slot's row of pg_replication_slots
  * @param slotName - the slot

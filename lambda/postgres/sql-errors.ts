@@ -1,6 +1,6 @@
 /**
  * What node-postgres, Node's sockets and PostgreSQL report, told as the errors of the table in errors.ts.
- * Pure: judges by SQLSTATE and error code, never by a server's text, which follows its lc_messages. What means several things on
+ * Pure: goes by SQLSTATE and error code, never by a server's text, which follows its lc_messages. What means several things on
  * a slot is told apart in slot-errors.ts, by the slot's row as slot-state.ts reads it.
  */
 import { PipelineError } from '../errors.ts';

@@ -1,6 +1,6 @@
 /**
  * What the server says of the slot: position, retained WAL, what holds it, who holds the lock. Reads only.
- * Knows no event and judges nothing: what the rows mean is judged in `lambda/health/retained-wal.ts`.
+ * Knows no event and concludes nothing: what the rows mean is said in `lambda/health/retained-wal.ts`.
  */
 import { type Lsn, parseLsn } from '../decode/lsn.ts';
 

@@ -6,7 +6,7 @@
 import type { Lsn } from '../decode/lsn.ts';
 import { type Log, PeekTooLargeError, ServerDecodingError } from '../ports.ts';
 import { grow, initialLimits, type PeekLimits, shrink } from './peek-limits.ts';
-import { type FailedPeek, verdictOf } from './undecodable-errors.ts';
+import { endOfSearch, type FailedPeek } from './undecodable-errors.ts';
 import { UndecodableSearch } from './undecodable-search.ts';
 import type { WarmState } from './warm-state.ts';
 
@@ -140,10 +140,10 @@ export class PeekPlanner {
       return 'first-step';
     }
     this.search.failed(plan.upto, error);
-    const verdict = verdictOf(this.search, error);
-    if (verdict === undefined) return 'next-step';
+    const end = endOfSearch(this.search, error);
+    if (end === undefined) return 'next-step';
     if (!this.search.blameless) memory.undecodable = this.search.inside;
-    throw verdict;
+    throw end;
   }
 
   /** A peek did not reach its first row in time, or the server had too little space for it. */

@@ -305,7 +305,7 @@ class RunLoop {
     }
   }
 
-  /** What the run's end is judged and told by. */
+  /** What the run's end is decided by. */
   #end(stopped: StopReason): RunEnding {
     return {
       stopped,

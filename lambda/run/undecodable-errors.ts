@@ -17,7 +17,7 @@ export type FailedPeek = PeekTooLargeError | ServerDecodingError;
  * @param error - what its last peek said
  * @returns undefined: it goes on
  */
-export function verdictOf(search: UndecodableSearch, error: FailedPeek): Error | undefined {
+export function endOfSearch(search: UndecodableSearch, error: FailedPeek): Error | undefined {
   const isServers = error instanceof ServerDecodingError;
   const serversOwn = isServers && error.cause instanceof Error ? error.cause : error;
   // The server fails whatever it reads: its own error says more than the name of a transaction.

@@ -149,7 +149,7 @@ export class TablePolicies {
   }
 
   /**
-   * Applies COLUMN_EXCLUDE_LIST to the columns of a row that were not judged before.
+   * Applies COLUMN_EXCLUDE_LIST to the columns of a row that are new to it.
    *
    * @param policy - the policy of the row's table
    * @param tuple - the row

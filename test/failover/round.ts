@@ -145,7 +145,7 @@ export async function playRound(template: PostgresCopy, mode: Mode): Promise<Out
   await wait(500);
   await Promise.all(heirs.map((writer) => writer.stop()));
   while ((await pipeline.run()).stopped !== 'caught-up');
-  return await judge(
+  return await check(
     standby,
     pipeline,
     runsMs,
@@ -181,7 +181,7 @@ async function disturb(link: TcpProxy): Promise<void> {
   await wait(between(50, 1_850));
 }
 
-async function judge(
+async function check(
   survivor: PostgresServer,
   { records }: Pipeline,
   runsMs: readonly number[],

@@ -93,14 +93,14 @@ async function gate(module: Module): Promise<boolean> {
   }
   let done = 0;
   await inParallel(sandbox.dir, open, async (mutant, workers) => {
-    results.set(source(mutant), await judge(mutant, earlier.get(source(mutant))?.by, workers));
+    results.set(source(mutant), await check(mutant, earlier.get(source(mutant))?.by, workers));
     if (++done % 100 !== 0) return;
     await saveResults(module.name, results);
     console.log(`${done} tried, ${seconds(began)} s`);
   });
   await saveResults(module.name, results);
 
-  async function judge(mutant: Mutant, likely: string | undefined, workers: Workers): Promise<Result> {
+  async function check(mutant: Mutant, likely: string | undefined, workers: Workers): Promise<Result> {
     const reaching = candidates(mutant.id, coverage);
     if (reaching.length === 0) return { status: 'unreached', tests: allTests };
     reaching.sort((a, b) => Number(b.file === likely) - Number(a.file === likely));
@@ -120,20 +120,20 @@ async function gate(module: Module): Promise<boolean> {
 
 function report(
   module: Module,
-  judged: readonly { mutant: Mutant; status: Result['status'] }[],
+  tried: readonly { mutant: Mutant; status: Result['status'] }[],
   began: number,
 ): boolean {
   const equivalentTo = (mutant: Mutant) => EQUIVALENT_MUTANTS.find((row) => matches(row, mutant));
-  const alive = judged.filter(({ status }) => status === 'survived' || status === 'unreached');
+  const alive = tried.filter(({ status }) => status === 'survived' || status === 'unreached');
   const survivors = alive.filter(({ mutant }) => equivalentTo(mutant) === undefined);
-  const killed = judged.filter(({ status }) => status === 'killed').length;
-  const refused = judged.filter(({ status }) => status === 'refused').length;
+  const killed = tried.filter(({ status }) => status === 'killed').length;
+  const refused = tried.filter(({ status }) => status === 'refused').length;
   for (const { mutant, status } of survivors) {
     const { file, line, mutator, before, after } = mutant;
     console.log(`\n${file}:${line} ${mutator}${status === 'unreached' ? ', reached by no test' : ''}`);
     console.log(`- ${before}\n+ ${after}`);
   }
-  const files = new Set(judged.map(({ mutant }) => mutant.file));
+  const files = new Set(tried.map(({ mutant }) => mutant.file));
   for (const row of EQUIVALENT_MUTANTS) {
     if (!files.has(row.file) || alive.some(({ mutant }) => matches(row, mutant)) || module.sample) continue;
     console.log(

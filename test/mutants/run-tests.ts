@@ -64,13 +64,13 @@ export class Workers {
     if (candidate.outside) return !(await passesAlone(this.#dir, file, id, limit, timeout + 20_000));
     const question = { mutant: id, tests, limit };
     let answer = await this.#ask(file, question, timeout);
-    if (answer && 'verdict' in answer && answer.verdict === 'spoilt') {
+    if (answer && 'outcome' in answer && answer.outcome === 'spoilt') {
       // Something was left behind, by this mutant or by one before: a new worker tells.
       await this.#end(file);
       answer = await this.#ask(file, question, timeout);
       await this.#end(file);
     }
-    return answer === undefined || ('verdict' in answer && answer.verdict !== 'survived');
+    return answer === undefined || ('outcome' in answer && answer.outcome !== 'survived');
   }
 
   /** Ends all. */

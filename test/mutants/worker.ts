@@ -30,7 +30,7 @@ export type Question =
 export type Answer =
   | { readonly coverage: FileCoverage }
   | { readonly failed: string }
-  | { readonly verdict: 'killed' | 'survived' | 'spoilt' };
+  | { readonly outcome: 'killed' | 'survived' | 'spoilt' };
 
 const SHIM = new URL('recorded-tests.ts', import.meta.url).href;
 registerHooks({
@@ -96,8 +96,8 @@ async function answer(question: Question): Promise<Answer | undefined> {
   }
   const { mutant, tests, limit } = question;
   const failed = await firstFailure(tests, mutant, limit);
-  if (failed < 0) return { verdict: 'survived' };
-  return { verdict: (await firstFailure(tests.slice(0, failed + 1))) < 0 ? 'killed' : 'spoilt' };
+  if (failed < 0) return { outcome: 'survived' };
+  return { outcome: (await firstFailure(tests.slice(0, failed + 1))) < 0 ? 'killed' : 'spoilt' };
 }
 
 process.on('message', (question: Question) => {

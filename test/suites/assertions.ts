@@ -39,13 +39,13 @@ function changesIn(line: string): number {
 }
 
 /**
- * Judges one drain.
+ * Checks one drain.
  *
  * @param drained - what it came to
  * @param changes - how many there were
  * @throws {assert.AssertionError} what is wrong
  */
-export function judgeDrain({ answer, records, maxRssMb }: Drained, changes: number): void {
+export function assertDrain({ answer, records, maxRssMb }: Drained, changes: number): void {
   const { caughtUp, published, skipped } = answer;
   assert.ok(caughtUp, `not caught up: ${answer.stopped}`);
   const left = Object.values<number>({ ...skipped }).reduce((sum, count) => sum + count, 0);
@@ -72,7 +72,7 @@ interface Told {
 }
 
 /** No record comes twice, and none out of its lane's order. */
-export function judgeJson(records: readonly Recorded[]): void {
+export function assertJson(records: readonly Recorded[]): void {
   const ids = new Set<string>();
   const last = new Map<string, string>();
   for (const { text, lane } of records) {
@@ -87,7 +87,7 @@ export function judgeJson(records: readonly Recorded[]): void {
 }
 
 /** The CSV formats have the records of `json`, but for DELETEs without a key. */
-export function judgeSame(json: readonly Recorded[], csv: readonly Recorded[]): void {
+export function assertSameChanges(json: readonly Recorded[], csv: readonly Recorded[]): void {
   const expected = json.flatMap(({ text, partitionKey }) => {
     const { op, xid, key } = JSON.parse(text) as Told;
     return key === null && op !== 'TRUNCATE' ? [] : [`${xid} ${op} ${partitionKey}`];

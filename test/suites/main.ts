@@ -1,7 +1,7 @@
 /**
  * Other people's tests as a workload: `npm run test:suites -- <folder> ...`. Plays the SQL of PostgreSQL's own regress,
  * contrib and test_decoding suites, or any other folder's, against a server of its own, drains it in three formats, and
- * judges what came. Then tries random histories of tables that are altered. Not among the other tests: it takes minutes, and
+ * checks what came. Then tries random histories of tables that are altered. Not among the other tests: it takes minutes, and
  * nothing of that SQL is part of this project.
  *
  *     npm run test:suites -- ../postgresql-18.6 ../wal2json --only regress,test_decoding --histories 50
@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { changesOf, judgeDrain, judgeJson, judgeSame } from './assertions.ts';
+import { assertDrain, assertJson, assertSameChanges, changesOf } from './assertions.ts';
 import { drainCopy, type Drained } from './drain.ts';
 import { tryHistories } from './migrations.ts';
 import { playSuite } from './psql.ts';
@@ -42,7 +42,7 @@ const SETTINGS = {
   track_commit_timestamp: 'on',
 };
 
-/** Plays one suite and judges it. @returns what is wrong */
+/** Plays one suite and checks what came of it. @returns what is wrong */
 async function trySuite(
   server: PostgresServer,
   recorder: RecordingEndpoint,
@@ -68,9 +68,9 @@ async function trySuite(
         const drained = await drainCopy(server, database, SLOT, recorder, settings);
         json ??= drained;
         report(`${what}: ${drained.answer.changes} changes, ${drained.records.length} records`, begun, drained);
-        judgeDrain(drained, changes);
-        if (drained === json) judgeJson(drained.records);
-        else judgeSame(json.records, drained.records);
+        assertDrain(drained, changes);
+        if (drained === json) assertJson(drained.records);
+        else assertSameChanges(json.records, drained.records);
       } catch (error) {
         wrong.push(`${what}: ${error instanceof Error ? error.message.slice(0, 2_000) : String(error)}`);
       }

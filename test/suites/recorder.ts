@@ -1,6 +1,6 @@
 /**
  * A Kinesis endpoint that accepts everything and keeps it: user records, taken apart by AWS's own library, each with where
- * it would have gone. Judges nothing.
+ * it would have gone. Checks nothing.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

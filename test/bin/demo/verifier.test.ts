@@ -1,12 +1,12 @@
-/** Whether the demo's judge finds what is missing, repeated, unexpected, wrong or out of order. */
+/** Whether the demo's verifier finds what is missing, repeated, unexpected, wrong or out of order. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import {
+  type Comparison,
   type ExpectedRecord,
   isConclusive,
   type ReceivedRecord,
-  type Verdict,
   Verifier,
 } from '../../../bin/demo/verifier.ts';
 
@@ -27,14 +27,14 @@ const received = (identity: string, over: Partial<ReceivedRecord> = {}): Receive
   arrivedMs: 0,
   ...over,
 });
-const judge = (due: readonly ExpectedRecord[], got: readonly ReceivedRecord[]): Verdict => {
+const compare = (due: readonly ExpectedRecord[], got: readonly ReceivedRecord[]): Comparison => {
   const verifier = new Verifier();
   for (const each of due) verifier.expect(each);
   for (const each of got) verifier.receive(each);
-  return verifier.verdict();
+  return verifier.comparison();
 };
 const clean = { missing: 0, outOfOrder: 0, duplicates: 0, unexpected: 0, wrong: 0 };
-const found = ({ missing, outOfOrder, duplicates, unexpected, wrong }: Verdict) => ({
+const found = ({ missing, outOfOrder, duplicates, unexpected, wrong }: Comparison) => ({
   missing,
   outOfOrder,
   duplicates,
@@ -160,11 +160,11 @@ describe('the verifier', () => {
   ];
   for (const { name, due, got, finds } of cases) {
     it(name, () => {
-      const verdict = judge(due, got);
-      assert.deepEqual(found(verdict), { ...clean, ...finds });
-      assert.equal(isConclusive(verdict, false), Object.keys(finds).length === 0);
-      assert.equal(verdict.expected, due.length);
-      assert.equal(verdict.distinct, due.length - verdict.missing);
+      const comparison = compare(due, got);
+      assert.deepEqual(found(comparison), { ...clean, ...finds });
+      assert.equal(isConclusive(comparison, false), Object.keys(finds).length === 0);
+      assert.equal(comparison.expected, due.length);
+      assert.equal(comparison.distinct, due.length - comparison.missing);
     });
   }
 
@@ -172,7 +172,7 @@ describe('the verifier', () => {
     assert.ok(
       isConclusive(
         {
-          ...judge(
+          ...compare(
             abc,
             ['a', 'a', 'b', 'c'].map((i) => received(i)),
           ),
@@ -180,13 +180,13 @@ describe('the verifier', () => {
         true,
       ),
     );
-    assert.ok(!isConclusive(judge(abc, [received('a'), received('c')]), true));
+    assert.ok(!isConclusive(compare(abc, [received('a'), received('c')]), true));
   });
 
   it('counts what could not be read as unexpected', () => {
     const verifier = new Verifier();
     verifier.unreadable('garbage');
-    assert.equal(verifier.verdict().unexpected, 1);
+    assert.equal(verifier.comparison().unexpected, 1);
   });
 
   it('fails when the ledger expects one record twice', () => {
@@ -195,7 +195,7 @@ describe('the verifier', () => {
     assert.throws(() => verifier.expect(expected('a')), /twice/);
   });
 
-  it('judges the same, whichever side learns of a record first', () => {
+  it('finds the same, whichever side learns of a record first', () => {
     const stream = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'x'), { maxLength: 12 });
     fc.assert(
       fc.property(stream, fc.infiniteStream(fc.boolean()), (arrivals, coin) => {
@@ -215,7 +215,7 @@ describe('the verifier', () => {
             r++;
           }
         }
-        assert.deepEqual(found(interleaved.verdict()), found(judge(due, got)));
+        assert.deepEqual(found(interleaved.comparison()), found(compare(due, got)));
       }),
     );
   });

@@ -1,7 +1,7 @@
 /** What `check` makes of publications, without a server: what is said is tried in plugins/publication-advice.pg.test.ts. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { judgePublications } from '../../../lambda/health/publications-health.ts';
+import { checkPublications } from '../../../lambda/health/publications-health.ts';
 import type { PublicationFacts, PublishableTable } from '../../../lambda/publications.ts';
 import { compilePatterns } from '../../../lambda/settings/filters.ts';
 
@@ -24,24 +24,24 @@ const settings = (exclude = '') => ({
   },
 });
 
-describe('judgePublications', () => {
+describe('checkPublications', () => {
   it('says nothing where the plugin reads none', () => {
-    assert.deepEqual(judgePublications(undefined, settings()), []);
+    assert.deepEqual(checkPublications(undefined, settings()), []);
   });
 
   it('is content with a publication of every keyed table', () => {
     const tables = [TABLE, { ...TABLE, name: 'public.keyless', hasKey: false, published: false }];
-    assert.deepEqual(judgePublications({ found: [PUBLICATION], tables }, settings()), [
+    assert.deepEqual(checkPublications({ found: [PUBLICATION], tables }, settings()), [
       { check: 'publications', state: 'ok', found: 'p, 1 tables' },
     ]);
   });
 
   it('does not warn of a table that a filter takes out', () => {
     const tables = [{ ...TABLE, published: false }];
-    const [warned] = judgePublications({ found: [PUBLICATION], tables }, settings());
+    const [warned] = checkPublications({ found: [PUBLICATION], tables }, settings());
     assert.equal(warned?.state, 'warning');
     assert.match(warned.todo ?? '', /ALTER PUBLICATION "p" ADD TABLE public\.t;/);
-    const [finding] = judgePublications({ found: [PUBLICATION], tables }, settings('public\\.t'));
+    const [finding] = checkPublications({ found: [PUBLICATION], tables }, settings('public\\.t'));
     assert.equal(finding?.state, 'ok');
   });
 
@@ -53,7 +53,7 @@ describe('judgePublications', () => {
     ['since the oldest change', { ...PUBLICATION, isNewerThanSlot: true }, [TABLE]],
   ] as const) {
     it(`warns: ${what}`, () => {
-      const findings = judgePublications({ found: [found], tables }, settings());
+      const findings = checkPublications({ found: [found], tables }, settings());
       assert.deepEqual(
         findings.map(({ state }) => state),
         ['warning'],
@@ -63,9 +63,9 @@ describe('judgePublications', () => {
   }
 
   it('is a fault where the application fails by it, and where it is missing', () => {
-    const [fault] = judgePublications({ found: [PUBLICATION], tables: [{ ...TABLE, hasIdentity: false }] }, settings());
+    const [fault] = checkPublications({ found: [PUBLICATION], tables: [{ ...TABLE, hasIdentity: false }] }, settings());
     assert.equal(fault?.state, 'fault');
-    const [missing] = judgePublications({ found: [], tables: [{ ...TABLE, published: false }] }, settings());
+    const [missing] = checkPublications({ found: [], tables: [{ ...TABLE, published: false }] }, settings());
     assert.equal(missing?.state, 'missing');
     assert.match(missing.todo ?? '', /CREATE PUBLICATION "p" FOR ALL TABLES;.*before the slot/);
   });

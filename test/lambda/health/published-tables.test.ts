@@ -1,7 +1,7 @@
 /** Which tables are published, and why the others are not. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { judgePublished, type Published } from '../../../lambda/health/published-tables.ts';
+import { checkPublished, type Published } from '../../../lambda/health/published-tables.ts';
 import type { TableFacts } from '../../../lambda/health/tables-health.ts';
 import { readConfig } from '../../../lambda/settings/config.ts';
 
@@ -45,9 +45,9 @@ describe('tables', () => {
   ];
   for (const [what, table, env, published, why] of cases) {
     it(`${what}: ${published}`, () => {
-      const [judged] = judgePublished([{ ...TABLE, ...table }], undefined, config(env));
-      assert.equal(judged?.published, published);
-      assert.match(judged.why ?? '', why);
+      const [checked] = checkPublished([{ ...TABLE, ...table }], undefined, config(env));
+      assert.equal(checked?.published, published);
+      assert.match(checked.why ?? '', why);
     });
   }
 
@@ -61,10 +61,10 @@ describe('tables', () => {
       rowFilter: false,
       columnList: false,
     };
-    const judge = (published: boolean) =>
-      judgePublished([TABLE], { found: [], tables: [{ ...publishable, published }] }, settings)[0];
-    assert.equal(judge(true)?.published, 'yes');
-    assert.equal(judge(false)?.published, 'no');
-    assert.match(judge(false)?.why ?? '', /in no publication of pub/);
+    const check = (published: boolean) =>
+      checkPublished([TABLE], { found: [], tables: [{ ...publishable, published }] }, settings)[0];
+    assert.equal(check(true)?.published, 'yes');
+    assert.equal(check(false)?.published, 'no');
+    assert.match(check(false)?.why ?? '', /in no publication of pub/);
   });
 });

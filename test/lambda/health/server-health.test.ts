@@ -1,12 +1,12 @@
-/** The judge of `check` and `status`: each fact, what it means, and what to do. */
+/** The checks of `check` and `status`: each fact, what it means, and what to do. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { StandbyFacts } from '../../../lambda/health/failover-health.ts';
 import type { Finding } from '../../../lambda/health/finding.ts';
 import { explainRetention } from '../../../lambda/health/retained-wal.ts';
-import { judgeServer, type ServerFacts } from '../../../lambda/health/server-health.ts';
-import { judgeSlot, type SlotFacts, type SlotState } from '../../../lambda/health/slot-health.ts';
-import { judgeStream, type StreamFacts } from '../../../lambda/health/stream-health.ts';
+import { checkServer, type ServerFacts } from '../../../lambda/health/server-health.ts';
+import { checkSlot, type SlotFacts, type SlotState } from '../../../lambda/health/slot-health.ts';
+import { checkStream, type StreamFacts } from '../../../lambda/health/stream-health.ts';
 import type { TableFacts } from '../../../lambda/health/tables-health.ts';
 import { readConfig } from '../../../lambda/settings/config.ts';
 
@@ -60,9 +60,9 @@ const find = (findings: Finding[], check: string): Finding => {
   return found;
 };
 
-describe('judgeServer', () => {
+describe('checkServer', () => {
   it('finds nothing to do where all is well', () => {
-    for (const finding of judgeServer(SERVER, config()))
+    for (const finding of checkServer(SERVER, config()))
       assert.deepEqual([finding.check, finding.state, finding.todo], [finding.check, 'ok', undefined]);
   });
 
@@ -230,7 +230,7 @@ describe('judgeServer', () => {
   ];
   for (const [what, facts, check, state, said] of cases) {
     it(`tells ${what}: ${state}`, () => {
-      const finding = find(judgeServer({ ...SERVER, ...facts }, config()), check);
+      const finding = find(checkServer({ ...SERVER, ...facts }, config()), check);
       assert.equal(finding.state, state);
       assert.match(`${finding.found} ${finding.todo ?? ''}`, said);
     });
@@ -239,15 +239,15 @@ describe('judgeServer', () => {
   it('lets tables be that filters exclude, also by a partition’s ancestors', () => {
     const tables = [{ ...TABLE, name: 'a.leaf', ancestors: ['a.parent'], replicaIdentity: 'n' }];
     assert.equal(
-      find(judgeServer({ ...SERVER, tables }, config({ TABLE_EXCLUDE_LIST: 'a\\.parent' })), 'REPLICA IDENTITY').state,
+      find(checkServer({ ...SERVER, tables }, config({ TABLE_EXCLUDE_LIST: 'a\\.parent' })), 'REPLICA IDENTITY').state,
       'ok',
     );
     assert.equal(
-      find(judgeServer({ ...SERVER, tables }, config({ TABLE_INCLUDE_LIST: 'b\\..*' })), 'REPLICA IDENTITY').state,
+      find(checkServer({ ...SERVER, tables }, config({ TABLE_INCLUDE_LIST: 'b\\..*' })), 'REPLICA IDENTITY').state,
       'ok',
     );
     assert.equal(
-      find(judgeServer({ ...SERVER, tables }, config({ TABLE_EXCLUDE_LIST: 'leaf' })), 'REPLICA IDENTITY').state,
+      find(checkServer({ ...SERVER, tables }, config({ TABLE_EXCLUDE_LIST: 'leaf' })), 'REPLICA IDENTITY').state,
       'fault',
     );
   });
@@ -268,21 +268,21 @@ describe('judgeServer', () => {
     ],
   ] as const) {
     it(`tells ${what}: ${state}`, () => {
-      const finding = find(judgeServer(SERVER, config(env)), 'filters');
+      const finding = find(checkServer(SERVER, config(env)), 'filters');
       assert.equal(finding.state, state);
       assert.match(finding.found, said);
     });
   }
 
   it('is content with a database that has no table yet, and no list', () => {
-    assert.equal(find(judgeServer({ ...SERVER, tables: [] }, config()), 'filters').state, 'ok');
+    assert.equal(find(checkServer({ ...SERVER, tables: [] }, config()), 'filters').state, 'ok');
     const listed = config({ TABLE_INCLUDE_LIST: 'a\\.b' });
-    assert.equal(find(judgeServer({ ...SERVER, tables: [] }, listed), 'filters').state, 'fault');
+    assert.equal(find(checkServer({ ...SERVER, tables: [] }, listed), 'filters').state, 'fault');
   });
 
   it('names each filter that matches nothing', () => {
     const finding = find(
-      judgeServer(
+      checkServer(
         SERVER,
         config({
           TABLE_INCLUDE_LIST: 'public\\..*,Users',
@@ -301,7 +301,7 @@ describe('judgeServer', () => {
   });
 });
 
-describe('judgeSlot', () => {
+describe('checkSlot', () => {
   const stranger = { description: 'backend 7', ours: false };
   for (const [state, slot, reader] of [
     ['ok', SLOT, undefined],
@@ -318,15 +318,15 @@ describe('judgeSlot', () => {
     ['half-made', { ...SLOT, confirmedFlush: undefined }, stranger],
   ] satisfies [SlotState, SlotFacts | undefined, { description: string; ours: boolean } | undefined][]) {
     it(`tells ${state}${reader === undefined ? '' : reader.ours ? ', read by a run' : ', read by another'}`, () => {
-      const judgement = judgeSlot(slot, reader, 'app', 'test_decoding');
-      assert.equal(judgement.state, state);
-      assert.equal(judgement.todo === undefined, state === 'ok');
-      assert.doesNotMatch(judgement.todo ?? '', /pg_drop|drop that/i);
+      const health = checkSlot(slot, reader, 'app', 'test_decoding');
+      assert.equal(health.state, state);
+      assert.equal(health.todo === undefined, state === 'ok');
+      assert.doesNotMatch(health.todo ?? '', /pg_drop|drop that/i);
     });
   }
 });
 
-describe('judgeStream', () => {
+describe('checkStream', () => {
   const where = ' in eu-west-1 (localhost:4567)';
   const found: StreamFacts & { kind: 'found' } = {
     kind: 'found',
@@ -372,7 +372,7 @@ describe('judgeStream', () => {
   ];
   for (const [what, facts, env, state, said = /./] of cases)
     it(`tells ${what}: ${state}`, () => {
-      const finding = judgeStream(facts, config(env));
+      const finding = checkStream(facts, config(env));
       assert.equal(finding.state, state);
       assert.match(`${finding.found} ${finding.todo ?? ''}`, said);
     });
@@ -426,15 +426,15 @@ describe('explainRetention', () => {
 });
 
 describe('what check says of tables under wal2json', () => {
-  const judged = (table: Partial<TableFacts>): Finding =>
+  const checked = (table: Partial<TableFacts>): Finding =>
     find(
-      judgeServer({ ...SERVER, tables: [{ ...TABLE, ...table }] }, config({ PLUGIN: 'wal2json' })),
+      checkServer({ ...SERVER, tables: [{ ...TABLE, ...table }] }, config({ PLUGIN: 'wal2json' })),
       'REPLICA IDENTITY',
     );
 
   it('names those whose UPDATEs and DELETEs the plugin leaves out', () => {
     for (const table of [{ replicaIdentity: 'n' }, { deferrable: true }]) {
-      const { state, found, todo } = judged(table);
+      const { state, found, todo } = checked(table);
       assert.equal(state, 'fault');
       assert.match(found, /wal2json leaves out every UPDATE and DELETE of: public\.users/);
       assert.match(todo ?? '', /REPLICA IDENTITY DEFAULT/);
@@ -442,6 +442,6 @@ describe('what check says of tables under wal2json', () => {
   });
 
   it('says of an index that is not the key what it says under every plugin', () => {
-    assert.match(judged({ replicaIdentity: 'i' }).found, /does not send the old key of: public\.users/);
+    assert.match(checked({ replicaIdentity: 'i' }).found, /does not send the old key of: public\.users/);
   });
 });

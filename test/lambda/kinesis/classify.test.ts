@@ -17,7 +17,7 @@ function broken(code: string, name = 'Error'): Error {
 const TOO_LONG =
   "1 validation error detected: Value 'java.nio.HeapByteBuffer' at 'records.1.member.data' failed to satisfy constraint: Member must have length less than or equal to 1048576";
 
-const cases: [what: string, error: unknown, verdict: string][] = [
+const cases: [what: string, error: unknown, decision: string][] = [
   ['throttling of the shard', answered('ProvisionedThroughputExceededException', 400), 'throttled'],
   ['throttling of the key', answered('KMSThrottlingException', 400), 'throttled'],
   ['a limit', answered('LimitExceededException', 400), 'throttled'],
@@ -112,12 +112,12 @@ describe('classify', () => {
   for (const [what, error, expected] of cases) {
     const fails = expected === 'retry' || expected === 'throttled' ? '' : 'fails on ';
     it(`${fails}${what}: ${expected}`, () => {
-      const verdict = classify(error, 'changes');
-      assert.equal(verdict instanceof PipelineError ? verdict.code : verdict, expected);
-      if (verdict instanceof PipelineError) {
-        assert.equal(verdict.cause, error);
-        assert.match(verdict.message, /"changes"/);
-        assert.match(verdict.message, /the slot is not advanced/);
+      const decision = classify(error, 'changes');
+      assert.equal(decision instanceof PipelineError ? decision.code : decision, expected);
+      if (decision instanceof PipelineError) {
+        assert.equal(decision.cause, error);
+        assert.match(decision.message, /"changes"/);
+        assert.match(decision.message, /the slot is not advanced/);
       }
     });
   }
@@ -133,24 +133,24 @@ describe('classify', () => {
     ['AccessDeniedException', /^Grant kinesis:PutRecords/],
   ] as const) {
     it(`gives the remedy for ${name}, and says which stream it was, where`, () => {
-      const verdict = classify(answered(name, 400), 'changes', ' in eu-west-1 (localhost:4567)');
-      assert.ok(verdict instanceof PipelineError);
-      assert.match(verdict.remedy, remedy);
-      assert.match(verdict.what, /"changes" in eu-west-1 \(localhost:4567\)/);
-      if (name !== 'AccessDeniedException') assert.doesNotMatch(verdict.remedy, /PutRecords/);
+      const decision = classify(answered(name, 400), 'changes', ' in eu-west-1 (localhost:4567)');
+      assert.ok(decision instanceof PipelineError);
+      assert.match(decision.remedy, remedy);
+      assert.match(decision.what, /"changes" in eu-west-1 \(localhost:4567\)/);
+      if (name !== 'AccessDeniedException') assert.doesNotMatch(decision.remedy, /PutRecords/);
     });
   }
 
   it('says how large a record the stream takes, where Kinesis says so', () => {
-    const verdict = classify(answered('ValidationException', 400, TOO_LONG), 'changes');
+    const decision = classify(answered('ValidationException', 400, TOO_LONG), 'changes');
     assert.match(
-      verdict instanceof PipelineError ? verdict.what : '',
+      decision instanceof PipelineError ? decision.what : '',
       /above what the stream takes, which is 1048576 bytes/,
     );
-    assert.match(verdict instanceof PipelineError ? verdict.remedy : '', /^Lower MAX_RECORD_KIB/);
+    assert.match(decision instanceof PipelineError ? decision.remedy : '', /^Lower MAX_RECORD_KIB/);
   });
 
-  const entries: [code: string | undefined, message: string, verdict: string][] = [
+  const entries: [code: string | undefined, message: string, decision: string][] = [
     ['ProvisionedThroughputExceededException', 'Rate exceeded', 'throttled'],
     ['KMSThrottlingException', 'Rate exceeded', 'throttled'],
     ['InternalFailure', 'Internal Service Failure', 'retry'],
@@ -165,15 +165,15 @@ describe('classify', () => {
   ];
   for (const [code, message, expected] of entries) {
     it(`${/^[A-Z_]+$/.test(expected) ? 'fails on ' : ''}an entry refused with ${code}: ${expected}`, () => {
-      const verdict = classifyEntry(code, message, 'changes');
-      assert.equal(verdict instanceof PipelineError ? verdict.code : verdict, expected);
+      const decision = classifyEntry(code, message, 'changes');
+      assert.equal(decision instanceof PipelineError ? decision.code : decision, expected);
     });
   }
 
   it('passes on what Kinesis says of rights and streams', () => {
     for (const name of ['AccessDeniedException', 'KMSAccessDeniedException', 'ResourceNotFoundException']) {
-      const verdict = classify(answered(name, 400, 'User x may not do y on z'), 'changes');
-      assert.match(verdict instanceof PipelineError ? verdict.message : '', /User x may not do y on z\./);
+      const decision = classify(answered(name, 400, 'User x may not do y on z'), 'changes');
+      assert.match(decision instanceof PipelineError ? decision.message : '', /User x may not do y on z\./);
     }
   });
 
@@ -182,9 +182,9 @@ describe('classify', () => {
       "Value 'public.users:4711' at 'records.1.member.partitionKey' failed: length less than or equal to 256";
     for (const name of ['ValidationException', 'InvalidArgumentException', 'SerializationException']) {
       const error = answered(name, 400, message);
-      const verdict = classify(error, 'changes');
-      assert.ok(verdict instanceof PipelineError);
-      assert.doesNotMatch(verdict.message + describeError(error), /4711/);
+      const decision = classify(error, 'changes');
+      assert.ok(decision instanceof PipelineError);
+      assert.doesNotMatch(decision.message + describeError(error), /4711/);
     }
   });
 

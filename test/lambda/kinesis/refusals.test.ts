@@ -20,15 +20,15 @@ function answered(name: string, status?: number, message = 'told by Kinesis'): E
 
 /** What an error comes to: its code, or what is done. */
 function told(error: unknown): string {
-  const verdict = classify(error, 'changes');
-  return verdict instanceof PipelineError ? verdict.code : verdict;
+  const decision = classify(error, 'changes');
+  return decision instanceof PipelineError ? decision.code : decision;
 }
 
 /** What the operator reads. */
 function what(error: unknown, where?: string): string {
-  const verdict = classify(error, 'changes', where);
-  assert.ok(verdict instanceof PipelineError, String(verdict));
-  return verdict.what;
+  const decision = classify(error, 'changes', where);
+  assert.ok(decision instanceof PipelineError, String(decision));
+  return decision.what;
 }
 
 describe('the kinds of refusals', () => {
@@ -82,7 +82,7 @@ describe('what passes by itself', () => {
     it(`${name}, also with HTTP 400`, () => assert.equal(transientKind(answered(name, 400)), 'retry'));
   }
 
-  for (const [status, verdict] of [
+  for (const [status, decision] of [
     [undefined, 'retry'],
     [200, 'retry'],
     [399, 'retry'],
@@ -95,8 +95,8 @@ describe('what passes by itself', () => {
     [501, 'retry'],
     [503, 'retry'],
   ] as const) {
-    it(`a name not known with HTTP ${status ?? 'no answer'}: ${verdict ?? 'does not'}`, () => {
-      assert.equal(transientKind(answered('SomethingNew', status)), verdict);
+    it(`a name not known with HTTP ${status ?? 'no answer'}: ${decision ?? 'does not'}`, () => {
+      assert.equal(transientKind(answered('SomethingNew', status)), decision);
     });
   }
 
@@ -137,8 +137,8 @@ describe('a request that only other settings can mend', () => {
   });
 
   it('fails with the way out where credentials cannot be sent', () => {
-    const verdict = classify(Object.assign(new Error('x'), { code: 'ERR_INVALID_CHAR' }), 'changes');
-    assert.match(verdict instanceof PipelineError ? verdict.remedy : '', /without line breaks or spaces around them/);
+    const decision = classify(Object.assign(new Error('x'), { code: 'ERR_INVALID_CHAR' }), 'changes');
+    assert.match(decision instanceof PipelineError ? decision.remedy : '', /without line breaks or spaces around them/);
   });
 });
 

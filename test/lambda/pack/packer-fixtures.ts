@@ -1,5 +1,5 @@
 /**
- * What the packer's tests share: a packer run to its end with every round copied out, and shards that judge user records
+ * What the packer's tests share: a packer run to its end with every round copied out, and shards that check user records
  * as consumer libraries do. Shares no line with lambda/pack but the packer itself.
  */
 import { createHash } from 'node:crypto';

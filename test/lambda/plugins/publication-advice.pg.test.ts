@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { PipelineError } from '../../../lambda/errors.ts';
-import { judgePublications } from '../../../lambda/health/publications-health.ts';
+import { checkPublications } from '../../../lambda/health/publications-health.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { closeBoth, openPair } from '../../../lambda/postgres/connection-pair.ts';
 import { pgoutput } from '../../../lambda/postgres/plugins.ts';
@@ -56,7 +56,7 @@ describe('the advice on publications', () => {
   }
   const sqlOf = (remedy: string): string => /(?:CREATE PUBLICATION|DO \$\$)[^]*?;(?= Then)/.exec(remedy)?.[0] ?? '';
   const findings = async (name: string, publication: string, slot = publication) =>
-    judgePublications(
+    checkPublications(
       await withTwo(name, publication, async (one) => await readPublications(one, [publication], slot)),
       { publications: [publication], filters: NO_FILTERS },
     );

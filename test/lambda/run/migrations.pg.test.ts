@@ -4,13 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { judgeServer } from '../../../lambda/health/server-health.ts';
+import { checkServer } from '../../../lambda/health/server-health.ts';
 import { readCheck } from '../../../lambda/postgres/check-queries.ts';
 import { readConfig } from '../../../lambda/settings/config.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { type JsonRecord, Pipeline, type PipelineOptions } from '../../support/real-pipeline.ts';
 
-/** The settings that `check` judges the tables by. */
+/** The settings that `check` looks at the tables by. */
 const CHECKED = {
   ...readConfig({ PGHOST: 'localhost', PGDATABASE: 'postgres', PGUSER: 'u', PGPASSWORD: 'p', FORMAT: 'json' }),
 };
@@ -386,7 +386,7 @@ describe('a migration with changes unread', () => {
       await server.createSlot(slot);
       const client = await server.client();
       const advice = async () => {
-        const findings = judgeServer(await readCheck(client, slot), { ...CHECKED, slot });
+        const findings = checkServer(await readCheck(client, slot), { ...CHECKED, slot });
         return findings.filter(({ check }) => check === 'primary keys' || check === 'REPLICA IDENTITY');
       };
       const pipeline = new Pipeline(server, slot);

@@ -34,7 +34,7 @@ export interface Step {
   readonly changes: readonly Expected[];
   /** It alters tables: what another row's key is may be another thing afterwards. */
   readonly alters: boolean;
-  /** It empties a table: one change, of which nothing is judged but that it is counted. */
+  /** It empties a table: one change, of which nothing is checked but that it is counted. */
   readonly truncates?: boolean;
 }
 

@@ -7,7 +7,7 @@ import type pg from 'pg';
 import type { PostgresServer } from '../postgres.ts';
 import { Pipeline, type PipelineOptions } from '../real-pipeline.ts';
 import { Model, type Random } from './model.ts';
-import { judgeRecords, type Promised, type Written } from './record-assertions.ts';
+import { assertRecords, type Promised, type Written } from './record-assertions.ts';
 
 /** A reader of the history, with a slot of its own. */
 interface Reader {
@@ -66,7 +66,7 @@ function readers(asksWal: boolean): Reader[] {
  * @param server - where; it is emptied first
  * @param random - decides everything: the same numbers make the same history
  * @param options - how long, and on what server
- * @returns how much was published and judged, over all readers
+ * @returns how much was published and checked, over all readers
  * @throws {assert.AssertionError} what is wrong
  */
 export async function tryMigrations(
@@ -119,7 +119,7 @@ export async function tryMigrations(
       // PostgreSQL 10 shows the rows of a table that is written again under a name that a list may leave out.
       if (server.version < 11) assert.ok(sum.changes >= made, `${sum.changes} changes of ${made}`);
       else assert.equal(sum.changes, made, 'as many changes as were made');
-      judgeRecords(model, written, records, promised);
+      assertRecords(model, written, records, promised);
       if (name === 'columns_cold') assertNoSecretColumn(written, records);
     } catch (error) {
       throw new Error(`the reader "${name}": ${error instanceof Error ? error.message : String(error)}`, {

@@ -26,11 +26,11 @@ interface Half {
 }
 
 /**
- * Judges what one reader published.
+ * Checks what one reader published.
  *
  * @throws {assert.AssertionError} what is wrong
  */
-export function judgeRecords(
+export function assertRecords(
   model: Model,
   written: readonly Written[],
   records: readonly JsonRecord[],
