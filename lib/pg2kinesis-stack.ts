@@ -112,7 +112,11 @@ export class Pg2KinesisStack extends Stack {
       : undefined;
     this.alarms = settings.alarms ? this.makeAlarms(settings) : undefined;
     this.dashboard = settings.dashboard
-      ? new SlotDashboard(this, 'Dashboard', { publisher: this.publisher, ...given('alarms', this.alarms) })
+      ? new SlotDashboard(this, 'Dashboard', {
+          publisher: this.publisher,
+          ...given('alarms', this.alarms),
+          ...given('runbookUrl', settings.runbookUrl),
+        })
       : undefined;
 
     if (!this.publisher.admitted) {
@@ -259,6 +263,7 @@ export class Pg2KinesisStack extends Stack {
       ...given('lag', settings.lagAlarmSeconds === undefined ? undefined : Duration.seconds(settings.lagAlarmSeconds)),
       ...given('retainedWalGib', settings.retainedWalAlarmGib),
       ...given('skipped', settings.skippedAlarm),
+      ...given('runbookUrl', settings.runbookUrl),
     });
   }
 }

@@ -107,6 +107,8 @@ export interface PipelineSettings extends PublishingProps {
   readonly skippedAlarm?: boolean;
   /** Whether the dashboard is made. @default true */
   readonly dashboard: boolean;
+  /** The address at which your engineers on call read docs/operations.md: alarms and dashboard link to it. @default its name is said */
+  readonly runbookUrl?: string;
 }
 
 /** A service that can be given an interface endpoint. */

@@ -1,11 +1,6 @@
 /** Where alarms and dashboard say that the runbook is. Text only. */
-import { type Kind, text } from './setting-kinds.ts';
-
 /** The page, as it is in the repository and in the package. */
 export const RUNBOOK = 'docs/operations.md';
-
-/** Where a team keeps that page for its engineers on call. */
-export const RUNBOOK_URL: Kind<string> = text('the address of that page, https://...', /^https?:\/\/\S{1,400}$/);
 
 /**
  * @param url - where the page is kept; undefined: its name is said

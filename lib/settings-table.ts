@@ -153,6 +153,7 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   retainedWalAlarmGib: integer(1, 65_536),
   skippedAlarm: flag(),
   dashboard: flag(),
+  runbookUrl: text('an address such as https://wiki.example.com/pg2kinesis', /^https?:\/\/\S{1,400}$/),
 };
 
 /** What holds where nothing is said, of the settings that synthesis itself needs; the constructs and the function have the others. */

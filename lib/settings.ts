@@ -211,6 +211,10 @@ function contradictions(settings: PartialSettings, has: (name: Name) => boolean)
     if (settings.alarms === false && has(name))
       faults.push(`${name} has no effect with alarms false: leave one of them out.`);
   }
+  if (settings.alarms === false && settings.dashboard === false && has('runbookUrl'))
+    faults.push(
+      'runbookUrl has no effect with alarms false and dashboard false, which would link to it: leave it out.',
+    );
   if (settings.slotLifecycle === false && has('onRemoval'))
     faults.push(
       'onRemoval has no effect with slotLifecycle false, which leaves the slot to you: leave one of them out.',

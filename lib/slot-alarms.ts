@@ -9,7 +9,7 @@ import type * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { AlarmTopic } from './alarm-topic.ts';
 import { durationFaults, faultOf, placeFaultsOf, refuse } from './check-props.ts';
-import { RUNBOOK_URL, runbookSentence } from './runbook.ts';
+import { runbookSentence } from './runbook.ts';
 import { SETTINGS } from './settings-table.ts';
 import type { SlotPublisher } from './slot-publisher.ts';
 
@@ -91,7 +91,7 @@ export class SlotAlarms extends Construct {
       faultOf('email', props.email, SETTINGS.alarmEmail),
       placeFaultsOf(this, 'alarmTopicArn', 'topic', props.topic?.topicArn),
       durationFaults('lag', props.lag, 60, 86_400),
-      faultOf('runbookUrl', props.runbookUrl, RUNBOOK_URL),
+      faultOf('runbookUrl', props.runbookUrl, SETTINGS.runbookUrl),
       faultOf('retainedWalGib', props.retainedWalGib, SETTINGS.retainedWalAlarmGib),
     );
     const own = props.email === undefined ? undefined : new AlarmTopic(this, 'Topic', { email: props.email });

@@ -6,9 +6,10 @@ import { Duration, Stack, Token } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import { faultOf, refuse } from './check-props.ts';
-import { RUNBOOK, RUNBOOK_URL } from './runbook.ts';
+import { RUNBOOK } from './runbook.ts';
 import { saveQueries } from './saved-queries.ts';
 import { text } from './setting-kinds.ts';
+import { SETTINGS } from './settings-table.ts';
 import type { SlotAlarms } from './slot-alarms.ts';
 import type { SlotPublisher } from './slot-publisher.ts';
 
@@ -45,7 +46,7 @@ export class SlotDashboard extends Construct {
     refuse(
       this,
       faultOf('dashboardName', props.dashboardName, DASHBOARD_NAME),
-      faultOf('runbookUrl', props.runbookUrl, RUNBOOK_URL),
+      faultOf('runbookUrl', props.runbookUrl, SETTINGS.runbookUrl),
     );
     const { publisher, alarms } = props;
     const { region } = Stack.of(this);

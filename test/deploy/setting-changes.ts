@@ -214,6 +214,7 @@ export const CHANGES: Readonly<Record<keyof PipelineSettings, Change>> = {
   retainedWalAlarmGib: { to: { retainedWalAlarmGib: 20 }, note: NOTHING },
   skippedAlarm: { to: { skippedAlarm: true }, note: NOTHING },
   dashboard: { to: { dashboard: false }, note: 'The dashboard, with what you added to it by hand.' },
+  runbookUrl: { to: { runbookUrl: 'https://wiki.example.com/pg2kinesis' }, note: NOTHING },
 };
 
 /** Settings by which another stack is meant: there is nothing to compare. */

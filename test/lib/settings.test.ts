@@ -197,6 +197,16 @@ describe('readSettings', () => {
     ],
     ['messages with dms', { messages: 'a', format: 'dms' }, /messages has no effect with format dms/],
     ['lingering without a schedule', { linger: 'on', schedule: false }, /linger cannot be "on" with schedule false/],
+    [
+      'a runbook without its scheme',
+      { runbookUrl: 'wiki/pg2kinesis' },
+      /runbookUrl cannot be .*an address such as https/,
+    ],
+    [
+      'a runbook that nothing links to',
+      { runbookUrl: 'https://wiki.example.com', alarms: false, dashboard: false },
+      /runbookUrl has no effect with alarms false and dashboard false/,
+    ],
     ['a share without lingering', { lingerDuty: 20 }, /lingerDuty has no effect without linger on/],
     ['lines with csv', { format: 'csv', aggregation: 'lines' }, /aggregation cannot be "lines" with format csv/],
     [

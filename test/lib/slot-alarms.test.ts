@@ -136,6 +136,12 @@ describe('the alarms', () => {
     }
   });
 
+  it('link to it where a team keeps it', () => {
+    const url = 'https://wiki.example.com/pg2kinesis';
+    for (const [name, { AlarmDescription }] of Object.entries(alarmsOf({ ...EMAIL, runbookUrl: url })))
+      assert.ok(String(AlarmDescription).includes(` Runbook: ${url}#alarm-${name.toLowerCase()} `), name);
+  });
+
   it('say what each means, and what to do first, within what CloudWatch takes', () => {
     for (const { AlarmDescription } of Object.values(alarms)) {
       assert.match(String(AlarmDescription), /^[A-Z].{20,}\. First: .{20,}\.$/);

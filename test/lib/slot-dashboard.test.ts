@@ -82,6 +82,12 @@ describe('the dashboard', () => {
     assert.match(text, /`npx pg2kinesis status --function X`/);
   });
 
+  it('links to the runbook where a team keeps it', () => {
+    const runbookUrl = 'https://wiki.example.com/pg2kinesis';
+    const text = widgetsOf({ name: 'orders', runbookUrl }).find(({ type }) => type === 'text')?.properties.markdown;
+    assert.ok(text?.startsWith(`[Runbook](${runbookUrl}) ·`), text);
+  });
+
   it('asks the log for fields that the log has', () => {
     const { template } = synthesise({});
     const asked = JSON.stringify(template.findResources('AWS::Logs::QueryDefinition'));
