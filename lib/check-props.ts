@@ -4,7 +4,7 @@
  */
 import { type Duration, Stack, Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { databaseLocation } from './database-location.ts';
+import { databaseLocation, engineFaults } from './database-location.ts';
 import type { PartialSettings } from './pipeline-settings.ts';
 import type { Kind } from './setting-kinds.ts';
 import { regionFaults } from './setting-regions.ts';
@@ -102,6 +102,11 @@ export function checkPublisher(construct: Construct, props: SlotPublisherProps):
   const location = databaseLocation(props);
   if (location.host === undefined)
     faults.push(`databaseHost is missing: it must be ${SETTINGS.databaseHost.expects} (or give database).`);
+  if (props.databaseAuth === 'iam' && location.resourceId === undefined)
+    faults.push(
+      `databaseResourceId is missing: databaseAuth iam needs it; it must be ${SETTINGS.databaseResourceId.expects} (or give a database that has it).`,
+    );
+  faults.push(...engineFaults(props.database));
   if (location.securityGroup !== undefined && props.databaseCidr !== undefined)
     faults.push(
       'databaseCidr has no effect with databaseSecurityGroup, which says where the database is: leave one of them out.',

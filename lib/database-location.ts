@@ -9,24 +9,53 @@ export interface DatabaseLocation {
   readonly host: string | undefined;
   readonly port: number;
   readonly securityGroup: ec2.ISecurityGroup | undefined;
+  /** The resource ID, for IAM authentication; undefined where nothing says it. */
+  readonly resourceId: string | undefined;
 }
 
+type Database = rds.IDatabaseInstance | rds.IDatabaseCluster;
+
 /**
- * @param props - `databaseHost`, `databasePort` and `databaseSecurityGroup` win over what `database` says
+ * @param props - `databaseHost`, `databasePort`, `databaseSecurityGroup` and `databaseResourceId` win over what `database` says
  * @returns the location
  */
-export function databaseLocation(props: DatabaseProps): DatabaseLocation {
+export function databaseLocation(props: DatabaseProps & { readonly databaseResourceId?: string }): DatabaseLocation {
   const { database, databaseCidr } = props;
-  const endpoint = database === undefined ? undefined : endpointOf(database);
+  const endpoint = database === undefined ? undefined : ifKnown(() => endpointOf(database));
   return {
     host: props.databaseHost ?? endpoint?.hostname,
     port: props.databasePort ?? endpoint?.port ?? 5432,
     securityGroup:
       props.databaseSecurityGroup ?? (databaseCidr === undefined ? database?.connections.securityGroups[0] : undefined),
+    resourceId:
+      props.databaseResourceId ?? (database === undefined ? undefined : ifKnown(() => resourceIdOf(database))),
   };
 }
 
+/**
+ * @param database - what was given
+ * @returns a sentence where it is known to be of another engine
+ */
+export function engineFaults(database: Database | undefined): string[] {
+  const engine = database?.engine?.engineType;
+  if (engine === undefined || /postgres/.test(engine)) return [];
+  return [`database cannot be of the engine ${engine}: it must be PostgreSQL.`];
+}
+
 /** The writer's endpoint: a slot is read there. */
-function endpointOf(database: rds.IDatabaseInstance | rds.IDatabaseCluster): rds.Endpoint {
+function endpointOf(database: Database): rds.Endpoint {
   return 'clusterEndpoint' in database ? database.clusterEndpoint : database.instanceEndpoint;
+}
+
+function resourceIdOf(database: Database): string | undefined {
+  return 'clusterEndpoint' in database ? database.clusterResourceIdentifier : database.instanceResourceId;
+}
+
+/** An imported cluster throws an error where it is asked for what it was not given. */
+function ifKnown<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch {
+    return undefined;
+  }
 }

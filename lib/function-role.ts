@@ -38,12 +38,14 @@ export function makeRole(scope: Construct): iam.Role {
  * @param role - its function's role
  * @param props - what the publisher was given
  * @param logGroup - the function's log
+ * @param resourceId - the database's, with IAM authentication
  */
 export function grantRights(
   scope: Construct,
   role: iam.IRole,
   props: FunctionProps & DatabaseSignIn,
   logGroup: logs.ILogGroup,
+  resourceId = '',
 ): void {
   const stack = Stack.of(scope);
   const through = (service: string, region: string): Record<string, Record<string, unknown>> => ({
@@ -70,7 +72,7 @@ export function grantRights(
   props.stream.grant(role, ...ACTIONS.kinesis);
   allowKey(props.stream.encryptionKey, 'kms:GenerateDataKey', 'kinesis', props.stream.env.region);
   if (props.databaseAuth === 'iam') {
-    allow(['rds-db:connect'], [databaseUserArn(stack, props.databaseResourceId, props.databaseUser)]);
+    allow(['rds-db:connect'], [databaseUserArn(stack, resourceId, props.databaseUser)]);
   } else {
     allow([...ACTIONS.secretsmanager], rightsResources(props).secretsmanager);
     const { encryptionKey, env } = props.databaseSecret;

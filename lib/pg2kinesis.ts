@@ -17,4 +17,5 @@ export { SlotPublisher } from './slot-publisher.ts';
 export type { DatabaseProps, DatabaseSignIn, FunctionProps, SlotPublisherProps } from './slot-publisher-props.ts';
 export { importStream, SlotStream, type SlotStreamProps } from './slot-stream.ts';
 export { SubnetsError } from './slot-subnets.ts';
+export type { SlotEventSourceProps } from './stream-consumers.ts';
 export { SynthesisError } from './synthesis-error.ts';

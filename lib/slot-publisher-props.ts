@@ -30,8 +30,8 @@ export type DatabaseSignIn =
       readonly databaseAuth: 'iam';
       /** The role to sign in as, 1 to 63 characters; it must be granted `rds_iam`. */
       readonly databaseUser: string;
-      /** The resource ID of the instance (db-...), cluster (cluster-...) or proxy (prx-...). */
-      readonly databaseResourceId: string;
+      /** The resource ID of the instance (db-...), cluster (cluster-...) or proxy (prx-...). @default the `database`'s, where it is known */
+      readonly databaseResourceId?: string;
     };
 
 /** How the function reaches the AWS services that it calls, and from where. */
@@ -55,7 +55,7 @@ export interface NetworkProps {
 
 /** Where the database is: `database`, or its host with port and security group. */
 export interface DatabaseProps {
-  /** An RDS instance, or an RDS or Aurora cluster: gives host, port and security group, each of which can be given beside it. @default `databaseHost` is given */
+  /** An RDS instance, or an RDS or Aurora cluster: gives host, port and security group, and with IAM authentication the resource ID; each of them can be given beside it. @default `databaseHost` is given */
   readonly database?: rds.IDatabaseInstance | rds.IDatabaseCluster;
   /** The database's host: the instance's or cluster's writer endpoint, never a pooler's. @default the `database`'s */
   readonly databaseHost?: string;

@@ -8,6 +8,7 @@ import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kinesis from 'aws-cdk-lib/aws-kinesis';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
+import type { KinesisEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
@@ -25,6 +26,7 @@ import { environmentOfExisting } from './slot-endpoints.ts';
 import { type SlotMetric, slotMetric } from './slot-metrics.ts';
 import { SlotNetwork } from './slot-network.ts';
 import type { SlotPublisherProps } from './slot-publisher-props.ts';
+import { eventSourceOf, type SlotEventSourceProps } from './stream-consumers.ts';
 
 /** By its name, which older releases of the CDK do not have as a constant yet. */
 const RUNTIME = new lambda.Runtime('nodejs24.x', lambda.RuntimeFamily.NODEJS, { supportsInlineCode: true });
@@ -116,7 +118,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
     });
     const role = props.role ?? makeRole(this);
     this.grantPrincipal = role;
-    grantRights(this, role, props, this.logGroup);
+    grantRights(this, role, props, this.logGroup, location.resourceId);
     const { environment, layers } = fitEnvironment(this, {
       ...functionEnvironment(this.props, this.pipelineName),
       ...environmentOfExisting(this, props.existingEndpoints ?? [], props.stream),
@@ -192,6 +194,27 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
    */
   grantAdmin(grantee: iam.IGrantable): iam.Grant {
     return this.adminAlias.grantInvoke(grantee);
+  }
+
+  /**
+   * Lets a consumer read the stream, and decrypt it where the stream was made or imported with its key.
+   *
+   * @param grantee - who may read it
+   */
+  grantRead(grantee: iam.IGrantable): iam.Grant {
+    return this.stream.grantRead(grantee);
+  }
+
+  /**
+   * Makes Lambda invoke a consumer with the stream's records, from the oldest one on, and lets it read them.
+   *
+   * @param props - the CDK's own, each of them optional @default from the oldest record on; Lambda's own values for the rest
+   * @throws {PropsError} where `filters` would make Lambda discard records that it cannot look into
+   *
+   * @example consumer.addEventSource(publisher.eventSource({ batchSize: 500 }));
+   */
+  eventSource(props: SlotEventSourceProps = {}): KinesisEventSource {
+    return eventSourceOf(this, props);
   }
 
   /**

@@ -140,6 +140,109 @@ describe('the database as a construct', () => {
   });
 });
 
+describe('the database as a construct, with IAM authentication', () => {
+  const iam = { databaseAuth: 'iam', databaseUser: 'cdc', databaseSecret: undefined } as object;
+  const connectTo = (template: Template): string =>
+    joined(functionStatements(template).find(({ Action }) => Action === 'rds-db:connect')?.['Resource']);
+
+  it('gives the resource ID of an instance, and of a cluster', () => {
+    const instance = scene();
+    const database = new rds.DatabaseInstance(instance.stack, 'Database', {
+      vpc: instance.vpc,
+      engine: rds.DatabaseInstanceEngine.POSTGRES,
+      iamAuthentication: true,
+    });
+    instance.publish({ ...iam, database });
+    assert.match(connectTo(Template.fromStack(instance.stack)), /:dbuser:.*Database.*DbiResourceId.*\/cdc$/);
+
+    const cluster = scene();
+    cluster.publish({
+      ...iam,
+      database: rds.DatabaseCluster.fromDatabaseClusterAttributes(cluster.stack, 'Database', {
+        clusterIdentifier: 'app',
+        clusterEndpointAddress: 'writer.example.com',
+        clusterResourceIdentifier: 'cluster-ABCDEFGHIJKL01234',
+        port: 5432,
+      }),
+    });
+    assert.match(connectTo(Template.fromStack(cluster.stack)), /:dbuser:cluster-ABCDEFGHIJKL01234\/cdc$/);
+  });
+
+  it('is refused where it does not have what is needed, and taken with what it lacks beside it', () => {
+    const { stack, publish } = scene();
+    const database = rds.DatabaseCluster.fromDatabaseClusterAttributes(stack, 'Database', { clusterIdentifier: 'app' });
+    assert.throws(
+      () => publish({ ...iam, database }),
+      /databaseHost is missing[^]*databaseResourceId is missing: databaseAuth iam needs it/,
+    );
+    const other = scene();
+    const same = rds.DatabaseCluster.fromDatabaseClusterAttributes(other.stack, 'Database', {
+      clusterIdentifier: 'app',
+    });
+    const given = { databaseHost: 'db.example.com', databaseResourceId: 'cluster-ABCDEFGHIJKL01234' };
+    other.publish({ ...iam, database: same, ...given });
+    assert.match(connectTo(Template.fromStack(other.stack)), /cluster-ABCDEFGHIJKL01234\/cdc$/);
+  });
+
+  it('is refused where it is no PostgreSQL', () => {
+    const { stack, vpc, publish } = scene();
+    const database = new rds.DatabaseInstance(stack, 'Database', { vpc, engine: rds.DatabaseInstanceEngine.MYSQL });
+    assert.throws(() => publish({ database }), /database cannot be of the engine mysql: it must be PostgreSQL/);
+  });
+});
+
+describe('a consumer of the stream', () => {
+  const consumerIn = (stack: Stack): lambda.Function =>
+    new lambda.Function(stack, 'Consumer', {
+      runtime: lambda.Runtime.NODEJS_22_X,
+      handler: 'index.handler',
+      code: lambda.Code.fromInline('exports.handler = async () => {};'),
+    });
+  const policyOf = (template: Template, role: string): string =>
+    JSON.stringify(Object.entries(resourcesOf(template, 'AWS::IAM::Policy')).filter(([id]) => id.startsWith(role)));
+
+  it('is invoked by an event source from the oldest record on, and may read the stream and its key', () => {
+    const { stack, publish } = scene();
+    const key = new kms.Key(stack, 'Key');
+    const publisher = publish({ stream: new kinesis.Stream(stack, 'Encrypted', { encryptionKey: key }) });
+    consumerIn(stack).addEventSource(publisher.eventSource({ batchSize: 500 }));
+    const template = Template.fromStack(stack);
+    template.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+      BatchSize: 500,
+      StartingPosition: 'TRIM_HORIZON',
+      EventSourceArn: { 'Fn::GetAtt': [Match.stringLikeRegexp('^Encrypted'), 'Arn'] },
+    });
+    const rights = policyOf(template, 'ConsumerServiceRole');
+    for (const action of ['kinesis:GetRecords', 'kinesis:GetShardIterator', 'kinesis:ListShards', 'kms:Decrypt'])
+      assert.ok(rights.includes(action), action);
+    assert.ok(!rights.includes('kinesis:PutRecords'));
+  });
+
+  it('is given the rights alone by grantRead', () => {
+    const { stack, publish } = scene();
+    const consumer = consumerIn(stack);
+    assert.ok(publish().grantRead(consumer).success);
+    const template = Template.fromStack(stack);
+    template.resourceCountIs('AWS::Lambda::EventSourceMapping', 0);
+    assert.ok(policyOf(template, 'ConsumerServiceRole').includes('kinesis:GetRecords'));
+  });
+
+  it('is refused a filter where Lambda would discard what it cannot look into', () => {
+    const filters = [lambda.FilterCriteria.filter({ data: { op: ['INSERT'] } })];
+    for (const props of [
+      { format: 'json' },
+      { format: 'json', aggregation: 'lines' },
+      { aggregation: 'none' },
+    ] as const)
+      assert.throws(() => scene().publish(props).eventSource({ filters }), /filters cannot be given with aggregation/);
+    const { stack, publish } = scene();
+    consumerIn(stack).addEventSource(publish({ format: 'json', aggregation: 'none' }).eventSource({ filters }));
+    Template.fromStack(stack).hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+      FilterCriteria: { Filters: [{ Pattern: '{"data":{"op":["INSERT"]}}' }] },
+    });
+  });
+});
+
 describe('a stream of another account', () => {
   const elsewhere = (stack: Stack): kinesis.IStream =>
     kinesis.Stream.fromStreamAttributes(stack, 'Stream', {

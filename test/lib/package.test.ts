@@ -18,7 +18,9 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { Construct } from 'constructs';
+import ts from 'typescript';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 let folder: string;
@@ -111,6 +113,72 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
+/** Imports each file that it is given, in one process: the CDK is loaded once. Each app is written to a folder of its name. */
+const SYNTHESISE = `
+const [out, ...files] = process.argv.slice(2);
+for (const file of files) {
+  process.env.CDK_OUTDIR = out + '/' + file.replace(/^.*\\/|\\..*$/g, '');
+  await import(file);
+}
+`;
+
+describe('the apps of docs/examples', () => {
+  const examples = () => join(app, 'node_modules/pg2kinesis/docs/examples');
+  const names = readdirSync(join(ROOT, 'docs/examples')).map((file) => file.replace(/\.ts$/, ''));
+  /** What the stacks of an app hold, by type. */
+  const typesIn = (out: string): string[] =>
+    readdirSync(out)
+      .filter((file) => file.endsWith('.template.json'))
+      .flatMap((file) => {
+        const { Resources } = JSON.parse(readFileSync(join(out, file), 'utf8')) as {
+          Resources: Record<string, { Type: string }>;
+        };
+        return Object.values(Resources).map(({ Type }) => Type);
+      });
+
+  for (const [kind, module] of [
+    ['mjs', ts.ModuleKind.ESNext],
+    ['cjs', ts.ModuleKind.CommonJS],
+  ] as const) {
+    it(`synthesise, compiled to ${kind === 'mjs' ? 'ES modules' : 'CommonJS'}`, () => {
+      const compiled = join(app, `examples-${kind}`);
+      mkdirSync(compiled);
+      const files = names.map((name) => {
+        const source = readFileSync(join(examples(), `${name}.ts`), 'utf8');
+        const { outputText } = ts.transpileModule(source, {
+          compilerOptions: { module, target: ts.ScriptTarget.ES2022 },
+        });
+        const file = join(compiled, `${name}.${kind}`);
+        writeFileSync(file, outputText);
+        return pathToFileURL(file).href;
+      });
+      writeFileSync(join(compiled, 'all.mjs'), SYNTHESISE);
+      run(process.execPath, ['--no-experimental-require-module', join(compiled, 'all.mjs'), compiled, ...files], app);
+      const types = new Map(names.map((name) => [name, typesIn(join(compiled, name))]));
+      for (const [name, made] of types) assert.ok(made.includes('Custom::Pg2KinesisSlot'), name);
+      assert.ok(types.get('rds-instance')?.includes('AWS::RDS::DBInstance'));
+      assert.ok(types.get('consumers')?.includes('AWS::Lambda::EventSourceMapping'));
+      assert.equal(types.get('two-pipelines')?.filter((type) => type === 'AWS::EC2::VPCEndpoint').length, 2);
+      assert.ok(!types.get('aurora-iam')?.includes('AWS::Kinesis::Stream'));
+    });
+  }
+
+  it('show every construct that the package offers, and the page on constructs names each app', async () => {
+    const offered = (await import('../../lib/pg2kinesis.ts')) as Record<string, unknown>;
+    const shown = names.map((name) => readFileSync(join(ROOT, 'docs/examples', `${name}.ts`), 'utf8')).join('\n');
+    const page = readFileSync(join(ROOT, 'docs/constructs.md'), 'utf8');
+    const constructs = Object.entries(offered).filter(
+      ([, value]) => typeof value === 'function' && value.prototype instanceof Construct,
+    );
+    assert.ok(constructs.length >= 8);
+    for (const [name] of constructs) {
+      assert.ok(shown.includes(`new ${name}(`), `no app shows ${name}`);
+      assert.ok(page.includes(`\`${name}\``), `docs/constructs.md does not name ${name}`);
+    }
+    for (const name of names) assert.ok(page.includes(`(examples/${name}.ts)`), name);
+  });
+});
+
 describe('the packed file', () => {
   it('holds what a user needs, and none of the sources, tests or tools', () => {
     const files = readdirSync(join(app, 'node_modules/pg2kinesis'), { recursive: true, encoding: 'utf8' });
@@ -131,7 +199,9 @@ describe('the packed file', () => {
     }
     assert.deepEqual(
       files.filter((file) =>
-        /(^|\/)(test|lambda|scripts|node_modules|cdk\.json)(\/|$)|(?<!\.d)(?<!^examples\/.*)\.ts$|\.test\./.test(file),
+        /(^|\/)(test|lambda|scripts|node_modules|cdk\.json)(\/|$)|(?<!\.d)(?<!^(docs\/)?examples\/.*)\.ts$|\.test\./.test(
+          file,
+        ),
       ),
       [],
     );
@@ -219,6 +289,8 @@ describe('the packed file', () => {
     for (const extension of ['mts', 'cts']) {
       writeFileSync(join(app, `right.${extension}`), typed);
       writeFileSync(join(app, `wrong.${extension}`), typed.replace("format: 'json'", "format: 'jsonl'"));
+      for (const file of readdirSync(join(ROOT, 'docs/examples')))
+        copyFileSync(join(ROOT, 'docs/examples', file), join(app, `right-${file.replace(/ts$/, extension)}`));
     }
     const compilerOptions = {
       noEmit: true,

@@ -1,0 +1,27 @@
+/**
+ * How a Lambda function is given the stream's records: the event source mapping, and what it must not be given.
+ * Knows no consumer's code: that is `lib/consumer/`.
+ */
+import { StartingPosition } from 'aws-cdk-lib/aws-lambda';
+import { KinesisEventSource, type KinesisEventSourceProps } from 'aws-cdk-lib/aws-lambda-event-sources';
+import { PropsError } from './check-props.ts';
+import type { SlotPublisher } from './slot-publisher.ts';
+
+/** What an event source takes, all of it optional: the CDK's own props. */
+export type SlotEventSourceProps = Partial<KinesisEventSourceProps>;
+
+/**
+ * @param publisher - whose stream is read
+ * @param props - `startingPosition` is the oldest record unless given: nothing that is in the stream is missed
+ * @returns the event source
+ * @throws {PropsError} where `filters` would make Lambda discard records that it cannot look into
+ */
+export function eventSourceOf(publisher: SlotPublisher, props: SlotEventSourceProps): KinesisEventSource {
+  const { aggregation = 'kpl', format = 'csv-payload' } = publisher.props;
+  if (props.filters !== undefined && (aggregation !== 'none' || format === 'csv' || format === 'csv-payload'))
+    throw new PropsError(publisher, [
+      `filters cannot be given with aggregation ${aggregation} and format ${format}: Lambda discards each record that is not one JSON object, silently and for good. ` +
+        'Filter in your code, or with tableIncludeList and operations. A filter needs aggregation none and a format of JSON.',
+    ]);
+  return new KinesisEventSource(publisher.stream, { startingPosition: StartingPosition.TRIM_HORIZON, ...props });
+}
