@@ -8,11 +8,12 @@ import type { ResumePosition } from '../decode/position.ts';
 import type { Clock, KeyHistory, Log, Publisher, Session } from '../ports.ts';
 import { type Peek, PeekTooLargeError, ServerDecodingError } from '../ports.ts';
 import type { Filters } from '../settings/filters.ts';
+import type { AckPosition } from '../transform/ack-position.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
 import { type Asked, PastKeys } from '../transform/past-keys.ts';
 import { SkippedLog } from '../transform/skipped-log.ts';
 import { TablePolicies } from '../transform/table-policies.ts';
-import { type AckPosition, Transformer, type TransformerParts } from '../transform/transform.ts';
+import { Transformer, type TransformerParts } from '../transform/transform.ts';
 import type { Advancer } from './advancer.ts';
 import { PublishQueue } from './publish-queue.ts';
 

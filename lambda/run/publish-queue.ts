@@ -6,7 +6,7 @@ import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import type { Round } from '../pack/round.ts';
 import type { Clock, Publisher } from '../ports.ts';
-import type { AckPosition, LargestRecord } from '../transform/transform.ts';
+import type { AckPosition, LargestRecord } from '../transform/ack-position.ts';
 
 /** What a queue works with. */
 export interface PublishQueueParts {

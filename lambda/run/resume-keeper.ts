@@ -5,7 +5,7 @@
 import type { Lsn } from '../decode/lsn.ts';
 import { type ResumePosition, resumePosition } from '../decode/position.ts';
 import type { Log, Slot } from '../ports.ts';
-import type { AckPosition } from '../transform/transform.ts';
+import type { AckPosition } from '../transform/ack-position.ts';
 
 /** One run's use of the position before it, and the one it leaves behind. */
 export class ResumeKeeper {

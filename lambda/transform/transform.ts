@@ -3,17 +3,13 @@
  * Pure but for its counts; knows no SQL, no SDK and no plugin. What it leaves out it counts (I9).
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { LogicalMessage, Message, RowChange, TableName, Transaction, Truncate } from '../decode/messages.ts';
-import {
-  isSameTransaction,
-  type ResumePosition,
-  resumePosition,
-  type TransactionProgress,
-} from '../decode/position.ts';
+import type { LogicalMessage, Message, RowChange, TableName, Truncate } from '../decode/messages.ts';
+import type { ResumePosition } from '../decode/position.ts';
 import type { ChangeRecord } from '../format/record.ts';
 import type { Packer, Round } from '../pack/round.ts';
 import type { MessageBlock } from '../ports.ts';
 import type { Operation } from '../settings/settings-table.ts';
+import type { AckPosition, LargestRecord } from './ack-position.ts';
 import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
 import { type MessagePlace, MessageWriter, type MessageWriterParts } from './message-writer.ts';
@@ -21,30 +17,8 @@ import type { PastKeys } from './past-keys.ts';
 import { RecordWriter, type RecordWriterParts } from './record-writer.ts';
 import type { SkippedLog } from './skipped-log.ts';
 import { isSkippedInDoubt, skipReason, type TablePolicies, type TablePolicy } from './table-policies.ts';
+import { TransactionCursor } from './transaction-cursor.ts';
 import { asOperatorError, keyUnresolved, recordTooLarge } from './transform-errors.ts';
-
-/** Where a round's acknowledgement takes the run. */
-export interface AckPosition {
-  /** The newest commit LSN of which nothing is left to be sent; undefined: none in this batch. */
-  readonly boundary: Lsn | undefined;
-  /** What is done once it is acknowledged. */
-  readonly counts: Counts;
-  /** The transaction in which the round ends, and the last row all of whose records are acknowledged then; undefined at a boundary. */
-  readonly progress: TransactionProgress | undefined;
-  /** The transaction that is under way, of which something is left to be done. */
-  readonly openTransaction: Transaction | undefined;
-  /** The largest user record in the round, for the message where Kinesis refuses it. */
-  readonly largest: LargestRecord | undefined;
-}
-
-/** What made the largest record of a round. */
-export interface LargestRecord {
-  readonly bytes: number;
-  /** As printed; undefined: it was a logical message. */
-  readonly table: string | undefined;
-  /** Undefined: it was in no transaction. */
-  readonly commitLsn: Lsn | undefined;
-}
 
 /** What a transformation is made of. */
 export interface TransformerParts extends RecordWriterParts, MessageWriterParts {
@@ -71,27 +45,13 @@ export class Transformer {
   readonly counts: Counts = noCounts();
   /** Rounds that are full, oldest first, with where each takes the run. The caller sends and removes them. */
   readonly closed: { readonly round: Round; readonly position: AckPosition }[] = [];
-  /** Whether the resume position was used. */
-  resumed = false;
 
   readonly #parts: TransformerParts;
   readonly #writer: RecordWriter;
   readonly #messages: MessageWriter;
   readonly #keys = new ChangeKeys();
   readonly #record: ChangeRecord;
-  #resume: ResumePosition | undefined;
-  #transaction: Transaction | undefined;
-  #ordinal = 0;
-  /** How many rows are done with, and the ordinal the last of them ended with. */
-  #doneRows = 0;
-  #doneOrdinal = 0;
-  /** How many rows are yet to be skipped: an earlier run has done with them. */
-  #rowsToSkip = 0;
-  /** How many messages came behind the last row, and how many of these are done with. */
-  #place = 0;
-  #doneMessages = 0;
-  /** How many messages behind the last row that is skipped are yet to be skipped, too. */
-  #messagesToSkip = 0;
+  readonly #cursor: TransactionCursor;
   /** The position of the last message outside transactions. */
   #lastMessage: Lsn = -1n;
   #boundary: Lsn | undefined;
@@ -103,7 +63,7 @@ export class Transformer {
     this.#parts = parts;
     this.#writer = new RecordWriter(parts);
     this.#messages = new MessageWriter(parts);
-    this.#resume = parts.resume;
+    this.#cursor = new TransactionCursor(parts.resume);
     this.#record = {
       operation: 'INSERT',
       table: { printed: '', schema: '', name: '' },
@@ -128,10 +88,10 @@ export class Transformer {
   take(message: Message, row: Pick<MessageBlock, 'rowLsn'>): void {
     switch (message.kind) {
       case 'begin':
-        return this.#begin(message.transaction);
+        return this.#cursor.begin(message.transaction);
       case 'commit':
         this.#boundary = message.transaction.commitLsn;
-        this.#transaction = undefined;
+        this.#cursor.transaction = undefined;
         this.counts.transactions++;
         return;
       case 'change':
@@ -142,7 +102,7 @@ export class Transformer {
           if (this.#parts.format.usesRowLsn === true) this.#record.lsn = row.rowLsn();
           this.#row(message, row);
         } catch (error) {
-          throw asOperatorError(message, this.#transaction, error);
+          throw asOperatorError(message, this.#cursor.transaction, error);
         }
         return;
       case 'ignored':
@@ -161,67 +121,40 @@ export class Transformer {
    * done, and sent, are skipped then.
    */
   breakOff(): void {
-    const { progress } = this.ackPosition();
-    if (progress !== undefined) this.#resume = resumePosition(progress, '');
+    this.#cursor.startOver();
   }
 
   /** @returns where the run is once everything taken so far is acknowledged */
   ackPosition(): AckPosition {
-    const transaction = this.#transaction;
     return {
       boundary: this.#boundary,
       counts: copyCounts(this.counts),
-      progress:
-        transaction && this.#doneRows + this.#doneMessages > 0
-          ? { transaction, ordinal: this.#doneOrdinal, rows: this.#doneRows, messages: this.#doneMessages }
-          : undefined,
-      openTransaction: transaction,
+      progress: this.#cursor.progress,
+      openTransaction: this.#cursor.transaction,
       largest: this.#largest,
     };
   }
 
-  #begin(transaction: Transaction): void {
-    this.#transaction = transaction;
-    this.#doneRows = this.#doneOrdinal = this.#rowsToSkip = 0;
-    this.#place = this.#doneMessages = this.#messagesToSkip = 0;
-    if (this.#resume !== undefined) {
-      if (isSameTransaction(this.#resume, transaction)) {
-        this.#doneRows = this.#rowsToSkip = this.#resume.rows;
-        this.#doneOrdinal = this.#resume.ordinal;
-        this.#doneMessages = this.#messagesToSkip = this.#resume.messages ?? 0;
-        this.resumed = true;
-      }
-      this.#resume = undefined;
-    }
-    this.#ordinal = this.#doneOrdinal;
-  }
-
   /** One row as the server sends it. */
   #row(message: RowChange | Truncate, row: Pick<MessageBlock, 'rowLsn'>): void {
-    this.#place = 0;
-    if (this.#rowsToSkip > 0) {
-      this.#rowsToSkip--;
-      return;
-    }
+    if (this.#cursor.skipsRow()) return;
     if (message.kind === 'change') this.#change(message, row);
     else this.#truncate(message);
-    this.#doneRows++;
-    this.#doneOrdinal = this.#ordinal;
-    this.#doneMessages = 0;
+    this.#cursor.rowDone();
   }
 
   /** A logical message. One outside transactions that stands behind the last COMMIT of a peek comes again in the next. */
   #message(message: LogicalMessage, lsn: Lsn): void {
-    const transaction = message.transactional ? this.#transaction : undefined;
+    const transaction = message.transactional ? this.#cursor.transaction : undefined;
     if (transaction === undefined) {
       if (lsn <= this.#lastMessage) return;
-    } else {
-      this.#place++;
-      if (this.#rowsToSkip > 0 || this.#messagesToSkip-- > 0) return;
+    } else if (this.#cursor.skipsMessage()) {
+      return;
     }
-    this.#publishMessage(message, { lsn, transaction, ordinal: this.#ordinal, place: this.#place });
+    const { ordinal, place } = this.#cursor;
+    this.#publishMessage(message, { lsn, transaction, ordinal, place });
     if (transaction === undefined) this.#lastMessage = lsn;
-    else this.#doneMessages = this.#place;
+    else this.#cursor.messageDone();
   }
 
   #publishMessage(message: LogicalMessage, at: MessagePlace): void {
@@ -244,7 +177,7 @@ export class Transformer {
     const { policies, pastKeys, operations, oversize } = this.#parts;
     const keys = this.#keys;
     const known = policies.of(change.table);
-    const transaction = this.#transaction;
+    const transaction = this.#cursor.transaction;
     const policy = transaction === undefined ? known : pastKeys.policy(known, change, transaction, () => row.rowLsn());
     const skip = this.#skipReason(policy, change.historicKey);
     if (skip !== undefined || !operations.has(change.operation)) {
@@ -254,7 +187,7 @@ export class Transformer {
     const search = keys.find(change, policy);
     if (search === 'too-large') {
       if (oversize === 'fail') {
-        throw recordTooLarge({ ...change, transaction: this.#transaction }, change.oversizeBytes ?? 0);
+        throw recordTooLarge({ ...change, transaction: this.#cursor.transaction }, change.oversizeBytes ?? 0);
       }
       this.#skipChange(change.table, policy, 'keyTooLarge', 1);
       return;
@@ -292,7 +225,7 @@ export class Transformer {
       this.#skipChange(change.table, policy, 'noReplicaIdentity', 1);
     } else {
       if (unknownKey === 'fail')
-        throw keyUnresolved({ ...change, transaction: this.#transaction }, policy.keys[0] ?? []);
+        throw keyUnresolved({ ...change, transaction: this.#cursor.transaction }, policy.keys[0] ?? []);
       this.#skipChange(change.table, policy, 'keyUnknown', 1);
     }
   }
@@ -314,7 +247,7 @@ export class Transformer {
 
   /** @param historicKey - which shows what the catalogs no longer do */
   #skipReason(policy: TablePolicy, historicKey?: readonly string[]): keyof Skipped | undefined {
-    const reason = this.#transaction === undefined ? policy.skip : skipReason(policy, this.#transaction);
+    const reason = this.#cursor.transaction === undefined ? policy.skip : skipReason(policy, this.#cursor.transaction);
     const shown = reason === 'noPrimaryKey' || (reason === 'droppedTable' && !policy.hidden);
     return historicKey !== undefined && shown ? undefined : reason;
   }
@@ -326,10 +259,10 @@ export class Transformer {
     otherKey: ChangeRecord['key'],
     barrier: string | undefined,
   ): Outcome {
-    const ordinal = ++this.#ordinal;
+    const ordinal = ++this.#cursor.ordinal;
     const record = this.#record;
     record.operation = operation;
-    record.transaction = this.#transaction ?? record.transaction;
+    record.transaction = this.#cursor.transaction ?? record.transaction;
     record.ordinal = ordinal;
     record.key = key;
     record.otherKey = otherKey;
@@ -363,11 +296,11 @@ export class Transformer {
 
   /** @param reason - undefined: by its operation, which is the user's own wish */
   #skipChange(table: TableName, policy: TablePolicy, reason: keyof Skipped | undefined, ordinals: number): void {
-    this.#ordinal += ordinals;
+    this.#cursor.ordinal += ordinals;
     this.counts.changes++;
     this.counts.skipped[reason ?? 'filtered']++;
     if (reason === undefined || reason === 'formatter' || policy.noted === reason) return;
-    const transaction = this.#transaction;
+    const transaction = this.#cursor.transaction;
     // What a filter takes out is the user's wish, and told only where it is a doubt.
     if (reason === 'filtered' && (transaction === undefined || !isSkippedInDoubt(policy, transaction))) return;
     policy.noted = reason;

@@ -5,7 +5,7 @@ import { PipelineError } from '../../../lambda/errors.ts';
 import type { Round } from '../../../lambda/pack/round.ts';
 import type { Published } from '../../../lambda/ports.ts';
 import { PublishQueue } from '../../../lambda/run/publish-queue.ts';
-import type { AckPosition } from '../../../lambda/transform/transform.ts';
+import type { AckPosition } from '../../../lambda/transform/ack-position.ts';
 import { TestClock } from '../../support/run-kit.ts';
 
 const round = { entries: [] } as unknown as Round;
