@@ -3,18 +3,20 @@
  * Kinesis has acknowledged into the run's progress. Ports in; knows no SQL and no SDK.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { LogicalMessage, Transaction } from '../decode/messages.ts';
+import type { Transaction } from '../decode/messages.ts';
 import type { ResumePosition } from '../decode/position.ts';
-import type { Clock, KeyHistory, Log, Publisher, Session } from '../ports.ts';
+import type { Clock, Log, Publisher, Session } from '../ports.ts';
 import { type Peek, PeekTooLargeError, ServerDecodingError } from '../ports.ts';
 import type { Filters } from '../settings/filters.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
-import { type Asked, PastKeys } from '../transform/past-keys.ts';
+import { PastKeys } from '../transform/past-keys.ts';
 import { SkippedLog } from '../transform/skipped-log.ts';
 import { TablePolicies } from '../transform/table-policies.ts';
 import { Transformer, type TransformerParts } from '../transform/transform.ts';
 import type { Advancer } from './advancer.ts';
+import { CatalogWaits } from './catalog-waits.ts';
+import { latestEnd } from './message-end.ts';
 import { PublishQueue } from './publish-queue.ts';
 
 /** What is to be published, and how. */
@@ -62,26 +64,8 @@ export interface Batch {
 
 /** Two rounds as slow as the slowest so far must fit between the end of reading and the end of sending. */
 const RESERVED_ROUNDS = 2;
-/** How long a batch waits for a transaction to be over, in all: a standby that answers does so sooner. */
-const COMMIT_WAIT_MS = 2_000;
-/** The first look again is after so long, and each after twice as long, up to the second. */
-const FIRST_LOOK_MS = 5;
-const LAST_LOOK_MS = 500;
 /** A publisher begins no request with less than a second left: reading ends before that, not because of it. */
 const MIN_ROUND_MS = 1_000;
-
-/** Of a logical message's record: all of its headers, and what it is padded with. */
-const MESSAGE_HEADERS = 72;
-/** A page of WAL, and the largest header that it begins with. */
-const PAGE_BYTES = 8_192;
-const PAGE_HEADER = 40;
-
-/** Where a logical message's record ends at the latest: where it begins and how long it is says so but for a few bytes. */
-function latestEnd(lsn: Lsn, { prefix, size }: LogicalMessage): Lsn {
-  const bytes = MESSAGE_HEADERS + Buffer.byteLength(prefix ?? '') + 1 + size;
-  const pages = Math.floor((Number(lsn % BigInt(PAGE_BYTES)) + bytes) / (PAGE_BYTES - PAGE_HEADER));
-  return lsn + BigInt(bytes + PAGE_HEADER * pages);
-}
 
 /** Reads batches. Its progress is that of the whole run. */
 export class BatchReader {
@@ -95,14 +79,13 @@ export class BatchReader {
   resume: ResumePosition | undefined;
   /** The transaction before which the last batch ended, because it is not over (I11). */
   pendingCommit: Transaction | undefined;
-  /** How long the run has waited for the catalogs alone. */
-  catalogMs = 0;
 
   readonly #parts: BatchParts;
   readonly #ports: BatchPorts;
   readonly #policies: TablePolicies;
   readonly #pastKeys: PastKeys;
   readonly #skippedLog: SkippedLog;
+  readonly #waits: CatalogWaits;
   readonly #queue: PublishQueue;
   #transformer: Transformer | undefined;
   #oldest: bigint | undefined;
@@ -110,6 +93,11 @@ export class BatchReader {
   /** Commit time of the first transaction that is not published whole, as far as the newest batch was read. */
   get oldestUnpublishedMicros(): bigint | undefined {
     return this.#oldest;
+  }
+
+  /** How long the run has waited for the catalogs alone. */
+  get catalogMs(): number {
+    return this.#waits.ms;
   }
 
   /**
@@ -122,6 +110,7 @@ export class BatchReader {
     this.#policies = new TablePolicies(ports.session.keys, parts.filters);
     this.#pastKeys = new PastKeys(this.#policies);
     this.#skippedLog = new SkippedLog(ports.log, ports.memory.named);
+    this.#waits = new CatalogWaits({ ...ports, pastKeys: this.#pastKeys, deadline: () => this.readingDeadline() });
     this.#queue = new PublishQueue({
       publisher: ports.publisher,
       clock: ports.clock,
@@ -180,7 +169,7 @@ export class BatchReader {
     }));
     try {
       // Read the catalogs only after the peek was sent: a key that was made in between would be missed.
-      const fresh = this.#timed(() => session.keys.refreshIfStale(this.#ports.advancer.position));
+      const fresh = this.#waits.refresh();
       fresh.catch(() => undefined);
       const ended = await this.#consume(peek, upto, transformer, fresh, confirmed);
       await this.#finish(transformer);
@@ -238,8 +227,7 @@ export class BatchReader {
           if (shouldHandOver()) return 'handed-over';
           // A standby may have flushed the first part of a commit record: promoted now, it would not have the commit.
           if (confirmed !== undefined && transaction.commitLsn > confirmed) return 'beyond-bound';
-          const begun = transaction;
-          if (!session.keys.isOver(begun.xid) && !(await this.#timed(() => this.#waitFor(begun)))) {
+          if (!session.keys.isOver(transaction.xid) && !(await this.#waits.untilOver(transaction))) {
             this.pendingCommit = transaction;
             return 'commit-pending';
           }
@@ -255,7 +243,7 @@ export class BatchReader {
           session.keyHistory !== undefined
         ) {
           const question = this.#pastKeys.question(message, transaction);
-          if (question !== undefined) await this.#askWal(session.keyHistory, question, peek.lastCommit ?? upto);
+          if (question !== undefined) await this.#waits.askWal(session.keyHistory, question, peek.lastCommit ?? upto);
         }
         transformer.take(message, block);
         if (transformer.closed.length > 0) {
@@ -271,41 +259,6 @@ export class BatchReader {
     }
     await fresh;
     return 'whole';
-  }
-
-  /**
-   * Waits a little until a transaction is over, and reads the catalogs again if it has changed them (I11). It is in the
-   * WAL and others do not see it yet: for microseconds, or for as long as a standby does not answer.
-   *
-   * @returns whether it is over
-   */
-  async #waitFor({ xid }: Transaction): Promise<boolean> {
-    const { session, clock, advancer } = this.#ports;
-    const until = Math.min(clock.now() + COMMIT_WAIT_MS, this.readingDeadline());
-    for (let pause = FIRST_LOOK_MS; !session.keys.isOver(xid); pause = Math.min(2 * pause, LAST_LOOK_MS)) {
-      if (clock.now() + pause > until) return false;
-      await clock.sleep(pause, session.lost);
-      if (session.lost.aborted) throw session.lost.reason;
-      await session.keys.refreshIfStale(advancer.position);
-    }
-    return true;
-  }
-
-  /** Asks the WAL for the key of then of a table whose key of now may be younger than its row. */
-  async #askWal(history: KeyHistory, question: Asked, upto: Lsn): Promise<void> {
-    const { clock } = this.#ports;
-    // Half of what is left: without an answer, too, the batch is to be published.
-    const deadline = clock.now() + (this.readingDeadline() - clock.now()) / 2;
-    this.#pastKeys.take(question, await this.#timed(() => history.read({ ...question, upto, deadline })));
-  }
-
-  async #timed<T>(wait: () => Promise<T>): Promise<T> {
-    const begun = this.#ports.clock.now();
-    try {
-      return await wait();
-    } finally {
-      this.catalogMs += this.#ports.clock.now() - begun;
-    }
   }
 
   /** Sends the rounds that are full. @returns false when no more can be sent */

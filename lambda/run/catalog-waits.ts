@@ -1,0 +1,90 @@
+/**
+ * What a batch waits for before it takes a message: catalogs that see its transaction (I11), and the WAL's own word on keys
+ * that were altered since. Counts how long all of it took. Knows no round and no record.
+ */
+import type { Lsn } from '../decode/lsn.ts';
+import type { Transaction } from '../decode/messages.ts';
+import type { Clock, KeyHistory, Session } from '../ports.ts';
+import type { Asked, PastKeys } from '../transform/past-keys.ts';
+import type { Advancer } from './advancer.ts';
+
+/** How long a batch waits for a transaction to be over, in all: a standby that answers does so sooner. */
+const COMMIT_WAIT_MS = 2_000;
+/** The first look again is after so long, and each after twice as long, up to the second. */
+const FIRST_LOOK_MS = 5;
+const LAST_LOOK_MS = 500;
+
+/** What the waits work with. */
+export interface CatalogWaitParts {
+  readonly session: Session;
+  readonly clock: Clock;
+  readonly advancer: Advancer;
+  readonly pastKeys: PastKeys;
+  /** @returns milliseconds since 1970: when to wait no longer */
+  readonly deadline: () => number;
+}
+
+/** The waits of one run. */
+export class CatalogWaits {
+  /** How long the run has waited for the catalogs alone. */
+  ms = 0;
+
+  readonly #parts: CatalogWaitParts;
+
+  /** @param parts - what they work with */
+  constructor(parts: CatalogWaitParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads the catalogs again, if anything has changed them. */
+  async refresh(): Promise<void> {
+    const { session, advancer } = this.#parts;
+    await this.#timed(() => session.keys.refreshIfStale(advancer.position));
+  }
+
+  /**
+   * Waits a little until a transaction is over, and reads the catalogs again if it has changed them (I11). It is in the
+   * WAL and others do not see it yet: for microseconds, or for as long as a standby does not answer.
+   *
+   * @param transaction - begun in the peek, so that its COMMIT is in the WAL
+   * @returns whether it is over
+   */
+  async untilOver({ xid }: Transaction): Promise<boolean> {
+    return await this.#timed(() => this.#waitFor(xid));
+  }
+
+  /**
+   * Asks the WAL for the key at write time of a table whose key in the catalogs may be younger than its row.
+   *
+   * @param history - the WAL
+   * @param question - for which tables
+   * @param upto - how far to read
+   */
+  async askWal(history: KeyHistory, question: Asked, upto: Lsn): Promise<void> {
+    const { clock, pastKeys, deadline: end } = this.#parts;
+    // Half of what is left: without an answer, too, the batch is to be published.
+    const deadline = clock.now() + (end() - clock.now()) / 2;
+    pastKeys.take(question, await this.#timed(() => history.read({ ...question, upto, deadline })));
+  }
+
+  async #waitFor(xid: number): Promise<boolean> {
+    const { session, clock, advancer, deadline } = this.#parts;
+    const until = Math.min(clock.now() + COMMIT_WAIT_MS, deadline());
+    for (let pause = FIRST_LOOK_MS; !session.keys.isOver(xid); pause = Math.min(2 * pause, LAST_LOOK_MS)) {
+      if (clock.now() + pause > until) return false;
+      await clock.sleep(pause, session.lost);
+      if (session.lost.aborted) throw session.lost.reason;
+      await session.keys.refreshIfStale(advancer.position);
+    }
+    return true;
+  }
+
+  async #timed<T>(wait: () => Promise<T>): Promise<T> {
+    const begun = this.#parts.clock.now();
+    try {
+      return await wait();
+    } finally {
+      this.ms += this.#parts.clock.now() - begun;
+    }
+  }
+}
