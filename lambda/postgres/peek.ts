@@ -19,9 +19,6 @@ import { type MessageBlock, type Peek, PeekTooLargeError, ServerDecodingError } 
 import { BinaryCopyReader, type RowShortener } from './binary-copy-reader.ts';
 import { Commits } from './commits.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
-import { peekStatement } from './peek-statement.ts';
-import { forgetSent } from './plugins.ts';
-import { isAboutPublication, publicationMissing } from './publication-errors.ts';
 import {
   isDecodingFailure,
   isInconvertible,
@@ -29,7 +26,10 @@ import {
   isUnreadableWal,
   lsnNear,
   shownReport,
-} from './server-report.ts';
+} from './decoding-failure.ts';
+import { peekStatement } from './peek-statement.ts';
+import { forgetSent } from './plugins.ts';
+import { isAboutPublication, publicationMissing } from './publication-errors.ts';
 import { codeOf } from './sql-errors.ts';
 
 /** What turns a row's bytes into a message; each plugin has one. */

@@ -7,9 +7,9 @@ import { type Lsn, parseLsn } from '../decode/lsn.ts';
 import type { Clock, EarlierEntry, Log, PrimaryKeys, TableEntry } from '../ports.ts';
 import type { Connection } from './connection.ts';
 import type { KeyHistoryMemory } from './key-history.ts';
-import { Snapshot } from './snapshot.ts';
 import { translate } from './sql-errors.ts';
 import { FINGERPRINT, type TableRow, TABLES, WAL_POSITION } from './table-queries.ts';
+import { Snapshot } from './transaction-snapshot.ts';
 
 /** What {@link PrimaryKeyCache} needs. */
 export interface PrimaryKeyCacheOptions {

@@ -6,8 +6,8 @@
  * sent to drop a slot that may be healthy. Errors of these classes name objects and files, never a row's value (I10).
  */
 import { type ErrorCode, PipelineError } from '../errors.ts';
+import { isUnreadableWal } from './decoding-failure.ts';
 import { isAboutPublication, publicationMissing } from './publication-errors.ts';
-import { isUnreadableWal } from './server-report.ts';
 import type { ErrorContext } from './sql-errors.ts';
 
 /** Of the server's source, that look after the rights to replication as such; all others ask for one object's. */

@@ -1,7 +1,7 @@
 /**
  * A run's answer. Pure; the shape is part of the interface (docs/operations.md).
  */
-import type { ResumePosition } from '../decode/position.ts';
+import type { ResumePosition } from '../decode/resume-position.ts';
 import type { ServerIdentity } from '../ports.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
 

@@ -4,7 +4,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
-import type { ResumePosition } from '../decode/position.ts';
+import type { ResumePosition } from '../decode/resume-position.ts';
 import type { Clock, Log, Publisher, Session } from '../ports.ts';
 import { type Peek, PeekTooLargeError, ServerDecodingError } from '../ports.ts';
 import type { Filters } from '../settings/filters.ts';
@@ -265,7 +265,7 @@ export class BatchReader {
   async #send(transformer: Transformer): Promise<boolean> {
     for (const { round, position } of transformer.closed) await this.#queue.send(round, position);
     transformer.closed.length = 0;
-    return this.#queue.open;
+    return this.#queue.canSend;
   }
 
   /** Sends what is left and waits for it: then everything taken is acknowledged, unless the queue was stopped. */
@@ -277,7 +277,7 @@ export class BatchReader {
       await this.#queue.waitUntilIdle();
     }
     await this.#queue.drainInFlight();
-    if (this.#queue.open) this.#acknowledge(transformer.ackPosition());
+    if (this.#queue.canSend) this.#acknowledge(transformer.ackPosition());
   }
 
   #acknowledge(position: AckPosition): void {

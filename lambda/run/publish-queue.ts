@@ -41,7 +41,7 @@ export class PublishQueue {
   }
 
   /** Whether another round may be sent. */
-  get open(): boolean {
+  get canSend(): boolean {
     return this.stopped === undefined && this.#failure === undefined;
   }
 
@@ -54,7 +54,7 @@ export class PublishQueue {
    */
   async send(round: Round, position: AckPosition): Promise<void> {
     await this.drainInFlight();
-    if (!this.open) return;
+    if (!this.canSend) return;
     this.#inFlight = this.#send(round, position).catch((error: unknown) => {
       this.#failure = { error };
     });

@@ -1,9 +1,9 @@
 /**
  * Takes and checks positions inside a transaction, by what the server says of readings of the slot.
- * What a position is, and why it needs proof, is in `decode/position.ts`.
+ * What a position is, and why it needs proof, is in `decode/resume-position.ts`.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import { type ResumePosition, resumePosition } from '../decode/position.ts';
+import { type ResumePosition, resumePosition } from '../decode/resume-position.ts';
 import type { Log, Slot } from '../ports.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
 

@@ -2,7 +2,7 @@
  * The end of a run: whether it was a failure, and its answer. Decides nothing while the run is under way.
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
-import { isFurther, isSameTransaction } from '../decode/position.ts';
+import { isFurther, isSameTransaction } from '../decode/resume-position.ts';
 import { copyCounts } from '../transform/counts.ts';
 import { ageSeconds, type RunAnswer, type StopReason } from './answer.ts';
 import type { BatchReader } from './batch.ts';

@@ -1,7 +1,7 @@
 /**
  * What a run works with and what it is to do. Types only.
  */
-import type { ResumePosition } from '../decode/position.ts';
+import type { ResumePosition } from '../decode/resume-position.ts';
 import type { Clock, Log, Metrics, Publisher, Session } from '../ports.ts';
 import type { BatchParts } from './batch.ts';
 import type { CountReporter } from './run-metrics.ts';

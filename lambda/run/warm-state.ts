@@ -2,7 +2,7 @@
  * What a container remembers from one run to the next. A new container begins with nothing, and loses only time by it.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { ResumePosition } from '../decode/position.ts';
+import type { ResumePosition } from '../decode/resume-position.ts';
 import type { ServerIdentity } from '../ports.ts';
 import type { PeekLimits } from './peek-limits.ts';
 

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod/mini';
 import { type Lsn, parseLsn } from '../decode/lsn.ts';
-import type { ResumePosition } from '../decode/position.ts';
+import type { ResumePosition } from '../decode/resume-position.ts';
 import { PipelineError } from '../errors.ts';
 
 /** How long the scheduled run may take where the payload does not say, in seconds: the schedule invokes every 60. */

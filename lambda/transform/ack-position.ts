@@ -3,7 +3,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
-import type { TransactionProgress } from '../decode/position.ts';
+import type { TransactionProgress } from '../decode/resume-position.ts';
 import type { Counts } from './counts.ts';
 
 /** Where a round's acknowledgement takes the run. */

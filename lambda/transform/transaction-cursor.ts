@@ -8,7 +8,7 @@ import {
   type ResumePosition,
   resumePosition,
   type TransactionProgress,
-} from '../decode/position.ts';
+} from '../decode/resume-position.ts';
 
 /** A position that moves on from row to row. */
 export class TransactionCursor {

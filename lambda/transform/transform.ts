@@ -4,7 +4,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { LogicalMessage, Message, RowChange, TableName, Truncate } from '../decode/messages.ts';
-import type { ResumePosition } from '../decode/position.ts';
+import type { ResumePosition } from '../decode/resume-position.ts';
 import type { ChangeRecord } from '../format/record.ts';
 import type { Packer, Round } from '../pack/round.ts';
 import type { MessageBlock } from '../ports.ts';

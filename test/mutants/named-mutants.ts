@@ -58,10 +58,10 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   },
   {
     effect: 'A run goes on inside another transaction, whose LSN and time are the same.',
-    file: 'lambda/decode/position.ts',
+    file: 'lambda/decode/resume-position.ts',
     code: 'position.xid === transaction.xid',
     wrong: 'true',
-    tests: 'test/lambda/decode/position.test.ts',
+    tests: 'test/lambda/decode/resume-position.test.ts',
     test: 'I1: is of that transaction, and of none that differs in LSN, xid or time',
   },
   {

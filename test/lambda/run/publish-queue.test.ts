@@ -58,7 +58,7 @@ describe('the publish queue', () => {
     await queue.send(round, position);
     await queue.send(round, position);
     await queue.drainInFlight();
-    assert.deepEqual([queue.stopped, queue.open, unsent.length, acknowledged()], ['throttled', false, 1, 0]);
+    assert.deepEqual([queue.stopped, queue.canSend, unsent.length, acknowledged()], ['throttled', false, 1, 0]);
   });
 
   it('says of a record that Kinesis finds too large which change it is of', async () => {

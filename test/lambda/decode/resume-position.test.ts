@@ -1,7 +1,7 @@
 /** A position inside a transaction is good for that very transaction (I1). */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isSameTransaction, resumePosition } from '../../../lambda/decode/position.ts';
+import { isSameTransaction, resumePosition } from '../../../lambda/decode/resume-position.ts';
 
 describe('a position inside a transaction', () => {
   const transaction = { xid: 754, commitLsn: 0x16b3748n, commitTimeMicros: 1_767_323_045_678_901n };

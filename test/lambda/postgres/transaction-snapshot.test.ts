@@ -1,7 +1,7 @@
 /** What a snapshot says of 32-bit transaction ids, across epochs. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Snapshot } from '../../../lambda/postgres/snapshot.ts';
+import { Snapshot } from '../../../lambda/postgres/transaction-snapshot.ts';
 
 const EPOCH = 2n ** 32n;
 
