@@ -74,7 +74,7 @@ export default tseslint.config(
   },
   // lambda/, from the bottom up. What a row does not forbid, it may import; nothing imports the handler.
   module(
-    ['lambda/{decode,format,pack}/**/*.ts'],
+    ['lambda/{decode,format,pack,snapshot}/**/*.ts'],
     [
       synth,
       handler,

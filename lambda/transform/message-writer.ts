@@ -9,6 +9,7 @@ import { FormatterError } from '../format/module/module.ts';
 import type { MessageKeyWriter } from '../format/partition-key.ts';
 import type { Format, MessageRecord } from '../format/record.ts';
 import type { Packer } from '../pack/round.ts';
+import { OWN_PREFIX } from '../snapshot/progress.ts';
 import { messageFormatFailed, messageTooLarge } from './transform-errors.ts';
 
 /** Which logical messages are published, and under which keys. */
@@ -40,9 +41,6 @@ export interface MessagePlace {
   /** Its place behind that change, from 1. */
   readonly place: number;
 }
-
-/** What pg2kinesis itself writes into the WAL has this prefix, and is no record. */
-const OWN_PREFIX = 'pg2kinesis';
 
 /** Writes message after message into the same memory. */
 export class MessageWriter {
