@@ -8,7 +8,7 @@ import * as kms from 'aws-cdk-lib/aws-kms';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import * as subscriptions from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
-import { faultOf, refuse } from './check-props.ts';
+import { faultOf, refuse } from './prop-faults.ts';
 import { SETTINGS } from './settings-table.ts';
 
 /** What an `AlarmTopic` takes. */

@@ -3,9 +3,9 @@
  * The one file that re-exports, because a package needs one address that every module system resolves. Nothing here imports it.
  */
 export { AlarmTopic, type AlarmTopicProps } from './alarm-topic.ts';
-export { PropsError } from './check-props.ts';
 export { Pg2KinesisStack, type Pg2KinesisStackProps } from './pg2kinesis-stack.ts';
 export type { Endpoint, PipelineSettings } from './pipeline-settings.ts';
+export { PropsError } from './prop-faults.ts';
 export type { PublishingProps } from './publishing-props.ts';
 export { readSettings, SettingsError } from './settings.ts';
 export { SlotAlarms, type SlotAlarmsProps } from './slot-alarms.ts';

@@ -8,7 +8,7 @@ import * as actions from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { AlarmTopic } from './alarm-topic.ts';
-import { durationFaults, faultOf, placeFaultsOf, refuse } from './check-props.ts';
+import { durationFaults, faultOf, placeFaultsOf, refuse } from './prop-faults.ts';
 import { runbookSentence } from './runbook.ts';
 import { SETTINGS } from './settings-table.ts';
 import type { SlotPublisher } from './slot-publisher.ts';

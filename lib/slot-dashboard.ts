@@ -5,7 +5,7 @@
 import { Duration, Stack, Token } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import { faultOf, refuse } from './check-props.ts';
+import { faultOf, refuse } from './prop-faults.ts';
 import { RUNBOOK } from './runbook.ts';
 import { saveQueries } from './saved-queries.ts';
 import { text } from './setting-kinds.ts';

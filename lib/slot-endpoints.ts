@@ -7,8 +7,8 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kinesis from 'aws-cdk-lib/aws-kinesis';
 import { Construct, type IDependable } from 'constructs';
-import { faultOf, refuse } from './check-props.ts';
 import type { Endpoint } from './pipeline-settings.ts';
+import { faultOf, refuse } from './prop-faults.ts';
 import { SETTINGS } from './settings-table.ts';
 
 const SERVICES = {

@@ -6,7 +6,7 @@ import * as kinesis from 'aws-cdk-lib/aws-kinesis';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 import { acknowledge } from './cdk-nag-suppressions.ts';
-import { durationFaults, faultOf, placeFaultsOf, refuse } from './check-props.ts';
+import { durationFaults, faultOf, placeFaultsOf, refuse } from './prop-faults.ts';
 import { LOGICAL_ID } from './setting-kinds.ts';
 import { SETTINGS } from './settings-table.ts';
 

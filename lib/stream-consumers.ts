@@ -2,13 +2,21 @@
  * How a Lambda function is given the stream's records: the event source mapping, and what it must not be given.
  * Knows no consumer's code: that is `lib/consumer/`.
  */
+import type { IStream } from 'aws-cdk-lib/aws-kinesis';
 import { StartingPosition } from 'aws-cdk-lib/aws-lambda';
 import { KinesisEventSource, type KinesisEventSourceProps } from 'aws-cdk-lib/aws-lambda-event-sources';
-import { PropsError } from './check-props.ts';
-import type { SlotPublisher } from './slot-publisher.ts';
+import type { Construct } from 'constructs';
+import { PropsError } from './prop-faults.ts';
+import type { SlotPublisherProps } from './slot-publisher-props.ts';
 
 /** What an event source takes, all of it optional: the CDK's own props. */
 export type SlotEventSourceProps = Partial<KinesisEventSourceProps>;
+
+/** A publisher, as far as it is looked at here. */
+type PublisherOfStream = Construct & {
+  readonly stream: IStream;
+  readonly props: Pick<SlotPublisherProps, 'aggregation' | 'format'>;
+};
 
 /**
  * @param publisher - whose stream is read
@@ -16,7 +24,7 @@ export type SlotEventSourceProps = Partial<KinesisEventSourceProps>;
  * @returns the event source
  * @throws {PropsError} where `filters` would make Lambda discard records that it cannot look into
  */
-export function eventSourceOf(publisher: SlotPublisher, props: SlotEventSourceProps): KinesisEventSource {
+export function eventSourceOf(publisher: PublisherOfStream, props: SlotEventSourceProps): KinesisEventSource {
   const { aggregation = 'kpl', format = 'csv-payload' } = publisher.props;
   if (props.filters !== undefined && (aggregation !== 'none' || format === 'csv' || format === 'csv-payload'))
     throw new PropsError(publisher, [

@@ -1,9 +1,12 @@
 /**
- * ARCHITECTURE.md against the tree: the invariants' tests that it names are there, and so are its files.
+ * ARCHITECTURE.md against the tree: the invariants' tests that it names are there, and so are its files. And no file
+ * imports itself by way of others.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join, normalize } from 'node:path';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 const root = new URL('../', import.meta.url);
 const text = readFileSync(new URL('ARCHITECTURE.md', root), 'utf8');
@@ -38,5 +41,28 @@ describe('ARCHITECTURE.md', () => {
     assert.ok(named.length > 0);
     for (const file of named.filter((name) => !name.endsWith('.test.ts')))
       assert.ok(existsSync(new URL(file, root)), file);
+  });
+});
+
+describe('imports', () => {
+  it('form no circle, those of types included', () => {
+    const files = globSync('{bin,lambda,lib,scripts}/**/*.ts', { cwd: fileURLToPath(root) });
+    const imports = new Map(
+      files.map((file) => [
+        file,
+        [...readFileSync(new URL(file, root), 'utf8').matchAll(/^(?:import|export|\}) .*from '(\..*)';$/gm)].map(
+          ([, path = '']) => normalize(join(file, '..', path)),
+        ),
+      ]),
+    );
+    assert.ok(imports.get('lambda/handler.ts')?.includes('lambda/container.ts'));
+    // Takes away, again and again, what imports nothing that is left or is imported by nothing that is left.
+    let left = files;
+    for (let before = Infinity; left.length < before;) {
+      before = left.length;
+      const imported = new Set(left.flatMap((file) => imports.get(file)));
+      left = left.filter((file) => imported.has(file) && imports.get(file)?.some((path) => left.includes(path)));
+    }
+    assert.deepEqual(left, []);
   });
 });

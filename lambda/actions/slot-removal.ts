@@ -4,11 +4,11 @@
  */
 import { PipelineError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
+import { codeOf } from '../postgres/error-context.ts';
 import { isReadablePlugin } from '../postgres/plugins.ts';
 import { SECOND_LOCK } from '../postgres/session.ts';
 import { dropSlot } from '../postgres/slot-create-drop.ts';
 import { acquireSlotLock, describeHolder, type Holder, lockKey, readHolder } from '../postgres/slot-lock.ts';
-import { codeOf } from '../postgres/sql-errors.ts';
 import { readFlushLsn, readSlotRow } from '../postgres/status-queries.ts';
 import type { LifecycleAction } from '../settings/event.ts';
 import { describeSlot, isSameAddress, isSameDatabase, parsePhysicalId, type SlotIdentity } from './slot-identity.ts';

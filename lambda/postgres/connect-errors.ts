@@ -4,7 +4,7 @@
  * addresses, and no row was read yet.
  */
 import { type ErrorCode, PipelineError } from '../errors.ts';
-import type { ErrorContext } from './sql-errors.ts';
+import type { ErrorContext } from './error-context.ts';
 
 /** Codes of Node's sockets and resolver that mean: not reachable, or no longer. */
 const NETWORK = new Set(

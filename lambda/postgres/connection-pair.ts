@@ -17,10 +17,10 @@ import {
   pinSession,
   toPipelineError,
 } from './connection.ts';
+import type { ErrorContext } from './error-context.ts';
 import { refuseSharedBackends } from './pooler.ts';
 import { describeServer, isSameServer } from './server-identity.ts';
 import { readLock } from './slot-lock.ts';
-import type { ErrorContext } from './sql-errors.ts';
 
 /**
  * Opens two connections at once. When one fails, the other is not left behind.

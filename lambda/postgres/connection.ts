@@ -12,11 +12,12 @@ import {
   type DatabaseSettings,
   type Login,
 } from './credentials.ts';
+import { codeOf, type ErrorContext } from './error-context.ts';
 import { type SlotPlugin, TEST_DECODING } from './plugins.ts';
 import type { Unproven } from './pooler.ts';
 import { readServerIdentity } from './server-identity.ts';
 import { pinStatement, STARTUP_OPTIONS } from './session-settings.ts';
-import { codeOf, type ErrorContext, isUntrusted, translate } from './sql-errors.ts';
+import { isUntrusted, translate } from './sql-errors.ts';
 import type { Queryable } from './status-queries.ts';
 import { createTls, type Tls } from './tls.ts';
 

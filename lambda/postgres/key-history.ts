@@ -8,8 +8,8 @@ import { formatLsn } from '../decode/lsn.ts';
 import { type KeyStretch, readKeyStretch } from '../decode/wal2json/key-stretch.ts';
 import type { Clock, KeyHistory, KeyQuestion, Log } from '../ports.ts';
 import { closeGracefully, type Connection, type Database, logIn, pinSession } from './connection.ts';
+import { codeOf } from './error-context.ts';
 import { isSameServer } from './server-identity.ts';
-import { codeOf } from './sql-errors.ts';
 
 /** What {@link WalKeyHistory} works with. */
 export interface KeyHistoryParts {

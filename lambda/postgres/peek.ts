@@ -27,10 +27,10 @@ import {
   lsnNear,
   shownReport,
 } from './decoding-failure.ts';
+import { codeOf } from './error-context.ts';
 import { peekStatement } from './peek-statement.ts';
 import { forgetSent } from './plugins.ts';
 import { isAboutPublication, publicationMissing } from './publication-errors.ts';
-import { codeOf } from './sql-errors.ts';
 
 /** What turns a row's bytes into a message; each plugin has one. */
 export interface LineDecoder {

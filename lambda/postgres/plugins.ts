@@ -3,7 +3,7 @@
  * gets here as UTF-8. What its rows say is its decoder's to know (`decode/`).
  */
 import pg from 'pg';
-import { codeOf } from './sql-errors.ts';
+import { codeOf } from './error-context.ts';
 import type { Queryable } from './status-queries.ts';
 
 /** A plugin's name, as `pg_replication_slots` has it. */

@@ -5,7 +5,7 @@
  */
 import type pg from 'pg';
 import { PipelineError } from '../errors.ts';
-import { codeOf } from './sql-errors.ts';
+import { codeOf } from './error-context.ts';
 
 /** A connection that is logged in, with nothing set. */
 export interface Unproven {

@@ -4,7 +4,7 @@
  */
 import { parseLsn } from '../decode/lsn.ts';
 import type { ServerIdentity } from '../ports.ts';
-import { codeOf } from './sql-errors.ts';
+import { codeOf } from './error-context.ts';
 import { type Queryable, WAL_END } from './status-queries.ts';
 
 const STARTED_AT = `pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;

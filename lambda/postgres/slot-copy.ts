@@ -7,12 +7,12 @@ import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 import { isDecodingFailure, shownReport } from './decoding-failure.ts';
+import { codeOf } from './error-context.ts';
 import type { Notice } from './notices.ts';
 import { isReadablePlugin } from './plugins.ts';
 import { isAboutPublication } from './publication-errors.ts';
 import { requirePublications } from './publication-queries.ts';
 import { createSlot, dropSlot, requireUsable } from './slot-create-drop.ts';
-import { codeOf } from './sql-errors.ts';
 import { readFlushLsn, readSlotRow } from './status-queries.ts';
 
 /**

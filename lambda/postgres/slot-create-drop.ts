@@ -6,11 +6,11 @@ import type { Lsn } from '../decode/lsn.ts';
 import { PipelineError, type PipelineErrorOptions } from '../errors.ts';
 import { isLost, slotLost } from '../lost-slot.ts';
 import { type Connection, toPipelineError } from './connection.ts';
+import { codeOf, type ErrorContext } from './error-context.ts';
 import { requireFailoverSupport } from './failover-slot.ts';
 import { TEST_DECODING } from './plugins.ts';
 import { requirePublications } from './publication-queries.ts';
 import { readSlotState, rightPlugin } from './slot-state.ts';
-import { codeOf, type ErrorContext } from './sql-errors.ts';
 import { standbyFault } from './standby-server.ts';
 import {
   describeTransaction,

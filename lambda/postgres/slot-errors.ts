@@ -7,8 +7,8 @@
  */
 import { type ErrorCode, PipelineError } from '../errors.ts';
 import { isUnreadableWal } from './decoding-failure.ts';
+import type { ErrorContext } from './error-context.ts';
 import { isAboutPublication, publicationMissing } from './publication-errors.ts';
-import type { ErrorContext } from './sql-errors.ts';
 
 /** Of the server's source, that look after the rights to replication as such; all others ask for one object's. */
 const REPLICATION_RIGHTS = new Set(['CheckSlotPermissions', 'check_permissions']);

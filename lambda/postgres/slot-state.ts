@@ -4,8 +4,9 @@
  */
 import { PipelineError } from '../errors.ts';
 import { isLost, slotLost } from '../lost-slot.ts';
+import { codeOf, type ErrorContext } from './error-context.ts';
 import { isReadablePlugin, TEST_DECODING } from './plugins.ts';
-import { codeOf, type ErrorContext, translate } from './sql-errors.ts';
+import { translate } from './sql-errors.ts';
 import { standbyFault, standbyRefusal } from './standby-server.ts';
 import { type Queryable, SLOT_JSON, type SlotRow, toSlotRow } from './status-queries.ts';
 

@@ -3,7 +3,7 @@
  * Pure; knows no connection.
  */
 import { PipelineError } from '../errors.ts';
-import type { ErrorContext } from './sql-errors.ts';
+import type { ErrorContext } from './error-context.ts';
 import type { SlotRow } from './status-queries.ts';
 
 /** From 16 on a standby can have logical slots of its own. */

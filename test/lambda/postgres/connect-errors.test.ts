@@ -3,7 +3,8 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type ErrorContext, translate } from '../../../lambda/postgres/sql-errors.ts';
+import type { ErrorContext } from '../../../lambda/postgres/error-context.ts';
+import { translate } from '../../../lambda/postgres/sql-errors.ts';
 
 const CONTEXT: ErrorContext = {
   host: 'db.example',

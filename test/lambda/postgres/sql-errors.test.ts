@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PipelineError } from '../../../lambda/errors.ts';
-import { type ErrorContext, translate } from '../../../lambda/postgres/sql-errors.ts';
+import type { ErrorContext } from '../../../lambda/postgres/error-context.ts';
+import { translate } from '../../../lambda/postgres/sql-errors.ts';
 
 const CONTEXT: ErrorContext = { host: 'db.example', port: 5432, database: 'app', user: 'cdc', auth: 'password' };
 const coded = (code: string, message = 'as the server says it, in its own language') =>

@@ -1,0 +1,82 @@
+/**
+ * What is wrong with a construct's props, and the error that says so. Values that only CloudFormation will know (tokens) are
+ * let pass. Knows no construct's props by name.
+ */
+import { type Duration, Stack, Token } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import type { Kind } from './setting-kinds.ts';
+import { regionFaults } from './setting-regions.ts';
+import { SynthesisError } from './synthesis-error.ts';
+import { isToken } from './tokens.ts';
+
+/** Props are wrong. The message names the construct, and every prop with its value and what is allowed. */
+export class PropsError extends SynthesisError {
+  override readonly name = 'PropsError';
+  /** A sentence each. */
+  readonly faults: readonly string[];
+
+  /**
+   * @param construct - whose props they are
+   * @param faults - what is wrong, a sentence each; at least one
+   * @param what - what is wrong, in one word
+   */
+  constructor(construct: Construct, faults: readonly string[], what = 'prop') {
+    super(
+      `${construct.constructor.name} "${construct.node.path}": ${faults.length === 1 ? `a ${what} is` : `${faults.length} ${what}s are`} wrong, ` +
+        `nothing was synthesised:\n\n${faults.map((fault) => `- ${fault}`).join('\n')}\n`,
+    );
+    this.faults = faults;
+  }
+}
+
+/**
+ * @param construct - whose props they are
+ * @param faults - what is wrong with them, a sentence each
+ * @throws {PropsError} where anything is
+ */
+export function refuse(construct: Construct, ...faults: readonly (readonly string[])[]): void {
+  if (faults.flat().length > 0) throw new PropsError(construct, faults.flat());
+}
+
+/**
+ * @param construct - whose prop it is
+ * @param setting - the setting that it is in the stack
+ * @param prop - the prop's name
+ * @param arn - the ARN of what was given; undefined: nothing was
+ * @returns a sentence where its region or partition is known not to be the stack's
+ */
+export function placeFaultsOf(
+  construct: Construct,
+  setting: 'alarmTopicArn' | 'logKeyArn' | 'environmentKeyArn' | 'databaseSecretArn' | 'streamKeyArn',
+  prop: string,
+  arn: string | undefined,
+): string[] {
+  const { region } = Stack.of(construct);
+  if (arn === undefined || Token.isUnresolved(arn) || Token.isUnresolved(region)) return [];
+  return regionFaults({ [setting]: arn }, region).map((fault) => fault.replace(setting, prop));
+}
+
+/**
+ * @param name - the prop's name
+ * @param value - its value; undefined: it was not given
+ * @param kind - what values it takes
+ * @returns a sentence, or none where the value is allowed or not known yet
+ */
+export function faultOf(name: string, value: unknown, kind: Kind<unknown>): string[] {
+  if (value === undefined || isToken(value) || kind.read(value) !== undefined) return [];
+  return [`${name} cannot be ${JSON.stringify(value)}: it must be ${kind.expects}.`];
+}
+
+/**
+ * @param name - the prop's name
+ * @param value - its value; undefined: it was not given
+ * @param least - in seconds
+ * @param most - in seconds
+ * @returns a sentence, or none where the duration is allowed or not known yet
+ */
+export function durationFaults(name: string, value: Duration | undefined, least: number, most: number): string[] {
+  if (value === undefined || value.isUnresolved()) return [];
+  const seconds = value.toSeconds({ integral: false });
+  if (Number.isInteger(seconds) && seconds >= least && seconds <= most) return [];
+  return [`${name} cannot be ${seconds} seconds: it must be a whole number of seconds from ${least} to ${most}.`];
+}
