@@ -67,7 +67,7 @@ export interface Peek extends AsyncIterable<MessageBlock> {
   close(): Promise<void>;
 }
 
-/** The peek did not finish before its first row: ask for a smaller window. */
+/** The peek did not finish before its first row: ask for less. */
 export class PeekTooLargeError extends Error {
   override readonly name = 'PeekTooLargeError';
   /** The SQLSTATE, of an error that says that the server is out of disk, temporary files or memory. */
@@ -110,7 +110,7 @@ export interface ServerDecodingFailure {
   readonly cause: unknown;
 }
 
-/** The server failed while it decoded, before the first row: a smaller window tells at which transaction. */
+/** The server failed while it decoded, before the first row: a smaller peek tells at which transaction. */
 export class ServerDecodingError extends Error {
   override readonly name = 'ServerDecodingError';
   readonly sqlState: string;

@@ -60,7 +60,7 @@ export interface PeekParts extends CopyParts {
   readonly explain: (error: unknown) => Promise<unknown>;
 }
 
-/** The statement ran out of time, of temporary files, of disk or memory: a smaller window needs less of each. */
+/** The statement ran out of time, of temporary files, of disk or memory: a smaller peek needs less of each. */
 const OUT_OF_TIME = '57014';
 const TOO_LARGE = new Set([OUT_OF_TIME, '53400', '53100', '53200']);
 

@@ -104,7 +104,7 @@ const WAL2JSON_NUMBERS = `${WAL2JSON_OPTIONS}, 'numeric-data-types-as-string', '
 const UNKNOWN_OPTION = '22023';
 
 /**
- * One JSON object a row, with the type's number of each column, and the primary key of then. It needs wal2json 2.4 or
+ * One JSON object a row, with the type's number of each column, and the primary key at write time. It needs wal2json 2.4 or
  * later on the server.
  *
  * @returns how a slot of wal2json is read

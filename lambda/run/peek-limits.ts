@@ -50,32 +50,32 @@ export interface PeekObservation {
  * WAL that had been read before (an open transaction holds restart_lsn), larger peeks make that rarer: then raise it,
  * too, as far as time allows.
  *
- * @param window - the limits that the peek had
+ * @param limits - the limits that the peek had
  * @param cost - what was learned from it
  * @param maxRows - BATCH_CHANGES, the most rows that any peek may ask for
  */
-export function grow(window: PeekLimits, cost: PeekObservation, maxRows: number): PeekLimits {
-  if (cost.limitedBy === 'nothing') return window;
+export function grow(limits: PeekLimits, cost: PeekObservation, maxRows: number): PeekLimits {
+  if (cost.limitedBy === 'nothing') return limits;
   let factor = Math.min(GROWTH, TARGET_FIRST_ROW_MS / Math.max(1, cost.firstRowMs));
   if (cost.rereadBytes > cost.readBytes && cost.firstRowMs < cost.budgetMs / 2) factor = Math.max(2, factor);
   // Slow, but in time: only a time-out lowers the limits.
-  if (factor <= 1) return window;
+  if (factor <= 1) return limits;
   return cost.limitedBy === 'rows'
-    ? { ...window, rows: Math.min(maxRows, Math.ceil(window.rows * factor)) }
-    : { ...window, walBytes: Math.min(MAX_WAL_BYTES, Math.ceil(window.walBytes * factor)) };
+    ? { ...limits, rows: Math.min(maxRows, Math.ceil(limits.rows * factor)) }
+    : { ...limits, walBytes: Math.min(MAX_WAL_BYTES, Math.ceil(limits.walBytes * factor)) };
 }
 
 /**
  * After a peek that ran out of time, or of temporary disk space, before its first row.
  *
- * @param window - the limits that the peek had
+ * @param limits - the limits that the peek had
  * @param spanBytes - how much WAL it was really asked for, which may be less than the limit
  * @returns smaller limits, or undefined when they were the smallest already
  */
-export function shrink(window: PeekLimits, spanBytes: number): PeekLimits | undefined {
-  if (window.rows <= MIN_ROWS && spanBytes <= MIN_WAL_BYTES) return undefined;
+export function shrink(limits: PeekLimits, spanBytes: number): PeekLimits | undefined {
+  if (limits.rows <= MIN_ROWS && spanBytes <= MIN_WAL_BYTES) return undefined;
   return {
-    rows: Math.max(Math.min(MIN_ROWS, window.rows), Math.floor(window.rows / 2)),
-    walBytes: Math.max(MIN_WAL_BYTES, Math.floor(Math.min(window.walBytes, spanBytes) / 2)),
+    rows: Math.max(Math.min(MIN_ROWS, limits.rows), Math.floor(limits.rows / 2)),
+    walBytes: Math.max(MIN_WAL_BYTES, Math.floor(Math.min(limits.walBytes, spanBytes) / 2)),
   };
 }

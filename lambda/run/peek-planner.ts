@@ -13,7 +13,7 @@ import type { WarmState } from './warm-state.ts';
 /** What a planner works with. */
 export interface PlannerPorts {
   readonly log: Log;
-  readonly memory: Pick<WarmState, 'window' | 'undecodable'>;
+  readonly memory: Pick<WarmState, 'peekLimits' | 'undecodable'>;
 }
 
 /** What one peek asks for. */
@@ -48,7 +48,7 @@ export class PeekPlanner {
 
   readonly #ports: PlannerPorts;
   readonly #maxRows: number;
-  #window: PeekLimits;
+  #limits: PeekLimits;
   #ignoreRowLimit = false;
 
   /**
@@ -58,7 +58,7 @@ export class PeekPlanner {
   constructor(ports: PlannerPorts, maxRows: number) {
     this.#ports = ports;
     this.#maxRows = maxRows;
-    this.#window = ports.memory.window ?? initialLimits(maxRows);
+    this.#limits = ports.memory.peekLimits ?? initialLimits(maxRows);
   }
 
   /**
@@ -67,11 +67,11 @@ export class PeekPlanner {
    * @returns what the next peek asks for
    */
   next(position: Lsn, bound: Lsn): PeekPlan {
-    const limit = position + BigInt(this.#window.walBytes);
+    const limit = position + BigInt(this.#limits.walBytes);
     return {
       position,
       upto: this.search?.next ?? (limit < bound ? limit : bound),
-      rows: this.#ignoreRowLimit ? undefined : this.#window.rows,
+      rows: this.#ignoreRowLimit ? undefined : this.#limits.rows,
     };
   }
 
@@ -95,11 +95,11 @@ export class PeekPlanner {
       if (!this.search.over) return;
       this.search = undefined;
       // They were too much together: the next peek takes fewer.
-      this.#window = { ...this.#window, rows: Math.max(1, Math.floor(this.#window.rows / 4)) };
+      this.#limits = { ...this.#limits, rows: Math.max(1, Math.floor(this.#limits.rows / 4)) };
       return;
     }
-    this.#window = this.#ports.memory.window = grow(
-      this.#window,
+    this.#limits = this.#ports.memory.peekLimits = grow(
+      this.#limits,
       {
         limitedBy: outcome.limitedBy,
         firstRowMs: outcome.firstRowMs,
@@ -110,8 +110,8 @@ export class PeekPlanner {
       this.#maxRows,
     );
     if (done !== undefined) return;
-    const smaller = shrink(this.#window, Number(plan.upto - plan.position));
-    this.#window = { ...this.#window, walBytes: smaller?.walBytes ?? this.#window.walBytes };
+    const smaller = shrink(this.#limits, Number(plan.upto - plan.position));
+    this.#limits = { ...this.#limits, walBytes: smaller?.walBytes ?? this.#limits.walBytes };
   }
 
   /**
@@ -129,7 +129,7 @@ export class PeekPlanner {
     const noTime = error instanceof PeekTooLargeError && error.resourceSqlState === undefined;
     const outOfResources = error instanceof PeekTooLargeError && !noTime;
     if (noTime) this.undecodedMs = Math.max(this.undecodedMs ?? 0, budgetMs);
-    if (noTime || (outOfResources && this.search === undefined && shrink(this.#window, spanBytes) !== undefined)) {
+    if (noTime || (outOfResources && this.search === undefined && shrink(this.#limits, spanBytes) !== undefined)) {
       return this.#shrink(spanBytes);
     }
     if (this.search === undefined) {
@@ -149,9 +149,9 @@ export class PeekPlanner {
   /** A peek did not reach its first row in time, or the server had too little space for it. */
   #shrink(spanBytes: number): 'smaller' | 'same' {
     const { log, memory } = this.#ports;
-    const smaller = shrink(this.#window, spanBytes);
+    const smaller = shrink(this.#limits, spanBytes);
     if (smaller === undefined) return 'same';
-    this.#window = memory.window = smaller;
+    this.#limits = memory.peekLimits = smaller;
     log.info('The peek ran out of time or temporary space before its first row; the next asks for less.', {
       ...smaller,
     });

@@ -9,7 +9,7 @@ import type { PeekLimits } from './peek-limits.ts';
 /** What a container remembers from run to run. Kept in module scope by the handler. */
 export interface WarmState {
   /** What the last peeks taught; undefined: nothing yet. */
-  window: PeekLimits | undefined;
+  peekLimits: PeekLimits | undefined;
   /** Where the last run was cut short inside a transaction. */
   resume: ResumePosition | undefined;
   /** A position inside the commit record of the transaction that the server could not decode. */
@@ -33,7 +33,7 @@ export interface WarmState {
 /** @returns a memory of nothing */
 export function coldState(): WarmState {
   return {
-    window: undefined,
+    peekLimits: undefined,
     resume: undefined,
     undecodable: undefined,
     named: new Set(),

@@ -62,7 +62,7 @@ describe('memory', () => {
     );
   });
 
-  it('I8: nor does it through a formatter and a compressor', async (t) => {
+  it('I8: does not grow with the size of a transaction through a formatter and a compressor', async (t) => {
     const over = { FORMAT: 'module', FORMATTER, AGGREGATION: 'lines', COMPRESSION: 'zstd' };
     const small = await peak(ROWS / 10, over);
     const large = await peak(ROWS / 2, over);

@@ -116,7 +116,7 @@ describe('a broken server', () => {
     await tidy('segment');
   });
 
-  it('with a damaged segment of WAL: the same', async () => {
+  it('with a damaged segment of WAL: publishes what is before it, says SLOT_LOST, and goes on once it is repaired', async () => {
     const { runs, refused, keys } = await pipelineOn(server, 'damage');
     await insert(1, 1);
     const { path, offset } = await walPosition();

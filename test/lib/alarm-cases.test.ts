@@ -229,7 +229,7 @@ describe('the alarms in what can happen', () => {
     ]);
   });
 
-  it('are the same ones, however far CloudWatch looks back', () => {
+  it('are raised in the same cases, however far CloudWatch looks back', () => {
     for (const each of CASES)
       for (const name of names)
         for (const lookBack of [0, 5])

@@ -97,7 +97,7 @@ for (const mode of ['transaction', 'statement', 'session'] as const) {
       for (let i = 0; i < 3; i++) await tryAll();
     });
 
-    it('the same under load', async () => {
+    it(mode === 'session' ? 'I6: works under load, too' : 'I6: is refused under load, too', async () => {
       const load = { on: true, failed: 0 };
       const application = Array.from({ length: 8 }, async () => {
         const busy = await client();

@@ -1,6 +1,6 @@
 /**
  * Random histories of tables that are altered while they are written to, as many as are wanted: the long form of
- * `test/lambda/run/random-migrations.pg.test.ts`. With the plugin wal2json on the server, every key of then has to come.
+ * `test/lambda/run/random-migrations.pg.test.ts`. With the plugin wal2json on the server, every key at write time has to come.
  */
 import { seeded } from '../chaos/workload.ts';
 import { tryMigrations } from '../support/migrations/random-history.ts';

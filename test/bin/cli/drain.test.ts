@@ -58,7 +58,7 @@ describe('a drain is shown', () => {
     };
   };
 
-  it('in words', () => {
+  it('in words: share, changes, speed and time left', () => {
     assert.equal(describeState(STATE), '25 % of 2.0 KiB, 3,000 changes (750/s), 128 bytes/s, 12 s left');
     assert.match(
       describeState({ ...STATE, throttledEntries: 7, invocation: 2 }),

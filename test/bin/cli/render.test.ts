@@ -187,7 +187,7 @@ describe('an answer for people', () => {
 });
 
 describe('numbers for people', () => {
-  it('has sizes', () => {
+  it('shows bytes by the unit that fits', () => {
     const sizes: [number, string][] = [
       [0, '0 bytes'],
       [1023, '1023 bytes'],
@@ -197,7 +197,7 @@ describe('numbers for people', () => {
     ];
     for (const [bytes, text] of sizes) assert.equal(size(bytes), text);
   });
-  it('has durations', () => {
+  it('shows seconds by the unit that fits', () => {
     const durations: [number, string][] = [
       [0, '0 s'],
       [0.04, '0 s'],
@@ -209,5 +209,5 @@ describe('numbers for people', () => {
     ];
     for (const [seconds, text] of durations) assert.equal(duration(seconds), text);
   });
-  it('has counts', () => assert.equal(count(1234567), '1,234,567'));
+  it('groups the digits of counts', () => assert.equal(count(1234567), '1,234,567'));
 });

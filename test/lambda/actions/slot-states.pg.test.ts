@@ -103,9 +103,10 @@ describe('the states of a slot', { concurrency: 1 }, () => {
   });
   after(() => server.stop());
 
-  it('missing', () => stateIs('missing', 'SLOT_MISSING', /does not exist/));
+  it('missing: status and check say so, and a run fails with SLOT_MISSING', () =>
+    stateIs('missing', 'SLOT_MISSING', /does not exist/));
 
-  it('ok', async () => {
+  it('ok: a run reads it', async () => {
     await server.createSlot(SLOT);
     await server.sql('INSERT INTO t VALUES (1)');
     await stateIs('ok', undefined, /at [0-9A-F]+\//);
@@ -113,7 +114,7 @@ describe('the states of a slot', { concurrency: 1 }, () => {
       assert.match(String(((await invoke('status')) as StatusAnswer).inactiveSince), /^\d{4}-\d\d-\d\dT/);
   });
 
-  it('in use by another process, which is named', async () => {
+  it('in use: the process is named, and a run fails with SLOT_BUSY', async () => {
     const stranger = await server.client({
       replication: 'database',
       application_name: 'other_reader',
@@ -131,7 +132,7 @@ describe('the states of a slot', { concurrency: 1 }, () => {
     await drop();
   });
 
-  it('half made, while a transaction holds it up', async () => {
+  it('half made: the transaction that it waits for is named, and a run fails with SLOT_BUSY', async () => {
     const [open, creating] = [await server.client(), await server.client({ application_name: 'maker' })];
     await open.query('BEGIN; INSERT INTO t VALUES (2)');
     const made = creating.query(`SELECT pg_create_logical_replication_slot('${SLOT}', 'test_decoding')`);
@@ -173,19 +174,19 @@ describe('the states of a slot', { concurrency: 1 }, () => {
     assert.match(String(said), /held by backend \d+ \(user postgres, application a drain.*: 3 s so far, up to 60 s\./);
   });
 
-  it('physical', async () => {
+  it('physical: a run fails with WRONG_PLUGIN', async () => {
     await server.sql(`SELECT pg_create_physical_replication_slot('${SLOT}', true)`);
     await stateIs('physical', 'WRONG_PLUGIN', /physical/);
     await drop();
   });
 
-  it('of another plugin', async () => {
+  it('of another plugin: a run fails with WRONG_PLUGIN', async () => {
     await server.createSlot(SLOT, 'pgoutput');
     await stateIs('other-plugin', 'WRONG_PLUGIN', /pgoutput/);
     await drop();
   });
 
-  it('of another database', async () => {
+  it('of another database: a run fails with CONFIG_INVALID', async () => {
     const other = await server.client({ database: 'elsewhere' });
     await other.query(`SELECT pg_create_logical_replication_slot('${SLOT}', 'test_decoding')`);
     await stateIs('other-database', 'CONFIG_INVALID', /belongs to database elsewhere/);
@@ -193,7 +194,7 @@ describe('the states of a slot', { concurrency: 1 }, () => {
     await other.end();
   });
 
-  it('temporary', async () => {
+  it('temporary: a run fails with SLOT_BUSY', async () => {
     const owner = await server.client();
     await owner.query(`SELECT pg_create_logical_replication_slot('${SLOT}', 'test_decoding', true)`);
     await stateIs('temporary', 'SLOT_BUSY', /temporary/);
@@ -201,14 +202,14 @@ describe('the states of a slot', { concurrency: 1 }, () => {
   });
 
   if (TESTED_MAJOR >= 14)
-    it('made with two_phase', async () => {
+    it('made with two_phase: a run fails with WRONG_PLUGIN', async () => {
       await server.sql(`SELECT pg_create_logical_replication_slot('${SLOT}', 'test_decoding', false, true)`);
       await stateIs('two-phase', 'WRONG_PLUGIN', /two_phase/);
       await drop();
     });
 
   if (TESTED_MAJOR >= 13)
-    it('at risk, and lost', async () => {
+    it('at risk: a run reads it; then lost: a run fails with SLOT_LOST', async () => {
       await server.createSlot(SLOT);
       await server.sql(`ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'`);
       await server.sql('SELECT pg_reload_conf()');

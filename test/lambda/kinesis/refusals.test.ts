@@ -60,7 +60,7 @@ describe('the kinds of refusals', () => {
     }
   }
 
-  it('knows no other', () => assert.equal(refusalKind('InternalFailure'), undefined));
+  it('passes over a name that is of no kind', () => assert.equal(refusalKind('InternalFailure'), undefined));
 });
 
 describe('what passes by itself', () => {
@@ -100,7 +100,7 @@ describe('what passes by itself', () => {
     });
   }
 
-  it('is not what was never sent, nor want of credentials', () => {
+  it('does not pass by itself where nothing was sent, or credentials are missing', () => {
     assert.equal(transientKind(answered('EndpointError')), undefined);
     assert.equal(transientKind(answered('CredentialsProviderError')), undefined);
     assert.equal(transientKind(Object.assign(new Error('x'), { code: 'ERR_INVALID_URL' })), undefined);

@@ -88,7 +88,7 @@ for (const compression of ['gzip', 'zstd'] as const) {
       }
     });
 
-    it('gives any lines back', () => {
+    it('unpacks to the same lines, whatever they are', () => {
       const line = fc.string({ unit: 'binary', maxLength: 40 }).map((text) => `{${text.replace(/[\r\n]/g, '')}`);
       fc.assert(
         fc.property(

@@ -59,7 +59,7 @@ describe('pgoutput, read after the tables were altered', () => {
     );
   });
 
-  it('where test_decoding counts them', async () => {
+  it('publishes what test_decoding only counts as rows of dropped tables', async () => {
     const pipeline = new Pipeline(server, 'by_test_decoding');
     const { skipped, published, changes } = await pipeline.run();
     assert.ok(skipped.droppedTable >= 3);

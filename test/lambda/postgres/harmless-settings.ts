@@ -52,7 +52,7 @@ export const HARMLESS: Readonly<Record<string, string>> = {
   'only for tables of users, and only catalogs are read': 'restrict_nonsystem_relation_kind row_security',
   'of the replication protocol, which is not spoken': 'wal_sender_timeout',
   'ours to set, and set': 'application_name',
-  'not for the role to set; where it ends a statement, a smaller window is tried (53400), else the error names it': `
+  'not for the role to set; where it ends a statement, a smaller peek is tried (53400), else the error names it': `
     deadlock_timeout dynamic_library_path ignore_checksum_failure local_preload_libraries max_stack_depth
     session_preload_libraries temp_file_limit zero_damaged_pages`,
   'delays the log-in, which has a time-out of its own': 'post_auth_delay',

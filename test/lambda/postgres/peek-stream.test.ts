@@ -76,7 +76,7 @@ function peeked(sleep: Clock['sleep'] = () => new Promise(() => undefined), canc
 describe('a result that a peek must not take', () => {
   const whole = [commit(700, 100n), commit(701, 200n), begin(700, 90n), change(1, 95n), commit(700, 100n)];
 
-  it('is told as it is where nothing is wrong', async () => {
+  it('is read to its end where nothing is wrong', async () => {
     const { peek, send, end } = peeked();
     send([...whole, begin(701, 190n), commit(701, 200n)]);
     end();

@@ -27,5 +27,5 @@ describe('a snapshot', () => {
     it(`I11: ${text} sees ${xid} as ${over ? 'over' : 'not over'}`, () =>
       assert.equal(new Snapshot(text).isOver(xid), over));
 
-  it('fails on what is none', () => assert.throws(() => new Snapshot('700:705'), TypeError));
+  it('fails on a text that is no snapshot', () => assert.throws(() => new Snapshot('700:705'), TypeError));
 });

@@ -27,7 +27,7 @@ describe('an advancer', () => {
     assert.deepEqual(slot.advances, [1_001n, 1_002n, 1_003n, 1_004n, 1_005n]);
   });
 
-  it('does not before a second has passed, nor to where the slot is', async () => {
+  it('does not advance before a second has passed, nor to where the slot is', async () => {
     const { slot, clock, advancer } = laidOut();
     clock.time += 999;
     advancer.advanceIfWorthwhile(1_001n);
@@ -57,7 +57,7 @@ describe('an advancer', () => {
     assert.equal(advancer.costMs, 500, 'a cheap one does not make the next one cheap');
   });
 
-  it('has one under way at a time, and tells of its failure at the next occasion', async () => {
+  it('has one advance under way at a time, and tells of its failure at the next occasion', async () => {
     const { slot, clock, advancer } = laidOut();
     slot.onAdvance = () => {
       throw new Error('gone');

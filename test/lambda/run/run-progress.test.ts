@@ -66,7 +66,7 @@ describe('progress', () => {
     assert.ok(rows.length > 2 && (rows[0] ?? 60) < (rows[1] ?? 0), `it took several runs: ${rows.join()}`);
   });
 
-  it('I7: they are none where nothing tells the next run so', async () => {
+  it('I7: rows that were only counted are no progress where the next run cannot go on behind them', async () => {
     const slot = new FakeSlot();
     slot.evidence = undefined;
     slot.commit(...range(60).map((id) => insert(id)));

@@ -133,7 +133,7 @@ describe('what a standby has not confirmed', () => {
 
   it('is no reason to end a drain before its backlog is published', async () => {
     const { slot, kit } = lay();
-    kit.memory.window = { rows: 6, walBytes: 1_000_000 };
+    kit.memory.peekLimits = { rows: 6, walBytes: 1_000_000 };
     for (let id = 0; id < 50; id++) slot.commit(insert(id));
     slot.onBound = () => {
       slot.standby = slot.flushed;
@@ -158,7 +158,7 @@ describe('what a standby has not confirmed', () => {
     assert.equal(kit.publisher.acknowledged.length, 2);
   });
 
-  it('I2: counts such a commit also where it is the last', async () => {
+  it('I2: counts a commit whose record it has in part also where it is the last of the WAL', async () => {
     const { slot, kit } = lay();
     const last = slot.commit(insert(1));
     slot.flushed = slot.standby = last - 4n;

@@ -178,7 +178,7 @@ describe('readConfig', () => {
     }
   });
 
-  it('fails telling which expression is none', () => {
+  it('says which expression of a list is no regular expression', () => {
     assert.match(
       refusal({ ...LOGIN, TABLE_INCLUDE_LIST: 'public\\.ok,public\\.+*' }),
       /TABLE_INCLUDE_LIST .*: expression 2 of 2 is no regular expression \(Nothing to repeat\)/,
@@ -275,7 +275,7 @@ describe('readConfig', () => {
     }
   });
 
-  it('takes hosts as they come', () => {
+  it('takes host names, addresses and sockets as they are', () => {
     for (const host of [
       'db',
       'db.example.com.',

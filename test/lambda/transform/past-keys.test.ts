@@ -121,7 +121,7 @@ describe('the WAL is asked for keys', () => {
       assert.deepEqual(records, ['public.t,INSERT,1', 'public.t,UPDATE,1']);
     });
 
-    it('not for its UPDATEs alone', async () => {
+    it('not where there are only UPDATEs of it', async () => {
       const { asked, answer } = await publish([[update]], catalog, []);
       assert.deepEqual([full(asked), answer.skipped.noPrimaryKey], [0, 1]);
     });
@@ -163,7 +163,7 @@ describe('a table that is gone', () => {
     });
 });
 
-describe('by the answer', () => {
+describe('by what the WAL says of keys, a run', () => {
   it('publishes a row under its primary key at write time, from the row on with which it begins', async () => {
     const { records } = await publish([[INSERT], [INSERT, INSERT]], { 'public.t': { ...YOUNG, key: ['uid'] } }, [
       { table: 't', key: ['id'] },
@@ -180,7 +180,7 @@ describe('by the answer', () => {
     assert.deepEqual(records, ['public.t,INSERT,2']);
   });
 
-  it('a composite key keeps the order of the catalogs, else of the columns', async () => {
+  it('keeps a composite key in the order of the catalogs, else of the columns', async () => {
     const answers = [{ table: 't', key: ['id', 'code'] }];
     const known = await publish([[INSERT]], { 'public.t': { ...YOUNG, key: ['code', 'id'] } }, answers);
     assert.deepEqual(known.records, ['public.t,INSERT,"[""2"",""1""]"']);
@@ -188,7 +188,7 @@ describe('by the answer', () => {
     assert.deepEqual(unknown.records, ['public.t,INSERT,"[""1"",""2""]"']);
   });
 
-  it('a table without a key is counted so, not as unknown', async () => {
+  it('counts a table without a key as one, not as unknown', async () => {
     const none = [{ table: 't', key: [] }];
     const added = await publish([[INSERT]], { 'public.t': { ...YOUNG, key: ['uid'] } }, none);
     assert.equal(added.answer.skipped.noPrimaryKey, 1);
@@ -196,12 +196,12 @@ describe('by the answer', () => {
     assert.equal(dropped.answer.skipped.noPrimaryKey, 1);
   });
 
-  it('no key is believed of a DELETE or UPDATE alone', async () => {
+  it('believes no key that only a DELETE or UPDATE shows', async () => {
     const { records } = await publish([[INSERT]], { 'public.t': YOUNG }, [{ table: 't', key: [], inserted: false }]);
     assert.deepEqual(records, ['public.t,INSERT,1']);
   });
 
-  it('a table that an exclude list may mean stays out: it may have been a partition', async () => {
+  it('leaves out a table that an exclude list may mean: it may have been a partition', async () => {
     const filters = { ...NO_FILTERS, tableExclude: compilePatterns('public\\.secret') };
     const { records, answer } = await publish([[INSERT]], {}, [{ table: 't', key: ['id'] }], { filters });
     assert.deepEqual([records, answer.skipped.droppedTable], [[], 1]);

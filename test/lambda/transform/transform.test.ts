@@ -207,10 +207,20 @@ describe('transform', () => {
       ] as const;
     // The transaction's commit LSN is 1028.
     for (const [what, until, lists, published] of [
-      ['an include list of then keeps what was committed then', 1028n, { include: 'public\\.top' }, 1],
-      ['an include list of then keeps nothing of later', 1027n, { include: 'public\\.top' }, 0],
-      ['an exclude list of then leaves out what was committed then', 1028n, { exclude: 'public\\.top' }, 0],
-      ['an exclude list of then leaves out nothing of later', 1027n, { exclude: 'public\\.top' }, 1],
+      [
+        'an include list of its name at write time keeps what was committed until then',
+        1028n,
+        { include: 'public\\.top' },
+        1,
+      ],
+      ['an include list of its name at write time keeps nothing of later', 1027n, { include: 'public\\.top' }, 0],
+      [
+        'an exclude list of its name at write time leaves out what was committed until then',
+        1028n,
+        { exclude: 'public\\.top' },
+        0,
+      ],
+      ['an exclude list of its name at write time leaves out nothing of later', 1027n, { exclude: 'public\\.top' }, 1],
       ['an exclude list wins', 1028n, { exclude: 'public\\.top', include: 'public\\.(top|leaf)' }, 0],
     ] as const)
       it(what, async () => {
@@ -219,7 +229,7 @@ describe('transform', () => {
         assert.deepEqual([answer.published, answer.skipped.filtered], [published, 1 - published]);
       });
 
-    it('a column list of then leaves out the column', async () => {
+    it('a column list that names the table as it was leaves out the column', async () => {
       const [lines, catalog, change] = detached(1028n, "table public.leaf: INSERT: id[integer]:1 ssn[text]:'1'");
       const { records } = await publish(
         lines,
@@ -235,7 +245,7 @@ describe('transform', () => {
       [{ include: 'public\\.hidden' }, 1],
       [{ exclude: 'public\\.seen' }, 0],
     ] as const)
-      it(`the name of now counts, too: ${JSON.stringify(lists)}`, async () => {
+      it(`its current name counts, too: ${JSON.stringify(lists)}`, async () => {
         const { answer } = await publish(
           ['table public.seen: INSERT: id[integer]:1'],
           { 'public.seen': { oid: 7 } },
@@ -461,7 +471,7 @@ describe('transform', () => {
       assert.deepEqual(records, ['public.t,INSERT,1', 'public.t,INSERT,3', 'public.t,INSERT,4']);
     });
 
-    it('takes an earlier key where the one of now was not sent, or was NULL then', async () => {
+    it('takes an earlier key where the current one was not sent, or was NULL at write time', async () => {
       const { records } = await publish(
         [
           'table public.t: UPDATE: id[integer]:1 body[text]:unchanged-toast-datum',

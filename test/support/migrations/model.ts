@@ -1,6 +1,6 @@
 /**
  * A random database that is altered while it is written to: which statements are possible now, and what each change looks
- * like at the moment at which it is written. The witness of the tests of migrations: it knows keys and names of then
+ * like at the moment at which it is written. The witness of the tests of migrations: it knows keys and names at write time
  * because it made them. Knows no server and none of the code that is tested.
  */
 
@@ -10,15 +10,15 @@ export type Random = () => number;
 /** One row's change, as it was when it was written. */
 export interface Expected {
   readonly operation: 'INSERT' | 'UPDATE' | 'DELETE';
-  /** `schema.table` of then. */
+  /** `schema.table` at write time. */
   readonly table: string;
   /** What names the row: unique for every change; a DELETE has that of the row it deletes. */
   readonly marker: number;
-  /** Column names of then, with their values: a DELETE has the row that went. */
+  /** Column names at write time, with their values: a DELETE has the row that went. */
   readonly row: Readonly<Record<string, number>>;
   /** The row before an UPDATE. */
   readonly before: Readonly<Record<string, number>> | undefined;
-  /** The columns of the primary key of then; undefined: there was none. */
+  /** The columns of the primary key at write time; undefined: there was none. */
   readonly key: readonly string[] | undefined;
   /** Whether the server sends the key of an old row. */
   readonly sendsKey: boolean;

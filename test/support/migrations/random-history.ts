@@ -23,7 +23,7 @@ interface Reader {
 /** How a trial is to be. */
 export interface TrialOptions {
   readonly transactions: number;
-  /** Whether the server has wal2json: then every key of then can be known. @default false */
+  /** Whether the server has wal2json: then every key at write time can be known. @default false */
   readonly asksWal?: boolean;
 }
 
@@ -36,7 +36,7 @@ function readers(asksWal: boolean): Reader[] {
   const told = ({ operation, table, identity, sendsKey }: Written, { keyless }: Model): boolean =>
     operation === 'INSERT' || (sendsKey && !(keyless.has(table) || keyless.has(String(identity))));
   const all = { must: asksWal ? told : nothing, hides: false };
-  // What was read right after it was written is read by the catalogs of then.
+  // What was read right after it was written is read by the catalogs at that time.
   const prompt: Promised = {
     must: (change, model) => !change.alters || (asksWal && told(change, model)),
     hides: false,

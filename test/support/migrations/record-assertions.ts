@@ -15,7 +15,7 @@ export interface Written extends Expected {
 
 /** What is promised of a reader. */
 export interface Promised {
-  /** Which changes must come, each under its key of then; the others may, or are counted. */
+  /** Which changes must come, each under its key at write time; the others may, or are counted. */
   readonly must: (change: Written, model: Model) => boolean;
   /** Whether nothing of the secret table may come. */
   readonly hides: boolean;
@@ -65,7 +65,7 @@ export function assertRecords(
     const columns = Object.keys(record.key);
     for (const column of columns) assert.equal(record.key[column], from?.[column], `another value: ${told}`);
     const set = JSON.stringify([...columns].sort());
-    // A row of before a key may come under it. The order of a composite key of then is not always known.
+    // A row of before a key may come under it. The order of a composite key at write time is not always known.
     if (must(change, model) && change.key !== undefined)
       assert.equal(set, JSON.stringify([...change.key].sort()), `another key: ${told}`);
     const allowed = [change.table, String(change.identity)].some((of) => model.keysEver.get(of)?.has(set));

@@ -48,7 +48,7 @@ describe('what a formatter threw', () => {
     it(what, () => assert.equal(describeThrown(thrown), told));
   }
 
-  it('a class that cannot be looked at', () => {
+  it('is described without its class where that throws when it is read', () => {
     const error = new Error('x');
     Object.setPrototypeOf(
       error,
