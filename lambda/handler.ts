@@ -80,7 +80,7 @@ async function invoke(event: unknown, context: Context): Promise<Answer> {
     }
     getContainer().memory.deadline = undefined;
     const answer = await perform(action, getContainer(), times);
-    log.info('Done.', { answer });
+    log.info('The action has succeeded.', { answer });
     return answer;
   } finally {
     endTrace();

@@ -41,7 +41,16 @@ export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
-const HEADS = ['', 'time', 'changes a second', `ratio to ${PEER}`, 'function CPU', 'server CPU', 'bytes', 'memory'];
+const HEADS = [
+  'reader',
+  'time',
+  'changes a second',
+  `ratio to ${PEER}`,
+  'function CPU',
+  'server CPU',
+  'bytes',
+  'memory',
+];
 
 /** A line's cells: numbers a change where there are changes. */
 function cellsOf(line: SpeedLine, lines: readonly SpeedLine[]): string[] {

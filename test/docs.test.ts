@@ -76,9 +76,9 @@ describe('docs', () => {
     );
   });
 
-  it('have one section for each error code, and for nothing else', () => {
+  it('have one section for each error code, in the order of the table, and for nothing else', () => {
     const codes = [...section('docs/operations.md', 'errors').matchAll(/^### (.+)$/gm)].map(([, code]) => code);
-    assert.deepEqual(codes.toSorted(), Object.keys(REMEDIES).toSorted());
+    assert.deepEqual(codes, Object.keys(REMEDIES), 'in the order of lambda/errors.ts');
   });
 
   it('have one section for each alarm of the stack', () => {
@@ -91,6 +91,15 @@ describe('docs', () => {
 
   it('price as many metrics as there are', () => {
     assert.match(section('docs/deploy.md', 'cost'), new RegExp(`^\\| Metrics \\| ${SLOT_METRICS.length} x `, 'm'));
+  });
+
+  it('say of each column of a table what is in it', () => {
+    const unnamed = PAGES.flatMap((page) =>
+      [...prose(page).matchAll(/^(\|.*\|)\n\|[-:| ]+\|$/gm)]
+        .filter(([, head = '']) => /\| *\|/.test(head))
+        .map(([, head]) => `${page}: ${head}`),
+    );
+    assert.deepEqual(unnamed, []);
   });
 
   it('link to what is there', () => {

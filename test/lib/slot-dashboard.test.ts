@@ -93,7 +93,9 @@ describe('the dashboard', () => {
     const asked = JSON.stringify(template.findResources('AWS::Logs::QueryDefinition'));
     const handler = readFileSync(new URL('../../lambda/handler.ts', import.meta.url), 'utf8');
     const telemetry = readFileSync(new URL('../../lambda/telemetry/telemetry.ts', import.meta.url), 'utf8');
-    assert.ok(handler.includes("log.info('Done.', { answer })") && handler.includes('{ code: error.name'));
+    assert.ok(
+      handler.includes("log.info('The action has succeeded.', { answer })") && handler.includes('{ code: error.name'),
+    );
     assert.ok(telemetry.includes('function_request_id') && asked.includes('function_request_id'));
     const answer = readFileSync(new URL('../../lambda/run/answer.ts', import.meta.url), 'utf8');
     const counts = readFileSync(new URL('../../lambda/transform/counts.ts', import.meta.url), 'utf8');
