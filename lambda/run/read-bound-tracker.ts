@@ -55,6 +55,8 @@ export class ReadBoundTracker {
   #goal: { readonly lsn: Lsn; readonly seenAt: number } | undefined;
   #unreadable: Lsn | undefined;
   #isAbsenceNamed = false;
+  /** The bound at the last look. */
+  #lastBound: Lsn | undefined;
   #nextWaitMs = FIRST_LOOK_MS;
 
   /** @param ports - the slot and time */
@@ -88,7 +90,10 @@ export class ReadBoundTracker {
       if (position >= goal) return 'caught-up';
       if (isReadable && bound >= goal) return { bound, confirmed, goal };
       const isConnected = awaited.every(({ active }) => active);
-      const waitMs = isDrain && !isReadable ? DRAIN_WAIT_MS : isConnected ? WAIT_MS : 0;
+      // One that confirmed nothing since the last look may be stuck: what there is to read is read first.
+      const isStuck = isReadable && bound === this.#lastBound;
+      this.#lastBound = bound;
+      const waitMs = isDrain && !isReadable ? DRAIN_WAIT_MS : isConnected && !isStuck ? WAIT_MS : 0;
       if (clock.now() >= seenAt + waitMs || !hasTime()) {
         if (isReadable) return { bound, confirmed, goal };
         return awaited.length > 0 ? 'waiting-for-standby' : 'waiting-for-replay';

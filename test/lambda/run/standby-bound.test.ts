@@ -81,11 +81,19 @@ describe('what a standby has not confirmed', () => {
   const slept = ({ clock }: RunKit): number => clock.slept.reduce((sum, ms) => sum + ms, 0);
 
   it('is waited for a little, so that one peek reads it all', async () => {
-    const { slot, kit } = layHalf(3);
+    const { slot, kit } = layHalf(2);
     const answer = await run(kit.ports, kit.options());
     assert.deepEqual([answer.stopped, answer.caughtUp, answer.published], ['caught-up', true, 2]);
     assert.equal(slot.peeks.length, 1);
     assert.ok(slept(kit) < 100, `${slept(kit)} ms`);
+  });
+
+  it('is waited for no longer where the standby confirms nothing meanwhile: what there is comes first', async () => {
+    const { slot, kit } = layHalf(3);
+    const answer = await run(kit.ports, kit.options());
+    assert.deepEqual([answer.stopped, answer.caughtUp, answer.published], ['caught-up', true, 2]);
+    assert.equal(slot.peeks.length, 2);
+    assert.equal(slept(kit), 5);
   });
 
   it('is not waited for where it came after the session was opened, or was there for long', async () => {
