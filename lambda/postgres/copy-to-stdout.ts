@@ -2,11 +2,10 @@
  * A COPY ... TO STDOUT under way on the connection that holds the lock: its data as it streams, its time-out before the
  * first row, its end, its cancellation from another connection. Knows nothing of what is in the rows.
  */
-import type pg from 'pg';
-import { type CopyToStreamQuery, to as copyTo } from 'pg-copy-streams';
 import type { Clock } from '../ports.ts';
 import type { Connection } from './connection.ts';
-import { NoticeReader } from './notices.ts';
+import { CopyOutQuery } from './copy-out-query.ts';
+import type { Notice } from './notices.ts';
 
 /** What a statement works with. */
 export interface CopyParts {
@@ -17,9 +16,6 @@ export interface CopyParts {
   readonly clock: Clock;
 }
 
-/** Bytes that may wait here for the one who takes them, besides what the socket holds. */
-const READ_AHEAD_BYTES = 256 * 1024;
-
 /** How long after a cancellation that has had no effect another is sent. */
 const CANCEL_AGAIN_MS = 1_000;
 
@@ -27,19 +23,13 @@ const CANCEL_AGAIN_MS = 1_000;
 export class CopyToStdout {
   /** How long the server worked before the first row; undefined: none has come. */
   firstRowMs: number | undefined;
-  /** What the server, or the connection, ended it with. */
-  failure: unknown;
 
   readonly #parts: CopyParts;
-  readonly #stream: CopyToStreamQuery;
-  readonly #notices: NoticeReader;
+  readonly #query: CopyOutQuery;
   readonly #sentAt: number;
-  readonly #finished: Promise<void>;
   readonly #firstRow = new AbortController();
   readonly #over = new AbortController();
   #cancelled: Promise<void> | undefined;
-  #ended = false;
-  #iterated = false;
 
   /**
    * @param parts - the connections and time
@@ -48,29 +38,20 @@ export class CopyToStdout {
    */
   constructor(parts: CopyParts, sql: string, timeoutMs: number) {
     this.#parts = parts;
-    const { client } = parts.reader;
     this.#sentAt = parts.clock.now();
-    this.#stream = client.query(copyTo(sql, { highWaterMark: READ_AHEAD_BYTES }));
-    this.#notices = readNotices(this.#stream);
-    this.#finished = new Promise((resolve) => {
-      const finish = () => {
-        this.#ended = true;
-        this.#firstRow.abort();
-        this.#over.abort();
-        resolve();
-      };
-      this.#stream.once('end', finish);
-      this.#stream.once('error', (error) => {
-        this.failure = error;
-        detachFromSocket(this.#stream, client);
-        // Iterated, it first gives the rows that came before the error.
-        if (!this.#iterated) this.#stream.destroy();
-        finish();
-      });
+    this.#query = parts.reader.client.query(new CopyOutQuery(sql));
+    void this.#query.finished.then(() => {
+      this.#firstRow.abort();
+      this.#over.abort();
     });
     void parts.clock.sleep(timeoutMs, this.#firstRow.signal).then(() => {
       if (!this.#firstRow.signal.aborted) this.#cancel();
     });
+  }
+
+  /** What the server, or the connection, ended it with. */
+  get failure(): unknown {
+    return this.#query.failure;
   }
 
   /** Whether it was cancelled from here. */
@@ -80,9 +61,7 @@ export class CopyToStdout {
 
   /** The data as it comes. For {@link firstRowMs}, call {@link took} with each piece. */
   chunks(): AsyncIterable<Buffer> {
-    this.#iterated = !this.#ended;
-    // Destroyed with the statement still running, the stream would leave the connection's data untaken for ever.
-    return this.#stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+    return this.#query.blocks();
   }
 
   /** @returns whether the piece of data that came is the first: the time-out is over then */
@@ -94,25 +73,24 @@ export class CopyToStdout {
   }
 
   /** What the server warned of before the first row. */
-  get notices(): NoticeReader['notices'] {
-    return this.#notices.notices;
+  get notices(): readonly Notice[] {
+    return this.#query.notices;
   }
 
   /** Ends it where it is not over, and waits until the connection is free for the next statement. */
   async close(): Promise<void> {
     this.#firstRow.abort();
-    if (!this.#ended) {
+    if (!this.#query.isOver) {
       this.#cancel();
       // The server sees the cancellation only when its writing goes on: take what it still sends, and forget it.
-      this.#stream.removeAllListeners('readable');
-      this.#stream.resume();
+      await this.#query.discard();
     }
     await this.waitUntilIdle();
   }
 
   /** Waits until the server is out of the statement, and no cancellation is under way that could hit the next. */
   async waitUntilIdle(): Promise<void> {
-    await this.#finished;
+    await this.#query.finished;
     await this.#cancelled;
     // After an error the server still clears up; it answers when it is ready.
     if (this.failure !== undefined) await this.#parts.reader.query('').catch(() => undefined);
@@ -132,33 +110,4 @@ export class CopyToStdout {
     };
     this.#cancelled ??= cancel().catch(() => undefined);
   }
-}
-
-/**
- * After an error pg-copy-streams would still read from the socket, into nothing; and what arrived in one packet with the
- * error it would keep to itself, which are up to 8 KB of rows: whole transactions, and the BEGIN of the one that failed.
- */
-function detachFromSocket(stream: CopyToStreamQuery, client: pg.Client): void {
-  const { connection } = client as unknown as { connection: { stream: NodeJS.ReadableStream } };
-  connection.stream.removeAllListeners('readable');
-  const copy = stream as unknown as {
-    connection: unknown;
-    _copyDataChunks: { readonly size: number; take(bytes: number): Buffer } | null;
-  };
-  copy.connection = undefined;
-  const rest = copy._copyDataChunks;
-  if (rest !== null && rest.size > 0) stream.push(rest.take(rest.size));
-}
-
-/** Reads the notices that come before the first row, from the chunks that pg-copy-streams is given. */
-function readNotices(stream: CopyToStreamQuery): NoticeReader {
-  const notices = new NoticeReader();
-  const copy = stream as unknown as { _parse(chunk: Buffer): boolean };
-  const parse = copy._parse.bind(stream);
-  copy._parse = (chunk) => {
-    if (notices.done) copy._parse = parse;
-    else notices.push(chunk);
-    return parse(chunk);
-  };
-  return notices;
 }

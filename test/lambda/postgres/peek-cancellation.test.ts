@@ -1,6 +1,5 @@
-/** How a peek is cancelled, without a server: the statement's stream and the connections are the test's. */
+/** How a peek is cancelled, without PostgreSQL: what the server says is the test's. */
 import assert from 'node:assert/strict';
-import type { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
@@ -8,22 +7,26 @@ import { type Clock, PeekTooLargeError } from '../../../lambda/ports.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { SlotPeek } from '../../../lambda/postgres/peek.ts';
 import { TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
-
-/** A clock on which every time is over in the next turn of the event loop. */
-const clock: Clock = { now: () => 0, sleep: () => turn(), random: () => 0 };
+import { failsWith, startWireServer } from '../../support/wire-server.ts';
 
 /** A server that begins the statement only once so many cancellations have come, which have no effect then. */
-function peekWhere(tooEarly: number) {
-  let statement: Readable | undefined;
+async function peekWhere(tooEarly: number) {
+  const server = await startWireServer();
   const cancellations: unknown[] = [];
+  // Every time is over in the next turn of the event loop, until the cancellation that has an effect.
+  const clock: Clock = {
+    now: () => 0,
+    sleep: (_ms, signal) =>
+      cancellations.length <= tooEarly
+        ? turn()
+        : new Promise((resolve) => signal?.addEventListener('abort', () => resolve())),
+    random: () => 0,
+  };
   const reader = {
     pid: 4711,
     encoding: 'UTF8',
     plugin: TEST_DECODING,
-    client: {
-      query: (stream: Readable) => (statement = stream),
-      connection: { stream: { removeAllListeners: () => undefined } },
-    },
+    client: server.client,
     query: () => Promise.resolve({ rows: [] }),
   } as unknown as Connection;
   const control = {
@@ -31,21 +34,25 @@ function peekWhere(tooEarly: number) {
       assert.equal(text, 'SELECT pg_cancel_backend($1)');
       cancellations.push(...values);
       if (cancellations.length > tooEarly) {
-        const cancelled = Object.assign(new Error('canceling statement due to user request'), { code: '57014' });
-        setImmediate(() => statement?.destroy(cancelled));
+        setImmediate(() => server.send(failsWith('57014')));
       }
       return Promise.resolve({ rows: [] });
     },
   } as unknown as Connection;
   const explain = (error: unknown): Promise<unknown> => Promise.resolve(error);
   const parts = { reader, control, slotName: 's', decoder: new TestDecodingDecoder(), clock, explain };
-  return { peek: new SlotPeek(parts, 1n, undefined, 5_000), cancellations };
+  return {
+    peek: new SlotPeek(parts, 1n, undefined, 5_000),
+    cancellations,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
 }
 
 describe('a peek that runs out of time', () => {
   for (const tooEarly of [0, 1, 3]) {
     it(`is cancelled on the server, after ${tooEarly} cancellations that came before its statement`, async () => {
-      const { peek, cancellations } = peekWhere(tooEarly);
+      await using peeking = await peekWhere(tooEarly);
+      const { peek, cancellations } = peeking;
       await assert.rejects(async () => {
         for await (const block of peek) assert.fail(`it gave rows: ${String(block.next()?.kind)}`);
       }, PeekTooLargeError);

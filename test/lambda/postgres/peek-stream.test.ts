@@ -1,6 +1,6 @@
 /** What a peek makes of a result that no server should send, and of a cancellation that comes late. Without a server. */
 import assert from 'node:assert/strict';
-import type { Readable } from 'node:stream';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
@@ -8,9 +8,11 @@ import { type Clock, PeekTooLargeError } from '../../../lambda/ports.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { SlotPeek } from '../../../lambda/postgres/peek.ts';
 import { TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
+import { COPY_BEGINS, COPY_ENDS, copyData, failsWith, startWireServer } from '../../support/wire-server.ts';
 import { told } from './fixtures.ts';
 
 const HEADER = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
+const NONE = Buffer.alloc(0);
 const TRAILER = Buffer.from([0xff, 0xff]);
 
 type Row = readonly [lsn: bigint, line: string];
@@ -31,23 +33,20 @@ const change = (id: number, lsn: bigint): Row => [lsn, `table public.t: INSERT: 
 const commit = (xid: number, lsn: bigint): Row => [lsn, `COMMIT ${xid} (at 2026-01-02 03:04:05.678901+00)`];
 
 /**
- * A peek whose stream is the test's.
+ * A peek whose server is the test's.
  *
  * @param sleep - how its time-outs pass
  * @param cancelled - what a cancellation waits for
  */
-function peeked(sleep: Clock['sleep'] = () => new Promise(() => undefined), cancelled = Promise.resolve()) {
-  let statement: Readable | undefined;
+async function peeked(sleep: Clock['sleep'] = () => new Promise(() => undefined), cancelled = Promise.resolve()) {
+  const server = await startWireServer();
   let cancellations = 0;
   const clock: Clock = { now: () => 0, sleep, random: () => 0 };
   const reader = {
     pid: 4711,
     encoding: 'UTF8',
     plugin: TEST_DECODING,
-    client: {
-      query: (stream: Readable) => (statement = stream),
-      connection: { stream: { removeAllListeners: () => undefined } },
-    },
+    client: server.client,
     query: () => Promise.resolve({ rows: [] }),
   } as unknown as Connection;
   const control = {
@@ -63,13 +62,18 @@ function peeked(sleep: Clock['sleep'] = () => new Promise(() => undefined), canc
   return {
     peek,
     cancellations: () => cancellations,
-    send: (rows: readonly Row[], first = true) =>
-      statement?.push(Buffer.concat([...(first ? [HEADER] : []), ...rows.map(encode)])),
-    end: (trailer = true) => {
-      if (trailer) statement?.push(TRAILER);
-      statement?.push(null);
-    },
-    fail: (code: string) => statement?.destroy(Object.assign(new Error('the server ended it'), { code })),
+    /** The client has read that the statement is over. */
+    over: once(server.client, 'drain'),
+    send: (rows: readonly Row[]) =>
+      server.send(
+        Buffer.concat([
+          COPY_BEGINS,
+          ...rows.map((row, i) => copyData(Buffer.concat([i > 0 ? NONE : HEADER, encode(row)]))),
+        ]),
+      ),
+    end: (trailer = true) => server.send(trailer ? Buffer.concat([copyData(TRAILER), COPY_ENDS]) : COPY_ENDS),
+    fail: (code: string) => server.send(failsWith(code)),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
 
@@ -77,35 +81,40 @@ describe('a result that a peek must not take', () => {
   const whole = [commit(700, 100n), commit(701, 200n), begin(700, 90n), change(1, 95n), commit(700, 100n)];
 
   it('is read to its end where nothing is wrong', async () => {
-    const { peek, send, end } = peeked();
+    await using peeking = await peeked();
+    const { peek, send, end } = peeking;
     send([...whole, begin(701, 190n), commit(701, 200n)]);
     end();
     assert.deepEqual(await told(peek), ['B', 'INSERT public.t 1', 'C', 'B', 'C']);
   });
 
   it('I1: fails where a COMMIT is not at the LSN that was told of it', async () => {
-    const { peek, send, end } = peeked();
+    await using peeking = await peeked();
+    const { peek, send, end } = peeking;
     send([...whole, begin(701, 190n), commit(701, 208n)]);
     end();
     await assert.rejects(told(peek), { code: 'DECODE_FAILED', message: /COMMIT of the transaction begun last/ });
   });
 
   it('I1: fails where transactions are missing that were told of', async () => {
-    const { peek, send, end } = peeked();
+    await using peeking = await peeked();
+    const { peek, send, end } = peeking;
     send(whole);
     end();
     await assert.rejects(told(peek), { code: 'DECODE_FAILED', message: /the result to end with its last COMMIT/ });
   });
 
   it('I1: fails where it ends inside a transaction', async () => {
-    const { peek, send, end } = peeked();
+    await using peeking = await peeked();
+    const { peek, send, end } = peeking;
     send([...whole, begin(701, 190n), change(2, 195n)]);
     end();
     await assert.rejects(told(peek), { code: 'DECODE_FAILED', message: /the result to end with its last COMMIT/ });
   });
 
   it('I1: fails where the trailer is missing', async () => {
-    const { peek, send, end } = peeked();
+    await using peeking = await peeked();
+    const { peek, send, end } = peeking;
     send([...whole, begin(701, 190n), commit(701, 200n)]);
     end(false);
     await assert.rejects(told(peek), { code: 'DECODE_FAILED', message: /the result to end with its last COMMIT/ });
@@ -115,7 +124,8 @@ describe('a result that a peek must not take', () => {
 describe('a cancellation that comes late', () => {
   it('asks for less, though it strikes behind the first row', async () => {
     // The time-out passes in the next turn: the cancellation is on its way when the first rows come.
-    const { peek, send, fail, cancellations } = peeked(() => turn());
+    await using peeking = await peeked(() => turn());
+    const { peek, send, fail, cancellations } = peeking;
     while (cancellations() === 0) await turn();
     send([commit(700, 100n), begin(700, 90n)]);
     setImmediate(() => fail('57014'));
@@ -124,7 +134,8 @@ describe('a cancellation that comes late', () => {
   });
 
   it('of somebody else behind the first row is what it is: an error', async () => {
-    const { peek, send, fail, cancellations } = peeked();
+    await using peeking = await peeked();
+    const { peek, send, fail, cancellations } = peeking;
     send([commit(700, 100n), begin(700, 90n)]);
     setImmediate(() => fail('57014'));
     await assert.rejects(told(peek), { code: '57014' });
@@ -134,11 +145,13 @@ describe('a cancellation that comes late', () => {
   it('is over before the next statement: close waits for it', async () => {
     let arrive: () => void = () => undefined;
     const arrived = new Promise<void>((resolve) => (arrive = resolve));
-    const { peek, end, cancellations } = peeked(() => turn(), arrived);
+    await using peeking = await peeked(() => turn(), arrived);
+    const { peek, end, cancellations } = peeking;
     let closed = false;
     const closing = peek.close().then(() => (closed = true));
     assert.equal(cancellations(), 1);
     end();
+    await peeking.over;
     for (let i = 0; i < 20; i++) await turn();
     assert.equal(closed, false);
     arrive();
