@@ -89,6 +89,15 @@ describe('docs', () => {
     assert.deepEqual(described.toSorted(), made.toSorted());
   });
 
+  it('have a trial for each procedure of the runbook, under its heading', () => {
+    const [, events = ''] = readPage('docs/operations.md').split('\n## Events\n');
+    const headings = [...(events.split(/\n## /)[0] ?? '').matchAll(/^### (.+)$/gm)].map(([, heading]) => heading);
+    assert.ok(headings.length > 10);
+    const trials = files('test/runbook', '.ts').map((file) => readFileSync(join(root, file), 'utf8'));
+    const tried = trials.flatMap((text) => [...text.matchAll(/^describe\('(.+)', /gm)].map(([, title]) => title));
+    assert.deepEqual(tried.toSorted(), headings.toSorted());
+  });
+
   it('price as many metrics as there are', () => {
     assert.match(section('docs/deploy.md', 'cost'), new RegExp(`^\\| Metrics \\| ${SLOT_METRICS.length} x `, 'm'));
   });

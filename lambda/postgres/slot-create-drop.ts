@@ -190,7 +190,7 @@ function cannotCreate(error: unknown, name: string): PipelineError | undefined {
     case '58P01':
     case '42704':
       return config(
-        'the server does not have the plugin. test_decoding comes with the contrib package, wal2json with a package of its own.',
+        'the server does not have the plugin that PLUGIN names. test_decoding comes with the contrib package, wal2json with a package of its own.',
       );
     default:
       return undefined;

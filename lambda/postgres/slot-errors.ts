@@ -50,6 +50,13 @@ export function explainSlotState(
   }
   switch (code) {
     case '42501':
+      // The one refusal of this kind in that file of the server's: the plugin is not among output_plugin_libraries.
+      if (textOf(error, 'file') === 'logical.c')
+        return slotError(
+          'CONFIG_INVALID',
+          `PLUGIN: the server does not allow this output plugin. ${words}`,
+          ALLOW_PLUGIN,
+        );
       return REPLICATION_RIGHTS.has(textOf(error, 'routine'))
         ? slotError(
             'DATABASE_AUTH_FAILED',
@@ -99,6 +106,8 @@ export function explainSlotState(
   }
 }
 
+const ALLOW_PLUGIN =
+  'Add the plugin to output_plugin_libraries (on RDS and Aurora in the parameter group) and run SELECT pg_reload_conf(). A slot that is there is kept, and the next run goes on. Or use a plugin that is allowed, with a slot of its own: copy-slot.';
 const RESTORE =
   'If an archive or a standby still has the segment of WAL, put it into pg_wal: the next run goes on. Otherwise what follows is lost to this slot: drop it with drop-slot, create it with create-slot, and reload what consumers missed.';
 const KEEP =

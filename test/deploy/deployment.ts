@@ -15,6 +15,7 @@ import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secre
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { deaggregate } from '../support/deaggregate.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { tryCommands } from './command-line.ts';
 import { ACCOUNT, findMoto, type Moto, REGION, startMoto } from './moto.ts';
 import { type Container, type ContainerOptions, installRuntimeClient, startContainer } from './runtime.ts';
 
@@ -374,6 +375,11 @@ describe('deployment', () => {
     await invoke({ action: 'refresh-keys' });
     assert.equal(await keyReadings(), 2, 'a reading would have been seen');
   });
+
+  step(
+    'the command line finds the function by its stack: check, status, run, drain, refresh-keys, tables, skip-transaction',
+    () => tryCommands({ moto, server, stack, functionName: deployed.FunctionName, start }),
+  );
 
   step("the lifecycle's Update keeps the slot, and its Delete drops it", async () => {
     const PhysicalResourceId = `created:${server.connection.host}/${server.connection.database}/pg2kinesis`;

@@ -56,6 +56,13 @@ describe('translate', () => {
       ['42501', { routine: 'CheckSlotPermissions' }, false, 'DATABASE_AUTH_FAILED', /rds_replication/],
       ['42501', { routine: 'check_permissions' }, false, 'DATABASE_AUTH_FAILED', /rds_replication/],
       ['42501', { routine: 'aclcheck_error' }, false, 'DATABASE_AUTH_FAILED', /revoked from PUBLIC/],
+      [
+        '42501',
+        { file: 'logical.c' },
+        true,
+        'CONFIG_INVALID',
+        /does not allow this output plugin.*output_plugin_libraries/,
+      ],
       ['53100', {}, false, 'NO_PROGRESS', /no disk space/],
       ['53200', {}, false, 'NO_PROGRESS', /no memory/],
       ['53400', {}, false, 'NO_PROGRESS', /limit of its configuration/],
