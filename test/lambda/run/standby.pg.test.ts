@@ -140,6 +140,37 @@ describe('STANDBY_SLOTS', () => {
     assert.deepEqual([released.stopped, released.published], ['caught-up', 10]);
   });
 
+  it('I2: waits for each of two standbys, whichever is behind', async () => {
+    // A slot keeps WAL from the last checkpoint on: that far its standby counts as having confirmed.
+    const confirmBySecond = async () => {
+      await primary.sql(
+        `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = 'second'`,
+      );
+      await primary.sql('CHECKPOINT');
+      await primary.sql(`SELECT pg_create_physical_replication_slot('second', true)`);
+    };
+    await confirmBySecond();
+    const pipeline = await laggard({ standbySlots: ['phys', 'second'] });
+    await insert(131, 140);
+    await replicated(140);
+    const one = await pipeline.run();
+    assert.deepEqual([one.stopped, one.waitsFor, one.published], ['waiting-for-standby', ['second'], 0]);
+    link.hold();
+    await insert(141, 150);
+    await confirmBySecond();
+    const other = await pipeline.run();
+    assert.deepEqual([other.stopped, other.published], ['waiting-for-standby', 10]);
+    assert.ok(other.waitsFor?.includes('phys'));
+    link.release();
+    await replicated(150);
+    await confirmBySecond();
+    assert.equal((await pipeline.run()).published, 10);
+    assert.deepEqual(
+      ids(pipeline),
+      Array.from({ length: 20 }, (_, i) => 131 + i),
+    );
+  });
+
   // The last one: the primary does not survive it.
   it('I2: publishes nothing that is not there after a failover; without it the stream is ahead', async () => {
     const bounded = await laggard({ port: name.port });
