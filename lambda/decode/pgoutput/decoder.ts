@@ -6,24 +6,16 @@
  * @see https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
  */
 import { isUtf8 } from 'node:buffer';
-import type { BeginLine, CommitLine, Line } from '../line.ts';
-import {
-  type Ignored,
-  type LogicalMessage,
-  type RowChange,
-  type Truncate,
-  type Tuple,
-  UTF8_TEXT,
-  ValueKind,
-} from '../messages.ts';
+import type { Line } from '../line.ts';
+import { type Ignored, type Truncate, type Tuple, UTF8_TEXT, ValueKind } from '../messages.ts';
+import { emptyChange, emptyTuple } from '../reused-row.ts';
+import { readLogicalMessage } from './logical-message.ts';
 import { sentTypeName, type ServerNames } from './names.ts';
 import { MessageReader } from './reader.ts';
 import { type Relation, RelationInterner, type SentColumn } from './relations.ts';
 import { repairMessage } from './repair.ts';
 import { ELIDED_VALUE, limitsFor, PgoutputRowShortener } from './row-shortener.ts';
-
-/** Microseconds from 1970-01-01 to 2000-01-01, from which PostgreSQL counts. */
-const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
+import { readBegin, readCommit } from './transaction-messages.ts';
 
 /** How many names are kept before all are forgotten. A database with more columns is decoded, only slower. */
 const NAMES_LIMIT = 32_768;
@@ -49,17 +41,8 @@ const VALUE_NULL = 0x6e;
 const VALUE_TEXT = 0x74;
 const VALUE_UNCHANGED = 0x75;
 
-/** Flag of a logical message: it is part of a transaction. */
-const IN_TRANSACTION = 1;
-/** Behind a logical message's prefix. */
-const SIZE_BYTES = 4;
-
 /** Column flag of a Relation message: part of the replica identity. */
 const IN_IDENTITY = 1;
-
-function emptyTuple(): Tuple {
-  return { count: 0, headers: [], kinds: [], starts: [], ends: [] };
-}
 
 /**
  * Decodes messages of pgoutput, read by `pg_logical_slot_peek_binary_changes` with `proto_version` 1.
@@ -86,16 +69,7 @@ export class PgoutputDecoder {
   readonly #sentTypes = new Map<number, string>();
   readonly #new = emptyTuple();
   readonly #old = emptyTuple();
-  readonly #change: { -readonly [K in keyof RowChange]: RowChange[K] } = {
-    kind: 'change',
-    operation: 'INSERT',
-    table: { printed: '', schema: '', name: '' },
-    bytes: Buffer.alloc(0),
-    newTuple: undefined,
-    oldTuple: undefined,
-    oversizeBytes: undefined,
-    historicKey: undefined,
-  };
+  readonly #change = emptyChange();
   #lastOid = -1;
   #lastRelation: Relation | undefined;
   /** Whether the database ensures nothing of its texts: then what is no UTF-8 is refused. */
@@ -156,9 +130,9 @@ export class PgoutputDecoder {
         }
         return this.#change;
       case BEGIN:
-        return this.#begin();
+        return readBegin(reader);
       case COMMIT:
-        return this.#commit();
+        return readCommit(reader);
       case RELATION:
         return this.#relation();
       case TYPE:
@@ -166,7 +140,7 @@ export class PgoutputDecoder {
       case TRUNCATE:
         return this.#truncate();
       case MESSAGE:
-        return this.#message(start, end, oversizeBytes);
+        return readLogicalMessage(reader, start, end, oversizeBytes);
       case ORIGIN:
         reader.int64("an origin's LSN");
         reader.text("an origin's name");
@@ -174,25 +148,6 @@ export class PgoutputDecoder {
       default:
         throw reader.expected('a kind of message that protocol version 1 has', 0);
     }
-  }
-
-  #begin(): BeginLine {
-    const reader = this.#reader;
-    reader.int64("a commit record's LSN");
-    const commitTimeMicros = reader.int64('a commit time') + POSTGRES_EPOCH_MICROS;
-    const xid = reader.uint32('a transaction id');
-    reader.end();
-    return { kind: 'begin', xid, commitTimeMicros };
-  }
-
-  #commit(): CommitLine {
-    const reader = this.#reader;
-    if (reader.byte('flags') !== 0) throw reader.expected('flags of 0', 1);
-    reader.int64("a commit record's LSN");
-    reader.int64("a commit record's end");
-    const commitTimeMicros = reader.int64('a commit time') + POSTGRES_EPOCH_MICROS;
-    reader.end();
-    return { kind: 'commit', xid: undefined, commitTimeMicros };
   }
 
   #relation(): Ignored {
@@ -235,27 +190,6 @@ export class PgoutputDecoder {
     for (let i = 0; i < count; i++) tables.push(this.#relationOf(reader.uint32("a table's number")).table);
     reader.end();
     return { kind: 'truncate', tables };
-  }
-
-  /** A logical message. Of one that is too large, the beginning is there. */
-  #message(start: number, end: number, oversizeBytes: number | undefined): LogicalMessage {
-    const reader = this.#reader;
-    const { bytes } = reader;
-    const transactional = (reader.byte('flags') & IN_TRANSACTION) !== 0;
-    reader.int64("a message's LSN");
-    if (oversizeBytes !== undefined) {
-      const zero = bytes.indexOf(0, reader.at);
-      const isKept = zero >= 0 && zero + SIZE_BYTES < end;
-      const prefix = isKept ? reader.text('a prefix') : undefined;
-      const size = isKept ? reader.uint32('a size') : start + oversizeBytes - reader.at;
-      if (isKept && reader.offset + size !== oversizeBytes) throw reader.expected("a message's content");
-      return { kind: 'message', transactional, prefix, bytes, start: end, end, size };
-    }
-    const prefix = reader.text('a prefix');
-    const size = reader.uint32('a size');
-    const from = reader.skip(size, "a message's content");
-    reader.end();
-    return { kind: 'message', transactional, prefix, bytes, start: from, end: from + size, size };
   }
 
   #ignored(): Ignored {

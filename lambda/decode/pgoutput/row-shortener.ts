@@ -3,6 +3,7 @@
  * a large one only that it was left out. So memory does not grow with a row, and a key after a large value can still be
  * read. Pure; knows where values begin and end, and no row's meaning.
  */
+import { KeptBytes } from '../kept-bytes.ts';
 
 /** What is written in place of a value that was left out: not the plugin's. */
 export const ELIDED_VALUE = 0x65;
@@ -61,8 +62,7 @@ const FIELD_BYTES: Readonly<Partial<Record<Field, number>>> = {
 /** Keeps the readable rest of a message. Used again for the next one. */
 export class PgoutputRowShortener {
   readonly #limits: PgoutputLimits;
-  #out: Buffer = Buffer.alloc(0);
-  #length = 0;
+  readonly #kept = new KeptBytes();
   #field: Field = 'kind';
   /** The bytes of the field so far. */
   readonly #head = Buffer.alloc(4);
@@ -85,10 +85,9 @@ export class PgoutputRowShortener {
    * @param header - bytes to be kept in front of it as they are
    */
   begin(header: Buffer): void {
-    this.#out = Buffer.allocUnsafeSlow(64 * 1024);
-    this.#length = this.#have = 0;
+    this.#kept.begin(header);
+    this.#have = 0;
     this.#field = 'kind';
-    this.#keep(header, 0, header.length);
   }
 
   /**
@@ -104,13 +103,13 @@ export class PgoutputRowShortener {
       if (this.#field === 'rest') return;
       if (this.#field === 'message') {
         const to = Math.min(end, at + this.#left);
-        this.#keep(bytes, at, to);
+        this.#kept.keep(bytes, at, to);
         this.#left -= to - at;
         return;
       }
       if (this.#field === 'kept' || this.#field === 'left-out') {
         const to = Math.min(end, at + this.#left);
-        if (this.#field === 'kept') this.#keep(bytes, at, to);
+        if (this.#field === 'kept') this.#kept.keep(bytes, at, to);
         this.#left -= to - at;
         at = to;
         if (this.#left === 0) this.#nextValue();
@@ -129,9 +128,7 @@ export class PgoutputRowShortener {
    * @returns the header and what is kept of the message; the caller's to keep
    */
   end(): Buffer {
-    const kept = this.#out.subarray(0, this.#length);
-    this.#out = Buffer.alloc(0);
-    return kept;
+    return this.#kept.take();
   }
 
   #takeField(field: Field): void {
@@ -139,7 +136,7 @@ export class PgoutputRowShortener {
     switch (field) {
       case 'kind':
         this.#kind = head[0] ?? 0;
-        this.#keep(head, 0, 1);
+        this.#kept.keep(head, 0, 1);
         this.#field = [INSERT, UPDATE, DELETE].includes(this.#kind) ? 'relation' : 'rest';
         if (this.#kind === MESSAGE) {
           this.#field = 'message';
@@ -147,16 +144,16 @@ export class PgoutputRowShortener {
         }
         return;
       case 'relation':
-        this.#keep(head, 0, 4);
+        this.#kept.keep(head, 0, 4);
         this.#field = 'part';
         return;
       case 'part':
-        this.#keep(head, 0, 1);
+        this.#kept.keep(head, 0, 1);
         this.#another = this.#kind === UPDATE && head[0] !== NEW_ROW;
         this.#field = 'count';
         return;
       case 'count':
-        this.#keep(head, 0, 2);
+        this.#kept.keep(head, 0, 2);
         this.#columns = head.readUInt16BE(0) + 1;
         this.#nextValue();
         return;
@@ -165,7 +162,7 @@ export class PgoutputRowShortener {
           this.#field = 'length';
           return;
         }
-        this.#keep(head, 0, 1);
+        this.#kept.keep(head, 0, 1);
         this.#nextValue();
         return;
       case 'length':
@@ -176,13 +173,13 @@ export class PgoutputRowShortener {
   #beginValue(length: number): void {
     const { valueBytes, messageBytes, smallBytes } = this.#limits;
     this.#left = length;
-    if (length <= smallBytes || (length <= valueBytes && this.#length + length <= messageBytes)) {
+    if (length <= smallBytes || (length <= valueBytes && this.#kept.length + length <= messageBytes)) {
       const head = Buffer.from([VALUE_TEXT, 0, 0, 0, 0]);
       head.writeUInt32BE(length, 1);
-      this.#keep(head, 0, head.length);
+      this.#kept.keep(head);
       this.#field = 'kept';
     } else {
-      this.#keep(Buffer.from([ELIDED_VALUE]), 0, 1);
+      this.#kept.keep(Buffer.from([ELIDED_VALUE]));
       this.#field = 'left-out';
     }
     if (length === 0) this.#nextValue();
@@ -192,16 +189,5 @@ export class PgoutputRowShortener {
     this.#columns--;
     if (this.#columns > 0) this.#field = 'value';
     else this.#field = this.#another ? 'part' : 'rest';
-  }
-
-  #keep(bytes: Uint8Array, from: number, end: number): void {
-    const length = this.#length + end - from;
-    if (length > this.#out.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(length, this.#out.length * 2));
-      this.#out.copy(grown, 0, 0, this.#length);
-      this.#out = grown;
-    }
-    this.#out.set(bytes.subarray(from, end), this.#length);
-    this.#length = length;
   }
 }

@@ -6,8 +6,9 @@
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
 import type { Line } from '../line.ts';
-import type { RowChange, TableName, Truncate, Tuple } from '../messages.ts';
+import type { RowChange, Truncate, Tuple } from '../messages.ts';
 import { UndecodableError } from '../messages.ts';
+import { emptyChange, emptyTuple } from '../reused-row.ts';
 import { matchesAt } from './byte-pattern.ts';
 import type { KnownHeader, KnownTable } from './intern.ts';
 import { NameInterner } from './intern.ts';
@@ -16,6 +17,7 @@ import { repairLine } from './repair.ts';
 import { limitsForRecord, TestDecodingRowShortener } from './row-shortener.ts';
 import { literal, scanIdentifier, scanType, startsWithAt } from './scan.ts';
 import { decodeBegin, decodeCommit, unknownLineError } from './transaction-lines.ts';
+import { decodeTruncate } from './truncate-line.ts';
 import { scanValue } from './value.ts';
 
 const SPACE = 0x20;
@@ -30,23 +32,15 @@ const COLON_SPACE = literal(': ');
 const INSERT = literal('INSERT:');
 const UPDATE = literal('UPDATE:');
 const DELETE = literal('DELETE:');
-const TRUNCATE = literal('TRUNCATE:');
 const OLD_KEY = literal(' old-key:');
 const NEW_TUPLE = literal(' new-tuple:');
 const NO_TUPLE = literal(' (no-tuple-data)');
-const NO_FLAGS = literal(' (no-flags)');
-const RESTART_SEQS = literal(' restart_seqs');
-const CASCADE = literal(' cascade');
 
 /** How many names are kept before all are forgotten: some 10 MB at most. A database with more columns is decoded, only slower. */
 const NAMES_LIMIT = 32_768;
 
 /** More columns than a table can have (1,600). A list that is longer holds columns that were altered or dropped since. */
 const COLUMNS_LIMIT = 2_048;
-
-function emptyTuple(): Tuple {
-  return { count: 0, headers: [], kinds: [], starts: [], ends: [] };
-}
 
 /**
  * Decodes lines of test_decoding, read with include-xids and include-timestamp in a session whose settings are pinned.
@@ -66,15 +60,7 @@ export class TestDecodingDecoder {
   readonly #interner: NameInterner;
   readonly #new = emptyTuple();
   readonly #old = emptyTuple();
-  readonly #change: { -readonly [K in keyof RowChange]: RowChange[K] } = {
-    kind: 'change',
-    operation: 'INSERT',
-    table: { printed: '', schema: '', name: '' },
-    bytes: Buffer.alloc(0),
-    newTuple: undefined,
-    oldTuple: undefined,
-    oversizeBytes: undefined,
-  };
+  readonly #change = emptyChange();
   /** The last row's table: the next is most often the same. */
   #table: KnownTable | undefined;
   /** Of the change's bytes. */
@@ -288,27 +274,4 @@ export class TestDecodingDecoder {
       throw new UndecodableError('":" after a column', close + 1 - start);
     return this.#interner.internHeader(bytes, at, bracket, close + 2);
   }
-}
-
-function expectEnd(at: number, end: number, start: number): void {
-  if (at !== end) throw new UndecodableError('the end of the line', at - start);
-}
-
-/** `TRUNCATE: restart_seqs cascade`. The plugin always prints flags: a line without any was cut. */
-function decodeTruncate(bytes: Buffer, from: number, end: number, start: number, tables: TableName[]): Truncate {
-  if (!startsWithAt(bytes, from, end, TRUNCATE)) {
-    const operations = tables.length > 1 ? '"TRUNCATE:"' : '"INSERT:", "UPDATE:", "DELETE:" or "TRUNCATE:"';
-    throw new UndecodableError(operations, from - start);
-  }
-  const flags = from + TRUNCATE.length;
-  let at = flags;
-  if (startsWithAt(bytes, at, end, NO_FLAGS)) {
-    at += NO_FLAGS.length;
-  } else {
-    if (startsWithAt(bytes, at, end, RESTART_SEQS)) at += RESTART_SEQS.length;
-    if (startsWithAt(bytes, at, end, CASCADE)) at += CASCADE.length;
-    if (at === flags) throw new UndecodableError('" (no-flags)", " restart_seqs" or " cascade"', at - start);
-  }
-  expectEnd(at, end, start);
-  return { kind: 'truncate', tables };
 }

@@ -3,6 +3,7 @@
  * every small value, and of a large value only the word that it was left out. So memory does not grow with a row, and a
  * key after a large value can still be read. Pure; knows how values and names are quoted, and no row's meaning.
  */
+import { KeptBytes } from '../kept-bytes.ts';
 import { MESSAGE_BYTE } from './message-line.ts';
 import { ELIDED } from './value.ts';
 
@@ -57,8 +58,7 @@ export function limitsForRecord(maxRecordBytes: number): ShortenerLimits {
 /** Keeps the readable rest of a line. Used again for the next one. */
 export class TestDecodingRowShortener {
   readonly #limits: ShortenerLimits;
-  #out: Buffer = Buffer.alloc(0);
-  #length = 0;
+  readonly #kept = new KeptBytes();
   #place: Place = 'start';
   /** Where the line begins in what is kept: behind the header. */
   #lineAt = 0;
@@ -76,11 +76,9 @@ export class TestDecodingRowShortener {
    * @param header - bytes to be kept in front of it as they are
    */
   begin(header: Buffer): void {
-    this.#out = Buffer.allocUnsafeSlow(64 * 1024);
-    this.#length = 0;
+    this.#kept.begin(header);
     this.#place = 'start';
-    this.#keep(header, 0, header.length);
-    this.#lineAt = this.#length;
+    this.#lineAt = this.#kept.length;
   }
 
   /**
@@ -93,15 +91,15 @@ export class TestDecodingRowShortener {
   write(bytes: Buffer, start: number, end: number): void {
     let at = start;
     while (at < end) {
-      if (this.#length > this.#limits.lineBytes + this.#limits.restBytes) this.#place = 'cut';
+      if (this.#kept.length > this.#limits.lineBytes + this.#limits.restBytes) this.#place = 'cut';
       switch (this.#place) {
         case 'start':
           this.#place = bytes[at] === MESSAGE_BYTE ? 'message' : 'outside';
           break;
         case 'message': {
           // Its content may hold apostrophes: nothing is looked for in it.
-          const left = this.#lineAt + this.#limits.messageBytes - this.#length;
-          this.#keep(bytes, at, Math.min(end, at + left));
+          const left = this.#lineAt + this.#limits.messageBytes - this.#kept.length;
+          this.#kept.keep(bytes, at, Math.min(end, at + left));
           return;
         }
         case 'outside':
@@ -110,7 +108,7 @@ export class TestDecodingRowShortener {
         case 'name': {
           const stop = findEnd(bytes, QUOTE, at, end);
           if (stop.found) this.#place = 'outside';
-          this.#keep(bytes, at, stop.at);
+          this.#kept.keep(bytes, at, stop.at);
           at = stop.at;
           break;
         }
@@ -157,10 +155,8 @@ export class TestDecodingRowShortener {
    * @returns the header and what is kept of the line; the caller's to keep
    */
   end(): Buffer {
-    if (this.#place === 'cut') this.#keep(CUT, 0, CUT.length);
-    const kept = this.#out.subarray(0, this.#length);
-    this.#out = Buffer.alloc(0);
-    return kept;
+    if (this.#place === 'cut') this.#kept.keep(CUT);
+    return this.#kept.take();
   }
 
   /** Up to the next name or value that is quoted, its opening quote included. */
@@ -168,45 +164,32 @@ export class TestDecodingRowShortener {
     let at = from;
     while (at < end && bytes[at] !== QUOTE && bytes[at] !== APOSTROPHE) at++;
     if (at === end) {
-      this.#keep(bytes, from, end);
+      this.#kept.keep(bytes, from, end);
       return end;
     }
-    this.#keep(bytes, from, at + 1);
+    this.#kept.keep(bytes, from, at + 1);
     if (bytes[at] === QUOTE) {
       this.#place = 'name';
     } else {
       this.#place = 'value';
-      this.#valueAt = this.#length - 1;
+      this.#valueAt = this.#kept.length - 1;
     }
     return at + 1;
   }
 
   /** Keeps a piece of a value, or leaves out the whole value when it becomes too large. */
   #keepValue(bytes: Buffer, from: number, end: number): void {
-    const length = this.#length + end - from;
+    const length = this.#kept.length + end - from;
     const size = length - this.#valueAt;
     const { valueBytes, lineBytes, smallBytes } = this.#limits;
     if (size <= smallBytes || (size <= valueBytes && length <= lineBytes)) {
-      this.#keep(bytes, from, end);
+      this.#kept.keep(bytes, from, end);
       return;
     }
     // `B'101'`: the letter goes with the value.
-    this.#length = this.#out[this.#valueAt - 1] === BIT_STRING ? this.#valueAt - 1 : this.#valueAt;
-    this.#keep(ELIDED, 0, ELIDED.length);
+    this.#kept.cutTo(this.#kept.at(this.#valueAt - 1) === BIT_STRING ? this.#valueAt - 1 : this.#valueAt);
+    this.#kept.keep(ELIDED);
     this.#place = this.#place === 'after-value' ? 'after-left-out' : 'left-out';
-  }
-
-  #keep(bytes: Uint8Array, from: number, end: number): void {
-    const length = this.#length + end - from;
-    if (length > this.#out.length) this.#grow(length);
-    this.#out.set(bytes.subarray(from, end), this.#length);
-    this.#length = length;
-  }
-
-  #grow(length: number): void {
-    const grown = Buffer.allocUnsafeSlow(Math.max(length, this.#out.length * 2));
-    this.#out.copy(grown, 0, 0, this.#length);
-    this.#out = grown;
   }
 }
 

@@ -10,6 +10,7 @@ import type { BeginLine, CommitLine, Line } from '../line.ts';
 import { type Ignored, type RowChange, type TableName, type Truncate, UTF8_TEXT } from '../messages.ts';
 import type { ServerNames } from '../pgoutput/names.ts';
 import { RelationInterner } from '../pgoutput/relations.ts';
+import { emptyChange } from '../reused-row.ts';
 import { parseTimestampMicros } from '../timestamp.ts';
 import { LineReader, literal } from './reader.ts';
 import { emptyRow, isRestated, type KnownColumn, type Row, RowReader } from './row.ts';
@@ -77,16 +78,7 @@ export class Wal2jsonDecoder {
   /** Holds a copy of the line, whose strings are made plain in place, and behind it what had to be written again. */
   #scratch: Buffer = Buffer.alloc(0);
   #anyBytes = false;
-  readonly #change: { -readonly [K in keyof RowChange]: RowChange[K] } = {
-    kind: 'change',
-    operation: 'INSERT',
-    table: { printed: '', schema: '', name: '' },
-    bytes: Buffer.alloc(0),
-    newTuple: undefined,
-    oldTuple: undefined,
-    oversizeBytes: undefined,
-    historicKey: undefined,
-  };
+  readonly #change = emptyChange();
 
   /**
    * @param names - what the catalogs say of types and keywords

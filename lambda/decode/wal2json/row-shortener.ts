@@ -3,6 +3,7 @@
  * small value, and of a large value only the word that it was left out. So memory does not grow with a row, and a key
  * after a large value can still be read. Pure; knows how strings are quoted, and no row's meaning.
  */
+import { KeptBytes } from '../kept-bytes.ts';
 
 /** Stands for a value that was left out: no JSON has it. */
 export const ELIDED = Buffer.from('elided', 'latin1');
@@ -40,8 +41,7 @@ export function limitsFor(maxRecordBytes: number): Wal2jsonLimits {
 /** Keeps the readable rest of a line. Used again for the next one. */
 export class Wal2jsonRowShortener {
   readonly #limits: Wal2jsonLimits;
-  #out: Buffer = Buffer.alloc(0);
-  #length = 0;
+  readonly #kept = new KeptBytes();
   #place: 'outside' | 'kept' | 'left-out' = 'outside';
   #escaped = false;
   /** Where the string begins in what is kept, its opening quote included. */
@@ -58,13 +58,11 @@ export class Wal2jsonRowShortener {
    * @param header - bytes to be kept in front of it as they are
    */
   begin(header: Buffer): void {
-    this.#out = Buffer.allocUnsafeSlow(64 * 1024);
-    this.#length = 0;
+    this.#kept.begin(header);
     // The line begins inside of its first string, the action.
     this.#place = 'kept';
     this.#escaped = false;
-    this.#keep(header, 0, header.length);
-    this.#stringAt = this.#length;
+    this.#stringAt = this.#kept.length;
   }
 
   /**
@@ -81,24 +79,24 @@ export class Wal2jsonRowShortener {
         const quote = bytes.indexOf(QUOTE, at);
         if (quote < 0 || quote >= end) break;
         at = quote + 1;
-        this.#keep(bytes, from, at);
+        this.#kept.keep(bytes, from, at);
         from = at;
-        this.#stringAt = this.#length - 1;
+        this.#stringAt = this.#kept.length - 1;
         this.#place = 'kept';
         continue;
       }
       const closing = this.#closing(bytes, at, end);
       at = closing < 0 ? end : closing + 1;
-      if (this.#place === 'kept' && this.#isTooMuch(this.#length - this.#stringAt + at - from)) {
+      if (this.#place === 'kept' && this.#isTooMuch(this.#kept.length - this.#stringAt + at - from)) {
         this.#place = 'left-out';
-        this.#length = this.#stringAt;
-        this.#keep(ELIDED, 0, ELIDED.length);
+        this.#kept.cutTo(this.#stringAt);
+        this.#kept.keep(ELIDED);
       }
-      if (this.#place === 'kept') this.#keep(bytes, from, at);
+      if (this.#place === 'kept') this.#kept.keep(bytes, from, at);
       from = at;
       if (closing >= 0) this.#place = 'outside';
     }
-    if (this.#place === 'outside') this.#keep(bytes, from, end);
+    if (this.#place === 'outside') this.#kept.keep(bytes, from, end);
   }
 
   /**
@@ -107,9 +105,7 @@ export class Wal2jsonRowShortener {
    * @returns the header and what is kept of the line; the caller's to keep
    */
   end(): Buffer {
-    const kept = this.#out.subarray(0, this.#length);
-    this.#out = Buffer.alloc(0);
-    return kept;
+    return this.#kept.take();
   }
 
   #isTooMuch(stringBytes: number): boolean {
@@ -129,16 +125,5 @@ export class Wal2jsonRowShortener {
       if (bytes[at] === BACKSLASH && ++at >= end) this.#escaped = true;
     }
     return -1;
-  }
-
-  #keep(bytes: Uint8Array, from: number, end: number): void {
-    const length = this.#length + end - from;
-    if (length > this.#out.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(length, this.#out.length * 2));
-      this.#out.copy(grown, 0, 0, this.#length);
-      this.#out = grown;
-    }
-    this.#out.set(bytes.subarray(from, end), this.#length);
-    this.#length = length;
   }
 }
