@@ -1,6 +1,5 @@
 /**
- * The ports of the run loop: what it asks of the database, the stream, the clock, the log and the metrics. Types, and the
- * one error by which a port says "ask for less".
+ * The ports of the run loop: what it asks of the database, the stream, the clock, the log and the metrics. Types only.
  * The modules `postgres` and `kinesis` implement them; tests implement them too.
  */
 import type { Lsn } from './decode/lsn.ts';
@@ -67,68 +66,6 @@ export interface Peek extends AsyncIterable<MessageBlock> {
   close(): Promise<void>;
 }
 
-/** The peek did not finish before its first row: ask for less. */
-export class PeekTooLargeError extends Error {
-  override readonly name = 'PeekTooLargeError';
-  /** The SQLSTATE, of an error that says that the server is out of disk, temporary files or memory. */
-  readonly resourceSqlState: string | undefined;
-  /** The LSN of the change that the server was at, where it says so. */
-  readonly near: Lsn | undefined;
-  /**
-   * Whether the server lacked room for changes that it collects. It does so before it comes to their commit, and again for
-   * transactions that the slot has passed and restart_lsn has not.
-   */
-  readonly spilling: boolean;
-
-  /**
-   * @param message - what happened
-   * @param options - `resourceSqlState`, `near`, `spilling`: see the fields; `cause`: the error underneath
-   */
-  constructor(
-    message: string,
-    options: ErrorOptions & {
-      readonly resourceSqlState?: string | undefined;
-      readonly near?: Lsn | undefined;
-      readonly spilling?: boolean;
-    } = {},
-  ) {
-    super(message, options);
-    this.resourceSqlState = options.resourceSqlState;
-    this.near = options.near;
-    this.spilling = options.spilling === true;
-  }
-}
-
-/** What a {@link ServerDecodingError} tells. */
-export interface ServerDecodingFailure {
-  readonly sqlState: string;
-  /** What may be shown of the server's error: no value of a row is among it. */
-  readonly report: string;
-  /** The LSN of the change that the server was at, where it says so. */
-  readonly near: Lsn | undefined;
-  /** The error to be thrown where no transaction is to blame. */
-  readonly cause: unknown;
-}
-
-/** The server failed while it decoded, before the first row: a smaller peek tells at which transaction. */
-export class ServerDecodingError extends Error {
-  override readonly name = 'ServerDecodingError';
-  readonly sqlState: string;
-  readonly report: string;
-  readonly near: Lsn | undefined;
-
-  /**
-   * @param message - what happened
-   * @param failure - see there
-   */
-  constructor(message: string, failure: ServerDecodingFailure) {
-    super(message, { cause: failure.cause });
-    this.sqlState = failure.sqlState;
-    this.report = failure.report;
-    this.near = failure.near;
-  }
-}
-
 /** A standby that a run waits for, by the physical slot that it uses. */
 export interface AwaitedStandby {
   /** The slot's name. */
@@ -165,8 +102,8 @@ export interface Slot {
   /** @returns how far the slot has been consumed, and where decoding starts */
   position(): Promise<{ readonly confirmedFlush: Lsn; readonly restart: Lsn }>;
   /**
-   * Reads without consuming. Iterating throws {@link PeekTooLargeError} when the time-out passes before the first row,
-   * and {@link ServerDecodingError} when the server fails before it.
+   * Reads without consuming. Iterating throws `PeekTooLargeError` when the time-out passes before the first row,
+   * and `ServerDecodingError` when the server fails before it.
    *
    * @param upto - upto_lsn: transactions whose commit record starts before this LSN
    * @param limit - the most rows (upto_nchanges): it stops at the first commit at or after that many; undefined: no limit

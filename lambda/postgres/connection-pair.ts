@@ -6,8 +6,8 @@
 import { PipelineError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
 import { withNotice } from '../slow-notice.ts';
+import { closeGracefully } from './close-connection.ts';
 import {
-  closeGracefully,
   CONNECT_MS,
   type Connection,
   type ConnectOptions,

@@ -5,6 +5,7 @@
 import pg from 'pg';
 import { PipelineError } from '../errors.ts';
 import type { Clock, Log, ServerIdentity } from '../ports.ts';
+import { closeAt, destroy } from './close-connection.ts';
 import {
   createCredentials,
   type Credentials,
@@ -278,38 +279,4 @@ function serialize(client: pg.Client): Queryable['query'] {
     last = result.catch(() => undefined);
     return result;
   };
-}
-
-/** A server that stopped answering must not keep us past our time: no time-out of the server's would end that. */
-function closeAt(client: pg.Client, when: number, clock: Clock): void {
-  const over = new AbortController();
-  client.once('end', () => over.abort());
-  void clock.sleep(Math.max(0, when - clock.now()), over.signal).then(() => {
-    if (!over.signal.aborted) destroy(client);
-  });
-}
-
-/**
- * Drops a connection without a farewell, which could wait for a server that does not answer.
- *
- * @param client - whose queries all reject
- */
-export function destroy(client: pg.Client): void {
-  const { connection } = client as unknown as { connection: { stream: { destroy(): void } } };
-  connection.stream.destroy();
-}
-
-/**
- * Ends a connection in good order, within a second: the server gives up the lock when it goes, one way or the other.
- *
- * @param connection - the connection to close
- * @param clock - measures the second that it is given
- */
-export async function closeGracefully({ client }: { readonly client: pg.Client }, clock: Clock): Promise<void> {
-  const gone = new AbortController();
-  void clock.sleep(1_000, gone.signal).then(() => {
-    if (!gone.signal.aborted) destroy(client);
-  });
-  await client.end().catch(() => undefined);
-  gone.abort();
 }

@@ -7,7 +7,8 @@ import pg from 'pg';
 import { formatLsn } from '../decode/lsn.ts';
 import { type KeyStretch, readKeyStretch } from '../decode/wal2json/key-stretch.ts';
 import type { Clock, KeyHistory, KeyQuestion, Log } from '../ports.ts';
-import { closeGracefully, type Connection, type Database, logIn, pinSession } from './connection.ts';
+import { closeGracefully } from './close-connection.ts';
+import { type Connection, type Database, logIn, pinSession } from './connection.ts';
 import { codeOf } from './error-context.ts';
 import { isSameServer } from './server-identity.ts';
 

@@ -4,7 +4,8 @@
  */
 import { PipelineError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
-import { type Connection, destroy } from './connection.ts';
+import { destroy } from './close-connection.ts';
+import type { Connection } from './connection.ts';
 import { type LockResult, readLock } from './slot-lock.ts';
 
 /** Watches a lock. */

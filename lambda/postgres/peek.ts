@@ -15,7 +15,8 @@ import {
   UTF8_TEXT,
 } from '../decode/messages.ts';
 import { PipelineError, transactionUndecodable } from '../errors.ts';
-import { type MessageBlock, type Peek, PeekTooLargeError, ServerDecodingError } from '../ports.ts';
+import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
+import type { MessageBlock, Peek } from '../ports.ts';
 import { BinaryCopyReader, type RowShortener } from './binary-copy-reader.ts';
 import { Commits } from './commits.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';

@@ -5,8 +5,9 @@
 import type { Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import type { ResumePosition } from '../decode/resume-position.ts';
+import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
 import type { Clock, Log, Publisher, Session } from '../ports.ts';
-import { type Peek, PeekTooLargeError, ServerDecodingError } from '../ports.ts';
+import type { Peek } from '../ports.ts';
 import type { Filters } from '../settings/filters.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';

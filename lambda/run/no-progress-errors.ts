@@ -4,7 +4,7 @@
 import { formatLsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import { PipelineError } from '../errors.ts';
-import type { PeekTooLargeError } from '../ports.ts';
+import type { PeekTooLargeError } from '../peek-errors.ts';
 import type { StopReason } from './answer.ts';
 
 /** What a run knows that did nothing. */

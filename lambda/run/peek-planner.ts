@@ -4,7 +4,8 @@
  * and no clock, and moves nothing.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import { type Log, PeekTooLargeError, ServerDecodingError } from '../ports.ts';
+import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
+import type { Log } from '../ports.ts';
 import { grow, initialLimits, type PeekLimits, shrink } from './peek-limits.ts';
 import { endOfSearch, type FailedPeek } from './undecodable-errors.ts';
 import { UndecodableSearch } from './undecodable-search.ts';

@@ -9,7 +9,7 @@
  * `read-bound-tracker.ts`, for a stream that refuses or does not answer by `publish-queue.ts`, and after it has caught up by
  * `linger.ts`. The reasons are in `answer.ts`; which of them are errors, in `run-end.ts`.
  */
-import { PeekTooLargeError, ServerDecodingError } from '../ports.ts';
+import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
 import { copyCounts } from '../transform/counts.ts';
 import { Advancer } from './advancer.ts';
 import { ageSeconds, type RunAnswer, type StopReason } from './answer.ts';

@@ -5,7 +5,8 @@
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import { PipelineError } from '../errors.ts';
-import { type Clock, PeekTooLargeError, ServerDecodingError, type Slot } from '../ports.ts';
+import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
+import type { Clock, Slot } from '../ports.ts';
 import { serverOutOfSpace } from './no-progress-errors.ts';
 import { beforeCommitRecord } from './undecodable-search.ts';
 

@@ -3,7 +3,7 @@
  */
 import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError, transactionUndecodable } from '../errors.ts';
-import { type PeekTooLargeError, ServerDecodingError } from '../ports.ts';
+import { type PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
 import { serverOutOfSpace } from './no-progress-errors.ts';
 import type { UndecodableSearch } from './undecodable-search.ts';
 

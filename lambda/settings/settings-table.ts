@@ -4,7 +4,18 @@
  * other is checked in `config.ts`.
  */
 import * as z from 'zod/mini';
-import { compilePatterns } from './filters.ts';
+import {
+  convert,
+  like,
+  NAME,
+  OPERATIONS,
+  operations,
+  patterns,
+  publications,
+  slotNames,
+  text,
+  whole,
+} from './setting-schemas.ts';
 
 /** One variable. */
 export interface Setting<T, D extends string | undefined = string | undefined> {
@@ -19,78 +30,6 @@ export interface Setting<T, D extends string | undefined = string | undefined> {
   /** Text to value. An issue's `params.why`, where there is one, says more than `allowed` does; it must not show the value. */
   readonly schema: z.ZodMiniType<T, string>;
 }
-
-/** All four, in the order in which they are listed. */
-export const OPERATIONS = ['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] as const;
-/** What the source did to a row or table. */
-export type Operation = (typeof OPERATIONS)[number];
-
-const text = z.string();
-
-/** A regular expression on the whole text. */
-const like = (pattern: RegExp): z.ZodMiniType<string, string> => text.check(z.regex(pattern));
-
-/** A whole number between two bounds that passes a test. */
-const whole = (
-  least: number,
-  most: number,
-  test: (value: number) => boolean = () => true,
-): z.ZodMiniType<number, string> =>
-  z.pipe(
-    text,
-    convert((value) => {
-      const number = /^[0-9]{1,10}$/.test(value) ? Number(value) : Number.NaN;
-      return number >= least && number <= most && test(number) ? number : undefined;
-    }),
-  );
-
-/** A conversion that refuses by answering undefined or by throwing what is to be said. */
-function convert<T>(read: (value: string) => T | undefined): z.ZodMiniType<T, string> {
-  return z.transform<string, T>((value, context) => {
-    let why: string | undefined;
-    try {
-      const result = read(value);
-      if (result !== undefined) return result;
-    } catch (error) {
-      why = error instanceof Error ? error.message : String(error);
-    }
-    context.issues.push({ code: 'custom', input: value, params: { why } });
-    return z.NEVER;
-  });
-}
-
-const patterns = z.pipe(text, convert(compilePatterns));
-
-const operations = z.pipe(
-  text,
-  convert((value): ReadonlySet<Operation> | undefined => {
-    const words = value.split(',').map((word) => word.trim().toUpperCase());
-    const known = OPERATIONS.filter((operation) => words.includes(operation));
-    const unknown = words.filter((word) => !OPERATIONS.some((operation) => operation === word));
-    return unknown.length === 0 && known.length > 0 ? new Set(known) : undefined;
-  }),
-);
-
-/** A name of PostgreSQL's that is no URL. */
-const NAME = /^(?!.*:\/\/)[^\p{Cc}]{1,63}$/u;
-
-/** Names separated by commas; a name that holds one cannot be given. */
-const publications = z.pipe(
-  text,
-  convert((value): readonly string[] | undefined => {
-    const names = value.split(',').map((name) => name.trim());
-    return names.every((name) => NAME.test(name)) ? [...new Set(names)] : undefined;
-  }),
-);
-
-/** Names of slots, each once. */
-const slotNames = z.pipe(
-  text,
-  convert((value): readonly string[] | undefined => {
-    const names = value === '' ? [] : value.split(',').map((name) => name.trim());
-    return names.every((name) => /^[a-z0-9_]{1,63}$/.test(name)) ? [...new Set(names)] : undefined;
-  }),
-);
 
 /** A table's row that has no default. */
 const optional = <T>(schema: z.ZodMiniType<T, string>, about: string, allowed: string): Setting<T, undefined> => ({

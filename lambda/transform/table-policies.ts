@@ -6,10 +6,10 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { TableName, Transaction, Tuple } from '../decode/messages.ts';
-import { PipelineError } from '../errors.ts';
 import type { EarlierEntry, PrimaryKeys, TableEntry } from '../ports.ts';
 import { excludesTable, type Filters, includesTable, omitsColumn } from '../settings/filters.ts';
 import type { Skipped } from './counts.ts';
+import { keyExcluded } from './transform-errors.ts';
 
 /** What to do with a table's changes. */
 export interface TablePolicy {
@@ -243,15 +243,6 @@ export class TablePolicies {
     const now = this.#keys.byOid(entry.oid);
     return now === undefined ? [] : [now.name, ...now.ancestors];
   }
-}
-
-/** A record without its key would be of no use, and one with it would show what must not be shown. */
-function keyExcluded(table: string, column: string): PipelineError {
-  return new PipelineError(
-    'CONFIG_INVALID',
-    `COLUMN_EXCLUDE_LIST names the column ${table}.${column}, which is part of the primary key, and every record holds the key. The change was not published, and the slot was not advanced past it.`,
-    { remedy: `Take the column out of COLUMN_EXCLUDE_LIST, or leave out the table: TABLE_EXCLUDE_LIST.` },
-  );
 }
 
 /**

@@ -17,6 +17,21 @@ export interface FailedChange {
 }
 
 /**
+ * A column of the key that is to be left out. A record without its key would be of no use, and one with it would show what
+ * must not be shown.
+ *
+ * @param table - `schema.table`
+ * @param column - its name
+ */
+export function keyExcluded(table: string, column: string): PipelineError {
+  return new PipelineError(
+    'CONFIG_INVALID',
+    `COLUMN_EXCLUDE_LIST names the column ${table}.${column}, which is part of the primary key, and every record holds the key. The change was not published, and the slot was not advanced past it.`,
+    { remedy: `Take the column out of COLUMN_EXCLUDE_LIST, or leave out the table: TABLE_EXCLUDE_LIST.` },
+  );
+}
+
+/**
  * A change that does not show its row's primary key.
  *
  * @param change - the change

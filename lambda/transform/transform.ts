@@ -8,7 +8,7 @@ import type { ResumePosition } from '../decode/resume-position.ts';
 import type { ChangeRecord } from '../format/record.ts';
 import type { Packer, Round } from '../pack/round.ts';
 import type { MessageBlock } from '../ports.ts';
-import type { Operation } from '../settings/settings-table.ts';
+import type { Operation } from '../settings/setting-schemas.ts';
 import type { AckPosition, LargestRecord } from './ack-position.ts';
 import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';

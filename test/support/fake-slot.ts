@@ -7,16 +7,16 @@
 import type { Lsn } from '../../lambda/decode/lsn.ts';
 import type { Message, TableName, Transaction } from '../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
-import {
-  type EarlierEntry,
-  type MessageBlock,
-  type Peek,
-  PeekTooLargeError,
-  type PrimaryKeys,
-  type ReadBound,
-  type Session,
-  type Slot,
-  type TableEntry,
+import { PeekTooLargeError } from '../../lambda/peek-errors.ts';
+import type {
+  EarlierEntry,
+  MessageBlock,
+  Peek,
+  PrimaryKeys,
+  ReadBound,
+  Session,
+  Slot,
+  TableEntry,
 } from '../../lambda/ports.ts';
 
 /** A transaction in the fake's WAL. */

@@ -20,7 +20,7 @@ import type { RunOptions } from '../../lambda/run/run-options.ts';
 import { skipFirstTransaction } from '../../lambda/run/skip-first-transaction.ts';
 import { coldState } from '../../lambda/run/warm-state.ts';
 import { compilePatterns } from '../../lambda/settings/filters.ts';
-import { OPERATIONS } from '../../lambda/settings/settings-table.ts';
+import { OPERATIONS } from '../../lambda/settings/setting-schemas.ts';
 import { FORMAT_OPTIONS } from './changes.ts';
 import type { PostgresServer } from './postgres.ts';
 import { Recorder } from './run-kit.ts';

@@ -12,7 +12,7 @@ import type { Clock, Log, Metrics, PrimaryKeys, Published, Publisher, Session } 
 import type { RunOptions, RunPorts } from '../../lambda/run/run-options.ts';
 import { coldState, type WarmState } from '../../lambda/run/warm-state.ts';
 import { NO_FILTERS } from '../../lambda/settings/filters.ts';
-import { OPERATIONS } from '../../lambda/settings/settings-table.ts';
+import { OPERATIONS } from '../../lambda/settings/setting-schemas.ts';
 import { FORMAT_OPTIONS } from './changes.ts';
 import { fakeSession, type FakeSlot } from './fake-slot.ts';
 

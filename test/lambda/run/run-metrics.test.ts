@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { PipelineError } from '../../../lambda/errors.ts';
-import { PeekTooLargeError } from '../../../lambda/ports.ts';
+import { PeekTooLargeError } from '../../../lambda/peek-errors.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import {
   noProgress,

@@ -1,7 +1,8 @@
 /** How the first unconsumed transaction is found, and what is said where it cannot be read. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Peek, PeekTooLargeError, ServerDecodingError } from '../../../lambda/ports.ts';
+import { PeekTooLargeError, ServerDecodingError } from '../../../lambda/peek-errors.ts';
+import type { Peek } from '../../../lambda/ports.ts';
 import { firstUnconsumed, skipFirstTransaction } from '../../../lambda/run/skip-first-transaction.ts';
 import { FakeSlot } from '../../support/fake-slot.ts';
 import { TestClock } from '../../support/run-kit.ts';

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { formatLsn } from '../../../lambda/decode/lsn.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
-import { PeekTooLargeError, ServerDecodingError } from '../../../lambda/ports.ts';
+import { PeekTooLargeError, ServerDecodingError } from '../../../lambda/peek-errors.ts';
 import { run } from '../../../lambda/run/run.ts';
 import { beforeCommitRecord, insideCommitRecord, UndecodableSearch } from '../../../lambda/run/undecodable-search.ts';
 import { FakeKeys, FakeSlot, type FakeTransaction } from '../../support/fake-slot.ts';

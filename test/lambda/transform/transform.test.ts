@@ -9,7 +9,7 @@ import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import { run } from '../../../lambda/run/run.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';
 import { compilePatterns, type Filters, NO_FILTERS } from '../../../lambda/settings/filters.ts';
-import type { Operation } from '../../../lambda/settings/settings-table.ts';
+import type { Operation } from '../../../lambda/settings/setting-schemas.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { runKit } from '../../support/run-kit.ts';
