@@ -26,6 +26,9 @@ export interface ColumnHeader {
   readonly type: string;
 }
 
+/** A logical message whose prefix has more bytes in UTF-8 is never published, whatever its content. */
+export const MAX_PREFIX_BYTES = 64 * 1024;
+
 /** How a value is written; see {@link Tuple.kinds}. */
 export const ValueKind = {
   /** SQL NULL. */

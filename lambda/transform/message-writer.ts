@@ -3,7 +3,7 @@
  * where that would be larger than a record may be. Counts nothing.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { LogicalMessage, Transaction } from '../decode/messages.ts';
+import { type LogicalMessage, MAX_PREFIX_BYTES, type Transaction } from '../decode/messages.ts';
 import { ByteWriter } from '../format/byte-writer.ts';
 import { FormatterError } from '../format/module/module.ts';
 import type { MessageKeyWriter } from '../format/partition-key.ts';
@@ -66,14 +66,14 @@ export class MessageWriter {
   /**
    * @param message - valid during the call
    * @param at - where it is
-   * @returns whether it was written, whole or without its content; `left-out`: it is not wanted, or its prefix alone is larger
-   *   than a record may be
+   * @returns whether it was written, whole or without its content; `left-out`: it is not wanted, or its prefix is too long
    * @throws {PipelineError} RECORD_TOO_LARGE, where nothing may be left out; FORMAT_FAILED
    */
   write(message: LogicalMessage, at: MessagePlace): 'whole' | 'shortened' | 'left-out' {
     const { messages, oversize, format } = this.#parts;
     const { prefix, bytes, start, end, size } = message;
     if (messages === undefined || prefix === undefined || prefix === OWN_PREFIX) return 'left-out';
+    if (Buffer.byteLength(prefix) > MAX_PREFIX_BYTES) return 'left-out';
     if (!messages.prefixes.some((wanted) => wanted.test(prefix))) return 'left-out';
     const record: MessageRecord = { ...at, prefix, bytes, start, end, truncated: end - start < size };
     this.#partitionKey.clear();

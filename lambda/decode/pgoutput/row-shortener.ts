@@ -4,6 +4,7 @@
  * read. Pure; knows where values begin and end, and no row's meaning.
  */
 import { KeptBytes } from '../kept-bytes.ts';
+import { MAX_PREFIX_BYTES } from '../messages.ts';
 
 /** What is written in place of a value that was left out: not the plugin's. */
 export const ELIDED_VALUE = 0x65;
@@ -31,8 +32,8 @@ export interface PgoutputLimits {
 const VALUE_RECORDS = 2;
 /** A message up to this many records is kept whole: columns that are not published may be among it. */
 const MESSAGE_RECORDS = 4;
-/** A prefix that is longer is no prefix that anybody could ask for. */
-const LOGICAL_MESSAGE_BYTES = 64 * 1024;
+/** The longest prefix that can be published, and the numbers around it. */
+const LOGICAL_MESSAGE_BYTES = MAX_PREFIX_BYTES + 1024;
 
 /**
  * @param maxRecordBytes - what the stream allows for a record

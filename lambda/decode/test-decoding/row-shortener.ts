@@ -4,6 +4,7 @@
  * key after a large value can still be read. Pure; knows how values and names are quoted, and no row's meaning.
  */
 import { KeptBytes } from '../kept-bytes.ts';
+import { MAX_PREFIX_BYTES } from '../messages.ts';
 import { MESSAGE_BYTE } from './message-line.ts';
 import { ELIDED } from './value.ts';
 
@@ -38,8 +39,8 @@ export interface ShortenerLimits {
 const VALUE_RECORDS = 2;
 /** A line up to this many records is kept whole: columns that are not published may be among it. */
 const LINE_RECORDS = 4;
-/** A prefix that is longer is no prefix that anybody could ask for. */
-const MESSAGE_BYTES = 64 * 1024;
+/** The longest prefix that can be published, and what the plugin prints around it. */
+const MESSAGE_BYTES = MAX_PREFIX_BYTES + 1024;
 
 /**
  * @param maxRecordBytes - what the stream allows for a record

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Tuple, UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
+import { MAX_PREFIX_BYTES, type Tuple, UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import {
   limitsForRecord,
@@ -62,6 +62,20 @@ describe('the shortener', () => {
     const line = `message: transactional: 1 prefix: p, sz: 40 content:'a''b"c"${'x'.repeat(33)}`;
     for (const lengths of [[1], [7], [49], [50], [51], [1_000]])
       assert.equal(shorten(line, limits, lengths), line.slice(0, 50));
+  });
+
+  it('keeps the longest prefix that can be published, and the size of the content behind it', () => {
+    const shortener = new TestDecodingRowShortener(limitsForRecord(1024 * 1024));
+    const prefix = 'é'.repeat(MAX_PREFIX_BYTES / 2);
+    const line = Buffer.from(
+      `message: transactional: 0 prefix: ${prefix}, sz: 5000000 content:${'x'.repeat(5_000_000)}`,
+    );
+    shortener.begin(Buffer.alloc(0));
+    shortener.write(line, 0, line.length);
+    const kept = shortener.end();
+    const read = new TestDecodingDecoder().decode(kept, 0, kept.length, line.length);
+    assert.ok(read.kind === 'message');
+    assert.deepEqual([read.prefix === prefix, read.size, read.start === read.end], [true, 5_000_000, true]);
   });
 
   it('keeps every name and every small value, and leaves out the large ones, wherever the line is cut', () => {
