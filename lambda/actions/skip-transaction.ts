@@ -16,6 +16,11 @@ export interface SkipTransactionAnswer {
   readonly slot: string;
   /** Without xid and time where the server cannot decode the transaction. */
   readonly skipped: { readonly commitLsn: string; readonly xid?: number; readonly commitTime?: string };
+  /**
+   * Logical messages outside of transactions that lay before it: the slot has passed them, too. The run that failed at the
+   * transaction has published those that MESSAGES names. Left out where there are none.
+   */
+  readonly messagesPassed?: number;
   readonly advancedTo: string;
 }
 
@@ -42,7 +47,7 @@ export async function skipTransaction(
   }
   const session: Session = opened;
   try {
-    const { transaction, advancedTo } = await skipFirstTransaction(
+    const { transaction, messagesBefore, advancedTo } = await skipFirstTransaction(
       session.slot,
       clock,
       action.commitLsn,
@@ -57,8 +62,15 @@ export async function skipTransaction(
             xid: transaction.xid,
             commitTime: new Date(Number(transaction.commitTimeMicros / 1000n)).toISOString(),
           };
-    log.warn('A transaction was left out on request; consumers lack its changes.', skipped);
-    return { action: 'skip-transaction', slot: config.slot, skipped, advancedTo: formatLsn(advancedTo) };
+    const messagesPassed = messagesBefore === 0 ? {} : { messagesPassed: messagesBefore };
+    log.warn('A transaction was left out on request; consumers lack its changes.', { ...skipped, ...messagesPassed });
+    return {
+      action: 'skip-transaction',
+      slot: config.slot,
+      skipped,
+      ...messagesPassed,
+      advancedTo: formatLsn(advancedTo),
+    };
   } finally {
     await session.close();
   }

@@ -13,11 +13,20 @@ import { beforeCommitRecord } from './undecodable-search.ts';
 /** How many rows to ask for, one after the other, until a transaction is among them: messages come outside of any. */
 const PEEK_LIMITS = [1, 1_000, 1_000_000, undefined] as const;
 
-/** What became of one peek: its first transaction, how many rows it had without one, or that the server failed. */
+/**
+ * What became of one peek: its first transaction and how many messages outside of transactions lie before it, how many rows
+ * it had without one, or that the server failed.
+ */
 type FirstOf =
-  | { readonly kind: 'transaction'; readonly transaction: Transaction }
+  | { readonly kind: 'transaction'; readonly transaction: Transaction; readonly messagesBefore: number }
   | { readonly kind: 'none'; readonly rows: number }
   | { readonly kind: 'failed' };
+
+/** The first transaction, and how many logical messages outside of any transaction lie before it, where they are read. */
+export interface FirstTransaction {
+  readonly transaction: Transaction;
+  readonly messagesBefore: number;
+}
 
 /**
  * Finds the first transaction with changes that the slot has not consumed.
@@ -31,12 +40,12 @@ export async function firstUnconsumed(
   slot: Slot,
   clock: Clock,
   deadline: number,
-): Promise<Transaction | 'undecodable' | undefined> {
+): Promise<FirstTransaction | 'undecodable' | undefined> {
   const { bound: upto } = await slot.readBound();
   for (const limit of PEEK_LIMITS) {
     const first = await firstOf(slot, clock, deadline, upto, limit);
     if (first.kind === 'failed') return 'undecodable';
-    if (first.kind === 'transaction') return first.transaction;
+    if (first.kind === 'transaction') return first;
     if (limit === undefined || first.rows < limit) return undefined;
   }
   return undefined;
@@ -50,11 +59,13 @@ async function firstOf(
   limit: number | undefined,
 ): Promise<FirstOf> {
   const peek = slot.peek(upto, limit, Math.max(1, deadline - clock.now()));
+  let messagesBefore = 0;
   try {
     for await (const block of peek) {
       // The BEGIN comes before whatever it is that cannot be decoded.
       for (let message = block.next(); message !== undefined; message = block.next()) {
-        if (message.kind === 'begin') return { kind: 'transaction', transaction: message.transaction };
+        if (message.kind === 'begin') return { kind: 'transaction', transaction: message.transaction, messagesBefore };
+        if (message.kind === 'message' && !message.transactional) messagesBefore++;
       }
     }
     return { kind: 'none', rows: peek.rows };
@@ -78,6 +89,8 @@ async function firstOf(
 export interface SkippedTransaction {
   /** Undefined: the server cannot decode it, so that nothing is known of it. */
   readonly transaction: Transaction | undefined;
+  /** Messages outside of transactions that lie before it: the slot has passed them, too. */
+  readonly messagesBefore: number;
   /** Where the slot is now. */
   readonly advancedTo: Lsn;
 }
@@ -115,17 +128,18 @@ export async function skipFirstTransaction(
       { remedy: 'Nothing is to be done: it was skipped or published before.' },
     );
   }
-  if (first.commitLsn !== commitLsn) {
+  const { transaction, messagesBefore } = first;
+  if (transaction.commitLsn !== commitLsn) {
     throw new PipelineError(
       'EVENT_INVALID',
-      `${formatLsn(commitLsn)} was not skipped: the first unconsumed transaction is ${formatLsn(first.commitLsn)} (xid ${first.xid}), and only that one can be. The slot was not advanced.`,
+      `${formatLsn(commitLsn)} was not skipped: the first unconsumed transaction is ${formatLsn(transaction.commitLsn)} (xid ${transaction.xid}), and only that one can be. The slot was not advanced.`,
       {
         remedy:
           'Let a run publish it. Only if that run fails and names this very commit LSN: skip-transaction with it. If yours was skipped before, nothing is to be done.',
       },
     );
   }
-  return { transaction: first, advancedTo: await slot.advance(commitLsn) };
+  return { transaction, messagesBefore, advancedTo: await slot.advance(commitLsn) };
 }
 
 /**
@@ -150,5 +164,5 @@ async function skipUndecodable(
       { remedy: 'Let a run tell: it fails with the commit LSN to give to skip-transaction.' },
     );
   }
-  return { transaction: undefined, advancedTo: await slot.skip(commitLsn) };
+  return { transaction: undefined, messagesBefore: 0, advancedTo: await slot.skip(commitLsn) };
 }

@@ -101,9 +101,13 @@ export function sentence(answer: Answer): string | undefined {
       return `The primary keys were read again: ${counted(answer.tables, 'table')} with one.`;
     case 'skip-transaction': {
       const { commitLsn, xid, commitTime } = answer.skipped;
+      const passed =
+        answer.messagesPassed === undefined
+          ? ''
+          : ` Messages outside of transactions before it, which the slot has passed, too: ${answer.messagesPassed}. A run that failed at the transaction has published them.`;
       const which =
         xid === undefined ? '' : ` (xid ${xid}${commitTime === undefined ? '' : `, committed at ${commitTime}`})`;
-      return `The transaction with commit LSN ${commitLsn}${which} was skipped: consumers lack its changes. The slot ${answer.slot} is at ${answer.advancedTo}.`;
+      return `The transaction with commit LSN ${commitLsn}${which} was skipped: consumers lack its changes.${passed} The slot ${answer.slot} is at ${answer.advancedTo}.`;
     }
     default:
       return undefined;

@@ -341,7 +341,7 @@ describe('a peek', () => {
 async function firstReadable(slot: Slot): Promise<Transaction | undefined> {
   const first = await firstUnconsumed(slot, clock, Date.now() + 30_000);
   assert.notEqual(first, 'undecodable');
-  return first === 'undecodable' ? undefined : first;
+  return first === 'undecodable' ? undefined : first?.transaction;
 }
 
 describe('a peek of a database in another encoding', () => {

@@ -198,6 +198,34 @@ describe('logical messages', () => {
     assert.deepEqual(module.published, ['a/42 [255]', 'row {"id":8}']);
   });
 
+  it('outside of transactions, before one that is skipped, are published by the run that fails at it', async () => {
+    await server.createSlot('skipped');
+    await server.sql(emit(false, `'a/before'`, `'x'`));
+    await server.sql(
+      `BEGIN; ${row(9)}; ${emit(false, `'a/within'`, `'x'`)}; ${emit(true, `'a/inside'`, `'x'`)}; COMMIT`,
+    );
+    await server.sql(emit(false, `'a/behind'`, `'x'`));
+    await server.sql(row(10));
+    const made = pipeline('skipped', {
+      format: 'module',
+      formatOptions: {
+        formatter: {
+          format: ({ key }) => {
+            if (key?.['id'] === 9) throw new Error('as expected');
+            return { data: `row ${JSON.stringify(key)}` };
+          },
+          formatMessage: ({ prefix }) => ({ data: prefix }),
+        },
+      },
+    });
+    const error = await made.run().catch((caught: unknown) => caught as Error);
+    assert.ok(error instanceof Error);
+    assert.match(error.message, /^FORMAT_FAILED/);
+    await made.skip(/commit LSN ([0-9A-F]+\/[0-9A-F]+)/.exec(error.message)?.[1] ?? '');
+    assert.equal((await made.run()).caughtUp, true);
+    assert.deepEqual(made.published, ['a/before', 'a/within', 'a/behind', 'row {"id":10}']);
+  });
+
   for (const [encoding, prefix] of [
     ['LATIN1', 'a/é'],
     ['SQL_ASCII', 'a/e'],

@@ -14,7 +14,7 @@ describe('skip-transaction', () => {
     const commitLsn = slot.commit('table public.t: INSERT: id[integer]:1');
     const clock = new TestClock();
     const first = await firstUnconsumed(slot, clock, clock.now() + 1_000);
-    assert.equal(typeof first === 'object' && first.commitLsn, commitLsn);
+    assert.equal(typeof first === 'object' && first.transaction.commitLsn, commitLsn);
     assert.deepEqual(
       slot.peeks.map(({ limit }) => limit),
       [1, 1_000, 1_000_000],

@@ -8,11 +8,12 @@ import { FORMATS } from '../../../lambda/format/formats.ts';
 import { messageKeyWriter } from '../../../lambda/format/partition-key.ts';
 import { run } from '../../../lambda/run/run.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';
+import { skipFirstTransaction } from '../../../lambda/run/skip-first-transaction.ts';
 import { compilePatterns } from '../../../lambda/settings/filters.ts';
 import type { Formatter } from '../../../lib/formatter/formatter.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
-import { type RunKit, runKit } from '../../support/run-kit.ts';
+import { type RunKit, runKit, TestClock } from '../../support/run-kit.ts';
 
 const message = (prefix: string, content = 'c', transactional = true): string =>
   `message: transactional: ${transactional ? 1 : 0} prefix: ${prefix}, sz: ${Buffer.byteLength(content)} content:${content}`;
@@ -185,12 +186,14 @@ describe('logical messages', () => {
     assert.ok(!log.includes(SECRET));
   });
 
-  it('whose prefix alone is larger than a record are left out and counted', async () => {
+  it('whose prefix has more than 64 KiB are left out and counted, however short they are; with 64 KiB they are not', async () => {
     const slot = new FakeSlot();
-    slot.commit(message('y'.repeat(1024 * 1024), ''), insert(1));
+    const longest = 'é'.repeat(32 * 1024);
+    slot.commit(message(`${longest}y`, ''), message('y'.repeat(1024 * 1024), ''), insert(1), message(longest));
+    slot.message(message(`${longest}y`, 'c', false));
     const { records, value } = await publish(slot, wanted('.*'));
-    assert.deepEqual(told(records), ['row {"id":1} #1']);
-    assert.deepEqual([value?.messagesSkipped, value?.caughtUp], [1, true]);
+    assert.deepEqual(told(records), ['row {"id":1} #1', `${longest}=c #1.1`]);
+    assert.deepEqual([value?.messagesSkipped, value?.caughtUp], [3, true]);
   });
 
   it('fails with RECORD_TOO_LARGE where OVERSIZE=fail, and says the way out', async () => {
@@ -239,6 +242,30 @@ describe('logical messages', () => {
       const commitLsn = /commit LSN ([0-9A-F]+\/[0-9A-F]+)/.exec(error.message)?.[1];
       assert.equal(parseLsn(commitLsn ?? '') !== undefined, transactional);
     }
+  });
+
+  it('I1: before a transaction that is skipped are published by the run that fails at it, and counted as passed', async () => {
+    const formatter: Formatter = {
+      format: ({ key }) => {
+        if (key?.['id'] === 2) throw new Error(SECRET);
+        return { data: `row ${JSON.stringify(key)}` };
+      },
+      formatMessage: ({ content }) => ({ data: String(content) }),
+    };
+    const options = wanted('p', { format: FORMATS.module({ ...FORMAT_OPTIONS, formatter }) });
+    const slot = new FakeSlot();
+    slot.commit(insert(1));
+    for (const n of [1, 2, 3]) slot.message(message('p', String(n), false));
+    const commitLsn = slot.commit(insert(2), message('p', 'inside'));
+    slot.message(message('p', '4', false));
+    slot.commit(insert(3));
+    const { error, records } = await publish(slot, options);
+    assert.equal(error?.code, 'FORMAT_FAILED');
+    const clock = new TestClock();
+    const skipped = await skipFirstTransaction(slot, clock, commitLsn, clock.now() + 50_000);
+    assert.deepEqual([skipped.messagesBefore, skipped.advancedTo], [3, commitLsn]);
+    const after = await publish(slot, options);
+    assert.deepEqual([...records, ...after.records], ['row {"id":1}', '1', '2', '3', '4', 'row {"id":3}']);
   });
 
   it('counts those that the formatter leaves out', async () => {
