@@ -11,10 +11,10 @@ import { describeStream, type StreamDescription } from './kinesis/describe.ts';
 import { createPublisher } from './kinesis/publisher.ts';
 import { pluginParts } from './plugin-parts.ts';
 import type { Clock, Log, Metrics, Publisher } from './ports.ts';
-import { ArrayDelimiters } from './postgres/array-delimiters.ts';
 import { createDatabase, type Database } from './postgres/connection.ts';
 import type { LineDecoder } from './postgres/peek.ts';
 import { PrimaryKeyCache } from './postgres/primary-key-cache.ts';
+import { TypeCatalog } from './postgres/type-catalog.ts';
 import type { TypeNames } from './postgres/type-names.ts';
 import { coldState, type WarmState } from './run/warm-state.ts';
 import type { Config } from './settings/config.ts';
@@ -28,7 +28,7 @@ export interface Container {
   readonly config: Config;
   readonly database: Database;
   readonly keys: PrimaryKeyCache;
-  readonly arrayDelimiters: ArrayDelimiters;
+  readonly typeCatalog: TypeCatalog;
   readonly decoder: LineDecoder;
   /** What the decoder has to know of the server's types; undefined: nothing. */
   readonly typeNames: TypeNames | undefined;
@@ -116,7 +116,7 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
       log,
       hides: config.filters.tableExclude.length + config.filters.columnExclude.length > 0,
     }),
-    arrayDelimiters: new ArrayDelimiters(),
+    typeCatalog: new TypeCatalog(),
     typeNames,
     decoder,
     publisher: createPublisher({

@@ -12,6 +12,7 @@ import {
   messageKeyWriter,
   partitionKeyWriter,
 } from '../format/partition-key.ts';
+import type { TypeFacts } from '../format/record.ts';
 import { isSupported } from '../pack/compression.ts';
 import { createPacker } from '../pack/packer.ts';
 import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
@@ -124,6 +125,10 @@ async function publish(
     const { server } = session;
     await warnOfChangedHistory(container, server, before.confirmedFlush, () => historyOf(container, deadlines, server));
     const reporter = new CountReporter(metrics);
+    const types: TypeFacts = {
+      arrayDelimiter: (element) => container.typeCatalog.delimiterOf(element),
+      baseType: (type) => container.typeCatalog.baseOf(type),
+    };
     const answered = await run(
       { ...container, session, reporter },
       {
@@ -144,10 +149,10 @@ async function publish(
           source,
           database,
           now: () => clock.now(),
-          arrayDelimiter: (element) => container.arrayDelimiters.of(element),
+          ...types,
         }),
         partitionKey: config.debeziumKeys
-          ? debeziumKeyWriter(config.debezium.time)
+          ? debeziumKeyWriter(config.debezium.time, types)
           : partitionKeyWriter(config.partitionBy, source),
         messages:
           config.messages.length === 0

@@ -11,7 +11,7 @@ import { debeziumTypes } from './debezium/types.ts';
 import { FieldWriter } from './fields.ts';
 import { writeKeyText } from './key-text.ts';
 import { memoise, memoiseLast } from './memo.ts';
-import type { ChangeRecord, DebeziumOptions, MessageRecord, PartitionMode } from './record.ts';
+import type { ChangeRecord, DebeziumOptions, MessageRecord, PartitionMode, TypeFacts } from './record.ts';
 
 /** Appends a record's partition key, UTF-8, to `out`. */
 export type PartitionKeyWriter = (record: ChangeRecord, out: ByteWriter) => void;
@@ -74,9 +74,10 @@ export function partitionKeyWriter(mode: PartitionMode, source: string): Partiti
  * `default` where there is none. Debezium does not shorten one that Kinesis refuses; this one replaces it by its SHA-256.
  *
  * @param time - how a key's dates and times are written
+ * @param types - what a key's domains are made of
  */
-export function debeziumKeyWriter(time: DebeziumOptions['time']): PartitionKeyWriter {
-  const fields = new FieldWriter(debeziumTypes(time), { nulls: true });
+export function debeziumKeyWriter(time: DebeziumOptions['time'], types: TypeFacts = {}): PartitionKeyWriter {
+  const fields = new FieldWriter(debeziumTypes(time, types), { nulls: true });
   return (record, out) => {
     const start = out.length;
     if (record.key === undefined || record.change === undefined) out.ascii('default');

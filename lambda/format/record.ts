@@ -106,12 +106,18 @@ export interface Format {
  */
 export type ArrayDelimiter = (element: string) => string;
 
-/** What a format may depend on. */
-export interface FormatOptions {
-  /** Names the source in every record: SOURCE_NAME. */
-  readonly source: string;
+/** What a format may ask of types that no plugin prints. */
+export interface TypeFacts {
   /** The delimiter between the elements of an array. @default {@link builtInDelimiter}: that of the server's own types */
   readonly arrayDelimiter?: ArrayDelimiter;
+  /** The type that a domain is made of; of any other type itself. @default no type is a domain */
+  readonly baseType?: (type: string) => string;
+}
+
+/** What a format may depend on. */
+export interface FormatOptions extends TypeFacts {
+  /** Names the source in every record: SOURCE_NAME. */
+  readonly source: string;
   /** The database's name. */
   readonly database: string;
   /** What partition keys are made of. */

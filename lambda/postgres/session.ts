@@ -3,7 +3,6 @@
  * Composes the files of `postgres/`; decides nothing that the run decides.
  */
 import type { Clock, Log, Session } from '../ports.ts';
-import { ArrayDelimiters } from './array-delimiters.ts';
 import { type Database, logIn, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
 import { WalKeyHistory } from './key-history.ts';
@@ -14,6 +13,7 @@ import { readWithKeys } from './read-with-keys.ts';
 import { PostgresSlot } from './slot.ts';
 import { acquireSlotLock, clearSlot, type Holder } from './slot-lock.ts';
 import { readSlotState, validateSlot } from './slot-state.ts';
+import { TypeCatalog } from './type-catalog.ts';
 import type { TypeNames } from './type-names.ts';
 
 /** What {@link openSession} needs. */
@@ -33,7 +33,7 @@ export interface SessionOptions {
   /** Survives from run to run. */
   readonly keys: PrimaryKeyCache;
   /** Survives from run to run. @default one of its own */
-  readonly arrayDelimiters?: ArrayDelimiters;
+  readonly typeCatalog?: TypeCatalog;
   /** What the decoder has to know of types. Survives from run to run. @default it needs nothing */
   readonly typeNames?: TypeNames | undefined;
   /** Survives from run to run, with its interned names. */
@@ -64,7 +64,7 @@ export const SECOND_LOCK = ' (second connection)';
  * if ('locked' in session) console.log(describeHolder(session.locked));
  */
 export async function openSession(options: SessionOptions): Promise<Session | Locked> {
-  const { database, slotName, arrayDelimiters = new ArrayDelimiters() } = options;
+  const { database, slotName, typeCatalog = new TypeCatalog() } = options;
   const until = {
     deadline: options.deadline,
     ...(options.leaseExpiresAt === undefined ? {} : { leaseExpiresAt: options.leaseExpiresAt }),
@@ -107,7 +107,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
       connectedAt: control.connectedAt,
       keyHistory: new WalKeyHistory({ ...options, control, memory: options.keys.history }),
       keys: readWithKeys(options.keys.over(control, slotName), async () => {
-        await arrayDelimiters.read(control);
+        await typeCatalog.read(control);
         await options.typeNames?.read(control);
       }),
       lost: monitor.signal,

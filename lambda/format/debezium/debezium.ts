@@ -46,7 +46,7 @@ class DebeziumFormat implements Format {
 
   constructor(options: FormatOptions) {
     this.#options = options;
-    this.#fields = new FieldWriter(debeziumTypes(options.debezium.time, options.arrayDelimiter), { nulls: true });
+    this.#fields = new FieldWriter(debeziumTypes(options.debezium.time, options), { nulls: true });
     this.#head = memoiseLast((transaction) => sourceHead(options, transaction));
     this.#table = memoise(({ schema, name }) =>
       Buffer.from(`,"schema":${JSON.stringify(schema)},"table":${JSON.stringify(name)},"txId":`, 'utf8'),

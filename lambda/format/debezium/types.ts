@@ -10,7 +10,7 @@ import type { TypeWriter } from '../fields.ts';
 import { arrayConverter } from '../json/arrays.ts';
 import type { Converter } from '../json/converter.ts';
 import { builtInDelimiter, converterFor } from '../json/value-converters.ts';
-import type { ArrayDelimiter, DebeziumOptions } from '../record.ts';
+import type { DebeziumOptions, TypeFacts } from '../record.ts';
 import { writeJsonString } from '../text.ts';
 import { bits, hstore, money, numeric, point } from './scalars.ts';
 import { temporalConverters } from './temporal.ts';
@@ -48,24 +48,25 @@ const NUMBER_ARRAYS = new Set(['smallint', 'integer', 'bigint', 'date']);
  * Makes what writes a type's values.
  *
  * @param time - how dates and times are written
- * @param delimiter - finds what is between an array's elements
+ * @param facts - what is between an array's elements, and what a domain is made of
  * @returns makes a type's writer; called once a column
  */
 export function debeziumTypes(
   time: DebeziumOptions['time'],
-  delimiter: ArrayDelimiter = builtInDelimiter,
+  { arrayDelimiter = builtInDelimiter, baseType = (type) => type }: TypeFacts,
 ): (type: string) => TypeWriter {
   const temporal = temporalConverters(time);
-  const find = (type: string): Converter => {
+  const find = (named: string): Converter => {
+    const type = baseType(named);
     if (type.endsWith('[]')) {
       const element = type.slice(0, -2);
-      return arrayConverter(find(element), () => delimiter(element));
+      return arrayConverter(find(element), () => arrayDelimiter(element));
     }
     if (isHstore(type)) return hstore;
     const known = Object.hasOwn(CONVERTERS, type) ? CONVERTERS[type] : temporal[type];
     return known ?? writeJsonString;
   };
-  return (type) => ({ write: find(type), unchanged: Buffer.from(unavailable(type), 'latin1') });
+  return (type) => ({ write: find(type), unchanged: Buffer.from(unavailable(baseType(type)), 'latin1') });
 }
 
 /** hstore is an extension's: its name has its schema's before it, unless that is on the search path. */
@@ -75,10 +76,12 @@ function isHstore(type: string): boolean {
 
 /** What is written for a value that was not sent, by type. */
 function unavailable(type: string): string {
-  if (type === 'bytea') return `"${UNAVAILABLE_BYTES.toString('base64')}"`;
+  const bytea = `"${UNAVAILABLE_BYTES.toString('base64')}"`;
+  if (type === 'bytea') return bytea;
   if (isHstore(type)) return JSON.stringify(JSON.stringify({ [UNAVAILABLE]: UNAVAILABLE }));
   if (!type.endsWith('[]')) return `"${UNAVAILABLE}"`;
   const element = type.slice(0, -2);
+  if (element === 'bytea') return `[${bytea}]`;
   if (NUMBER_ARRAYS.has(element)) return JSON.stringify([...UNAVAILABLE_BYTES]);
   return element === 'uuid' ? `["${nameUuid(UNAVAILABLE_BYTES)}"]` : `["${UNAVAILABLE}"]`;
 }

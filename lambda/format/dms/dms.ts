@@ -49,7 +49,7 @@ class DmsFormat implements Format {
 
   constructor(options: FormatOptions) {
     this.#options = options;
-    this.#fields = new FieldWriter(dmsType, { nulls: options.dms.nulls });
+    this.#fields = new FieldWriter((type) => dmsType(options.baseType?.(type) ?? type), { nulls: options.dms.nulls });
     this.#table = memoise(({ schema, name }) =>
       Buffer.from(
         `,"partition-key-type":"${PARTITION_KEY_TYPES[options.partitionBy]}","schema-name":${JSON.stringify(schema)},"table-name":${JSON.stringify(name)},"transaction-id":`,

@@ -25,6 +25,9 @@ const numeric = fromText((text) => {
   return text.replace(/^-?0*|\./g, '').length > MAX_DIGITS ? undefined : text;
 });
 
+/** `-$1,234.50` becomes `-1234.50`: DMS maps money to a numeric. Every session prints it with lc_monetary = C. */
+const money = fromText((text) => text.replace(/[^0-9.-]/g, ''));
+
 /** `2026-01-02 03:04:05.5` becomes `"2026-01-02T03:04:05.5Z"`; infinity and years BC keep their text. */
 const timestamp = fromText((text) => {
   const match = /^(\d{4,6}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)(?:\+00)?$/.exec(text);
@@ -42,6 +45,7 @@ const CONVERTERS: Readonly<Record<string, Converter>> = {
   real: float,
   'double precision': float,
   numeric,
+  money,
   boolean,
   bytea,
   'timestamp without time zone': timestamp,

@@ -1,6 +1,5 @@
 /** Logical messages as records of each format that has them, their ids and their partition keys. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { ByteWriter } from '../../../lambda/format/byte-writer.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
@@ -8,6 +7,7 @@ import { debeziumMessageKey, messageKeyWriter } from '../../../lambda/format/par
 import type { Format, MessageRecord } from '../../../lambda/format/record.ts';
 import type { FormatterMessage } from '../../../lib/formatter/formatter.ts';
 import { FORMAT_OPTIONS, TRANSACTION } from '../../support/changes.ts';
+import { goldenFile } from '../../support/golden.ts';
 
 /** A transactional message, the second behind the change of ordinal 3. */
 function message(content: string | Buffer, over: Partial<MessageRecord> = {}): MessageRecord {
@@ -66,8 +66,7 @@ describe('a logical message in the format json', () => {
 });
 
 describe('a logical message in the format debezium', () => {
-  const golden = (name: string): string =>
-    readFileSync(new URL(`../../golden/debezium/${name}`, import.meta.url), 'utf8').replace(/\n$/, '');
+  const golden = (name: string): string => goldenFile('debezium', name);
   const format = FORMATS.debezium({ ...FORMAT_OPTIONS, source: 'depot', database: 'depot' });
   const transaction = { xid: 760, commitLsn: 24_023_000n, commitTimeMicros: 1_767_323_045_678_901n };
 

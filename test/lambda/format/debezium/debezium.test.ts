@@ -1,16 +1,15 @@
 // The format debezium against golden records (test/golden/README.md says where each byte comes from), and what ours
 // differs in.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { ByteWriter } from '../../../../lambda/format/byte-writer.ts';
 import { debezium } from '../../../../lambda/format/debezium/debezium.ts';
 import { debeziumKeyWriter } from '../../../../lambda/format/partition-key.ts';
 import type { ChangeRecord, FormatOptions } from '../../../../lambda/format/record.ts';
 import { FORMAT_OPTIONS, recordOf, type RecordOptions, truncateOf, written } from '../../../support/changes.ts';
+import { goldenFile } from '../../../support/golden.ts';
 
-const golden = (name: string): string =>
-  readFileSync(new URL(`../../../golden/debezium/${name}`, import.meta.url), 'utf8').replace(/\n$/, '');
+const golden = (name: string): string => goldenFile('debezium', name);
 
 const OPTIONS: FormatOptions = { ...FORMAT_OPTIONS, source: 'depot', database: 'depot' };
 const TABLE = { printed: 'shop.parcels', schema: 'shop', name: 'parcels' };
@@ -118,6 +117,13 @@ describe('debeziumKeyWriter', () => {
     assert.equal(keyOf(composite), golden('key-composite.txt'));
     assert.equal(keyOf(truncateOf(TABLE)), golden('key-none.txt'));
     assert.equal(keyOf(record('DELETE: (no-tuple-data)', 1, 1n)), golden('key-none.txt'));
+  });
+
+  it('writes a key that is a domain as what it is made of, as in the record', () => {
+    const out = new ByteWriter(8);
+    const baseType = (type: string): string => (type === 'public.positive' ? 'integer' : type);
+    debeziumKeyWriter('microseconds', { baseType })(record('INSERT: id[public.positive]:7', 1, 1n), out);
+    assert.equal(out.toString(), '{"id":7}');
   });
 
   it('replaces a key that Kinesis would refuse by its SHA-256', () => {

@@ -14,19 +14,35 @@ export function sqlText(source: string, type: string, isJsonNull = false, delimi
   if (source === 'null') return isJsonNull ? 'null' : null;
   if (type === 'json' || type === 'jsonb') return source;
   if (type.endsWith('[]')) {
-    return source.startsWith('[') ? arrayText(source, type.slice(0, -2), delimiter) : (JSON.parse(source) as string);
+    const element = type.slice(0, -2);
+    // An array of documents holds documents that are arrays: only an array that is nothing but arrays is nested.
+    const nests = element !== 'json' && element !== 'jsonb';
+    return source.startsWith('[')
+      ? arrayText(source, (item) => sqlText(item, element), delimiter, nests)
+      : (JSON.parse(source) as string);
   }
   if (!source.startsWith('"')) return source;
   const text = JSON.parse(source) as string;
   return type === 'bytea' && !text.startsWith('\\x') ? `\\x${Buffer.from(text, 'base64').toString('hex')}` : text;
 }
 
-function arrayText(source: string, element: string, delimiter: string): string {
-  const json = element === 'json' || element === 'jsonb';
+/**
+ * A JSON array as the text of PostgreSQL's.
+ *
+ * @param source - its own bytes
+ * @param read - an element's text; null: SQL's NULL
+ * @param delimiter - between its elements
+ * @param nests - whether an element that is an array is one of PostgreSQL's
+ */
+export function arrayText(
+  source: string,
+  read: (item: string) => string | null,
+  delimiter: string,
+  nests = true,
+): string {
   const items = itemsOf(source).map((item) => {
-    // An array of documents holds documents that are arrays: only an array that is nothing but arrays is nested.
-    if (item.startsWith('[') && !json) return arrayText(item, element, delimiter);
-    const text = sqlText(item, element);
+    if (item.startsWith('[') && nests) return arrayText(item, read, delimiter);
+    const text = read(item);
     return text === null ? 'NULL' : `"${text.replace(/["\\]/g, '\\$&')}"`;
   });
   return `{${items.join(delimiter)}}`;

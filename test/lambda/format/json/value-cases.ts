@@ -64,6 +64,26 @@ const DOCUMENTS = [
   `[${'[],'.repeat(5_000)}[]]`,
 ];
 
+/** A base type of a user's own, called as PostGIS calls its own, and delimited otherwise. */
+const baseType = (name: string, delimiter: string): string => `
+  CREATE TYPE public.${name};
+  CREATE FUNCTION public.${name}_in(cstring) RETURNS public.${name} AS 'textin' LANGUAGE internal IMMUTABLE STRICT;
+  CREATE FUNCTION public.${name}_out(public.${name}) RETURNS cstring AS 'textout' LANGUAGE internal IMMUTABLE STRICT;
+  CREATE TYPE public.${name} (INPUT = public.${name}_in, OUTPUT = public.${name}_out, LIKE = text, DELIMITER = '${delimiter}');`;
+
+/** Makes the types of {@link CASES} that a server does not come with. */
+export const TYPES_SQL = `
+  CREATE EXTENSION hstore SCHEMA public; CREATE EXTENSION citext SCHEMA public;
+  CREATE TYPE public."My ""enum"" []" AS ENUM ('it''s, {so}', 'so so', 'x');
+  CREATE DOMAIN public.positive AS integer CHECK (VALUE > 0);
+  CREATE DOMAIN public.more_positive AS public.positive CHECK (VALUE > 1);
+  CREATE DOMAIN public.day AS date;
+  CREATE DOMAIN public.document AS jsonb;
+  CREATE DOMAIN public.flags AS bytea;
+  CREATE DOMAIN public."integer" AS text;
+  CREATE TYPE public.pair AS (a integer, b text);
+  ${baseType('geometry', ',')} ${baseType('part', '|')} CREATE DOMAIN public.parts AS public.part;`;
+
 export const CASES: readonly Case[] = [
   { type: 'smallint', values: ['-32768', '0', '32767'], says: 'to_json(e)' },
   { type: 'integer', values: ['-2147483648', '0', '2147483647'], says: 'to_json(e)' },
@@ -129,18 +149,35 @@ export const CASES: readonly Case[] = [
   { type: 'timetz', values: ['03:04:05+02', '03:04:05.5-11:30'], says: TEXT },
   { type: 'interval', values: ['1 year 2 months 3 days 04:05:06.789', '-1 mon +2 days -00:00:01', '0'], says: TEXT },
   { type: 'uuid', values: ['00079f3e-0479-4475-acff-4f225cc5188a'], says: TEXT },
-  { type: 'bit(3)', values: ['101'], says: TEXT },
-  { type: 'bit varying', values: ['', '0101'], says: TEXT },
+  { type: 'bit(1)', values: ['1', '0'], says: TEXT },
+  { type: 'bit(3)', values: ['101', '010', '000'], says: TEXT },
+  { type: 'bit(24)', values: ['000000001111111100000001'], says: TEXT },
+  { type: 'bit varying', values: ['', '0101', '1'], says: TEXT },
+  {
+    type: 'public.hstore',
+    values: ['', 'a=>1, b=>NULL', `"it's \\"x\\""=>"\\\\, =>", "{"=>"}"`, 'k=>"NULL", n=>"line\nbreak"'],
+    says: TEXT,
+  },
+  { type: 'public.citext', values: ["It's", ''], says: TEXT },
   { type: 'inet', values: ['10.0.0.1/8', '::1'], says: TEXT },
   { type: 'cidr', values: ['10.0.0.0/8'], says: TEXT },
   { type: 'macaddr', values: ['08:00:2b:01:02:03'], says: TEXT },
-  { type: 'point', values: ['(1,2.5)'], says: TEXT },
+  { type: 'macaddr8', values: ['08:00:2b:01:02:03:04:05'], says: TEXT },
+  { type: 'point', values: ['(1,2.5)', '(-0,1e300)', '(Infinity,NaN)'], says: TEXT },
+  { type: 'line', values: ['{1,2,3}'], says: TEXT },
+  { type: 'lseg', values: ['[(1,1),(2,2)]'], says: TEXT },
+  { type: 'path', values: ['[(0,0),(1,1)]', '((0,0),(1,1))'], says: TEXT },
   { type: 'box', values: ['((1,1),(0,0))', '((2,2),(1,1))'], says: TEXT },
   { type: 'circle', values: ['<(1,2),3>'], says: TEXT },
   { type: 'polygon', values: ['((0,0),(1,1),(1,0))'], says: TEXT },
   { type: 'xml', values: ['<a b="c">\n\'</a>'], says: TEXT },
   { type: 'tsvector', values: ["'a':1 'it''s':2"], says: TEXT },
+  { type: 'tsquery', values: ["'a' & !'it''s'"], says: TEXT },
   { type: 'int4range', values: ['[1,3)', 'empty'], says: TEXT },
+  { type: 'int8range', values: ['[1,9007199254740993)'], says: TEXT },
+  { type: 'numrange', values: ['(,1.50]'], says: TEXT },
+  { type: 'daterange', values: ['[2026-01-01,infinity)'], says: TEXT },
+  { type: 'tsrange', values: ['[2026-01-01,)'], says: TEXT },
   { type: 'tstzrange', values: ['[2026-01-01,2026-01-02)'], says: TEXT },
   { type: 'int4multirange', values: ['{[1,3),[5,7)}'], says: TEXT, since: 14 },
   { type: 'pg_lsn', values: ['16/B374D848'], says: TEXT },
@@ -150,6 +187,9 @@ export const CASES: readonly Case[] = [
   { type: 'public.parts', values: ['a|b', 'c,d'], says: TEXT, since: 11 },
   { type: 'public."My ""enum"" []"', values: ["it's, {so}", 'so so', 'x'], says: TEXT },
   { type: 'public.positive', values: ['42'], says: TEXT, since: 11 },
+  { type: 'public.more_positive', values: ['42'], says: TEXT, since: 11 },
+  { type: 'public.day', values: ['2026-01-02', '0044-03-15 BC', 'infinity'], says: TEXT, since: 11 },
+  { type: 'public.flags', values: ['\\x00ff'], says: TEXT, since: 11 },
   { type: 'public.document', values: ['{"a": 1}'], says: TEXT, since: 11 },
   { type: 'public.pair', values: ['(1,"a ""b"" \\\\ \'c\'")', '(,)'], says: TEXT },
   { type: 'public.integer', values: ['42', "it's"], says: TEXT, since: 11 },

@@ -6,18 +6,18 @@ import fc from 'fast-check';
 import type pg from 'pg';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { FORMATS } from '../../../../lambda/format/formats.ts';
-import { ArrayDelimiters } from '../../../../lambda/postgres/array-delimiters.ts';
 import { type Connection, createDatabase } from '../../../../lambda/postgres/connection.ts';
 import { open } from '../../../../lambda/postgres/connection-pair.ts';
+import { TypeCatalog } from '../../../../lambda/postgres/type-catalog.ts';
 import { FORMAT_OPTIONS, recordOf, written } from '../../../support/changes.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../../support/postgres.ts';
 import { sqlText } from './sql-text.ts';
-import { ARRAYS, CASES, TEXT } from './value-cases.ts';
+import { ARRAYS, CASES, TEXT, TYPES_SQL } from './value-cases.ts';
 
 let server: PostgresServer;
 let connection: Connection;
 let client: pg.Client;
-const delimiters = new ArrayDelimiters();
+const catalog = new TypeCatalog();
 
 /** A value as it stands in a record. */
 interface Written {
@@ -45,7 +45,7 @@ async function read(table: string): Promise<Written[]> {
 /** @returns what stands for each value inserted into a table, in `json` */
 function values(rows: readonly { data: Buffer }[], table: string): Written[] {
   const decoder = new TestDecodingDecoder();
-  const format = FORMATS.json({ ...FORMAT_OPTIONS, arrayDelimiter: (element) => delimiters.of(element) });
+  const format = FORMATS.json({ ...FORMAT_OPTIONS, arrayDelimiter: (element) => catalog.delimiterOf(element) });
   const lines = rows
     .map(({ data }) => data.toString('utf8'))
     .filter((line) => line.startsWith(`table public.${table}: INSERT:`));
@@ -116,20 +116,8 @@ describe('json values, against the server', () => {
     await server.createSlot('slot');
     connection = await open(database, { deadline: Date.now() + 600_000 });
     client = connection.client;
-    // Base types of a user's own, called as PostGIS calls its own and delimited otherwise.
-    const base = (name: string, delimiter: string): string => `
-      CREATE TYPE public.${name};
-      CREATE FUNCTION public.${name}_in(cstring) RETURNS public.${name} AS 'textin' LANGUAGE internal IMMUTABLE STRICT;
-      CREATE FUNCTION public.${name}_out(public.${name}) RETURNS cstring AS 'textout' LANGUAGE internal IMMUTABLE STRICT;
-      CREATE TYPE public.${name} (INPUT = public.${name}_in, OUTPUT = public.${name}_out, LIKE = text, DELIMITER = '${delimiter}');`;
-    await client.query(`
-      CREATE TYPE public."My ""enum"" []" AS ENUM ('it''s, {so}', 'so so', 'x');
-      CREATE DOMAIN public.positive AS integer CHECK (VALUE > 0);
-      CREATE DOMAIN public.document AS jsonb;
-      CREATE DOMAIN public."integer" AS text;
-      CREATE TYPE public.pair AS (a integer, b text);
-      ${base('geometry', ',')} ${base('part', '|')} CREATE DOMAIN public.parts AS public.part;`);
-    await delimiters.read(connection);
+    await client.query(TYPES_SQL);
+    await catalog.read(connection);
   });
   after(async () => {
     await client.end();
