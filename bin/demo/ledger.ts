@@ -3,6 +3,9 @@
  * records that a consumer must therefore receive. Written from docs/records.md alone; knows none of the code that it tests.
  */
 import { createHash } from 'node:crypto';
+import { contentsInEnvelope, debeziumKey } from './envelopes.ts';
+import type { FormatName } from './parse-record.ts';
+import { canonical, identityOf, keyText } from './record-identity.ts';
 import { type DemoTable, type Json, printedName, type Row, TABLES } from './tables.ts';
 import type { ExpectedRecord } from './verifier.ts';
 
@@ -26,6 +29,9 @@ export type PartitionBy = 'primary-key' | 'table' | 'transaction' | 'stream';
 /** What the records depend on. */
 export interface LedgerOptions {
   readonly partitionBy: PartitionBy;
+  readonly format: FormatName;
+  /** Whether partition keys are those of Debezium Server. */
+  readonly debeziumKeys: boolean;
   /** SOURCE_NAME. */
   readonly source: string;
   /** OPERATIONS. */
@@ -36,54 +42,6 @@ export interface LedgerOptions {
     readonly tableExclude: readonly RegExp[];
     readonly columnExclude: readonly RegExp[];
   };
-}
-
-/** What identifies a record, in every format. */
-export interface RecordIdentity {
-  readonly xid: string;
-  /** As test_decoding prints it. */
-  readonly table: string;
-  readonly operation: string;
-  /** The key's parts in key order; undefined for TRUNCATE. */
-  readonly key: readonly Json[] | undefined;
-}
-
-/** The demo's tables and their partitions, by printed name. */
-export const KNOWN_TABLES: ReadonlyMap<string, DemoTable> = new Map(
-  TABLES.flatMap((table) => [table, ...(table.partitions ?? [])]).map((table) => [printedName(table), table]),
-);
-
-/**
- * A text that identifies a record: the demo touches no key twice in a transaction.
- *
- * @param record - its transaction, table, operation and key
- * @returns equal texts for equal records
- */
-export function identityOf(record: RecordIdentity): string {
-  return `${record.xid} ${record.operation} ${record.table} ${record.key === undefined ? '' : keyText(record.key)}`;
-}
-
-/**
- * A primary key as partition keys and the CSV formats write it.
- *
- * @param key - its parts in key order
- */
-export function keyText(key: readonly Json[]): string {
-  const texts = key.map((part) => (typeof part === 'string' ? part : JSON.stringify(part)));
-  return texts.length === 1 ? (texts[0] ?? '') : JSON.stringify(texts);
-}
-
-/**
- * JSON with every object's members in one order, so that equal values are equal texts.
- *
- * @param value - any JSON value
- */
-export function canonical(value: unknown): string {
-  return JSON.stringify(value, (_name, member: unknown) =>
-    typeof member === 'object' && member !== null && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member,
-  );
 }
 
 /** Counts commits and says which records they must give. */
@@ -181,21 +139,23 @@ export class Ledger {
     const { writer, xid } = transaction;
     const key = row === undefined ? undefined : table.key.map((column) => row[column] ?? null);
     const partitionKey = this.#partitionKey(xid, table, key);
+    const contents = {
+      source: this.#options.source,
+      op: operation,
+      schema: table.schema,
+      table: table.name,
+      key: row === undefined ? null : keyObject(table, row),
+      ordinal,
+      ...more,
+    };
+    const { format } = this.#options;
     return {
       identity: identityOf({ xid, table: printedName(table), operation, key }),
       partitionKey,
       group: `${writer} ${partitionKey}`,
       table: printedName(table),
       isBarrier: operation === 'TRUNCATE',
-      contents: canonical({
-        source: this.#options.source,
-        op: operation,
-        schema: table.schema,
-        table: table.name,
-        key: row === undefined ? null : keyObject(table, row),
-        ordinal,
-        ...more,
-      }),
+      contents: format === 'debezium' || format === 'dms' ? contentsInEnvelope(format, contents) : canonical(contents),
     };
   }
 
@@ -225,10 +185,10 @@ export class Ledger {
 
   #partitionKey(xid: string, table: DemoTable, key: readonly Json[] | undefined): string {
     const name = `${table.schema}.${table.name}`;
+    if (this.#options.debeziumKeys) return shortened(debeziumKey(table, key));
     switch (this.#options.partitionBy) {
       case 'primary-key': {
-        const text = key === undefined ? name : `${name}:${keyText(key)}`;
-        return Array.from(text).length > 256 ? createHash('sha256').update(text).digest('hex') : text;
+        return shortened(key === undefined ? name : `${name}:${keyText(key)}`);
       }
       case 'table':
         return name;
@@ -239,6 +199,10 @@ export class Ledger {
     }
   }
 }
+
+/** A partition key that is too long is replaced. */
+const shortened = (text: string): string =>
+  Array.from(text).length > 256 ? createHash('sha256').update(text).digest('hex') : text;
 
 /** `schema.table`, unquoted, the table's own name and for a partition its table's. */
 function namesOf(table: DemoTable): string[] {

@@ -2,22 +2,14 @@
  * Reads a user record as a consumer would: each format with the means that its readers have (a JSON parser, an RFC 4180
  * splitter). Pure; knows none of the code that wrote it.
  */
-import { canonical, identityOf, KNOWN_TABLES } from './ledger.ts';
+import { readDebezium, readDms } from './envelopes.ts';
+import { canonical, identityOf, KNOWN_TABLES, type ParsedRecord } from './record-identity.ts';
 import { type Json, quoted, type Row } from './tables.ts';
 
 /** The formats that the demo's consumer reads. */
-export const FORMAT_NAMES = ['csv', 'csv-payload', 'json'] as const;
+export const FORMAT_NAMES = ['csv', 'csv-payload', 'json', 'debezium', 'dms', 'module'] as const;
 /** One of {@link FORMAT_NAMES}. */
 export type FormatName = (typeof FORMAT_NAMES)[number];
-
-/** A record, as far as its format says. */
-export interface ParsedRecord {
-  readonly identity: string;
-  /** Undefined where the format says no more than the identity. */
-  readonly contents: string | undefined;
-  /** Its producer's identifier; undefined where the format has none. */
-  readonly id: string | undefined;
-}
 
 const PREFIX = '0,CDC,';
 
@@ -36,6 +28,13 @@ export function parseRecord(data: string, format: FormatName): ParsedRecord {
       return readCsvPayload(data);
     case 'json':
       return readJson(data);
+    case 'module':
+      // The demo's own formatter writes the same, made of what a formatter is given.
+      return readJson(data);
+    case 'debezium':
+      return readDebezium(data);
+    case 'dms':
+      return readDms(data);
   }
 }
 

@@ -1,6 +1,8 @@
 /**
  * Which of the function's settings the demo passes through, and what they mean for the demo itself. Pure.
  */
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { PipelineError } from '../../lambda/errors.ts';
 import { type Config, readConfig } from '../../lambda/settings/config.ts';
 import { type SettingName, SETTINGS } from '../../lambda/settings/settings-table.ts';
@@ -8,6 +10,9 @@ import { FORMAT_NAMES, type FormatName } from './parse-record.ts';
 
 /** All but those that say where the database is and how to enter it: these are the demo's own. */
 const PASSED = (Object.keys(SETTINGS) as SettingName[]).filter((name) => !/^(PG|DATABASE_)/.test(name));
+
+/** What the demo's consumer can read of FORMAT=module. */
+const OWN_FORMATTER = fileURLToPath(new URL(`./formatter${extname(import.meta.url)}`, import.meta.url));
 
 /**
  * Gathers the settings.
@@ -32,6 +37,7 @@ export function passedSettings(
     const value = given[name] ?? env[name];
     if (value !== undefined && value !== '') settings[name] = value;
   }
+  if (settings['FORMAT'] === 'module') settings['FORMATTER'] ??= OWN_FORMATTER;
   return settings;
 }
 
@@ -60,6 +66,13 @@ export function validateSettings(settings: Readonly<Record<string, string>>): De
     throw new PipelineError(
       'CONFIG_INVALID',
       `FORMAT cannot be "${config.format}" in the demo, whose consumer does not read it (allowed there: ${FORMAT_NAMES.join(', ')}). Nothing was started.`,
+    );
+  }
+  if (format === 'module' && settings['FORMATTER'] !== OWN_FORMATTER) {
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      "FORMATTER cannot be set in the demo, whose consumer reads what the demo's own formatter writes. Nothing was started.",
+      { remedy: 'Leave it out. Try your own formatter with run and tail.' },
     );
   }
   return { ...config, format };

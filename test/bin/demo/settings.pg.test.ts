@@ -8,7 +8,7 @@ import { consumer, hashKeyRanges } from '../../../bin/demo/consumer.ts';
 import { startFunction } from '../../../bin/demo/function.ts';
 import { type Committed, Ledger } from '../../../bin/demo/ledger.ts';
 import { type Servers, startServers } from '../../../bin/demo/servers.ts';
-import { validateSettings } from '../../../bin/demo/settings.ts';
+import { passedSettings, validateSettings } from '../../../bin/demo/settings.ts';
 import { isConclusive, Verifier } from '../../../bin/demo/verifier.ts';
 import { makeWriters } from '../../../bin/demo/writer.ts';
 import { readStream } from '../../../bin/stream-reader.ts';
@@ -22,6 +22,10 @@ const CASES: readonly Readonly<Record<string, string>>[] = [
   { FORMAT: 'json', AGGREGATION: 'kpl', LANES: '1', SOURCE_NAME: 'orders of Zoë' },
   { FORMAT: 'json', AGGREGATION: 'lines', PARTITION_BY: 'stream' },
   { FORMAT: 'json', AGGREGATION: 'none', LANES: '256' },
+  { FORMAT: 'debezium', AGGREGATION: 'none' },
+  { FORMAT: 'debezium', AGGREGATION: 'kpl', PARTITION_BY: 'table', DEBEZIUM_TRANSACTION: 'on' },
+  { FORMAT: 'dms', AGGREGATION: 'lines', DMS_TRANSACTION: 'on', COMPRESSION: 'zstd' },
+  { FORMAT: 'module', AGGREGATION: 'lines', COMPRESSION: 'gzip' },
   {
     FORMAT: 'json',
     AGGREGATION: 'kpl',
@@ -89,7 +93,7 @@ describe('what is committed arrives, whatever the settings', { concurrency: 1 },
         .map(([name, value]) => `${name}=${value}`)
         .join(' '),
       async () => {
-        const env = { ...settings, SLOT_NAME: nameOf(index), STREAM_NAME: nameOf(index) };
+        const env = passedSettings({ ...settings, SLOT_NAME: nameOf(index), STREAM_NAME: nameOf(index) }, {});
         const config = validateSettings(env);
         const logged: string[] = [];
         const lambda = startFunction({ ...servers.env, ...env }, (line) => logged.push(line));
