@@ -10,7 +10,7 @@ import * as zlib from 'node:zlib';
 export type Compression = 'none' | 'gzip' | 'zstd';
 
 /**
- * How hard is tried. For blocks of 64 KiB of the benchmark's records (test/bench/compression.bench.ts) zstd gains
+ * How hard is tried. For blocks of 64 KiB of the benchmark's records (test/bench/compression.ts) zstd gains
  * nothing beyond level 3, and gzip little beyond 6 (its default).
  */
 const ZSTD_LEVEL = 3;

@@ -3,13 +3,19 @@
  * WAL, all in turn; medians of the rounds. Prints a table, and with `--save` writes docs/speed.json, from which `npm run docs`
  * makes the page's tables and README's picture. Asserts nothing but that everything was published.
  *
- *     npm run bench -- --changes 100000 --only small,wide --against ../other-checkout
+ *     npm run bench -- --changes 100000 --only small,wide --against HEAD~20
+ *     npm run bench -- --only small,distinct,compression --compression none,gzip,zstd --peers none
+ *     npm run bench -- --only small --formats json,module,debezium,dms
+ *
+ * `--against`: a commit or another checkout, measured in turn with this one. `--peers none`: without those who read the same WAL.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { median, type Speed, type SpeedLine, speedText } from '../../scripts/speed.ts';
-import { type BenchEnvironment, type Invocation, startEnvironment } from './environment.ts';
+import { type Checkout, checkoutOf } from './checkout.ts';
+import { compressionTable } from './compression.ts';
+import { type BenchEnvironment, type Invocation, pathOf, startEnvironment } from './environment.ts';
 import { PEERS } from './peers.ts';
 import { type Workload, WORKLOADS } from './workloads.ts';
 
@@ -21,6 +27,8 @@ const { values: options } = parseArgs({
     formats: { type: 'string', default: 'json,csv-payload' },
     shares: { type: 'string', default: '0.58,0.29' },
     against: { type: 'string' },
+    compression: { type: 'string', default: '' },
+    peers: { type: 'string', default: Object.keys(PEERS).join(',') },
     pgoutput: { type: 'boolean', default: false },
     save: { type: 'boolean', default: false },
   },
@@ -36,6 +44,8 @@ interface Subject {
   readonly share?: number;
   /** The slot's. @default test_decoding */
   readonly plugin?: 'pgoutput';
+  /** Whether it is another version of the function. */
+  readonly isOther?: boolean;
   measure(environment: BenchEnvironment, slot: string, changes: number): Promise<Sample>;
 }
 
@@ -47,21 +57,27 @@ function drainBy(
   format: string,
   more: Workload['settings'] = {},
   share = 1,
-  checkout?: string,
-  plugin?: 'pgoutput',
+  { checkout, plugin, compression }: { checkout?: string; plugin?: 'pgoutput'; compression?: string } = {},
 ): Subject {
-  const name = [format, ...(plugin === undefined ? [] : [plugin]), ...(checkout === undefined ? [] : [checkout])].join(
-    ', ',
-  );
+  const parts = [
+    format,
+    plugin,
+    compression === undefined ? undefined : `lines, ${compression}`,
+    checkout && options.against,
+  ];
+  const name = parts.filter((part) => part !== undefined).join(', ');
   const settings = {
     FORMAT: format,
+    ...(format === 'module' ? { FORMATTER: pathOf('formatter.ts') } : {}),
     ...more,
+    ...(compression === undefined ? {} : { AGGREGATION: 'lines', COMPRESSION: compression }),
     ...(plugin === undefined ? {} : { PLUGIN: plugin, PUBLICATIONS: 'bench' }),
   };
   const how = { share, ...(checkout === undefined ? {} : { checkout }) };
   return {
     name,
     share,
+    isOther: checkout !== undefined,
     ...(plugin === undefined ? {} : { plugin }),
     async measure(environment, slot, changes) {
       const [first] = await environment.invoke(slot, settings, [DRAIN], how);
@@ -76,7 +92,9 @@ function drainBy(
 
 function subjectsOf({ name, settings }: Workload): Subject[] {
   const formats = options.formats.split(',');
-  const peers = Object.entries(PEERS).map(([peer, read]): Subject => ({
+  const asked = Object.entries(PEERS).filter(([peer]) => options.peers.split(',').includes(peer));
+  const compressions = options.compression === '' ? [] : options.compression.split(',');
+  const peers = asked.map(([peer, read]): Subject => ({
     name: peer,
     async measure(environment, slot) {
       const { ms, cpuMs, maxRssMb } = await read(environment, slot);
@@ -92,8 +110,9 @@ function subjectsOf({ name, settings }: Workload): Subject[] {
     ...peers,
     ...formats.flatMap((format) => [
       drainBy(format, settings),
-      ...(options.pgoutput ? [drainBy(format, settings, 1, undefined, 'pgoutput')] : []),
-      ...(options.against === undefined ? [] : [drainBy(format, settings, 1, options.against)]),
+      ...(options.pgoutput ? [drainBy(format, settings, 1, { plugin: 'pgoutput' })] : []),
+      ...(against === undefined ? [] : [drainBy(format, settings, 1, { checkout: against.path })]),
+      ...compressions.map((compression) => drainBy(format, settings, 1, { compression })),
     ]),
     ...shares.flatMap((share) => formats.map((format) => drainBy(format, settings, share))),
   ];
@@ -113,11 +132,17 @@ async function bench(environment: BenchEnvironment, workload: Workload): Promise
       const plugin = subject.plugin ?? 'test_decoding';
       await server.sql(`SELECT pg_copy_logical_replication_slot('written', 'copied', false, $1)`, [plugin]);
       const before = environment.serverCpuMs();
-      const sample = await subject.measure(environment, 'copied', changes);
+      const sample = await subject.measure(environment, 'copied', changes).catch((error: unknown) => {
+        // The other version may not have the format yet.
+        if (subject.isOther !== true || !String(error).includes('CONFIG_INVALID')) throw error;
+        console.log(`${subject.name} is not measured: that version refuses the settings`);
+        samples.delete(subject);
+      });
       // A walsender that is gone leaves its slot a moment later.
       while ((await server.sql(`SELECT FROM pg_replication_slots WHERE active`)).length > 0);
       const after = environment.serverCpuMs();
-      taken.push(before === undefined || after === undefined ? sample : { ...sample, serverCpuMs: after - before });
+      if (sample !== undefined)
+        taken.push(before === undefined || after === undefined ? sample : { ...sample, serverCpuMs: after - before });
       await server.sql(`SELECT pg_drop_replication_slot('copied')`);
     }
   }
@@ -150,13 +175,13 @@ async function benchIdle(environment: BenchEnvironment): Promise<SpeedLine[]> {
   await environment.server.createSlot('idle');
   const payloads = Array.from({ length: IDLE_RUNS }, () => ({ action: 'run', maxSeconds: 50 }));
   const lines: SpeedLine[] = [];
-  for (const checkout of options.against === undefined ? [undefined] : [undefined, options.against]) {
+  for (const checkout of against === undefined ? [undefined] : [undefined, against.path]) {
     const taken: Invocation[][] = [];
     for (let round = 0; round < ROUNDS; round++)
       taken.push(await environment.invoke('idle', {}, payloads, checkout === undefined ? {} : { checkout }));
     const line = (name: string, runs: readonly Invocation[]): SpeedLine => ({
       workload: 'idle',
-      subject: checkout === undefined ? name : `${name}, ${checkout}`,
+      subject: checkout === undefined ? name : `${name}, ${options.against}`,
       changes: 0,
       ...medianOf(runs.map(({ ms, cpuMs, maxRssMb }) => ({ wallMs: ms, functionCpuMs: cpuMs, maxRssMb }))),
     });
@@ -174,9 +199,11 @@ async function benchIdle(environment: BenchEnvironment): Promise<SpeedLine[]> {
   return lines;
 }
 
+const wanted = options.only === '' ? undefined : options.only.split(',');
+if (wanted?.includes('compression') !== false) console.log(compressionTable());
+const against: Checkout | undefined = options.against === undefined ? undefined : checkoutOf(options.against);
 const environment = await startEnvironment();
 try {
-  const wanted = options.only === '' ? undefined : options.only.split(',');
   const lines: SpeedLine[] = [];
   for (const workload of WORKLOADS) {
     if (wanted !== undefined && !wanted.includes(workload.name)) continue;
@@ -199,4 +226,5 @@ try {
   if (to !== undefined) writeFileSync(to, `${JSON.stringify(speed, undefined, 2)}\n`);
 } finally {
   await environment.stop();
+  against?.dispose();
 }

@@ -53,6 +53,17 @@ export const WORKLOADS: readonly Workload[] = [
     write: (server, changes) => writeSmall(server, changes),
   },
   {
+    name: 'distinct',
+    about: 'the same rows with a text of 96 characters that comes once, five inserts a transaction',
+    prepare: (server) => server.sql(`CREATE TABLE t (${SMALL})`),
+    async write(server, changes) {
+      const text = `left(encode(sha384((i * 5 + j)::text::bytea), 'hex'), 96)`;
+      const row = `'user ' || i, i * 1.5, now(), ${text}, i`;
+      await repeatedly(server, changes / 5, `INSERT INTO t SELECT i * 5 + j, ${row} FROM generate_series(0, 4) j`);
+      return undefined;
+    },
+  },
+  {
     name: 'tenfold',
     about: 'the same, a tenth of the changes: what a change costs in a small backlog',
     size: 0.1,

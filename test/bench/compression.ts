@@ -1,7 +1,7 @@
 /**
  * What COMPRESSION gains and costs: bytes and processor time a change, for blocks of few and of many changes of the drain's
  * benchmark, whose texts repeat, and of the same rows with a text of their own.
- * Prints; asserts nothing. Run it with `node test/bench/compression.bench.ts`.
+ * Without a server: `npm run bench -- --only compression`. What a whole drain takes: `--compression gzip,zstd`.
  */
 import { createHash } from 'node:crypto';
 import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
@@ -20,7 +20,7 @@ const own = (i: number): string => createHash('sha384').update(String(i)).digest
 const decoder = new TestDecodingDecoder();
 
 /**
- * The lines that one lane of 64 gets of what test/bench/drain.bench.ts writes: three rows a transaction, of which two are
+ * The lines that one lane of 64 gets of what the benchmark's `small` writes: three rows a transaction, of which two are
  * updated in it. So of a row's INSERT and UPDATE most stand one behind the other.
  *
  * @param updates - false: its INSERTs only, so that no text comes twice
@@ -45,12 +45,13 @@ function linesOf(format: keyof typeof FORMATS, note: (i: number) => string, upda
   return lines;
 }
 
-/** @returns bytes and microseconds of processor time a change */
-function measure(
-  lines: readonly string[],
-  changesPerBlock: number,
-  compression: Compression,
-): { readonly bytes: number; readonly micros: number } {
+/** A block's size and what its compression takes, for one change. */
+interface Block {
+  readonly bytes: number;
+  readonly micros: number;
+}
+
+function measure(lines: readonly string[], changesPerBlock: number, compression: Compression): Block {
   const compress = compressor(compression) ?? ((block: Buffer) => block);
   const blocks: Buffer[] = [];
   for (let i = 0; i + changesPerBlock <= lines.length; i += changesPerBlock)
@@ -67,19 +68,40 @@ function measure(
   return { bytes: bytes / changes, micros: best / changes };
 }
 
-const workloads = {
-  'json, texts repeat': linesOf('json', repeated),
-  'json, texts do not': linesOf('json', own, false),
-  'csv-payload': linesOf('csv-payload', repeated),
-};
-for (const [name, lines] of Object.entries(workloads)) {
-  for (const changesPerBlock of [1, 5, 25, 500]) {
-    const plain = measure(lines, changesPerBlock, 'none').bytes;
-    for (const compression of ['gzip', 'zstd'] as const) {
-      const { bytes, micros } = measure(lines, changesPerBlock, compression);
-      console.log(
-        `${name.padEnd(18)} ${String(changesPerBlock).padStart(4)} a block  ${compression}  ${plain.toFixed(0).padStart(4)} -> ${bytes.toFixed(0).padStart(4)} bytes a change, ${(plain / bytes).toFixed(1).padStart(5)} times smaller, ${micros.toFixed(1).padStart(5)} us a change, ${Math.round((1 / micros) * 1e6)} a second`,
-      );
-    }
-  }
+/** @returns a table for a page: each kind of rows, by the changes that share a block */
+export function compressionTable(): string {
+  const workloads = {
+    '`json`, each text comes again soon': linesOf('json', repeated),
+    '`json`, no text comes twice': linesOf('json', own, false),
+    '`csv-payload`': linesOf('csv-payload', repeated),
+    '`csv-payload`, no key comes twice': linesOf('csv-payload', own, false),
+  };
+  const rows = Object.entries(workloads).flatMap(([name, lines]) =>
+    [1, 5, 25, 500].flatMap((changesPerBlock) => {
+      const plain = measure(lines, changesPerBlock, 'none').bytes;
+      return (['gzip', 'zstd'] as const).map((compression) => {
+        const { bytes, micros } = measure(lines, changesPerBlock, compression);
+        const second = Math.round(1000 / micros) * 1000;
+        return [
+          name,
+          String(changesPerBlock),
+          compression,
+          `${plain.toFixed(0)} → ${bytes.toFixed(0)}`,
+          (plain / bytes).toFixed(1),
+          `${micros.toFixed(1)} µs`,
+          second.toLocaleString('en-US'),
+        ];
+      });
+    }),
+  );
+  const heads = [
+    'rows',
+    'changes a block',
+    '',
+    'bytes a change',
+    'times smaller',
+    'processor time a change',
+    'changes a second',
+  ];
+  return [heads, heads.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |\n`).join('');
 }
