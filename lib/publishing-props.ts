@@ -35,7 +35,7 @@ export interface PublishingProps {
   readonly partitionBy?: 'primary-key' | 'table' | 'transaction' | 'stream';
   /** How changes share a Kinesis record; `lines` not with `format` csv. @default kpl */
   readonly aggregation?: 'kpl' | 'lines' | 'none';
-  /** How records of lines are compressed; only with `aggregation` lines. @default none */
+  /** How records of lines are compressed; only with `aggregation` lines. Records of one or two changes gain little. @default none */
   readonly compression?: 'none' | 'gzip' | 'zstd';
   /** Slices of the hash-key space: a power of two, 1 to 256. Drain before changing it. @default 64 */
   readonly lanes?: number;

@@ -165,7 +165,10 @@ export const SETTINGS = {
   },
   AGGREGATION: { ...choice(['kpl', 'lines', 'none'], 'how changes share a Kinesis record'), default: 'kpl' },
   COMPRESSION: {
-    ...choice(['none', 'gzip', 'zstd'], 'how records of lines are compressed (with AGGREGATION lines)'),
+    ...choice(
+      ['none', 'gzip', 'zstd'],
+      'how records of lines are compressed (with AGGREGATION lines). Records of one or two changes gain little',
+    ),
     default: 'none',
   },
   LANES: defaulted(

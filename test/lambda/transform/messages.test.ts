@@ -88,6 +88,20 @@ describe('logical messages', () => {
     assert.deepEqual([without.value?.messages, without.value?.messagesSkipped], [0, 0]);
   });
 
+  it('that are not wanted add no record, no byte and no request', async () => {
+    const [many, without] = [new FakeSlot(), new FakeSlot()];
+    for (let id = 0; id < 50; id++) {
+      many.message(message('audit', 'x'.repeat(1_000), false));
+      many.commit(message('audit', 'x'.repeat(1_000)), insert(id), message('audit', 'x'.repeat(1_000)));
+      without.commit(insert(id));
+    }
+    const [read, rows] = [await publish(many, wanted('orders/.*')), await publish(without, wanted('orders/.*'))];
+    assert.equal(read.value?.messagesSkipped, 150);
+    assert.equal(read.records.length, 50);
+    assert.deepEqual(read.value.kinesisRecords, rows.value?.kinesisRecords);
+    assert.equal(read.kit.publisher.rounds.length, rows.kit.publisher.rounds.length);
+  });
+
   it('of pg2kinesis itself are never published, whatever is wanted', async () => {
     const slot = new FakeSlot();
     slot.commit(message('pg2kinesis'), message('pg2kinesis2'));
