@@ -5,6 +5,8 @@
  */
 import { main } from './cli/program.ts';
 
+// The notice is for whoever chooses the SDK's version: here it comes with the package.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
 // `pg2kinesis --help | head` closes our output, and whoever reads the log may go away: neither ends a run.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {

@@ -23,6 +23,7 @@ export const EXAMPLE = `In cdk.json, in "context" (a list of such objects for se
     "databaseName": "app",
     "databaseSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:pg2kinesis-AbCdEf",
     "databaseSecurityGroupId": "sg-0a1b2c3d4e5f60718",
+    "format": "json",
     "alarmEmail": "oncall@example.com"
   }
 
@@ -31,7 +32,7 @@ or on the command line, where each -c wins over cdk.json:
   npx cdk deploy -c name=app-changes -c vpcId=vpc-0a1b2c3d4e5f60718 \\
     -c databaseHost=app.abcdefghijkl.eu-central-1.rds.amazonaws.com -c databaseName=app \\
     -c databaseSecretArn=arn:aws:secretsmanager:eu-central-1:123456789012:secret:pg2kinesis-AbCdEf \\
-    -c databaseSecurityGroupId=sg-0a1b2c3d4e5f60718 -c alarmEmail=oncall@example.com
+    -c databaseSecurityGroupId=sg-0a1b2c3d4e5f60718 -c format=json -c alarmEmail=oncall@example.com
 
 All settings: ${Object.keys(SETTINGS).join(', ')}.`;
 

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { main } from '../../bin/cli/program.ts';
 import { ACTION_NAMES } from '../../lambda/settings/event.ts';
 import { SETTINGS } from '../../lambda/settings/settings-table.ts';
+import { runCli } from '../support/cli.ts';
 
 // The SDK reads the process's own environment and files: none of them has a region.
 delete process.env['AWS_REGION'];
@@ -94,6 +95,12 @@ describe('pg2kinesis', () => {
       /^CONFIG_INVALID: A setting is bad, nothing was done\. LANES cannot be what was given, 1 character/,
     );
     assert.ok(!/^\s+at /m.test(err));
+  });
+
+  it('where no database is named, says how to begin here, and how to reach a deployed function', async () => {
+    const { status, err } = await runCli(['status']);
+    assert.equal(status, 2);
+    assert.match(err, /^CONFIG_INVALID: .*PGHOST is not set.*give --stack or --function.*pg2kinesis init asks for/);
   });
 
   it('fails with CONFIG_INVALID without a region', async () => {

@@ -114,7 +114,8 @@ async function forCommandLine(
   writeFileSync(path, text, { mode: 0o600 });
   // The mode above is for a new file only.
   chmodSync(path, 0o600);
-  say(`The settings are in ${path}, which only you may read. It holds the password: keep it out of version control.`);
+  const secret = variables['PGPASSWORD'] === undefined ? '' : ' It holds the password: keep it out of version control.';
+  say(`The settings are in ${path}, which only you may read.${secret}`);
   const works = options.connect === false ? undefined : await tryConnection(variables, terminal, say);
   if (works !== true)
     say(

@@ -41,11 +41,14 @@ function server({ database, serverVersion, server: { role, timeline } }: StatusA
 
 type Rows = [name: string, text: string, paint?: (text: string) => string][];
 
-function lag({ lagBytes, lagSeconds, confirmedFlushLsn, flushLsn }: StatusAnswer): Rows {
+function lag({ lagBytes, lagSeconds, confirmedFlushLsn, flushLsn, serverVersion }: StatusAnswer): Rows {
   if (lagBytes === undefined || confirmedFlushLsn === undefined) return [];
   if (lagBytes === 0) return [['lag', `none: everything up to ${flushLsn} is published`]];
-  const age =
-    lagSeconds === undefined ? 'how old the first unread commit is could not be found out' : oldest(lagSeconds);
+  const unknown =
+    Number.parseInt(serverVersion) >= 12
+      ? 'how old the first unread commit is could not be found out'
+      : 'how old the first unread commit is can be asked from PostgreSQL 12 on; the answer of a run says it';
+  const age = lagSeconds === undefined ? unknown : oldest(lagSeconds);
   return [['lag', `${size(lagBytes)}, ${age}; at ${confirmedFlushLsn} of ${flushLsn}`]];
 }
 

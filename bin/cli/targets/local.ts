@@ -5,7 +5,8 @@
 import { perform } from '../../../lambda/actions/actions.ts';
 import { systemClock } from '../../../lambda/clock.ts';
 import { createContainer } from '../../../lambda/container.ts';
-import { readConfig } from '../../../lambda/settings/config.ts';
+import { PipelineError } from '../../../lambda/errors.ts';
+import { type Config, readConfig } from '../../../lambda/settings/config.ts';
 import { type Action, readEvent } from '../../../lambda/settings/event.ts';
 import { createTerminalLog, noMetrics } from '../../../lambda/telemetry/telemetry.ts';
 import { aboutArguments } from '../explain.ts';
@@ -29,7 +30,7 @@ export function createLocalTarget(
   stop: AbortSignal,
 ): Target {
   readPayload(payload);
-  const config = readConfig({ ...terminal.env, ...(options.linger ? { LINGER: 'on' } : {}) });
+  const config = readSettings({ ...terminal.env, ...(options.linger ? { LINGER: 'on' } : {}) });
   const log = createTerminalLog((line) => void terminal.stderr.write(line), {
     level: config.logLevel,
     json: options.logJson,
@@ -63,6 +64,21 @@ export function createLocalTarget(
       });
     },
   };
+}
+
+/** Where no database is named, somebody begins, or means a function that is deployed. */
+function readSettings(env: Terminal['env']): Config {
+  try {
+    return readConfig(env);
+  } catch (error) {
+    const named = env['PGHOST'] !== undefined || env['DATABASE_SECRET_ARN'] !== undefined;
+    if (!(error instanceof PipelineError) || named) throw error;
+    throw new PipelineError('CONFIG_INVALID', error.what, {
+      cause: error,
+      remedy:
+        'For a function that is deployed: give --stack or --function. To run it here: set these in the environment or in a file for --env-file, which pg2kinesis init asks for and writes.',
+    });
+  }
 }
 
 function readPayload(payload: Payload): Action {

@@ -75,6 +75,7 @@ describe('init for the command line', () => {
     assert.match(ended.out, /GRANT CONNECT ON DATABASE "app" TO "cdc";/);
     assert.match(ended.out, new RegExp(`npx pg2kinesis --env-file ${out} check`));
     assert.ok(!ended.out.includes("it's"), 'I10');
+    assert.match(ended.out, /It holds the password: keep it out of version control/);
   });
 
   it('tries the connection, says what check found, and exits with 1 where it does not work', async () => {
@@ -196,6 +197,7 @@ describe('pg2kinesis init', () => {
       '--no-connect',
     ]);
     assert.equal(made.status, 0, made.err);
+    assert.doesNotMatch(made.out, /holds the password/, 'none was given');
     const { err } = await runCli(['--env-file', out, 'status']);
     assert.match(err, /^DATABASE_UNREACHABLE: .*127\.0\.0\.1:1/);
     const missing = await runCli(['--env-file', join(folder, 'none'), 'status']);

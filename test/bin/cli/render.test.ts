@@ -108,6 +108,10 @@ describe('an answer for people', () => {
     delete unknown.lagSeconds;
     assert.match(rendered(unknown), /lag +256 bytes, how old the first unread commit is could not be found out/);
     assert.match(rendered(unknown), /last advance +not known: the server says it from PostgreSQL 17 on/);
+    assert.match(
+      rendered({ ...unknown, serverVersion: '11.22' }),
+      /can be asked from PostgreSQL 12 on; the answer of a run/,
+    );
     const read = { ...unknown, serverVersion: '17.1', inactiveSince: '2026-01-02 03:04:00+00' };
     assert.match(rendered(read), /last read +5 s ago/);
     const lost = { ...unknown, slotState: 'lost' as const, slotDetail: 'orders: lost', todo: 'Make it anew.' };
