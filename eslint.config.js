@@ -147,6 +147,28 @@ export default tseslint.config(
     [synth, handler, above, sdk, postgres, kinesis, powertools],
   ),
   module(['lambda/handler.ts'], [synth], { env: true }),
+  // replica/: the other end of the stream.
+  module(
+    ['replica/rules/**/*.ts', 'replica/errors.ts'],
+    [
+      ['(^|/)lib/|^aws-cdk-lib|^constructs', 'The rules know no consumer library and no CDK.'],
+      ['(^|/)lambda/(?!decode/lsn|printable)', 'Of the function, the rules know LSNs only.'],
+      sdk,
+      postgres,
+      powertools,
+      node,
+    ],
+  ),
+  module(
+    ['replica/postgres/**/*.ts'],
+    [
+      ['(^|/)lib/|^aws-cdk-lib|^constructs', 'The target knows no stream and no CDK.'],
+      ['(^|/)lambda/(?!decode/lsn|postgres/)', 'Of the function, the target knows LSNs and how to connect.'],
+      sdk,
+      kinesis,
+      powertools,
+    ],
+  ),
   module(
     ['lib/**/*.ts'],
     [sdk, postgres, ['(^|/)lambda/', 'lib/ ships the function as a bundle; it imports none of it.']],

@@ -1,0 +1,159 @@
+/**
+ * The connection to a replica's target: where it leads, and the settings that the meaning of a value's text depends on.
+ * Knows no table.
+ */
+import pg from 'pg';
+import { CONNECT_MS } from '../../lambda/postgres/connection.ts';
+import { createTls, type SslMode } from '../../lambda/postgres/tls.ts';
+import { ReplicaError } from '../errors.ts';
+
+/** Where a target is, and how to log in. */
+export interface TargetAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  readonly sslMode: SslMode;
+  /** The path of an authority's certificate. */
+  readonly sslRootCert: string | undefined;
+}
+
+const SSL_MODES: readonly SslMode[] = ['verify-full', 'verify-ca', 'require', 'disable'];
+
+/**
+ * Reads the address of a target.
+ *
+ * @param text - `postgres://user:password@host:port/database?sslmode=...`
+ * @param password - where the address has none
+ * @throws {ReplicaError} REPLICA_USAGE; the message shows nothing of it
+ */
+export function parseTargetAddress(text: string, password: string | undefined): TargetAddress {
+  const wrong = (what: string): ReplicaError =>
+    new ReplicaError('REPLICA_USAGE', `--to ${what}. Nothing was done.`, {
+      remedy: 'Give it as postgres://user@host:5432/database, with ?sslmode=disable where the target has no TLS.',
+    });
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw wrong('is no address');
+  }
+  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') throw wrong('does not begin with postgres://');
+  const sslMode = url.searchParams.get('sslmode') ?? 'verify-full';
+  const mode = SSL_MODES.find((each) => each === sslMode);
+  if (mode === undefined) throw wrong(`has an sslmode that is none of ${SSL_MODES.join(', ')}`);
+  const database = decodeURIComponent(url.pathname.slice(1));
+  const user = decodeURIComponent(url.username);
+  if (url.hostname === '' || database === '' || user === '') throw wrong('lacks a host, a database or a user');
+  return {
+    host: decodeURIComponent(url.hostname),
+    port: url.port === '' ? 5432 : Number(url.port),
+    database,
+    user,
+    password: url.password === '' ? (password ?? '') : decodeURIComponent(url.password),
+    sslMode: mode,
+    sslRootCert: url.searchParams.get('sslrootcert') ?? undefined,
+  };
+}
+
+/** What a session needs so that each value's text means at the target what it meant at the source. */
+const SETTINGS: readonly (readonly [name: string, value: string])[] = [
+  ['search_path', 'pg_catalog'],
+  ['client_encoding', 'UTF8'],
+  ['standard_conforming_strings', 'on'],
+  ['TimeZone', 'UTC'],
+  ['DateStyle', 'ISO, MDY'],
+  ['IntervalStyle', 'iso_8601'],
+  ['lc_monetary', 'C'],
+  ['array_nulls', 'on'],
+  ['xmloption', 'content'],
+  // An error rather than rows that are not seen.
+  ['row_security', 'off'],
+  ['default_transaction_isolation', 'read committed'],
+  ['default_transaction_read_only', 'off'],
+  ['default_transaction_deferrable', 'off'],
+  // A batch takes as long as it takes.
+  ['statement_timeout', '0'],
+  ['transaction_timeout', '0'],
+  ['lock_timeout', '0'],
+  ['idle_session_timeout', '0'],
+  ['idle_in_transaction_session_timeout', '0'],
+  ['jit', 'off'],
+  ['max_parallel_workers_per_gather', '0'],
+];
+
+/** A connection, ready to write. */
+export interface TargetConnection {
+  readonly client: pg.Client;
+  readonly address: TargetAddress;
+  readonly versionNum: number;
+  /** Whether triggers and foreign keys are switched off for this session. */
+  readonly isReplicaRole: boolean;
+}
+
+/**
+ * Connects.
+ *
+ * @param address - of the target
+ * @throws {ReplicaError} TARGET_UNREACHABLE
+ */
+export async function connectTarget(address: TargetAddress): Promise<TargetConnection> {
+  const { sslMode, sslRootCert, ...login } = address;
+  const client = new pg.Client({
+    ...login,
+    password: () => login.password,
+    ssl: createTls({ sslMode, sslRootCert }).options(),
+    application_name: 'pg2kinesis replicate',
+    options: '-c search_path=pg_catalog',
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    connectionTimeoutMillis: CONNECT_MS,
+  });
+  // Whoever waits for a query is told by its rejection.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const set = SETTINGS.map(
+      ([name, value]) =>
+        `CASE WHEN current_setting('${name}', true) IS NOT NULL THEN set_config('${name}', '${value}', false) END`,
+    );
+    const { rows } = await client.query<{ version: string }>(
+      `SELECT ${set.join(', ')}, current_setting('server_version_num') AS version`,
+    );
+    return { client, address, versionNum: Number(rows[0]?.version), isReplicaRole: await takeReplicaRole(client) };
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw unreachable(address, error);
+  }
+}
+
+/** Switches triggers and foreign keys off, where the user may. */
+async function takeReplicaRole(client: pg.Client): Promise<boolean> {
+  try {
+    await client.query('SET session_replication_role = replica');
+    return true;
+  } catch (error) {
+    if (codeOf(error) === '42501') return false;
+    throw error;
+  }
+}
+
+/** @param error - anything caught @returns its SQLSTATE or Node's code; empty where it has none */
+export function codeOf(error: unknown): string {
+  const { code } = (typeof error === 'object' && error !== null ? error : {}) as { readonly code?: unknown };
+  return typeof code === 'string' ? code : '';
+}
+
+/** @param address - of the target @param error - of connecting to it, or of a connection that broke */
+export function unreachable({ host, port, database, user }: TargetAddress, error: unknown): ReplicaError {
+  const code = codeOf(error);
+  // The server's words on a refused log-in name users, databases and addresses; no row was read.
+  const words = error instanceof Error && /^(28|3D)/.test(code) ? `: ${error.message}` : '';
+  const reason = code === '' && error instanceof Error ? error.message : code;
+  return new ReplicaError(
+    'TARGET_UNREACHABLE',
+    `The target "${database}" at ${host}:${port} cannot be worked with as "${user}" (${reason}${words}). What was not committed there was not applied.`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,194 @@
+/**
+ * Where a replica is, kept in the target: so rows and position are committed together. And which replica may write: each
+ * one that begins raises the epoch, and a batch of an older one finds no row to update.
+ */
+import type pg from 'pg';
+import { formatLsn, type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
+import { ReplicaError } from '../errors.ts';
+import type { Position } from '../rules/apply.ts';
+import type { SavedPosition } from '../rules/intake.ts';
+import type { ShardPosition } from '../rules/shards.ts';
+
+/** The stream that is read. */
+export interface StreamIdentity {
+  readonly arn: string;
+  /** When it was made, milliseconds since 1970: one of the same name may be made anew. */
+  readonly createdMs: number;
+}
+
+const CREATE = `CREATE SCHEMA IF NOT EXISTS pg2kinesis;
+  CREATE TABLE IF NOT EXISTS pg2kinesis.replica (name text PRIMARY KEY, source text, stream_arn text, stream_created timestamptz,
+    mode text, cut pg_lsn, cut_time timestamptz, system text, lane_timelines int[], forks jsonb, epoch bigint, updated_at timestamptz);
+  CREATE TABLE IF NOT EXISTS pg2kinesis.replica_shard (name text, shard text, sequence text, arrived timestamptz, at_end boolean,
+    PRIMARY KEY (name, shard))`;
+
+/** A replica's row. */
+interface Row {
+  readonly source: string | null;
+  readonly arn: string;
+  readonly created: Date;
+  readonly cut: string;
+  readonly system: string | null;
+  readonly timelines: (number | null)[];
+  readonly forks: [number, string][];
+  readonly epoch: string;
+}
+
+/** See the head of the file. */
+export class PositionStore {
+  readonly #client: pg.Client;
+  readonly #name: string;
+  #epoch = '0';
+  readonly #shards = new Map<string, string>();
+
+  /** @param name - tells replicas in one target apart */
+  constructor(client: pg.Client, name: string) {
+    this.#client = client;
+    this.#name = name;
+  }
+
+  /**
+   * Begins: makes the tables where they are not there, takes the lock, raises the epoch, and reads where to go on.
+   *
+   * @param stream - that is read
+   * @param startAfter - where a copy that was loaded otherwise begins
+   * @param takeOver - goes on though another one is at work, which then stops
+   * @throws {ReplicaError} REPLICA_BUSY, STREAM_CHANGED, REPLICA_USAGE
+   */
+  async begin(stream: StreamIdentity, startAfter: Lsn | undefined, takeOver: boolean): Promise<SavedPosition> {
+    const there = await this.#client.query<{ there: boolean }>(
+      `SELECT to_regclass('pg2kinesis.replica') IS NOT NULL AND to_regclass('pg2kinesis.replica_shard') IS NOT NULL AS there`,
+    );
+    // So a user without the right to create can be given the tables.
+    if (there.rows[0]?.there !== true) await this.#client.query(CREATE);
+    if (!takeOver) await this.#lock();
+    const { rows } = await this.#client.query<Row>(
+      `INSERT INTO pg2kinesis.replica AS r VALUES ($1, NULL, $2, $3, 'consistent', $4, NULL, NULL, '{}', '[]', 1, now())
+       ON CONFLICT (name) DO UPDATE SET epoch = r.epoch + 1
+       RETURNING source, stream_arn AS arn, stream_created AS created, cut::text, system, lane_timelines AS timelines, forks, epoch::text`,
+      [this.#name, stream.arn, new Date(stream.createdMs), formatLsn(startAfter ?? 0n)],
+    );
+    const [row] = rows;
+    if (row === undefined) throw new Error('The position gave no row.');
+    this.#epoch = row.epoch;
+    if (row.arn !== stream.arn || row.created.getTime() !== stream.createdMs) {
+      throw new ReplicaError(
+        'STREAM_CHANGED',
+        `The copy "${this.#name}" is of the stream ${row.arn} that was made at ${row.created.toISOString()}, and the one that is read is ${stream.arn}, made at ${new Date(stream.createdMs).toISOString()}. Nothing was applied.`,
+      );
+    }
+    if (startAfter !== undefined && row.epoch !== '1') {
+      throw new ReplicaError(
+        'REPLICA_USAGE',
+        `--start-after is for a copy that begins, and the copy "${this.#name}" is at ${row.cut}. Nothing was applied.`,
+        { remedy: 'Start without --start-after.' },
+      );
+    }
+    return {
+      cut: lsnOf(row.cut),
+      source: row.source ?? undefined,
+      system: row.system ?? undefined,
+      timelines: row.timelines.map((each) => each ?? undefined),
+      forks: row.forks.map(([timeline, lsn]) => [timeline, lsnOf(lsn)] as const),
+      shards: await this.#readShards(),
+    };
+  }
+
+  /** Begins a transaction in which nobody else may write. @throws {ReplicaError} TAKEN_OVER */
+  async hold(): Promise<void> {
+    await this.#client.query('BEGIN');
+    const { rowCount } = await this.#client.query(
+      'UPDATE pg2kinesis.replica SET updated_at = now() WHERE name = $1 AND epoch = $2',
+      [this.#name, this.#epoch],
+    );
+    if (rowCount === 1) return;
+    await this.#client.query('ROLLBACK');
+    throw new ReplicaError(
+      'TAKEN_OVER',
+      `Another replica "${this.#name}" has begun with this target. This one has written nothing since.`,
+    );
+  }
+
+  /** Writes a position, in the transaction. */
+  async save(position: Position): Promise<void> {
+    const { cut, cutMs, source, system, timelines, forks } = position;
+    await this.#client.query(
+      `UPDATE pg2kinesis.replica SET cut = $2, cut_time = COALESCE($3, cut_time), source = $4, system = $5, lane_timelines = $6::int[], forks = $7
+        WHERE name = $1`,
+      [
+        this.#name,
+        formatLsn(cut),
+        cutMs === undefined ? null : new Date(cutMs),
+        source ?? null,
+        system ?? null,
+        timelines.map((each) => each ?? null),
+        JSON.stringify(forks.map(([timeline, lsn]) => [timeline, formatLsn(lsn)])),
+      ],
+    );
+    const changed = [...position.shards].filter(([id, shard]) => this.#shards.get(id) !== JSON.stringify(shard));
+    if (changed.length === 0) return;
+    const column = <T>(of: (shard: ShardPosition) => T): T[] => changed.map(([, shard]) => of(shard));
+    await this.#client.query(
+      `INSERT INTO pg2kinesis.replica_shard AS s
+       SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::boolean[]) AS u
+       ON CONFLICT (name, shard) DO UPDATE SET sequence = excluded.sequence, arrived = excluded.arrived, at_end = excluded.at_end`,
+      [
+        this.#name,
+        changed.map(([id]) => id),
+        column(({ sequence }) => sequence ?? null),
+        column(({ arrivedMs }) => (arrivedMs === undefined ? null : new Date(arrivedMs))),
+        column(({ atEnd }) => atEnd),
+      ],
+    );
+    for (const [id, shard] of changed) this.#shards.set(id, JSON.stringify(shard));
+  }
+
+  /** A lock of the session, for a good message; what keeps two apart is the epoch. */
+  async #lock(): Promise<void> {
+    const key = `hashtext('pg2kinesis.replica'), hashtext($1)`;
+    // Of one that was killed a moment ago the server may not have heard yet.
+    for (let attempt = 0; attempt < 20; attempt++) {
+      const { rows } = await this.#client.query<{ locked: boolean }>(
+        `SELECT pg_try_advisory_lock(${key}) AS locked, pg_sleep(CASE WHEN $2 THEN 0.25 ELSE 0 END)`,
+        [this.#name, attempt > 0],
+      );
+      if (rows[0]?.locked === true) return;
+    }
+    const { rows } = await this.#client.query<{ pid: number; since: Date; host: string | null; usename: string }>(
+      `SELECT a.pid, a.backend_start AS since, host(a.client_addr) AS host, a.usename FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND l.classid::bigint = hashtext('pg2kinesis.replica')::bigint & 4294967295 AND l.objid::bigint = hashtext($1)::bigint & 4294967295`,
+      [this.#name],
+    );
+    const [holder] = rows;
+    const who =
+      holder === undefined
+        ? ''
+        : ` (process ${holder.pid} of the target, user "${holder.usename}"${holder.host === null ? '' : ` from ${holder.host}`}, since ${holder.since.toISOString()})`;
+    throw new ReplicaError(
+      'REPLICA_BUSY',
+      `Another replica "${this.#name}" is at work with this target${who}. Nothing was applied.`,
+    );
+  }
+
+  async #readShards(): Promise<Map<string, ShardPosition>> {
+    const { rows } = await this.#client.query<{
+      shard: string;
+      sequence: string | null;
+      arrived: Date | null;
+      at_end: boolean;
+    }>('SELECT shard, sequence, arrived, at_end FROM pg2kinesis.replica_shard WHERE name = $1', [this.#name]);
+    return new Map(
+      rows.map(({ shard, sequence, arrived, at_end }) => [
+        shard,
+        { sequence: sequence ?? undefined, arrivedMs: arrived?.getTime(), atEnd: at_end },
+      ]),
+    );
+  }
+}
+
+function lsnOf(text: string): Lsn {
+  const lsn = parseLsn(text);
+  if (lsn === undefined) throw new Error(`"${text}" is no LSN.`);
+  return lsn;
+}

@@ -1,0 +1,140 @@
+/**
+ * Writes what is planned of each table: all deletes of all tables first, then all inserts. So a unique value that one row gives
+ * up and another takes is never in the way. Old rows that others need are saved before.
+ */
+import type pg from 'pg';
+import { ReplicaError } from '../errors.ts';
+import { copyRows } from './copy.ts';
+import type { RowGroup, TablePlan } from './plan.ts';
+import type { TargetTable } from './target-table.ts';
+
+/** What a writer works with. */
+export interface TableWriterOptions {
+  readonly client: pg.Client;
+  /** Leaves out changes whose old row is not there, instead of refusing them. */
+  readonly skipMissing: boolean;
+}
+
+/** See the head of the file. */
+export class TableWriter {
+  /** How many changes were left out because their old row was not there. */
+  missing = 0;
+  readonly #client: pg.Client;
+  readonly #skipMissing: boolean;
+  /** Tables whose temporary one has been made in this session. */
+  #staged = new Set<string>();
+
+  constructor({ client, skipMissing }: TableWriterOptions) {
+    this.#client = client;
+    this.#skipMissing = skipMissing;
+  }
+
+  /** Tells that the transaction was undone, and with it temporary tables that it made. */
+  forget(): void {
+    this.#staged = new Set();
+  }
+
+  /** @param plans - of all tables that a batch touches @throws {ReplicaError} MISSING_ROW */
+  async write(plans: readonly TablePlan[]): Promise<void> {
+    for (const plan of plans) if (plan.filled.length > 0) await this.#stage(plan);
+    for (const plan of plans) await this.#delete(plan);
+    for (const plan of plans) {
+      const { table, complete } = plan;
+      for (const { columns, lines } of complete) await copyRows(this.#client, into(table, columns), lines);
+      if (plan.filled.length > 0) await this.#insertStaged(plan);
+    }
+  }
+
+  async #delete({ table, truncated, key, deleted }: TablePlan): Promise<void> {
+    if (truncated)
+      await this.#client.query(table.isReferenced ? `DELETE FROM ${table.only}` : `TRUNCATE ${table.only}`);
+    else if ((deleted[0]?.length ?? 0) > 0) {
+      const names = key.map((_, i) => `k${i}`);
+      const given = key.map((_, i) => `$${i + 1}::text[]`);
+      const same = key.map(({ column, equals }, i) => `t.${quoted(column.name)} ${equals} k.k${i}::${column.type}`);
+      await this.#client.query(
+        `DELETE FROM ${table.only} AS t USING unnest(${given.join(', ')}) AS k (${names.join(', ')}) WHERE ${same.join(' AND ')}`,
+        deleted,
+      );
+    }
+  }
+
+  /** Puts rows that lack values into a temporary table, and fills them from the rows that are there. */
+  async #stage({ table, key, filled }: TablePlan): Promise<void> {
+    const stage = stageOf(table);
+    if (this.#staged.has(table.oid)) await this.#client.query(`TRUNCATE ${stage}`);
+    else await this.#makeStage(table, key);
+    for (const [g, { columns, lines, oldKeys }] of filled.entries()) {
+      const names = ['g', ...key.map((_, i) => `k${i}`), ...columns.map((column) => `c${column}`)];
+      const rows = lines.map((line, i) => [g, oldKeys[i] ?? '', ...(columns.length === 0 ? [] : [line])].join('\t'));
+      await copyRows(this.#client, `${stage} (${names.join(', ')})`, rows);
+    }
+    const same = key.map(({ column, equals }, i) => `t.${quoted(column.name)} ${equals} s.k${i}`).join(' AND ');
+    for (const [g, group] of filled.entries()) {
+      const set = lackingOf(table, group).map(
+        (column) => `c${column} = t.${quoted(table.columns[column]?.name ?? '')}`,
+      );
+      const { rowCount } = await this.#client.query(
+        `UPDATE ${stage} AS s SET ${['found = true', ...set].join(', ')} FROM ${table.only} AS t WHERE s.g = ${g} AND ${same}`,
+      );
+      const missing = group.lines.length - (rowCount ?? 0);
+      if (missing === 0 || !group.needsOld) continue;
+      if (!this.#skipMissing) throw missingRow(table, missing);
+      this.missing += missing;
+      await this.#client.query(`DELETE FROM ${stage} WHERE g = ${g} AND NOT found`);
+    }
+  }
+
+  async #makeStage(table: TargetTable, key: TablePlan['key']): Promise<void> {
+    const columns = [
+      ...key.map(({ column }, i) => `t.${quoted(column.name)} AS k${i}`),
+      ...table.columns.map(({ name }, i) => `t.${quoted(name)} AS c${i}`),
+    ];
+    await this.#client.query(`DROP TABLE IF EXISTS ${stageOf(table)}`);
+    await this.#client.query(
+      `CREATE TEMPORARY TABLE ${stageOf(table)} ON COMMIT DELETE ROWS AS SELECT 0 AS g, ${columns.join(', ')} FROM ${table.sql} AS t WITH NO DATA`,
+    );
+    await this.#client.query(`ALTER TABLE ${stageOf(table)} ADD COLUMN found boolean DEFAULT false`);
+    this.#staged.add(table.oid);
+  }
+
+  async #insertStaged({ table, filled }: TablePlan): Promise<void> {
+    for (const [g, group] of filled.entries()) {
+      const all = [...group.columns, ...lackingOf(table, group)];
+      await this.#insertFrom(table, all, `g = ${g} AND found`);
+      // Nothing that the source did not send is lacking: what is left is the target's own columns.
+      if (!group.needsOld) await this.#insertFrom(table, group.columns, `g = ${g} AND NOT found`);
+    }
+  }
+
+  async #insertFrom(table: TargetTable, columns: readonly number[], where: string): Promise<void> {
+    const from = columns.map((column) => `c${column}`).join(', ');
+    await this.#client.query(
+      `INSERT INTO ${into(table, columns)} OVERRIDING SYSTEM VALUE SELECT ${from} FROM ${stageOf(table)} WHERE ${where}`,
+    );
+  }
+}
+
+/** The target's own columns that a group has no values for. */
+function lackingOf({ columns }: TargetTable, group: RowGroup): number[] {
+  return [...columns.keys()].filter((i) => columns[i]?.isGenerated === false && !group.columns.includes(i));
+}
+
+function stageOf({ oid }: TargetTable): string {
+  return `pg_temp.pg2kinesis_rows_${oid}`;
+}
+
+function into({ sql, columns }: TargetTable, given: readonly number[]): string {
+  return `${sql} (${given.map((i) => quoted(columns[i]?.name ?? '')).join(', ')})`;
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function missingRow({ sql }: TargetTable, count: number): ReplicaError {
+  return new ReplicaError(
+    'MISSING_ROW',
+    `${count} ${count === 1 ? 'row' : 'rows'} of ${sql} that the source updated without sending all columns ${count === 1 ? 'is' : 'are'} not at the target. Nothing of that batch was applied.`,
+  );
+}

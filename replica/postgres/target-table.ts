@@ -1,0 +1,152 @@
+/**
+ * A table of the target, as its catalogs have it: columns and how their values are read, the key and its operators, and what
+ * stands in the way of writing. Knows no change.
+ */
+import type pg from 'pg';
+import type { ValueKind } from './values.ts';
+
+/** A column. */
+export interface TargetColumn {
+  readonly name: string;
+  /** Its type, with its modifier, for a cast. */
+  readonly type: string;
+  readonly kind: ValueKind;
+  /** Whether the server computes it. */
+  readonly isGenerated: boolean;
+}
+
+/** A unique index that can be a key. */
+interface TargetKey {
+  readonly columns: readonly string[];
+  /** The operator by which the index takes two values for equal, one a column: `OPERATOR(pg_catalog.=)`. */
+  readonly equals: readonly string[];
+}
+
+/** A table. */
+export interface TargetTable {
+  readonly oid: string;
+  /** Its name, with its schema, quoted. */
+  readonly sql: string;
+  /** The same for its own rows only, without those that inherit; a partitioned table has none of its own. */
+  readonly only: string;
+  readonly columns: readonly TargetColumn[];
+  readonly keys: readonly TargetKey[];
+  /** Whether other tables refer to it: then TRUNCATE is refused. */
+  readonly isReferenced: boolean;
+  readonly foreignKeys: readonly string[];
+  /** Triggers that fire for other sessions than a replica's. */
+  readonly triggers: readonly string[];
+  /** Triggers and rules that fire for a replica. */
+  readonly always: readonly string[];
+  readonly hasRowSecurity: boolean;
+}
+
+/** A column's row. */
+interface ColumnRow {
+  readonly name: string;
+  readonly type: string;
+  readonly bare: string;
+  readonly isDomain: boolean;
+  readonly isGenerated: boolean;
+  readonly element: string | null;
+  readonly elementIsDomain: boolean | null;
+  readonly delimiter: string | null;
+}
+
+const TABLE = `SELECT c.oid::text, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sql, c.relkind::text AS kind,
+    row_security_active(c.oid) AS "hasRowSecurity",
+    EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid = c.oid) AS "isReferenced"
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`;
+
+// attgenerated came with 12.
+const COLUMNS = `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, format_type(a.atttypid, NULL) AS bare,
+    t.typtype = 'd' AS "isDomain", COALESCE(to_jsonb(a) ->> 'attgenerated', '') <> '' AS "isGenerated",
+    format_type(e.oid, NULL) AS element, e.typtype = 'd' AS "elementIsDomain", e.typdelim::text AS delimiter
+  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typlen = -1
+ WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`;
+
+// indkey counts from 0. From 11 on there are columns that are only included.
+const KEYS = `SELECT array_agg(a.attname::text ORDER BY k.i) AS columns,
+    array_agg('OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')' ORDER BY k.i) AS equals
+  FROM pg_index x
+  CROSS JOIN LATERAL generate_series(0, COALESCE((to_jsonb(x) ->> 'indnkeyatts')::int, x.indnatts) - 1) AS k (i)
+  JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[k.i]
+  JOIN pg_opclass c ON c.oid = x.indclass[k.i]
+  JOIN pg_amop p ON p.amopfamily = c.opcfamily AND p.amoplefttype = c.opcintype AND p.amoprighttype = c.opcintype AND p.amopstrategy = 3
+  JOIN pg_operator o ON o.oid = p.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
+ WHERE x.indrelid = $1 AND x.indisunique AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL
+ GROUP BY x.indexrelid, x.indisprimary ORDER BY x.indisprimary DESC, x.indexrelid`;
+
+const TREE = `WITH RECURSIVE tree AS (SELECT $1::oid AS oid UNION ALL
+    SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid
+      JOIN pg_class c ON c.oid = i.inhparent WHERE c.relkind = 'p')`;
+
+const HINDRANCES = `${TREE}
+  SELECT 'foreign key' AS kind, quote_ident(conname) AS name FROM pg_constraint JOIN tree ON tree.oid IN (conrelid, confrelid) WHERE contype = 'f'
+  UNION SELECT CASE WHEN tgenabled IN ('A', 'R') THEN 'always' ELSE 'trigger' END, quote_ident(tgname)
+    FROM pg_trigger JOIN tree ON tree.oid = tgrelid WHERE tgenabled <> 'D' AND (NOT tgisinternal OR tgenabled IN ('A', 'R'))
+  UNION SELECT CASE WHEN ev_enabled IN ('A', 'R') THEN 'always' ELSE 'trigger' END, quote_ident(rulename)
+    FROM pg_rewrite JOIN tree ON tree.oid = ev_class WHERE ev_enabled <> 'D' AND ev_type <> '1'
+  ORDER BY 1, 2`;
+
+/**
+ * Reads a table.
+ *
+ * @param client - whose search_path is pg_catalog
+ * @param schema - unquoted
+ * @param name - unquoted
+ * @returns undefined where there is none
+ */
+export async function readTargetTable(
+  client: pg.Client,
+  schema: string,
+  name: string,
+): Promise<TargetTable | undefined> {
+  const [table] = (
+    await client.query<{ oid: string; sql: string; kind: string; hasRowSecurity: boolean; isReferenced: boolean }>(
+      TABLE,
+      [schema, name],
+    )
+  ).rows;
+  if (table === undefined) return undefined;
+  const { oid, sql, kind, hasRowSecurity, isReferenced } = table;
+  const columns = await client.query<ColumnRow>(COLUMNS, [oid]);
+  const keys = await client.query<{ columns: string[]; equals: string[] }>(KEYS, [oid]);
+  const hindrances = await client.query<{ kind: string; name: string }>(HINDRANCES, [oid]);
+  const named = (wanted: string): string[] =>
+    hindrances.rows.filter((each) => each.kind === wanted).map((each) => each.name);
+  return {
+    oid,
+    sql,
+    only: kind === 'p' ? sql : `ONLY ${sql}`,
+    hasRowSecurity,
+    isReferenced,
+    columns: columns.rows.map((column) => ({
+      name: column.name,
+      type: column.type,
+      kind: kindOf(column),
+      isGenerated: column.isGenerated,
+    })),
+    keys: keys.rows,
+    foreignKeys: named('foreign key'),
+    triggers: named('trigger'),
+    always: named('always'),
+  };
+}
+
+function kindOf({ bare, isDomain, element, elementIsDomain, delimiter }: ColumnRow): ValueKind {
+  if (isDomain) return { kind: 'domain' };
+  // As records have it: what is printed as an array is one. A quoted name ends in a quote.
+  if (!bare.endsWith('[]') || element === null) return scalarKind(bare);
+  return {
+    kind: 'array',
+    element: elementIsDomain === true ? { kind: 'domain' } : scalarKind(element),
+    delimiter: delimiter ?? ',',
+  };
+}
+
+function scalarKind(type: string): ValueKind {
+  if (type === 'json' || type === 'jsonb') return { kind: 'json' };
+  return { kind: type === 'bytea' ? 'bytea' : 'text' };
+}

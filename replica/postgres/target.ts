@@ -1,0 +1,170 @@
+/**
+ * A PostgreSQL as a replica's target: each batch in one transaction, with the position. Refuses tables that it could not keep
+ * equal. Knows no stream.
+ */
+import pg from 'pg';
+import { ReplicaError } from '../errors.ts';
+import type { Position, Target, TargetTransaction } from '../rules/apply.ts';
+import type { FoldedTable } from '../rules/fold.ts';
+import { codeOf, type TargetConnection, unreachable } from './connection.ts';
+import { planTable } from './plan.ts';
+import type { PositionStore } from './position-store.ts';
+import { TableWriter } from './table-writer.ts';
+import { readTargetTable, type TargetTable } from './target-table.ts';
+
+/** What is allowed. */
+export interface TargetOptions {
+  /** Writes to tables whose triggers fire for replicas, too. */
+  readonly allowTriggers: boolean;
+  /** Leaves out changes whose old row is not there. */
+  readonly skipMissing: boolean;
+}
+
+/** See the head of the file. */
+export class PostgresTarget implements Target {
+  readonly #connection: TargetConnection;
+  readonly #positions: PositionStore;
+  readonly #options: TargetOptions;
+  readonly #writer: TableWriter;
+  readonly #tables = new Map<string, TargetTable>();
+  /** Changes applied so far, by table. */
+  readonly changes = new Map<string, number>();
+
+  constructor(connection: TargetConnection, positions: PositionStore, options: TargetOptions) {
+    this.#connection = connection;
+    this.#positions = positions;
+    this.#options = options;
+    this.#writer = new TableWriter({ client: connection.client, skipMissing: options.skipMissing });
+  }
+
+  /** How many changes were left out because their old row was not there. */
+  get missing(): number {
+    return this.#writer.missing;
+  }
+
+  async begin(): Promise<TargetTransaction> {
+    await this.#told(() => this.#positions.hold());
+    const counted: FoldedTable[] = [];
+    return {
+      write: async (tables) => {
+        counted.push(...tables);
+        await this.#told(() => this.#write(tables));
+      },
+      commit: async (position: Position) => {
+        await this.#told(async () => {
+          await this.#positions.save(position);
+          await this.#connection.client.query('COMMIT');
+        });
+        for (const { schema, name, changes } of counted) {
+          const table = `${schema}.${name}`;
+          this.changes.set(table, (this.changes.get(table) ?? 0) + changes);
+        }
+      },
+      rollback: async () => {
+        this.#writer.forget();
+        this.#tables.clear();
+        await this.#connection.client.query('ROLLBACK');
+      },
+    };
+  }
+
+  async #write(tables: readonly FoldedTable[]): Promise<void> {
+    const plans = [];
+    for (const folded of tables) {
+      const known = await this.#table(folded);
+      const table = folded.columns.every((name) => known.columns.some((column) => column.name === name))
+        ? known
+        : // It may have been added since.
+          await this.#table(folded, true);
+      plans.push(planTable(folded, table));
+    }
+    await this.#writer.write(plans);
+  }
+
+  /** The target's table. @param again - reads it again */
+  async #table({ schema, name }: FoldedTable, again = false): Promise<TargetTable> {
+    const id = JSON.stringify([schema, name]);
+    const known = again ? undefined : this.#tables.get(id);
+    if (known !== undefined) return known;
+    const table = await readTargetTable(this.#connection.client, schema, name);
+    if (table === undefined) {
+      throw new ReplicaError(
+        'TARGET_LACKS_TABLE',
+        `The target has no table ${schema}.${name}, which the source has written to. Nothing of that batch was applied.`,
+      );
+    }
+    this.#refuseUnsafe(table);
+    this.#writer.forget();
+    this.#tables.set(id, table);
+    return table;
+  }
+
+  /** @throws {ReplicaError} TARGET_UNSAFE */
+  #refuseUnsafe({ sql, hasRowSecurity, always, triggers, foreignKeys }: TargetTable): void {
+    const { isReplicaRole, versionNum, address } = this.#connection;
+    const refuse = (what: string, remedy: string): never => {
+      throw new ReplicaError('TARGET_UNSAFE', `${what} Nothing of that batch was applied.`, { remedy });
+    };
+    if (hasRowSecurity) {
+      refuse(
+        `Row-level security of ${sql} applies to "${address.user}", so rows could be hidden from it.`,
+        `Use the owner of the table, or a user with BYPASSRLS.`,
+      );
+    }
+    if (always.length > 0 && !this.#options.allowTriggers) {
+      refuse(
+        `The table ${sql} has triggers or rules that fire for replicas, too (ENABLE ALWAYS or ENABLE REPLICA): ${always.join(', ')}.`,
+        'Disable them at the target, or start with --triggers if what they do is wanted there.',
+      );
+    }
+    if (isReplicaRole || (triggers.length === 0 && foreignKeys.length === 0)) return;
+    const grant =
+      versionNum >= 150_000
+        ? `Run as a superuser: GRANT SET ON PARAMETER session_replication_role TO "${address.user}";`
+        : 'Use a superuser (on RDS a member of rds_superuser).';
+    const alters = [
+      ...triggers.map((name) => `ALTER TABLE ${sql} DISABLE TRIGGER ${name};`),
+      ...foreignKeys.map((name) => `ALTER TABLE ${sql} DROP CONSTRAINT ${name};`),
+    ];
+    refuse(
+      `The table ${sql} has triggers or foreign keys, and "${address.user}" may not switch them off for its session (session_replication_role).`,
+      `${grant} Or take them away: ${alters.join(' ')}`,
+    );
+  }
+
+  /** Puts an error of the target in words. No value of a row is in them: the server's own may quote some. */
+  async #told<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof ReplicaError) throw error;
+      const { address } = this.#connection;
+      if (!(error instanceof pg.DatabaseError) || /^(08|57|53|58|XX)/.test(codeOf(error)))
+        throw unreachable(address, error);
+      const { code = '', schema, constraint, dataType } = error;
+      // COPY tells table and column here only; what follows is the value.
+      const [, copied, copiedColumn] = /^COPY (\S+), line \d+, column (.+?): /m.exec(error.where ?? '') ?? [];
+      const { table = copied, column = copiedColumn } = error;
+      const where = [
+        table === undefined ? undefined : `table ${schema === undefined ? '' : `${schema}.`}${table}`,
+        column === undefined ? undefined : `column ${column}`,
+        constraint === undefined ? undefined : `constraint ${constraint}`,
+        dataType === undefined ? undefined : `type ${dataType}`,
+      ].filter((each) => each !== undefined);
+      throw new ReplicaError(
+        'TARGET_REFUSED',
+        `The target refused what was to be written: ${refusalOf(code)} (SQLSTATE ${code}${where.length === 0 ? '' : `; ${where.join(', ')}`}). Nothing of that batch was applied.`,
+      );
+    }
+  }
+}
+
+/** What a class of SQLSTATE means here. */
+function refusalOf(code: string): string {
+  if (code === '42501') return 'the user lacks a right';
+  if (code.startsWith('22')) return 'a value that a column does not take, or a label that an enum lacks';
+  if (code.startsWith('23')) return 'a constraint';
+  if (code.startsWith('42')) return 'a type, a column or a function that is missing or different';
+  if (code.startsWith('40')) return 'a deadlock, or a conflict with somebody else who writes there';
+  return 'for a reason of its own';
+}

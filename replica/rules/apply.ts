@@ -1,0 +1,130 @@
+/**
+ * Applies what every lane was read up to: in batches of whole transactions, each in one transaction of the target, with the
+ * position. Knows the target and the store of what waits as ports.
+ */
+import type { Lsn } from '../../lambda/decode/lsn.ts';
+import { Fold, type FoldedTable } from './fold.ts';
+import type { Intake } from './intake.ts';
+import type { Chunk } from './lane.ts';
+import type { Change, Fork } from './record.ts';
+import type { ShardPosition } from './shards.ts';
+
+/** How far a replica is: what the target keeps. */
+export interface Position {
+  /** The target equals the source at this commit LSN. */
+  readonly cut: Lsn;
+  readonly cutMs: number | undefined;
+  readonly source: string | undefined;
+  readonly system: string | undefined;
+  /** Each lane's timeline as of the position. */
+  readonly timelines: readonly (number | undefined)[];
+  readonly forks: readonly Fork[];
+  readonly shards: ReadonlyMap<string, ShardPosition>;
+}
+
+/** A transaction of the target. */
+export interface TargetTransaction {
+  /** Makes the tables what they are after the changes. May be called several times. */
+  write(tables: readonly FoldedTable[]): Promise<void>;
+  /** Keeps the position, and commits both. */
+  commit(position: Position): Promise<void>;
+  /** Undoes all of it. */
+  rollback(): Promise<void>;
+}
+
+/** Where changes are applied. */
+export interface Target {
+  /** Begins a transaction. @throws {ReplicaError} TAKEN_OVER where another replica has begun since */
+  begin(): Promise<TargetTransaction>;
+}
+
+/** What waits, wherever it is kept. */
+export interface WaitingStore {
+  load(chunk: Chunk<Change>): Change[] | Promise<Change[]>;
+  release(chunks: readonly Chunk<Change>[]): void;
+}
+
+/** What an {@link Applier} works on. */
+export interface ApplierOptions {
+  readonly intake: Intake;
+  readonly target: Target;
+  readonly store: WaitingStore;
+  /** A batch ends with the transaction in which it has so many changes; a larger one is written in parts. @default 50,000 */
+  readonly batchChanges?: number;
+}
+
+/** What a batch did. */
+export interface Applied {
+  readonly cut: Lsn;
+  readonly changes: number;
+}
+
+const BATCH_CHANGES = 50_000;
+
+/** See the head of the file. */
+export class Applier {
+  readonly #options: ApplierOptions;
+
+  constructor(options: ApplierOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Applies one batch. Records are taken meanwhile.
+   *
+   * @returns what was done; undefined: nothing, for now
+   */
+  async step(): Promise<Applied | undefined> {
+    const { target, intake } = this.#options;
+    const { lanes } = intake;
+    if (lanes.cut.lsn <= lanes.applied) return undefined;
+    const transaction = await target.begin();
+    try {
+      return await this.#apply(transaction);
+    } catch (error) {
+      await transaction.rollback().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #apply(transaction: TargetTransaction): Promise<Applied | undefined> {
+    const { intake, store, batchChanges = BATCH_CHANGES } = this.#options;
+    const { lanes, shards } = intake;
+    let cut = lanes.cut;
+    let fold = new Fold();
+    let changes = 0;
+    let last: Change | undefined;
+    for await (const change of lanes.merged(cut.lsn, (chunk) => store.load(chunk))) {
+      if (last !== undefined && last.lsn !== change.lsn && changes >= batchChanges) {
+        cut = { lsn: last.lsn, ms: last.commitMs };
+        break;
+      }
+      // The two halves of a move are written together: the row is carried from one to the other.
+      if (fold.changes >= batchChanges && change.oldKey === undefined) {
+        await transaction.write(fold.tables);
+        fold = new Fold();
+      }
+      fold.add(change);
+      changes++;
+      last = change;
+    }
+    if (fold.changes > 0) await transaction.write(fold.tables);
+    if (lanes.cut.lsn < cut.lsn) {
+      // Meanwhile a mark said that the source has lost some of it.
+      await transaction.rollback();
+      return undefined;
+    }
+    store.release(lanes.release(cut.lsn));
+    const positions = shards.positions(lanes.firstWaiting());
+    await transaction.commit({
+      cut: cut.lsn,
+      cutMs: cut.ms,
+      source: intake.source,
+      system: intake.system,
+      timelines: lanes.timelinesAt((shard) => positions.get(shard)?.n ?? 0),
+      forks: lanes.forks,
+      shards: positions,
+    });
+    return { cut: cut.lsn, changes };
+  }
+}

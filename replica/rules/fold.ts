@@ -1,0 +1,146 @@
+/**
+ * Folds the changes of a batch to one final state a key: INSERT forgets what was, UPDATE overlays, a move carries its row
+ * along, TRUNCATE empties. Pure: the changes come in commit order, and nothing is known of the target.
+ *
+ * Keys are told apart by their text. Keys that are equal to the server and differ in their text (`1.0` and `1.00`) do no harm:
+ * the source has one of them at a time, and whoever writes deletes all touched keys before it inserts any.
+ */
+import { ReplicaError } from '../errors.ts';
+import { eachMember } from './json-source.ts';
+import type { Change } from './record.ts';
+
+/** A value as it is written in the record; null: SQL's NULL; undefined: not sent. JSON's null is the text `null`. */
+export type Source = string | null | undefined;
+
+/** How a key ends. */
+export interface FinalRow {
+  /** Values by the table's {@link FoldedTable.columns}. */
+  readonly values: readonly Source[];
+  /**
+   * The key of the row, as it was before the batch, that has what `values` lack; undefined: the row is new, and lacks
+   * nothing but what has a default.
+   */
+  readonly base: string | undefined;
+  /** Indexes of columns whose value only `base` can tell: the source did not send it. */
+  readonly needs: readonly number[];
+}
+
+/** A key whose row is gone. */
+export const GONE = Symbol('gone');
+
+/** What a batch makes of a table. */
+export interface FoldedTable {
+  readonly schema: string;
+  readonly name: string;
+  /** Columns that the records name, each once. */
+  readonly columns: readonly string[];
+  /** Whether it is emptied first. */
+  readonly truncated: boolean;
+  /** Every key that was touched, as JSON, and how it ends. */
+  readonly rows: ReadonlyMap<string, FinalRow | typeof GONE>;
+  /** How many changes were folded. */
+  readonly changes: number;
+}
+
+const NONE: readonly number[] = [];
+const NEW_ROW: FinalRow = { values: [], base: undefined, needs: NONE };
+
+/** One table's fold. */
+class TableFold implements FoldedTable {
+  readonly schema: string;
+  readonly name: string;
+  readonly columns: string[] = [];
+  readonly rows = new Map<string, FinalRow | typeof GONE>();
+  truncated = false;
+  changes = 0;
+  readonly #index = new Map<string, number>();
+  /** Rows on their way from an old key to a new one, by the new one. */
+  readonly #moving = new Map<string, FinalRow | typeof GONE>();
+
+  constructor(schema: string, name: string) {
+    this.schema = schema;
+    this.name = name;
+  }
+
+  add(change: Change): void {
+    this.changes++;
+    const { key, op } = change;
+    if (op === 'TRUNCATE') {
+      this.rows.clear();
+      this.#moving.clear();
+      this.truncated = true;
+      return;
+    }
+    if (key === undefined) throw unusable(change, 'without the key of its row');
+    if (change.truncated) throw unusable(change, 'that was too large for a record of the stream, so without its row');
+    if (op === 'DELETE') {
+      if (change.newKey !== undefined) this.#moving.set(change.newKey, this.#at(key));
+      this.rows.set(key, GONE);
+      return;
+    }
+    const held = this.#before(change, key);
+    this.rows.set(key, this.#overlay(held === GONE ? NEW_ROW : held, change));
+  }
+
+  /** The row that a change sets values of. */
+  #before({ op, oldKey }: Change, key: string): FinalRow | typeof GONE {
+    if (oldKey === undefined) return op === 'INSERT' ? NEW_ROW : this.#at(key);
+    const moved = this.#moving.get(key);
+    this.#moving.delete(key);
+    return moved ?? this.#at(oldKey);
+  }
+
+  /** A key as it is now: untouched, it is the target's. */
+  #at(key: string): FinalRow | typeof GONE {
+    return this.rows.get(key) ?? (this.truncated ? GONE : { values: [], base: key, needs: NONE });
+  }
+
+  #overlay(held: FinalRow, change: Change): FinalRow {
+    const values = [...held.values];
+    eachMember(change.row ?? '{}', (name, source) => {
+      const isNull = source === 'null' && !change.jsonNull.includes(name);
+      values[this.#column(name)] = isNull ? null : source;
+    });
+    const unchanged = change.unchanged.map((name) => this.#column(name));
+    const needs =
+      unchanged.length === 0 && held.needs.length === 0
+        ? NONE
+        : [...new Set([...held.needs, ...unchanged])].filter((i) => values[i] === undefined);
+    return { values, base: held.base, needs };
+  }
+
+  #column(name: string): number {
+    const known = this.#index.get(name);
+    if (known !== undefined) return known;
+    this.#index.set(name, this.columns.length);
+    return this.columns.push(name) - 1;
+  }
+}
+
+/** Folds the changes of a batch. */
+export class Fold {
+  readonly #tables = new Map<string, TableFold>();
+  /** How many changes were folded. */
+  changes = 0;
+
+  /** @param change - the next in commit order @throws {ReplicaError} RECORD_UNUSABLE */
+  add(change: Change): void {
+    const name = `${JSON.stringify(change.schema)}.${change.table}`;
+    let table = this.#tables.get(name);
+    if (table === undefined) this.#tables.set(name, (table = new TableFold(change.schema, change.table)));
+    table.add(change);
+    this.changes++;
+  }
+
+  get tables(): FoldedTable[] {
+    return [...this.#tables.values()];
+  }
+}
+
+function unusable({ op, schema, table, text }: Change, how: string): ReplicaError {
+  const { commitLsn } = JSON.parse(text) as { readonly commitLsn: string };
+  return new ReplicaError(
+    'RECORD_UNUSABLE',
+    `The ${op} of ${schema}.${table} in the transaction with commit LSN ${commitLsn} was published ${how}. Nothing of that batch was applied.`,
+  );
+}

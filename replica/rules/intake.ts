@@ -1,0 +1,172 @@
+/**
+ * Takes Kinesis records as they are read, of any shard: its changes wait in their lane, its marks tell how far the lane was
+ * read. Refuses what belongs to another copy. Pure.
+ */
+import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
+import { ReplicaError } from '../errors.ts';
+import { Lanes } from './lanes.ts';
+import { type Change, type Mark, readRecord } from './record.ts';
+import type { ShardPosition, Shards } from './shards.ts';
+
+/** A Kinesis record, unpacked. */
+export interface KinesisRecord {
+  readonly shard: string;
+  readonly sequence: string;
+  readonly arrivedMs: number;
+  /** Its partition key: the lane's name. */
+  readonly partitionKey: string;
+  /** Its user records. */
+  readonly texts: readonly string[];
+}
+
+/** How far a replica is, as the target keeps it. */
+export interface SavedPosition {
+  readonly cut: Lsn;
+  readonly source: string | undefined;
+  /** The server's system identifier. */
+  readonly system: string | undefined;
+  /** One a lane; empty: nothing was read yet. */
+  readonly timelines: readonly (number | undefined)[];
+  readonly forks: readonly (readonly [number, Lsn])[];
+  readonly shards: ReadonlyMap<string, ShardPosition>;
+}
+
+/** What was read since this process began. */
+export interface IntakeCounts {
+  changes: number;
+  marks: number;
+  repeats: number;
+  /** Logical messages, and records of other sources. */
+  leftOut: number;
+}
+
+/** The name of a lane: the partition key of its Kinesis records. */
+const LANE_NAME = /^lane-(\d{1,3})-of-(\d{1,3})$/;
+
+/** See the head of the file. */
+export class Intake {
+  readonly shards: Shards;
+  readonly counts: IntakeCounts = { changes: 0, marks: 0, repeats: 0, leftOut: 0 };
+  lanes: Lanes<Change>;
+  /** The source that is copied; undefined: that of the first record. */
+  source: string | undefined;
+  system: string | undefined;
+  readonly #onlySource: boolean;
+  readonly #makeLanes: (start: ConstructorParameters<typeof Lanes<Change>>[0]) => Lanes<Change>;
+
+  /**
+   * @param saved - where to go on
+   * @param shards - of the stream
+   * @param source - the source to copy, where the stream has several; others are left out
+   */
+  constructor(
+    saved: SavedPosition,
+    shards: Shards,
+    source?: string,
+    makeLanes = (start: ConstructorParameters<typeof Lanes<Change>>[0]) => new Lanes<Change>(start),
+  ) {
+    this.shards = shards;
+    this.source = source ?? saved.source;
+    this.#onlySource = source !== undefined;
+    this.system = saved.system;
+    this.#makeLanes = makeLanes;
+    const { cut, timelines, forks } = saved;
+    this.lanes = makeLanes({ count: timelines.length, cut, timelines, forks });
+  }
+
+  /**
+   * Takes a Kinesis record.
+   *
+   * @param record - the next of its shard
+   * @returns false: not yet; it has to be given again when more was applied, and its shard waits until then
+   * @throws {ReplicaError} HISTORY_CHANGED, STREAM_CHANGED, RECORD_UNUSABLE
+   */
+  take(record: KinesisRecord): boolean {
+    const [, laneText, countText] = LANE_NAME.exec(record.partitionKey) ?? [];
+    if (laneText === undefined) return this.#takeUnlaned(record);
+    const lane = Number(laneText);
+    const changes: Change[] = [];
+    const records = record.texts.map(readRecord).filter((each) => this.#isOurs(each.source));
+    for (const each of records) if (each.kind === 'change') changes.push(each);
+    if (Number(countText) !== this.lanes.lanes.length && records.length > 0) {
+      const isDone = this.lanes.lanes.length > 0 && changes.every(({ lsn }) => lsn <= this.lanes.applied);
+      // Read again from a position of before LANES was changed.
+      if (isDone && changes.length > 0) return this.#pass(record);
+      if (!this.#changeLanes(Number(countText))) return false;
+    }
+    const place = this.shards.read(record.shard, record.sequence, record.arrivedMs);
+    for (const each of records) {
+      if (each.kind === 'mark') {
+        this.#mark(each, () => this.lanes.mark(each, place));
+      } else if (each.kind === 'change') {
+        if (this.lanes.take(lane, each, place)) this.counts.changes++;
+        else this.counts.repeats++;
+      } else this.counts.leftOut++;
+    }
+    return true;
+  }
+
+  /** A record that is in no lane is of another publisher, or of AGGREGATION=none. */
+  #takeUnlaned(record: KinesisRecord): boolean {
+    const ours = record.texts.map(readRecord).filter(({ source }) => this.#isOurs(source));
+    if (ours.length > 0) {
+      throw new ReplicaError(
+        'RECORD_UNUSABLE',
+        'The stream holds changes that are in no lane, as AGGREGATION=none writes them. Nothing of them was applied.',
+      );
+    }
+    return this.#pass(record);
+  }
+
+  #pass({ shard, sequence, arrivedMs }: KinesisRecord): true {
+    this.shards.read(shard, sequence, arrivedMs);
+    return true;
+  }
+
+  #isOurs(source: string): boolean {
+    this.source ??= source;
+    if (source === this.source) return true;
+    if (!this.#onlySource) {
+      throw new ReplicaError(
+        'STREAM_CHANGED',
+        `The stream holds changes of "${source}" besides those of "${this.source}", which this copy is of. Nothing of them was applied.`,
+        { remedy: 'Start with --source, and a --name for each source.' },
+      );
+    }
+    this.counts.leftOut++;
+    return false;
+  }
+
+  #mark(mark: Mark, take: () => Lsn | undefined): void {
+    this.counts.marks++;
+    const { system, timeline } = mark;
+    this.system ??= system;
+    const { applied } = this.lanes;
+    if (this.system !== system) {
+      throw new ReplicaError(
+        'HISTORY_CHANGED',
+        `The source is now another server (system identifier ${system}; this copy is of ${this.system}, up to ${formatLsn(applied)}). Nothing of it was applied.`,
+      );
+    }
+    const fork = take();
+    if (fork !== undefined) {
+      throw new ReplicaError(
+        'HISTORY_CHANGED',
+        `The source went on from ${formatLsn(fork)} on timeline ${timeline}, as after a failover to a standby that was behind, and this copy has what was committed up to ${formatLsn(applied)}. Nothing more was applied.`,
+      );
+    }
+  }
+
+  /**
+   * Changes to another number of lanes: once all old ones were read and applied up to the same mark. A drain's last marks
+   * are before all records of the new lanes, in each shard.
+   */
+  #changeLanes(count: number): boolean {
+    const { lanes, applied, forks } = this.lanes;
+    const [first] = lanes;
+    if (!this.lanes.isEmpty || lanes.some(({ reach }) => reach !== applied)) return false;
+    const timelines = Array.from({ length: count }, () => first?.timeline);
+    this.lanes = this.#makeLanes({ count, cut: applied, timelines, forks });
+    return true;
+  }
+}

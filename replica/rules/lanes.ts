@@ -1,0 +1,203 @@
+/**
+ * All lanes of a stream: the cut up to which every lane was read, and the changes below it in commit order. Pure.
+ */
+import type { Lsn } from '../../lambda/decode/lsn.ts';
+import { type Chunk, forkAfter, Lane, type Place, type Waiting } from './lane.ts';
+import type { Fork, Mark } from './record.ts';
+
+/** Where the lanes begin. */
+export interface LanesStart {
+  readonly count: number;
+  /** What is applied. */
+  readonly cut: Lsn;
+  /** Each lane's timeline as of the position that is read from; empty: unknown. */
+  readonly timelines: readonly (number | undefined)[];
+  readonly forks: readonly Fork[];
+}
+
+/** A cut: the target is to equal the source at it. */
+export interface Cut {
+  readonly lsn: Lsn;
+  /** When it was committed at the source, milliseconds since 1970; undefined: unknown. */
+  readonly ms: number | undefined;
+}
+
+/** See the head of the file. */
+export class Lanes<T extends Waiting> {
+  readonly lanes: readonly Lane<T>[];
+  /** What is applied. */
+  applied: Lsn;
+  #forks: readonly Fork[];
+
+  constructor(start: LanesStart, makeLane = (cut: Lsn, timeline: number | undefined) => new Lane<T>(cut, timeline)) {
+    this.applied = start.cut;
+    this.#forks = start.forks;
+    this.lanes = Array.from({ length: start.count }, (_, i) => makeLane(start.cut, start.timelines[i]));
+  }
+
+  /** The longest history that a mark told. */
+  get forks(): readonly Fork[] {
+    return this.#forks;
+  }
+
+  /** @returns whether the change was kept: false for a repeat */
+  take(lane: number, change: T, place: Place): boolean {
+    return this.#lane(lane).take(change, place);
+  }
+
+  /** @returns the fork, where the target holds what the source has lost */
+  mark(mark: Mark, place: Place): Lsn | undefined {
+    const lost = this.#lane(mark.lane).mark(mark, place, this.applied);
+    if (mark.forks !== undefined && mark.forks.length > this.#forks.length) this.#forks = mark.forks;
+    return lost;
+  }
+
+  /** The LSN up to which every lane was read: whole transactions. */
+  get cut(): Cut {
+    const [first, ...others] = this.lanes;
+    if (first === undefined) return { lsn: this.applied, ms: undefined };
+    const least = others.reduce<Lane<T>>((a, b) => (this.reachOf(b) < this.reachOf(a) ? b : a), first);
+    return { lsn: this.reachOf(least), ms: least.reachMs };
+  }
+
+  /** A lane's reach. Where its timeline was left, what is behind may come anew: no further than there. */
+  reachOf(lane: Lane<T>): Lsn {
+    const fork = forkAfter(this.#forks, lane.timeline);
+    return fork !== undefined && fork < lane.reach ? fork : lane.reach;
+  }
+
+  /** Tells that everything up to a cut is applied. @returns what is not needed any more */
+  release(applied: Lsn): Chunk<T>[] {
+    this.applied = applied;
+    return this.lanes.flatMap((lane) => lane.release(applied));
+  }
+
+  /** Each lane's timeline at a position. @param saved - the number of the saved Kinesis record of a shard */
+  timelinesAt(saved: (shard: string) => number): (number | undefined)[] {
+    return this.lanes.map((lane) => lane.timelineAt(saved));
+  }
+
+  /** The first Kinesis record of each shard that holds something which is not applied. */
+  firstWaiting(): Map<string, Place> {
+    const first = new Map<string, Place>();
+    for (const { chunks } of this.lanes) {
+      for (const { place } of chunks) {
+        const known = first.get(place.shard);
+        if (known === undefined || place.n < known.n) first.set(place.shard, place);
+      }
+    }
+    return first;
+  }
+
+  /** The sizes of what waits: in memory, and in files. */
+  get waiting(): { readonly memory: number; readonly stored: number } {
+    const sizes = { memory: 0, stored: 0 };
+    for (const { chunks } of this.lanes) {
+      for (const { size, entries } of chunks) sizes[entries === undefined ? 'stored' : 'memory'] += size;
+    }
+    return sizes;
+  }
+
+  /** Whether nothing waits. */
+  get isEmpty(): boolean {
+    return this.lanes.every(({ chunks }) => chunks.length === 0);
+  }
+
+  /**
+   * The changes that are not applied, up to a cut, in commit order, whatever lane they are in.
+   *
+   * @param upto - the cut
+   * @param load - gets a chunk's changes, from wherever they are
+   */
+  async *merged(upto: Lsn, load: (chunk: Chunk<T>) => T[] | Promise<T[]>): AsyncGenerator<T> {
+    const heads: Head<T>[] = [];
+    for (const lane of this.lanes) {
+      const head = new Head(lane.chunks, this.applied, upto, load);
+      if (await head.next()) heads.push(head);
+    }
+    heads.sort(before);
+    while (heads.length > 0) {
+      const [head] = heads;
+      if (head?.at === undefined) return;
+      yield head.at;
+      if (!(head.step() || (await head.next()))) heads.shift();
+      else sink(heads);
+    }
+  }
+
+  #lane(index: number): Lane<T> {
+    const lane = this.lanes[index];
+    if (lane === undefined) throw new RangeError(`There is no lane ${index} of ${this.lanes.length}.`);
+    return lane;
+  }
+}
+
+/** Compares two heads by the commit order. */
+function before<T extends Waiting>({ at: a }: Head<T>, { at: b }: Head<T>): number {
+  if (a === undefined || b === undefined) return 0;
+  return a.lsn < b.lsn ? -1 : a.lsn > b.lsn ? 1 : a.ordinal - b.ordinal;
+}
+
+/** Puts the first head where it belongs; the others are in order. */
+function sink<T extends Waiting>(heads: Head<T>[]): void {
+  const [moved] = heads;
+  if (moved === undefined) return;
+  let low = 0;
+  let high = heads.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    const other = heads[middle];
+    if (other !== undefined && before(moved, other) > 0) low = middle;
+    else high = middle - 1;
+  }
+  if (low > 0) {
+    heads.copyWithin(0, 1, low + 1);
+    heads[low] = moved;
+  }
+}
+
+/** A lane's next change, while lanes are merged. */
+class Head<T extends Waiting> {
+  at: T | undefined;
+  readonly #chunks: readonly Chunk<T>[];
+  readonly #after: Lsn;
+  readonly #upto: Lsn;
+  readonly #load: (chunk: Chunk<T>) => T[] | Promise<T[]>;
+  #chunk = -1;
+  #entries: readonly T[] = [];
+  #i = 0;
+  #last = 0n;
+
+  constructor(chunks: readonly Chunk<T>[], after: Lsn, upto: Lsn, load: (chunk: Chunk<T>) => T[] | Promise<T[]>) {
+    // A copy: more is read meanwhile.
+    this.#chunks = chunks.filter(({ first }) => first <= upto);
+    this.#after = after;
+    this.#upto = upto;
+    this.#load = load;
+  }
+
+  /** Goes on within the chunk. @returns false: it has no more */
+  step(): boolean {
+    this.at = undefined;
+    while (this.#i < this.#entries.length) {
+      const entry = this.#entries[this.#i++];
+      if (entry === undefined || entry.lsn <= this.#after) continue;
+      if (entry.lsn > this.#upto || entry.lsn > this.#last) break;
+      this.at = entry;
+      return true;
+    }
+    return false;
+  }
+
+  /** Goes on to the next chunk. @returns false: the lane has no more */
+  async next(): Promise<boolean> {
+    for (;;) {
+      const chunk = this.#chunks[++this.#chunk];
+      if (chunk === undefined) return false;
+      this.#entries = await this.#load(chunk);
+      this.#i = 0;
+      this.#last = chunk.last;
+      if (this.step()) return true;
+    }
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * The shards of a stream: which may be read, and how far each is done with. A split's or a merger's child holds what follows
+ * its parents' records, so it is read after them, and after theirs: an empty shard in between opens nothing. Pure.
+ */
+import type { Place } from './lane.ts';
+
+/** How far a shard is done with: what is kept in the target. */
+export interface ShardPosition {
+  /** The last Kinesis record before which everything is applied, dropped, or a mark; undefined: none. */
+  readonly sequence: string | undefined;
+  readonly arrivedMs: number | undefined;
+  /** Whether the shard is closed, and all of it is done with. */
+  readonly atEnd: boolean;
+}
+
+/** A shard, as far as it was read. */
+interface Shard {
+  parents: readonly string[];
+  /** The last Kinesis record that was read, or that is saved. */
+  last: Omit<Place, 'before'> | undefined;
+  /** Whether it is closed and read to its end. */
+  ended: boolean;
+}
+
+/** A position, with the number by which records are compared. */
+export interface NumberedPosition extends ShardPosition {
+  /** 0: nothing that was read since this process began. */
+  readonly n: number;
+}
+
+/** See the head of the file. */
+export class Shards {
+  readonly #shards = new Map<string, Shard>();
+
+  /** Tells what the stream has. A parent that it has no more is done with. */
+  know(id: string, parents: readonly string[]): void {
+    const known = this.#shards.get(id);
+    if (known === undefined) this.#shards.set(id, { parents, last: undefined, ended: false });
+    else known.parents = parents;
+  }
+
+  /** Tells where a shard is gone on with. */
+  resume(id: string, { sequence, arrivedMs = 0, atEnd }: ShardPosition): void {
+    const shard = this.#of(id);
+    shard.ended = atEnd;
+    shard.last = sequence === undefined ? undefined : { shard: id, n: 0, sequence, arrivedMs };
+  }
+
+  /** Counts a Kinesis record that was read. */
+  read(id: string, sequence: string, arrivedMs: number): Place {
+    const shard = this.#of(id);
+    const place = { shard: id, n: (shard.last?.n ?? 0) + 1, sequence, arrivedMs, before: shard.last };
+    // Without its own predecessor: a chain of them would keep every record.
+    shard.last = { shard: id, n: place.n, sequence, arrivedMs };
+    return place;
+  }
+
+  /** Tells that a shard is closed, and all of it was read. */
+  end(id: string): void {
+    this.#of(id).ended = true;
+  }
+
+  /** Whether a shard's records may be read: all that is before them was. */
+  isReadable(id: string): boolean {
+    return (this.#shards.get(id)?.parents ?? []).every((parent) => this.#isRead(parent));
+  }
+
+  #isRead(id: string): boolean {
+    const shard = this.#shards.get(id);
+    return shard === undefined || (shard.ended && shard.parents.every((parent) => this.#isRead(parent)));
+  }
+
+  /**
+   * How far each shard is done with: up to the last Kinesis record before the first that holds something which waits.
+   * A child's position is none before all that is before it is done with: else its parents would not be read again.
+   *
+   * @param waiting - that first one, of each shard that has one
+   */
+  positions(waiting: ReadonlyMap<string, Place>): Map<string, NumberedPosition> {
+    const done = new Map<string, NumberedPosition>();
+    for (const [id, shard] of this.#shards) {
+      const first = waiting.get(id);
+      const last = first === undefined ? shard.last : first.before;
+      const atEnd = shard.ended && first === undefined;
+      done.set(id, { sequence: last?.sequence, arrivedMs: last?.arrivedMs, n: last?.n ?? 0, atEnd });
+    }
+    const isDone = (id: string): boolean => {
+      const at = done.get(id);
+      return at === undefined || (at.atEnd && (this.#shards.get(id)?.parents ?? []).every(isDone));
+    };
+    for (const [id, { parents }] of this.#shards) {
+      if (!parents.every(isDone)) done.set(id, { sequence: undefined, arrivedMs: undefined, n: 0, atEnd: false });
+    }
+    return done;
+  }
+
+  #of(id: string): Shard {
+    const known = this.#shards.get(id);
+    if (known !== undefined) return known;
+    const made: Shard = { parents: [], last: undefined, ended: false };
+    this.#shards.set(id, made);
+    return made;
+  }
+}

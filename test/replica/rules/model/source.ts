@@ -1,0 +1,171 @@
+/**
+ * A model of the source: transactions in commit order, and the state after each. A key has two texts that are equal to the
+ * server, as numeric has `1.0` and `1.00`. Rows have a unique column, which they swap, and one that is stored out of line.
+ */
+import type { Random } from './random.ts';
+
+/** A row. */
+export interface ModelRow {
+  /** The key's text. */
+  readonly text: string;
+  readonly v: number;
+  /** Unique. */
+  readonly u: number | null;
+  /** Out of line: not sent where it did not change. */
+  readonly big: string;
+}
+
+/** A table: rows by what the server takes for their key. */
+export type ModelTable = ReadonlyMap<number, ModelRow>;
+
+/** A change, as a record has it. */
+export interface ModelChange {
+  readonly lsn: number;
+  readonly ordinal: number;
+  readonly op: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE';
+  /** The key's text; undefined for a TRUNCATE. */
+  readonly key: string | undefined;
+  readonly newKey?: string;
+  readonly oldKey?: string;
+  readonly row?: Partial<ModelRow>;
+  readonly unchanged?: boolean;
+}
+
+/** What {@link ModelSource.commit} adds. */
+type Draft = Omit<ModelChange, 'lsn' | 'ordinal'>;
+
+const KEYS = 6;
+
+/** See the head of the file. */
+export class ModelSource {
+  wal: { readonly lsn: number; readonly changes: readonly ModelChange[] }[] = [];
+  readonly states = new Map<number, ModelTable>([[0, new Map()]]);
+  timeline = 1;
+  readonly forks = new Map<number, number>();
+  #lsn = 0;
+  #value = 1;
+  readonly #random: Random;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  get flushed(): number {
+    return this.wal.at(-1)?.lsn ?? 0;
+  }
+
+  /** The table as it was after everything up to an LSN. */
+  stateAt(lsn: number): ModelTable {
+    const last = this.wal.findLast((transaction) => transaction.lsn <= lsn);
+    return this.states.get(last?.lsn ?? 0) ?? new Map<number, ModelRow>();
+  }
+
+  /** Commits a transaction of a few changes, at times of many. */
+  commit(): void {
+    const { next, int } = this.#random;
+    this.#lsn += 1 + int(3);
+    const table = new Map(this.stateAt(this.flushed));
+    const drafts: Draft[] = [];
+    for (let left = next() < 0.15 ? 8 + int(12) : 1 + int(3); left > 0; left--) drafts.push(...this.#change(table));
+    if (drafts.length === 0) return;
+    const changes = drafts.map((draft, i) => ({ ...draft, lsn: this.#lsn, ordinal: i + 1 }));
+    this.wal.push({ lsn: this.#lsn, changes });
+    this.states.set(this.#lsn, table);
+  }
+
+  /** A standby that was behind takes over: what was committed last is lost. @returns where its history leaves this one */
+  failOver(): number {
+    const keep = Math.max(0, this.wal.length - 1 - this.#random.int(4));
+    for (const { lsn } of this.wal.splice(keep)) this.states.delete(lsn);
+    this.#lsn = this.flushed;
+    this.timeline++;
+    this.forks.set(this.timeline, this.#lsn);
+    return this.#lsn;
+  }
+
+  #change(table: Map<number, ModelRow>): Draft[] {
+    const { next, int } = this.#random;
+    const chance = next();
+    if (chance < 0.02) {
+      table.clear();
+      return [{ op: 'TRUNCATE', key: undefined }];
+    }
+    const k = int(KEYS);
+    const row = table.get(k);
+    if (row === undefined) return this.#insert(table, k);
+    if (chance < 0.2) {
+      table.delete(k);
+      return [{ op: 'DELETE', key: row.text }];
+    }
+    if (chance < 0.35) return this.#move(table, k, row);
+    if (chance < 0.5) return this.#swap(table, k, row);
+    return [this.#update(table, k, { u: next() < 0.3 ? this.#free(table) : row.u }, next() < 0.3)];
+  }
+
+  #insert(table: Map<number, ModelRow>, k: number): Draft[] {
+    const text = `${k}${this.#random.next() < 0.5 ? '.0' : '.00'}`;
+    const row = { text, v: this.#value++, u: this.#free(table), big: `B${this.#value++}` };
+    table.set(k, row);
+    return [{ op: 'INSERT', key: text, row }];
+  }
+
+  #update(table: Map<number, ModelRow>, k: number, set: Partial<ModelRow>, all: boolean): Draft {
+    const old = table.get(k);
+    if (old === undefined) throw new Error('no row to update');
+    const row = { ...old, ...set, v: this.#value++, ...(all ? { big: `B${this.#value++}` } : {}) };
+    table.set(k, row);
+    if (all) return { op: 'UPDATE', key: row.text, row };
+    return { op: 'UPDATE', key: row.text, row: { text: row.text, v: row.v, u: row.u }, unchanged: true };
+  }
+
+  /** Another key, at times the same one with another text. */
+  #move(table: Map<number, ModelRow>, k: number, row: ModelRow): Draft[] {
+    const { next, int } = this.#random;
+    const to = next() < 0.3 ? k : int(KEYS);
+    if (to !== k && table.has(to)) return [];
+    const text = `${to}${row.text.endsWith('.00') ? '.0' : '.00'}`;
+    const moved = { ...row, text, v: this.#value++ };
+    table.delete(k);
+    table.set(to, moved);
+    return [
+      { op: 'DELETE', key: row.text, newKey: text },
+      { op: 'INSERT', key: text, oldKey: row.text, row: { text, v: moved.v, u: moved.u }, unchanged: true },
+    ];
+  }
+
+  /** Two rows swap what is unique, in three steps. */
+  #swap(table: Map<number, ModelRow>, k: number, row: ModelRow): Draft[] {
+    const others = [...table].filter(([other, { u }]) => other !== k && u !== null);
+    if (others.length === 0 || row.u === null) return [];
+    const [other, { u }] = this.#random.pick(others);
+    return [
+      this.#update(table, k, { u: null }, false),
+      this.#update(table, other, { u: row.u }, false),
+      this.#update(table, k, { u }, false),
+    ];
+  }
+
+  #free(table: ModelTable): number | null {
+    const used = new Set([...table.values()].map(({ u }) => u));
+    const free = [0, 1, 2, 3, 4, 5].filter((u) => !used.has(u));
+    return this.#random.next() < 0.2 || free.length === 0 ? null : this.#random.pick(free);
+  }
+}
+
+/** Whether two tables are equal, in the texts of keys too. */
+export function isSame(a: ModelTable, b: ModelTable): boolean {
+  return (
+    a.size === b.size && [...a].every(([k, row]) => JSON.stringify(sorted(row)) === JSON.stringify(sorted(b.get(k))))
+  );
+}
+
+function sorted(row: ModelRow | undefined): unknown {
+  return row && [row.text, row.v, row.u, row.big];
+}
+
+/** A table as text. */
+export function shown(table: ModelTable): string {
+  return JSON.stringify(
+    [...table].sort(([a], [b]) => a - b).map(([, r]) => `${r.text}:${r.v},${r.u ?? 'null'},${r.big}`),
+  );
+}
