@@ -111,7 +111,7 @@ async function told(error: unknown, stream: string, client: KinesisClient): Prom
     );
   }
   return new Error(
-    `Reading the stream "${stream}" in ${region} failed: ${name}: ${message.replace(/\.$/, '')}. Check the region, the endpoint, and the way to Kinesis.`,
+    `Reading the stream "${stream}" in ${region} failed: ${name === 'Error' ? '' : `${name}: `}${message.replace(/\.$/, '')}. Check the region, the endpoint, and the way to Kinesis.`,
     { cause: error },
   );
 }

@@ -1,7 +1,7 @@
 /** The commands that invoke an action: their options, and the payload that each stands for. Knows no terminal. */
 import { type Command, Option } from 'commander';
 import { MIN_SECONDS } from '../../lambda/settings/event.ts';
-import { number, readJson } from './option-values.ts';
+import { number, readJson, readName } from './option-values.ts';
 import type { Payload } from './targets/target.ts';
 import { type DeployedOptions, type InvokeOptions, LAMBDA_SECONDS, WEEK_SECONDS } from './terminal.ts';
 
@@ -29,9 +29,13 @@ export function addActionCommands(program: Command, invoke: Invoke): void {
       .description(description)
       .option('--json', 'print the answer as one line of JSON')
       .addOption(
-        new Option('--function <name>', 'act on a deployed function: its name, name:alias, or ARN').conflicts('stack'),
+        new Option('--function <name>', 'act on a deployed function: its name, name:alias, or ARN')
+          .argParser(readName)
+          .conflicts('stack'),
       )
-      .addOption(new Option('--stack <name>', 'the same, found by the output FunctionName of its stack'))
+      .addOption(
+        new Option('--stack <name>', 'the same, found by the output FunctionName of its stack').argParser(readName),
+      )
       .option('--region <region>', 'of the function or stack (of AWS_REGION or the profile unless given)');
   const simple = (name: string, description: string): Command =>
     action(name, description).action((shared: Shared) => invoke({ action: name }, optionsOf(shared)));

@@ -18,6 +18,12 @@ export const number =
     return value;
   };
 
+/** Reads a name: an empty one is most often a variable of the shell that is not set. */
+export function readName(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('It is empty.');
+  return text;
+}
+
 /** Reads JSON. */
 export function readJson(text: string): unknown {
   try {

@@ -66,7 +66,7 @@ async function told(error: unknown, stack: string, client: CloudFormationClient)
       : (remedyOf(refusal) ?? 'Grant cloudformation:DescribeStacks, or give --function, which needs no stack.');
   return new FunctionError(
     'STACK_UNKNOWN',
-    `The stack ${stack} in ${region} could not be described (${name}: ${message.replace(/\.$/, '')}). Nothing was invoked. ${todo}`,
+    `The stack ${stack} in ${region} could not be described (${name === 'Error' ? '' : `${name}: `}${message.replace(/\.$/, '')}). Nothing was invoked. ${todo}`,
     options,
   );
 }

@@ -108,10 +108,15 @@ describe('--function', () => {
       },
     ));
 
-  it('fails with 2 for both, and for a time that no function has', async () => {
+  it('fails with 2 for both, for an empty name, and for a time that no function has', async () => {
     const both = await runCli(['status', '--function', 'f', '--stack', 's']);
     assert.equal(both.status, 2);
     assert.match(both.err, /cannot be used with option/);
+    for (const flag of ['--function', '--stack']) {
+      const empty = await runCli(['status', flag, '']);
+      assert.equal(empty.status, 2);
+      assert.match(empty.err, /argument '' is invalid\. It is empty\./);
+    }
     const long = await runCli(['skip-transaction', '0/1', '--max-seconds', '5000', '--function', 'f']);
     assert.equal(long.status, 2);
     assert.match(long.err, /15 minutes/);
