@@ -3,7 +3,7 @@
  * first row, its end, its cancellation from another connection. Knows nothing of what is in the rows.
  */
 import type { Clock } from '../ports.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, destroy } from './connection.ts';
 import { CopyOutQuery } from './copy-out-query.ts';
 import type { Notice } from './notices.ts';
 
@@ -98,7 +98,8 @@ export class CopyToStdout {
 
   /**
    * Ends the statement on the server. A connection that is lost has ended it, or will. A cancellation that comes before
-   * the server has begun the statement is lost: it is sent again until the statement is over.
+   * the server has begun the statement is lost: it is sent again until the statement is over. Where it cannot be sent,
+   * because the other connection is lost, this one is given up, and the statement with it.
    */
   #cancel(): void {
     const { control, reader, clock } = this.#parts;
@@ -108,6 +109,6 @@ export class CopyToStdout {
         await clock.sleep(CANCEL_AGAIN_MS, this.#over.signal);
       }
     };
-    this.#cancelled ??= cancel().catch(() => undefined);
+    this.#cancelled ??= cancel().catch(() => (this.#query.isOver ? undefined : destroy(reader.client)));
   }
 }

@@ -10,7 +10,7 @@ import { type LockResult, readLock } from './slot-lock.ts';
 
 /** Watches a lock. */
 export interface LockMonitor {
-  /** Aborts when the lock is lost; its reason is a {@link PipelineError}. */
+  /** Aborts when the lock is lost, or can be watched no more; its reason is a {@link PipelineError}. */
   readonly signal: AbortSignal;
   /** @returns whether somebody waits for the lock, as of the last look */
   isAwaited(): boolean;
@@ -36,8 +36,8 @@ export interface LockMonitorOptions {
 const LOCK_CHECK_INTERVAL_MS = 1_000;
 /** A loss of the lock is noticed within this time, and then no further request is sent: one interval, and one answer. */
 export const LOCK_LOSS_DETECTION_MS = 2 * LOCK_CHECK_INTERVAL_MS;
-/** How long the other connection stays open after a loss: as long as a request may be in flight. Its lock tells the next run so. */
-const CONTROL_CONNECTION_GRACE_MS = 15_000;
+/** How long the other connection stays open after a loss: as long as a request may be in flight. Its lock keeps the next run waiting. */
+const OTHER_CONNECTION_GRACE_MS = 15_000;
 /** How long after the deadline the server's answers are waited for. The rest of the time is for our own answer. */
 const SERVER_RESPONSE_GRACE_MS = 500;
 
@@ -58,9 +58,9 @@ export function monitorLock(
   const lost = new AbortController();
   const stopWatching = new AbortController();
   const ended = new AbortController();
-  const destroyControl = (afterMs: number) =>
-    void clock.sleep(afterMs, ended.signal).then(() => (ended.signal.aborted ? undefined : destroy(control.client)));
-  const onLockLostBecause = (what: string, cause?: unknown) => {
+  const destroyLater = ({ client }: Connection, afterMs: number) =>
+    void clock.sleep(afterMs, ended.signal).then(() => (ended.signal.aborted ? undefined : destroy(client)));
+  const lose = (gone: Connection, what: string, cause?: unknown) => {
     if (lost.signal.aborted) return;
     stopWatching.abort();
     lost.abort(
@@ -70,20 +70,23 @@ export function monitorLock(
         { cause },
       ),
     );
-    destroy(reader.client);
-    destroyControl(CONTROL_CONNECTION_GRACE_MS);
+    destroy(gone.client);
+    // A run that ends closes it sooner.
+    destroyLater(gone === reader ? control : reader, OTHER_CONNECTION_GRACE_MS);
   };
   const onLockLost = (cause?: unknown) =>
-    onLockLostBecause(`The connection to PostgreSQL at ${host}:${port} that holds the lock was lost`, cause);
+    lose(reader, `The connection to PostgreSQL at ${host}:${port} that holds the lock was lost`, cause);
+  const onControlLost = (cause?: unknown) =>
+    lose(control, `The connection to PostgreSQL at ${host}:${port} that watches the lock was lost`, cause);
   // If the network drops everything, no error comes: a query would wait until the process is killed.
   const msUntilTimeout = Math.max(0, deadline + SERVER_RESPONSE_GRACE_MS - clock.now());
-  destroyControl(msUntilTimeout);
+  destroyLater(control, msUntilTimeout);
   void clock.sleep(msUntilTimeout, stopWatching.signal).then(() => {
     if (!stopWatching.signal.aborted)
-      onLockLostBecause(`PostgreSQL at ${host}:${port} had not answered when the time was over`);
+      lose(reader, `PostgreSQL at ${host}:${port} had not answered when the time was over`);
   });
-  const clients = [reader.client, control.client];
-  for (const client of clients) client.on('error', onLockLost).on('end', onLockLost);
+  reader.client.on('error', onLockLost).on('end', onLockLost);
+  control.client.on('error', onControlLost).on('end', onControlLost);
   let isAwaited = false;
   const isStopped = () => stopWatching.signal.aborted;
   const watch = async (takeSecond?: () => Promise<LockResult>) => {
@@ -104,9 +107,10 @@ export function monitorLock(
     stop: () => {
       stopWatching.abort();
       ended.abort();
-      for (const client of clients) client.off('error', onLockLost).off('end', onLockLost);
+      reader.client.off('error', onLockLost).off('end', onLockLost);
+      control.client.off('error', onControlLost).off('end', onControlLost);
     },
     start: (takeSecond) =>
-      void watch(takeSecond).catch((error: unknown) => (isStopped() ? undefined : onLockLost(error))),
+      void watch(takeSecond).catch((error: unknown) => (isStopped() ? undefined : onControlLost(error))),
   };
 }

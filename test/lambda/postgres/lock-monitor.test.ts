@@ -110,13 +110,28 @@ describe('the watch over a lock', () => {
         const all = watched();
         all[which].client.emit(event, new Error('reset'));
         assert.equal(all.lost().code, 'DATABASE_UNREACHABLE');
-        assert.equal(all.reader.client.destroyed, 1);
+        assert.equal(all[which].client.destroyed, 1);
         all[which].client.emit(event, new Error('again'));
-        assert.equal(all.reader.client.destroyed, 1, 'once');
+        assert.equal(all[which].client.destroyed, 1, 'once');
         all.monitor.stop();
       }
     });
   }
+
+  it('I6: keeps the lock for 15 s where the other connection is lost: a request may be in flight, and nobody else is to send', async () => {
+    const { clock, lost, monitor, reader, control } = watched();
+    await clock.to(1_500);
+    control.client.emit('end');
+    assert.match(
+      lost().message,
+      /connection to PostgreSQL at db:5432 that watches the lock was lost, so sending stopped/,
+    );
+    await clock.to(16_400);
+    assert.deepEqual([reader.client.destroyed, control.client.destroyed > 0], [0, true]);
+    await clock.to(16_600);
+    assert.equal(reader.client.destroyed, 1);
+    monitor.stop();
+  });
 
   it('I6: takes what is no answer for a loss', async () => {
     const clock = new SteppedClock();
