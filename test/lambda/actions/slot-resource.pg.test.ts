@@ -11,7 +11,7 @@ import { createDatabase } from '../../../lambda/postgres/connection.ts';
 import { open } from '../../../lambda/postgres/connection-pair.ts';
 import type { DatabaseSettings } from '../../../lambda/postgres/credentials.ts';
 import { pgoutput } from '../../../lambda/postgres/plugins.ts';
-import { acquireSlotLock } from '../../../lambda/postgres/slot-lock.ts';
+import { acquireSlotLock, readLock } from '../../../lambda/postgres/slot-lock.ts';
 import { readEvent } from '../../../lambda/settings/event.ts';
 import { createTerminalLog, noMetrics } from '../../../lambda/telemetry/telemetry.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
@@ -525,6 +525,35 @@ describe('the slot’s lifecycle', () => {
       assert.deepEqual(await slots(), ['s']);
       assert.match(logged.join(''), /another pipeline reads it: backend \d+/);
     });
+
+    for (const [whose, pauseMs, left] of [
+      ['leaves a slot that another pipeline reads whose runs linger', 400, ['s']],
+      ['drops a slot whose last run lingers, and was the stack’s own', undefined, []],
+    ] as const) {
+      it(whose, async () => {
+        await server.createSlot('s');
+        const over = new AbortController();
+        const until = Date.now() + 20_000;
+        // As a run that lingers: it keeps the lock until somebody waits for it. The next one comes with the schedule.
+        const lingering = (async () => {
+          while (!logged.join('').includes('Looking whether another')) await systemClock.sleep(20);
+          while (!over.signal.aborted) {
+            const run = await open(ports().database, { deadline: until });
+            const lock = await acquireSlotLock(run.client, { slotName: 's', clock: systemClock, log });
+            const given = async () => over.signal.aborted || (await readLock(run.client, 's')).isAwaited;
+            while (lock.kind === 'held' && !(await given())) await systemClock.sleep(50);
+            await run.client.end();
+            if (pauseMs === undefined) return;
+            await systemClock.sleep(pauseMs, over.signal);
+          }
+        })();
+        await remove(id(), ports({}, { watchMs: 1_500 }));
+        over.abort();
+        await lingering;
+        assert.deepEqual(await slots(), left);
+        assert.doesNotMatch(logged.join(''), /Ending a run/);
+      });
+    }
 
     it('drops a slot whose last run was the stack’s own', async () => {
       await server.createSlot('s');
