@@ -103,7 +103,7 @@ export async function status(
     slotDetail: `${name}: ${health.found}`,
     ...(health.todo === undefined ? {} : { todo: health.todo }),
     flushLsn: formatLsn(rows.flush),
-    ...(rows.slot === undefined ? {} : slotFields(rows.slot, rows, health)),
+    ...(rows.slot === undefined ? {} : slotFields(rows.slot, rows, health, container.config.lingerDutyPercent)),
     ...(lagSeconds === undefined ? {} : { lagSeconds }),
     ...(lastAdvance === undefined ? {} : { lastAdvanceAt: new Date(lastAdvance.at).toISOString() }),
     walStatus: rows.slot === undefined ? 'missing' : (rows.slot.walStatus ?? 'unknown'),
@@ -138,6 +138,7 @@ function slotFields(
   slot: SlotRow,
   rows: Awaited<ReturnType<typeof readStatus>>,
   { state, found }: SlotHealth,
+  lingerDutyPercent: number | undefined,
 ): Partial<StatusAnswer> {
   const { confirmedFlush, restart } = slot;
   const lagBytes = confirmedFlush === undefined ? undefined : Math.max(0, Number(rows.flush - confirmedFlush));
@@ -149,7 +150,14 @@ function slotFields(
     ...(restart === undefined ? {} : { restartLsn: formatLsn(restart) }),
     ...(lagBytes === undefined ? {} : { lagBytes }),
     ...(restart === undefined ? {} : { retainedWalBytes: Math.max(0, Number(rows.flush - restart)) }),
-    retainedBy: explainRetention({ ...rows, confirmedFlush, restart, oldestTransaction: oldest, refused }),
+    retainedBy: explainRetention({
+      ...rows,
+      confirmedFlush,
+      restart,
+      oldestTransaction: oldest,
+      refused,
+      lingerDutyPercent,
+    }),
     ...(slot.safeWalBytes === undefined ? {} : { safeWalBytes: slot.safeWalBytes }),
     ...(slot.invalidationReason === undefined ? {} : { invalidationReason: slot.invalidationReason }),
     ...(slot.inactiveSince === undefined ? {} : { inactiveSince: slot.inactiveSince }),

@@ -20,6 +20,8 @@ export interface RetentionFacts {
   }[];
   /** Why no run reads the slot; undefined: runs do. */
   readonly refused?: string | undefined;
+  /** LINGER_DUTY, in percent; undefined: runs do not linger. */
+  readonly lingerDutyPercent?: number | undefined;
 }
 
 /** One reason, and how much WAL it accounts for. */
@@ -30,6 +32,9 @@ export interface WalRetentionCause {
   /** Which one it is, and what to do. */
   readonly detail: string;
 }
+
+/** Decoding less than this takes milliseconds: a run that lingers is not slowed down by it. One segment of WAL. */
+const SLOW_BYTES = 16 * 1024 * 1024;
 
 /**
  * Names what holds WAL, the slot's own reasons first.
@@ -44,6 +49,7 @@ export function explainRetention({
   oldestTransaction,
   olderSlots,
   refused,
+  lingerDutyPercent,
 }: RetentionFacts): WalRetentionCause[] {
   const others = olderSlots.map((slot): WalRetentionCause => ({
     what: 'other slot',
@@ -64,14 +70,19 @@ export function explainRetention({
       detail: 'WAL that no run has consumed yet; runs, or drain, do.',
     });
   }
+  const slow =
+    lingerDutyPercent !== undefined && rereadBytes >= SLOW_BYTES
+      ? ` Each read of a run that lingers decodes these bytes again. It reads less often, so that this takes at most ${lingerDutyPercent}% of a core (LINGER_DUTY), and changes arrive later.`
+      : '';
   if (rereadBytes > 0 && oldestTransaction !== undefined) {
     reasons.push({
       what: 'open transaction',
       bytes: rereadBytes,
-      detail: `Decoding has to start before it: ${oldestTransaction}`,
+      detail: `Decoding has to start before it: ${oldestTransaction}${slow}`,
     });
   } else if (rereadBytes > 0) {
-    reasons.push({ what: 'decoding position', bytes: rereadBytes, detail: 'Consumed, and let go by the next runs.' });
+    const detail = `Consumed, and let go by the next runs.${slow}`;
+    reasons.push({ what: 'decoding position', bytes: rereadBytes, detail });
   }
   return [...reasons, ...others];
 }

@@ -416,6 +416,18 @@ describe('explainRetention', () => {
     assert.match(detail({ active: false }), /says nothing: between two runs that is so/);
     assert.doesNotMatch(detail({ active: false }), /drop/);
   });
+  it('says that a run that lingers is slow where much is decoded again, and of no other', () => {
+    const mib = 1024n * 1024n;
+    const much = { ...facts, flush: 500n * mib, confirmedFlush: 500n * mib, restart: 100n * mib };
+    const detail = (more: Partial<Parameters<typeof explainRetention>[0]>) =>
+      explainRetention({ ...much, ...more })[0]?.detail ?? '';
+    const slow =
+      /decodes these bytes again\. It reads less often, so that this takes at most 15% of a core \(LINGER_DUTY\)/;
+    assert.match(detail({ lingerDutyPercent: 15 }), slow);
+    assert.match(detail({ lingerDutyPercent: 15, oldestTransaction: 'backend 7.' }), /backend 7\. Each read/);
+    assert.doesNotMatch(detail({}), /lingers/);
+    assert.doesNotMatch(detail({ lingerDutyPercent: 15, restart: 490n * mib }), /lingers/);
+  });
   it('says of a slot that no run reads that no run will let it go', () => {
     assert.deepEqual(explainRetention({ ...facts, refused: 'of the plugin pgoutput' }), [
       { what: 'this slot', bytes: 60, detail: 'No run reads it: of the plugin pgoutput.' },
