@@ -20,6 +20,7 @@ import { fitEnvironment, refuseLargeEnvironment } from './environment-size.ts';
 import { functionCode, HANDLER } from './function-code.ts';
 import { functionEnvironment } from './function-environment.ts';
 import { denyNetworkInterfaces, grantRights, makeRole, rightsResources } from './function-role.ts';
+import { refuseShortTimeout } from './linger-timeout.ts';
 import { refuseClashes } from './pipeline-clashes.ts';
 import { ACTIONS, allowThrough } from './slot-endpoints.ts';
 import { environmentOfExisting } from './slot-endpoints.ts';
@@ -147,7 +148,9 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
       ...(props.environmentKey === undefined ? {} : { environmentEncryption: props.environmentKey }),
       ...(props.layers === undefined && layers.length === 0 ? {} : { layers: [...(props.layers ?? []), ...layers] }),
     });
-    refuseLargeEnvironment(this, this.function.node.defaultChild as lambda.CfnFunction);
+    const resource = this.function.node.defaultChild as lambda.CfnFunction;
+    refuseLargeEnvironment(this, resource);
+    if (props.linger === 'on') refuseShortTimeout(this, resource);
     refuseClashes(this, {
       name: this.pipelineName,
       host: this.props.databaseHost,

@@ -222,7 +222,10 @@ export const SETTINGS = {
     '1024',
   ),
   LINGER: {
-    ...choice(['off', 'on'], 'a run that has caught up stays, and publishes what comes within a second'),
+    ...choice(
+      ['off', 'on'],
+      'a run that has caught up stays, and publishes what comes within a second; on arm64 about $17.5 a month with 512 MiB, $35 with 1024',
+    ),
     default: 'off',
   },
   LINGER_DUTY: defaulted(

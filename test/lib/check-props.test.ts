@@ -1,7 +1,7 @@
 /** The constructs refuse at synthesis what the app's settings refuse: one error a construct, each prop by its name, tokens excepted. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { App, Duration, Stack, Token } from 'aws-cdk-lib';
+import { App, Duration, Stack, Stage, Token } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as kinesis from 'aws-cdk-lib/aws-kinesis';
 import * as kms from 'aws-cdk-lib/aws-kms';
@@ -176,6 +176,21 @@ describe('SlotPublisher', () => {
       const [fault = '', ...others] = faultsOf(() => new SlotPublisher(stack, 'Publisher', { ...props, ...given }));
       assert.match(fault, pattern);
       assert.deepEqual(others, []);
+    }
+  });
+
+  it('refuses a time-out that something has shortened, where runs linger', () => {
+    for (const [given, seconds, said] of [
+      [{ linger: 'on' }, 60, /linger cannot be "on" with a function time-out of 60 seconds.* it must be 300 at least/],
+      [{ linger: 'on' }, 900, undefined],
+      [{}, 60, undefined],
+    ] as const) {
+      const { stack, props } = prepare();
+      const { function: made } = new SlotPublisher(stack, 'Publisher', { ...props, ...given });
+      (made.node.defaultChild as lambda.CfnFunction).timeout = seconds;
+      const synthesise = () => Stage.of(stack)?.synth();
+      if (said === undefined) synthesise();
+      else assert.throws(synthesise, said);
     }
   });
 
