@@ -16,11 +16,12 @@ import type { TypeFacts } from '../format/record.ts';
 import { isSupported } from '../pack/compression.ts';
 import { createPacker } from '../pack/packer.ts';
 import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
+import { SECOND_LOCK } from '../postgres/session.ts';
 import { describeHolder, readLock } from '../postgres/slot-lock.ts';
 import { lockedAnswer, type RunAnswer, serverAnswer } from '../run/answer.ts';
 import { run } from '../run/run.ts';
 import { addRunMetrics, addSlotMetrics, CountReporter } from '../run/run-metrics.ts';
-import type { RunAction } from '../settings/event.ts';
+import { readResume, type RunAction } from '../settings/event.ts';
 import { type InvocationDeadlines, LOCK_WAIT_MS, sessionFor, withConnection } from './connections.ts';
 import { explainMissingSlot, historyOf, warnOfChangedHistory } from './server-history.ts';
 import { measureSlot } from './slot-measure.ts';
@@ -75,7 +76,9 @@ async function isFreeAgain(container: Container, deadlines: InvocationDeadlines)
   const look = withConnection(container, deadlines, async ({ client }) => {
     for (let looks = 0; looks < FREE_LOOKS; looks++) {
       await clock.sleep(FREE_LOOK_MS, stop);
-      if ((await readLock(client, config.slot)).holderPid !== undefined) return false;
+      // The stack's resource holds the second lock alone while it looks who reads the slot that it is to drop.
+      for (const name of [config.slot, `${config.slot}${SECOND_LOCK}`])
+        if ((await readLock(client, name)).holderPid !== undefined) return false;
     }
     return stop?.aborted !== true && deadlines.functionDeadline - clock.now() > MIN_FURTHER_MS;
   });
@@ -124,6 +127,7 @@ async function publish(
     progress.before = before.confirmedFlush;
     const { server } = session;
     await warnOfChangedHistory(container, server, before.confirmedFlush, () => historyOf(container, deadlines, server));
+    const resume = action.resume ?? (session.left === undefined ? undefined : readResume(session.left));
     const reporter = new CountReporter(metrics);
     const types: TypeFacts = {
       arrayDelimiter: (element) => container.typeCatalog.delimiterOf(element),
@@ -139,7 +143,7 @@ async function publish(
         deadline,
         functionDeadline,
         ...(action.maxBatches === undefined ? {} : { maxBatches: action.maxBatches }),
-        ...(action.resume === undefined ? {} : { resume: action.resume }),
+        ...(resume === undefined ? {} : { resume }),
         maxRows: config.batchChanges,
         inFlightGraceMs: LOCK_LOSS_DETECTION_MS + REQUEST_TIMEOUT_MS,
         format: FORMATS[config.format]({
@@ -175,6 +179,7 @@ async function publish(
     addRunMetrics(metrics, answer, { moved, retainedWalBytes }, reporter);
     return answer;
   } finally {
-    await session.close();
+    const { resume } = container.memory;
+    await session.close(lingers && resume !== undefined ? JSON.stringify(resume) : undefined);
   }
 }

@@ -3,9 +3,10 @@
  * Composes the files of `postgres/`; decides nothing that the run decides.
  */
 import type { Clock, Log, Session } from '../ports.ts';
-import { type Database, logIn, toPipelineError } from './connection.ts';
+import { closeGracefully, type Database, logIn, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
 import { WalKeyHistory } from './key-history.ts';
+import { leave, LEFT_FOR_MS, readLeft } from './left-position.ts';
 import { monitorLock } from './lock-monitor.ts';
 import type { LineDecoder } from './peek.ts';
 import type { PrimaryKeyCache } from './primary-key-cache.ts';
@@ -73,8 +74,13 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
   const parts = { ...until, workMem: true };
   const [reader, control] = await openPair(database, parts, parts);
   const monitor = monitorLock(reader, control, options);
-  const close = async () => {
+  const close = async (leaving?: string) => {
     monitor.stop();
+    if (leaving !== undefined && monitor.isAwaited()) {
+      await leave(control, leaving).catch(() => undefined);
+      await closeGracefully(reader, options.clock);
+      await options.clock.sleep(LEFT_FOR_MS);
+    }
     await closeBoth([reader, control], options.clock);
   };
   try {
@@ -85,6 +91,9 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     }
     // Before anything is read: what one connection locks, the other sees.
     await requireLockSeen(reader, control, slotName);
+    // Only a run that lingers follows one that was still there when it came.
+    const lingers = options.holderEndsWithinMs !== undefined;
+    const left = lingers ? await readLeft(control, `${slotName}${SECOND_LOCK}`) : undefined;
     const secondLock = { slotName: `${slotName}${SECOND_LOCK}`, clock: options.clock, log: options.log };
     // A run that lost the lock may still have a request in flight. As long as it may, its other connection holds this lock.
     const controlLock = await acquireSlotLock(control, { ...secondLock, waitMs: CLOSE_GRACE_MS });
@@ -112,6 +121,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
       }),
       lost: monitor.signal,
       isLockAwaited: () => monitor.isAwaited(),
+      left,
       tookOver: lock.tookOver || orphan || controlLock.kind === 'locked' || controlLock.tookOver,
       close,
     };

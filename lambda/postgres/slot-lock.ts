@@ -243,8 +243,8 @@ export function describeHolder(holder: Holder | undefined): string {
   return `backend ${holder.pid} (user ${holder.user ?? 'unknown'}, application ${holder.application ?? 'unnamed'}, connected ${age}, ${holder.state ?? 'state not visible to this role'})`;
 }
 
-/** Whether a row of pg_locks is of the lock of the key $1. */
-const IS_LOCK = `l.locktype = 'advisory' AND l.objsubid = 1
+/** Whether a row of pg_locks, as `l`, is of the lock of the key $1. */
+export const IS_LOCK = `l.locktype = 'advisory' AND l.objsubid = 1
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (l.classid::bigint << 32) | l.objid::bigint = $1::bigint`;
 

@@ -98,6 +98,18 @@ const resume = z.strictObject({
   evidence: z.string(),
 });
 
+/**
+ * @param text - a position as the answer of a run has it, as JSON
+ * @returns undefined: it is none
+ */
+export function readResume(text: string): ResumePosition | undefined {
+  try {
+    return resume.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Each action: its fields, what they may be, and a payload to copy. */
 const ACTIONS = {
   run: {

@@ -74,6 +74,25 @@ describe('a session', () => {
     await (await waiting).close();
   });
 
+  it('hands a text to whoever waits for the lock, and to nobody else', async () => {
+    const first = await sessionOn(server, 's');
+    const waiting = sessionOn(server, 's', { holderEndsWithinMs: 90_000 });
+    await eventually(() => first.isLockAwaited(), 'the other one waits');
+    const text = `{"evidence":"a server's \\"counters\\""}`;
+    await first.close(text);
+    const second = await waiting;
+    assert.deepEqual([second.left, second.tookOver], [text, false]);
+    const next = sessionOn(server, 's', { holderEndsWithinMs: 90_000 });
+    await eventually(() => second.isLockAwaited(), 'the next one waits');
+    await second.close('x'.repeat(2_000));
+    const third = await next;
+    assert.deepEqual([third.left, third.tookOver], [undefined, false], 'it was too long');
+    await third.close('{"rows":8}');
+    const last = await sessionOn(server, 's', { waitMs: 5_000, holderEndsWithinMs: 90_000 });
+    assert.equal(last.left, undefined, 'nobody waited');
+    await last.close();
+  });
+
   it('I6: a holder past its end is ended, told and logged, in whatever state; that run sees it', async () => {
     await server.sql(`INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 40000) i`);
     // It stalls in the middle of a peek, and its time is over while the server waits for it to read on.
