@@ -15,23 +15,25 @@ import { cpuMs, limitCpu } from './cpu-limit.ts';
 
 const { values: options } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '40' },
-    'tick-seconds': { type: 'string', default: '12' },
+    seconds: { type: 'string' },
+    'tick-seconds': { type: 'string' },
     share: { type: 'string', default: '1' },
     only: { type: 'string' },
   },
 });
-const SECONDS = Number(options.seconds);
-const TICK_SECONDS = Number(options['tick-seconds']);
 const SHARE = Number(options.share);
 
-/** A case: transactions a second, and MiB of WAL behind a transaction that stays open. */
+/**
+ * A case: transactions a second, MiB of WAL behind a transaction that stays open, how long it is measured, and how long a
+ * run stays until the next one waits. A run begins with a peek, whatever the one before it has cost: where a peek takes
+ * long, the share of the server is that of fewer hand-overs than elsewhere. There are five an hour in fact.
+ */
 const CASES = {
-  tx100: { rate: 100, openMib: 0 },
-  tx1: { rate: 1, openMib: 0 },
-  idle: { rate: 0, openMib: 0 },
-  open100: { rate: 100, openMib: 100 },
-  open400: { rate: 100, openMib: 400 },
+  tx100: { rate: 100, openMib: 0, seconds: 40, tickSeconds: 12 },
+  tx1: { rate: 1, openMib: 0, seconds: 40, tickSeconds: 12 },
+  idle: { rate: 0, openMib: 0, seconds: 40, tickSeconds: 12 },
+  open100: { rate: 100, openMib: 100, seconds: 70, tickSeconds: 40 },
+  open400: { rate: 100, openMib: 400, seconds: 130, tickSeconds: 100 },
 } as const;
 
 /** When a request with each row's key was answered. */
@@ -76,6 +78,8 @@ sink.close();
 
 async function measure(name: keyof typeof CASES, server: PostgresServer): Promise<void> {
   const { rate, openMib } = CASES[name];
+  const given = Number(options.seconds ?? CASES[name].seconds);
+  const tickSeconds = Number(options['tick-seconds'] ?? CASES[name].tickSeconds);
   answeredAt.clear();
   repeats = 0;
   await server.sql('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE big (note text)');
@@ -106,17 +110,17 @@ async function measure(name: keyof typeof CASES, server: PostgresServer): Promis
   const containers = await Promise.all([startContainer(environment), startContainer(environment)]);
   const release = SHARE < 1 ? containers.map(({ child }) => limitCpu(child.pid ?? 0, SHARE)) : [];
   const over = new AbortController();
-  const ticking = tick(containers, over.signal);
+  const ticking = tick(containers, tickSeconds, over.signal);
   await eventuallyLocked(server);
   const cpuBefore = sum(containers.map(({ child }) => cpuMs(child.pid ?? 0) ?? 0));
   const backends = watchBackends(server);
   const begun = performance.now();
-  const committed = await write(server, rate, begun);
+  const committed = await write(server, rate, begun, given);
   const seconds = (performance.now() - begun) / 1000;
   const serverMs = await backends.stop();
   const functionMs = sum(containers.map(({ child }) => cpuMs(child.pid ?? 0) ?? 0)) - cpuBefore;
   // What was written last has to come, too.
-  for (let i = 0; i < 600 && answeredAt.size < committed.size; i++) await wait(100);
+  for (let i = 0; i < 1_200 && answeredAt.size < committed.size; i++) await wait(100);
   over.abort();
   await Promise.all(containers.map((each) => each.kill()));
   for (const each of release) each();
@@ -149,19 +153,22 @@ async function measure(name: keyof typeof CASES, server: PostgresServer): Promis
     serverCpuPercent: round(serverMs / seconds / 10),
     functionCpuPercent: round(functionMs / seconds / 10),
     saidWhyItIsSlow: slow.length,
+    // Written each minute: a case that takes less has none.
+    peekMs: Math.max(0, ...containers.flatMap(({ lines }) => lines).map((line) => Number(line['PeekMs'] ?? 0))),
   };
   console.log(JSON.stringify(result));
-  if (result.missing > 0 && openMib === 0) process.exitCode = 1;
+  if (result.missing > 0) process.exitCode = 1;
 }
 
 /** Invokes the containers in turn; each stays until the next one waits. */
-async function tick(containers: readonly Container[], over: AbortSignal): Promise<void> {
+async function tick(containers: readonly Container[], seconds: number, over: AbortSignal): Promise<void> {
   const invocations: Promise<unknown>[] = [];
   for (let i = 0; !over.aborted; i++) {
     const container = containers[i % containers.length];
     // Handing over takes a moment, and a container does one thing at a time.
-    if (container !== undefined) invocations.push(container.invoke({ action: 'run', maxSeconds: 50 }, 70_000));
-    await wait(TICK_SECONDS * 1000, undefined, { signal: over }).catch(() => undefined);
+    if (container !== undefined)
+      invocations.push(container.invoke({ action: 'run', maxSeconds: 50 }, (seconds + 60) * 1000));
+    await wait(seconds * 1000, undefined, { signal: over }).catch(() => undefined);
     await invocations[i - 1];
   }
   await Promise.all(invocations);
@@ -174,12 +181,17 @@ async function eventuallyLocked(server: PostgresServer): Promise<void> {
 }
 
 /** Commits a row a transaction. @returns when each COMMIT was answered */
-async function write(server: PostgresServer, rate: number, begun: number): Promise<Map<number, number>> {
+async function write(
+  server: PostgresServer,
+  rate: number,
+  begun: number,
+  seconds: number,
+): Promise<Map<number, number>> {
   const committed = new Map<number, number>();
   const client = await server.client();
-  for (let id = 1; performance.now() - begun < SECONDS * 1000; id++) {
+  for (let id = 1; performance.now() - begun < seconds * 1000; id++) {
     if (rate === 0) {
-      await wait(SECONDS * 1000);
+      await wait(seconds * 1000);
       break;
     }
     await client.query('INSERT INTO t VALUES ($1)', [id]);

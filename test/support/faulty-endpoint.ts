@@ -36,6 +36,10 @@ export interface SeenRequest {
   readonly body: { readonly StreamName?: string; readonly StreamARN?: string; readonly Records: readonly WireEntry[] };
   /** Whether another was in flight when it came. */
   readonly overlapped: boolean;
+  /** Whose it is: the access key id that it is signed with. */
+  readonly sender: string;
+  /** When it was answered, by `performance.now()`; undefined: it is not, or the connection was broken. */
+  readonly answeredAt: number | undefined;
 }
 
 /** A running proxy. */
@@ -71,8 +75,15 @@ export async function startFaultyEndpoint(target: string): Promise<FaultyEndpoin
       if (!String(incoming.headers['x-amz-target']).endsWith('.PutRecords')) {
         return answer(outgoing, await forward(target, incoming, body));
       }
-      seen.push({ body: JSON.parse(body.toString()) as SeenRequest['body'], overlapped: inFlight > 0 });
+      const request: { -readonly [K in keyof SeenRequest]: SeenRequest[K] } = {
+        body: JSON.parse(body.toString()) as SeenRequest['body'],
+        overlapped: inFlight > 0,
+        sender: /Credential=([^/]+)/.exec(incoming.headers.authorization ?? '')?.[1] ?? '',
+        answeredAt: undefined,
+      };
+      seen.push(request);
       inFlight++;
+      outgoing.once('finish', () => (request.answeredAt = performance.now()));
       outgoing.once('close', () => inFlight--);
       await play(queue.shift() ?? otherwise(), target, incoming, outgoing, body);
     })().catch(() => outgoing.destroy());
