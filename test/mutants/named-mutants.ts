@@ -275,7 +275,7 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   {
     effect: 'A statement of the second connection outlives the deadline.',
     file: 'lambda/postgres/lock-monitor.ts',
-    code: '  destroyControl(msUntilTimeout);\n',
+    code: '  destroyLater(control, msUntilTimeout);\n',
     wrong: '',
     tests: 'test/lambda/postgres/lock-monitor.test.ts',
     test: 'I7: closes both connections half a second after the deadline where the server does not answer',
