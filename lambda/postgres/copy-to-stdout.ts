@@ -3,7 +3,8 @@
  * first row, its end, its cancellation from another connection. Knows nothing of what is in the rows.
  */
 import type { Clock } from '../ports.ts';
-import { type Connection, destroy } from './connection.ts';
+import { destroy } from './close-connection.ts';
+import type { Connection } from './connection.ts';
 import { CopyOutQuery } from './copy-out-query.ts';
 import type { Notice } from './notices.ts';
 

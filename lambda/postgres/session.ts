@@ -3,7 +3,8 @@
  * Composes the files of `postgres/`; decides nothing that the run decides.
  */
 import type { Clock, Log, Session } from '../ports.ts';
-import { closeGracefully, type Database, logIn, toPipelineError } from './connection.ts';
+import { closeGracefully } from './close-connection.ts';
+import { type Database, logIn, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
 import { WalKeyHistory } from './key-history.ts';
 import { leave, LEFT_FOR_MS, readLeft } from './left-position.ts';
