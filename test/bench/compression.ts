@@ -51,14 +51,14 @@ interface Block {
   readonly micros: number;
 }
 
-function measure(lines: readonly string[], changesPerBlock: number, compression: Compression): Block {
+function measure(lines: readonly string[], changesPerBlock: number, compression: Compression, turns = TURNS): Block {
   const compress = compressor(compression) ?? ((block: Buffer) => block);
   const blocks: Buffer[] = [];
   for (let i = 0; i + changesPerBlock <= lines.length; i += changesPerBlock)
     blocks.push(Buffer.from(lines.slice(i, i + changesPerBlock).join('')));
   let bytes = 0;
   let best = Infinity;
-  for (let turn = 0; turn < TURNS; turn++) {
+  for (let turn = 0; turn < turns; turn++) {
     const start = process.cpuUsage();
     bytes = blocks.reduce((sum, block) => sum + compress(block).length, 0);
     const { user, system } = process.cpuUsage(start);
@@ -68,16 +68,31 @@ function measure(lines: readonly string[], changesPerBlock: number, compression:
   return { bytes: bytes / changes, micros: best / changes };
 }
 
+/** What can be in the blocks. */
+const ROWS = {
+  '`json`, each text comes again soon': () => linesOf('json', repeated),
+  '`json`, no text comes twice': () => linesOf('json', own, false),
+  '`csv-payload`': () => linesOf('csv-payload', repeated),
+  '`csv-payload`, no key comes twice': () => linesOf('csv-payload', own, false),
+} as const;
+
+/**
+ * @param rows - what is in the blocks
+ * @param changesPerBlock - how many share one
+ * @param compression - of them
+ * @returns how many times smaller they become
+ */
+export function timesSmaller(rows: keyof typeof ROWS, changesPerBlock: number, compression: Compression): number {
+  const lines = ROWS[rows]();
+  const bytesOf = (how: Compression): number => measure(lines, changesPerBlock, how, 1).bytes;
+  return bytesOf('none') / bytesOf(compression);
+}
+
 /** @returns the table of docs/records.md: each kind of rows, by the changes that share a record */
 export function compressionTable(): string {
-  const workloads = {
-    '`json`, each text comes again soon': linesOf('json', repeated),
-    '`json`, no text comes twice': linesOf('json', own, false),
-    '`csv-payload`': linesOf('csv-payload', repeated),
-    '`csv-payload`, no key comes twice': linesOf('csv-payload', own, false),
-  };
-  const rows = Object.entries(workloads).flatMap(([name, lines]) =>
-    [1, 5, 25, 500].map((changesPerBlock) => {
+  const rows = Object.entries(ROWS).flatMap(([name, make]) => {
+    const lines = make();
+    return [1, 5, 25, 500].map((changesPerBlock) => {
       const plain = measure(lines, changesPerBlock, 'none').bytes;
       const gzip = measure(lines, changesPerBlock, 'gzip');
       const zstd = measure(lines, changesPerBlock, 'zstd');
@@ -90,8 +105,8 @@ export function compressionTable(): string {
         both(({ micros }) => `${micros.toFixed(1)} µs`),
         both(({ micros }) => (Math.round(1000 / micros) * 1000).toLocaleString('en-US')),
       ];
-    }),
-  );
+    });
+  });
   const heads = [
     'rows',
     'changes a record',
