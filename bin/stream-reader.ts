@@ -27,6 +27,26 @@ export interface StreamRecord {
   readonly arrivedMs: number;
 }
 
+/** Where reading a shard begins; `at`: with this record, which is read again. `ended`: nothing of it is needed. */
+export type StartPosition = StartAt | 'ended' | { readonly at: string };
+
+/** Where each shard is read from, and when. */
+export interface ShardPlan {
+  /** Told of each shard that the stream has. */
+  know(id: string, parents: readonly string[]): void;
+  /** Told once which these are at the beginning. */
+  known(ids: ReadonlySet<string>): void;
+  /** Whether it may be read by now. */
+  isReadable(id: string): boolean;
+  start(id: string): StartPosition;
+  /** Told that a shard is closed and was read to its end. */
+  end(id: string): void;
+  /** Told that a shard was read up to where it ends for now. */
+  tip(id: string): void;
+  /** What an error of reading a shard means. */
+  refused(id: string, error: unknown): unknown;
+}
+
 /** What to read and until when. */
 export interface ReadOptions {
   readonly client: KinesisClient;
@@ -39,8 +59,12 @@ export interface ReadOptions {
   readonly finish?: AbortSignal;
   /** Called once, when all shards begun with have their position: what is written from then on is read. */
   readonly onReady?: () => void;
-  /** Called with each record, a shard's in their order. What it throws ends the reading. */
-  readonly onRecord: (record: StreamRecord) => void;
+  /** Where each shard is read from. @default `from`, and children after their parents */
+  readonly plan?: ShardPlan;
+  /** Called with each record, a shard's in their order, and awaited. What it throws ends the reading. */
+  readonly onRecord: (record: StreamRecord) => unknown;
+  /** Called after each answer. @param behindMs - how far behind the shard's tip it ends */
+  readonly onPage?: (shardId: string, behindMs: number) => void;
   /** Called before each wait for a service that does not answer as it should. @param why - never the answer's text */
   readonly onWait?: (why: string, ms: number) => void;
   /** Waits; ends early when aborted. @default the process's timers */
@@ -72,11 +96,17 @@ export async function readStream(options: ReadOptions): Promise<void> {
     woken: options.finish === undefined ? signal : AbortSignal.any([signal, options.finish]),
     name: options.stream.startsWith('arn:') ? { StreamARN: options.stream } : { StreamName: options.stream },
   };
+  const { plan } = options;
   const known = new Map<string, Shard>();
+  const know = (shard: Shard): void => {
+    known.set(shard.ShardId ?? '', shard);
+    plan?.know(shard.ShardId ?? '', parentsOf(shard));
+  };
   for (const shard of await listShards(reader)) {
     const open = shard.SequenceNumberRange?.EndingSequenceNumber === undefined;
-    if (options.from === 'trim-horizon' || open) known.set(shard.ShardId ?? '', shard);
+    if (options.from === 'trim-horizon' || open) know(shard);
   }
+  plan?.known(new Set(known.keys()));
   const started = new Set<string>();
   const ended = new Set<string>();
   let running = 0;
@@ -86,18 +116,22 @@ export async function readStream(options: ReadOptions): Promise<void> {
 
   await new Promise<void>((resolve) => {
     /** Starts each known shard whose parents, where they are read at all, have been read to their end. */
+    const isReadable = (id: string, shard: Shard): boolean =>
+      plan === undefined
+        ? parentsOf(shard).every((parent) => !known.has(parent) || ended.has(parent))
+        : plan.isReadable(id);
     const startReady = (from: StartAt): void => {
       for (const [id, shard] of known) {
-        if (
-          started.has(id) ||
-          signal.aborted ||
-          parentsOf(shard).some((parent) => known.has(parent) && !ended.has(parent))
-        )
-          continue;
+        if (started.has(id) || signal.aborted || !isReadable(id, shard)) continue;
         started.add(id);
+        const begin = plan?.start(id) ?? from;
+        if (begin === 'ended') {
+          ended.add(id);
+          continue;
+        }
         running++;
         unplaced++;
-        readShard(reader, id, from, () => {
+        readShard(reader, id, begin, () => {
           if (--unplaced > 0 || ready) return;
           ready = true;
           options.onReady?.();
@@ -105,14 +139,15 @@ export async function readStream(options: ReadOptions): Promise<void> {
           .then(async (closed) => {
             if (!closed) return;
             ended.add(id);
+            plan?.end(id);
             for (const child of await listShards(reader)) {
-              if (parentsOf(child).some((parent) => known.has(parent))) known.set(child.ShardId ?? '', child);
+              if (parentsOf(child).some((parent) => known.has(parent))) know(child);
             }
             // A child holds nothing older than its parents' end: from its beginning, whatever was asked for.
             startReady('trim-horizon');
           })
           .catch((error: unknown) => {
-            failure ??= error;
+            failure ??= plan?.refused(id, error) ?? error;
             failed.abort();
           })
           .finally(() => {
@@ -146,8 +181,16 @@ function parentsOf(shard: Shard): string[] {
 }
 
 /** Reads one shard. @returns whether it is closed and read to its end; false: told to stop before */
-async function readShard(reader: Reader, shardId: string, from: StartAt, placed: () => void): Promise<boolean> {
-  let position: Position = { ShardIteratorType: from === 'latest' ? 'LATEST' : 'TRIM_HORIZON' };
+async function readShard(
+  reader: Reader,
+  shardId: string,
+  from: Exclude<StartPosition, 'ended'>,
+  placed: () => void,
+): Promise<boolean> {
+  let position: Position =
+    typeof from === 'object'
+      ? { ShardIteratorType: 'AT_SEQUENCE_NUMBER', StartingSequenceNumber: from.at }
+      : { ShardIteratorType: from === 'latest' ? 'LATEST' : 'TRIM_HORIZON' };
   let iterator = await iteratorAt(reader, shardId, position);
   placed();
   while (iterator !== undefined) {
@@ -165,18 +208,21 @@ async function readShard(reader: Reader, shardId: string, from: StartAt, placed:
     const records = page.Records ?? [];
     for (const record of records) {
       if (reader.signal.aborted) return false;
-      reader.onRecord({
+      const taken = reader.onRecord({
         shardId,
         sequenceNumber: record.SequenceNumber ?? '',
         partitionKey: record.PartitionKey ?? '',
         data: Buffer.from(record.Data ?? []),
         arrivedMs: record.ApproximateArrivalTimestamp?.getTime() ?? 0,
       });
+      if (taken instanceof Promise) await taken;
       position = { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', StartingSequenceNumber: record.SequenceNumber };
     }
+    reader.onPage?.(shardId, page.MillisBehindLatest ?? 0);
     if (page.NextShardIterator === undefined) return true;
     iterator = page.NextShardIterator;
     const atTip = records.length === 0 && (page.MillisBehindLatest ?? 0) === 0;
+    if (atTip) reader.plan?.tip(shardId);
     if (atTip && finishing) return false;
     await reader.sleep(atTip ? IDLE_MS : PACE_MS, finishing ? reader.signal : reader.woken);
     if (reader.signal.aborted) return false;

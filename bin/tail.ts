@@ -2,11 +2,9 @@
  * `pg2kinesis tail`: prints a stream's user records as they arrive, de-aggregated, whatever wrote them.
  * Knows no format and no PostgreSQL.
  */
-import { KinesisClient } from '@aws-sdk/client-kinesis';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { type ErrorCode, PipelineError } from '../lambda/errors.ts';
-import { refusalKind, remedyOf } from '../lambda/kinesis/refusals.ts';
+import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { compressionOf, lineRecords, type UserRecord, userRecords } from '../lib/consumer/deaggregate.ts';
+import { explainReading, readingClient } from './reading-client.ts';
 import { readStream, type StartAt, type StreamRecord } from './stream-reader.ts';
 
 /** What to print, and until when. */
@@ -48,7 +46,7 @@ export interface TailEnvironment {
 export async function tail(options: TailOptions, environment: TailEnvironment = {}): Promise<number> {
   const out = environment.out ?? process.stdout;
   const notes = environment.notes ?? process.stderr;
-  const client = environment.client ?? kinesisClient(options.stream);
+  const client = environment.client ?? readingClient(options.stream);
   const done = new AbortController();
   const stop = (): void => done.abort();
   const timer = options.seconds === undefined ? undefined : setTimeout(stop, options.seconds * 1000);
@@ -73,47 +71,13 @@ export async function tail(options: TailOptions, environment: TailEnvironment = 
       },
     });
   } catch (error) {
-    throw await told(error, options.stream, client);
+    throw await explainReading(error, options.stream, client);
   } finally {
     clearTimeout(timer);
     if (ownSignals) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
     if (environment.client === undefined) client.destroy();
   }
   return 0;
-}
-
-/** What made the reading fail, in words to act on. The remedies in `lambda/errors.ts` are for writing. */
-async function told(error: unknown, stream: string, client: KinesisClient): Promise<Error> {
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  const region = await client.config.region().catch(() => undefined);
-  const failed = (code: ErrorCode, what: string, remedy: string): PipelineError =>
-    new PipelineError(code, `${what} Nothing more was read.`, { cause: error, remedy });
-  if (region === undefined) {
-    return failed(
-      'CONFIG_INVALID',
-      `There is no AWS region for the stream "${stream}".`,
-      'Set AWS_REGION, or give --stream as an ARN.',
-    );
-  }
-  if (name === 'ResourceNotFoundException') {
-    return failed(
-      'STREAM_MISSING',
-      `Kinesis has no stream "${stream}" in ${region}.`,
-      'Create the stream, or correct --stream (STREAM_NAME where it is not given) and the region.',
-    );
-  }
-  const refusal = refusalKind(name);
-  if (refusal !== undefined) {
-    return failed(
-      'STREAM_ACCESS_DENIED',
-      `Reading the stream "${stream}" in ${region} was refused (${name}).`,
-      remedyOf(refusal) ?? 'Grant kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords on the stream.',
-    );
-  }
-  return new Error(
-    `Reading the stream "${stream}" in ${region} failed: ${name === 'Error' ? '' : `${name}: `}${message.replace(/\.$/, '')}. Check the region, the endpoint, and the way to Kinesis.`,
-    { cause: error },
-  );
 }
 
 /** User records, and lines where they cannot be anything else: our own formats have line breaks in `csv` only. */
@@ -137,14 +101,4 @@ function described(record: StreamRecord, user: UserRecord): string {
     approximateArrival: new Date(record.arrivedMs).toISOString(),
     data: user.data.toString(),
   });
-}
-
-/**
- * A client that reads over HTTP/1.1, which every emulator speaks too.
- *
- * @param stream - the stream's name or ARN; an ARN's region is used
- */
-function kinesisClient(stream: string): KinesisClient {
-  const region = /^arn:[^:]+:kinesis:([^:]+):/.exec(stream)?.[1];
-  return new KinesisClient({ ...(region === undefined ? {} : { region }), requestHandler: new NodeHttpHandler() });
 }

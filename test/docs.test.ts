@@ -147,7 +147,9 @@ describe('docs', () => {
 
   it('are found where the code says they are', () => {
     const broken: string[] = [];
-    for (const file of ['lambda', 'lib', 'bin', 'scripts', 'test'].flatMap((folder) => files(folder, '.ts'))) {
+    for (const file of ['lambda', 'lib', 'bin', 'replica', 'scripts', 'test'].flatMap((folder) =>
+      files(folder, '.ts'),
+    )) {
       for (const [, page = '', , anchor] of readFileSync(join(root, file), 'utf8').matchAll(
         /\b((?:docs\/[a-z-]+|README|ARCHITECTURE)\.md)(#([a-z0-9_-]+))?/g,
       )) {

@@ -2,6 +2,7 @@
 import { PipelineError } from '../../lambda/errors.ts';
 import { printable, printableJson } from '../../lambda/printable.ts';
 import { causeFields, sanitizeError } from '../../lambda/telemetry/error-report.ts';
+import { ReplicaError } from '../../replica/errors.ts';
 import { EXIT, type Terminal } from './terminal.ts';
 
 /**
@@ -69,6 +70,7 @@ export function jsonLine(fields: Readonly<Record<string, unknown>>): string {
  * @returns the exit status: trying again helps against a failure, and not against wrong settings
  */
 export function exitStatusOf(error: unknown): number {
+  if (error instanceof ReplicaError) return error.exit;
   const name = error instanceof Error ? error.name : '';
   // A deployed function's failures have their codes as names, too.
   if (name === 'CONFIG_INVALID' || name === 'EVENT_INVALID') return EXIT.usage;

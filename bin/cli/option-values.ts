@@ -1,5 +1,6 @@
 /** Reads the values of options. */
 import { InvalidArgumentError } from 'commander';
+import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 
 /**
  * @param least - the smallest allowed
@@ -22,6 +23,13 @@ export const number =
 export function readName(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('It is empty.');
   return text;
+}
+
+/** Reads an LSN. */
+export function lsn(text: string): Lsn {
+  const value = parseLsn(text);
+  if (value === undefined) throw new InvalidArgumentError('It has to be an LSN, for example 0/16B3748.');
+  return value;
 }
 
 /** Reads JSON. */

@@ -6,12 +6,13 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { type SettingName, SETTINGS } from '../../lambda/settings/settings-table.ts';
 import type { DemoOptions } from '../demo/demo.ts';
+import type { ReplicateOptions } from '../replicate/options.ts';
 import type { TailOptions } from '../tail.ts';
 import { addActionCommands, type Invoke } from './action-commands.ts';
 import { readEnvFile, withOwnEnvironment } from './env-file.ts';
 import type { InitOptions } from './init/init.ts';
 import { FLAGS } from './init/questions.ts';
-import { number } from './option-values.ts';
+import { lsn, number } from './option-values.ts';
 import { EXIT, type Terminal } from './terminal.ts';
 
 /** Settings that `demo` passes through, by their flags. */
@@ -77,6 +78,7 @@ function build(terminal: Terminal, json: boolean, done: (status: number) => void
   addDemo(program, done);
   addActionCommands(program, invoke);
   addTail(program, terminal, done);
+  addReplicate(program, terminal, done);
   addExplain(program, terminal, done);
   addInit(program, terminal, done);
   program.hook('preAction', () => readEnvFile(program.opts<{ envFile?: string }>().envFile, terminal));
@@ -126,6 +128,31 @@ function addTail(program: Command, terminal: Terminal, done: (status: number) =>
       const { tail } = await import('../tail.ts');
       const stream = given.stream ?? terminal.env['STREAM_NAME'] ?? '';
       done(await tail({ ...given, stream: stream === '' ? SETTINGS.STREAM_NAME.default : stream }));
+    });
+}
+
+function addReplicate(program: Command, terminal: Terminal, done: (status: number) => void): void {
+  program
+    .command('replicate')
+    .description('keep another PostgreSQL equal to the source, from the stream; it needs MARKS=on and FORMAT=json')
+    .option(
+      '--to <address>',
+      'postgres://user@host:5432/database?sslmode=... (REPLICATE_TO unless given; the password may be in REPLICATE_PASSWORD)',
+    )
+    .option('--stream <name>', 'its name or ARN (STREAM_NAME unless given)')
+    .option('--name <name>', 'tells copies in one target apart (pg2kinesis unless given)')
+    .option('--source <name>', 'copy this source, where the stream has several')
+    .option('--start-after <lsn>', 'the target holds everything up to this commit LSN already', lsn)
+    .option('--once', 'end when everything is applied that was in the stream at the beginning')
+    .option('--take-over', 'go on though another one is at work, which then stops')
+    .option('--triggers', 'write to tables whose triggers fire for replicas, too')
+    .option('--skip-missing', 'leave out updates whose old row is not there and was not sent, and count them')
+    .option('--json', 'print progress as lines of JSON')
+    .action(async (given: Partial<ReplicateOptions>) => {
+      const { replicate } = await import('../replicate/replicate.ts');
+      const stream = given.stream ?? terminal.env['STREAM_NAME'] ?? '';
+      const to = given.to ?? terminal.env['REPLICATE_TO'] ?? '';
+      done(await replicate({ ...given, to, stream: stream === '' ? SETTINGS.STREAM_NAME.default : stream }, terminal));
     });
 }
 

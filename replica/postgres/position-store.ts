@@ -22,12 +22,22 @@ const CREATE = `CREATE SCHEMA IF NOT EXISTS pg2kinesis;
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_shard (name text, shard text, sequence text, arrived timestamptz, at_end boolean,
     PRIMARY KEY (name, shard))`;
 
+/** A position that was read, and when it was saved. */
+export interface BegunPosition extends SavedPosition {
+  /** When the cut was committed at the source; undefined: nothing was applied. */
+  readonly cutMs: number | undefined;
+  /** Milliseconds since 1970, by the target's clock. */
+  readonly savedAtMs: number;
+}
+
 /** A replica's row. */
 interface Row {
   readonly source: string | null;
   readonly arn: string;
   readonly created: Date;
   readonly cut: string;
+  readonly cutTime: Date | null;
+  readonly updated: Date;
   readonly system: string | null;
   readonly timelines: (number | null)[];
   readonly forks: [number, string][];
@@ -55,7 +65,7 @@ export class PositionStore {
    * @param takeOver - goes on though another one is at work, which then stops
    * @throws {ReplicaError} REPLICA_BUSY, STREAM_CHANGED, REPLICA_USAGE
    */
-  async begin(stream: StreamIdentity, startAfter: Lsn | undefined, takeOver: boolean): Promise<SavedPosition> {
+  async begin(stream: StreamIdentity, startAfter: Lsn | undefined, takeOver: boolean): Promise<BegunPosition> {
     const there = await this.#client.query<{ there: boolean }>(
       `SELECT to_regclass('pg2kinesis.replica') IS NOT NULL AND to_regclass('pg2kinesis.replica_shard') IS NOT NULL AS there`,
     );
@@ -65,7 +75,7 @@ export class PositionStore {
     const { rows } = await this.#client.query<Row>(
       `INSERT INTO pg2kinesis.replica AS r VALUES ($1, NULL, $2, $3, 'consistent', $4, NULL, NULL, '{}', '[]', 1, now())
        ON CONFLICT (name) DO UPDATE SET epoch = r.epoch + 1
-       RETURNING source, stream_arn AS arn, stream_created AS created, cut::text, system, lane_timelines AS timelines, forks, epoch::text`,
+       RETURNING source, stream_arn AS arn, stream_created AS created, cut::text, cut_time AS "cutTime", updated_at AS updated, system, lane_timelines AS timelines, forks, epoch::text`,
       [this.#name, stream.arn, new Date(stream.createdMs), formatLsn(startAfter ?? 0n)],
     );
     const [row] = rows;
@@ -86,6 +96,8 @@ export class PositionStore {
     }
     return {
       cut: lsnOf(row.cut),
+      cutMs: row.cutTime?.getTime(),
+      savedAtMs: row.updated.getTime(),
       source: row.source ?? undefined,
       system: row.system ?? undefined,
       timelines: row.timelines.map((each) => each ?? undefined),

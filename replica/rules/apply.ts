@@ -56,6 +56,8 @@ export interface ApplierOptions {
 /** What a batch did. */
 export interface Applied {
   readonly cut: Lsn;
+  /** When it was committed at the source; undefined: unknown. */
+  readonly cutMs: number | undefined;
   readonly changes: number;
 }
 
@@ -125,6 +127,6 @@ export class Applier {
       forks: lanes.forks,
       shards: positions,
     });
-    return { cut: cut.lsn, changes };
+    return { cut: cut.lsn, cutMs: cut.ms, changes };
   }
 }

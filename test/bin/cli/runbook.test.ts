@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { explainCode, sectionsOf } from '../../../bin/cli/runbook.ts';
 import { coloursFor } from '../../../bin/cli/style.ts';
 import { REMEDIES } from '../../../lambda/errors.ts';
+import { REPLICA_ERRORS } from '../../../replica/errors.ts';
 import { runCli } from '../../support/cli.ts';
 
 const read = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
@@ -15,7 +16,7 @@ const OWN = [...read('bin/cli/targets/function-errors.ts').matchAll(/'(FUNCTION_
 );
 
 describe('explain', () => {
-  for (const code of [...Object.keys(REMEDIES), ...new Set(OWN), 'STACK_UNKNOWN']) {
+  for (const code of [...Object.keys(REMEDIES), ...Object.keys(REPLICA_ERRORS), ...new Set(OWN), 'STACK_UNKNOWN']) {
     it(`explains ${code}`, () => {
       const { found, text } = explainCode(code.toLowerCase(), layout);
       assert.ok(found, text);

@@ -1,0 +1,26 @@
+/** What `pg2kinesis replicate` is asked for. */
+import type { Lsn } from '../../lambda/decode/lsn.ts';
+
+/** The options. */
+export interface ReplicateOptions {
+  /** The target: `postgres://user:password@host:port/database?sslmode=...`. */
+  readonly to: string;
+  /** The stream's name or ARN. */
+  readonly stream: string;
+  /** Tells copies in one target apart. @default 'pg2kinesis' */
+  readonly name?: string;
+  /** The source to copy, where the stream has several. @default that of the first record */
+  readonly source?: string;
+  /** Where a copy that was loaded otherwise begins. @default at the beginning of the stream */
+  readonly startAfter?: Lsn;
+  /** Goes on though another one is at work, which then stops. */
+  readonly takeOver?: boolean;
+  /** Writes to tables whose triggers fire for replicas, too. */
+  readonly triggers?: boolean;
+  /** Leaves out changes whose old row is not there, and counts them. */
+  readonly skipMissing?: boolean;
+  /** Ends when everything is applied that was in the stream at the beginning. */
+  readonly once?: boolean;
+  /** Progress as a line of JSON. */
+  readonly json?: boolean;
+}

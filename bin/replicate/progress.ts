@@ -1,0 +1,70 @@
+/** How a replica gets on, as text or as JSON. Knows nothing of how it does it. */
+import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
+import type { Output } from '../cli/terminal.ts';
+
+/** What there is to say. */
+export interface ReplicaReading {
+  readonly cut: Lsn;
+  /** When the cut was committed at the source; undefined: nothing was applied yet. */
+  readonly cutMs: number | undefined;
+  /** Whether everything is applied that was read, and everything was read. */
+  readonly caughtUp: boolean;
+  /** Changes applied since the beginning, by table. */
+  readonly tables: ReadonlyMap<string, number>;
+  /** What was read and is not applied, in bytes of records. */
+  readonly waitingBytes: number;
+  /** Changes left out because their old row was not there. */
+  readonly missing: number;
+}
+
+/** Prints progress. */
+export class Progress {
+  readonly #out: Output;
+  readonly #json: boolean;
+  #last: { readonly changes: number; readonly ms: number };
+
+  constructor(out: Output, json: boolean, nowMs: number) {
+    this.#out = out;
+    this.#json = json;
+    this.#last = { changes: 0, ms: nowMs };
+  }
+
+  /** @param reading - now @param nowMs - milliseconds since 1970 @param event - why it is printed */
+  print(reading: ReplicaReading, nowMs: number, event: 'progress' | 'end'): void {
+    const { cut, cutMs, caughtUp, tables, waitingBytes, missing } = reading;
+    const changes = [...tables.values()].reduce((a, b) => a + b, 0);
+    const seconds = Math.max(0.001, (nowMs - this.#last.ms) / 1000);
+    const rate = Math.round((changes - this.#last.changes) / seconds);
+    this.#last = { changes, ms: nowMs };
+    // Where nothing was written since, the last commit is old, and the copy is not.
+    const lag = caughtUp ? 0 : cutMs === undefined ? undefined : Math.max(0, Math.round((nowMs - cutMs) / 100) / 10);
+    if (this.#json) {
+      this.#out.write(
+        `${JSON.stringify({
+          event,
+          cut: formatLsn(cut),
+          ...(cutMs === undefined ? {} : { cutTime: new Date(cutMs).toISOString() }),
+          ...(lag === undefined ? {} : { lagSeconds: lag }),
+          caughtUp,
+          changes,
+          changesPerSecond: rate,
+          waitingBytes,
+          ...(missing === 0 ? {} : { missingRows: missing }),
+          tables: Object.fromEntries(tables),
+        })}\n`,
+      );
+      return;
+    }
+    const state = caughtUp ? 'caught up' : lag === undefined ? 'nothing applied yet' : `${lag} s behind`;
+    const list = [...tables].map(([table, count]) => `${table} ${count}`).join(', ');
+    const parts = [
+      `at ${formatLsn(cut)}`,
+      state,
+      `${changes} changes applied (${rate} a second)`,
+      ...(waitingBytes === 0 ? [] : [`${Math.ceil(waitingBytes / 1024)} KiB waiting`]),
+      ...(missing === 0 ? [] : [`${missing} without their old row left out`]),
+      ...(list === '' ? [] : [list]),
+    ];
+    this.#out.write(`${event === 'end' ? 'Ended ' : ''}${parts.join('; ')}\n`);
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Where a replica reads each shard of the stream from, and whether what it has not read yet is still there. Records that the
+ * stream has given up are never passed over in silence.
+ */
+import { ReplicaError } from '../../replica/errors.ts';
+import type { ShardPosition, Shards } from '../../replica/rules/shards.ts';
+import type { ShardPlan, StartPosition } from '../stream-reader.ts';
+
+/** What a plan is made of. */
+export interface ReplicaShardsOptions {
+  readonly shards: Shards;
+  readonly saved: ReadonlyMap<string, ShardPosition>;
+  /** When the position was saved last, milliseconds since 1970. */
+  readonly savedAtMs: number;
+  readonly now: number;
+  /** For how long the stream keeps records, in milliseconds. */
+  readonly retentionMs: number;
+}
+
+/** See the head of the file. */
+export class ReplicaShards implements ShardPlan {
+  readonly #shards: Shards;
+  readonly #saved: ReadonlyMap<string, ShardPosition>;
+  /** Shards whose saved record has to come first. */
+  readonly #expected = new Map<string, string>();
+
+  /** @throws {ReplicaError} POSITION_TRIMMED */
+  constructor({ shards, saved, savedAtMs, now, retentionMs }: ReplicaShardsOptions) {
+    this.#shards = shards;
+    this.#saved = saved;
+    for (const [id, position] of saved) {
+      if (position.atEnd) continue;
+      const age = now - (position.arrivedMs ?? savedAtMs);
+      if (age > retentionMs) {
+        throw trimmed(
+          `The position in shard ${id} is ${hours(age)} hours old, and the stream keeps records for ${hours(retentionMs)} hours.`,
+        );
+      }
+      if (position.sequence !== undefined) this.#expected.set(id, position.sequence);
+    }
+  }
+
+  known(ids: ReadonlySet<string>): void {
+    for (const [id, { atEnd }] of this.#saved)
+      if (!atEnd && !ids.has(id)) throw trimmed(`The stream has shard ${id} no more, which was not read to its end.`);
+  }
+
+  know(id: string, parents: readonly string[]): void {
+    this.#shards.know(id, parents);
+  }
+
+  isReadable(id: string): boolean {
+    return this.#shards.isReadable(id);
+  }
+
+  start(id: string): StartPosition {
+    const saved = this.#saved.get(id);
+    if (saved?.atEnd === true) return 'ended';
+    return saved?.sequence === undefined ? 'trim-horizon' : { at: saved.sequence };
+  }
+
+  end(id: string): void {
+    this.#refuseUnseen(id);
+    this.#shards.end(id);
+  }
+
+  refused(id: string, error: unknown): unknown {
+    const name = error instanceof Error ? error.name : '';
+    if (!this.#expected.has(id) || !['InvalidArgumentException', 'ResourceNotFoundException'].includes(name))
+      return error;
+    return trimmed(`The stream does not know the position in shard ${id} any more (${name}).`, error);
+  }
+
+  /** Looks whether reading began where it had to. @param sequence - of a record of the shard; undefined: there is none up to its tip */
+  refuseOther(id: string, sequence: string | undefined): void {
+    const expected = this.#expected.get(id);
+    if (expected === undefined) return;
+    if (sequence !== expected) {
+      const found = sequence === undefined ? 'nothing' : `the record ${sequence}`;
+      throw trimmed(`Shard ${id} begins with ${found}, and the position is at the record ${expected}.`);
+    }
+    this.#expected.delete(id);
+  }
+
+  tip(id: string): void {
+    this.#refuseUnseen(id);
+  }
+
+  #refuseUnseen(id: string): void {
+    this.refuseOther(id, undefined);
+  }
+}
+
+function hours(ms: number): number {
+  return Math.round(ms / 360_000) / 10;
+}
+
+function trimmed(what: string, cause?: unknown): ReplicaError {
+  return new ReplicaError('POSITION_TRIMMED', `${what} Nothing more was applied.`, { cause });
+}

@@ -1,0 +1,125 @@
+/**
+ * Keeps what waits to be applied: in memory up to a limit, then in files, which are gone when this process is. They need not
+ * outlive it: what was not applied is read again from the stream. Knows no table.
+ */
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { WaitingStore } from '../rules/apply.ts';
+import type { Chunk } from '../rules/lane.ts';
+import type { Lanes } from '../rules/lanes.ts';
+import { type Change, readRecord } from '../rules/record.ts';
+
+/** Changes in memory, in characters of their records: with what is made of them, about three times that in bytes. */
+const MEMORY = 24 * 1024 * 1024;
+
+/** A file is given up as soon as nothing in it is needed: so they are not large. */
+const SEGMENT = 64 * 1024 * 1024;
+
+/** A file. */
+interface Segment {
+  readonly fd: number;
+  size: number;
+  /** How many of its chunks are needed. */
+  needed: number;
+}
+
+/** Where a chunk is. */
+class Stored {
+  readonly segment: Segment;
+  readonly offset: number;
+  readonly length: number;
+  constructor(segment: Segment, offset: number, length: number) {
+    this.segment = segment;
+    this.offset = offset;
+    this.length = length;
+  }
+}
+
+/** See the head of the file. */
+export class WaitingFile implements WaitingStore {
+  readonly #memory: number;
+  readonly #segments = new Set<Segment>();
+  #current: Segment | undefined;
+
+  /** @param memory - how much may wait in memory, in characters @default 24 Mi */
+  constructor(memory = MEMORY) {
+    this.#memory = memory;
+  }
+
+  /**
+   * Puts what is needed last into a file, where there is too much in memory.
+   *
+   * @returns how much waits now, in memory and in files, in characters
+   */
+  settle(lanes: Lanes<Change>): number {
+    const { memory, stored } = lanes.waiting;
+    let left = memory;
+    if (left > this.#memory) {
+      const chunks = lanes.lanes.flatMap((lane) => lane.chunks).filter(({ entries }) => entries !== undefined);
+      chunks.sort((a, b) => (a.first < b.first ? 1 : a.first > b.first ? -1 : b.place.n - a.place.n));
+      for (const chunk of chunks) {
+        if (left <= this.#memory / 2) break;
+        left -= chunk.size;
+        this.#store(chunk);
+      }
+    }
+    return memory + stored;
+  }
+
+  load(chunk: Chunk<Change>): Change[] {
+    if (chunk.entries !== undefined) return chunk.entries;
+    const { stored } = chunk;
+    if (!(stored instanceof Stored)) return [];
+    const bytes = Buffer.alloc(stored.length);
+    readSync(stored.segment.fd, bytes, 0, stored.length, stored.offset);
+    const changes: Change[] = [];
+    for (const line of bytes.toString().split('\n')) {
+      const record = readRecord(line);
+      if (record.kind === 'change') changes.push(record);
+    }
+    return changes;
+  }
+
+  release(chunks: readonly Chunk<Change>[]): void {
+    for (const { stored } of chunks) {
+      if (!(stored instanceof Stored)) continue;
+      const { segment } = stored;
+      segment.needed--;
+      if (segment.needed === 0 && segment !== this.#current) this.#close(segment);
+    }
+  }
+
+  /** Gives up all files. */
+  [Symbol.dispose](): void {
+    for (const segment of this.#segments) this.#close(segment);
+  }
+
+  #store(chunk: Chunk<Change>): void {
+    // A record is one line.
+    const bytes = Buffer.from((chunk.entries ?? []).map(({ text }) => text).join('\n'));
+    const segment = this.#segment();
+    for (let at = 0; at < bytes.length;) at += writeSync(segment.fd, bytes, at, bytes.length - at, segment.size + at);
+    chunk.stored = new Stored(segment, segment.size, bytes.length);
+    chunk.entries = undefined;
+    segment.size += bytes.length;
+    segment.needed++;
+  }
+
+  #segment(): Segment {
+    if (this.#current !== undefined && this.#current.size < SEGMENT) return this.#current;
+    const full = this.#current;
+    const dir = mkdtempSync(join(tmpdir(), 'pg2kinesis-replicate-'));
+    this.#current = { fd: openSync(join(dir, 'waiting'), 'wx+', 0o600), size: 0, needed: 0 };
+    // Without a name it is gone as soon as it is closed, however this process ends.
+    rmSync(dir, { recursive: true, force: true });
+    this.#segments.add(this.#current);
+    if (full?.needed === 0) this.#close(full);
+    return this.#current;
+  }
+
+  #close(segment: Segment): void {
+    this.#segments.delete(segment);
+    closeSync(segment.fd);
+  }
+}

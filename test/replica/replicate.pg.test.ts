@@ -1,0 +1,302 @@
+// `pg2kinesis replicate` end to end: the real function, the emulated stream, and a second PostgreSQL.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { DeleteStreamCommand, MergeShardsCommand, SplitShardCommand } from '@aws-sdk/client-kinesis';
+import { replicate } from '../../bin/replicate/replicate.ts';
+import type { RunAnswer } from '../../lambda/run/answer.ts';
+import { type Environment, eventually, NAME, startEnvironment } from '../chaos/environment.ts';
+import { runCli } from '../support/cli.ts';
+import { EMULATOR } from '../support/kinesis.ts';
+import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { randomOf } from './rules/model/random.ts';
+import { BANK, Bank, BANK_TABLES, FILL, TOTAL } from './support/bank.ts';
+import { putMarks } from './support/marks.ts';
+
+let environment: Environment;
+let target: PostgresServer;
+const SOURCE = 'postgres/pg2kinesis';
+
+const env = (over: Readonly<Record<string, string>> = {}): Record<string, string> => {
+  const { user, password, host, port, database } = target.connection;
+  return {
+    PATH: process.env['PATH'] ?? '',
+    AWS_REGION: EMULATOR.region,
+    AWS_ACCESS_KEY_ID: EMULATOR.credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: EMULATOR.credentials.secretAccessKey,
+    AWS_ENDPOINT_URL_KINESIS: environment.kinesis.endpoint,
+    REPLICATE_TO: `postgres://${user}@${host}:${port}/${database}?sslmode=disable`,
+    REPLICATE_PASSWORD: password,
+    ...over,
+  };
+};
+
+/** Publishes what was committed, and marks. */
+async function publish(answer: RunAnswer): Promise<void> {
+  if (answer.advancedTo === undefined) return;
+  const [row] = await environment.server.sql<{ id: string }>(
+    'SELECT system_identifier::text AS id FROM pg_control_system()',
+  );
+  await putMarks(environment.kinesis, NAME, { source: SOURCE, commitLsn: answer.advancedTo, system: row?.id ?? '' });
+}
+
+/** Applies what is in the stream, in this process. */
+const catchUp = (...flags: string[]) => runCli(['replicate', '--once', '--json', ...flags], env());
+
+/** A hash of each table, at an end. */
+async function hashes(server: PostgresServer, database = 'postgres'): Promise<Record<string, string>> {
+  const client = await server.client({ database });
+  const found: Record<string, string> = {};
+  for (const table of BANK_TABLES) {
+    const { rows } = await client.query<{ hash: string }>(
+      `SELECT count(*) || ' ' || md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '')) AS hash FROM ${table} AS t`,
+    );
+    found[table] = rows[0]?.hash ?? '';
+  }
+  await client.end();
+  return found;
+}
+
+/** A replica in a process of its own, which is killed. */
+function startReplica(): ChildProcess {
+  const program = fileURLToPath(import.meta.resolve('../../bin/pg2kinesis.ts'));
+  return spawn(process.execPath, [program, 'replicate', '--json'], { env: env(), stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill('SIGKILL');
+  await gone;
+}
+
+describe('pg2kinesis replicate', () => {
+  before(async () => {
+    [environment, target] = await Promise.all([startEnvironment({ shards: 3 }), startPostgres()]);
+    await environment.server.createSlot(NAME);
+    await Promise.all([environment.server.sql(BANK), target.sql(BANK)]);
+    await environment.server.sql(FILL);
+  });
+  after(async () => {
+    await environment.stop();
+    await target.stop();
+  });
+
+  it('applies what is in the stream, tells how, and goes on where it was', async () => {
+    const container = await environment.container();
+    await publish(await container.run({ action: 'drain' }));
+    const first = await catchUp();
+    assert.equal(first.status, 0, first.err);
+    assert.match(
+      first.err,
+      /^Replicating arn:aws:kinesis:us-east-1:\d+:stream\/pg2kinesis to "postgres" at 127\.0\.0\.1:\d+, from 0\/0 on\.\n$/,
+    );
+    const end = JSON.parse(first.out.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
+    assert.equal(end['event'], 'end');
+    assert.equal(end['caughtUp'], true);
+    assert.equal(end['lagSeconds'], 0);
+    assert.equal(end['changes'], 50);
+    assert.deepEqual(end['tables'], { 'public.left_accounts': 10, 'public.right_accounts': 10, 'public.orders': 30 });
+    assert.deepEqual(await hashes(target), await hashes(environment.server));
+    // What was applied is not applied again, and what comes is.
+    const bank = new Bank(await environment.server.client(), 1);
+    for (let i = 0; i < 40; i++) await bank.write();
+    await publish(await container.run({ action: 'drain' }));
+    const second = await catchUp();
+    assert.equal(second.status, 0, second.err);
+    assert.doesNotMatch(second.err, /from 0\/0 on/);
+    assert.deepEqual(await hashes(target), await hashes(environment.server));
+    await container.kill();
+  });
+
+  it('reads on through shards that were split and merged, an empty one among them', async () => {
+    const container = await environment.container();
+    const bank = new Bank(await environment.server.client(), 2);
+    const open = async () =>
+      (await environment.kinesis.shards(NAME)).filter(
+        ({ SequenceNumberRange: range }) => range?.EndingSequenceNumber === undefined,
+      );
+    const [shard] = await open();
+    const range = shard?.HashKeyRange;
+    const [low, high] = [BigInt(range?.StartingHashKey ?? 0), BigInt(range?.EndingHashKey ?? 0)];
+    await environment.kinesis.client.send(
+      new SplitShardCommand({
+        StreamName: NAME,
+        ShardToSplit: shard?.ShardId,
+        NewStartingHashKey: String((low + high) / 2n),
+      }),
+    );
+    // Merged again at once: the two in the middle hold nothing.
+    const [a, b] = (await open()).filter(({ ParentShardId: parent }) => parent === shard?.ShardId);
+    await environment.kinesis.client.send(
+      new MergeShardsCommand({ StreamName: NAME, ShardToMerge: a?.ShardId, AdjacentShardToMerge: b?.ShardId }),
+    );
+    for (let i = 0; i < 20; i++) await bank.write();
+    await publish(await container.run({ action: 'drain' }));
+    for (let i = 0; i < 2; i++) {
+      const { status, err } = await catchUp();
+      assert.equal(status, 0, err);
+    }
+    assert.deepEqual(await hashes(target), await hashes(environment.server));
+    await container.kill();
+  });
+
+  it('shows the sum of transfers at every moment, while it and the function are killed', async () => {
+    const { int, next } = randomOf(3);
+    const bank = new Bank(await environment.server.client(), 3);
+    const reader = await target.client();
+    const sums = new Set<string>();
+    const ended = new AbortController();
+    const isOver = (): boolean => ended.signal.aborted;
+    let looks = 0;
+    let kills = 0;
+    const look = async (): Promise<void> => {
+      while (!isOver()) {
+        const { rows } = await reader.query<{ sum: string }>(
+          'SELECT ((SELECT sum(amount) FROM public.left_accounts) + (SELECT sum(amount) FROM public.right_accounts))::text AS sum',
+        );
+        sums.add(rows[0]?.sum ?? 'none');
+        looks++;
+        await wait(2);
+      }
+    };
+    const write = async (): Promise<void> => {
+      for (let i = 0; i < 250; i++) {
+        await bank.write();
+        await wait(int(25));
+      }
+    };
+    const run = async (): Promise<void> => {
+      environment.proxy.always(() => {
+        const chance = next();
+        if (chance < 0.1) return { kind: 'refuse', entries: (index) => index % 2 === 0 };
+        return chance < 0.2 ? { kind: 'drop', when: chance < 0.15 ? 'before' : 'after' } : { kind: 'pass' };
+      });
+      while (!isOver()) {
+        const container = await environment.container();
+        for (let runs = 0; runs < 3 && !isOver(); runs++) {
+          const invoked = container.invoke({ action: 'run', maxSeconds: 20 });
+          if (runs === 2) await wait(int(150)).then(() => container.kill());
+          const ending = await invoked;
+          if (ending !== 'killed' && ending.error === undefined) await publish(ending.answer as RunAnswer);
+        }
+        await container.kill();
+      }
+      environment.proxy.always(() => ({ kind: 'pass' }));
+    };
+    const replicate = async (): Promise<void> => {
+      while (!isOver()) {
+        const replica = startReplica();
+        await wait(700 + int(1_000));
+        kills++;
+        assert.equal(replica.exitCode, null, 'the replica ended by itself');
+        await kill(replica);
+      }
+    };
+    const others = [look(), run(), replicate()];
+    await write();
+    ended.abort();
+    await Promise.all(others);
+    // A holder that was killed is noticed by the server a moment later.
+    await eventually(async () => (await environment.lockHolder()) === undefined, 'the lock is free');
+    const container = await environment.container();
+    await publish(await container.run({ action: 'drain' }));
+    const { status, err } = await catchUp();
+    assert.equal(status, 0, err);
+    assert.deepEqual([...sums], [String(TOTAL)]);
+    assert.ok(looks > 100 && kills > 1, `${looks} looks, ${kills} kills`);
+    assert.deepEqual(await hashes(target), await hashes(environment.server));
+    await container.kill();
+  });
+
+  it('goes on from a copy that was loaded at a snapshot', async () => {
+    const bank = new Bank(await environment.server.client(), 4);
+    const replication = await environment.server.client({ replication: 'database' } as object);
+    const { rows } = await replication.query<{ consistent_point: string; snapshot_name: string }>(
+      'CREATE_REPLICATION_SLOT copying TEMPORARY LOGICAL test_decoding EXPORT_SNAPSHOT',
+    );
+    const [snapshot] = rows;
+    for (let i = 0; i < 5; i++) await bank.write();
+    await target.sql('CREATE DATABASE loaded');
+    const loaded = await target.client({ database: 'loaded' });
+    await loaded.query(`SET session_replication_role = replica; ${BANK}`);
+    const reader = await environment.server.client();
+    await reader.query(
+      `BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '${snapshot?.snapshot_name ?? ''}'`,
+    );
+    for (const table of BANK_TABLES) {
+      const { rows: read } = await reader.query<{ rows: string }>(
+        `SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]')::text AS rows FROM ${table} AS t`,
+      );
+      await loaded.query(`INSERT INTO ${table} SELECT * FROM jsonb_populate_recordset(NULL::${table}, $1::jsonb)`, [
+        read[0]?.rows,
+      ]);
+    }
+    await Promise.all([reader.end(), replication.end()]);
+    const container = await environment.container();
+    await publish(await container.run({ action: 'drain' }));
+    const to = env()['REPLICATE_TO']?.replace('/postgres?', '/loaded?') ?? '';
+    const start = ['--to', to, '--start-after', snapshot?.consistent_point ?? ''];
+    const { status, err } = await catchUp(...start);
+    assert.equal(status, 0, err);
+    assert.deepEqual(await hashes(target, 'loaded'), await hashes(environment.server));
+    const again = await catchUp(...start);
+    assert.equal(again.status, 2);
+    assert.match(again.err, /REPLICA_USAGE: --start-after is for a copy that begins, and the copy "pg2kinesis" is at /);
+    await container.kill();
+  });
+
+  it('says that there are no marks, after a while', async () => {
+    await target.sql('CREATE DATABASE unmarked');
+    await environment.kinesis.createStream('unmarked', 1);
+    const container = await environment.container({ STREAM_NAME: 'unmarked' });
+    const bank = new Bank(await environment.server.client(), 5);
+    await bank.write();
+    await container.run({ action: 'drain' });
+    const { stdout, stderr } = { stdout: { write: () => true }, stderr: { write: () => true } };
+    const terminal = { env: env(), stdout, stderr, on: () => undefined, off: () => undefined, exit: () => undefined };
+    const options = { stream: 'unmarked', to: env()['REPLICATE_TO']?.replace('/postgres?', '/unmarked?') ?? '' };
+    await assert.rejects(
+      replicate(options, terminal, { client: environment.kinesis.client, patienceMs: 100 }),
+      /MARKS_MISSING: The stream holds \d+ changes? after 0\/0 and no marks/,
+    );
+    await container.kill();
+  });
+
+  it('ends with 3 where the stream has given up its position, or was made anew', async () => {
+    await target.sql(`UPDATE pg2kinesis.replica_shard SET arrived = arrived - interval '30 days' WHERE NOT at_end`);
+    const old = await catchUp();
+    assert.equal(old.status, 3);
+    assert.match(
+      old.err,
+      /POSITION_TRIMMED: The position in shard shardId-\d+ is 720(\.\d)? hours old, and the stream keeps records for 24 hours/,
+    );
+    await target.sql(`UPDATE pg2kinesis.replica_shard SET arrived = arrived + interval '30 days' WHERE NOT at_end`);
+    assert.equal((await catchUp()).status, 0);
+    const [last] = await target.sql<{ sequence: string; shard: string }>(
+      'SELECT sequence, shard FROM pg2kinesis.replica_shard WHERE NOT at_end AND sequence IS NOT NULL LIMIT 1',
+    );
+    // A sequence number that no record has.
+    await target.sql(`UPDATE pg2kinesis.replica_shard SET sequence = (sequence::numeric - 1)::text WHERE shard = $1`, [
+      last?.shard,
+    ]);
+    const gone = await catchUp();
+    assert.equal(gone.status, 3, gone.err);
+    assert.match(gone.err, /POSITION_TRIMMED/);
+    await environment.kinesis.client.send(new DeleteStreamCommand({ StreamName: NAME }));
+    await eventually(async () => {
+      try {
+        await environment.kinesis.createStream(NAME, 1);
+        return true;
+      } catch {
+        return false;
+      }
+    }, 'the stream is made anew');
+    const anew = await catchUp();
+    assert.equal(anew.status, 3, anew.err);
+    assert.match(anew.err, /STREAM_CHANGED: The copy "pg2kinesis" is of the stream/);
+  });
+});
