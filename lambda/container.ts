@@ -16,6 +16,7 @@ import type { LineDecoder } from './postgres/peek.ts';
 import { PrimaryKeyCache } from './postgres/primary-key-cache.ts';
 import { TypeCatalog } from './postgres/type-catalog.ts';
 import type { TypeNames } from './postgres/type-names.ts';
+import type { RunPorts } from './run/run-options.ts';
 import { coldState, type WarmState } from './run/warm-state.ts';
 import type { Config } from './settings/config.ts';
 import { withNotice } from './slow-notice.ts';
@@ -54,7 +55,7 @@ export interface Container {
   /** Asks a run to finish its round, advance and answer. */
   readonly stop?: AbortSignal;
   /** Called after each round of a run that was acknowledged. */
-  readonly onProgress?: (published: number, throttledEntries: number) => void;
+  readonly onProgress?: NonNullable<RunPorts['onProgress']>;
 }
 
 /** What {@link createContainer} needs besides the settings. */

@@ -31,6 +31,7 @@ export const REMEDIES = {
     "Use another SLOT_NAME. Only if nobody needs that slot: drop it with SELECT pg_drop_replication_slot('<its name>'), then create it with create-slot.",
   PUBLICATION_MISSING:
     'Make the publication that PUBLICATIONS names, if it is not there. What was written while it was missing can no longer be read by pgoutput: advance the slot past that time with SELECT pg_replication_slot_advance(...), or make a new slot, and reload the rows of that time. See docs/plugins.md.',
+  SNAPSHOT_REFUSED: 'Correct what the message names, then ask for the snapshot again.',
   DECODE_FAILED:
     'Report the message to the developers; to go on without that transaction, invoke skip-transaction with the commit LSN it names.',
   TRANSACTION_UNDECODABLE:

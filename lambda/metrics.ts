@@ -38,6 +38,14 @@ export const METRICS = {
   },
   ChangesPublished: { unit: 'Count', about: 'changes that were published' },
   MessagesPublished: { unit: 'Count', about: 'logical messages that were published; no data where there were none' },
+  SnapshotRowsRead: {
+    unit: 'Count',
+    about: 'rows of tables that were published for a snapshot; no data where none is under way',
+  },
+  SnapshotTablesLeft: {
+    unit: 'Count',
+    about: 'tables that a snapshot has not read to their end; no data where none is under way',
+  },
   TransactionsPublished: { unit: 'Count', about: 'transactions that were published' },
   KinesisRecords: { unit: 'Count', about: 'Kinesis records that were published' },
   BytesPublished: { unit: 'Bytes', about: 'their bytes' },

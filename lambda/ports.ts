@@ -7,6 +7,9 @@ import type { Message, TableName } from './decode/messages.ts';
 import type { KeyStretch } from './decode/wal2json/key-stretch.ts';
 import type { MetricName } from './metrics.ts';
 import type { Round } from './pack/round.ts';
+import type { Chunk } from './snapshot/chunk.ts';
+import type { HeldRow } from './snapshot/row-set.ts';
+import type { ChunkRequest } from './snapshot/tracker.ts';
 
 /** Time, as the run sees it. */
 export interface Clock {
@@ -219,6 +222,39 @@ export interface KeyHistory {
   read(question: KeyQuestion): Promise<readonly KeyStretch[] | undefined>;
 }
 
+/** A message that was written into the WAL. */
+export interface WrittenMark {
+  /** The transaction that wrote it, 32 bits. */
+  readonly xid: number;
+  /** When, microseconds since 1970, by the server's clock. */
+  readonly micros: bigint;
+}
+
+/** What became of the reading of a chunk. `waiting`: a transaction has to end first; `locked`: somebody alters the table. */
+export type ReadChunk =
+  | { readonly kind: 'chunk'; readonly chunk: Chunk<HeldRow>; readonly bytes: number }
+  /** `xid`: the oldest transaction in progress, 64 bits. */
+  | { readonly kind: 'waiting'; readonly xid: bigint }
+  | { readonly kind: 'locked' }
+  /** The table cannot be read any further. */
+  | { readonly kind: 'refused'; readonly why: string };
+
+/** Tables beside the slot, and the messages that say how far they are read. */
+export interface SnapshotSource {
+  /** @returns the next transaction id, 64 bits: all before it have begun */
+  nextXid(): Promise<bigint>;
+  /** Writes a message outside transactions, and sees to it that it is flushed. @param content - ASCII */
+  write(content: string): Promise<WrittenMark>;
+  /**
+   * Reads rows.
+   *
+   * @param request - which
+   * @param mostBytes - about how much text
+   * @param firstRowMs - how long the server may work before the first row
+   */
+  read(request: ChunkRequest, mostBytes: number, firstRowMs: number): Promise<ReadChunk>;
+}
+
 /** What became of a round. */
 export interface Published {
   /** Every entry was acknowledged. If not, the deadline or the signal came first. */
@@ -262,6 +298,8 @@ export interface Session {
   readonly keys: PrimaryKeys;
   /** Undefined: there is none. */
   readonly keyHistory?: KeyHistory;
+  /** Undefined: tables cannot be read beside the slot. */
+  readonly snapshots?: SnapshotSource;
   /** The server that it leads to. */
   readonly server: ServerIdentity;
   /** When that was read, milliseconds since 1970. */

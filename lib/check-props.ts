@@ -51,6 +51,8 @@ export const SHARED_PROPS = [
   'maxRecordKib',
   'linger',
   'lingerDuty',
+  'snapshot',
+  'snapshotShare',
   'logLevel',
   'schedule',
   'memoryMib',

@@ -53,6 +53,8 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
     MAX_RECORD_KIB: props.maxRecordKib,
     LINGER: props.linger,
     LINGER_DUTY: props.lingerDuty,
+    SNAPSHOT: props.snapshot,
+    SNAPSHOT_SHARE: props.snapshotShare,
     LOG_LEVEL: props.logLevel,
   };
   const environment: Record<string, string> = {};

@@ -63,6 +63,10 @@ export interface PublishingProps {
   readonly linger?: 'off' | 'on';
   /** How much of one of the server's cores a run that lingers may take, 1 to 100 percent. @default 10 */
   readonly lingerDuty?: number;
+  /** With `initial` the rows that all published tables have are published, too, once the stack has made its slot. @default none */
+  readonly snapshot?: 'none' | 'initial';
+  /** How much of its time a run may read tables for a snapshot, 1 to 100 percent. @default 50 */
+  readonly snapshotShare?: number;
   /** How much the function logs. @default INFO */
   readonly logLevel?: 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
 }

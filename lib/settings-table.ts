@@ -100,6 +100,8 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   maxRecordKib: integer(1_024, 10_240),
   linger: choice('off', 'on'),
   lingerDuty: integer(1, 100),
+  snapshot: choice('none', 'initial'),
+  snapshotShare: integer(1, 100),
   logLevel: anyCase('DEBUG', 'INFO', 'WARN', 'ERROR'),
 
   schedule: flag(),

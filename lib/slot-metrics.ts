@@ -30,6 +30,8 @@ const STATISTICS = {
   SkippedFiltered: cloudwatch.Stats.SUM,
   KinesisRecords: cloudwatch.Stats.SUM,
   BytesPublished: cloudwatch.Stats.SUM,
+  SnapshotRowsRead: cloudwatch.Stats.SUM,
+  SnapshotTablesLeft: cloudwatch.Stats.MAXIMUM,
   /** Flush LSN minus `confirmed_flush_lsn`. */
   LagBytes: cloudwatch.Stats.MAXIMUM,
   /** Age of the first unpublished commit. */

@@ -108,6 +108,19 @@ export function addActionCommands(program: Command, invoke: Invoke): void {
     'refresh-keys',
     'read the primary keys of the tables again; a function keeps them for PRIMARY_KEY_TTL_SECONDS',
   );
+  action(
+    'snapshot',
+    'publish the rows that tables have, and show how far it is; without tables, go on with what is left',
+  )
+    .option('--tables <list>', 'schema.table, separated by commas', tableList)
+    .action(({ tables, ...given }: Shared & { tables?: string[] }) =>
+      invoke({ action: 'snapshot', ...(tables === undefined ? {} : { tables }) }, optionsOf(given)),
+    );
+  action('snapshot-stop', 'end a snapshot, whole or of some tables')
+    .option('--tables <list>', 'schema.table, separated by commas', tableList)
+    .action(({ tables, ...given }: Shared & { tables?: string[] }) =>
+      invoke({ action: 'snapshot-stop', ...(tables === undefined ? {} : { tables }) }, optionsOf(given)),
+    );
   action('skip-transaction', 'advance over exactly one transaction that cannot be published, the first unconsumed one')
     .argument('<commit-lsn>', 'as the failing run names it, for example 0/16B3748')
     .option(
@@ -118,6 +131,14 @@ export function addActionCommands(program: Command, invoke: Invoke): void {
     .action((commitLsn: string, given: Shared & RunFields) =>
       invoke({ action: 'skip-transaction', commitLsn }, optionsOf(given, 'maxSeconds')),
     );
+}
+
+/** Names of tables, separated by commas. */
+function tableList(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
 }
 
 /** The options of a run. */

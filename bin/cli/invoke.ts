@@ -11,6 +11,7 @@ import { drain } from './drain/drain.ts';
 import { exitStatusOf } from './explain.ts';
 import { onInterrupt } from './interrupt.ts';
 import { jsonLine, renderAnswer, statusOf } from './render/answer.ts';
+import { takeSnapshot } from './snapshot.ts';
 import { createLocalTarget } from './targets/local.ts';
 import type { Payload, Target } from './targets/target.ts';
 import { EXIT, type InvokeOptions, LAMBDA_SECONDS, type Terminal, WEEK_SECONDS } from './terminal.ts';
@@ -33,12 +34,13 @@ export async function invokeOnTerminal(payload: Payload, options: InvokeOptions,
   const stop = new AbortController();
   const target = await targetOf(payload, options, terminal, stop.signal);
   // Only a publishing action has something to finish, and what is repeated has an end.
-  const publishes = payload.action === 'run' || payload.action === 'drain';
+  const publishes = payload.action === 'run' || payload.action === 'drain' || payload.action === 'snapshot';
   const release =
     publishes || options.every !== undefined
       ? onInterrupt(terminal, stop, publishes && !target.deployed ? () => target.log.info(STOPPING) : () => undefined)
       : () => undefined;
   try {
+    if (payload.action === 'snapshot') return await snapshotOnTerminal(payload, options, target, terminal, stop.signal);
     if (payload.action === 'drain') return await drainOnTerminal(payload, options, target, terminal, stop.signal);
     if (options.every !== undefined) return await again(payload, options, target, terminal, stop.signal);
     const answer = await target.invoke(payload);
@@ -84,6 +86,22 @@ async function drainOnTerminal(
   else terminal.stdout.write(renderAnswer(answer, terminal, systemClock.now()));
   sayWhatIsLeft(answer, target.log);
   return statusOf(answer);
+}
+
+/** A snapshot, with its progress. */
+async function snapshotOnTerminal(
+  payload: Payload,
+  options: InvokeOptions,
+  target: Target,
+  terminal: Terminal,
+  stop: AbortSignal,
+): Promise<number> {
+  const { json = false } = options;
+  const answer = await takeSnapshot(payload, { target, terminal, clock: systemClock, stop, json });
+  if (json) terminal.stdout.write(jsonLine({ event: 'answer', ...answer }));
+  else terminal.stdout.write(renderAnswer(answer, terminal, systemClock.now()));
+  sayWhatIsLeft(answer, target.log);
+  return answer.snapshot?.done === false ? EXIT.incomplete : EXIT.ok;
 }
 
 const STOPPING = 'Stopping: what is under way is finished first. Once more to stop at once.';

@@ -14,6 +14,7 @@ import { refreshKeys, type RefreshKeysAnswer } from './refresh-keys.ts';
 import { runOrDrain } from './run-and-drain.ts';
 import { skipTransaction, type SkipTransactionAnswer } from './skip-transaction.ts';
 import { handleLifecycle, type LifecycleAnswer } from './slot-resource.ts';
+import { requestInitialSnapshot, snapshot, snapshotStop, type SnapshotStopAnswer } from './snapshot.ts';
 import { status, type StatusAnswer } from './status.ts';
 import { tables, type TablesAnswer } from './tables.ts';
 
@@ -28,6 +29,7 @@ export type Answer =
   | DropSlotAnswer
   | RefreshKeysAnswer
   | SkipTransactionAnswer
+  | SnapshotStopAnswer
   | LifecycleAnswer;
 
 /**
@@ -62,11 +64,17 @@ export async function perform(action: Action, container: Container, deadlines: I
       return await refreshKeys(container, deadlines);
     case 'skip-transaction':
       return await skipTransaction(action, container, deadlines);
+    case 'snapshot':
+      return await snapshot(action, container, deadlines);
+    case 'snapshot-stop':
+      return await snapshotStop(action.tables, container, deadlines);
     case 'lifecycle':
       return await handleLifecycle(action, {
         ...container,
         slot: container.config.slot,
         answers: container.lifecycleAnswers,
+        onCreated: async (connection) =>
+          container.config.snapshot === 'initial' ? await requestInitialSnapshot(connection, container) : undefined,
         functionDeadline: deadlines.functionDeadline,
       });
   }

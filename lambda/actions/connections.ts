@@ -34,6 +34,7 @@ export async function sessionFor(
     ...container,
     slotName: container.config.slot,
     standbySlots: container.config.standbySlots,
+    maxRecordBytes: container.config.maxRecordBytes,
     deadline: functionDeadline,
     leaseExpiresAt,
     ...wait,

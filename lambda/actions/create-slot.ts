@@ -8,6 +8,7 @@ import { createSlot as createReplicationSlot } from '../postgres/slot-create-dro
 import { type ServerAnswer, serverAnswer } from '../run/answer.ts';
 import type { CreateSlotAction } from '../settings/event.ts';
 import { type InvocationDeadlines, withLock } from './connections.ts';
+import { requestInitialSnapshot } from './snapshot.ts';
 
 /** How long making a slot waits for the transactions that are writing. */
 const CREATE_WAIT_MS = 60_000;
@@ -56,6 +57,7 @@ export async function createSlot(
         slot: config.slot,
       });
     }
+    if (created && config.snapshot === 'initial') await requestInitialSnapshot(watching, container);
     const until = { deadline: deadlines.functionDeadline, leaseExpiresAt: deadlines.leaseExpiresAt };
     const converted = failover && (await makeFailoverSlot(database, until, watching, config.slot));
     if (converted) log.info('The slot was made a failover slot.', { slot: config.slot });

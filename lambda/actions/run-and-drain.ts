@@ -145,6 +145,8 @@ async function publish(
         ...(action.maxBatches === undefined ? {} : { maxBatches: action.maxBatches }),
         ...(resume === undefined ? {} : { resume }),
         maxRows: config.batchChanges,
+        snapshotSharePercent: config.snapshotSharePercent,
+        isSnapshot: action.isSnapshot === true,
         inFlightGraceMs: LOCK_LOSS_DETECTION_MS + REQUEST_TIMEOUT_MS,
         format: FORMATS[config.format]({
           ...config,

@@ -28,6 +28,8 @@ export interface LifecyclePorts {
   readonly metrics: Metrics;
   /** When the function itself ends: milliseconds since 1970. */
   readonly functionDeadline: number;
+  /** Called when a slot was made. @default nothing more is done */
+  readonly onCreated?: (connection: Connection) => Promise<unknown>;
   /** How long Delete waits for the lock, milliseconds. @default 2 minutes */
   readonly lockWaitMs?: number;
   /** How long a creation waits for open transactions, milliseconds. @default 5 minutes */

@@ -105,7 +105,9 @@ async function create(event: LifecycleAction, asked: SlotIdentity, ports: Lifecy
     // The alarm on runs that do not end well is made with the schedule, a minute before the first run: this keeps it quiet.
     ports.metrics.add('RunHealthy', 1);
     // The claim found none: then this request made it, in an invocation whose answer was lost.
-    return answer(created || isUnclaimed(event, identity) ? 'created' : 'adopted', identity);
+    const isMade = created || isUnclaimed(event, identity);
+    if (isMade) await ports.onCreated?.(watching);
+    return answer(isMade ? 'created' : 'adopted', identity);
   });
 }
 

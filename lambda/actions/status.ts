@@ -10,9 +10,11 @@ import type { AwaitedStandby } from '../ports.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { readStandbys } from '../postgres/read-bound.ts';
 import { type Holder, readHolder, readSlotReader } from '../postgres/slot-lock.ts';
+import { estimateRows, readUnderWay, whyNoSnapshots } from '../postgres/snapshot-request.ts';
 import { describeTransaction, readStatus, type SlotRow, type TransactionRow } from '../postgres/status-queries.ts';
 import { readFirstUnread } from '../postgres/unread-age.ts';
 import { type ServerAnswer, serverAnswer } from '../run/answer.ts';
+import { rowsRead, tablesLeft } from '../snapshot/progress.ts';
 
 /** What `status` answers. */
 export interface StatusAnswer {
@@ -47,10 +49,28 @@ export interface StatusAnswer {
   readonly inactiveSince?: string;
   /** When a run of this container, or of this process, moved the slot to where it stands. Left out where another one did. */
   readonly lastAdvanceAt?: string;
+  /** What is being read beside the slot; left out where nothing is, before PostgreSQL 12, and where it could not be found out in time. */
+  readonly snapshot?: SnapshotState;
   /** The standbys that runs wait for, where there are any. */
   readonly standbys?: readonly AwaitedStandbyState[];
   /** Who holds the lock, or null. */
   readonly lockHolder: Holder | null;
+}
+
+/** How far a snapshot has come, as the slot says it. */
+export interface SnapshotState {
+  readonly id: string;
+  readonly askedAt: string;
+  /** The table that is being read, as printed. */
+  readonly table?: string;
+  readonly tablesLeft: number;
+  readonly rowsRead: number;
+  /** Of the tables that are left, as the planner thinks. */
+  readonly rowsLeft: number;
+  /** Since it was asked for. */
+  readonly rowsPerSecond: number;
+  /** Left out where nothing was read. */
+  readonly secondsLeft?: number;
 }
 
 /** A standby that runs wait for. */
@@ -94,7 +114,11 @@ export async function status(
   const lastAdvance =
     position !== undefined && memory.lastAdvance?.to === formatLsn(position) ? memory.lastAdvance : undefined;
   // The last that is asked of the connection.
-  const lagSeconds = withLagSeconds ? await unreadAge(connection, container, rows, health.state) : undefined;
+  let snapshot: SnapshotState | undefined;
+  const onCopy = async (copy: string): Promise<void> => {
+    snapshot = await readSnapshotState(connection, container, copy);
+  };
+  const lagSeconds = withLagSeconds ? await unreadAge(connection, container, rows, health.state, onCopy) : undefined;
   return {
     action: 'status',
     slot: name,
@@ -109,6 +133,7 @@ export async function status(
     walStatus: rows.slot === undefined ? 'missing' : (rows.slot.walStatus ?? 'unknown'),
     serverVersion: rows.serverVersion,
     server: serverAnswer(connection.identity),
+    ...(snapshot === undefined ? {} : { snapshot }),
     ...(all.length === 0 ? {} : { standbys: all.map(toStandby) }),
     lockHolder: holder === undefined ? null : publicHolder(holder),
   };
@@ -120,17 +145,45 @@ async function unreadAge(
   { config, clock, memory }: Container,
   { slot, flush }: Pick<Awaited<ReturnType<typeof readStatus>>, 'slot' | 'flush'>,
   state: SlotState,
+  onCopy: (copy: string) => Promise<void>,
 ): Promise<number | undefined> {
   const position = slot?.confirmedFlush;
   if (position === undefined || !isReadByRuns(state)) return undefined;
   if (flush <= position) return 0;
   if (memory.firstUnread?.position !== position) {
     memory.firstUnread = undefined;
-    const found = await readFirstUnread(connection, config.slot);
+    const found = await readFirstUnread(connection, config.slot, onCopy);
     if (found?.kind !== 'found') return found === undefined ? undefined : 0;
     memory.firstUnread = { position, committedMs: found.committedMs };
   }
   return Math.max(0, Math.round(clock.now() - memory.firstUnread.committedMs) / 1000);
+}
+
+/** What is under way, by a copy of the slot. */
+async function readSnapshotState(
+  connection: Connection,
+  { config, decoder, clock }: Container,
+  copy: string,
+): Promise<SnapshotState | undefined> {
+  if (whyNoSnapshots(connection) !== undefined) return undefined;
+  await connection.plugin.prepare?.(connection, copy);
+  const progress = await readUnderWay(connection, copy, config.slot, decoder);
+  if (progress === undefined) return undefined;
+  const { current, pending, begunAt } = progress;
+  const estimate = await estimateRows(connection, [...(current === undefined ? [] : [current.name]), ...pending]);
+  const left = Math.max(0, estimate - (current?.rows ?? 0));
+  const rows = rowsRead(progress);
+  const rowsPerSecond = Math.round(rows / Math.max(1, (clock.now() - begunAt) / 1000));
+  return {
+    id: progress.id,
+    askedAt: new Date(begunAt).toISOString(),
+    ...(current === undefined ? {} : { table: current.name }),
+    tablesLeft: tablesLeft(progress),
+    rowsRead: rows,
+    rowsLeft: left,
+    rowsPerSecond,
+    ...(rowsPerSecond === 0 ? {} : { secondsLeft: Math.round(left / rowsPerSecond) }),
+  };
 }
 
 /** Where a slot is, and what it keeps. */

@@ -48,5 +48,11 @@ export function memoiseLast<K extends object, V>(make: (key: K) => V): (key: K) 
 export function byOperation<V>(
   make: (operation: ChangeRecord['operation']) => V,
 ): Record<ChangeRecord['operation'], V> {
-  return { INSERT: make('INSERT'), UPDATE: make('UPDATE'), DELETE: make('DELETE'), TRUNCATE: make('TRUNCATE') };
+  return {
+    INSERT: make('INSERT'),
+    UPDATE: make('UPDATE'),
+    DELETE: make('DELETE'),
+    TRUNCATE: make('TRUNCATE'),
+    READ: make('READ'),
+  };
 }

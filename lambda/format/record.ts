@@ -19,13 +19,13 @@ export interface Key {
 
 /** One record to be written. Reused: valid during one call of a format. */
 export interface ChangeRecord {
-  /** The record's operation. A key change is two records: DELETE, then INSERT. */
-  operation: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE';
+  /** The record's operation. A key change is two records: DELETE, then INSERT. READ: a row that a snapshot has read. */
+  operation: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE' | 'READ';
   /** The row's table. */
   table: TableName;
-  /** The transaction it was part of. */
+  /** The transaction it was part of; of a READ, the place in the WAL at which the row is true. */
   transaction: Transaction;
-  /** The record's place in its transaction, counted from 1 before any filter. */
+  /** The record's place in its transaction, counted from 1 before any filter; of a READ, among the rows read with it. */
   ordinal: number;
   /** The position of the change's own WAL record, where the format uses it; rows of one COPY share it. */
   lsn: Lsn;

@@ -3,6 +3,7 @@
  * gets here as UTF-8. What its rows say is its decoder's to know (`decode/`).
  */
 import pg from 'pg';
+import { OWN_PREFIX } from '../snapshot/progress.ts';
 import { codeOf } from './error-context.ts';
 import type { Queryable } from './status-queries.ts';
 
@@ -34,7 +35,7 @@ export interface SlotPlugin {
    * @param slotName - the slot, locked and found good
    * @default nothing has to be found out
    */
-  prepare?(connection: Queryable, slotName: string): Promise<void>;
+  prepare?(connection: Queryable & { readonly versionNum: number }, slotName: string): Promise<void>;
   /** The same for START_REPLICATION, in its own notation; empty: it needs none. */
   readonly replicationOptions: string;
   /** Whether the plugin keeps in the session what it has sent, also after a reading that failed: see {@link forgetSent}. */
@@ -52,6 +53,10 @@ export interface SlotPlugin {
 }
 
 const IS_MESSAGE = `p.data >= 'message:'::bytea AND p.data < 'message;'::bytea`;
+
+/** What a snapshot has written: its messages are always read. */
+const OWN = `message: transactional: 0 prefix: ${OWN_PREFIX}, sz: `;
+const IS_OWN = `substring(p.data FROM 1 FOR ${OWN.length}) = '${OWN}'::bytea`;
 
 /**
  * Needs nothing on the server.
@@ -74,7 +79,8 @@ export function testDecoding(messages: boolean): SlotPlugin {
     data(encoding) {
       const data = inUtf8('p.data', encoding);
       // Cut to its first word: its content can be of any size.
-      if (!messages) return `CASE WHEN ${IS_MESSAGE} THEN 'message:'::bytea ELSE ${data} END`;
+      if (!messages)
+        return `CASE WHEN ${IS_MESSAGE} THEN CASE WHEN ${IS_OWN} THEN p.data ELSE 'message:'::bytea END ELSE ${data} END`;
       if (data === 'p.data') return data;
       // The prefix is text, the content is in no encoding: what is before the first size is converted.
       const size = `position(', sz: '::bytea IN p.data)`;
@@ -137,6 +143,19 @@ export function wal2json(): SlotPlugin {
   };
 }
 
+/** Since 14 pgoutput has messages. */
+const MESSAGES_SINCE = 140_000;
+
+/**
+ * Whether tables can be read beside a slot of that plugin: its reading has to show the messages that say how far that is.
+ *
+ * @param name - the plugin
+ * @param versionNum - the server's, as `server_version_num` gives it
+ */
+export function supportsSnapshots(name: PluginName, versionNum: number): boolean {
+  return name === 'test_decoding' || (name === 'pgoutput' && versionNum >= MESSAGES_SINCE);
+}
+
 /**
  * Changes of publications. Its texts are in client_encoding already, names too.
  *
@@ -147,12 +166,21 @@ export function wal2json(): SlotPlugin {
 export function pgoutput(publications: readonly string[], messages = false): SlotPlugin {
   // An identifier list: each name is folded to lower case unless it is quoted.
   const list = publications.map((name) => pg.escapeIdentifier(name)).join(',');
+  const options = `'proto_version', '1', 'publication_names', ${pg.escapeLiteral(list)}`;
+  let sendsMessages = messages;
   return {
     name: 'pgoutput',
     publications,
     messages,
     // Version 1 sends a transaction whole, after its commit, a prepared one at COMMIT PREPARED: as test_decoding does.
-    options: `'proto_version', '1', 'publication_names', ${pg.escapeLiteral(list)}${messages ? `, 'messages', 'true'` : ''}`,
+    get options() {
+      return sendsMessages ? `${options}, 'messages', 'true'` : options;
+    },
+    prepare({ versionNum }) {
+      // It sends all or none, and those of a snapshot have to be read.
+      sendsMessages ||= versionNum >= MESSAGES_SINCE;
+      return Promise.resolve();
+    },
     replicationOptions: `(proto_version '1', publication_names ${pg.escapeLiteral(list)})`,
     remembersSent: true,
     // After the kind, flags and two LSNs: microseconds since 2000.

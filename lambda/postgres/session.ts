@@ -10,11 +10,13 @@ import { WalKeyHistory } from './key-history.ts';
 import { leave, LEFT_FOR_MS, readLeft } from './left-position.ts';
 import { monitorLock } from './lock-monitor.ts';
 import type { LineDecoder } from './peek.ts';
+import { supportsSnapshots } from './plugins.ts';
 import type { PrimaryKeyCache } from './primary-key-cache.ts';
 import { readWithKeys } from './read-with-keys.ts';
 import { PostgresSlot } from './slot.ts';
 import { acquireSlotLock, clearSlot, type Holder } from './slot-lock.ts';
 import { readSlotState, validateSlot } from './slot-state.ts';
+import { SnapshotReader } from './snapshot-reader.ts';
 import { TypeCatalog } from './type-catalog.ts';
 import type { TypeNames } from './type-names.ts';
 
@@ -40,6 +42,8 @@ export interface SessionOptions {
   readonly typeNames?: TypeNames | undefined;
   /** Survives from run to run, with its interned names. */
   readonly decoder: LineDecoder;
+  /** What the stream allows for a record. @default 1 MiB */
+  readonly maxRecordBytes?: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -111,8 +115,12 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     const openReplication = async () => (await logIn(database, { ...until, replication: true })).client;
     const awaiting = { standbySlots: options.standbySlots ?? [], failover: state.slot?.failover === true };
     const slot = new PostgresSlot({ ...options, ...awaiting, reader, control, openReplication });
+    const { inRecovery } = control.identity;
+    const { maxRecordBytes = 1024 * 1024 } = options;
+    const canSnapshot = !inRecovery && supportsSnapshots(control.plugin.name, control.versionNum);
     return {
       slot,
+      ...(canSnapshot ? { snapshots: new SnapshotReader({ ...options, reader, control, maxRecordBytes }) } : {}),
       server: control.identity,
       connectedAt: control.connectedAt,
       keyHistory: new WalKeyHistory({ ...options, control, memory: options.keys.history }),

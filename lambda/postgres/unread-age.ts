@@ -21,9 +21,14 @@ export type FirstUnread =
  *
  * @param connection - to the slot's database; its statement time-out is changed, so it is not to be used after this
  * @param slotName - a slot that runs read
+ * @param onCopy - called with the name of the copy, which may be read
  * @returns undefined when it could not be found out in time
  */
-export async function readFirstUnread(connection: Connection, slotName: string): Promise<FirstUnread | undefined> {
+export async function readFirstUnread(
+  connection: Connection,
+  slotName: string,
+  onCopy: (copy: string) => Promise<void>,
+): Promise<FirstUnread | undefined> {
   const { client, plugin, versionNum } = connection;
   if (versionNum < COPIES_SLOTS) return undefined;
   try {
@@ -32,6 +37,7 @@ export async function readFirstUnread(connection: Connection, slotName: string):
     const copy = `${slotName.slice(0, 40)}_age_${backend[0]?.pid ?? 0}`;
     // Temporary: it goes with the connection, whatever becomes of what follows.
     await client.query('SELECT pg_copy_logical_replication_slot($1, $2, true, $3)', [slotName, copy, plugin.name]);
+    await onCopy(copy);
     // A limit of one row reads the whole of the first transaction; of it only the COMMIT is sent here.
     const { rows } = await client.query<{ committed: number | null }>(
       `SELECT extract(epoch FROM max(CASE WHEN ${plugin.endsTransaction} THEN ${plugin.commitTime} END)::timestamptz)::float8 AS committed

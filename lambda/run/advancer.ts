@@ -18,6 +18,8 @@ export class Advancer {
   costMs = 0;
   /** Whether the slot moved. */
   moved = false;
+  /** @returns the farthest position to which it may be advanced whatever is acknowledged; undefined: there is none */
+  bound: () => Lsn | undefined = () => undefined;
 
   readonly #slot: Slot;
   readonly #clock: Clock;
@@ -40,9 +42,10 @@ export class Advancer {
   /**
    * Advances in the background if it is worth it now. Its failure is thrown by the next {@link advanceTo}.
    *
-   * @param boundary - an acknowledged commit LSN
+   * @param acknowledged - an acknowledged commit LSN
    */
-  advanceIfWorthwhile(boundary: Lsn): void {
+  advanceIfWorthwhile(acknowledged: Lsn): void {
+    const boundary = this.#bounded(acknowledged);
     const due = this.#lastEnd + Math.max(MIN_INTERVAL_MS, MIN_WORK_PER_ADVANCE_COST * this.costMs);
     if (boundary <= this.position || this.#inFlight || this.#failure || this.#clock.now() < due) return;
     this.#inFlight = this.#advance(boundary).catch((error: unknown) => {
@@ -58,7 +61,8 @@ export class Advancer {
   async advanceTo(target: Lsn): Promise<void> {
     await this.#inFlight;
     if (this.#failure) throw this.#failure.error;
-    if (target > this.position) await this.#advance(target);
+    const to = this.#bounded(target);
+    if (to > this.position) await this.#advance(to);
   }
 
   /** Advances once more to the same position: each advance moves restart_lsn by one step, and this one lets it catch up. */
@@ -66,6 +70,11 @@ export class Advancer {
     await this.#inFlight;
     if (this.#failure) throw this.#failure.error;
     if (this.moved) await this.#slot.advance(this.position);
+  }
+
+  #bounded(target: Lsn): Lsn {
+    const bound = this.bound();
+    return bound !== undefined && bound < target ? bound : target;
   }
 
   async #advance(target: Lsn): Promise<void> {

@@ -4,6 +4,7 @@
 import type { ResumePosition } from '../decode/resume-position.ts';
 import type { ServerIdentity } from '../ports.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
+import type { SnapshotAnswer } from './snapshot-run.ts';
 
 /**
  * Why a run ended. `interrupted`: it was asked to stop before it was done. `locked`: another run holds the slot, a success
@@ -44,7 +45,7 @@ export function serverAnswer({ systemIdentifier, timeline, inRecovery }: ServerI
 
 /** What a run answers. */
 export interface RunAnswer extends Counts {
-  readonly action: 'run' | 'drain';
+  readonly action: 'run' | 'drain' | 'snapshot';
   readonly slot: string;
   /** Whether everything that was flushed at some moment of the run is published. */
   readonly caughtUp: boolean;
@@ -64,6 +65,8 @@ export interface RunAnswer extends Counts {
   readonly throttledEntries: number;
   /** Who answered; left out where the slot was locked. */
   readonly server?: ServerAnswer;
+  /** Where there was one, or there is. */
+  readonly snapshot?: SnapshotAnswer;
   /** Where the next run may go on inside a transaction; given where the run was cut short in one. */
   readonly resume?: ResumePosition;
 }

@@ -5,10 +5,12 @@
 import type { Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import type { ResumePosition } from '../decode/resume-position.ts';
+import { PipelineError } from '../errors.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
 import type { Clock, Log, Publisher, Session } from '../ports.ts';
 import type { Peek } from '../ports.ts';
 import type { Filters } from '../settings/filters.ts';
+import { OWN_PREFIX } from '../snapshot/progress.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
 import { PastKeys } from '../transform/past-keys.ts';
@@ -19,9 +21,13 @@ import type { Advancer } from './advancer.ts';
 import { CatalogWaits } from './catalog-waits.ts';
 import { latestEnd } from './message-end.ts';
 import { PublishQueue } from './publish-queue.ts';
+import type { RowsToPublish, SnapshotRun } from './snapshot-run.ts';
 
 /** What is to be published, and how. */
-export interface BatchParts extends Omit<TransformerParts, 'policies' | 'pastKeys' | 'skippedLog' | 'resume'> {
+export interface BatchParts extends Omit<
+  TransformerParts,
+  'policies' | 'pastKeys' | 'skippedLog' | 'resume' | 'snapshots'
+> {
   /** Which tables and columns are wanted. */
   readonly filters: Filters;
 }
@@ -33,6 +39,8 @@ export interface BatchPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly advancer: Advancer;
+  /** Undefined: tables cannot be read beside the slot. */
+  readonly snapshots?: SnapshotRun | undefined;
   /** Tables whose changes are left out, as far as the log has named them. */
   readonly memory: { readonly named: Set<string> };
   /** @returns whether to take on no more work, asked after each block */
@@ -167,6 +175,7 @@ export class BatchReader {
       pastKeys: this.#pastKeys,
       skippedLog: this.#skippedLog,
       resume: this.resume,
+      snapshots: this.#ports.snapshots?.rows,
     }));
     try {
       // Read the catalogs only after the peek was sent: a key that was made in between would be missed.
@@ -211,10 +220,14 @@ export class BatchReader {
     fresh: Promise<void>,
     confirmed: Lsn | undefined,
   ): Promise<Batch['ended']> {
-    const { session, shouldStop, shouldHandOver } = this.#ports;
+    const { session, shouldStop, shouldHandOver, snapshots } = this.#ports;
     let stopRequested = false;
     let first = true;
     let transaction: Transaction | undefined;
+    // Only while a snapshot holds the slot is anything read again that is done.
+    const done = snapshots?.holdsSlot === true ? this.boundary : undefined;
+    let isPassed = false;
+    let changes = 0;
     for await (const block of peek) {
       if (first) {
         first = false;
@@ -222,8 +235,14 @@ export class BatchReader {
         if (shouldStop()) return 'deadline';
       }
       for (let message = block.next(); message !== undefined; message = block.next()) {
+        if (message.kind === 'begin') isPassed = done !== undefined && message.transaction.commitLsn <= done;
+        if (isPassed) {
+          if (message.kind === 'commit') isPassed = false;
+          continue;
+        }
         if (message.kind === 'begin') {
           transaction = message.transaction;
+          changes = transformer.counts.changes;
           this.#oldest ??= transaction.commitTimeMicros;
           if (shouldHandOver()) return 'handed-over';
           // A standby may have flushed the first part of a commit record: promoted now, it would not have the commit.
@@ -246,7 +265,19 @@ export class BatchReader {
           const question = this.#pastKeys.question(message, transaction);
           if (question !== undefined) await this.#waits.askWal(session.keyHistory, question, peek.lastCommit ?? upto);
         }
+        if (snapshots !== undefined && message.kind === 'message' && !message.transactional) {
+          const rows = snapshots.message(message, block.rowLsn());
+          if (rows !== undefined) {
+            const begun = this.#ports.clock.now();
+            const isWhole = await this.#publishRows(rows, transformer, snapshots);
+            snapshots.spent(this.#ports.clock.now() - begun);
+            if (!isWhole) return 'deadline';
+          }
+          if (message.prefix === OWN_PREFIX) continue;
+        }
         transformer.take(message, block);
+        if (message.kind === 'commit')
+          snapshots?.tracker.committed(message.transaction.commitLsn, transformer.counts.changes === changes);
         if (transformer.closed.length > 0) {
           if (!(await this.#send(transformer)) || stopRequested) return 'deadline';
           // Asked after each round, too: a block can hold many, and a run that may take more time must hear of it in time.
@@ -278,7 +309,36 @@ export class BatchReader {
       await this.#queue.waitUntilIdle();
     }
     await this.#queue.drainInFlight();
-    if (this.#queue.canSend) this.#acknowledge(transformer.ackPosition());
+    if (!this.#queue.canSend) return;
+    this.#acknowledge(transformer.ackPosition());
+    this.#ports.snapshots?.tracker.acknowledged();
+  }
+
+  /** Publishes the rows of a chunk. @returns false when no more can be sent: then they all come again */
+  async #publishRows(
+    { chunk, place }: RowsToPublish,
+    transformer: Transformer,
+    snapshots: SnapshotRun,
+  ): Promise<boolean> {
+    let ordinal = 0;
+    for (const row of chunk.rows.values()) {
+      try {
+        const outcome = transformer.read(row, place, ++ordinal);
+        if (outcome === 'published') snapshots.rowsPublished++;
+        else snapshots.rowsLeftOut++;
+      } catch (error) {
+        if (!(error instanceof PipelineError)) throw error;
+        // A snapshot must never keep changes from being published.
+        snapshots.refuseRow(chunk.table, error);
+        return true;
+      }
+      if (transformer.closed.length === 0) continue;
+      if (!(await this.#send(transformer)) || this.#ports.shouldStop()) {
+        snapshots.abandon();
+        return false;
+      }
+    }
+    return true;
   }
 
   #acknowledge(position: AckPosition): void {

@@ -15,6 +15,8 @@ export interface LingerPorts extends LingerReportPorts {
   readonly hasTime: () => boolean;
   /** @returns whether somebody waits for the slot */
   readonly isAwaited: () => boolean;
+  /** @returns whether there is something to do though nothing new was written */
+  readonly isDue: () => boolean;
   /** @returns how far the run is */
   readonly state: () => LingerState;
 }
@@ -77,7 +79,7 @@ export class Linger {
       if (restMs > SLOW_MS) await this.#tellSlowness(restMs);
       await clock.sleep(restMs > 0 ? Math.min(restMs, LAST_LOOK_MS) : pauseMs, stop);
       if (this.#restMs() > 0) continue;
-      if ((await slot.flushLsn()) > position) {
+      if (this.#ports.isDue() || (await slot.flushLsn()) > position) {
         this.#beginRound();
         return 'moved';
       }

@@ -77,6 +77,10 @@ export function addRunMetrics(
   metrics.add('Stalled', stalled ? 1 : 0);
   if (answer.stopped === 'waiting-for-standby') metrics.add('WaitingForStandby', 1);
   reporter.report(answer);
+  if (answer.snapshot !== undefined) {
+    metrics.add('SnapshotRowsRead', answer.snapshot.rowsPublished);
+    metrics.add('SnapshotTablesLeft', answer.snapshot.tablesLeft);
+  }
   if (answer.lagBytes !== undefined) metrics.add('LagBytes', answer.lagBytes);
   if (answer.lagSeconds !== undefined) metrics.add('LagSeconds', answer.lagSeconds);
   if (end.retainedWalBytes !== undefined) metrics.add('RetainedWalBytes', end.retainedWalBytes);

@@ -5,6 +5,7 @@ import type { ResumePosition } from '../decode/resume-position.ts';
 import type { Clock, Log, Metrics, Publisher, Session } from '../ports.ts';
 import type { BatchParts } from './batch.ts';
 import type { CountReporter } from './run-metrics.ts';
+import type { SnapshotAnswer } from './snapshot-run.ts';
 import type { WarmState } from './warm-state.ts';
 
 /** What a run works with. */
@@ -20,7 +21,7 @@ export interface RunPorts {
   /** Asks the run to finish its round, advance and answer. */
   readonly stop?: AbortSignal;
   /** Called after each round that was acknowledged. @param published - changes of this run so far */
-  readonly onProgress?: (published: number, throttledEntries: number) => void;
+  readonly onProgress?: (published: number, throttledEntries: number, snapshot: SnapshotAnswer | undefined) => void;
 }
 
 /** What a run is to do. */
@@ -42,6 +43,10 @@ export interface RunOptions extends BatchParts {
   readonly maxRows: number;
   /** Stay when caught up, and let the server work for at most this share of a core, in percent. @default the run ends */
   readonly lingerDutyPercent?: number;
+  /** How much of its time a run may read tables beside the slot, in percent. @default 50 */
+  readonly snapshotSharePercent?: number;
+  /** A snapshot is what it is for: where something has to end first, it is waited for. @default false */
+  readonly isSnapshot?: boolean;
   /** For how long after a holder was ended its last request may be in flight. */
   readonly inFlightGraceMs: number;
 }

@@ -9,6 +9,8 @@
  * `read-bound-tracker.ts`, for a stream that refuses or does not answer by `publish-queue.ts`, and after it has caught up by
  * `linger.ts`. The reasons are in `answer.ts`; which of them are errors, in `run-end.ts`.
  */
+import type { Lsn } from '../decode/lsn.ts';
+import { type ErrorCode, PipelineError } from '../errors.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
 import { copyCounts } from '../transform/counts.ts';
 import { Advancer } from './advancer.ts';
@@ -22,11 +24,20 @@ import { ResumeKeeper } from './resume-keeper.ts';
 import { assertProgress, createAnswer, type RunEnding } from './run-end.ts';
 import { CountReporter } from './run-metrics.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
+import { SnapshotRun } from './snapshot-run.ts';
 import { TimedSlot } from './timed-slot.ts';
 import type { FailedPeek } from './undecodable-errors.ts';
 
 /** How often a run that lingers says that it is well where it finds no time to say more. */
 const BUSY_HEARTBEAT_MS = 75_000;
+/** Failures that skip-transaction gets past. */
+const SKIPPABLE: ReadonlySet<ErrorCode> = new Set([
+  'DECODE_FAILED',
+  'TRANSACTION_UNDECODABLE',
+  'KEY_UNRESOLVED',
+  'FORMAT_FAILED',
+  'RECORD_TOO_LARGE',
+]);
 /** Kept for the answer itself, the closing of a peek and what else is not measured. */
 const ANSWER_MS = 500;
 
@@ -60,6 +71,9 @@ class RunLoop {
   readonly #reach: ReadBoundTracker;
   readonly #reporter: CountReporter;
   readonly #linger: Linger | undefined;
+  readonly #snapshots: SnapshotRun | undefined;
+  /** Up to where everything was read: ahead of the slot's position only while a snapshot holds that. */
+  #readUpto: Lsn = 0n;
   #deadline: number;
   #batchCount = 0;
   #oldestUnpublishedMicros: bigint | undefined;
@@ -83,9 +97,11 @@ class RunLoop {
       hasTime: () => this.#hasTime(),
     });
     this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
+    this.#snapshots = this.#createSnapshots(ports);
     this.#batches = new BatchReader(options, {
       ...ports,
       advancer: this.#advancer,
+      snapshots: this.#snapshots,
       // What follows the last round must fit in: two advances by the cost measured, and the answer (I7).
       sendingDeadline: () => this.#deadline - ANSWER_MS - 2 * this.#advancer.costMs,
       shouldStop: () => this.#shouldStop(),
@@ -93,7 +109,7 @@ class RunLoop {
       onAcknowledged: () => {
         const { counts, throttledEntries } = this.#batches;
         heartbeat.beat(counts.records);
-        ports.onProgress?.(counts.published, throttledEntries);
+        ports.onProgress?.(counts.published, throttledEntries, this.#snapshots?.answer());
       },
     });
   }
@@ -111,15 +127,17 @@ class RunLoop {
     const { session, memory } = this.#ports;
     await this.#awaitInFlightRequests();
     this.#advancer.position = (await session.slot.position()).confirmedFlush;
+    this.#snapshots?.begin(this.#advancer.position);
     this.#batches.resume = await this.#resumes.validate(this.#options.resume ?? memory.resume);
     memory.resume = undefined;
     let stopped: StopReason;
     try {
       stopped = await this.#loop();
+      await this.#releaseSlot(stopped);
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       await this.#advancer.advanceAgain();
     } catch (error) {
-      await this.#afterFailure();
+      await this.#afterFailure(error);
       throw error;
     } finally {
       this.#rememberReached();
@@ -127,7 +145,44 @@ class RunLoop {
     memory.resume = await this.#resumes.next(this.#batches);
     assertProgress(this.#ports, this.#options, this.#end(stopped));
     const interrupted = stopped === 'deadline' && this.#ports.stop?.aborted === true;
-    return await createAnswer(this.#ports, this.#options, this.#end(interrupted ? 'interrupted' : stopped));
+    const answer = await createAnswer(this.#ports, this.#options, this.#end(interrupted ? 'interrupted' : stopped));
+    const snapshot = this.#snapshots?.answer();
+    return snapshot === undefined ? answer : { ...answer, snapshot };
+  }
+
+  /** Undefined where tables cannot be read beside the slot. */
+  #createSnapshots({ session, clock, log, memory, stop }: RunPorts): SnapshotRun | undefined {
+    const { snapshots: source } = session;
+    if (source === undefined) return undefined;
+    const { action, slotName, startedAt, isSnapshot, snapshotSharePercent = 50 } = this.#options;
+    const snapshots = new SnapshotRun({
+      source,
+      clock,
+      log,
+      memory,
+      slotName,
+      isPatient: isSnapshot === true,
+      ...(stop === undefined ? {} : { stop }),
+      hasTime: (ms) => this.#hasTime() && clock.now() + ms < this.#batches.readingDeadline(),
+      budgetMs: () => {
+        if (action === 'drain') return Infinity;
+        const whole = this.#linger === undefined ? this.#deadline : clock.now();
+        return ((whole - startedAt) * snapshotSharePercent) / 100;
+      },
+    });
+    this.#advancer.bound = () => snapshots.tracker.bound;
+    return snapshots;
+  }
+
+  /**
+   * Before the end of a run that published and could not move the slot, because it did not get as far as the next message of
+   * the snapshot: the next run would do the same again, and so would every run after it.
+   */
+  async #releaseSlot(stopped: StopReason): Promise<void> {
+    if (this.#snapshots === undefined || this.#advancer.moved) return;
+    // Rows of a chunk that took too long come again, and fewer of them.
+    if ((stopped !== 'deadline' && stopped !== 'throttled') || this.#snapshots.tracker.isAbandoned) return;
+    if ((this.#batches.boundary ?? 0n) > this.#advancer.position) await this.#snapshots.handOver();
   }
 
   /** The holder that was ended may have sent a request last, which must not arrive after one of ours (I3, I6). */
@@ -164,14 +219,21 @@ class RunLoop {
       isAwaited: () => this.#isAwaited(),
       state: () => ({
         counts: { ...this.#batches.counts, throttledEntries: this.#batches.throttledEntries },
-        position: this.#advancer.position,
+        position: this.#readPosition,
         catalogMs: this.#batches.catalogMs,
         oldestUnpublishedMicros: this.#oldestUnpublishedMicros,
         standbys: describeStandbys(this.#reach.awaited),
       }),
       reporter: this.#reporter,
       heartbeat,
+      isDue: () => this.#snapshots?.isDue() === true,
     });
+  }
+
+  /** Up to where there is nothing left to be read. */
+  get #readPosition(): Lsn {
+    const { position } = this.#advancer;
+    return position > this.#readUpto ? position : this.#readUpto;
   }
 
   /** Batch after batch; a run that lingers goes on when there is something new. */
@@ -186,8 +248,20 @@ class RunLoop {
     }
   }
 
-  /** Batch after batch, until there is nothing more to read for now. */
+  /** Batch after batch, and what a snapshot has to do, until there is nothing more to read for now. */
   async #readBatches(): Promise<StopReason> {
+    for (;;) {
+      const stopped = await this.#readToEnd();
+      if (stopped !== 'caught-up' || this.#snapshots === undefined) return stopped;
+      const readsOn = await this.#snapshots.step();
+      // One that has ended holds the slot no more.
+      await this.#advancer.advanceTo(this.#readPosition);
+      if (!readsOn) return stopped;
+      this.#reach.restart();
+    }
+  }
+
+  async #readToEnd(): Promise<StopReason> {
     const { session } = this.#ports;
     for (;;) {
       if (this.#isAwaited()) return 'handed-over';
@@ -195,14 +269,19 @@ class RunLoop {
       if (!searching && this.#batchCount >= (this.#options.maxBatches ?? Infinity)) return 'max-batches';
       if (!this.#hasTime()) return 'deadline';
       const slot = await session.slot.position();
-      const reach = await this.#reach.next(this.#advancer.position);
+      const reach = await this.#reach.next(this.#readPosition);
       if (typeof reach === 'string') return reach;
-      const plan = this.#planner.next(this.#advancer.position, reach.bound);
+      // Where the slot cannot follow, each peek has to reach the end: a smaller one would read the same again.
+      const isHeld = this.#snapshots?.holdsSlot === true && !searching;
+      const plan: PeekPlan = isHeld
+        ? { position: this.#advancer.position, upto: reach.bound, rows: undefined }
+        : this.#planner.next(this.#advancer.position, reach.bound);
       const { upto, rows } = plan;
       const budgetMs = this.#peekBudgetMs();
       const batch = await this.#batches.read(upto, rows, budgetMs, reach.confirmed);
       if (batch instanceof PeekTooLargeError || batch instanceof ServerDecodingError) {
         this.#onFailedPeek(plan, batch, budgetMs);
+        if (isHeld) await this.#snapshots.handOver();
         // Whole transactions may have come before a cancellation took effect: the next peek must not give them again.
         await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
         continue;
@@ -222,6 +301,12 @@ class RunLoop {
         batch.boundary !== undefined && batch.boundary > slot.confirmedFlush ? batch.boundary : undefined;
       // A peek that was not full saw everything up to `upto`, and all of it is acknowledged or counted: I2.
       const done = full ? boundary : upto;
+      if (done !== undefined && done > this.#readUpto) this.#readUpto = done;
+      if (isHeld) {
+        await this.#advancer.advanceTo(upto);
+        if (upto >= reach.goal) return 'caught-up';
+        continue;
+      }
       this.#planner.succeeded(plan, {
         done,
         rowsRead: batch.rows,
@@ -289,17 +374,19 @@ class RunLoop {
   }
 
   /** After an error: keep what is acknowledged, and let nothing hide the error itself. */
-  async #afterFailure(): Promise<void> {
+  async #afterFailure(error: unknown): Promise<void> {
     const { session, memory, log } = this.#ports;
     if (session.lost.aborted) return;
     try {
+      // What is to be skipped has to be the first that is left.
+      if (error instanceof PipelineError && SKIPPABLE.has(error.code)) await this.#snapshots?.handOver();
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       memory.resume = await this.#resumes.next(this.#batches);
-    } catch (error) {
+    } catch (failure) {
       log.warn(
         'After the failure the slot could not be advanced over what was acknowledged; it will be published again.',
         {
-          reason: error instanceof Error ? error.message : String(error),
+          reason: failure instanceof Error ? failure.message : String(failure),
         },
       );
     }

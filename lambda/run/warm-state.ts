@@ -14,6 +14,8 @@ export interface WarmState {
   resume: ResumePosition | undefined;
   /** A position inside the commit record of the transaction that the server could not decode. */
   undecodable: Lsn | undefined;
+  /** How much text of a table is read at once; undefined: nothing is known. */
+  chunkBytes: number | undefined;
   /** Tables whose changes are left out, as far as the log has named them: reason and printed name. */
   readonly named: Set<string>;
   /** The server that answered last. */
@@ -36,6 +38,7 @@ export function coldState(): WarmState {
     peekLimits: undefined,
     resume: undefined,
     undecodable: undefined,
+    chunkBytes: undefined,
     named: new Set(),
     server: undefined,
     reached: undefined,

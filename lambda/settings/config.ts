@@ -81,6 +81,9 @@ export interface Config {
   readonly maxRecordBytes: number;
   /** LINGER_DUTY, in percent; undefined: LINGER is off. */
   readonly lingerDutyPercent: number | undefined;
+  readonly snapshot: SettingValues['SNAPSHOT'];
+  /** SNAPSHOT_SHARE. */
+  readonly snapshotSharePercent: number;
   readonly logLevel: SettingValues['LOG_LEVEL'];
   /** What is allowed but hardly meant, a sentence each. */
   readonly warnings: readonly string[];
@@ -239,6 +242,8 @@ function toConfig(values: SettingValues, partitionByGiven: boolean): Omit<Config
     unknownKey: values.ON_UNKNOWN_KEY,
     maxRecordBytes: values.MAX_RECORD_KIB * 1024,
     lingerDutyPercent: values.LINGER === 'on' ? values.LINGER_DUTY : undefined,
+    snapshot: values.SNAPSHOT,
+    snapshotSharePercent: values.SNAPSHOT_SHARE,
     logLevel: values.LOG_LEVEL,
     warnings: warningsOf(values),
   };

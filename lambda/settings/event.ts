@@ -23,6 +23,8 @@ export type Action =
   | CopySlotAction
   | DropSlotAction
   | SkipTransactionAction
+  | SnapshotAction
+  | SnapshotStopAction
   | LifecycleAction;
 
 /** Publish, for a while. `drain` waits for the lock, and uses all the time there is. */
@@ -32,6 +34,24 @@ export interface RunAction {
   readonly maxSeconds: number | undefined;
   readonly maxBatches: number | undefined;
   readonly resume: ResumePosition | undefined;
+  /** A snapshot is what it is for. @default false */
+  readonly isSnapshot?: boolean;
+}
+
+/** Publish the rows that tables have, beside their changes. */
+export interface SnapshotAction {
+  readonly kind: 'snapshot';
+  /** `schema.table` each; undefined: go on with what is under way. */
+  readonly tables: readonly string[] | undefined;
+  /** Undefined: as long as the function may. */
+  readonly maxSeconds: number | undefined;
+}
+
+/** End a snapshot. */
+export interface SnapshotStopAction {
+  readonly kind: 'snapshot-stop';
+  /** `schema.table` each; undefined: all. */
+  readonly tables: readonly string[] | undefined;
 }
 
 /** Tell where the slot is. */
@@ -88,6 +108,7 @@ export interface LifecycleAction {
 
 const seconds = z.number().check(z.minimum(MIN_SECONDS), z.maximum(MAX_SECONDS));
 const lsnText = z.string().check(z.refine((text) => parseLsn(text) !== undefined));
+const tableNames = z.array(z.string().check(z.minLength(1), z.maxLength(300))).check(z.minLength(1));
 const resume = z.strictObject({
   commitLsn: lsnText,
   xid: z.int().check(z.minimum(0)),
@@ -161,6 +182,19 @@ const ACTIONS = {
     allowed: { commitLsn: 'an LSN such as "0/16B3748"' },
     example: '{"action":"skip-transaction","commitLsn":"0/16B3748"}',
   },
+  snapshot: {
+    fields: { tables: z.optional(tableNames), maxSeconds: z.optional(seconds) },
+    allowed: {
+      tables: 'names of tables as "schema.table", 1 or more',
+      maxSeconds: `a number, ${MIN_SECONDS} to ${MAX_SECONDS}`,
+    },
+    example: '{"action":"snapshot","tables":["public.orders"]}',
+  },
+  'snapshot-stop': {
+    fields: { tables: z.optional(tableNames) },
+    allowed: { tables: 'names of tables as "schema.table", 1 or more' },
+    example: '{"action":"snapshot-stop"}',
+  },
 } as const;
 
 /** An action's name, as payloads and the command line give it. */
@@ -218,6 +252,7 @@ function readAction(name: ActionName, event: Readonly<Record<string, unknown>>):
     discardUnread?: boolean;
     lagSeconds?: boolean;
     from?: string;
+    tables?: string[];
   };
   switch (name) {
     case 'run':
@@ -237,6 +272,10 @@ function readAction(name: ActionName, event: Readonly<Record<string, unknown>>):
       return { kind: name, discardUnread: data.discardUnread ?? false };
     case 'create-slot':
       return { kind: name, onStandby: data.onStandby ?? false };
+    case 'snapshot':
+      return { kind: name, tables: data.tables, maxSeconds: data.maxSeconds };
+    case 'snapshot-stop':
+      return { kind: name, tables: data.tables };
     case 'skip-transaction':
       return { kind: name, commitLsn: parseLsn(data.commitLsn ?? '') ?? 0n };
     default:

@@ -234,6 +234,19 @@ export const SETTINGS = {
     'a whole number, 1 to 100',
     '10',
   ),
+  SNAPSHOT: {
+    ...choice(
+      ['none', 'initial'],
+      'initial: whoever makes the slot asks for a snapshot of all tables that are published',
+    ),
+    default: 'none',
+  },
+  SNAPSHOT_SHARE: defaulted(
+    whole(1, 100),
+    'how much of its time a run may read tables for a snapshot, in percent',
+    'a whole number, 1 to 100',
+    '50',
+  ),
   LOG_LEVEL: defaulted(
     z.pipe(
       text,

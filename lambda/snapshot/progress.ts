@@ -46,7 +46,14 @@ export interface SnapshotProgress {
 
 /** What a message of ours says. */
 export type OwnMessage =
-  | { readonly kind: 'begin'; readonly id: string; readonly begunAt: number; readonly tables: readonly string[] }
+  | {
+      readonly kind: 'begin';
+      readonly id: string;
+      readonly begunAt: number;
+      readonly tables: readonly string[];
+      /** Whether tables that are under way begin anew: what an earlier message says of them is not so. */
+      readonly anew: boolean;
+    }
   /** `mark`: names the message itself. */
   | { readonly kind: 'state'; readonly mark: string; readonly progress: SnapshotProgress }
   /** `tables`: as printed; undefined: all. */
@@ -55,7 +62,14 @@ export type OwnMessage =
 const names = z.array(z.string());
 const count = z.int().check(z.minimum(0));
 const MESSAGE = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('begin'), slot: z.string(), id: z.string(), begunAt: count, tables: names }),
+  z.object({
+    kind: z.literal('begin'),
+    slot: z.string(),
+    id: z.string(),
+    begunAt: count,
+    tables: names,
+    anew: z.boolean(),
+  }),
   z.object({
     kind: z.literal('state'),
     slot: z.string(),
@@ -86,15 +100,23 @@ const MESSAGE = z.discriminatedUnion('kind', [
  * @returns its content
  */
 export function encodeMessage(slot: string, message: OwnMessage): string {
-  if (message.kind !== 'state') return JSON.stringify({ slot, ...message });
+  if (message.kind !== 'state') return ascii({ slot, ...message });
   const { barrier, ...progress } = message.progress;
-  return JSON.stringify({
+  return ascii({
     slot,
     kind: 'state',
     mark: message.mark,
     ...progress,
     ...(barrier === undefined ? {} : { barrier: String(barrier) }),
   });
+}
+
+/** A message's content is in no encoding: what is not ASCII would be read in another one than it was written in. */
+function ascii(value: object): string {
+  return JSON.stringify(value).replaceAll(
+    /[^\x20-\x7e]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /**
@@ -112,7 +134,10 @@ export function decodeMessage(slot: string, content: string): OwnMessage | undef
   const result = MESSAGE.safeParse(parsed);
   if (!result.success || result.data.slot !== slot) return undefined;
   const { data } = result;
-  if (data.kind === 'begin') return { kind: 'begin', id: data.id, begunAt: data.begunAt, tables: data.tables };
+  if (data.kind === 'begin') {
+    const { id, begunAt, tables, anew } = data;
+    return { kind: 'begin', id, begunAt, tables, anew };
+  }
   if (data.kind === 'stop') return { kind: 'stop', tables: data.tables };
   const { id, begunAt, barrier, current, pending, doneTables, doneRows } = data;
   return {
@@ -135,6 +160,16 @@ export function isDone({ current, pending }: SnapshotProgress): boolean {
   return current === undefined && pending.length === 0;
 }
 
+/** @returns how many tables are not done */
+export function tablesLeft({ current, pending }: SnapshotProgress): number {
+  return pending.length + (current === undefined ? 0 : 1);
+}
+
+/** @returns how many rows were published, of all tables */
+export function rowsRead({ current, doneRows }: SnapshotProgress): number {
+  return doneRows + (current?.rows ?? 0);
+}
+
 /** @returns a snapshot that was asked for, and in which nothing is done */
 export function begin({ id, begunAt, tables }: Extract<OwnMessage, { kind: 'begin' }>): SnapshotProgress {
   return {
@@ -149,12 +184,20 @@ export function begin({ id, begunAt, tables }: Extract<OwnMessage, { kind: 'begi
 }
 
 /**
- * More tables were asked for. Those that are under way stay as they are.
+ * More tables were asked for. Those that are under way stay as they are, unless they are to begin anew.
  *
  * @param progress - so far
- * @param tables - as printed
+ * @param request - what was asked for
  */
-export function addTables(progress: SnapshotProgress, tables: readonly string[]): SnapshotProgress {
+export function addTables(
+  progress: SnapshotProgress,
+  { tables, anew }: Extract<OwnMessage, { kind: 'begin' }>,
+): SnapshotProgress {
+  if (anew) {
+    const { current, pending } = progress;
+    const all = new Set([...tables, ...(current === undefined ? [] : [current.name]), ...pending]);
+    return { ...progress, barrier: undefined, current: undefined, pending: [...all] };
+  }
   const known = new Set([...progress.pending, ...(progress.current === undefined ? [] : [progress.current.name])]);
   const added = [...new Set(tables)].filter((name) => !known.has(name));
   if (added.length === 0) return progress;

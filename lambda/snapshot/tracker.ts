@@ -70,29 +70,32 @@ interface Held<Row> {
 export class SnapshotTracker<Row> {
   /** Undefined: none is under way. */
   #progress: SnapshotProgress | undefined;
+  #finished: SnapshotProgress | undefined;
   #held: Held<Row> | undefined;
   /** The state has what the message that was emitted last does not say. */
   #grown = false;
   /** The newest position right behind a COMMIT, or a message outside transactions. */
-  #read: Lsn;
+  #read: Lsn = 0n;
   /** Where the slot may stand. Meaningful while something is under way. */
-  #stand: Lsn;
+  #stand: Lsn = 0n;
   /** Where it may stand once everything that was taken is acknowledged. */
   #nextStand: Lsn | undefined;
   /** Nothing is under way any more, but not everything is acknowledged. */
   #ending = false;
   /** The mark of a message without a chunk that is yet to be read: of the state alone, or of a chunk that was dropped. */
   #leftover: { readonly mark: string; readonly isState: boolean } | undefined;
+  #isAbandoned = false;
   /** Whether a message of state may still tell what is under way: only one that the slot stands right before does. */
   #mayAdopt = true;
   readonly #slot: string;
 
-  /**
-   * @param slot - the slot's name: messages for others are none of ours
-   * @param position - where the slot stands
-   */
-  constructor(slot: string, position: Lsn) {
+  /** @param slot - the slot's name: messages for others are none of ours */
+  constructor(slot: string) {
     this.#slot = slot;
+  }
+
+  /** @param position - where the slot stands. Called once, before anything is read */
+  begin(position: Lsn): void {
     this.#read = this.#stand = position;
   }
 
@@ -101,9 +104,9 @@ export class SnapshotTracker<Row> {
     return this.#progress;
   }
 
-  /** Whether a chunk waits for its mark. */
-  get isHolding(): boolean {
-    return this.#held !== undefined;
+  /** What the last one had come to when it ended; undefined: none has. */
+  get finished(): SnapshotProgress | undefined {
+    return this.#finished;
   }
 
   /** Whether the state has what no message says: the slot cannot follow. */
@@ -111,9 +114,15 @@ export class SnapshotTracker<Row> {
     return this.#grown;
   }
 
+  /** @param table - as printed @returns whether rows of it are held, or were read and others are not */
+  isReading(table: string): boolean {
+    return this.#progress?.current?.name === table || this.#held?.chunk.table === table;
+  }
+
   /** The farthest position that the slot may be advanced to; undefined: there is no bound. */
   get bound(): Lsn | undefined {
-    return this.#progress === undefined && !this.#ending ? undefined : this.#stand;
+    const isFree = this.#progress === undefined && !this.#ending && !this.#isAbandoned;
+    return isFree ? undefined : this.#stand;
   }
 
   /**
@@ -144,7 +153,10 @@ export class SnapshotTracker<Row> {
     switch (message?.kind) {
       case 'begin':
         if (this.#progress === undefined) this.#adopt(begin(message), before);
-        else this.#change(addTables(this.#progress, message.tables));
+        else {
+          if (message.anew) this.drop();
+          this.#change(addTables(this.#progress, message));
+        }
         return undefined;
       case 'stop':
         if (this.#progress !== undefined) this.#change(removeTables(this.#progress, message.tables));
@@ -203,6 +215,7 @@ export class SnapshotTracker<Row> {
 
   /** Everything that was taken so far is acknowledged. */
   acknowledged(): void {
+    if (this.#isAbandoned) return;
     if (this.#nextStand !== undefined) this.#stand = this.#nextStand;
     this.#nextStand = undefined;
     if (this.#leftover === undefined) this.#ending = false;
@@ -217,6 +230,7 @@ export class SnapshotTracker<Row> {
   next(): ChunkRequest | undefined {
     const progress = this.#progress;
     if (progress === undefined || this.#held !== undefined || this.#leftover !== undefined) return undefined;
+    if (this.#isAbandoned) return undefined;
     const { current, pending, barrier } = progress;
     if (current === undefined) {
       return { table: pending[0] ?? '', key: undefined, cursor: undefined, asked: undefined, barrier };
@@ -277,13 +291,23 @@ export class SnapshotTracker<Row> {
   handOver(): string {
     const { id, begunAt, current, pending } = this.#require();
     const tables = [...(current === undefined ? [] : [current.name]), ...pending];
-    return encodeMessage(this.#slot, { kind: 'begin', id, begunAt, tables });
+    // A run that begins right before a message of this one takes that for true, and comes here before it does anything.
+    return encodeMessage(this.#slot, { kind: 'begin', id, begunAt, tables, anew: true });
+  }
+
+  get isAbandoned(): boolean {
+    return this.#isAbandoned;
+  }
+
+  /** Not all rows of a chunk were published: the run ends, and the slot stays where it is. */
+  abandon(): void {
+    this.#isAbandoned = true;
   }
 
   /** What is under way is left to a message further on. */
   release(): void {
     this.#progress = this.#held = this.#nextStand = this.#leftover = undefined;
-    this.#ending = this.#grown = false;
+    this.#ending = this.#grown = this.#isAbandoned = false;
   }
 
   #adopt(progress: SnapshotProgress, before: Lsn): void {
@@ -306,6 +330,7 @@ export class SnapshotTracker<Row> {
   #take(progress: SnapshotProgress): void {
     this.#progress = progress;
     if (!isDone(progress)) return;
+    this.#finished = progress;
     this.#progress = undefined;
     this.#grown = false;
     this.#ending = true;
@@ -338,8 +363,7 @@ export class SnapshotTracker<Row> {
   #readAgain(table: string, key: KeyValues): void {
     const progress = this.#require();
     const held = this.#held;
-    const isBeingRead = progress.current?.name === table || held?.chunk.table === table;
-    if (!isBeingRead) return;
+    if (!this.isReading(table)) return;
     const current: CurrentTable = progress.current ?? {
       name: table,
       key: held?.chunk.key ?? '',

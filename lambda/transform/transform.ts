@@ -3,19 +3,22 @@
  * Pure but for its counts; knows no SQL, no SDK and no plugin. What it leaves out it counts (I9).
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { LogicalMessage, Message, RowChange, TableName, Truncate } from '../decode/messages.ts';
+import type { LogicalMessage, Message, RowChange, TableName, Transaction, Truncate } from '../decode/messages.ts';
 import type { ResumePosition } from '../decode/resume-position.ts';
 import type { ChangeRecord } from '../format/record.ts';
 import type { Packer, Round } from '../pack/round.ts';
 import type { MessageBlock } from '../ports.ts';
 import type { Operation } from '../settings/setting-schemas.ts';
+import type { HeldRow } from '../snapshot/row-set.ts';
 import type { AckPosition, LargestRecord } from './ack-position.ts';
 import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
 import { type MessagePlace, MessageWriter, type MessageWriterParts } from './message-writer.ts';
 import type { PastKeys } from './past-keys.ts';
 import { RecordWriter, type RecordWriterParts } from './record-writer.ts';
+import { emptyKey, locateKey } from './row-key.ts';
 import type { SkippedLog } from './skipped-log.ts';
+import type { SnapshotRows } from './snapshot-rows.ts';
 import { isSkippedInDoubt, skipReason, type TablePolicies, type TablePolicy } from './table-policies.ts';
 import { TransactionCursor } from './transaction-cursor.ts';
 import { asOperatorError, keyUnresolved, recordTooLarge } from './transform-errors.ts';
@@ -34,10 +37,12 @@ export interface TransformerParts extends RecordWriterParts, MessageWriterParts 
   readonly operations: ReadonlySet<Operation>;
   /** Where to go on inside the first transaction. */
   readonly resume: ResumePosition | undefined;
+  /** Told of changes while a snapshot is under way. */
+  readonly snapshots?: SnapshotRows | undefined;
 }
 
 /** What became of a record. */
-type Outcome = 'published' | 'keyTooLarge' | 'formatter';
+export type Outcome = 'published' | 'keyTooLarge' | 'formatter';
 
 /** Messages in, rounds out. */
 export class Transformer {
@@ -50,6 +55,8 @@ export class Transformer {
   readonly #writer: RecordWriter;
   readonly #messages: MessageWriter;
   readonly #keys = new ChangeKeys();
+  /** The key of a row that was read. */
+  readonly #readKey = emptyKey();
   readonly #record: ChangeRecord;
   readonly #cursor: TransactionCursor;
   /** The position of the last message outside transactions. */
@@ -110,6 +117,30 @@ export class Transformer {
     }
   }
 
+  /**
+   * Publishes a row that a snapshot has read. Counted by the caller.
+   *
+   * @param row - the row
+   * @param place - where it is true, in the shape of a transaction
+   * @param ordinal - its place among the rows that are read there
+   * @throws {PipelineError} RECORD_TOO_LARGE, FORMAT_FAILED
+   */
+  read({ rows, index }: HeldRow, place: Transaction, ordinal: number): Outcome | 'filtered' {
+    const { policies } = this.#parts;
+    const policy = policies.of(rows.table);
+    if (policy.skip === 'filtered') return 'filtered';
+    const change = rows.asChange(index);
+    policies.excludeColumns(policy, change.newTuple);
+    const record = this.#record;
+    record.change = change;
+    record.table = rows.table;
+    record.omitted = policy.omitted;
+    record.lsn = place.commitLsn;
+    if (change.newTuple === undefined || locateKey(rows.key, change.newTuple, undefined, this.#readKey) !== 'found')
+      return 'keyTooLarge';
+    return this.#write('READ', { transaction: place, ordinal, key: this.#readKey, otherKey: undefined }, undefined);
+  }
+
   /** Closes the open round, so that everything taken is in `closed` or was sent. */
   flush(): void {
     const round = this.#parts.packer.flush();
@@ -145,6 +176,8 @@ export class Transformer {
 
   /** A logical message. One outside transactions that stands behind the last COMMIT of a peek comes again in the next. */
   #message(message: LogicalMessage, lsn: Lsn): void {
+    // Read for their own sake, by a plugin that sends all or none.
+    if (this.#parts.messages === undefined) return;
     const transaction = message.transactional ? this.#cursor.transaction : undefined;
     if (transaction === undefined) {
       if (lsn <= this.#lastMessage) return;
@@ -173,13 +206,16 @@ export class Transformer {
     this.counts.messages++;
   }
 
-  #change(change: RowChange, row: Pick<MessageBlock, 'rowLsn'>): void {
-    const { policies, pastKeys, operations, oversize } = this.#parts;
+  #change(sent: RowChange, row: Pick<MessageBlock, 'rowLsn'>): void {
+    const { policies, pastKeys, operations, oversize, snapshots } = this.#parts;
     const keys = this.#keys;
-    const known = policies.of(change.table);
+    const known = policies.of(sent.table);
     const transaction = this.#cursor.transaction;
-    const policy = transaction === undefined ? known : pastKeys.policy(known, change, transaction, () => row.rowLsn());
-    const skip = this.#skipReason(policy, change.historicKey);
+    const policy = transaction === undefined ? known : pastKeys.policy(known, sent, transaction, () => row.rowLsn());
+    const skip = this.#skipReason(policy, sent.historicKey);
+    const isWanted = skip === undefined && operations.has(sent.operation);
+    const change =
+      snapshots?.isUnderWay === true ? snapshots.through(sent, policy, transaction?.xid ?? 0, isWanted) : sent;
     if (skip !== undefined || !operations.has(change.operation)) {
       this.#skipChange(change.table, policy, skip, keys.moves(change, policy.keys[0]) ? 2 : 1);
       return;
@@ -232,6 +268,7 @@ export class Transformer {
 
   #truncate(message: Truncate): void {
     for (const table of message.tables) {
+      this.#parts.snapshots?.truncated(table.printed, this.#cursor.transaction?.xid ?? 0);
       const policy = this.#parts.policies.of(table);
       const skip = this.#skipReason(policy);
       if (skip !== undefined || !this.#parts.operations.has('TRUNCATE')) {
@@ -260,9 +297,18 @@ export class Transformer {
     barrier: string | undefined,
   ): Outcome {
     const ordinal = ++this.#cursor.ordinal;
+    const transaction = this.#cursor.transaction ?? this.#record.transaction;
+    return this.#write(operation, { transaction, ordinal, key, otherKey }, barrier);
+  }
+
+  #write(
+    operation: ChangeRecord['operation'],
+    { transaction, ordinal, key, otherKey }: Pick<ChangeRecord, 'transaction' | 'ordinal' | 'key' | 'otherKey'>,
+    barrier: string | undefined,
+  ): Outcome {
     const record = this.#record;
     record.operation = operation;
-    record.transaction = this.#cursor.transaction ?? record.transaction;
+    record.transaction = transaction;
     record.ordinal = ordinal;
     record.key = key;
     record.otherKey = otherKey;

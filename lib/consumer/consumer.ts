@@ -18,7 +18,7 @@ export type Row = Readonly<Record<string, JsonValue>>;
 export interface Change {
   readonly id: string;
   readonly source: string;
-  readonly op: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE';
+  readonly op: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE' | 'READ';
   readonly schema: string;
   readonly table: string;
   /** The primary key, its columns in the key's order. */

@@ -32,8 +32,8 @@ export interface FormatterChange {
   readonly id: string;
   /** SOURCE_NAME. */
   readonly source: string;
-  /** A change of the primary key comes as a DELETE with `newKey` and an INSERT with `oldKey`. */
-  readonly op: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE';
+  /** A change of the primary key comes as a DELETE with `newKey` and an INSERT with `oldKey`. READ: a row that a snapshot read. */
+  readonly op: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE' | 'READ';
   readonly schema: string;
   readonly table: string;
   /** The primary key; `null` for TRUNCATE, and for a DELETE whose key the server did not send. */

@@ -87,7 +87,7 @@ const FAILURES: readonly [how: string, codes: readonly ErrorCode[], at: (minute:
   ],
   [
     ', once: an invocation by hand',
-    ['EVENT_INVALID', 'SLOT_UNREAD', 'ADMIN_ONLY'],
+    ['EVENT_INVALID', 'SLOT_UNREAD', 'ADMIN_ONLY', 'SNAPSHOT_REFUSED'],
     (minute) => (minute === 0 ? { ...healthy, Errors: 1 } : healthy),
   ],
 ];

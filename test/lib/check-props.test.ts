@@ -101,6 +101,8 @@ const BAD: Readonly<Record<(typeof PUBLISHER_PROPS)[number], unknown>> = {
   maxRecordKib: 10_241,
   linger: true,
   lingerDuty: 0,
+  snapshot: 'always',
+  snapshotShare: 0,
   logLevel: 'TRACE',
   schedule: 'yes',
   memoryMib: 10,

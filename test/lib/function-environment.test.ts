@@ -51,6 +51,8 @@ const EVERY = {
   maxRecordKib: '10240',
   linger: 'on',
   lingerDuty: '25',
+  snapshot: 'initial',
+  snapshotShare: '30',
   logLevel: 'DEBUG',
 };
 
@@ -99,6 +101,8 @@ describe("the function's environment", () => {
         unknownKey: config.unknownKey,
         maxRecordBytes: config.maxRecordBytes,
         lingerDuty: config.lingerDutyPercent,
+        snapshot: config.snapshot,
+        snapshotShare: config.snapshotSharePercent,
         logLevel: config.logLevel,
       },
       {
@@ -134,6 +138,8 @@ describe("the function's environment", () => {
         unknownKey: 'fail',
         maxRecordBytes: 10240 * 1024,
         lingerDuty: 25,
+        snapshot: 'initial',
+        snapshotShare: 30,
         logLevel: 'DEBUG',
       },
     );

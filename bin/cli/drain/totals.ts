@@ -25,5 +25,13 @@ export function addAnswers(before: RunAnswer | undefined, last: RunAnswer): RunA
     bytes: before.bytes + last.bytes,
     throttledEntries: before.throttledEntries + last.throttledEntries,
     durationMs: before.durationMs + last.durationMs,
+    ...(last.snapshot === undefined
+      ? {}
+      : {
+          snapshot: {
+            ...last.snapshot,
+            rowsPublished: (before.snapshot?.rowsPublished ?? 0) + last.snapshot.rowsPublished,
+          },
+        }),
   };
 }

@@ -3,6 +3,7 @@ import type { Answer } from '../../../lambda/actions/actions.ts';
 import type { RunAnswer, StopReason } from '../../../lambda/run/answer.ts';
 import type { Skipped } from '../../../lambda/transform/counts.ts';
 import { columns, type Layout } from './layout.ts';
+import { describeSnapshot } from './snapshot.ts';
 import { count, counted, duration, size } from './units.ts';
 
 /** Why a run ended, as its first words. */
@@ -44,6 +45,11 @@ export function renderRun(answer: RunAnswer, layout: Layout): string {
     [answer.action, `${STOPPED[answer.stopped]}${waits}`, paint],
   ];
   if (answer.stopped !== 'locked') rows.push(['published', published(answer)]);
+  if (answer.snapshot !== undefined) {
+    const { done, givenUp = [] } = answer.snapshot;
+    rows.push(['snapshot', describeSnapshot(answer.snapshot), done ? colours.green : colours.yellow]);
+    for (const { table, why } of givenUp) rows.push(['given up', `${table}: ${why}`, colours.red]);
+  }
   for (const [reason, words] of Object.entries(SKIPPED)) {
     const skipped = answer.skipped[reason as keyof Skipped];
     if (skipped > 0) rows.push(['left out', `${counted(skipped, 'change')}: ${words}`, colours.yellow]);
@@ -97,6 +103,8 @@ export function sentence(answer: Answer): string | undefined {
     case 'drop-slot':
       if (!answer.dropped) return `There was no slot ${answer.slot}.`;
       return `The slot ${answer.slot} was dropped${answer.discarded === undefined ? '' : ', with changes in it that nobody had read'}.`;
+    case 'snapshot-stop':
+      return `The snapshot of slot ${answer.slot} is ended by the run that is under way, or the next one.`;
     case 'refresh-keys':
       return `The primary keys were read again: ${counted(answer.tables, 'table')} with one.`;
     case 'skip-transaction': {

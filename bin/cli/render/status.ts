@@ -1,7 +1,7 @@
 /** The answer of `status` for people: is it healthy, how far behind, what does it hold. Pure. */
 import type { StatusAnswer } from '../../../lambda/actions/status.ts';
 import { columns, type Layout } from './layout.ts';
-import { duration, size } from './units.ts';
+import { count, counted, duration, size } from './units.ts';
 
 /**
  * @param answer - of `status`
@@ -20,6 +20,7 @@ export function renderStatus(answer: StatusAnswer, layout: Layout, now: number):
     ...lag(answer),
     ...retained(answer),
     ...advance(answer, now),
+    ...snapshot(answer),
     ['lock', holder(answer)],
     ...(answer.standbys ?? []).map(({ slot, connected, behindBytes, fault }): [string, string] => [
       'standby',
@@ -67,6 +68,19 @@ function retained({ retainedWalBytes, retainedBy = [], safeWalBytes, walStatus }
   return [
     ['retained WAL', `${size(retainedWalBytes)}${left}`],
     ...retainedBy.map(({ what, bytes, detail }): [string, string] => ['', `${size(bytes)} by ${what}: ${detail}`]),
+  ];
+}
+
+function snapshot({ snapshot: state }: StatusAnswer): Rows {
+  if (state === undefined) return [];
+  const { rowsRead, rowsLeft, rowsPerSecond, secondsLeft, tablesLeft, table } = state;
+  const left = secondsLeft === undefined ? '' : `, about ${duration(secondsLeft)} left`;
+  const where = table === undefined ? '' : `${table}, `;
+  return [
+    [
+      'snapshot',
+      `${where}${count(rowsRead)} rows read (${count(rowsPerSecond)}/s), about ${count(rowsLeft)} left in ${counted(tablesLeft, 'table')}${left}`,
+    ],
   ];
 }
 

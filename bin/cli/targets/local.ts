@@ -45,7 +45,7 @@ export function createLocalTarget(
     metrics: noMetrics,
     region: terminal.env['AWS_REGION'] ?? terminal.env['AWS_DEFAULT_REGION'],
     stop,
-    onProgress: (published, throttledEntries) => (progress = { published, throttledEntries }),
+    onProgress: (published, throttledEntries, snapshot) => (progress = { published, throttledEntries, snapshot }),
   });
   return {
     name: config.slot,

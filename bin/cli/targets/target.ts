@@ -1,6 +1,7 @@
 /** What a command acts on: the pipeline of this environment's settings, or a deployed function. */
 import type { Answer } from '../../../lambda/actions/actions.ts';
 import type { Log } from '../../../lambda/ports.ts';
+import type { SnapshotAnswer } from '../../../lambda/run/snapshot-run.ts';
 
 /** A payload, as the function takes it. */
 export type Payload = Readonly<Record<string, unknown>> & { readonly action: string };
@@ -9,6 +10,8 @@ export type Payload = Readonly<Record<string, unknown>> & { readonly action: str
 export interface RunProgress {
   readonly published: number;
   readonly throttledEntries: number;
+  /** Where there is one under way. */
+  readonly snapshot?: SnapshotAnswer | undefined;
 }
 
 /** Does what a payload asks for. */

@@ -25,7 +25,7 @@ const TRUNCATED = Buffer.from(',"truncated":true', 'latin1');
 const CLOSE_BRACE = 0x7d;
 
 /** Debezium's letter for an operation. */
-const OPERATIONS = { INSERT: 'c', UPDATE: 'u', DELETE: 'd', TRUNCATE: 't' } as const;
+const OPERATIONS = { INSERT: 'c', UPDATE: 'u', DELETE: 'd', TRUNCATE: 't', READ: 'r' } as const;
 
 /**
  * Makes the format `debezium`.
@@ -42,12 +42,15 @@ class DebeziumFormat implements Format {
   readonly #options: FormatOptions;
   readonly #fields: FieldWriter;
   readonly #head: (transaction: Transaction) => { readonly source: Buffer; readonly sequence: Buffer };
+  /** The same of rows that a snapshot has read. */
+  readonly #readHead: (transaction: Transaction) => { readonly source: Buffer; readonly sequence: Buffer };
   readonly #table: (table: TableName) => Buffer;
 
   constructor(options: FormatOptions) {
     this.#options = options;
     this.#fields = new FieldWriter(debeziumTypes(options.debezium.time, options), { nulls: true });
     this.#head = memoiseLast((transaction) => sourceHead(options, transaction));
+    this.#readHead = memoiseLast((transaction) => sourceHead(options, transaction, 'incremental'));
     this.#table = memoise(({ schema, name }) =>
       Buffer.from(`,"schema":${JSON.stringify(schema)},"table":${JSON.stringify(name)},"txId":`, 'utf8'),
     );
@@ -101,7 +104,8 @@ class DebeziumFormat implements Format {
   }
 
   #source(record: ChangeRecord, out: ByteWriter): void {
-    const { source, sequence } = this.#head(record.transaction);
+    const head = record.operation === 'READ' ? this.#readHead : this.#head;
+    const { source, sequence } = head(record.transaction);
     out.copy(source);
     out.copy(sequence);
     out.ascii(`${record.lsn}\\"]"`);

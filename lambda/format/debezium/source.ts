@@ -12,18 +12,20 @@ const VERSION = '3.6.0.Final';
  *
  * @param options - the source's name and the database
  * @param transaction - its commit
+ * @param snapshot - `incremental`: rows that a snapshot has read
  * @returns the fields up to `db`, and the first half of `sequence`
  */
 export function sourceHead(
   options: FormatOptions,
   { commitTimeMicros, commitLsn }: Pick<Transaction, 'commitLsn' | 'commitTimeMicros'>,
+  snapshot: 'false' | 'incremental' = 'false',
 ): { readonly source: Buffer; readonly sequence: Buffer } {
   const milliseconds = commitTimeMicros / 1000n;
   const name = JSON.stringify(options.source);
   const database = JSON.stringify(options.database);
   return {
     source: Buffer.from(
-      `{"version":"${VERSION}","connector":"postgresql","name":${name},"ts_ms":${milliseconds},"snapshot":"false","db":${database}`,
+      `{"version":"${VERSION}","connector":"postgresql","name":${name},"ts_ms":${milliseconds},"snapshot":"${snapshot}","db":${database}`,
       'utf8',
     ),
     sequence: Buffer.from(`,"sequence":"[\\"${commitLsn}\\",\\"`, 'latin1'),

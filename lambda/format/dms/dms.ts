@@ -22,7 +22,13 @@ const EMPTY = Buffer.from('{}', 'latin1');
 const TRUNCATED = Buffer.from(',"truncated":true', 'latin1');
 
 /** DMS's word for an operation; it knows no TRUNCATE. */
-const OPERATIONS = { INSERT: 'insert', UPDATE: 'update', DELETE: 'delete', TRUNCATE: 'truncate-table' } as const;
+const OPERATIONS = {
+  INSERT: 'insert',
+  UPDATE: 'update',
+  DELETE: 'delete',
+  TRUNCATE: 'truncate-table',
+  READ: 'load',
+} as const;
 /** What `partition-key-type` says, by PARTITION_BY. */
 const PARTITION_KEY_TYPES = {
   'primary-key': 'primary-key',
@@ -52,7 +58,7 @@ class DmsFormat implements Format {
     this.#fields = new FieldWriter((type) => dmsType(options.baseType?.(type) ?? type), { nulls: options.dms.nulls });
     this.#table = memoise(({ schema, name }) =>
       Buffer.from(
-        `,"partition-key-type":"${PARTITION_KEY_TYPES[options.partitionBy]}","schema-name":${JSON.stringify(schema)},"table-name":${JSON.stringify(name)},"transaction-id":`,
+        `,"partition-key-type":"${PARTITION_KEY_TYPES[options.partitionBy]}","schema-name":${JSON.stringify(schema)},"table-name":${JSON.stringify(name)}`,
         'utf8',
       ),
     );
@@ -67,8 +73,10 @@ class DmsFormat implements Format {
     const timestamp = isoMicros(BigInt(this.#options.now()) * 1000n);
     out.ascii(`,"metadata":{"timestamp":"${timestamp}","record-type":"${type}","operation":"${OPERATIONS[operation]}"`);
     out.copy(this.#table(record.table));
-    out.decimal(transaction.xid);
-    if (this.#options.dms.transaction) this.#transaction(record, out);
+    if (operation !== 'READ') {
+      out.ascii(`,"transaction-id":${transaction.xid}`);
+      if (this.#options.dms.transaction) this.#transaction(record, out);
+    }
     if (record.truncated) out.copy(TRUNCATED);
     out.ascii('}}');
   }

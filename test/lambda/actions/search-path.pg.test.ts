@@ -61,6 +61,8 @@ const ACTIONS = [
   { action: 'create-slot' },
   { action: 'status' },
   { action: 'refresh-keys' },
+  { action: 'snapshot' },
+  { action: 'snapshot-stop' },
   { action: 'run' },
   { action: 'drain' },
   { action: 'skip-transaction', commitLsn: '0/1' },

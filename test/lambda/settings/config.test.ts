@@ -53,6 +53,8 @@ describe('readConfig', () => {
       unknownKey: 'skip',
       maxRecordBytes: 1_048_576,
       lingerDutyPercent: undefined,
+      snapshot: 'none',
+      snapshotSharePercent: 50,
       logLevel: 'INFO',
       warnings: [],
     });
@@ -95,6 +97,8 @@ describe('readConfig', () => {
     ['MAX_RECORD_KIB', '10240', (c) => c.maxRecordBytes, 10_485_760],
     ['LINGER', 'on', (c) => c.lingerDutyPercent, 10],
     ['LINGER_DUTY', '25', (c) => c.lingerDutyPercent, undefined],
+    ['SNAPSHOT', 'initial', (c) => c.snapshot, 'initial'],
+    ['SNAPSHOT_SHARE', '25', (c) => c.snapshotSharePercent, 25],
     ['LOG_LEVEL', 'debug', (c) => c.logLevel, 'DEBUG'],
   ];
   for (const [name, value, read, expected] of accepted) {
@@ -141,6 +145,8 @@ describe('readConfig', () => {
     ['MAX_RECORD_KIB', '10241'],
     ['LINGER', 'yes'],
     ['LINGER_DUTY', '0'],
+    ['SNAPSHOT', 'always'],
+    ['SNAPSHOT_SHARE', '0'],
     ['LINGER_DUTY', '101'],
     ['LOG_LEVEL', 'TRACE'],
   ];

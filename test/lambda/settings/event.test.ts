@@ -65,6 +65,13 @@ describe('readEvent', () => {
     ],
     ['refresh-keys', { action: 'refresh-keys' }, { kind: 'refresh-keys' }],
     [
+      'a snapshot',
+      { action: 'snapshot', tables: ['public.t'], maxSeconds: 60 },
+      { kind: 'snapshot', tables: ['public.t'], maxSeconds: 60 },
+    ],
+    ['what is left of one', { action: 'snapshot' }, { kind: 'snapshot', tables: undefined, maxSeconds: undefined }],
+    ['the end of one', { action: 'snapshot-stop' }, { kind: 'snapshot-stop', tables: undefined }],
+    [
       'skip-transaction',
       { action: 'skip-transaction', commitLsn: '1/A' },
       { kind: 'skip-transaction', commitLsn: 0x1_0000_000an },
@@ -128,6 +135,7 @@ describe('readEvent', () => {
     ['half a batch', { action: 'run', maxBatches: 1.5 }, /"maxBatches" cannot be 1.5/],
     ['a resume that is cut', { action: 'run', resume: { ...RESUME, rows: -1 } }, /"resume" cannot be/],
     ['a resume of no message', { action: 'run', resume: { ...RESUME, messages: 0 } }, /"resume" cannot be/],
+    ['a snapshot of nothing', { action: 'snapshot', tables: [] }, /"tables" cannot be \[\] \(allowed: names of tables/],
     ['no commit LSN', { action: 'skip-transaction' }, /"commitLsn" is missing \(allowed: an LSN/],
     ['a bad commit LSN', { action: 'skip-transaction', commitLsn: '16B3748' }, /"commitLsn" cannot be "16B3748"/],
     ['a bad RequestType', { RequestType: 'create' }, /RequestType "create" does not exist/],

@@ -76,7 +76,8 @@ class Pipeline {
 
   /** One run. At each yield writers go on, or it ends for good. */
   *run(chunks: number): Generator<void> {
-    const tracker = new SnapshotTracker<Row>(SLOT, BigInt(this.slot));
+    const tracker = new SnapshotTracker<Row>(SLOT);
+    tracker.begin(BigInt(this.slot));
     let read = this.slot;
     let left = chunks;
     for (let round = 0; round < 8; round++) {
@@ -182,7 +183,7 @@ function play(seed: number, rules: Rules): { readonly fault: string | undefined;
   for (let i = 0; i < 30; i++) world.write();
   // A slot that was made a moment ago: what was committed before is not in it, whether it is visible or not.
   if (random() < 0.5) pipeline.slot = world.wal.length;
-  const asked = { kind: 'begin', id: 's', begunAt: 0, tables: [TABLE] } as const;
+  const asked = { kind: 'begin', id: 's', begunAt: 0, tables: [TABLE], anew: false } as const;
   world.wal.push({ kind: 'message', content: encodeMessage(SLOT, asked) });
   let hasBegun = false;
   for (let runs = 0; runs < 80 && consumer.fault === undefined; runs++) {
@@ -236,11 +237,11 @@ describe('the snapshot of a table', () => {
 
 /** A run to which a test tells what it reads; positions grow by 10. */
 class Reading {
-  readonly tracker = new SnapshotTracker<string>(SLOT, 0n);
+  readonly tracker = new SnapshotTracker<string>(SLOT);
   #lsn = 0n;
 
   begin(...tables: string[]): void {
-    this.message(encodeMessage(SLOT, { kind: 'begin', id: 'a', begunAt: 1, tables }));
+    this.message(encodeMessage(SLOT, { kind: 'begin', id: 'a', begunAt: 1, tables, anew: false }));
   }
 
   stop(...tables: string[]): void {
@@ -466,7 +467,7 @@ describe('a message of a snapshot', () => {
     for (const message of [
       { kind: 'state', mark: 'm', progress },
       { kind: 'state', mark: 'm', progress: { ...progress, barrier: undefined, current: undefined } },
-      { kind: 'begin', id: 'a', begunAt: 1, tables: [TABLE] },
+      { kind: 'begin', id: 'a', begunAt: 1, tables: [TABLE], anew: true },
       { kind: 'stop', tables: undefined },
       { kind: 'stop', tables: [TABLE] },
     ] as const)

@@ -1,0 +1,67 @@
+/**
+ * `snapshot` at a terminal: invokes, shows how far it is, and goes on with another invocation where a function's 15 minutes
+ * were not enough, until it is done or it is stopped. What is left then goes on with the next runs.
+ */
+import type { Clock } from '../../lambda/ports.ts';
+import type { RunAnswer } from '../../lambda/run/answer.ts';
+import type { SnapshotAnswer } from '../../lambda/run/snapshot-run.ts';
+import { addAnswers } from './drain/totals.ts';
+import { jsonLine } from './render/answer.ts';
+import { describeSnapshot } from './render/snapshot.ts';
+import type { Payload, Target } from './targets/target.ts';
+import type { Terminal } from './terminal.ts';
+
+/** What a snapshot works with. */
+export interface SnapshotParts {
+  readonly target: Target;
+  readonly terminal: Terminal;
+  readonly clock: Clock;
+  readonly stop: AbortSignal;
+  /** Whether progress is given as lines of JSON. */
+  readonly json: boolean;
+}
+
+/** A line or an event comes so often; on a terminal one line is written again and again. */
+const LINE_MS = 10_000;
+const TERMINAL_MS = 500;
+
+/**
+ * @param payload - of a snapshot
+ * @param parts - what it works with
+ * @returns the answers of all invocations, as one
+ */
+export async function takeSnapshot(payload: Payload, parts: SnapshotParts): Promise<RunAnswer> {
+  const { target, terminal, clock, stop, json } = parts;
+  const begun = clock.now();
+  const isLine = !json && terminal.stderr.isTTY === true;
+  let last: SnapshotAnswer | undefined;
+  let total: RunAnswer | undefined;
+  const show = (): void => {
+    last = target.progress?.()?.snapshot ?? last;
+    if (last === undefined) return;
+    const seconds = Math.max(1, (clock.now() - begun) / 1000);
+    const text = describeSnapshot(last, ((total?.snapshot?.rowsPublished ?? 0) + last.rowsPublished) / seconds);
+    if (json) terminal.stdout.write(jsonLine({ event: 'progress', ...last }));
+    else terminal.stderr.write(isLine ? `\r\u001b[K${text}` : `${text}\n`);
+  };
+  const over = new AbortController();
+  const showing = (async () => {
+    while (!over.signal.aborted) {
+      await clock.sleep(isLine ? TERMINAL_MS : LINE_MS, over.signal);
+      show();
+    }
+  })();
+  try {
+    for (let next = payload; ; next = { action: 'snapshot' }) {
+      const answer = (await target.invoke(next)) as RunAnswer;
+      total = addAnswers(total, answer);
+      if (!target.deployed || stop.aborted || answer.snapshot?.done !== false) return total;
+      last = answer.snapshot;
+      show();
+    }
+  } finally {
+    over.abort();
+    await showing;
+    if (isLine) terminal.stderr.write('\r\u001b[K');
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * `snapshot`: asks for the rows that tables have, and works on that as long as the function may. `snapshot-stop`: ends it.
+ * Both write a message into the WAL: whichever run reads it does the work.
+ */
+import type { Container } from '../container.ts';
+import { PipelineError } from '../errors.ts';
+import type { Connection } from '../postgres/connection.ts';
+import { writeMessage } from '../postgres/snapshot-reader.ts';
+import { type ReadableTable, readUnderWay, resolveTables, whyNoSnapshots } from '../postgres/snapshot-request.ts';
+import type { RunAnswer } from '../run/answer.ts';
+import type { SnapshotAction } from '../settings/event.ts';
+import { selectsTable } from '../settings/filters.ts';
+import { encodeMessage, type SnapshotProgress } from '../snapshot/progress.ts';
+import { type InvocationDeadlines, withConnection, withLock } from './connections.ts';
+import { runOrDrain } from './run-and-drain.ts';
+
+/** Names of tables that a message can hold. */
+const MOST_NAME_BYTES = 200 * 1024;
+/** For the look at what is under way. */
+const LOOK_TIMEOUT_MS = 10_000;
+
+/** What `snapshot-stop` answers. */
+export interface SnapshotStopAnswer {
+  readonly action: 'snapshot-stop';
+  readonly slot: string;
+  /** What was under way is ended by the next run, or by the one that is under way. */
+  readonly asked: true;
+}
+
+/**
+ * Begins a snapshot, or goes on with the one that is under way, until it is done or the time is over.
+ *
+ * @param action - the tables
+ * @param container - clients, caches, settings
+ * @param deadlines - when it began, and when it must be over
+ * @throws {PipelineError} SNAPSHOT_REFUSED, SLOT_BUSY, and what a run throws
+ */
+export async function snapshot(
+  action: SnapshotAction,
+  container: Container,
+  deadlines: InvocationDeadlines,
+): Promise<RunAnswer> {
+  if (action.tables !== undefined) await request(action.tables, container, deadlines);
+  const { maxSeconds } = action;
+  const answer = await runOrDrain(
+    { kind: 'drain', maxSeconds, maxBatches: undefined, resume: undefined, isSnapshot: true },
+    container,
+    deadlines,
+  );
+  return { ...answer, action: 'snapshot' };
+}
+
+/**
+ * Ends what is under way.
+ *
+ * @param tables - as they were given; undefined: all
+ * @param container - clients, caches, settings
+ * @param deadlines - when it began, and when it must be over
+ */
+export async function snapshotStop(
+  tables: readonly string[] | undefined,
+  container: Container,
+  deadlines: InvocationDeadlines,
+): Promise<SnapshotStopAnswer> {
+  const { slot } = container.config;
+  return await withConnection(container, deadlines, async (connection) => {
+    requireSnapshots(connection);
+    const printed =
+      tables === undefined ? undefined : (await resolveTables(connection, tables)).tables.map((table) => table.printed);
+    await writeMessage(connection, encodeMessage(slot, { kind: 'stop', tables: printed }));
+    return { action: 'snapshot-stop', slot, asked: true };
+  });
+}
+
+/** Writes the request, if all of it can be done. */
+async function request(names: readonly string[], container: Container, deadlines: InvocationDeadlines): Promise<void> {
+  const { slot } = container.config;
+  await withLock(container, deadlines, 'No snapshot was asked for.', async (locking, watching) => {
+    requireSnapshots(watching);
+    await watching.plugin.prepare?.(watching, slot);
+    const { tables, faults } = await resolveTables(watching, names);
+    const underWay = await lookAtSlot(locking, container);
+    const all = [...faults, ...tables.flatMap((table) => faultsOf(table, container, underWay))];
+    if (all.length > 0) throw refused(all.join(' '));
+    await writeRequest(watching, container, tables);
+  });
+}
+
+/**
+ * Asks for a snapshot of all tables that can be read and that the filters let in: for a slot that was made just now.
+ *
+ * @param connection - to the slot's database
+ * @param container - settings and time
+ * @returns how many tables were asked for; undefined: the server or the plugin cannot
+ */
+export async function requestInitialSnapshot(
+  connection: Connection,
+  container: Pick<Container, 'config' | 'clock' | 'log'>,
+): Promise<number | undefined> {
+  const why = whyNoSnapshots(connection);
+  if (why !== undefined) {
+    container.log.warn(`No snapshot is taken: ${why}.`);
+    return undefined;
+  }
+  const { tables } = await resolveTables(connection, undefined);
+  const wanted = tables.filter(({ names }) => selectsTable(container.config.filters, names));
+  if (wanted.length > 0) await writeRequest(connection, container, wanted);
+  return wanted.length;
+}
+
+async function writeRequest(
+  connection: Connection,
+  { config, clock, log }: Pick<Container, 'config' | 'clock' | 'log'>,
+  tables: readonly ReadableTable[],
+): Promise<void> {
+  const names = tables.map(({ printed }) => printed);
+  if (Buffer.byteLength(JSON.stringify(names)) > MOST_NAME_BYTES)
+    throw refused(`${names.length} tables are too many for one snapshot: their names have more than 200 KB.`);
+  const begunAt = clock.now();
+  const id = `${begunAt.toString(36)}${Math.floor(clock.random() * 36 ** 4).toString(36)}`;
+  await writeMessage(
+    connection,
+    encodeMessage(config.slot, { kind: 'begin', id, begunAt, tables: names, anew: false }),
+  );
+  log.info('A snapshot was asked for.', { id, tables: names.slice(0, 100) });
+}
+
+/** What is under way; undefined: nothing, or it could not be found out. */
+async function lookAtSlot(locking: Connection, { config, decoder }: Container): Promise<SnapshotProgress | undefined> {
+  await locking.client.query(`SET statement_timeout = ${LOOK_TIMEOUT_MS}`);
+  try {
+    return await readUnderWay(locking, config.slot, config.slot, decoder);
+  } catch {
+    // A run will say what is wrong with the slot, if anything is.
+    return undefined;
+  }
+}
+
+function faultsOf(
+  { printed, names: [name = '', ...above] }: ReadableTable,
+  { config }: Container,
+  underWay: SnapshotProgress | undefined,
+): string[] {
+  const faults: string[] = [];
+  if (!selectsTable(config.filters, [name, ...above]))
+    faults.push(`${name} is left out by TABLE_INCLUDE_LIST or TABLE_EXCLUDE_LIST.`);
+  if (underWay?.current?.name === printed || underWay?.pending.includes(printed) === true)
+    faults.push(`${name} is being read already: snapshot without tables goes on with it, and snapshot-stop ends it.`);
+  return faults;
+}
+
+function requireSnapshots(connection: Connection): void {
+  const why = whyNoSnapshots(connection);
+  if (why !== undefined) throw refused(`Tables cannot be read beside this slot: ${why}.`);
+}
+
+function refused(what: string): PipelineError {
+  return new PipelineError('SNAPSHOT_REFUSED', `${what} No snapshot was asked for.`);
+}

@@ -1,0 +1,284 @@
+/**
+ * A run's work on a snapshot: when to read the next chunk, what to write into the WAL behind it, and what to do where that
+ * is not possible now. What is read from the slot, and how far it may go, the tracker knows. Ports in; knows no SQL.
+ */
+import type { Lsn } from '../decode/lsn.ts';
+import type { LogicalMessage, Transaction } from '../decode/messages.ts';
+import type { PipelineError } from '../errors.ts';
+import type { Clock, Log, SnapshotSource, WrittenMark } from '../ports.ts';
+import type { Chunk } from '../snapshot/chunk.ts';
+import { isDone, OWN_PREFIX, rowsRead, tablesLeft } from '../snapshot/progress.ts';
+import type { HeldRow } from '../snapshot/row-set.ts';
+import { SnapshotTracker } from '../snapshot/tracker.ts';
+import { SnapshotRows } from '../transform/snapshot-rows.ts';
+import type { WarmState } from './warm-state.ts';
+
+/** What a run's work on a snapshot is made of. */
+export interface SnapshotRunParts {
+  readonly source: SnapshotSource;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly slotName: string;
+  readonly memory: Pick<WarmState, 'chunkBytes'>;
+  /** How long it may take of the run from now on, in milliseconds. */
+  readonly budgetMs: () => number;
+  /** @returns whether there is time for work that takes so long */
+  readonly hasTime: (ms: number) => boolean;
+  /** Whether to wait for what has to end first: else the next run looks again. */
+  readonly isPatient: boolean;
+  readonly stop?: AbortSignal;
+}
+
+/** Rows to be published at the place that was read last. */
+export interface RowsToPublish {
+  readonly chunk: Chunk<HeldRow>;
+  /** The place in the WAL, in the shape of a transaction. */
+  readonly place: Transaction;
+}
+
+/** What the answer says of a snapshot. */
+export interface SnapshotAnswer {
+  readonly id: string;
+  /** Whether nothing is left to be read. */
+  readonly done: boolean;
+  /** The table that is being read, as printed. */
+  readonly table?: string;
+  readonly tablesLeft: number;
+  /** Of all tables, since it was asked for. */
+  readonly rowsRead: number;
+  /** By this run. */
+  readonly rowsPublished: number;
+  /** Rows that this run left out: their key is larger than a record may be, a filter excludes them, or the formatter does. */
+  readonly rowsLeftOut?: number;
+  /** Why no rows are being read. */
+  readonly waitsFor?: string;
+  /** Tables that this run has ended before their last row, and why. */
+  readonly givenUp?: readonly { readonly table: string; readonly why: string }[];
+}
+
+/** How long a patient run pauses where something has to end first. */
+const PAUSE_MS = 500;
+/** Where rows are moved so often that each message lacks some, the slot may stay where it is for another chunk. */
+const MOST_SAVES = 5;
+/** How soon a run that lingers looks again. */
+const LOOK_AGAIN_MS = 1_000;
+/** About so much text is read at once: a chunk is in memory until it is published. What is slow to be published is read in less. */
+const MOST_BYTES = 4 * 1024 * 1024;
+const LEAST_BYTES = 64 * 1024;
+const SLOW_MS = 4_000;
+const QUICK_MS = 1_000;
+/** How long the server may work for the first row of a chunk. */
+const FIRST_ROW_MS = 30_000;
+/** A message of ours that is larger would not be read back whole. */
+const MAX_MESSAGE_BYTES = 512 * 1024;
+
+/** One run's work. */
+export class SnapshotRun {
+  readonly tracker: SnapshotTracker<HeldRow>;
+  /** Told of changes by the transformation. */
+  readonly rows: SnapshotRows;
+  /** What this run has done. */
+  rowsPublished = 0;
+  rowsLeftOut = 0;
+
+  readonly #parts: SnapshotRunParts;
+  /** The message that was written behind the chunk that is held. */
+  #written: WrittenMark | undefined;
+  #marks = 0;
+  #waitsFor: string | undefined;
+  #isBarrierSaved = false;
+  #saves = 0;
+  #notBefore = 0;
+  /** When the work that is under way began. */
+  #since: number | undefined;
+  #spentMs = 0;
+  /** How long the last chunk took, from its reading until it was published. */
+  #lastMs = 300;
+  readonly #givenUp: { readonly table: string; readonly why: string }[] = [];
+
+  /** @param parts - what it is made of */
+  constructor(parts: SnapshotRunParts) {
+    this.#parts = parts;
+    this.tracker = new SnapshotTracker(parts.slotName);
+    this.rows = new SnapshotRows(this.tracker);
+  }
+
+  /** @param position - where the slot stands */
+  begin(position: Lsn): void {
+    this.tracker.begin(position);
+  }
+
+  /** Whether the slot cannot simply follow what is acknowledged. */
+  get holdsSlot(): boolean {
+    return this.tracker.bound !== undefined;
+  }
+
+  /**
+   * A message outside transactions was read.
+   *
+   * @param message - any
+   * @param lsn - the position right behind it
+   * @returns the rows that are to be published here
+   */
+  message(message: LogicalMessage, lsn: Lsn): RowsToPublish | undefined {
+    const { prefix, bytes, start, end } = message;
+    const isOurs = prefix === OWN_PREFIX;
+    const chunk = this.tracker.message(isOurs ? bytes.toString('utf8', start, end) : undefined, lsn);
+    if (chunk === undefined || this.#written === undefined) return undefined;
+    const { xid, micros } = this.#written;
+    return { chunk, place: { xid, commitLsn: lsn, commitTimeMicros: micros } };
+  }
+
+  /** @param ms - what the publishing of rows took */
+  spent(ms: number): void {
+    this.#spentMs += ms;
+  }
+
+  /** Not all rows of a chunk could be published: they come again, and fewer at once. */
+  abandon(): void {
+    this.tracker.abandon();
+    this.#parts.memory.chunkBytes = Math.max(LEAST_BYTES, this.#chunkBytes / 4);
+    this.#since = undefined;
+  }
+
+  /**
+   * Rows could not be published.
+   *
+   * @param table - as printed
+   * @param error - why
+   */
+  refuseRow(table: string, error: PipelineError): void {
+    this.#giveUp(table, `a row cannot be published: ${error.code}`);
+    this.#parts.log.warn(`The snapshot reads ${table} no further: ${error.message}`);
+  }
+
+  /**
+   * Everything that is to be read is read: works on the snapshot, if there is one and it is its time.
+   *
+   * @returns whether to read on: something was written that is yet to be read
+   */
+  async step(): Promise<boolean> {
+    const { tracker } = this;
+    const { clock, source } = this.#parts;
+    this.#account();
+    while (tracker.progress !== undefined && this.#isTime()) {
+      this.#since = clock.now();
+      if (tracker.progress.barrier === undefined) {
+        tracker.setBarrier(await source.nextXid());
+        this.#isBarrierSaved = false;
+      }
+      const request = tracker.next();
+      // A message of this run is yet to be read.
+      if (request === undefined) return true;
+      if (!tracker.isGrown) this.#saves = 0;
+      else if (this.#saves < MOST_SAVES) {
+        // The last message does not say everything, so the slot could not follow. Soon behind it another one may.
+        this.#saves++;
+        await source.write(tracker.save(this.#newMark()));
+        this.#spentMs += clock.now() - this.#since;
+        return true;
+      }
+      const read = await source.read(request, this.#chunkBytes, FIRST_ROW_MS);
+      switch (read.kind) {
+        case 'chunk': {
+          this.#waitsFor = undefined;
+          const mark = this.#newMark();
+          const content = tracker.hold(read.chunk, mark);
+          if (content.length > MAX_MESSAGE_BYTES) {
+            tracker.drop();
+            this.#giveUp(request.table, 'too many of its rows were given other keys meanwhile');
+            tracker.acknowledged();
+            break;
+          }
+          this.#written = await source.write(content);
+          this.#spentMs += clock.now() - this.#since;
+          return true;
+        }
+        case 'refused':
+          this.#giveUp(request.table, read.why);
+          // Nothing that was taken is not.
+          tracker.acknowledged();
+          break;
+        case 'waiting':
+        case 'locked':
+          this.#waitsFor =
+            read.kind === 'locked' ? `a lock on ${request.table}` : `transaction ${read.xid}, which began before it`;
+          if (!this.#isBarrierSaved) {
+            // Known to the next run, it need not wait for what begins meanwhile.
+            this.#isBarrierSaved = true;
+            await source.write(tracker.save(this.#newMark()));
+            return true;
+          }
+          this.#notBefore = clock.now() + LOOK_AGAIN_MS;
+          if (!this.#parts.isPatient) return false;
+          await clock.sleep(PAUSE_MS, this.#parts.stop);
+          return true;
+      }
+    }
+    return false;
+  }
+
+  /** Whether there is something to do now, and time for it. */
+  isDue(): boolean {
+    const { clock, budgetMs } = this.#parts;
+    return this.tracker.progress !== undefined && clock.now() >= this.#notBefore && this.#spentMs < budgetMs();
+  }
+
+  #isTime(): boolean {
+    const { hasTime, budgetMs } = this.#parts;
+    return hasTime(2 * this.#lastMs) && this.#spentMs < budgetMs();
+  }
+
+  /** What is left is handed over to a request further on, so that the slot may go on. */
+  async handOver(): Promise<void> {
+    if (this.tracker.progress === undefined) return;
+    this.#parts.log.warn(
+      'What has to be read before the snapshot can go on is more than one run can publish. The table that it was reading begins anew behind that.',
+      { table: this.tracker.progress.current?.name },
+    );
+    await this.#parts.source.write(this.tracker.handOver());
+    this.tracker.release();
+  }
+
+  /** @returns what to answer; undefined: there was none */
+  answer(): SnapshotAnswer | undefined {
+    const progress = this.tracker.progress ?? this.tracker.finished;
+    if (progress === undefined) return undefined;
+    return {
+      id: progress.id,
+      done: isDone(progress),
+      ...(progress.current === undefined ? {} : { table: progress.current.name }),
+      tablesLeft: tablesLeft(progress),
+      rowsRead: rowsRead(progress),
+      rowsPublished: this.rowsPublished,
+      ...(this.rowsLeftOut === 0 ? {} : { rowsLeftOut: this.rowsLeftOut }),
+      ...(this.#waitsFor === undefined ? {} : { waitsFor: this.#waitsFor }),
+      ...(this.#givenUp.length === 0 ? {} : { givenUp: this.#givenUp }),
+    };
+  }
+
+  get #chunkBytes(): number {
+    return this.#parts.memory.chunkBytes ?? MOST_BYTES / 4;
+  }
+
+  /** The work that was under way is over. */
+  #account(): void {
+    if (this.#since === undefined) return;
+    const tookMs = this.#parts.clock.now() - this.#since;
+    this.#since = undefined;
+    this.#lastMs = tookMs;
+    const factor = tookMs > SLOW_MS ? 0.5 : tookMs < QUICK_MS ? 2 : 1;
+    this.#parts.memory.chunkBytes = Math.max(LEAST_BYTES, Math.min(MOST_BYTES, this.#chunkBytes * factor));
+  }
+
+  #newMark(): string {
+    const { clock } = this.#parts;
+    return `${clock.now().toString(36)}-${Math.floor(clock.random() * 2 ** 48).toString(36)}-${this.#marks++}`;
+  }
+
+  #giveUp(table: string, why: string): void {
+    this.#givenUp.push({ table, why });
+    this.#parts.log.warn(`The snapshot reads ${table} no further: ${why}.`);
+    this.tracker.giveUp(table);
+  }
+}
