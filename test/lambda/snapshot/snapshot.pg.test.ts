@@ -146,7 +146,7 @@ describe('a snapshot', () => {
             `SELECT concat_ws('|', ${table.includes('L') ? 'n, ' : ''}format('%s', "a Key")) AS key FROM ${table} ORDER BY ${table.includes('L') ? 'n, ' : ''}"a Key"`,
           );
           assert.equal(keys.length, rows, type);
-          if (!['bytea', 'timestamp with time zone', 'boolean'].includes(type))
+          if (!['bytea', 'timestamp with time zone', 'boolean', 'real'].includes(type))
             assert.deepEqual(
               keys,
               ordered.map(({ key }) => key),
@@ -247,12 +247,12 @@ describe('a snapshot', () => {
   });
 
   it('says which tables cannot be read, and why', async () => {
-    await server
-      .sql(
-        `CREATE TABLE no_key (id int); CREATE TABLE deferred (id int PRIMARY KEY DEFERRABLE); CREATE TABLE nothing (id int PRIMARY KEY); ALTER TABLE nothing REPLICA IDENTITY NOTHING;
-      CREATE UNLOGGED TABLE unlogged (id int PRIMARY KEY); CREATE VIEW a_view AS SELECT 1 AS id; CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE "Part 1" PARTITION OF parted FOR VALUES FROM (0) TO (9)`,
-      )
-      .catch(() => undefined);
+    await server.sql(`CREATE TABLE no_key (id int); CREATE TABLE deferred (id int PRIMARY KEY DEFERRABLE); CREATE TABLE nothing (id int PRIMARY KEY);
+      ALTER TABLE nothing REPLICA IDENTITY NOTHING; CREATE VIEW a_view AS SELECT 1 AS id`);
+    if (TESTED_MAJOR >= 11)
+      await server.sql(
+        `CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE "Part 1" PARTITION OF parted FOR VALUES FROM (0) TO (9)`,
+      );
     const connection = await openOn(server);
     try {
       const { tables, faults } = await resolveTables(connection, [
