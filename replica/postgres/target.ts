@@ -44,10 +44,11 @@ export class PostgresTarget implements Target {
 
   async begin(): Promise<TargetTransaction> {
     await this.#told(() => this.#positions.hold());
-    const counted: FoldedTable[] = [];
+    const counted: (readonly [table: string, changes: number])[] = [];
     return {
       write: async (tables) => {
-        counted.push(...tables);
+        // Not the tables themselves: a large transaction has many parts.
+        counted.push(...tables.map(({ schema, name, changes }) => [`${schema}.${name}`, changes] as const));
         await this.#told(() => this.#write(tables));
       },
       commit: async (position: Position) => {
@@ -55,10 +56,7 @@ export class PostgresTarget implements Target {
           await this.#positions.save(position);
           await this.#connection.client.query('COMMIT');
         });
-        for (const { schema, name, changes } of counted) {
-          const table = `${schema}.${name}`;
-          this.changes.set(table, (this.changes.get(table) ?? 0) + changes);
-        }
+        for (const [table, changes] of counted) this.changes.set(table, (this.changes.get(table) ?? 0) + changes);
       },
       rollback: async () => {
         this.#writer.forget();

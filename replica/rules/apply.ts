@@ -40,7 +40,7 @@ export interface Target {
 
 /** What waits, wherever it is kept. */
 export interface WaitingStore {
-  load(chunk: Chunk<Change>): Change[] | Promise<Change[]>;
+  load(chunk: Chunk<Change>): Iterable<Change>;
   release(chunks: readonly Chunk<Change>[]): void;
 }
 
@@ -49,7 +49,7 @@ export interface ApplierOptions {
   readonly intake: Intake;
   readonly target: Target;
   readonly store: WaitingStore;
-  /** A batch ends with the transaction in which it has so many changes; a larger one is written in parts. @default 50,000 */
+  /** A batch ends with the transaction in which it has so many changes. @default 50,000 */
   readonly batchChanges?: number;
 }
 
@@ -62,6 +62,8 @@ export interface Applied {
 }
 
 const BATCH_CHANGES = 50_000;
+/** So many changes are folded at a time: it bounds the memory, and keeps statements small. */
+const PART_CHANGES = 20_000;
 
 /** See the head of the file. */
 export class Applier {
@@ -96,13 +98,13 @@ export class Applier {
     let fold = new Fold();
     let changes = 0;
     let last: Change | undefined;
-    for await (const change of lanes.merged(cut.lsn, (chunk) => store.load(chunk))) {
+    for (const change of lanes.merged(cut.lsn, (chunk) => store.load(chunk))) {
       if (last !== undefined && last.lsn !== change.lsn && changes >= batchChanges) {
         cut = { lsn: last.lsn, ms: last.commitMs };
         break;
       }
       // The two halves of a move are written together: the row is carried from one to the other.
-      if (fold.changes >= batchChanges && change.oldKey === undefined) {
+      if (fold.changes >= Math.min(PART_CHANGES, batchChanges) && change.oldKey === undefined) {
         await transaction.write(fold.tables);
         fold = new Fold();
       }

@@ -6,6 +6,7 @@
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const COLON = 0x3a;
+const CLOSE = 0x7d;
 const BACKSLASH = 0x5c;
 const SPACE = 0x20;
 
@@ -23,6 +24,11 @@ function afterString(text: string, start: number): number {
 
 /** @returns the index of the comma or bracket after the value that begins at `start`, blanks around it included */
 function afterValue(text: string, start: number): number {
+  if (text.charCodeAt(start) === QUOTE) {
+    const end = afterString(text, start);
+    const code = text.charCodeAt(end);
+    if (code === COMMA || code === CLOSE) return end;
+  }
   let depth = 0;
   for (let i = start; i < text.length;) {
     const code = text.charCodeAt(i);
@@ -63,12 +69,12 @@ export function eachMember(text: string, member: (name: string, source: string) 
     if (text.charCodeAt(i) !== QUOTE) throw new SyntaxError('A name in the record is no string.');
     const end = afterString(text, i);
     const name = text.slice(i + 1, end - 1);
-    const colon = afterBlanks(text, end);
+    const colon = text.charCodeAt(end) === COLON ? end : afterBlanks(text, end);
     if (text.charCodeAt(colon) !== COLON) throw new SyntaxError('A name in the record has no value.');
     const after = afterValue(text, colon + 1);
     member(name.includes('\\') ? (JSON.parse(`"${name}"`) as string) : name, text.slice(colon + 1, after));
     if (text.charCodeAt(after) !== COMMA) return;
-    i = afterBlanks(text, after + 1);
+    i = text.charCodeAt(after + 1) === QUOTE ? after + 1 : afterBlanks(text, after + 1);
   }
 }
 

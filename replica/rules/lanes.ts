@@ -109,19 +109,23 @@ export class Lanes<T extends Waiting> {
    * @param upto - the cut
    * @param load - gets a chunk's changes, from wherever they are
    */
-  async *merged(upto: Lsn, load: (chunk: Chunk<T>) => T[] | Promise<T[]>): AsyncGenerator<T> {
+  *merged(upto: Lsn, load: (chunk: Chunk<T>) => Iterable<T>): Generator<T, void> {
     const heads: Head<T>[] = [];
     for (const lane of this.lanes) {
       const head = new Head(lane.chunks, this.applied, upto, load);
-      if (await head.next()) heads.push(head);
+      if (head.next()) heads.push(head);
     }
+    // A sorted array is a heap.
     heads.sort(before);
     while (heads.length > 0) {
       const [head] = heads;
       if (head?.at === undefined) return;
       yield head.at;
-      if (!(head.step() || (await head.next()))) heads.shift();
-      else sink(heads);
+      if (!(head.step() || head.next())) {
+        const last = heads.pop();
+        if (last !== undefined && last !== head) heads[0] = last;
+      }
+      sink(heads);
     }
   }
 
@@ -138,22 +142,25 @@ function before<T extends Waiting>({ at: a }: Head<T>, { at: b }: Head<T>): numb
   return a.lsn < b.lsn ? -1 : a.lsn > b.lsn ? 1 : a.ordinal - b.ordinal;
 }
 
-/** Puts the first head where it belongs; the others are in order. */
+/** Puts the first head of a heap where it belongs. */
 function sink<T extends Waiting>(heads: Head<T>[]): void {
   const [moved] = heads;
   if (moved === undefined) return;
-  let low = 0;
-  let high = heads.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    const other = heads[middle];
-    if (other !== undefined && before(moved, other) > 0) low = middle;
-    else high = middle - 1;
+  let at = 0;
+  for (;;) {
+    let child = 2 * at + 1;
+    let least = heads[child];
+    const right = heads[child + 1];
+    if (least === undefined) break;
+    if (right !== undefined && before(right, least) < 0) {
+      least = right;
+      child++;
+    }
+    if (before(least, moved) >= 0) break;
+    heads[at] = least;
+    at = child;
   }
-  if (low > 0) {
-    heads.copyWithin(0, 1, low + 1);
-    heads[low] = moved;
-  }
+  heads[at] = moved;
 }
 
 /** A lane's next change, while lanes are merged. */
@@ -162,13 +169,12 @@ class Head<T extends Waiting> {
   readonly #chunks: readonly Chunk<T>[];
   readonly #after: Lsn;
   readonly #upto: Lsn;
-  readonly #load: (chunk: Chunk<T>) => T[] | Promise<T[]>;
+  readonly #load: (chunk: Chunk<T>) => Iterable<T>;
   #chunk = -1;
-  #entries: readonly T[] = [];
-  #i = 0;
+  #entries: Iterator<T> | undefined;
   #last = 0n;
 
-  constructor(chunks: readonly Chunk<T>[], after: Lsn, upto: Lsn, load: (chunk: Chunk<T>) => T[] | Promise<T[]>) {
+  constructor(chunks: readonly Chunk<T>[], after: Lsn, upto: Lsn, load: (chunk: Chunk<T>) => Iterable<T>) {
     // A copy: more is read meanwhile.
     this.#chunks = chunks.filter(({ first }) => first <= upto);
     this.#after = after;
@@ -179,23 +185,22 @@ class Head<T extends Waiting> {
   /** Goes on within the chunk. @returns false: it has no more */
   step(): boolean {
     this.at = undefined;
-    while (this.#i < this.#entries.length) {
-      const entry = this.#entries[this.#i++];
-      if (entry === undefined || entry.lsn <= this.#after) continue;
-      if (entry.lsn > this.#upto || entry.lsn > this.#last) break;
-      this.at = entry;
+    for (let entry = this.#entries?.next(); entry?.done === false; entry = this.#entries?.next()) {
+      const { lsn } = entry.value;
+      if (lsn <= this.#after) continue;
+      if (lsn > this.#upto || lsn > this.#last) break;
+      this.at = entry.value;
       return true;
     }
     return false;
   }
 
   /** Goes on to the next chunk. @returns false: the lane has no more */
-  async next(): Promise<boolean> {
+  next(): boolean {
     for (;;) {
       const chunk = this.#chunks[++this.#chunk];
       if (chunk === undefined) return false;
-      this.#entries = await this.#load(chunk);
-      this.#i = 0;
+      this.#entries = this.#load(chunk)[Symbol.iterator]();
       this.#last = chunk.last;
       if (this.step()) return true;
     }

@@ -11,10 +11,11 @@ import type { Lanes } from '../rules/lanes.ts';
 import { type Change, readRecord } from '../rules/record.ts';
 
 /** Changes in memory, in characters of their records: with what is made of them, about three times that in bytes. */
-const MEMORY = 24 * 1024 * 1024;
+const MEMORY = 6 * 1024 * 1024;
 
 /** A file is given up as soon as nothing in it is needed: so they are not large. */
 const SEGMENT = 64 * 1024 * 1024;
+const NEWLINE = 0x0a;
 
 /** A file. */
 interface Segment {
@@ -42,7 +43,7 @@ export class WaitingFile implements WaitingStore {
   readonly #segments = new Set<Segment>();
   #current: Segment | undefined;
 
-  /** @param memory - how much may wait in memory, in characters @default 24 Mi */
+  /** @param memory - how much may wait in memory, in characters @default 6 Mi */
   constructor(memory = MEMORY) {
     this.#memory = memory;
   }
@@ -67,18 +68,9 @@ export class WaitingFile implements WaitingStore {
     return memory + stored;
   }
 
-  load(chunk: Chunk<Change>): Change[] {
-    if (chunk.entries !== undefined) return chunk.entries;
-    const { stored } = chunk;
-    if (!(stored instanceof Stored)) return [];
-    const bytes = Buffer.alloc(stored.length);
-    readSync(stored.segment.fd, bytes, 0, stored.length, stored.offset);
-    const changes: Change[] = [];
-    for (const line of bytes.toString().split('\n')) {
-      const record = readRecord(line);
-      if (record.kind === 'change') changes.push(record);
-    }
-    return changes;
+  /** Read one by one: of each lane a chunk is open at a time. */
+  load(chunk: Chunk<Change>): Iterable<Change> {
+    return chunk.entries ?? (chunk.stored instanceof Stored ? readStored(chunk.stored) : []);
   }
 
   release(chunks: readonly Chunk<Change>[]): void {
@@ -121,5 +113,17 @@ export class WaitingFile implements WaitingStore {
   #close(segment: Segment): void {
     this.#segments.delete(segment);
     closeSync(segment.fd);
+  }
+}
+
+function* readStored({ segment, offset, length }: Stored): Generator<Change, void> {
+  const bytes = Buffer.alloc(length);
+  readSync(segment.fd, bytes, 0, length, offset);
+  for (let at = 0; at < length;) {
+    const found = bytes.indexOf(NEWLINE, at);
+    const end = found < 0 ? length : found;
+    const record = readRecord(bytes.toString('utf8', at, end));
+    if (record.kind === 'change') yield record;
+    at = end + 1;
   }
 }

@@ -80,12 +80,9 @@ class BrokenLanes extends Lanes<Change> {
   override timelinesAt(saved: (shard: string) => number): (number | undefined)[] {
     return this.broken === 'lanetl' ? this.lanes.map(({ timeline }) => timeline) : super.timelinesAt(saved);
   }
-  override async *merged(
-    upto: Lsn,
-    load: (chunk: Chunk<Change>) => Change[] | Promise<Change[]>,
-  ): AsyncGenerator<Change> {
+  override *merged(upto: Lsn, load: (chunk: Chunk<Change>) => Iterable<Change>): Generator<Change, void> {
     const changes: Change[] = [];
-    for await (const change of super.merged(upto, load)) changes.push(change);
+    for (const change of super.merged(upto, load)) changes.push(change);
     if (this.broken === 'order') changes.sort((a, b) => this.#arrived.indexOf(a) - this.#arrived.indexOf(b));
     yield* changes;
   }

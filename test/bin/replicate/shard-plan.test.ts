@@ -1,0 +1,61 @@
+/** Where a replica reads each shard from, and that it passes over nothing in silence. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ReplicaShards } from '../../../bin/replicate/shard-plan.ts';
+import { type ShardPosition, Shards } from '../../../replica/rules/shards.ts';
+
+const HOUR = 3_600_000;
+const plan = (saved: Readonly<Record<string, ShardPosition>>, savedAtMs = 99 * HOUR): ReplicaShards =>
+  new ReplicaShards({
+    shards: new Shards(),
+    saved: new Map(Object.entries(saved)),
+    savedAtMs,
+    now: 100 * HOUR,
+    retentionMs: 24 * HOUR,
+  });
+const at = (sequence: string | undefined, arrivedMs: number | undefined, atEnd = false): ShardPosition => ({
+  sequence,
+  arrivedMs,
+  atEnd,
+});
+
+describe('the shards that a replica reads', () => {
+  it('are read from their position, from their beginning, or not at all', () => {
+    const shards = plan({ a: at('7', 90 * HOUR), b: at(undefined, undefined), c: at('5', HOUR, true) });
+    assert.deepEqual(
+      ['a', 'b', 'c', 'new'].map((id) => shards.start(id)),
+      [{ at: '7' }, 'trim-horizon', 'ended', 'trim-horizon'],
+    );
+    shards.refuseOther('a', '7');
+    shards.refuseOther('a', '8');
+    shards.tip('a');
+    shards.end('b');
+  });
+
+  it('fail where the position is older than what the stream keeps', () => {
+    assert.throws(
+      () => plan({ a: at('7', 70 * HOUR) }),
+      /POSITION_TRIMMED: The position in shard a is 30 hours old, .* for 24 hours/,
+    );
+    assert.throws(() => plan({ a: at(undefined, undefined) }, 70 * HOUR), /POSITION_TRIMMED/);
+  });
+
+  it('fail where the saved record does not come first', () => {
+    assert.throws(
+      () => plan({ a: at('7', 90 * HOUR) }).refuseOther('a', '8'),
+      /Shard a begins with the record 8, .* at the record 7/,
+    );
+    assert.throws(() => plan({ a: at('7', 90 * HOUR) }).tip('a'), /POSITION_TRIMMED: Shard a begins with nothing/);
+    assert.throws(() => plan({ a: at('7', 90 * HOUR) }).end('a'), /POSITION_TRIMMED/);
+  });
+
+  it('fail where a shard is gone, or its position is refused; other errors are what they are', () => {
+    const shards = plan({ a: at('7', 90 * HOUR), b: at('5', HOUR, true) });
+    assert.throws(() => shards.known(new Set(['c'])), /POSITION_TRIMMED: The stream has shard a no more/);
+    const refused = Object.assign(new Error('no'), { name: 'InvalidArgumentException' });
+    assert.match(String(shards.refused('a', refused)), /POSITION_TRIMMED/);
+    assert.equal(shards.refused('new', refused), refused);
+    const other = new Error('other');
+    assert.equal(shards.refused('a', other), other);
+  });
+});

@@ -1,0 +1,127 @@
+/** What a replica takes of the stream: lanes that are changed, sources, histories, and records that it refuses. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Intake } from '../../../replica/rules/intake.ts';
+import { Shards } from '../../../replica/rules/shards.ts';
+
+const time = '2026-01-02T03:04:05Z';
+const change = (lsn: number, over: object = {}): string =>
+  JSON.stringify({
+    op: 'INSERT',
+    source: 's',
+    schema: 'p',
+    table: 't',
+    key: { id: 1 },
+    row: { id: 1 },
+    commitLsn: `0/${lsn.toString(16)}`,
+    ordinal: 1,
+    commitTime: time,
+    ...over,
+  });
+const mark = (lsn: number, lane: number, lanes: number, over: object = {}): string =>
+  JSON.stringify({
+    op: 'MARK',
+    source: 's',
+    commitLsn: `0/${lsn.toString(16)}`,
+    commitTime: time,
+    lane,
+    lanes,
+    system: '7',
+    timeline: 1,
+    ...over,
+  });
+
+/** An intake, and a reader of one shard. */
+function begin(source?: string) {
+  const saved = { cut: 0n, source: undefined, system: undefined, timelines: [], forks: [], shards: new Map() };
+  const intake = new Intake(saved, new Shards(), source);
+  let n = 0;
+  const take = (lane: number, lanes: number, ...texts: string[]): boolean =>
+    intake.take({ shard: 'a', sequence: String(++n), arrivedMs: 0, partitionKey: `lane-${lane}-of-${lanes}`, texts });
+  return { intake, take };
+}
+
+describe('the intake of a replica', () => {
+  it('takes another number of lanes once all of the old ones are applied up to the same mark, and not before', () => {
+    const { intake, take } = begin();
+    assert.ok(take(0, 2, change(5), mark(6, 0, 2)));
+    assert.ok(!take(1, 4, change(9)), 'the other old lane has no mark');
+    assert.ok(take(1, 2, mark(6, 1, 2)));
+    assert.ok(!take(1, 4, change(9)), 'it is not applied');
+    assert.equal(intake.lanes.cut.lsn, 6n);
+    intake.lanes.release(6n);
+    assert.ok(take(1, 4, change(9), mark(9, 1, 4)));
+    assert.equal(intake.lanes.lanes.length, 4);
+    assert.equal(intake.lanes.cut.lsn, 6n, 'the other new lanes have no mark');
+    for (const lane of [0, 2, 3]) assert.ok(take(lane, 4, mark(9, lane, 4)));
+    assert.equal(intake.lanes.cut.lsn, 9n);
+    // Read again, after a restart from a position of before the change.
+    assert.ok(take(0, 2, change(5)));
+    assert.ok(!take(0, 2, change(12)), 'the old lanes go on');
+  });
+
+  it('copies one source: another is refused, or left out where it is told which', () => {
+    const one = begin();
+    one.take(0, 1, change(1));
+    assert.throws(
+      () => one.take(0, 1, change(2, { source: 'other' })),
+      /STREAM_CHANGED: .*"other" besides those of "s"/,
+    );
+    const named = begin('s');
+    assert.ok(named.take(0, 1, change(1, { source: 'other' }), change(2)));
+    assert.deepEqual({ ...named.intake.counts }, { changes: 1, marks: 0, repeats: 0, leftOut: 1 });
+  });
+
+  it('refuses another server', () => {
+    const { take } = begin();
+    take(0, 1, mark(1, 0, 1));
+    assert.throws(
+      () => take(0, 1, mark(2, 0, 1, { system: '8' })),
+      /HISTORY_CHANGED: .*system identifier 8; this copy is of 7/,
+    );
+  });
+
+  it('refuses a history that has lost what was applied, and takes one that has not', () => {
+    const { intake, take } = begin();
+    take(0, 1, change(5), change(9), mark(9, 0, 1));
+    intake.lanes.release(5n);
+    take(
+      0,
+      1,
+      mark(0, 0, 1, { timeline: 2, forks: [[2, '0/7']] }),
+      change(8, { ordinal: 2 }),
+      mark(8, 0, 1, { timeline: 2 }),
+    );
+    const merged = [...intake.lanes.merged(9n, (chunk) => chunk.entries ?? [])];
+    assert.deepEqual(
+      merged.map(({ lsn }) => lsn),
+      [8n],
+    );
+    intake.lanes.release(8n);
+    const lost = mark(0, 0, 1, {
+      timeline: 3,
+      forks: [
+        [2, '0/7'],
+        [3, '0/6'],
+      ],
+    });
+    assert.throws(
+      () => take(0, 1, lost),
+      /HISTORY_CHANGED: The source went on from 0\/6 on timeline 3, .* committed up to 0\/8/,
+    );
+  });
+
+  it('counts messages as left out, and refuses what is no change, or in no lane, without showing it', () => {
+    const { intake, take } = begin();
+    take(0, 1, JSON.stringify({ op: 'MESSAGE', source: 's', prefix: 'p', content: 'x' }));
+    assert.equal(intake.counts.leftOut, 1);
+    for (const text of ['secret', '{"op":"INSERT","source":"s"', '0,CDC,{"xid": "secret"}', '{"secret":1}', '[1]'])
+      assert.throws(
+        () => take(0, 1, text),
+        (error: Error) => /RECORD_UNUSABLE/.test(error.message) && !error.message.includes('secret'),
+        text,
+      );
+    const record = { shard: 'a', sequence: '1', arrivedMs: 0, partitionKey: 'public.t:1', texts: [change(1)] };
+    assert.throws(() => intake.take(record), /RECORD_UNUSABLE: .*AGGREGATION=none/);
+  });
+});
