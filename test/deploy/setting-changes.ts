@@ -119,12 +119,12 @@ export const CHANGES: Readonly<Record<keyof PipelineSettings, Change>> = {
   },
 
   linger: { to: { linger: 'on' }, note: 'Runs stay from the next one on. Each minute of the function is billed.' },
+  lingerDuty: { to: { linger: 'on', lingerDuty: 20 }, from: { linger: 'on' }, note: 'Nothing.' },
   snapshot: {
     to: { snapshot: 'initial' },
     note: 'Nothing, as the slot is there already. Ask for a snapshot by hand.',
   },
   snapshotShare: { to: { snapshotShare: 20 }, note: 'Nothing.' },
-  lingerDuty: { to: { linger: 'on', lingerDuty: 20 }, from: { linger: 'on' }, note: 'Nothing.' },
 
   sourceName: {
     to: { sourceName: 'orders' },
