@@ -63,7 +63,10 @@ def changes(event):
             # With AGGREGATION=lines a record holds a change a line. JSON has line breaks between changes only.
             for line in user.split(b"\n"):
                 if line:
-                    yield json.loads(line)
+                    change = json.loads(line)
+                    # With MARKS=on the stream holds marks, which are no changes.
+                    if change["op"] != "MARK":
+                        yield change
 
 
 def lsn(text):

@@ -49,6 +49,7 @@ export const SHARED_PROPS = [
   'primaryKeyTtlSeconds',
   'oversize',
   'maxRecordKib',
+  'marks',
   'linger',
   'lingerDuty',
   'snapshot',

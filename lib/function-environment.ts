@@ -51,6 +51,7 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
     OVERSIZE: props.oversize,
     ON_UNKNOWN_KEY: props.onUnknownKey,
     MAX_RECORD_KIB: props.maxRecordKib,
+    MARKS: props.marks,
     LINGER: props.linger,
     LINGER_DUTY: props.lingerDuty,
     SNAPSHOT: props.snapshot,

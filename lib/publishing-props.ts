@@ -59,6 +59,8 @@ export interface PublishingProps {
   readonly onUnknownKey?: 'skip' | 'fail';
   /** The stream's largest record, 1024 to 10240 KiB. A stream that the stack makes is set to allow it; any other must allow it. @default 1024 */
   readonly maxRecordKib?: number;
+  /** Whether each lane gets records that tell up to where it is complete, for a replica; only with `format` json and lanes. @default off */
+  readonly marks?: 'off' | 'on';
   /** Whether a run that has caught up stays and publishes what comes within a second. Lambda bills all of its time: on arm64 about $17.5 a month with 512 MiB, $35 with 1024 (docs/seconds.md). @default off */
   readonly linger?: 'off' | 'on';
   /** How much of one of the server's cores a run that lingers may take, 1 to 100 percent. @default 10 */

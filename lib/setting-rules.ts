@@ -46,6 +46,10 @@ export function publishingFaults(settings: PartialSettings): string[] {
     faults.push(
       `publications has no effect with plugin ${settings.plugin ?? 'test_decoding'}, which reads none: leave it out, or set plugin pgoutput.`,
     );
+  if (settings.marks === 'on' && format !== 'json')
+    faults.push(`marks cannot be "on" with format ${format}, which has no record for a mark: it must be json.`);
+  if (settings.marks === 'on' && settings.aggregation === 'none')
+    faults.push('marks cannot be "on" with aggregation none, which has no lanes: it must be kpl or lines.');
   if (settings.linger === 'on' && settings.schedule === false)
     faults.push(
       'linger cannot be "on" with schedule false: nothing would begin a run, or take over from one that ends.',

@@ -98,6 +98,7 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
   oversize: choice('key-only', 'fail'),
   onUnknownKey: choice('skip', 'fail'),
   maxRecordKib: integer(1_024, 10_240),
+  marks: choice('off', 'on'),
   linger: choice('off', 'on'),
   lingerDuty: integer(1, 100),
   snapshot: choice('none', 'initial'),

@@ -28,6 +28,7 @@ const DEMO_SETTINGS = [
   'BATCH_CHANGES',
   'OVERSIZE',
   'ON_UNKNOWN_KEY',
+  'MARKS',
 ] as const satisfies readonly SettingName[];
 
 /**

@@ -39,6 +39,8 @@ export function consumer(options: ConsumerOptions): (record: StreamRecord) => vo
 
   const take = (record: StreamRecord, user: UserRecord): void => {
     const text = user.data.toString();
+    // With MARKS=on the stream holds marks, which are no changes.
+    if (text.startsWith('{"op":"MARK",')) return;
     onText(shardNumber(record.shardId), text);
     try {
       const parsed = parseRecord(text, format);

@@ -15,10 +15,12 @@ import {
 import type { TypeFacts } from '../format/record.ts';
 import { isSupported } from '../pack/compression.ts';
 import { createPacker } from '../pack/packer.ts';
+import type { ServerIdentity } from '../ports.ts';
 import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
 import { SECOND_LOCK } from '../postgres/session.ts';
 import { describeHolder, readLock } from '../postgres/slot-lock.ts';
 import { lockedAnswer, type RunAnswer, serverAnswer } from '../run/answer.ts';
+import type { MarkOptions } from '../run/marks.ts';
 import { run } from '../run/run.ts';
 import { addRunMetrics, addSlotMetrics, CountReporter } from '../run/run-metrics.ts';
 import { readResume, type RunAction } from '../settings/event.ts';
@@ -86,6 +88,26 @@ async function isFreeAgain(container: Container, deadlines: InvocationDeadlines)
   return await look.catch(() => false);
 }
 
+/** What marks say of the source and its server. */
+function marksOf(
+  container: Container,
+  deadlines: InvocationDeadlines,
+  { source, server }: { readonly source: string; readonly server: ServerIdentity },
+): MarkOptions {
+  const { systemIdentifier: system = 'unknown', timeline = 1 } = server;
+  return {
+    source,
+    lanes: container.config.lanes,
+    system,
+    timeline,
+    forks: async () => {
+      const history = await historyOf(container, deadlines, server);
+      // The server names the timelines that ended. Each next one began there.
+      return history?.map(({ end }, i) => [history[i + 1]?.timeline ?? timeline, end]);
+    },
+  };
+}
+
 async function publish(
   action: RunAction,
   container: Container,
@@ -145,6 +167,7 @@ async function publish(
         ...(action.maxBatches === undefined ? {} : { maxBatches: action.maxBatches }),
         ...(resume === undefined ? {} : { resume }),
         maxRows: config.batchChanges,
+        marks: config.marks ? marksOf(container, deadlines, { source, server }) : undefined,
         snapshotSharePercent: config.snapshotSharePercent,
         isSnapshot: action.isSnapshot === true,
         inFlightGraceMs: LOCK_LOSS_DETECTION_MS + REQUEST_TIMEOUT_MS,

@@ -19,6 +19,7 @@ import { TablePolicies } from '../transform/table-policies.ts';
 import { Transformer, type TransformerParts } from '../transform/transform.ts';
 import type { Advancer } from './advancer.ts';
 import { CatalogWaits } from './catalog-waits.ts';
+import type { RunMarks } from './marks.ts';
 import { latestEnd } from './message-end.ts';
 import { PublishQueue } from './publish-queue.ts';
 import type { RowsToPublish, SnapshotRun } from './snapshot-run.ts';
@@ -41,6 +42,8 @@ export interface BatchPorts {
   readonly advancer: Advancer;
   /** Undefined: tables cannot be read beside the slot. */
   readonly snapshots?: SnapshotRun | undefined;
+  /** Undefined: no marks are published. */
+  readonly marks?: RunMarks | undefined;
   /** Tables whose changes are left out, as far as the log has named them. */
   readonly memory: { readonly named: Set<string> };
   /** @returns whether to take on no more work, asked after each block */
@@ -128,7 +131,8 @@ export class BatchReader {
       acknowledged: (round, position) => {
         this.#acknowledge(position);
         parts.packer.release(round);
-        if (this.boundary !== undefined) ports.advancer.advanceIfWorthwhile(this.boundary);
+        const done = ports.marks === undefined ? this.boundary : ports.marks.acknowledgedLsn;
+        if (done !== undefined) ports.advancer.advanceIfWorthwhile(done);
         ports.onAcknowledged();
       },
     });
@@ -169,14 +173,7 @@ export class BatchReader {
     const { session } = this.#ports;
     const peek = session.slot.peek(upto, rows, timeoutMs);
     this.#beginBatch();
-    const transformer = (this.#transformer ??= new Transformer({
-      ...this.#parts,
-      policies: this.#policies,
-      pastKeys: this.#pastKeys,
-      skippedLog: this.#skippedLog,
-      resume: this.resume,
-      snapshots: this.#ports.snapshots?.rows,
-    }));
+    const transformer = this.#theTransformer();
     try {
       // Read the catalogs only after the peek was sent: a key that was made in between would be missed.
       const fresh = this.#waits.refresh();
@@ -205,6 +202,35 @@ export class BatchReader {
       this.#skippedLog.report();
       await peek.close();
     }
+  }
+
+  /**
+   * Sends the marks that a run begins with, alone, and waits for them.
+   *
+   * @param position - the slot's
+   */
+  async openMarks(position: Lsn): Promise<void> {
+    const transformer = this.#theTransformer();
+    await this.#ports.marks?.open(transformer, position);
+    await this.#finish(transformer);
+  }
+
+  /** Sends the marks that a run which lingers has held back. */
+  async sendMarks(): Promise<void> {
+    const transformer = this.#theTransformer();
+    this.#ports.marks?.ended(transformer, true);
+    await this.#finish(transformer);
+  }
+
+  #theTransformer(): Transformer {
+    return (this.#transformer ??= new Transformer({
+      ...this.#parts,
+      policies: this.#policies,
+      pastKeys: this.#pastKeys,
+      skippedLog: this.#skippedLog,
+      resume: this.resume,
+      snapshots: this.#ports.snapshots?.rows,
+    }));
   }
 
   #beginBatch(): void {
@@ -276,8 +302,10 @@ export class BatchReader {
           if (message.prefix === OWN_PREFIX) continue;
         }
         transformer.take(message, block);
-        if (message.kind === 'commit')
+        if (message.kind === 'commit') {
           snapshots?.tracker.committed(message.transaction.commitLsn, transformer.counts.changes === changes);
+          this.#ports.marks?.committed(transformer);
+        }
         if (transformer.closed.length > 0) {
           if (!(await this.#send(transformer)) || stopRequested) return 'deadline';
           // Asked after each round, too: a block can hold many, and a run that may take more time must hear of it in time.
@@ -303,6 +331,7 @@ export class BatchReader {
   /** Sends what is left and waits for it: then everything taken is acknowledged, unless the queue was stopped. */
   async #finish(transformer: Transformer): Promise<void> {
     try {
+      this.#ports.marks?.ended(transformer);
       transformer.flush();
       await this.#send(transformer);
     } finally {
@@ -345,6 +374,7 @@ export class BatchReader {
     this.counts = position.counts;
     this.boundary = position.boundary ?? this.boundary;
     this.progress = position.progress;
+    this.#ports.marks?.acknowledged(position);
     this.#oldest = position.openTransaction?.commitTimeMicros;
   }
 }

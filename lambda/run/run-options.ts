@@ -4,6 +4,7 @@
 import type { ResumePosition } from '../decode/resume-position.ts';
 import type { Clock, Log, Metrics, Publisher, Session } from '../ports.ts';
 import type { BatchParts } from './batch.ts';
+import type { MarkOptions } from './marks.ts';
 import type { CountReporter } from './run-metrics.ts';
 import type { SnapshotAnswer } from './snapshot-run.ts';
 import type { WarmState } from './warm-state.ts';
@@ -47,6 +48,8 @@ export interface RunOptions extends BatchParts {
   readonly snapshotSharePercent?: number;
   /** A snapshot is what it is for: where something has to end first, it is waited for. @default false */
   readonly isSnapshot?: boolean;
+  /** Marks are put into every lane, and say so. @default none are */
+  readonly marks?: MarkOptions | undefined;
   /** For how long after a holder was ended its last request may be in flight. */
   readonly inFlightGraceMs: number;
 }

@@ -18,6 +18,7 @@ import { ageSeconds, type RunAnswer, type StopReason } from './answer.ts';
 import { BatchReader } from './batch.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { isQuiet, Linger } from './linger.ts';
+import { RunMarks } from './marks.ts';
 import { type PeekPlan, PeekPlanner } from './peek-planner.ts';
 import { describeStandbys, ReadBoundTracker } from './read-bound-tracker.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
@@ -71,6 +72,7 @@ class RunLoop {
   readonly #reach: ReadBoundTracker;
   readonly #reporter: CountReporter;
   readonly #linger: Linger | undefined;
+  readonly #marks: RunMarks | undefined;
   readonly #snapshots: SnapshotRun | undefined;
   /** Up to where everything was read: ahead of the slot's position only while a snapshot holds that. */
   #readUpto: Lsn = 0n;
@@ -98,10 +100,12 @@ class RunLoop {
     });
     this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
     this.#snapshots = this.#createSnapshots(ports);
+    this.#marks = options.marks && new RunMarks(options.marks, { ...ports, lingers });
     this.#batches = new BatchReader(options, {
       ...ports,
       advancer: this.#advancer,
       snapshots: this.#snapshots,
+      marks: this.#marks,
       // What follows the last round must fit in: two advances by the cost measured, and the answer (I7).
       sendingDeadline: () => this.#deadline - ANSWER_MS - 2 * this.#advancer.costMs,
       shouldStop: () => this.#shouldStop(),
@@ -132,7 +136,9 @@ class RunLoop {
     memory.resume = undefined;
     let stopped: StopReason;
     try {
+      if (this.#marks?.mustOpen === true && this.#hasTime()) await this.#batches.openMarks(this.#advancer.position);
       stopped = await this.#loop();
+      if (this.#linger !== undefined && this.#marks !== undefined) await this.#batches.sendMarks();
       await this.#releaseSlot(stopped);
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       await this.#advancer.advanceAgain();
@@ -226,7 +232,7 @@ class RunLoop {
       }),
       reporter: this.#reporter,
       heartbeat,
-      isDue: () => this.#snapshots?.isDue() === true,
+      isDue: () => this.#snapshots?.isDue() === true || this.#marks?.isDue === true,
     });
   }
 
@@ -244,6 +250,7 @@ class RunLoop {
       const ended = await this.#linger.wait(stopped);
       if (ended === 'awaited') return 'handed-over';
       if (ended === 'over') return stopped;
+      if (this.#marks?.isDue === true) await this.#batches.sendMarks();
       this.#reach.renew();
     }
   }

@@ -4,6 +4,7 @@
 import type { Lsn } from '../decode/lsn.ts';
 import type { ResumePosition } from '../decode/resume-position.ts';
 import type { ServerIdentity } from '../ports.ts';
+import type { MarkMemory } from './marks.ts';
 import type { PeekLimits } from './peek-limits.ts';
 
 /** What a container remembers from run to run. Kept in module scope by the handler. */
@@ -22,6 +23,8 @@ export interface WarmState {
   server: ServerIdentity | undefined;
   /** The highest commit LSN of which anything was published, or to which the slot was advanced. */
   reached: Lsn | undefined;
+  /** The last marks; undefined: none since the container began. */
+  marks: MarkMemory | undefined;
   /** The slot's position at the end of the last run. */
   position: Lsn | undefined;
   /** When the run that is under way, or was last, had to have answered: later than asked for where it took more time. */
@@ -42,6 +45,7 @@ export function coldState(): WarmState {
     named: new Set(),
     server: undefined,
     reached: undefined,
+    marks: undefined,
     position: undefined,
     deadline: undefined,
     lastAdvance: undefined,

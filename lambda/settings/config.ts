@@ -79,6 +79,8 @@ export interface Config {
   readonly unknownKey: SettingValues['ON_UNKNOWN_KEY'];
   /** The stream's largest record, in bytes, its partition key included. */
   readonly maxRecordBytes: number;
+  /** MARKS: marks are published. */
+  readonly marks: boolean;
   /** LINGER_DUTY, in percent; undefined: LINGER is off. */
   readonly lingerDutyPercent: number | undefined;
   readonly snapshot: SettingValues['SNAPSHOT'];
@@ -192,6 +194,16 @@ function contradictions(values: Partial<SettingValues>, env: Readonly<Record<str
       `COMPRESSION cannot be "${values.COMPRESSION}" with AGGREGATION "${values.AGGREGATION}", which has a form of its own (allowed then: none). Set AGGREGATION to lines.`,
     );
   }
+  if (values.MARKS === 'on' && format !== undefined && format !== 'json') {
+    faults.push(
+      `MARKS cannot be "on" with FORMAT "${format}", which has no record for a mark (allowed then: off). Set FORMAT to json.`,
+    );
+  }
+  if (values.MARKS === 'on' && values.AGGREGATION === 'none') {
+    faults.push(
+      'MARKS cannot be "on" with AGGREGATION "none", which has no lanes (allowed then: off). Set AGGREGATION to kpl or lines.',
+    );
+  }
   return faults;
 }
 
@@ -241,6 +253,7 @@ function toConfig(values: SettingValues, partitionByGiven: boolean): Omit<Config
     oversize: values.OVERSIZE,
     unknownKey: values.ON_UNKNOWN_KEY,
     maxRecordBytes: values.MAX_RECORD_KIB * 1024,
+    marks: values.MARKS === 'on',
     lingerDutyPercent: values.LINGER === 'on' ? values.LINGER_DUTY : undefined,
     snapshot: values.SNAPSHOT,
     snapshotSharePercent: values.SNAPSHOT_SHARE,

@@ -221,6 +221,13 @@ export const SETTINGS = {
     'a whole number, 1024 to 10240',
     '1024',
   ),
+  MARKS: {
+    ...choice(
+      ['off', 'on'],
+      'records in every lane that tell up to where it is complete, for a replica (with FORMAT json and lanes)',
+    ),
+    default: 'off',
+  },
   LINGER: {
     ...choice(
       ['off', 'on'],

@@ -51,6 +51,9 @@ export class Transformer {
   /** Rounds that are full, oldest first, with where each takes the run. The caller sends and removes them. */
   readonly closed: { readonly round: Round; readonly position: AckPosition }[] = [];
 
+  /** The newest transaction that was taken whole. */
+  newestCommit: Transaction | undefined;
+
   readonly #parts: TransformerParts;
   readonly #writer: RecordWriter;
   readonly #messages: MessageWriter;
@@ -62,6 +65,7 @@ export class Transformer {
   /** The position of the last message outside transactions. */
   #lastMessage: Lsn = -1n;
   #boundary: Lsn | undefined;
+  #marked: AckPosition['marked'];
   /** Of the open round. */
   #largest: LargestRecord | undefined;
 
@@ -98,6 +102,7 @@ export class Transformer {
         return this.#cursor.begin(message.transaction);
       case 'commit':
         this.#boundary = message.transaction.commitLsn;
+        this.newestCommit = message.transaction;
         this.#cursor.transaction = undefined;
         this.counts.transactions++;
         return;
@@ -141,6 +146,21 @@ export class Transformer {
     return this.#write('READ', { transaction: place, ordinal, key: this.#readKey, otherKey: undefined }, undefined);
   }
 
+  /**
+   * Puts a mark into every lane. May close rounds. Marks are not counted as records.
+   *
+   * @param lsn - up to which commit LSN everything was taken
+   * @param keys - a partition key of each lane
+   * @param data - makes the mark of a lane
+   */
+  mark(lsn: Lsn, keys: readonly Buffer[], data: (lane: number) => Buffer): void {
+    for (const [lane, key] of keys.entries()) {
+      const full = this.#parts.packer.add(key, data(lane));
+      if (full !== undefined) this.#close(full);
+    }
+    this.#marked = { lsn, records: this.counts.records };
+  }
+
   /** Closes the open round, so that everything taken is in `closed` or was sent. */
   flush(): void {
     const round = this.#parts.packer.flush();
@@ -162,6 +182,7 @@ export class Transformer {
       counts: copyCounts(this.counts),
       progress: this.#cursor.progress,
       openTransaction: this.#cursor.transaction,
+      marked: this.#marked,
       largest: this.#largest,
     };
   }

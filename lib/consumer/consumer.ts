@@ -36,6 +36,20 @@ export interface Change {
   readonly commitTime: string;
 }
 
+/** A mark (MARKS=on): all records of its lane with a commit LSN up to its own stand before it. It is no change. */
+export interface Mark {
+  readonly source: string;
+  readonly op: 'MARK';
+  readonly commitLsn: string;
+  readonly commitTime: string;
+  readonly lane: number;
+  readonly lanes: number;
+  readonly system: string;
+  readonly timeline: number;
+  /** On marks that a run began with: each timeline of the server's history, and the LSN where it began. */
+  readonly forks?: readonly (readonly [timeline: number, lsn: string])[];
+}
+
 /** A record of the event that Lambda gives a consumer; its data is base64 there, and bytes from GetRecords. */
 export interface LambdaRecord {
   readonly kinesis: { readonly partitionKey: string; readonly sequenceNumber: string; readonly data: string };
@@ -45,10 +59,24 @@ export interface LambdaRecord {
  * Reads the changes of one Kinesis record, aggregated or not.
  *
  * @param record - with its bytes
- * @returns in order
+ * @returns in order; marks are passed over
  * @throws {Error} when a user record is not of `FORMAT=json`
  */
 export function changesOf(record: { readonly partitionKey: string; readonly data: Uint8Array }): Change[] {
+  return changesAndMarksOf(record).filter((each) => each.op !== 'MARK');
+}
+
+/**
+ * Reads the changes and marks of one Kinesis record, aggregated or not.
+ *
+ * @param record - with its bytes
+ * @returns in order
+ * @throws {Error} when a user record is not of `FORMAT=json`
+ */
+export function changesAndMarksOf(record: {
+  readonly partitionKey: string;
+  readonly data: Uint8Array;
+}): (Change | Mark)[] {
   const { partitionKey, data } = record;
   const raw = { partitionKey, data: Buffer.from(data.buffer, data.byteOffset, data.byteLength) };
   return userRecords(raw).flatMap((user) => lineRecords(user).map((line) => readChange(line.data)));
@@ -102,14 +130,18 @@ function lsnNumber(lsn: string): bigint {
 }
 
 /** The parser's error quotes what it reads, which may be a row's values: it is not passed on. */
-function readChange(data: Buffer): Change {
+function readChange(data: Buffer): Change | Mark {
   let change: unknown;
   try {
     change = JSON.parse(data.toString());
   } catch {
     change = undefined;
   }
-  if (typeof change !== 'object' || change === null || !('id' in change) || !('op' in change))
+  if (typeof change !== 'object' || change === null || !isRecord(change))
     throw new Error('A record of the stream is no change of FORMAT=json.');
-  return change as Change;
+  return change as Change | Mark;
+}
+
+function isRecord(record: object): boolean {
+  return 'op' in record && ('id' in record || record.op === 'MARK');
 }

@@ -118,6 +118,11 @@ export const CHANGES: Readonly<Record<keyof PipelineSettings, Change>> = {
     note: 'The slot is made a failover slot in place, without a gap. Back to `off` changes nothing of the slot.',
   },
 
+  marks: {
+    to: { marks: 'on', format: 'json' },
+    from: { format: 'json' },
+    note: 'The next run puts records with `op` MARK into every lane. Consumers have to pass over them.',
+  },
   linger: { to: { linger: 'on' }, note: 'Runs stay from the next one on. Each minute of the function is billed.' },
   lingerDuty: { to: { linger: 'on', lingerDuty: 20 }, from: { linger: 'on' }, note: 'Nothing.' },
   snapshot: {

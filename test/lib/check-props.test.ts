@@ -99,6 +99,7 @@ const BAD: Readonly<Record<(typeof PUBLISHER_PROPS)[number], unknown>> = {
   primaryKeyTtlSeconds: 604_801,
   oversize: 'drop',
   maxRecordKib: 10_241,
+  marks: true,
   linger: true,
   lingerDuty: 0,
   snapshot: 'always',

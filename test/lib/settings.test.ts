@@ -196,6 +196,12 @@ describe('readSettings', () => {
       /messages has no effect with plugin wal2json/,
     ],
     ['messages with dms', { messages: 'a', format: 'dms' }, /messages has no effect with format dms/],
+    ['marks with the default format', { marks: 'on' }, /marks cannot be "on" with format csv-payload/],
+    [
+      'marks without lanes',
+      { marks: 'on', format: 'json', aggregation: 'none' },
+      /marks cannot be "on" with aggregation none/,
+    ],
     ['lingering without a schedule', { linger: 'on', schedule: false }, /linger cannot be "on" with schedule false/],
     [
       'a runbook without its scheme',

@@ -1,0 +1,145 @@
+/**
+ * When a run puts marks into the lanes (MARKS=on), and what they say: a mark tells a replica that it has all records of the
+ * lane up to a commit LSN. Decides only; the batch reader sends them. Knows no SQL and no SDK.
+ *
+ * A run marks what it published at the end of each batch, before the slot is advanced over it; in a long batch now and then.
+ * A run that lingers does so once a second at most. A run opens with marks where its container does not know that the last
+ * ones reached the stream: the first run of a container, one on another server or timeline, one after a run that was cut
+ * short, and one after an hour without marks. So whatever a crash left unmarked is marked by the run that comes next.
+ */
+import type { Lsn } from '../decode/lsn.ts';
+import { jsonMark, type Mark, type MarkFork } from '../format/json/mark.ts';
+import { laneKeys } from '../pack/lane-keys.ts';
+import type { Clock } from '../ports.ts';
+import type { AckPosition } from '../transform/ack-position.ts';
+import type { Transformer } from '../transform/transform.ts';
+
+/** A long batch is marked at the first boundary after so much was sent, or so long. */
+const MARK_BYTES = 8 * 1024 * 1024;
+const MARK_MS = 1_000;
+/** The position of a replica that is stopped has to stay inside the stream's retention. */
+const IDLE_MS = 3_600_000;
+
+/** What marks say besides how far the lanes are. */
+export interface MarkOptions {
+  readonly source: string;
+  readonly lanes: number;
+  /** The server's system identifier. */
+  readonly system: string;
+  readonly timeline: number;
+  /** @returns the forks of the server's history; undefined: it does not tell */
+  readonly forks: () => Promise<readonly MarkFork[] | undefined>;
+}
+
+/** What a container remembers of the marks of its last run. */
+export interface MarkMemory {
+  readonly system: string;
+  readonly timeline: number;
+  /** When the last marks were acknowledged, milliseconds since 1970. */
+  at: number;
+  /** Whether something was published after them. */
+  isOwed: boolean;
+}
+
+/** What deciding takes. */
+export interface MarkPorts {
+  readonly clock: Clock;
+  readonly memory: { marks: MarkMemory | undefined };
+  /** Whether the run stays when it has caught up. */
+  readonly lingers: boolean;
+}
+
+/** Decides for one run. */
+export class RunMarks {
+  readonly #options: MarkOptions;
+  readonly #ports: MarkPorts;
+  readonly #keys: readonly Buffer[];
+  /** Of the marks that were written last. */
+  #writtenAt: number;
+  #bytes = 0;
+  #records = 0;
+  #seen: AckPosition['marked'];
+  /** The commit LSN of the marks that were acknowledged last. */
+  acknowledgedLsn: Lsn | undefined;
+
+  /**
+   * @param options - what marks say
+   * @param ports - time, and what the container remembers
+   */
+  constructor(options: MarkOptions, ports: MarkPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#keys = laneKeys(options.lanes);
+    this.#writtenAt = ports.clock.now();
+  }
+
+  /** Whether the run has to begin with marks. */
+  get mustOpen(): boolean {
+    const { marks } = this.#ports.memory;
+    const { system, timeline } = this.#options;
+    if (marks === undefined || marks.isOwed || marks.system !== system || marks.timeline !== timeline) return true;
+    return this.#ports.clock.now() - marks.at >= IDLE_MS;
+  }
+
+  /** Whether a run that lingers has marks to send that it held back. */
+  get isDue(): boolean {
+    return this.#ports.memory.marks?.isOwed === true && this.#ports.clock.now() - this.#writtenAt >= MARK_MS;
+  }
+
+  /**
+   * Writes the marks that a run begins with.
+   *
+   * @param transformer - takes them
+   * @param position - the slot's: everything up to it was published before
+   */
+  async open(transformer: Transformer, position: Lsn): Promise<void> {
+    // Where the server does not tell its history, nothing of it is known to be the same as before.
+    const forks = (await this.#options.forks()) ?? [[this.#options.timeline, 0n] as const];
+    this.#write(transformer, position, BigInt(Math.trunc(this.#ports.clock.now())) * 1000n, forks);
+  }
+
+  /** After a COMMIT: marks a long batch now and then. */
+  committed(transformer: Transformer): void {
+    const waited = this.#ports.clock.now() - this.#writtenAt;
+    if (waited < MARK_MS && transformer.counts.bytes - this.#bytes < MARK_BYTES) return;
+    this.#writeIfOwed(transformer);
+  }
+
+  /** At the end of a batch, before its last round is closed. @param isLast - whether it is the run's last */
+  ended(transformer: Transformer, isLast = false): void {
+    if (!isLast && this.#ports.lingers && this.#ports.clock.now() - this.#writtenAt < MARK_MS) return;
+    this.#writeIfOwed(transformer);
+  }
+
+  /** @param position - where an acknowledgement takes the run */
+  acknowledged({ marked, counts }: AckPosition): void {
+    const { memory, clock } = this.#ports;
+    const { system, timeline } = this.#options;
+    if (marked !== undefined && marked !== this.#seen) {
+      this.#seen = marked;
+      this.acknowledgedLsn = marked.lsn;
+      memory.marks = { system, timeline, at: clock.now(), isOwed: false };
+    }
+    if (memory.marks !== undefined) memory.marks.isOwed = counts.records > (marked?.records ?? 0);
+  }
+
+  #writeIfOwed(transformer: Transformer): void {
+    const { newestCommit } = transformer;
+    if (newestCommit === undefined || transformer.counts.records === this.#records) return;
+    this.#write(transformer, newestCommit.commitLsn, newestCommit.commitTimeMicros, undefined);
+  }
+
+  #write(
+    transformer: Transformer,
+    commitLsn: Lsn,
+    commitTimeMicros: bigint,
+    forks: readonly MarkFork[] | undefined,
+  ): void {
+    const { source, lanes, system, timeline } = this.#options;
+    const mark: Mark = { source, commitLsn, commitTimeMicros, lanes, system, timeline, forks };
+    transformer.mark(commitLsn, this.#keys, (lane) => Buffer.from(jsonMark(mark, lane)));
+    this.#writtenAt = this.#ports.clock.now();
+    this.#bytes = transformer.counts.bytes;
+    this.#records = transformer.counts.records;
+  }
+}

@@ -1,0 +1,268 @@
+/** Marks in the lanes (MARKS=on): what is before each of them, when they come, and what they cost. Over fakes. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { formatLsn, type Lsn, parseLsn } from '../../../lambda/decode/lsn.ts';
+import { FORMATS } from '../../../lambda/format/formats.ts';
+import { createPacker } from '../../../lambda/pack/packer.ts';
+import type { Publisher } from '../../../lambda/ports.ts';
+import type { MarkOptions } from '../../../lambda/run/marks.ts';
+import { run } from '../../../lambda/run/run.ts';
+import type { RunOptions } from '../../../lambda/run/run-options.ts';
+import { coldState } from '../../../lambda/run/warm-state.ts';
+import { FORMAT_OPTIONS } from '../../support/changes.ts';
+import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
+import { type RunKit, runKit } from '../../support/run-kit.ts';
+
+const LANES = 4;
+const insert = (id: number): string => `table public.t: INSERT: id[integer]:${id}`;
+const inserts = (from: number, count: number): string[] => Array.from({ length: count }, (_, i) => insert(from + i));
+const MARKS: MarkOptions = {
+  source: 'test/fake',
+  lanes: LANES,
+  system: '7312',
+  timeline: 1,
+  forks: () => Promise.resolve([]),
+};
+
+/** One user record of a lane, as it arrived. */
+interface Arrived {
+  /** The Kinesis record's partition key: the lane's name. */
+  readonly partition: string;
+  readonly op: string;
+  readonly id?: string;
+  readonly commitLsn: string;
+  readonly [field: string]: unknown;
+}
+
+/** A pipeline that writes lines of JSON, and what arrived. */
+class Pipeline {
+  readonly slot = new FakeSlot();
+  readonly kit: RunKit = runKit(this.slot, new FakeKeys({ 'public.t': {} }));
+  readonly #lanes = new Map<string, string>();
+  requests = 0;
+  bytes = 0;
+  marks: MarkOptions | undefined = MARKS;
+
+  readonly publisher: Publisher = {
+    publish: (round, deadline, signal) => {
+      this.requests++;
+      this.bytes += round.bytes;
+      for (const { data, partitionKey } of round.entries) this.#lanes.set(Buffer.from(data).toString(), partitionKey);
+      return this.kit.publisher.publish(round, deadline, signal);
+    },
+  };
+
+  async run(changes: Partial<RunOptions> = {}, limits?: { requestBytes: number; laneBytes: number }) {
+    const packer = createPacker({
+      aggregation: 'lines',
+      lanes: LANES,
+      maxRecordBytes: 1024 * 1024,
+      ...(limits && { limits }),
+    });
+    return await run(
+      { ...this.kit.ports, publisher: this.publisher },
+      this.kit.options({
+        format: FORMATS.json({ ...FORMAT_OPTIONS, source: 'test/fake', oneLine: true }),
+        packer,
+        marks: this.marks,
+        ...changes,
+      }),
+    );
+  }
+
+  /** A new container: it remembers nothing. */
+  forget(): void {
+    Object.assign(this.kit.memory, coldState());
+  }
+
+  get arrived(): Arrived[] {
+    return this.kit.publisher.arrived.flatMap((data) =>
+      data
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => ({
+          ...(JSON.parse(line) as Arrived),
+          partition: this.#lanes.get(data) ?? '',
+        })),
+    );
+  }
+
+  get marked(): Arrived[] {
+    return this.arrived.filter(({ op }) => op === 'MARK');
+  }
+}
+
+const lsnOf = (text: string): Lsn => parseLsn(text) ?? -1n;
+
+/** I12, on what arrived once everything has. */
+function assertMarksHold(arrived: readonly Arrived[]): void {
+  const firsts = new Map<string, { at: number; partition: string; lsn: Lsn }>();
+  for (const [at, { id, partition, commitLsn }] of arrived.entries())
+    if (id !== undefined && !firsts.has(id)) firsts.set(id, { at, partition, lsn: lsnOf(commitLsn) });
+  for (const [at, { op, partition, commitLsn }] of arrived.entries()) {
+    if (op !== 'MARK') continue;
+    for (const [id, first] of firsts)
+      if (first.partition === partition && first.lsn <= lsnOf(commitLsn))
+        assert.ok(first.at < at, `${id} of ${partition} came after the mark ${commitLsn}`);
+  }
+}
+
+describe('marks', () => {
+  it('I12: hold whatever fails, and the last ones say that everything arrived', async () => {
+    const step = fc.record({
+      transactions: fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 6 }),
+      fates: fc.array(fc.constantFrom('acknowledged', 'acknowledged', 'throttled', 'unanswered'), { maxLength: 12 }),
+      isCold: fc.boolean(),
+      lingers: fc.boolean(),
+      forgetsAdvance: fc.boolean(),
+      maxRows: fc.integer({ min: 5, max: 60 }),
+      blockMs: fc.constantFrom(0, 400, 15_000),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 6 }), async (steps) => {
+        const pipeline = new Pipeline();
+        const { slot, kit } = pipeline;
+        let next = 0;
+        for (const { transactions, fates, isCold, lingers, forgetsAdvance, maxRows, blockMs } of steps) {
+          for (const size of transactions) slot.commit(...inserts((next += 100), size));
+          if (isCold) pipeline.forget();
+          const before = slot.confirmed;
+          const first = kit.publisher.rounds.length;
+          kit.publisher.fate = (round) => fates[round - first] ?? 'acknowledged';
+          slot.onBlock = () => (kit.clock.time += blockMs);
+          const options = { maxRows, ...(lingers ? { lingerDutyPercent: 10 } : {}) };
+          // A run that did nothing at all fails, which is right.
+          await pipeline.run(options, { requestBytes: 3_000, laneBytes: 1_000 }).catch(() => undefined);
+          // After a crash the server knows an older position.
+          if (forgetsAdvance) slot.confirmed = before;
+        }
+        slot.onBlock = () => undefined;
+        kit.publisher.fate = () => 'acknowledged';
+        const last = slot.commit(insert(1));
+        await pipeline.run();
+        const { arrived } = pipeline;
+        assertMarksHold(arrived);
+        for (let lane = 0; lane < LANES; lane++) {
+          const reach = arrived
+            .filter((each) => each.op === 'MARK' && each.partition === `lane-${lane}-of-${LANES}`)
+            .reduce((most, { commitLsn }) => (lsnOf(commitLsn) > most ? lsnOf(commitLsn) : most), 0n);
+          assert.ok(reach >= last, `lane ${lane} is marked up to ${reach} only, not ${last}`);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('I12: are acknowledged before the slot is advanced over what they mark', async () => {
+    const pipeline = new Pipeline();
+    const { slot, kit } = pipeline;
+    for (let i = 0; i < 40; i++) slot.commit(...inserts(i * 100, 20));
+    slot.onBlock = () => (kit.clock.time += 200);
+    const unmarked: Lsn[] = [];
+    slot.onAdvance = (target) => {
+      const { arrived } = pipeline;
+      const published = arrived.filter(({ op }) => op !== 'MARK').map(({ commitLsn }) => lsnOf(commitLsn));
+      const marked = arrived.filter(({ op }) => op === 'MARK').map(({ commitLsn }) => lsnOf(commitLsn));
+      const most = published.filter((lsn) => lsn <= target).reduce((a, b) => (a > b ? a : b), 0n);
+      if (!marked.some((lsn) => lsn >= most)) unmarked.push(target);
+    };
+    const answer = await pipeline.run({ maxRows: 1_000_000 }, { requestBytes: 3_000, laneBytes: 1_000 });
+    assert.equal(answer.stopped, 'caught-up');
+    assert.ok(slot.advances.length > 3, `${slot.advances.length} advances`);
+    assert.deepEqual(unmarked, []);
+  });
+
+  it('say what a replica has to know, and in a new container come first, with the forks', async () => {
+    const pipeline = new Pipeline();
+    pipeline.marks = {
+      ...MARKS,
+      timeline: 3,
+      forks: () => Promise.resolve([[2, 0x10n] as const, [3, 0x20n] as const]),
+    };
+    const lsn = pipeline.slot.commit(insert(1));
+    await pipeline.run();
+    const { arrived } = pipeline;
+    assert.deepEqual(
+      arrived.map(({ op }) => op),
+      ['MARK', 'MARK', 'MARK', 'MARK', 'INSERT', 'MARK', 'MARK', 'MARK', 'MARK'],
+    );
+    const forks = [
+      [2, '0/10'],
+      [3, '0/20'],
+    ];
+    assert.deepEqual(
+      arrived.map((each) => each['forks']),
+      [forks, forks, forks, forks, undefined, undefined, undefined, undefined, undefined],
+    );
+    const { partition, ...mark } = arrived.at(-1) as Arrived;
+    assert.deepEqual(mark, {
+      op: 'MARK',
+      source: 'test/fake',
+      commitLsn: formatLsn(lsn),
+      commitTime: arrived.find(({ op }) => op === 'INSERT')?.['commitTime'],
+      lane: Number(partition.split('-')[1]),
+      lanes: LANES,
+      system: '7312',
+      timeline: 3,
+    });
+  });
+
+  it('open a run on another timeline, after an hour without any, and no other', async () => {
+    const pipeline = new Pipeline();
+    const opened = async (): Promise<number> => {
+      const before = pipeline.marked.length;
+      await pipeline.run();
+      return (pipeline.marked.length - before) / LANES;
+    };
+    assert.equal(await opened(), 1);
+    assert.equal(await opened(), 0);
+    pipeline.marks = { ...MARKS, timeline: 2 };
+    assert.equal(await opened(), 1);
+    assert.equal(await opened(), 0);
+    pipeline.kit.clock.time += 3_600_000;
+    assert.equal(await opened(), 1);
+    assert.equal(await opened(), 0);
+  });
+
+  it('fork at 0/0 where the server does not tell its history', async () => {
+    const pipeline = new Pipeline();
+    pipeline.marks = { ...MARKS, timeline: 2, forks: () => Promise.resolve(undefined) };
+    await pipeline.run();
+    assert.deepEqual(pipeline.marked[0]?.['forks'], [[2, '0/0']]);
+  });
+
+  it('come once a second at most while a run lingers, and at its end', async () => {
+    const pipeline = new Pipeline();
+    const { slot, kit } = pipeline;
+    const begun = kit.clock.time;
+    let next = 0;
+    const sleep = kit.clock.sleep.bind(kit.clock);
+    kit.clock.sleep = async (ms, signal) => {
+      await sleep(Math.max(1, ms), signal);
+      if (kit.clock.time - begun < 20_000) slot.commit(insert(next++));
+    };
+    await pipeline.run({ lingerDutyPercent: 100, deadline: begun + 30_000 });
+    const rounds = pipeline.marked.length / LANES;
+    assert.ok(next > 60, `${next} were written`);
+    assert.ok(rounds > 10 && rounds <= 23, `${rounds} times`);
+    assert.equal(lsnOf(pipeline.marked.at(-1)?.commitLsn ?? ''), slot.wal.at(-1)?.commitLsn);
+  });
+
+  it('cost nothing where they are off, and little in a drain', async () => {
+    const costs: { requests: number; bytes: number }[] = [];
+    for (const marks of [undefined, MARKS]) {
+      const pipeline = new Pipeline();
+      pipeline.marks = marks;
+      for (let i = 0; i < 200; i++) pipeline.slot.commit(...inserts(i * 100, 100));
+      await pipeline.run();
+      const { requests, bytes } = pipeline;
+      costs.push({ requests, bytes });
+      if (marks === undefined) assert.deepEqual(pipeline.marked, []);
+    }
+    const [off, on] = costs as [(typeof costs)[0], (typeof costs)[0]];
+    // One request opens; the others carry marks beside data.
+    assert.equal(on.requests, off.requests + 1);
+    assert.ok(on.bytes - off.bytes < 20_000, `${on.bytes - off.bytes} bytes for 20,000 changes`);
+  });
+});
