@@ -21,7 +21,7 @@ export interface SnapshotReaderParts extends CopyParts {
   readonly maxRecordBytes: number;
 }
 
-const MOST_ROWS = 50_000;
+const MOST_ROWS = 20_000;
 /** Before anything is known of the size of rows. */
 const FIRST_ROWS = 2_000;
 const GUESSED_ROW_BYTES = 200;

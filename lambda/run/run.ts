@@ -111,9 +111,8 @@ class RunLoop {
       shouldStop: () => this.#shouldStop(),
       shouldHandOver: () => this.#isAwaited(),
       onAcknowledged: () => {
-        const { counts, throttledEntries } = this.#batches;
-        heartbeat.beat(counts.records);
-        ports.onProgress?.(counts.published, throttledEntries, this.#snapshots?.answer());
+        heartbeat.beat(this.#batches.counts.records);
+        this.#tellProgress();
       },
     });
   }
@@ -156,6 +155,11 @@ class RunLoop {
     return snapshot === undefined ? answer : { ...answer, snapshot };
   }
 
+  #tellProgress(): void {
+    const { counts, throttledEntries } = this.#batches;
+    this.#ports.onProgress?.(counts.published, throttledEntries, this.#snapshots?.answer());
+  }
+
   /** Undefined where tables cannot be read beside the slot. */
   #createSnapshots({ session, clock, log, memory, stop }: RunPorts): SnapshotRun | undefined {
     const { snapshots: source } = session;
@@ -168,6 +172,7 @@ class RunLoop {
       memory,
       slotName,
       isPatient: isSnapshot === true,
+      onWaiting: () => this.#tellProgress(),
       ...(stop === undefined ? {} : { stop }),
       hasTime: (ms) => this.#hasTime() && clock.now() + ms < this.#batches.readingDeadline(),
       budgetMs: () => {

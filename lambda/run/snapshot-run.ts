@@ -27,6 +27,8 @@ export interface SnapshotRunParts {
   /** Whether to wait for what has to end first: else the next run looks again. */
   readonly isPatient: boolean;
   readonly stop?: AbortSignal;
+  /** Called while nothing can be read, as no round tells how far it is. */
+  readonly onWaiting: () => void;
 }
 
 /** Rows to be published at the place that was read last. */
@@ -63,7 +65,7 @@ const MOST_SAVES = 5;
 /** How soon a run that lingers looks again. */
 const LOOK_AGAIN_MS = 1_000;
 /** About so much text is read at once: a chunk is in memory until it is published. What is slow to be published is read in less. */
-const MOST_BYTES = 4 * 1024 * 1024;
+const MOST_BYTES = 2 * 1024 * 1024;
 const LEAST_BYTES = 64 * 1024;
 const SLOW_MS = 4_000;
 const QUICK_MS = 1_000;
@@ -210,6 +212,7 @@ export class SnapshotRun {
             return true;
           }
           this.#notBefore = clock.now() + LOOK_AGAIN_MS;
+          this.#parts.onWaiting();
           if (!this.#parts.isPatient) return false;
           await clock.sleep(PAUSE_MS, this.#parts.stop);
           return true;
@@ -258,7 +261,7 @@ export class SnapshotRun {
   }
 
   get #chunkBytes(): number {
-    return this.#parts.memory.chunkBytes ?? MOST_BYTES / 4;
+    return this.#parts.memory.chunkBytes ?? MOST_BYTES / 2;
   }
 
   /** The work that was under way is over. */

@@ -35,7 +35,7 @@ const clock: Clock = {
 
 /** What is to differ from a pipeline that publishes everything. */
 export interface PipelineOptions extends Partial<
-  Pick<RunOptions, 'oversize' | 'unknownKey' | 'maxRows' | 'maxBatches'>
+  Pick<RunOptions, 'oversize' | 'unknownKey' | 'maxRows' | 'maxBatches' | 'isSnapshot' | 'snapshotSharePercent'>
 > {
   /** @default json */
   readonly format?: keyof typeof FORMATS;
@@ -57,6 +57,8 @@ export interface PipelineOptions extends Partial<
   readonly standbySlots?: readonly string[];
   /** Where the server is reached, by way of a link or proxy. @default its own port */
   readonly port?: number;
+  /** Is given each record, which is not kept then. */
+  readonly onRecord?: (data: Buffer) => void;
   /** For how long a run may go on. @default 60 s */
   readonly maxMs?: number;
 }
@@ -159,6 +161,7 @@ export class Pipeline {
       columns = '',
       messages = '',
       maxMs = 60_000,
+      onRecord,
       ...over
     } = this.#options;
     const startedAt = clock.now();
@@ -166,7 +169,10 @@ export class Pipeline {
     const session = await this.#open(deadline);
     const publisher: Publisher = {
       publish: (round) => {
-        for (const { data } of round.entries) this.published.push(Buffer.from(data).toString());
+        for (const { data } of round.entries) {
+          if (onRecord === undefined) this.published.push(Buffer.from(data).toString());
+          else onRecord(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+        }
         return Promise.resolve({ complete: true, throttledEntries: 0 });
       },
     };

@@ -123,6 +123,16 @@ describe('the slot’s lifecycle', () => {
   };
 
   describe('Create', () => {
+    it('asks for what is to be done with a new slot, once, and not with one that was there', async () => {
+      const made: string[] = [];
+      const world = ports({}, { onCreated: ({ context }) => Promise.resolve(made.push(context.database)) });
+      const create = { RequestType: 'Create', ResourceProperties: properties() };
+      await send({ ...create, RequestId: 'one' }, world);
+      assert.deepEqual(made, ['postgres']);
+      await send({ ...create, RequestId: 'two' }, { ...world, answers: new Map() });
+      assert.deepEqual(made, ['postgres']);
+    });
+
     it('makes the slot', async () => {
       assert.deepEqual(await send({ RequestType: 'Create', ResourceProperties: properties() }), {
         PhysicalResourceId: id(),

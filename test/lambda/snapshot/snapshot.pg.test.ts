@@ -52,6 +52,11 @@ function apply(published: readonly string[]): Map<string, Record<string, unknown
   return rows;
 }
 
+/** A server that is stopped at the end of its block. */
+function stopping(server: PostgresServer): AsyncDisposable & { readonly server: PostgresServer } {
+  return { server, [Symbol.asyncDispose]: () => server.stop() };
+}
+
 /** Runs until nothing is under way. */
 async function finish(pipeline: Pipeline): Promise<void> {
   for (let runs = 0; runs < 20; runs++) {
@@ -218,15 +223,17 @@ describe('a snapshot', () => {
     });
   }
 
-  it('waits for a transaction that was consumed before it was asked for, and that nobody sees yet', async () => {
+  it('waits for a transaction that was consumed before it was asked for, and that waits for a synchronous standby', async () => {
     await server.sql(`CREATE TABLE waits (id int PRIMARY KEY, v int); INSERT INTO waits VALUES (1, 10)`);
     const { slot, pipeline } = await pipelineOn('test_decoding');
-    await server.sql(`ALTER SYSTEM SET synchronous_standby_names = 'nobody'`);
+    await using standby = stopping(await server.standby({ slot: 'phys' }));
+    await server.sql(`ALTER SYSTEM SET synchronous_standby_names = '*'`);
     await server.sql('SELECT pg_reload_conf()');
-    await wait(200);
+    await standby.server.halt('immediate');
     const writer = await server.client();
     const update = writer.query('UPDATE waits SET v = 11 WHERE id = 1');
-    await wait(300);
+    const waits = `SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'`;
+    while ((await server.sql(waits)).length === 0) await wait(50);
     const other = await server.client();
     await other.query('SET synchronous_commit = local');
     // As a run of an older version did, and as it is where the slot is made a moment later.
@@ -236,12 +243,13 @@ describe('a snapshot', () => {
     const { snapshot } = await pipeline.run();
     assert.match(snapshot?.waitsFor ?? '', /^transaction \d+/);
     assert.equal(snapshot?.rowsPublished, 0);
-    await other.query(`ALTER SYSTEM RESET synchronous_standby_names`);
-    await other.query('SELECT pg_reload_conf()');
+    await standby.server.start();
     await update;
     await finish(pipeline);
     const read = pipeline.published.map((text) => JSON.parse(text) as Told).find(({ op }) => op === 'READ');
     assert.deepEqual(read?.row, { id: 1, v: 11 });
+    await other.query(`ALTER SYSTEM RESET synchronous_standby_names`);
+    await other.query('SELECT pg_reload_conf()');
     await writer.end();
     await other.end();
   });
