@@ -9,7 +9,7 @@ import { keyText } from '../snapshot/chunk.ts';
 import { OWN_PREFIX } from '../snapshot/progress.ts';
 import { CopyTextReader, type HeldRow, type ReadColumn, RowSet } from '../snapshot/row-set.ts';
 import type { ChunkRequest } from '../snapshot/tracker.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, toPipelineError } from './connection.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
 import { codeOf } from './error-context.ts';
 import { chunkStatement, DESCRIBE, keySignature, quoted, type TableRow } from './snapshot-tables.ts';
@@ -50,19 +50,25 @@ export class SnapshotReader implements SnapshotSource {
   }
 
   async nextXid(): Promise<bigint> {
-    const { rows } = await this.#parts.control.query('SELECT txid_snapshot_xmax(txid_current_snapshot())::text AS xid');
+    const { control } = this.#parts;
+    const { rows } = await told(control, () =>
+      control.query('SELECT txid_snapshot_xmax(txid_current_snapshot())::text AS xid'),
+    );
     return BigInt(String(rows[0]?.['xid']));
   }
 
   async write(content: string): Promise<WrittenMark> {
-    return await writeMessage(this.#parts.control, content);
+    const { control } = this.#parts;
+    return await told(control, () => writeMessage(control, content));
   }
 
   async read(request: ChunkRequest, mostBytes: number, firstRowMs: number): Promise<ReadChunk> {
     const { reader } = this.#parts;
     const name = parsePrinted(request.table);
     if (name === undefined) return { kind: 'refused', why: 'its name is none' };
-    const found = await reader.query(`SELECT relkind FROM pg_class WHERE oid = to_regclass($1)`, [request.table]);
+    const found = await told(reader, () =>
+      reader.query(`SELECT relkind FROM pg_class WHERE oid = to_regclass($1)`, [request.table]),
+    );
     const kind = found.rows[0]?.['relkind'];
     if (kind === undefined) return { kind: 'refused', why: 'it does not exist any more' };
     try {
@@ -80,10 +86,11 @@ export class SnapshotReader implements SnapshotSource {
         case INSUFFICIENT_PRIVILEGE:
           return { kind: 'refused', why: 'this role may not read all of its rows' };
         default:
-          throw error;
+          throw toPipelineError(error, reader.context);
       }
     } finally {
-      await reader.query('ROLLBACK');
+      // Without a connection there is nothing to take back.
+      await reader.query('ROLLBACK').catch(() => undefined);
     }
   }
 
@@ -181,6 +188,15 @@ export class SnapshotReader implements SnapshotSource {
       this.#headers.set(id, header);
     }
     return { header, kind: KINDS[type] ?? ValueKind.quoted };
+  }
+}
+
+/** Puts what a statement meets in the operator's words. */
+async function told<T>({ context }: Connection, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toPipelineError(error, context);
   }
 }
 

@@ -154,30 +154,6 @@ describe('pg2kinesis in a shell', () => {
     });
   }
 
-  it('takes a snapshot, goes on with what is left of one, and says why it cannot', async () => {
-    await server.sql('CREATE TABLE goods (id int PRIMARY KEY); INSERT INTO goods SELECT generate_series(1, 40)');
-    await cli('create-slot');
-    const taken = await cli('snapshot', '--tables', 'public.goods');
-    assert.match(taken.out, /^snapshot +40 rows read, done$/m);
-    assert.equal(taken.status, 0);
-    const refused = await cli('snapshot', '--tables', 'public.goods, public.none');
-    assert.match(refused.err, /^SNAPSHOT_REFUSED: There is no table "public.none"\./);
-    assert.equal(refused.status, 1);
-    const writer = await server.client();
-    await writer.query('BEGIN; INSERT INTO goods VALUES (1000)');
-    const { child, ended } = start(['snapshot', '--tables', 'public.goods', '--json']);
-    while (!(await cli('status')).out.includes('snapshot'));
-    child.kill('SIGINT');
-    const interrupted = await ended;
-    assert.match(interrupted.out, /"event":"answer".*"done":false/);
-    assert.equal(interrupted.status, 3);
-    await writer.query('ROLLBACK');
-    await writer.end();
-    const left = await cli('snapshot');
-    assert.match(left.out, /^snapshot +40 rows read, done$/m);
-    assert.match((await cli('snapshot-stop')).out, /^The snapshot of slot pg2kinesis is ended by/);
-  });
-
   it('goes on after a failure with --every, as the schedule does', async () => {
     await cli('drop-slot');
     const { child, ended, seen } = start(['run', '--json', '--every', '0.1']);
