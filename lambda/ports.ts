@@ -310,6 +310,8 @@ export interface Session {
   isLockAwaited(): boolean;
   /** Whether another holder had to be ended, or has lost the lock: its last request may still be in flight (I6). */
   readonly tookOver: boolean;
+  /** When that was, milliseconds since 1970. @default now */
+  readonly tookOverAt?: number | undefined;
   /** What the last holder has left for whoever waited for the lock; undefined: nothing, or this one does not linger. */
   readonly left?: string | undefined;
   /** Gives up the lock and closes the connections. @param leaving - a text for whoever waits for the lock @default nothing */

@@ -112,6 +112,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     await control.plugin.prepare?.(control, slotName);
     // Usually no backend uses the slot, and there is nothing to ask.
     const orphan = state.slot?.activePid !== undefined && (await clearSlot(reader, options));
+    const isJustLost = orphan || controlLock.kind === 'locked' || controlLock.tookOver;
     const openReplication = async () => (await logIn(database, { ...until, replication: true })).client;
     const awaiting = { standbySlots: options.standbySlots ?? [], failover: state.slot?.failover === true };
     const slot = new PostgresSlot({ ...options, ...awaiting, reader, control, openReplication });
@@ -131,7 +132,8 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
       lost: monitor.signal,
       isLockAwaited: () => monitor.isAwaited(),
       left,
-      tookOver: lock.tookOver || orphan || controlLock.kind === 'locked' || controlLock.tookOver,
+      tookOver: lock.tookOver || isJustLost,
+      tookOverAt: isJustLost ? undefined : lock.endedAt,
       close,
     };
   } catch (error) {

@@ -23,7 +23,13 @@ export interface Holder {
 
 /** What became of asking for the lock. */
 export type LockResult =
-  | { readonly kind: 'held'; readonly tookOver: boolean }
+  | {
+      readonly kind: 'held';
+      /** Whether a holder was ended. */
+      readonly tookOver: boolean;
+      /** When that was. Another may have had the lock since. */
+      readonly endedAt?: number | undefined;
+    }
   | { readonly kind: 'locked'; readonly holder: Holder | undefined };
 
 /** How to ask. */
@@ -86,13 +92,17 @@ export async function acquireSlotLock(
   const begun = clock.now();
   let until = begun + waitMs;
   let tookOver = false;
+  let endedAt: number | undefined;
   const { rows } = await client.query('SELECT pg_try_advisory_lock($1) AS held', [key]);
   if (rows[0]?.['held'] === true) return { kind: 'held', tookOver };
   for (;;) {
     const holder = await readHolder(client, slotName);
     if (holder?.expired === true && !tookOver) {
       tookOver = await terminate(client, holder, slotName, log);
-      if (tookOver) until = Math.max(until, clock.now() + TERMINATE_GRACE_MS);
+      if (tookOver) {
+        endedAt = clock.now();
+        until = Math.max(until, endedAt + TERMINATE_GRACE_MS);
+      }
       // It has ended by itself, or another backend has its process id by now.
       else if (await queueForLock(client, key, RETRY_MS)) return { kind: 'held', tookOver };
     } else if (holder?.endsInMs !== undefined && holder.endsInMs <= holderEndsWithinMs) {
@@ -109,7 +119,7 @@ export async function acquireSlotLock(
     // Not past the holder's end: it is ended then.
     const expiresInMs = Math.max(1, holder?.expired === false ? (holder.endsInMs ?? Infinity) : Infinity);
     if (await queueForLock(client, key, Math.min(QUEUE_MS, until - now, expiresInMs)))
-      return { kind: 'held', tookOver };
+      return { kind: 'held', tookOver, endedAt };
   }
 }
 

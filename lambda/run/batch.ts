@@ -48,7 +48,7 @@ export interface BatchPorts {
   readonly memory: { readonly named: Set<string> };
   /** @returns whether to take on no more work, asked after each block */
   readonly shouldStop: () => boolean;
-  /** @returns whether to end before the next transaction, asked at each */
+  /** @returns whether to end before the next transaction, asked at each but the first of a batch */
   readonly shouldHandOver: () => boolean;
   /** @returns milliseconds since 1970: no request may end after it */
   readonly sendingDeadline: () => number;
@@ -267,10 +267,11 @@ export class BatchReader {
           continue;
         }
         if (message.kind === 'begin') {
+          const isFirst = transaction === undefined;
           transaction = message.transaction;
           changes = transformer.counts.changes;
           this.#oldest ??= transaction.commitTimeMicros;
-          if (shouldHandOver()) return 'handed-over';
+          if (!isFirst && shouldHandOver()) return 'handed-over';
           // A standby may have flushed the first part of a commit record: promoted now, it would not have the commit.
           if (confirmed !== undefined && transaction.commitLsn > confirmed) return 'beyond-bound';
           if (!session.keys.isOver(transaction.xid) && !(await this.#waits.untilOver(transaction))) {

@@ -201,9 +201,12 @@ class RunLoop {
     const { session, clock, stop } = this.#ports;
     if (!session.tookOver) return;
     const left = Math.max(0, this.#batches.readingDeadline() - clock.now());
+    // It may have been ended while this run still waited for the lock behind another.
+    const since = session.tookOverAt ?? clock.now();
+    const graceMs = Math.max(0, since + this.#options.inFlightGraceMs - clock.now());
     // Where the time is over first, or a stop is asked for, nothing is sent at all.
-    this.#waitedInVain = left < this.#options.inFlightGraceMs;
-    await clock.sleep(Math.min(this.#options.inFlightGraceMs, left), stop);
+    this.#waitedInVain = left < graceMs;
+    await clock.sleep(Math.min(graceMs, left), stop);
   }
 
   /** Sent and acknowledged, whether or not the slot could be advanced over it; and where the slot is. */
@@ -276,7 +279,8 @@ class RunLoop {
   async #readToEnd(): Promise<StopReason> {
     const { session } = this.#ports;
     for (;;) {
-      if (this.#isAwaited()) return 'handed-over';
+      // Not before anything is read: after an outage several may wait, and each would give the slot to the next at once.
+      if (this.#batchCount > 0 && this.#isAwaited()) return 'handed-over';
       const searching = this.#planner.search !== undefined;
       if (!searching && this.#batchCount >= (this.#options.maxBatches ?? Infinity)) return 'max-batches';
       if (!this.#hasTime()) return 'deadline';

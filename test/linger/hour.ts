@@ -110,6 +110,9 @@ it(`${TICKS} ticks: nothing is lost, reordered or published by two, and nothing 
           ),
         'one that was ended went on sending',
       );
+    if (figures.undisturbed.maxMs > LIMIT_MS) {
+      for (const each of describe(containers.all, figures.slowestAt)) t.diagnostic(each);
+    }
     assert.ok(
       figures.undisturbed.maxMs <= LIMIT_MS,
       `one waited ${figures.undisturbed.maxMs} ms, and nothing was wrong`,
@@ -184,6 +187,21 @@ async function isWaiting(environment: Environment, invoked: Invocation): Promise
     await wait(10);
   }
   return false;
+}
+
+/** What went on around a moment, by seconds from then. */
+function describe(all: readonly Invocation[], at: number): string[] {
+  const seconds = (time: number | undefined) => (time === undefined ? 'still' : ((time - at) / 1000).toFixed(1));
+  return all
+    .filter(({ begun, endedAt = Infinity }) => endedAt > at - 20_000 && begun < at + 20_000)
+    .flatMap(({ name, begun, endedAt, timeoutMs, ending, container }) => [
+      `${name}: from ${seconds(begun)} to ${seconds(endedAt)}, time-out ${timeoutMs / 1000}: ${JSON.stringify(stopped(ending) ?? (ending === 'killed' ? ending : ending?.error?.message) ?? null)}`,
+      ...container.lines
+        .filter(({ level }) => level !== 'DEBUG')
+        .map((line) => ({ ...line, at: Date.parse(String(line['timestamp'])) - performance.timeOrigin }))
+        .filter((line) => Math.abs(line.at - at) < 20_000)
+        .map((line) => `  ${seconds(line.at)} ${String((line as { message?: unknown }).message)}`),
+    ]);
 }
 
 function stopped(ending: Invocation['ending']): unknown {

@@ -100,6 +100,7 @@ export class Marks {
       return { what, from, until: Math.min(ended, until + CATCH_UP_MS), silenceMs: Math.round(longest) };
     });
     const quiet: number[] = [];
+    let slowest = { at: 0, ms: 0 };
     const disturbed = windows.map(() => [] as number[]);
     let repeatsElsewhere = 0;
     for (const [id, at] of this.committed) {
@@ -107,6 +108,7 @@ export class Marks {
       if (first === undefined) continue;
       const within = windows.findIndex(({ from, until }) => at <= until && first >= from);
       (disturbed[within] ?? quiet).push(first - at);
+      if (within < 0 && first - at > slowest.ms) slowest = { at, ms: first - at };
       const isExplained = (time: number) => windows.some(({ from, until }) => time >= from && time <= until);
       repeatsElsewhere += again.filter((time) => !isExplained(time)).length;
     }
@@ -114,6 +116,8 @@ export class Marks {
       undisturbed: latencies(quiet),
       troubles: windows.map(({ what, silenceMs }, i) => ({ what, silenceMs, ...latencies(disturbed[i] ?? []) })),
       repeatsElsewhere,
+      /** When the mark that took longest, where nothing was wrong, was committed. */
+      slowestAt: slowest.at,
     };
   }
 }

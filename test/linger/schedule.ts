@@ -15,6 +15,8 @@ export interface Invocation {
   readonly timeoutMs: number;
   /** Undefined while it is under way. */
   ending: Ending | undefined;
+  /** By `performance.now()`; undefined while it is under way. */
+  endedAt: number | undefined;
   /** Set: it is not killed when its time is over. */
   isSpared: boolean;
   readonly ended: Promise<Ending>;
@@ -50,11 +52,21 @@ export class Containers {
     const { name, container } = this.#idle.pop() ?? (await this.#new());
     const ended = container.invoke(event, timeoutMs);
     const begun = performance.now();
-    const invocation: Invocation = { name, container, begun, timeoutMs, ending: undefined, isSpared: false, ended };
+    const invocation: Invocation = {
+      name,
+      container,
+      begun,
+      timeoutMs,
+      ending: undefined,
+      endedAt: undefined,
+      isSpared: false,
+      ended,
+    };
     this.all.push(invocation);
     const over = new AbortController();
     void ended.then((ending) => {
       invocation.ending = ending;
+      invocation.endedAt = performance.now();
       over.abort();
       if (ending !== 'killed') this.#idle.push({ name, container });
     });

@@ -102,6 +102,29 @@ describe('a run that lingers', () => {
     assert.equal(answer.resume, undefined);
   });
 
+  it('publishes something before it goes, however many wait', async () => {
+    const test = environment();
+    for (let id = 0; id < 5; id++) test.slot.commit(insert(id));
+    test.awaited = true;
+    const answer = await run(test.kit.ports, test.kit.options(LINGER));
+    assert.equal(answer.stopped, 'handed-over');
+    assert.ok(answer.published > 0);
+  });
+
+  it('I6: waits for the last request of a holder that was ended, from then on, though another had the lock since', async () => {
+    const waited = async (agoMs: number | undefined) => {
+      const test = environment((it) => (it.awaited = true));
+      const tookOverAt = agoMs === undefined ? undefined : test.kit.clock.time - agoMs;
+      Object.assign(test.kit.ports.session, { tookOver: true, tookOverAt });
+      await run(test.kit.ports, test.kit.options({ ...LINGER, inFlightGraceMs: 12_000 }));
+      return test.kit.clock.slept[0];
+    };
+    assert.equal(await waited(undefined), 12_000);
+    assert.equal(await waited(9_000), 3_000);
+    // As good as none.
+    assert.equal(await waited(13_000), 1);
+  });
+
   it('keeps the share of the server, and says once why it is slow', async () => {
     let peekMs = 0;
     let reads = 0;
