@@ -11,7 +11,7 @@ import type { SeenRequest } from '../support/faulty-endpoint.ts';
 export interface Trouble {
   readonly what: string;
   readonly from: number;
-  /** Until then `sender` may have sent nothing. */
+  /** Until then `sender` may have sent nothing, and those that waited meanwhile take turns. */
   readonly to: number;
   readonly sender: string | undefined;
 }
@@ -87,7 +87,7 @@ export class Marks {
   judge(seen: readonly SeenRequest[], troubles: readonly Trouble[], ended: number) {
     const accepted = acceptances(seen);
     const answers = seen.flatMap(({ answeredAt }) => answeredAt ?? []).toSorted((a, b) => a - b);
-    const windows = troubles.map(({ what, from }) => {
+    const windows = troubles.map(({ what, from, to }) => {
       // From the last acceptance before it to the first after the longest silence that follows within its time.
       const later = answers.filter((at) => at >= from);
       let until = from;
@@ -97,7 +97,7 @@ export class Marks {
         if ((later[i - 1] ?? from) - from > 10_000) break;
         if (silence > longest) [longest, until] = [silence, at];
       }
-      return { what, from, until: Math.min(ended, until + CATCH_UP_MS), silenceMs: Math.round(longest) };
+      return { what, from, until: Math.min(ended, Math.max(to, until + CATCH_UP_MS)), silenceMs: Math.round(longest) };
     });
     const quiet: number[] = [];
     let slowest = { at: 0, ms: 0 };
