@@ -28,6 +28,8 @@ export interface KeyHistoryParts {
 export interface KeyHistoryMemory {
   /** Why the server cannot be asked, once it has said so; it is not asked again. */
   refused: string | undefined;
+  /** Whether the log has been told of `refused`. */
+  isRefusalLogged: boolean;
 }
 
 /** `pg_copy_logical_replication_slot` came in 12. */
@@ -51,7 +53,11 @@ export class WalKeyHistory implements KeyHistory {
 
   async read(question: KeyQuestion): Promise<readonly KeyStretch[] | undefined> {
     const { control, memory, clock } = this.#parts;
-    if (control.versionNum < COPIES_SLOTS || memory.refused !== undefined) return undefined;
+    if (control.versionNum < COPIES_SLOTS) return undefined;
+    if (memory.refused !== undefined) {
+      if (!memory.isRefusalLogged) this.#logFailure(memory.refused, question);
+      return undefined;
+    }
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#ask(question);
@@ -61,18 +67,24 @@ export class WalKeyHistory implements KeyHistory {
           await clock.sleep(AGAIN_AFTER_MS);
           continue;
         }
-        this.#tell(code);
+        if (REFUSALS.has(code)) memory.refused = code;
+        this.#logFailure(code, question);
         return undefined;
       }
     }
   }
 
-  #tell(code: string): void {
+  /**
+   * A server without the plugin is no news where only tables without a key are asked for: nearly all of them never had one,
+   * and their rows are skipped either way.
+   */
+  #logFailure(code: string, { insertsOnly, tables }: KeyQuestion): void {
+    const lasting = this.#parts.memory.refused !== undefined;
+    if (lasting && insertsOnly && tables !== undefined) return;
     const { memory, log } = this.#parts;
-    const lasting = REFUSALS.has(code);
-    if (lasting) memory.refused = code;
+    memory.isRefusalLogged = lasting;
     log.info(
-      'The WAL could not be asked for the primary keys at write time, which takes the plugin wal2json: rows whose key the catalogs do not show are counted.',
+      'A table or its primary key was changed after rows were written. The plugin wal2json can tell the key that they had then, but it could not be used. So these rows are published by a key that is known, or skipped and counted. Without such changes you do not need the plugin.',
       { sqlState: code === '' ? 'none' : code, lasting },
     );
   }

@@ -38,7 +38,7 @@ const MAX_EARLIER_KEYS = 16;
  */
 export class PrimaryKeyCache {
   /** What is known about whether the server can show primary keys at write time. */
-  readonly history: KeyHistoryMemory = { refused: undefined };
+  readonly history: KeyHistoryMemory = { refused: undefined, isRefusalLogged: false };
   readonly #options: PrimaryKeyCacheOptions;
   #current = new Map<string, TableEntry>();
   #byOid = new Map<number, TableEntry>();

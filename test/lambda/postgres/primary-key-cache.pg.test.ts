@@ -4,9 +4,10 @@ import { after, before, describe, it } from 'node:test';
 import type { TableName } from '../../../lambda/decode/messages.ts';
 import type { PrimaryKeys } from '../../../lambda/ports.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
+import { WalKeyHistory } from '../../../lambda/postgres/key-history.ts';
 import { PrimaryKeyCache } from '../../../lambda/postgres/primary-key-cache.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
-import { clock, memoryLog, openOn } from './fixtures.ts';
+import { clock, databaseOf, memoryLog, openOn, soon } from './fixtures.ts';
 
 const named = (printed: string): TableName => ({ printed, schema: '', name: '' });
 
@@ -42,6 +43,27 @@ describe('the primary keys', () => {
 
   const cached = (ttlMs = 1e9): PrimaryKeys =>
     new PrimaryKeyCache({ ttlMs, clock: { ...clock, now: () => now }, log: memoryLog() }).over(connection);
+
+  it('cannot be read from the WAL without wal2json: the log says so once, and not for tables without a key', async () => {
+    await server.createSlot('asked');
+    const log = memoryLog();
+    const memory = { refused: undefined, isRefusalLogged: false };
+    const history = new WalKeyHistory({
+      database: databaseOf(server),
+      control: connection,
+      slotName: 'asked',
+      memory,
+      clock,
+      log,
+    });
+    const question = { upto: 0n, tables: [{ schema: 'public', name: 'keyless' }], except: [], deadline: soon() };
+    for (let i = 0; i < 2; i++) assert.equal(await history.read({ ...question, insertsOnly: true }), undefined);
+    assert.deepEqual(log.lines, []);
+    for (let i = 0; i < 2; i++) assert.equal(await history.read({ ...question, insertsOnly: false }), undefined);
+    if (server.version < 12) assert.deepEqual(log.lines, [], 'it is never asked');
+    else assert.match(log.lines.join('\n'), /^A table or its primary key was changed[^\n]*"lasting":true}$/);
+    await server.sql("SELECT pg_drop_replication_slot('asked')");
+  });
 
   it('are read in key order, by the names the plugin prints', async () => {
     const keys = cached();
