@@ -4,6 +4,8 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresServer } from '../support/postgres.ts';
 import type { Suite } from './sources.ts';
@@ -28,6 +30,9 @@ export async function playSuite(
   scratch: string,
 ): Promise<string[]> {
   const unfinished: string[] = [];
+  // Many of contrib's files read theirs by a path from where they run.
+  await rm(join(scratch, 'data'), { force: true });
+  await symlink(join(suite.home, 'data'), join(scratch, 'data'));
   for (const file of suite.files) {
     const flags = ['-X', '-q', '-d', database, '-v', 'HIDE_TABLEAM=on', '-v', 'HIDE_TOAST_COMPRESSION=on', '-f', file];
     const psql = spawn('psql', flags, {
