@@ -1,6 +1,6 @@
 /**
  * The settings' table: for each name of `PipelineSettings` the kind of value it takes, its default where synthesis needs
- * one, and an example. Pure; what two settings say of each other is checked in `settings.ts`.
+ * one, and an example. Pure; what two settings say of each other is checked in `setting-rules.ts`.
  */
 import { isIP } from 'node:net';
 import type { PipelineSettings } from './pipeline-settings.ts';

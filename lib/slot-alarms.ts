@@ -27,7 +27,7 @@ export interface SlotAlarmsProps {
   readonly retainedWalGib?: number;
   /** Whether changes left out because their key is not known raise an alarm. @default false */
   readonly skipped?: boolean;
-  /** Where your engineers on call read docs/operations.md: each alarm's description links to its section. @default its name is said */
+  /** Where your engineers on call read docs/operations.md: each alarm's description links to its section. @default the file's name, without a link */
   readonly runbookUrl?: string;
 }
 

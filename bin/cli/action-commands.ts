@@ -95,7 +95,7 @@ export function addActionCommands(program: Command, invoke: Invoke): void {
     );
   action(
     'copy-slot',
-    'make the replication slot where another one stands, of the plugin that PLUGIN names; the other is kept',
+    'make the replication slot at the position of another one, of the plugin that PLUGIN names; the other is kept',
   )
     .requiredOption('--from <slot>', 'the other slot')
     .action(({ from, ...given }: Shared & { from: string }) => invoke({ action: 'copy-slot', from }, optionsOf(given)));

@@ -104,7 +104,7 @@ async function snapshotOnTerminal(
   return answer.snapshot?.done === false ? EXIT.incomplete : EXIT.ok;
 }
 
-const STOPPING = 'Stopping: what is under way is finished first. Once more to stop at once.';
+const STOPPING = 'Stopping: what is under way is finished first. Press Ctrl-C again to stop at once.';
 
 /** Invokes until it is stopped. A failure is told, and the next invocation tries again, as with the schedule. */
 async function again(

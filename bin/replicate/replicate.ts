@@ -55,7 +55,7 @@ export async function replicate(
   const client = environment.client ?? readingClient(options.stream);
   const stop = new AbortController();
   const release = onInterrupt(terminal, stop, () =>
-    terminal.stderr.write('Ending when this batch is applied. Once more ends it at once.\n'),
+    terminal.stderr.write('Ending when this batch is applied. Press Ctrl-C again to end at once.\n'),
   );
   try {
     const stream = await describe(client, options.stream);

@@ -162,8 +162,10 @@ function contradictions(values: Partial<SettingValues>, env: Readonly<Record<str
       'PGSSLMODE cannot be "disable" with DATABASE_AUTH "iam", which RDS admits over TLS only (allowed then: verify-full, verify-ca, require).',
     );
   }
-  if (values.PLUGIN === 'test_decoding' && values.PUBLICATIONS !== undefined) {
-    faults.push('PUBLICATIONS cannot be set with PLUGIN "test_decoding", which reads none (allowed then: nothing).');
+  if (values.PLUGIN !== 'pgoutput' && values.PUBLICATIONS !== undefined) {
+    faults.push(
+      `PUBLICATIONS cannot be set with PLUGIN "${values.PLUGIN}", which reads none: take it out, or set PLUGIN to "pgoutput".`,
+    );
   }
   if (values.AGGREGATION === 'lines' && values.FORMAT === 'csv') {
     faults.push(

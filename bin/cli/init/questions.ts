@@ -69,6 +69,7 @@ const SLOT: readonly Question[] = [
     flag: '--format <format>',
     ask: 'Format of the records (json has ids to drop repeats by)',
     fallback: 'json',
+    // A formatter of the user's own needs more than a name.
     fault: matches(/^(csv|csv-payload|json|debezium|dms)$/, 'csv, csv-payload, json, debezium or dms'),
   },
 ];

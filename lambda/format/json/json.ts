@@ -1,6 +1,6 @@
 /**
  * The format `json`: the full row, one compact object a change.
- * Knows the order of the fields, and which columns go where. How a value is written is in `values.ts`.
+ * Knows the order of the fields, and which columns go where. How a value is written is in `value-converters.ts`.
  *
  * `{"id":…,"source":…,"op":…,"schema":…,"table":…,"key":…,["newKey"|"oldKey":…,]["row":…,]["old":…,]["unchanged":…,]
  * ["truncated":true,]["jsonNull":…,]"xid":…,"commitLsn":…,"ordinal":…,"commitTime":…}`
