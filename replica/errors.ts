@@ -36,7 +36,7 @@ export const REPLICA_ERRORS = {
   },
   MARKS_MISSING: {
     exit: REPLICA_EXIT.person,
-    remedy: 'Set MARKS=on (marks: true in the stack) with FORMAT=json and AGGREGATION=kpl or lines, then start again.',
+    remedy: 'Set MARKS=on (marks in the stack) with FORMAT=json and AGGREGATION=kpl or lines, then start again.',
   },
   RECORD_UNUSABLE: {
     exit: REPLICA_EXIT.person,

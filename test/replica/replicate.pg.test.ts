@@ -7,18 +7,15 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { DeleteStreamCommand, MergeShardsCommand, SplitShardCommand } from '@aws-sdk/client-kinesis';
 import { replicate } from '../../bin/replicate/replicate.ts';
-import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { type Environment, eventually, NAME, startEnvironment } from '../chaos/environment.ts';
 import { runCli } from '../support/cli.ts';
 import { EMULATOR } from '../support/kinesis.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { randomOf } from './rules/model/random.ts';
 import { BANK, Bank, BANK_TABLES, FILL, TOTAL } from './support/bank.ts';
-import { putMarks } from './support/marks.ts';
 
 let environment: Environment;
 let target: PostgresServer;
-const SOURCE = 'postgres/pg2kinesis';
 
 const env = (over: Readonly<Record<string, string>> = {}): Record<string, string> => {
   const { user, password, host, port, database } = target.connection;
@@ -33,15 +30,6 @@ const env = (over: Readonly<Record<string, string>> = {}): Record<string, string
     ...over,
   };
 };
-
-/** Publishes what was committed, and marks. */
-async function publish(answer: RunAnswer): Promise<void> {
-  if (answer.advancedTo === undefined) return;
-  const [row] = await environment.server.sql<{ id: string }>(
-    'SELECT system_identifier::text AS id FROM pg_control_system()',
-  );
-  await putMarks(environment.kinesis, NAME, { source: SOURCE, commitLsn: answer.advancedTo, system: row?.id ?? '' });
-}
 
 /** Applies what is in the stream, in this process. */
 const catchUp = (...flags: string[]) => runCli(['replicate', '--once', '--json', ...flags], env());
@@ -86,8 +74,8 @@ describe('pg2kinesis replicate', () => {
   });
 
   it('applies what is in the stream, tells how, and goes on where it was', async () => {
-    const container = await environment.container();
-    await publish(await container.run({ action: 'drain' }));
+    const container = await environment.container({ MARKS: 'on' });
+    await container.run({ action: 'drain' });
     const first = await catchUp();
     assert.equal(first.status, 0, first.err);
     assert.match(
@@ -104,7 +92,7 @@ describe('pg2kinesis replicate', () => {
     // What was applied is not applied again, and what comes is.
     const bank = new Bank(await environment.server.client(), 1);
     for (let i = 0; i < 40; i++) await bank.write();
-    await publish(await container.run({ action: 'drain' }));
+    await container.run({ action: 'drain' });
     const second = await catchUp();
     assert.equal(second.status, 0, second.err);
     assert.doesNotMatch(second.err, /from 0\/0 on/);
@@ -113,7 +101,7 @@ describe('pg2kinesis replicate', () => {
   });
 
   it('reads on through shards that were split and merged, an empty one among them', async () => {
-    const container = await environment.container();
+    const container = await environment.container({ MARKS: 'on' });
     const bank = new Bank(await environment.server.client(), 2);
     const open = async () =>
       (await environment.kinesis.shards(NAME)).filter(
@@ -135,7 +123,7 @@ describe('pg2kinesis replicate', () => {
       new MergeShardsCommand({ StreamName: NAME, ShardToMerge: a?.ShardId, AdjacentShardToMerge: b?.ShardId }),
     );
     for (let i = 0; i < 20; i++) await bank.write();
-    await publish(await container.run({ action: 'drain' }));
+    await container.run({ action: 'drain' });
     for (let i = 0; i < 2; i++) {
       const { status, err } = await catchUp();
       assert.equal(status, 0, err);
@@ -176,12 +164,11 @@ describe('pg2kinesis replicate', () => {
         return chance < 0.2 ? { kind: 'drop', when: chance < 0.15 ? 'before' : 'after' } : { kind: 'pass' };
       });
       while (!isOver()) {
-        const container = await environment.container();
+        const container = await environment.container({ MARKS: 'on' });
         for (let runs = 0; runs < 3 && !isOver(); runs++) {
           const invoked = container.invoke({ action: 'run', maxSeconds: 20 });
           if (runs === 2) await wait(int(150)).then(() => container.kill());
-          const ending = await invoked;
-          if (ending !== 'killed' && ending.error === undefined) await publish(ending.answer as RunAnswer);
+          await invoked;
         }
         await container.kill();
       }
@@ -202,8 +189,8 @@ describe('pg2kinesis replicate', () => {
     await Promise.all(others);
     // A holder that was killed is noticed by the server a moment later.
     await eventually(async () => (await environment.lockHolder()) === undefined, 'the lock is free');
-    const container = await environment.container();
-    await publish(await container.run({ action: 'drain' }));
+    const container = await environment.container({ MARKS: 'on' });
+    await container.run({ action: 'drain' });
     const { status, err } = await catchUp();
     assert.equal(status, 0, err);
     assert.deepEqual([...sums], [String(TOTAL)]);
@@ -236,8 +223,8 @@ describe('pg2kinesis replicate', () => {
       ]);
     }
     await Promise.all([reader.end(), replication.end()]);
-    const container = await environment.container();
-    await publish(await container.run({ action: 'drain' }));
+    const container = await environment.container({ MARKS: 'on' });
+    await container.run({ action: 'drain' });
     const to = env()['REPLICATE_TO']?.replace('/postgres?', '/loaded?') ?? '';
     const start = ['--to', to, '--start-after', snapshot?.consistent_point ?? ''];
     const { status, err } = await catchUp(...start);
