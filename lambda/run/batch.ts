@@ -143,6 +143,11 @@ export class BatchReader {
     return this.#queue.throttledEntries;
   }
 
+  /** Why nothing more can be sent; undefined: it can. */
+  get refused(): PublishQueue['stopped'] {
+    return this.#queue.stopped;
+  }
+
   /** What the last refusal of a request or entry was. */
   get lastFailure(): string | undefined {
     return this.#queue.lastFailure;

@@ -109,6 +109,8 @@ export class RunMarks {
   ended(transformer: Transformer, isLast = false): void {
     if (!isLast && this.#ports.lingers && this.#ports.clock.now() - this.#writtenAt < MARK_MS) return;
     this.#writeIfOwed(transformer);
+    // Where there was nothing to write they are not due again at once.
+    if (isLast) this.#writtenAt = this.#ports.clock.now();
   }
 
   /** @param position - where an acknowledgement takes the run */

@@ -253,6 +253,8 @@ class RunLoop {
   /** Batch after batch; a run that lingers goes on when there is something new. */
   async #loop(): Promise<StopReason> {
     for (;;) {
+      // Marks may have been refused: a run that stayed would find them due again and again.
+      if (this.#batches.refused !== undefined) return this.#batches.refused;
       const stopped = await this.#readBatches();
       if (this.#linger === undefined || !isQuiet(stopped)) return stopped;
       const ended = await this.#linger.wait(stopped);

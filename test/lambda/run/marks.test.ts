@@ -158,7 +158,7 @@ describe('marks', () => {
     const pipeline = new Pipeline();
     const { slot, kit } = pipeline;
     for (let i = 0; i < 40; i++) slot.commit(...inserts(i * 100, 20));
-    slot.onBlock = () => (kit.clock.time += 200);
+    kit.publisher.roundMs = 350;
     const unmarked: Lsn[] = [];
     slot.onAdvance = (target) => {
       const { arrived } = pipeline;
@@ -247,6 +247,18 @@ describe('marks', () => {
     assert.ok(next > 60, `${next} were written`);
     assert.ok(rounds > 10 && rounds <= 23, `${rounds} times`);
     assert.equal(lsnOf(pipeline.marked.at(-1)?.commitLsn ?? ''), slot.wal.at(-1)?.commitLsn);
+  });
+
+  it('that are refused end a run that would stay: it would find them due again and again', async () => {
+    const pipeline = new Pipeline();
+    const { slot, kit } = pipeline;
+    slot.commit(...inserts(100, 3));
+    await pipeline.run({ lingerDutyPercent: 10 });
+    pipeline.forget();
+    kit.publisher.fate = () => 'throttled';
+    await assert.rejects(pipeline.run({ lingerDutyPercent: 10 }), { code: 'STREAM_THROTTLED' });
+    kit.publisher.fate = () => 'acknowledged';
+    assert.equal((await pipeline.run()).stopped, 'caught-up');
   });
 
   it('cost nothing where they are off, and little in a drain', async () => {
