@@ -1,19 +1,12 @@
 // Values of every type at the target: what went through the slot, a record and the writer is equal to what the source has.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { ARRAYS, CASES } from '../../lambda/format/json/value-cases.ts';
+import { ARRAYS, CASES, TYPES_SQL } from '../../lambda/format/json/value-cases.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { ReplicatedDatabase } from '../support/replicated-database.ts';
 
 let server: PostgresServer;
 let copy: ReplicatedDatabase;
-
-/** A base type of a user's own. */
-const base = (name: string, delimiter: string): string => `
-  CREATE TYPE public.${name};
-  CREATE FUNCTION public.${name}_in(cstring) RETURNS public.${name} AS 'textin' LANGUAGE internal IMMUTABLE STRICT;
-  CREATE FUNCTION public.${name}_out(public.${name}) RETURNS cstring AS 'textout' LANGUAGE internal IMMUTABLE STRICT;
-  CREATE TYPE public.${name} (INPUT = public.${name}_in, OUTPUT = public.${name}_out, LIKE = text, DELIMITER = '${delimiter}');`;
 
 const TYPES = CASES.filter(({ since = 0 }) => TESTED_MAJOR >= since);
 
@@ -30,13 +23,7 @@ describe('values at the target', () => {
   before(async () => {
     server = await startPostgres();
     copy = await ReplicatedDatabase.make(server, 'kinds');
-    await copy.define(`
-      CREATE TYPE public."My ""enum"" []" AS ENUM ('it''s, {so}', 'so so', 'x');
-      CREATE DOMAIN public.positive AS integer CHECK (VALUE > 0);
-      CREATE DOMAIN public.document AS jsonb;
-      CREATE DOMAIN public."integer" AS text;
-      CREATE TYPE public.pair AS (a integer, b text);
-      ${base('geometry', ',')} ${base('part', '|')} CREATE DOMAIN public.parts AS public.part;`);
+    await copy.define(TYPES_SQL);
   });
   after(async () => {
     await copy.close();
