@@ -65,6 +65,7 @@ export interface PipelineOptions extends Partial<
 
 /** A record of the format `json`. */
 export interface JsonRecord {
+  readonly id: string;
   readonly op: string;
   readonly schema: string;
   readonly table: string;

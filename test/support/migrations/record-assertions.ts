@@ -40,12 +40,15 @@ export function assertRecords(
     written.filter(({ operation }) => operation !== 'DELETE').map((each) => [each.marker, each]),
   );
   const seen = new Set<Written>();
+  const ids = new Set<string>();
   for (const record of records) {
     if (record.op === 'TRUNCATE') continue;
     const told = JSON.stringify(record);
+    assert.ok(!ids.has(record.id), `the same record twice: ${told}`);
+    ids.add(record.id);
     const change =
       record.row === undefined
-        ? deletionOf(written, record)
+        ? deletionOf(written, record, seen)
         : byMarker.get(Number(record.row[markerColumn(record.row)]));
     assert.ok(change !== undefined, `nobody wrote ${told}`);
     assert.equal(change.xid, record.xid, told);
@@ -78,8 +81,11 @@ export function assertRecords(
 /** The column that marks rows is never renamed. */
 const markerColumn = (row: Readonly<Record<string, unknown>>): string => ('m' in row ? 'm' : '?');
 
-/** Which change a record without a row is of: a DELETE, or the first half of a key change. */
-function deletionOf(written: readonly Written[], record: JsonRecord): Written | undefined {
+/**
+ * Which change a record without a row is of: a DELETE, or the first half of a key change. Where nothing was sent of the
+ * rows, those of a transaction cannot be told apart: each is of one that no record was of yet.
+ */
+function deletionOf(written: readonly Written[], record: JsonRecord, seen: ReadonlySet<Written>): Written | undefined {
   const isHalf = (record as Half).newKey !== undefined;
   const candidates = written.filter(
     ({ xid, table, operation }) =>
@@ -88,8 +94,9 @@ function deletionOf(written: readonly Written[], record: JsonRecord): Written | 
       operation === (isHalf ? 'UPDATE' : 'DELETE'),
   );
   const shown = Object.entries(record.key ?? record.old ?? {});
-  return candidates.find((change) => {
+  const matching = candidates.filter((change) => {
     const row = isHalf ? change.before : change.row;
     return row !== undefined && shown.every(([column, value]) => row[column] === value);
   });
+  return matching.find((change) => !seen.has(change)) ?? matching[0];
 }
