@@ -249,10 +249,10 @@ export interface SnapshotSource {
    * Reads rows.
    *
    * @param request - which
-   * @param mostBytes - about how much text
+   * @param maxBytes - about how much text
    * @param firstRowMs - how long the server may work before the first row
    */
-  read(request: ChunkRequest, mostBytes: number, firstRowMs: number): Promise<ReadChunk>;
+  read(request: ChunkRequest, maxBytes: number, firstRowMs: number): Promise<ReadChunk>;
 }
 
 /** What became of a round. */

@@ -9,7 +9,7 @@ export const SLOW_MS = 3_000;
 /** And again after so long. */
 const AGAIN_MS = 15_000;
 /** No more than so often: nothing here waits for longer. */
-const MOST = 100;
+const MAX_NOTICES = 100;
 
 /**
  * Waits for something, and says so in the log while it takes long.
@@ -27,7 +27,7 @@ export async function withNotice<T>(
   const over = new AbortController();
   const begun = clock.now();
   const tell = async (): Promise<void> => {
-    for (let i = 0; i < MOST; i++) {
+    for (let i = 0; i < MAX_NOTICES; i++) {
       await clock.sleep(i === 0 ? SLOW_MS : AGAIN_MS, over.signal);
       if (over.signal.aborted) return;
       const text = await about();

@@ -6,7 +6,7 @@ import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 
 /** A run waits for one that ends within 75 seconds. With less than this, most ticks would hand the slot over. */
-const LEAST_SECONDS = 300;
+const MIN_TIMEOUT_SECONDS = 300;
 
 /**
  * Has synthesis fail where runs linger and the function's time-out is too short for that.
@@ -18,9 +18,9 @@ export function refuseShortTimeout(scope: Construct, resource: lambda.CfnFunctio
   scope.node.addValidation({
     validate: () => {
       const { timeout } = resource;
-      if (timeout !== undefined && timeout >= LEAST_SECONDS) return [];
+      if (timeout !== undefined && timeout >= MIN_TIMEOUT_SECONDS) return [];
       return [
-        `linger cannot be "on" with a function time-out of ${timeout ?? 3} seconds: a run lingers until it is over, so it must be ${LEAST_SECONDS} at least (it is 900 where nothing changes it).`,
+        `linger cannot be "on" with a function time-out of ${timeout ?? 3} seconds: a run lingers until it is over, so it must be ${MIN_TIMEOUT_SECONDS} at least (it is 900 where nothing changes it).`,
       ];
     },
   });

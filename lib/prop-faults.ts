@@ -70,13 +70,13 @@ export function faultOf(name: string, value: unknown, kind: Kind<unknown>): stri
 /**
  * @param name - the prop's name
  * @param value - its value; undefined: it was not given
- * @param least - in seconds
- * @param most - in seconds
+ * @param min - in seconds
+ * @param max - in seconds
  * @returns a sentence, or none where the duration is allowed or not known yet
  */
-export function durationFaults(name: string, value: Duration | undefined, least: number, most: number): string[] {
+export function durationFaults(name: string, value: Duration | undefined, min: number, max: number): string[] {
   if (value === undefined || value.isUnresolved()) return [];
   const seconds = value.toSeconds({ integral: false });
-  if (Number.isInteger(seconds) && seconds >= least && seconds <= most) return [];
-  return [`${name} cannot be ${seconds} seconds: it must be a whole number of seconds from ${least} to ${most}.`];
+  if (Number.isInteger(seconds) && seconds >= min && seconds <= max) return [];
+  return [`${name} cannot be ${seconds} seconds: it must be a whole number of seconds from ${min} to ${max}.`];
 }

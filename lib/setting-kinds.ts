@@ -36,8 +36,8 @@ export function anyCase<const T extends string>(...words: readonly T[]): Kind<T>
 }
 
 /** A whole number between two bounds, both included: `512` or `"512"`, nothing else. */
-export function integer(least: number, most: number): Kind<number> {
-  return numeric(`a whole number from ${least} to ${most}`, (number) => number >= least && number <= most);
+export function integer(min: number, max: number): Kind<number> {
+  return numeric(`a whole number from ${min} to ${max}`, (number) => number >= min && number <= max);
 }
 
 /** One of a few whole numbers. */

@@ -15,7 +15,7 @@ import { type InvocationDeadlines, withConnection, withLock } from './connection
 import { runOrDrain } from './run-and-drain.ts';
 
 /** Names of tables that a message can hold. */
-const MOST_NAME_BYTES = 200 * 1024;
+const MAX_NAME_BYTES = 200 * 1024;
 /** For the look at what is under way. */
 const LOOK_TIMEOUT_MS = 10_000;
 
@@ -114,7 +114,7 @@ async function writeRequest(
   tables: readonly ReadableTable[],
 ): Promise<void> {
   const names = tables.map(({ printed }) => printed);
-  if (Buffer.byteLength(JSON.stringify(names)) > MOST_NAME_BYTES)
+  if (Buffer.byteLength(JSON.stringify(names)) > MAX_NAME_BYTES)
     throw refused(`${names.length} tables are too many for one snapshot: their names have more than 200 KB.`);
   const begunAt = clock.now();
   const id = `${begunAt.toString(36)}${Math.floor(clock.random() * 36 ** 4).toString(36)}`;

@@ -83,7 +83,7 @@ export interface LoggedIn extends Unproven {
 }
 
 /** The oldest server that is read. */
-const OLDEST = 100000;
+const MIN_VERSION_NUM = 100000;
 
 /** On 10 the ninth reading of a session by pgoutput ends it, because it has no room for callbacks. */
 const OLDEST_OF_PGOUTPUT = 110000;
@@ -159,7 +159,7 @@ export async function pinSession(
   const [row] = rows;
   if (row === undefined) throw new Error('the session settings gave no row');
   const versionNum = Number(row.version);
-  if (versionNum < OLDEST) {
+  if (versionNum < MIN_VERSION_NUM) {
     throw new PipelineError(
       'CONFIG_INVALID',
       `The server at ${context.host}:${context.port} is PostgreSQL ${Math.floor(versionNum / 10000)}.${Math.floor(versionNum / 100) % 100}, and pg2kinesis reads 10 and later. Nothing was read.`,

@@ -22,7 +22,7 @@ const HEADER_BYTES = 5;
 /** The length counts itself. */
 const LENGTH_BYTES = 4;
 /** More different notices are not kept. */
-const MOST_NOTICES = 1_000;
+const MAX_NOTICES = 1_000;
 
 /** What node-postgres has between a client and its socket, which its types do not tell. */
 interface Wire {
@@ -181,7 +181,7 @@ export class CopyOutQuery implements pg.Submittable {
 
   /** Each is kept once: wal2json says the same of every row that it leaves out. */
   #note(body: Buffer): void {
-    if (this.#sawRow || this.notices.length >= MOST_NOTICES) return;
+    if (this.#sawRow || this.notices.length >= MAX_NOTICES) return;
     const notice = parseNotice(body);
     if (!this.notices.some(({ message }) => message === notice.message)) this.notices.push(notice);
   }

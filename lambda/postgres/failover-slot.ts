@@ -10,7 +10,7 @@ import { type Connection, type ConnectOptions, type Database, logIn, toPipelineE
 import { readSlotRow } from './status-queries.ts';
 
 /** The oldest server that has them. */
-const OLDEST = 170_000;
+const MIN_VERSION_NUM = 170_000;
 
 /**
  * Refuses what a server cannot do.
@@ -21,7 +21,7 @@ const OLDEST = 170_000;
  */
 export function requireFailoverSupport({ versionNum, identity }: Connection, name: string): void {
   const why =
-    versionNum < OLDEST
+    versionNum < MIN_VERSION_NUM
       ? `this server is PostgreSQL ${Math.floor(versionNum / 10_000)}, and they came with 17`
       : identity.inRecovery
         ? 'this server is a standby, which can have none of its own'

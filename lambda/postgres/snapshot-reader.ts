@@ -21,7 +21,7 @@ export interface SnapshotReaderParts extends CopyParts {
   readonly maxRecordBytes: number;
 }
 
-const MOST_ROWS = 20_000;
+const MAX_CHUNK_ROWS = 20_000;
 /** Before anything is known of the size of rows. */
 const FIRST_ROWS = 2_000;
 const GUESSED_ROW_BYTES = 200;
@@ -62,7 +62,7 @@ export class SnapshotReader implements SnapshotSource {
     return await told(control, () => writeMessage(control, content));
   }
 
-  async read(request: ChunkRequest, mostBytes: number, firstRowMs: number): Promise<ReadChunk> {
+  async read(request: ChunkRequest, maxBytes: number, firstRowMs: number): Promise<ReadChunk> {
     const { reader } = this.#parts;
     const name = parsePrinted(request.table);
     if (name === undefined) return { kind: 'refused', why: 'its name is none' };
@@ -76,7 +76,7 @@ export class SnapshotReader implements SnapshotSource {
       await reader.query(
         `LOCK TABLE ${kind === 'p' ? '' : 'ONLY '}${quoted(name.schema, name.name)} IN ACCESS SHARE MODE`,
       );
-      return await this.#readLocked(request, name, mostBytes, firstRowMs);
+      return await this.#readLocked(request, name, maxBytes, firstRowMs);
     } catch (error) {
       switch (codeOf(error)) {
         case LOCK_NOT_AVAILABLE:
@@ -94,7 +94,7 @@ export class SnapshotReader implements SnapshotSource {
     }
   }
 
-  async #readLocked(request: ChunkRequest, name: TableName, mostBytes: number, firstRowMs: number): Promise<ReadChunk> {
+  async #readLocked(request: ChunkRequest, name: TableName, maxBytes: number, firstRowMs: number): Promise<ReadChunk> {
     const { reader } = this.#parts;
     const { rows } = await reader.query('SELECT txid_current_snapshot()::text AS snapshot');
     const text = String(rows[0]?.['snapshot']);
@@ -109,10 +109,10 @@ export class SnapshotReader implements SnapshotSource {
     if (request.key !== undefined && request.key !== signature)
       return { kind: 'refused', why: 'its primary key was altered, or the table was made anew' };
     const known = this.#rowBytes.get(request.table);
-    const most = known === undefined ? FIRST_ROWS : MOST_ROWS;
-    const limit = Math.max(1, Math.min(most, Math.floor(mostBytes / (known ?? GUESSED_ROW_BYTES))));
+    const most = known === undefined ? FIRST_ROWS : MAX_CHUNK_ROWS;
+    const limit = Math.max(1, Math.min(most, Math.floor(maxBytes / (known ?? GUESSED_ROW_BYTES))));
     const statement = chunkStatement(table, request.cursor, request.asked, request.asked?.length ?? limit);
-    const { set, isCut, bytes } = await this.#copy(table, name, statement, mostBytes, firstRowMs);
+    const { set, isCut, bytes } = await this.#copy(table, name, statement, maxBytes, firstRowMs);
     const byKey = new Map<string, HeldRow>();
     for (let index = 0; index < set.count; index++) byKey.set(keyText(set.keyOf(index)), { rows: set, index });
     if (set.count > 0) this.#rowBytes.set(request.table, Math.max(1, bytes / set.count));
@@ -146,7 +146,7 @@ export class SnapshotReader implements SnapshotSource {
     table: TableRow,
     name: TableName,
     statement: string,
-    mostBytes: number,
+    maxBytes: number,
     firstRowMs: number,
   ): Promise<{ set: RowSet; isCut: boolean; bytes: number }> {
     const columns = (table.columns ?? []).map((column) => this.#column(column));
@@ -160,7 +160,7 @@ export class SnapshotReader implements SnapshotSource {
         bytes += chunk.length;
         values.push(chunk);
         // Rows are larger than thought. What is read whole is good, and the next chunk asks for less.
-        isCut = values.count > 0 && bytes > 2 * mostBytes;
+        isCut = values.count > 0 && bytes > 2 * maxBytes;
         if (isCut) break;
       }
     } catch (caught) {

@@ -7,7 +7,7 @@ import type { ErrorContext } from './error-context.ts';
 import type { SlotRow } from './status-queries.ts';
 
 /** From 16 on a standby can have logical slots of its own. */
-const OWN_SLOTS = 160_000;
+const MIN_VERSION_NUM = 160_000;
 
 /** What is known of the server and its slot. */
 export interface StandbyFacts {
@@ -43,7 +43,7 @@ export function standbyFault(
         ? {}
         : { remedy: `Connect to the primary: the writer endpoint, or its address. ${BACK} ${more}` }),
     });
-  if (versionNum < OWN_SLOTS) return fault(', and before PostgreSQL 16 a standby has no logical slots.');
+  if (versionNum < MIN_VERSION_NUM) return fault(', and before PostgreSQL 16 a standby has no logical slots.');
   if (slot === undefined) {
     return fault(
       `, and it has no slot "${slotName}".`,

@@ -61,12 +61,12 @@ export interface SnapshotAnswer {
 /** How long a patient run pauses where something has to end first. */
 const PAUSE_MS = 500;
 /** Where rows are moved so often that each message lacks some, the slot may stay where it is for another chunk. */
-const MOST_SAVES = 5;
+const MAX_SAVES = 5;
 /** How soon a run that lingers looks again. */
 const LOOK_AGAIN_MS = 1_000;
 /** About so much text is read at once: a chunk is in memory until it is published. What is slow to be published is read in less. */
-const MOST_BYTES = 2 * 1024 * 1024;
-const LEAST_BYTES = 64 * 1024;
+const MAX_CHUNK_BYTES = 2 * 1024 * 1024;
+const MIN_CHUNK_BYTES = 64 * 1024;
 const SLOW_MS = 4_000;
 const QUICK_MS = 1_000;
 /** How long the server may work for the first row of a chunk. */
@@ -139,7 +139,7 @@ export class SnapshotRun {
   /** Not all rows of a chunk could be published: they come again, and fewer at once. */
   abandon(): void {
     this.tracker.abandon();
-    this.#parts.memory.chunkBytes = Math.max(LEAST_BYTES, this.#chunkBytes / 4);
+    this.#parts.memory.chunkBytes = Math.max(MIN_CHUNK_BYTES, this.#chunkBytes / 4);
     this.#since = undefined;
   }
 
@@ -173,7 +173,7 @@ export class SnapshotRun {
       // A message of this run is yet to be read.
       if (request === undefined) return true;
       if (!tracker.isGrown) this.#saves = 0;
-      else if (this.#saves < MOST_SAVES) {
+      else if (this.#saves < MAX_SAVES) {
         // The last message does not say everything, so the slot could not follow. Soon behind it another one may.
         this.#saves++;
         await source.write(tracker.save(this.#newMark()));
@@ -261,7 +261,7 @@ export class SnapshotRun {
   }
 
   get #chunkBytes(): number {
-    return this.#parts.memory.chunkBytes ?? MOST_BYTES / 2;
+    return this.#parts.memory.chunkBytes ?? MAX_CHUNK_BYTES / 2;
   }
 
   /** The work that was under way is over. */
@@ -271,7 +271,7 @@ export class SnapshotRun {
     this.#since = undefined;
     this.#lastMs = tookMs;
     const factor = tookMs > SLOW_MS ? 0.5 : tookMs < QUICK_MS ? 2 : 1;
-    this.#parts.memory.chunkBytes = Math.max(LEAST_BYTES, Math.min(MOST_BYTES, this.#chunkBytes * factor));
+    this.#parts.memory.chunkBytes = Math.max(MIN_CHUNK_BYTES, Math.min(MAX_CHUNK_BYTES, this.#chunkBytes * factor));
   }
 
   #newMark(): string {

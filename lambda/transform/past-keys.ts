@@ -17,7 +17,7 @@ export interface Asked extends Pick<KeyQuestion, 'insertsOnly'> {
 /** With more names than this, asking for all tables is cheaper. */
 const MAX_NAMES = 100;
 /** So often a batch asks for tables whose key may have been dropped. */
-const MOST_KEYLESS = 2;
+const MAX_KEYLESS_QUESTIONS = 2;
 
 /** What one batch knows. */
 export class PastKeys {
@@ -74,7 +74,7 @@ export class PastKeys {
       return { tables: tables.length > MAX_NAMES ? undefined : tables, except: [], insertsOnly: true };
     }
     if (keyless) {
-      if (this.#askedKeyless === MOST_KEYLESS) return undefined;
+      if (this.#askedKeyless === MAX_KEYLESS_QUESTIONS) return undefined;
       return { tables: [table, ...this.#keyedBefore(transaction, table)], except: [], insertsOnly: false };
     }
     if (this.#allButKeyless) return undefined;

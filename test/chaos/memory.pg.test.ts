@@ -15,11 +15,11 @@ const NOTE_BYTES = 460;
  * The tenth already fills every lane, both rounds and the stream's buffers, and the young generation has its full size;
  * what is left is how late the collector comes, and one reading of 256 KiB more or less.
  */
-const MOST_MB = 80;
+const MAX_MB = 80;
 /** Of one value; printed, it takes twice as much, and in an UPDATE under REPLICA IDENTITY FULL four times. */
 const VALUE_MB = 64;
 /** A process that collects that UPDATE takes twice as much. */
-const MOST_FOR_ROWS_MB = 256;
+const MAX_FOR_ROWS_MB = 256;
 
 describe('memory', () => {
   let server: PostgresServer;
@@ -57,7 +57,7 @@ describe('memory', () => {
     const large = await peak(ROWS);
     t.diagnostic(`${ROWS / 10} rows: ${small.toFixed(0)} MB; ${ROWS} rows: ${large.toFixed(0)} MB`);
     assert.ok(
-      large - small < MOST_MB,
+      large - small < MAX_MB,
       `${ROWS} rows took ${large.toFixed(0)} MB, a tenth of them ${small.toFixed(0)} MB`,
     );
   });
@@ -68,7 +68,7 @@ describe('memory', () => {
     const large = await peak(ROWS / 2, over);
     t.diagnostic(`${ROWS / 10} rows: ${small.toFixed(0)} MB; ${ROWS / 2} rows: ${large.toFixed(0)} MB`);
     assert.ok(
-      large - small < MOST_MB,
+      large - small < MAX_MB,
       `${ROWS / 2} rows took ${large.toFixed(0)} MB, a fifth of them ${small.toFixed(0)} MB`,
     );
   });
@@ -85,6 +85,6 @@ describe('memory', () => {
       { published: answer.published, records: answer.records, truncated: answer.truncated, caughtUp: answer.caughtUp },
       { published: 3, records: 4, truncated: 3, caughtUp: true },
     );
-    assert.ok(maxRssMb < MOST_FOR_ROWS_MB, `a value of ${VALUE_MB} MB took ${maxRssMb.toFixed(0)} MB`);
+    assert.ok(maxRssMb < MAX_FOR_ROWS_MB, `a value of ${VALUE_MB} MB took ${maxRssMb.toFixed(0)} MB`);
   });
 });

@@ -10,10 +10,10 @@ import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../support/pos
 import { eventually } from './environment.ts';
 
 /** Standbys have logical slots from 16 on. */
-const OLDEST = 16;
+const MIN_MAJOR = 16;
 
 describe('a standby as the source', () => {
-  const version = Math.max(TESTED_MAJOR, OLDEST);
+  const version = Math.max(TESTED_MAJOR, MIN_MAJOR);
   let primary: PostgresServer;
   let standby: PostgresServer;
   let source: InProcessFunction;

@@ -121,9 +121,9 @@ export interface WarmRuns {
 }
 
 /** How much more the heap may hold in the end: what the engine learns of the code, and the collector leaves. */
-const MOST_GROWTH_BYTES = 4 * 1024 * 1024;
+const MAX_GROWTH_BYTES = 4 * 1024 * 1024;
 /** Connections that the SDK keeps alive; none to PostgreSQL. */
-const MOST_SOCKETS = 3;
+const MAX_SOCKETS = 3;
 
 /**
  * Invokes one container round after round, each kind in turn, and each failure followed by a run that must be well.
@@ -187,8 +187,8 @@ async function held({ child }: Container): Promise<Held> {
 
 function assertHeld(first: Held, last: Held): void {
   const figures = JSON.stringify({ first, last });
-  assert.ok(last.heap - first.heap < MOST_GROWTH_BYTES, `I8: the heap grows: ${figures}`);
-  assert.ok((last.resources['TCPSocketWrap'] ?? 0) <= MOST_SOCKETS, `sockets are left: ${figures}`);
+  assert.ok(last.heap - first.heap < MAX_GROWTH_BYTES, `I8: the heap grows: ${figures}`);
+  assert.ok((last.resources['TCPSocketWrap'] ?? 0) <= MAX_SOCKETS, `sockets are left: ${figures}`);
   assert.ok((last.resources['Timeout'] ?? 0) <= (first.resources['Timeout'] ?? 0) + 1, `timers are left: ${figures}`);
   assert.equal(last.listeners, first.listeners, `listeners are left: ${figures}`);
 }

@@ -9,7 +9,7 @@ import type { Drained } from './drain.ts';
 import type { Recorded } from './recorder.ts';
 
 /** README's bound for the function's memory, with room for what a process under a debugger's Node.js takes. */
-const MOST_MB = 256;
+const MAX_MB = 256;
 const HASH_KEYS = new Map(lanes(64).map(({ name, explicitHashKey }) => [name, explicitHashKey]));
 
 /** A name as test_decoding prints it: `schema.table`, each quoted where it must be. */
@@ -52,7 +52,7 @@ export function assertDrain({ answer, records, maxRssMb }: Drained, changes: num
   assert.equal(published + left, answer.changes, 'each change is published or counted');
   assert.equal(answer.changes, changes, 'as many changes as the server has');
   assert.equal(records.length, answer.records, 'as many records as were counted');
-  assert.ok(maxRssMb < MOST_MB, `${maxRssMb.toFixed(0)} MB of memory`);
+  assert.ok(maxRssMb < MAX_MB, `${maxRssMb.toFixed(0)} MB of memory`);
   for (const { hashKey, carrierHashKey, lane } of records) {
     if (carrierHashKey === undefined) continue;
     assert.equal(hashKey ?? carrierHashKey, carrierHashKey, 'a record is on a foreign shard');

@@ -46,11 +46,11 @@ function printed(tuple: Tuple | undefined, bytes: Buffer): [string, string, numb
 /** What a whole row becomes when every quoted value of more than so many bytes is left out. */
 function withoutLarge(
   columns: ReturnType<typeof printed>,
-  mostBytes: number,
+  maxBytes: number,
 ): [string, string, number, string][] | undefined {
   return columns?.map(([name, type, kind, text]) => {
     const quoted = kind === ValueKind.quoted || kind === ValueKind.escaped || kind === ValueKind.bits;
-    return quoted && Buffer.byteLength(text) + 2 > mostBytes
+    return quoted && Buffer.byteLength(text) + 2 > maxBytes
       ? [name, type, ValueKind.elided, '']
       : [name, type, kind, text];
   });
