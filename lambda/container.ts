@@ -42,7 +42,7 @@ export interface Container {
   readonly region: () => Promise<string | undefined>;
   /** @returns the user's own formatter; undefined: FORMAT is another. @throws {PipelineError} CONFIG_INVALID */
   readonly formatter: () => Promise<Formatter | undefined>;
-  readonly memory: WarmState;
+  readonly warmState: WarmState;
   /** What CloudFormation's requests were answered. */
   readonly lifecycleAnswers: Map<string, { readonly PhysicalResourceId: string }>;
   /** SLOT_RESOURCE: the logical id of the stack's slot. Undefined: the stack has none, or there is no stack. */
@@ -115,7 +115,7 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
       ttlMs: config.primaryKeyTtlSeconds * 1000,
       clock,
       log,
-      hides: config.filters.tableExclude.length + config.filters.columnExclude.length > 0,
+      hasExclusions: config.filters.tableExclude.length + config.filters.columnExclude.length > 0,
     }),
     typeCatalog: new TypeCatalog(),
     typeNames,
@@ -141,7 +141,7 @@ export function createContainer(config: Config, parts: ContainerOptions): Contai
     // Node.js remembers what it has loaded.
     formatter: async () =>
       config.formatter === undefined ? undefined : await loadFormatter(config.formatter, messages),
-    memory: coldState(),
+    warmState: coldState(),
     lifecycleAnswers: new Map(),
     slotResource: parts.slotResource,
     periodMs: parts.periodMs ?? 60_000,

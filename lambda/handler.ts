@@ -78,14 +78,14 @@ async function invoke(event: unknown, context: Context): Promise<Answer> {
     if ((action.kind === 'run' || action.kind === 'drain') && action.maxSeconds !== undefined) {
       deadline = Math.min(deadline, times.startedAt + action.maxSeconds * 1000);
     }
-    getContainer().memory.deadline = undefined;
+    getContainer().warmState.deadline = undefined;
     const answer = await perform(action, getContainer(), times);
     log.info('The action has succeeded.', { answer });
     return answer;
   } finally {
     endTrace();
     // A run may have taken more time than it was asked to, on purpose: that is not late.
-    const overrun = systemClock.now() - (container?.memory.deadline ?? deadline);
+    const overrun = systemClock.now() - (container?.warmState.deadline ?? deadline);
     if (overrun > 0) metrics.add('DeadlineOverrunMs', overrun);
   }
 }

@@ -223,7 +223,7 @@ export interface KeyHistory {
 }
 
 /** A message that was written into the WAL. */
-export interface WrittenMark {
+export interface WrittenMessage {
   /** The transaction that wrote it, 32 bits. */
   readonly xid: number;
   /** When, microseconds since 1970, by the server's clock. */
@@ -244,7 +244,7 @@ export interface SnapshotSource {
   /** @returns the next transaction id, 64 bits: all before it have begun */
   nextXid(): Promise<bigint>;
   /** Writes a message outside transactions, and sees to it that it is flushed. @param content - ASCII */
-  write(content: string): Promise<WrittenMark>;
+  write(content: string): Promise<WrittenMessage>;
   /**
    * Reads rows.
    *
@@ -313,7 +313,7 @@ export interface Session {
   /** When that was, milliseconds since 1970. @default now */
   readonly tookOverAt?: number | undefined;
   /** What the last holder has left for whoever waited for the lock; undefined: nothing, or this one does not linger. */
-  readonly left?: string | undefined;
-  /** Gives up the lock and closes the connections. @param leaving - a text for whoever waits for the lock @default nothing */
-  close(leaving?: string): Promise<void>;
+  readonly handedOver?: string | undefined;
+  /** Gives up the lock and closes the connections. @param handOverText - a text for whoever waits for the lock @default nothing */
+  close(handOverText?: string): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
  * The replication slot, made with the stack and removed with it. An abandoned slot fills the database's disk, one dropped
- * by mistake loses data: what is done in which case is decided by the function (`lambda/actions/slot-resource.ts`), which is asked here.
+ * by mistake loses data: what is done in which case is decided by the function (`lambda/actions/slot-lifecycle.ts`), which is asked here.
  */
 import { type CfnResource, CustomResource, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -79,7 +79,7 @@ export class SlotLifecycle extends Construct {
       // What the function may take, and a minute: without it CloudFormation would wait an hour for an answer that was lost.
       serviceTimeout: Duration.minutes(16),
     };
-    // Under the names that lambda/actions/slot-resource.ts reads.
+    // Under the names that lambda/actions/slot-lifecycle.ts reads.
     const properties = {
       slotName: publisher.props.slotName ?? 'pg2kinesis',
       databaseHost: publisher.props.databaseHost,

@@ -13,7 +13,7 @@ import { dropSlot, type DropSlotAnswer } from './drop-slot.ts';
 import { refreshKeys, type RefreshKeysAnswer } from './refresh-keys.ts';
 import { runOrDrain } from './run-and-drain.ts';
 import { skipTransaction, type SkipTransactionAnswer } from './skip-transaction.ts';
-import { handleLifecycle, type LifecycleAnswer } from './slot-resource.ts';
+import { handleLifecycle, type LifecycleAnswer } from './slot-lifecycle.ts';
 import { requestInitialSnapshot, snapshot, snapshotStop, type SnapshotStopAnswer } from './snapshot.ts';
 import { status, type StatusAnswer } from './status.ts';
 import { tables, type TablesAnswer } from './tables.ts';

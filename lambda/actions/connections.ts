@@ -10,7 +10,7 @@ import { openSession, type SessionOptions } from '../postgres/session.ts';
 import { acquireSlotLock, describeHolder } from '../postgres/slot-lock.ts';
 
 /** How long an action by hand waits for a run that holds the slot. */
-export const LOCK_WAIT_MS = 60_000;
+export const ACTION_LOCK_WAIT_MS = 60_000;
 
 /** When an invocation began, and when it must be over. Milliseconds since 1970. */
 export interface InvocationDeadlines {
@@ -61,7 +61,7 @@ export async function withLock<T>(
   const until = { deadline: functionDeadline, leaseExpiresAt };
   const about = { slot, notDone };
   return await withPair(database, until, about, async (locking, watching) => {
-    const lock = await acquireSlotLock(locking, { slotName: slot, waitMs: LOCK_WAIT_MS, clock, log });
+    const lock = await acquireSlotLock(locking, { slotName: slot, waitMs: ACTION_LOCK_WAIT_MS, clock, log });
     if (lock.kind === 'locked') {
       throw new PipelineError(
         'SLOT_BUSY',

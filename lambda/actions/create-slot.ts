@@ -42,16 +42,16 @@ export async function createSlot(
   container: Container,
   deadlines: InvocationDeadlines,
 ): Promise<CreateSlotAnswer> {
-  const { config, clock, log, memory, database } = container;
+  const { config, clock, log, warmState, database } = container;
   return await withLock(container, deadlines, 'No slot was made.', async (waiting, watching) => {
     const left = Math.min(CREATE_WAIT_MS, deadlines.functionDeadline - clock.now());
     const failover = config.slotFailover;
     const options = { onStandby, failover, onWait: (text: string) => log.info(text) };
     const { created, confirmedFlush } = await createReplicationSlot(waiting, watching, config.slot, left, options);
     if (created) {
-      memory.resume = undefined;
-      memory.reached = undefined;
-      memory.position = undefined;
+      warmState.resume = undefined;
+      warmState.reached = undefined;
+      warmState.position = undefined;
       const from = confirmedFlush === undefined ? 'now on' : `LSN ${formatLsn(confirmedFlush)} on`;
       log.warn(`The slot was made. What is committed from ${from} is captured; nothing that was committed before is.`, {
         slot: config.slot,

@@ -32,7 +32,7 @@ export async function dropSlot(
   container: Container,
   deadlines: InvocationDeadlines,
 ): Promise<DropSlotAnswer> {
-  const { config, log, memory } = container;
+  const { config, log, warmState } = container;
   return await withLock(container, deadlines, 'The slot was not dropped.', async (connection) => {
     await requireDroppable(connection, config.slot);
     const unread = await readUnread(connection, config.slot);
@@ -43,9 +43,9 @@ export async function dropSlot(
       );
     }
     const dropped = await dropReplicationSlot(connection, config.slot);
-    memory.resume = undefined;
-    memory.reached = undefined;
-    memory.position = undefined;
+    warmState.resume = undefined;
+    warmState.reached = undefined;
+    warmState.position = undefined;
     if (dropped) {
       const lost =
         unread === undefined ? 'Nothing in it was unread.' : `With it went unread changes: ${describeUnread(unread)}.`;

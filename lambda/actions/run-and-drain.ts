@@ -17,14 +17,14 @@ import { isSupported } from '../pack/compression.ts';
 import { createPacker } from '../pack/packer.ts';
 import type { ServerIdentity } from '../ports.ts';
 import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
-import { SECOND_LOCK } from '../postgres/session.ts';
+import { CONTROL_LOCK_SUFFIX } from '../postgres/session.ts';
 import { describeHolder, readLock } from '../postgres/slot-lock.ts';
 import { lockedAnswer, type RunAnswer, serverAnswer } from '../run/answer.ts';
 import type { MarkOptions } from '../run/marks.ts';
 import { run } from '../run/run.ts';
 import { addRunMetrics, addSlotMetrics, CountReporter } from '../run/run-metrics.ts';
 import { readResume, type RunAction } from '../settings/event.ts';
-import { type InvocationDeadlines, LOCK_WAIT_MS, sessionFor, withConnection } from './connections.ts';
+import { ACTION_LOCK_WAIT_MS, type InvocationDeadlines, sessionFor, withConnection } from './connections.ts';
 import { explainMissingSlot, historyOf, warnOfChangedHistory } from './server-history.ts';
 import { measureSlot } from './slot-measure.ts';
 
@@ -79,7 +79,7 @@ async function isFreeAgain(container: Container, deadlines: InvocationDeadlines)
     for (let looks = 0; looks < FREE_LOOKS; looks++) {
       await clock.sleep(FREE_LOOK_MS, stop);
       // The stack's resource holds the second lock alone while it looks who reads the slot that it is to drop.
-      for (const name of [config.slot, `${config.slot}${SECOND_LOCK}`])
+      for (const name of [config.slot, `${config.slot}${CONTROL_LOCK_SUFFIX}`])
         if ((await readLock(client, name)).holderPid !== undefined) return false;
     }
     return stop?.aborted !== true && deadlines.functionDeadline - clock.now() > MIN_FURTHER_MS;
@@ -129,7 +129,7 @@ async function publish(
   const formatter = await container.formatter();
   await container.requireRegion();
   const opened = await sessionFor(container, deadlines, {
-    waitMs: action.kind === 'drain' ? Math.max(0, Math.min(LOCK_WAIT_MS, deadline - clock.now())) : 0,
+    waitMs: action.kind === 'drain' ? Math.max(0, Math.min(ACTION_LOCK_WAIT_MS, deadline - clock.now())) : 0,
     ...(lingers ? { holderEndsWithinMs: container.periodMs + TICK_MARGIN_MS } : {}),
   });
   if ('locked' in opened) {
@@ -149,7 +149,7 @@ async function publish(
     progress.before = before.confirmedFlush;
     const { server } = session;
     await warnOfChangedHistory(container, server, before.confirmedFlush, () => historyOf(container, deadlines, server));
-    const resume = action.resume ?? (session.left === undefined ? undefined : readResume(session.left));
+    const resume = action.resume ?? (session.handedOver === undefined ? undefined : readResume(session.handedOver));
     const reporter = new CountReporter(metrics);
     const types: TypeFacts = {
       arrayDelimiter: (element) => container.typeCatalog.delimiterOf(element),
@@ -199,12 +199,12 @@ async function publish(
     );
     const answer: RunAnswer = { ...answered, server: serverAnswer(session.server) };
     const moved = answer.advancedTo !== undefined && answer.advancedTo !== formatLsn(before.confirmedFlush);
-    if (moved) container.memory.lastAdvance = { to: answer.advancedTo, at: clock.now() };
+    if (moved) container.warmState.lastAdvance = { to: answer.advancedTo, at: clock.now() };
     const retainedWalBytes = await session.slot.retainedWalBytes().catch(() => undefined);
     addRunMetrics(metrics, answer, { moved, retainedWalBytes }, reporter);
     return answer;
   } finally {
-    const { resume } = container.memory;
+    const { resume } = container.warmState;
     await session.close(lingers && resume !== undefined ? JSON.stringify(resume) : undefined);
   }
 }

@@ -14,20 +14,20 @@ import { type InvocationDeadlines, withConnection } from './connections.ts';
 /**
  * Compares the server with what the container remembers, warns of what has changed, and remembers it.
  *
- * @param container - its memory and log
+ * @param container - its warm state and log
  * @param server - who answers now
  * @param position - where the slot is
  * @param readHistory - asks the server where its former timelines ended
  */
 export async function warnOfChangedHistory(
-  { memory, log }: Pick<Container, 'memory' | 'log'>,
+  { warmState, log }: Pick<Container, 'warmState' | 'log'>,
   server: ServerIdentity,
   position: Lsn,
   readHistory: () => Promise<readonly Fork[] | undefined>,
 ): Promise<void> {
-  const { server: before, reached, position: left } = memory;
-  memory.server = server;
-  memory.position = position;
+  const { server: before, reached, position: left } = warmState;
+  warmState.server = server;
+  warmState.position = position;
   const known = before ?? server;
   const fields = {
     before: serverAnswer(known),
@@ -40,7 +40,7 @@ export async function warnOfChangedHistory(
       'Another server answers than before, with another history: its LSNs say nothing about those of earlier records.',
       fields,
     );
-    memory.reached = undefined;
+    warmState.reached = undefined;
     return;
   }
   if (differ(known.timeline, server.timeline)) {
@@ -50,7 +50,7 @@ export async function warnOfChangedHistory(
       `The server is on another timeline than before: a standby was promoted, or it was restored to a point in time. ${describeFork(fork, reached)}`,
       { ...fields, ...(fork === undefined ? {} : { fork: formatLsn(fork.end) }) },
     );
-    if (reached !== undefined && fork !== undefined && reached > fork.end) memory.reached = fork.end;
+    if (reached !== undefined && fork !== undefined && reached > fork.end) warmState.reached = fork.end;
     return;
   }
   if (left !== undefined && position < left) {
@@ -59,7 +59,7 @@ export async function warnOfChangedHistory(
       `The slot is at ${formatLsn(position)}. The last run left it at ${formatLsn(left)}, and changes were published up to ${formatLsn(upTo)}. What was committed in between comes again: after a crash or a failover the server knows an older position. If an older state of the server was put back (a disk snapshot), the records with a commit LSN in between that do not come again are of commits that no longer exist: read their rows again.`,
       fields,
     );
-    memory.reached = undefined;
+    warmState.reached = undefined;
   }
 }
 
@@ -67,7 +67,7 @@ export async function warnOfChangedHistory(
  * Adds to the error of a slot that is gone what the server's history says of the gap.
  *
  * @param error - of an action
- * @param container - its memory and database
+ * @param container - its warm state and database
  * @param deadlines - when the invocation must be over
  * @returns the error to throw
  */
@@ -77,7 +77,7 @@ export async function explainMissingSlot(
   deadlines: InvocationDeadlines,
 ): Promise<unknown> {
   if (!(error instanceof PipelineError) || error.code !== 'SLOT_MISSING') return error;
-  const { server: before, reached } = container.memory;
+  const { server: before, reached } = container.warmState;
   const facts = await withConnection(container, deadlines, async ({ identity }: Connection) => {
     const { systemIdentifier = 'unknown', timeline } = identity;
     const history = await historyOf(container, deadlines, identity);

@@ -8,7 +8,7 @@ import type { Session } from '../ports.ts';
 import { describeHolder } from '../postgres/slot-lock.ts';
 import { skipFirstTransaction } from '../run/skip-first-transaction.ts';
 import type { SkipTransactionAction } from '../settings/event.ts';
-import { type InvocationDeadlines, LOCK_WAIT_MS, sessionFor } from './connections.ts';
+import { ACTION_LOCK_WAIT_MS, type InvocationDeadlines, sessionFor } from './connections.ts';
 
 /** What `skip-transaction` answers. */
 export interface SkipTransactionAnswer {
@@ -37,8 +37,8 @@ export async function skipTransaction(
   container: Container,
   deadlines: InvocationDeadlines,
 ): Promise<SkipTransactionAnswer> {
-  const { config, clock, log, memory } = container;
-  const opened = await sessionFor(container, deadlines, { waitMs: LOCK_WAIT_MS });
+  const { config, clock, log, warmState } = container;
+  const opened = await sessionFor(container, deadlines, { waitMs: ACTION_LOCK_WAIT_MS });
   if ('locked' in opened) {
     throw new PipelineError(
       'SLOT_BUSY',
@@ -53,7 +53,7 @@ export async function skipTransaction(
       action.commitLsn,
       deadlines.functionDeadline,
     );
-    memory.resume = undefined;
+    warmState.resume = undefined;
     const skipped =
       transaction === undefined
         ? { commitLsn: formatLsn(action.commitLsn) }

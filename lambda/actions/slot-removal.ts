@@ -6,7 +6,7 @@ import { PipelineError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { codeOf } from '../postgres/error-context.ts';
 import { isReadablePlugin } from '../postgres/plugins.ts';
-import { SECOND_LOCK } from '../postgres/session.ts';
+import { CONTROL_LOCK_SUFFIX } from '../postgres/session.ts';
 import { dropSlot } from '../postgres/slot-create-drop.ts';
 import { acquireSlotLock, describeHolder, type Holder, lockKey, readHolder } from '../postgres/slot-lock.ts';
 import { readFlushLsn, readSlotRow } from '../postgres/status-queries.ts';
@@ -15,11 +15,11 @@ import { describeSlot, isSameAddress, isSameDatabase, parsePhysicalId, type Slot
 import {
   ANSWER_MS,
   isOwn,
+  LIFECYCLE_LOCK_WAIT_MS,
   type LifecycleAnswer,
   type LifecyclePorts,
-  LOCK_WAIT_MS,
   withConnections,
-} from './slot-resource-ports.ts';
+} from './slot-lifecycle-ports.ts';
 
 /** A backend that was ended is gone in milliseconds; its lock with it. */
 const TERMINATE_GRACE_MS = 10_000;
@@ -100,7 +100,7 @@ async function drop(
   if (slotName !== ports.slot && (await readSlotRow(watching.client, ports.slot)) === undefined)
     throw new SlotRetainedError(`the slot "${ports.slot}", which takes its place, does not exist`);
   const waitMs = Math.min(
-    ports.lockWaitMs ?? LOCK_WAIT_MS,
+    ports.lockWaitMs ?? LIFECYCLE_LOCK_WAIT_MS,
     ports.functionDeadline - clock.now() - TERMINATE_GRACE_MS - ANSWER_MS,
   );
   await lock(locking, slotName, Math.max(0, waitMs), ports);
@@ -154,7 +154,7 @@ async function watchForReader(
   { clock, log, watchMs = WATCH_MS, functionDeadline }: LifecyclePorts,
 ): Promise<Holder | undefined> {
   await acquireSlotLock(watching.client, {
-    slotName: `${slotName}${SECOND_LOCK}`,
+    slotName: `${slotName}${CONTROL_LOCK_SUFFIX}`,
     waitMs: TERMINATE_GRACE_MS,
     clock,
     log,

@@ -97,7 +97,7 @@ export async function status(
   withLagSeconds = true,
 ): Promise<StatusAnswer> {
   const { slot: name } = container.config;
-  const { memory } = container;
+  const { warmState } = container;
   const rows = await readStatus(connection.client, name);
   const holder = await readHolder(connection.client, name);
   const { database } = connection.context;
@@ -112,7 +112,7 @@ export async function status(
   );
   const position = rows.slot?.confirmedFlush;
   const lastAdvance =
-    position !== undefined && memory.lastAdvance?.to === formatLsn(position) ? memory.lastAdvance : undefined;
+    position !== undefined && warmState.lastAdvance?.to === formatLsn(position) ? warmState.lastAdvance : undefined;
   // The last that is asked of the connection.
   let snapshot: SnapshotState | undefined;
   const onCopy = async (copy: string): Promise<void> => {
@@ -142,7 +142,7 @@ export async function status(
 /** How old the first unread commit is, in seconds. It is read once for each position of the slot. */
 async function unreadAge(
   connection: Connection,
-  { config, clock, memory }: Container,
+  { config, clock, warmState }: Container,
   { slot, flush }: Pick<Awaited<ReturnType<typeof readStatus>>, 'slot' | 'flush'>,
   state: SlotState,
   onCopy: (copy: string) => Promise<void>,
@@ -150,13 +150,13 @@ async function unreadAge(
   const position = slot?.confirmedFlush;
   if (position === undefined || !isReadByRuns(state)) return undefined;
   if (flush <= position) return 0;
-  if (memory.firstUnread?.position !== position) {
-    memory.firstUnread = undefined;
+  if (warmState.firstUnread?.position !== position) {
+    warmState.firstUnread = undefined;
     const found = await readFirstUnread(connection, config.slot, onCopy);
     if (found?.kind !== 'found') return found === undefined ? undefined : 0;
-    memory.firstUnread = { position, committedMs: found.committedMs };
+    warmState.firstUnread = { position, committedMs: found.committedMs };
   }
-  return Math.max(0, Math.round(clock.now() - memory.firstUnread.committedMs) / 1000);
+  return Math.max(0, Math.round(clock.now() - warmState.firstUnread.committedMs) / 1000);
 }
 
 /** What is under way, by a copy of the slot. */

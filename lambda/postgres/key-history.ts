@@ -19,13 +19,13 @@ export interface KeyHistoryParts {
   readonly control: Connection;
   readonly slotName: string;
   /** What a container has learned. */
-  readonly memory: KeyHistoryMemory;
+  readonly state: KeyHistoryState;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** What is kept from run to run. */
-export interface KeyHistoryMemory {
+export interface KeyHistoryState {
   /** Why the server cannot be asked, once it has said so; it is not asked again. */
   refused: string | undefined;
   /** Whether the log has been told of `refused`. */
@@ -52,10 +52,10 @@ export class WalKeyHistory implements KeyHistory {
   }
 
   async read(question: KeyQuestion): Promise<readonly KeyStretch[] | undefined> {
-    const { control, memory, clock } = this.#parts;
+    const { control, state, clock } = this.#parts;
     if (control.versionNum < COPIES_SLOTS) return undefined;
-    if (memory.refused !== undefined) {
-      if (!memory.isRefusalLogged) this.#logFailure(memory.refused, question);
+    if (state.refused !== undefined) {
+      if (!state.isRefusalLogged) this.#logFailure(state.refused, question);
       return undefined;
     }
     for (let attempt = 1; ; attempt++) {
@@ -67,7 +67,7 @@ export class WalKeyHistory implements KeyHistory {
           await clock.sleep(AGAIN_AFTER_MS);
           continue;
         }
-        if (REFUSALS.has(code)) memory.refused = code;
+        if (REFUSALS.has(code)) state.refused = code;
         this.#logFailure(code, question);
         return undefined;
       }
@@ -79,10 +79,10 @@ export class WalKeyHistory implements KeyHistory {
    * and their rows are skipped either way.
    */
   #logFailure(code: string, { insertsOnly, tables }: KeyQuestion): void {
-    const lasting = this.#parts.memory.refused !== undefined;
+    const lasting = this.#parts.state.refused !== undefined;
     if (lasting && insertsOnly && tables !== undefined) return;
-    const { memory, log } = this.#parts;
-    memory.isRefusalLogged = lasting;
+    const { state, log } = this.#parts;
+    state.isRefusalLogged = lasting;
     log.info(
       'A table or its primary key was changed after rows were written. The plugin wal2json can tell the key that they had then, but it could not be used. So these rows are published by a key that is known, or skipped and counted. Without such changes you do not need the plugin.',
       { sqlState: code === '' ? 'none' : code, lasting },

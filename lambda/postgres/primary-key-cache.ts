@@ -6,10 +6,10 @@
 import { type Lsn, parseLsn } from '../decode/lsn.ts';
 import type { Clock, EarlierEntry, Log, PrimaryKeys, TableEntry } from '../ports.ts';
 import type { Connection } from './connection.ts';
-import type { KeyHistoryMemory } from './key-history.ts';
+import type { KeyHistoryState } from './key-history.ts';
+import { MvccSnapshot } from './mvcc-snapshot.ts';
 import { translate } from './sql-errors.ts';
 import { FINGERPRINT, type TableRow, TABLES, WAL_POSITION } from './table-queries.ts';
-import { Snapshot } from './transaction-snapshot.ts';
 
 /** What {@link PrimaryKeyCache} needs. */
 export interface PrimaryKeyCacheOptions {
@@ -22,7 +22,7 @@ export interface PrimaryKeyCacheOptions {
    *
    * @default false
    */
-  readonly hides?: boolean;
+  readonly hasExclusions?: boolean;
 }
 
 /** What is kept of one table: one that is altered in turns must not take all memory. */
@@ -38,13 +38,13 @@ const MAX_EARLIER_KEYS = 16;
  */
 export class PrimaryKeyCache {
   /** What is known about whether the server can show primary keys at write time. */
-  readonly history: KeyHistoryMemory = { refused: undefined, isRefusalLogged: false };
+  readonly history: KeyHistoryState = { refused: undefined, isRefusalLogged: false };
   readonly #options: PrimaryKeyCacheOptions;
   #current = new Map<string, TableEntry>();
   #byOid = new Map<number, TableEntry>();
   readonly #earlier = new Map<string, readonly EarlierEntry[]>();
   #fingerprint: string | undefined;
-  #snapshot: Snapshot | undefined;
+  #snapshot: MvccSnapshot | undefined;
   #overBefore: number | undefined;
   /** The end of WAL at the last look, and at the last but one that saw what is current. */
   #lookedAt: Lsn = 0n;
@@ -115,7 +115,7 @@ export class PrimaryKeyCache {
     // Asked last: what the reading no longer shows was over by then, and what begins later was written after it.
     const [last] = await ask(connection, WAL_POSITION);
     const written = parseLsn(String(last?.['lsn'])) ?? 0n;
-    const seenFrom = new Snapshot(String(last?.['snapshot'])).next;
+    const seenFrom = new MvccSnapshot(String(last?.['snapshot'])).next;
     const next = new Map<string, TableEntry>();
     for (const row of rows) next.set(row.printed, toEntry(row, seenFrom));
     if (this.#take(next, written)) this.#version++;
@@ -134,10 +134,10 @@ export class PrimaryKeyCache {
   }
 
   async #look(connection: Connection, slotName: string): Promise<Look> {
-    const [row] = await ask(connection, FINGERPRINT(this.#virtuals, slotName, this.#options.hides === true));
+    const [row] = await ask(connection, FINGERPRINT(this.#virtuals, slotName, this.#options.hasExclusions === true));
     this.#lookedAt = parseLsn(String(row?.['lsn'])) ?? 0n;
     this.#overBefore = row?.['over'] === null ? undefined : Number(row?.['over']);
-    const snapshot = new Snapshot(String(row?.['snapshot']));
+    const snapshot = new MvccSnapshot(String(row?.['snapshot']));
     return { fingerprint: String(row?.['print']), snapshot, lsn: this.#lookedAt };
   }
 
@@ -180,7 +180,7 @@ export class PrimaryKeyCache {
 /** What one look at the catalogs gives. */
 interface Look {
   readonly fingerprint: string;
-  readonly snapshot: Snapshot;
+  readonly snapshot: MvccSnapshot;
   /** The end of WAL, at the look or a little later. */
   readonly lsn: Lsn;
 }

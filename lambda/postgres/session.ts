@@ -6,8 +6,8 @@ import type { Clock, Log, Session } from '../ports.ts';
 import { closeGracefully } from './close-connection.ts';
 import { type Database, logIn, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
+import { HANDED_OVER_FOR_MS, readHandedOver, writeHandedOver } from './handed-over-position.ts';
 import { WalKeyHistory } from './key-history.ts';
-import { leave, LEFT_FOR_MS, readLeft } from './left-position.ts';
 import { monitorLock } from './lock-monitor.ts';
 import type { LineDecoder } from './peek.ts';
 import { supportsSnapshots } from './plugins.ts';
@@ -57,7 +57,7 @@ export interface Locked {
 /** A run that ends closes both connections at once, but the server may release one before the other. */
 const CLOSE_GRACE_MS = 2_000;
 /** Ends the name under which the other connection holds a lock of its own. */
-export const SECOND_LOCK = ' (second connection)';
+export const CONTROL_LOCK_SUFFIX = ' (second connection)';
 
 /**
  * Opens a run's session.
@@ -79,12 +79,12 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
   const parts = { ...until, workMem: true };
   const [reader, control] = await openPair(database, parts, parts);
   const monitor = monitorLock(reader, control, options);
-  const close = async (leaving?: string) => {
+  const close = async (handOverText?: string) => {
     monitor.stop();
-    if (leaving !== undefined && monitor.isAwaited()) {
-      await leave(control, leaving).catch(() => undefined);
+    if (handOverText !== undefined && monitor.isAwaited()) {
+      await writeHandedOver(control, handOverText).catch(() => undefined);
       await closeGracefully(reader, options.clock);
-      await options.clock.sleep(LEFT_FOR_MS);
+      await options.clock.sleep(HANDED_OVER_FOR_MS);
     }
     await closeBoth([reader, control], options.clock);
   };
@@ -98,8 +98,8 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     await requireLockSeen(reader, control, slotName);
     // Only a run that lingers follows one that was still there when it came.
     const lingers = options.holderEndsWithinMs !== undefined;
-    const left = lingers ? await readLeft(control, `${slotName}${SECOND_LOCK}`) : undefined;
-    const secondLock = { slotName: `${slotName}${SECOND_LOCK}`, clock: options.clock, log: options.log };
+    const handedOver = lingers ? await readHandedOver(control, `${slotName}${CONTROL_LOCK_SUFFIX}`) : undefined;
+    const secondLock = { slotName: `${slotName}${CONTROL_LOCK_SUFFIX}`, clock: options.clock, log: options.log };
     // A run that lost the lock may still have a request in flight. As long as it may, its other connection holds this lock.
     const controlLock = await acquireSlotLock(control, { ...secondLock, waitMs: CLOSE_GRACE_MS });
     // If it is not free yet, it is taken later: the next run must see it in the same way.
@@ -124,14 +124,14 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
       ...(canSnapshot ? { snapshots: new SnapshotReader({ ...options, reader, control, maxRecordBytes }) } : {}),
       server: control.identity,
       connectedAt: control.connectedAt,
-      keyHistory: new WalKeyHistory({ ...options, control, memory: options.keys.history }),
+      keyHistory: new WalKeyHistory({ ...options, control, state: options.keys.history }),
       keys: readWithKeys(options.keys.over(control, slotName), async () => {
         await typeCatalog.read(control);
         await options.typeNames?.read(control);
       }),
       lost: monitor.signal,
       isLockAwaited: () => monitor.isAwaited(),
-      left,
+      handedOver,
       tookOver: lock.tookOver || isJustLost,
       tookOverAt: isJustLost ? undefined : lock.endedAt,
       close,

@@ -4,7 +4,7 @@
  */
 import type { ColumnHeader, TableName } from '../decode/messages.ts';
 import { ValueKind } from '../decode/messages.ts';
-import type { ReadChunk, SnapshotSource, WrittenMark } from '../ports.ts';
+import type { ReadChunk, SnapshotSource, WrittenMessage } from '../ports.ts';
 import { keyText } from '../snapshot/chunk.ts';
 import { OWN_PREFIX } from '../snapshot/progress.ts';
 import { CopyTextReader, type HeldRow, type ReadColumn, RowSet } from '../snapshot/row-set.ts';
@@ -12,8 +12,8 @@ import type { ChunkRequest } from '../snapshot/tracker.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
 import { codeOf } from './error-context.ts';
+import { MvccSnapshot } from './mvcc-snapshot.ts';
 import { chunkStatement, DESCRIBE, keySignature, quoted, type TableRow } from './snapshot-tables.ts';
-import { Snapshot } from './transaction-snapshot.ts';
 
 /** What a reader works with. */
 export interface SnapshotReaderParts extends CopyParts {
@@ -57,7 +57,7 @@ export class SnapshotReader implements SnapshotSource {
     return BigInt(String(rows[0]?.['xid']));
   }
 
-  async write(content: string): Promise<WrittenMark> {
+  async write(content: string): Promise<WrittenMessage> {
     const { control } = this.#parts;
     return await told(control, () => writeMessage(control, content));
   }
@@ -98,7 +98,7 @@ export class SnapshotReader implements SnapshotSource {
     const { reader } = this.#parts;
     const { rows } = await reader.query('SELECT txid_current_snapshot()::text AS snapshot');
     const text = String(rows[0]?.['snapshot']);
-    const snapshot = new Snapshot(text);
+    const snapshot = new MvccSnapshot(text);
     const xmin = BigInt(text.slice(0, text.indexOf(':')));
     if (request.barrier !== undefined && xmin < request.barrier) return { kind: 'waiting', xid: xmin };
     const table = await this.#describe(name);
@@ -217,7 +217,7 @@ const KINDS: Readonly<Record<string, ValueKind>> = {
  * @param connection - not the one that holds the lock
  * @param content - the message's
  */
-export async function writeMessage(connection: Pick<Connection, 'query'>, content: string): Promise<WrittenMark> {
+export async function writeMessage(connection: Pick<Connection, 'query'>, content: string): Promise<WrittenMessage> {
   const { rows } = await connection.query(
     `SELECT set_config('synchronous_commit', 'local', true), pg_logical_emit_message(false, '${OWN_PREFIX}', $1::text)::text AS lsn,
             (txid_current() & 4294967295)::float8 AS xid, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS micros`,

@@ -43,7 +43,9 @@ interface KeyColumn {
 }
 
 /** As in `table-queries.ts`: whether the server sends the old key. */
-const HOLDS = (versionNum: number): string => `CASE c.relreplident WHEN 'f' THEN true WHEN 'd' THEN NOT k.condeferrable
+const identityHoldsKey = (
+  versionNum: number,
+): string => `CASE c.relreplident WHEN 'f' THEN true WHEN 'd' THEN NOT k.condeferrable
     WHEN 'i' THEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident AND i.indislive
       AND k.conkey::int2[] <@ (i.indkey::int2[])[0:${versionNum >= 110000 ? 'i.indnkeyatts' : 'i.indnatts'} - 1]) ELSE false END`;
 
@@ -91,7 +93,7 @@ export const DESCRIBE = (versionNum: number, publications: readonly string[], wh
        JOIN pg_amop ea ON ea.amopfamily = oc.opcfamily AND ea.amoplefttype = oc.opcintype AND ea.amoprighttype = oc.opcintype AND ea.amopstrategy = 3
        JOIN pg_operator e ON e.oid = ea.amopopr JOIN pg_namespace en ON en.oid = e.oprnamespace
       WHERE i.indexrelid = k.conindid) AS key,
-    coalesce(k.condeferrable, false) AS deferrable, coalesce(${HOLDS(versionNum)}, false) AS holds,
+    coalesce(k.condeferrable, false) AS deferrable, coalesce(${identityHoldsKey(versionNum)}, false) AS holds,
     (WITH RECURSIVE up AS (SELECT i.inhparent AS parent, 1 AS depth FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relispartition
        UNION ALL SELECT i.inhparent, up.depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.parent)
      SELECT array_agg(tn.nspname || '.' || t.relname ORDER BY up.depth) FROM up JOIN pg_class t ON t.oid = up.parent JOIN pg_namespace tn ON tn.oid = t.relnamespace) AS ancestors,

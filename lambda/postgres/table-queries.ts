@@ -39,7 +39,7 @@ export interface TableRow {
 }
 
 /** Whether the server sends the old key. */
-const HOLDS = `CASE t.relreplident WHEN 'f' THEN true WHEN 'd' THEN NOT k.condeferrable
+const IDENTITY_HOLDS_KEY = `CASE t.relreplident WHEN 'f' THEN true WHEN 'd' THEN NOT k.condeferrable
            WHEN 'i' THEN COALESCE(k.attnums <@ i.attnums, false) ELSE false END`;
 
 /**
@@ -94,8 +94,8 @@ export const TABLES = (versionNum: number): string => `
          ((age('3'::xid)::bigint + 3 - LEAST(h.made, LEAST(h.attached, h.renamed, p.changed) - 1)) & 4294967295)::float8 AS changed,
          ((age('3'::xid)::bigint + 3 - LEAST(h.named, k.since)) & 4294967295)::float8 AS key_since,
          -- Two rows may have one key for a moment, and a DELETE of an old key would hit the wrong one.
-         CASE WHEN NOT k.condeferrable OR NOT ${HOLDS} THEN k.columns END AS key, p.names AS ancestors, v.columns AS virtual,
-         k.conrelid IS NOT NULL AND ${HOLDS} AS holds
+         CASE WHEN NOT k.condeferrable OR NOT ${IDENTITY_HOLDS_KEY} THEN k.columns END AS key, p.names AS ancestors, v.columns AS virtual,
+         k.conrelid IS NOT NULL AND ${IDENTITY_HOLDS_KEY} AS holds
     FROM tables t LEFT JOIN keys k ON k.conrelid = t.oid LEFT JOIN identities i ON i.indrelid = t.oid
     LEFT JOIN changes h ON h.oid = t.oid LEFT JOIN ancestors p ON p.leaf = t.oid LEFT JOIN virtuals v ON v.attrelid = t.oid`;
 

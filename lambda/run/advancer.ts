@@ -17,7 +17,7 @@ export class Advancer {
   /** What an advance costs, in milliseconds: the slowest so far in this run. */
   costMs = 0;
   /** Whether the slot moved. */
-  moved = false;
+  hasAdvanced = false;
   /** @returns the farthest position to which it may be advanced whatever is acknowledged; undefined: there is none */
   bound: () => Lsn | undefined = () => undefined;
 
@@ -69,7 +69,7 @@ export class Advancer {
   async advanceAgain(): Promise<void> {
     await this.#inFlight;
     if (this.#failure) throw this.#failure.error;
-    if (this.moved) await this.#slot.advance(this.position);
+    if (this.hasAdvanced) await this.#slot.advance(this.position);
   }
 
   #bounded(target: Lsn): Lsn {
@@ -80,7 +80,7 @@ export class Advancer {
   async #advance(target: Lsn): Promise<void> {
     const begun = this.#clock.now();
     this.position = await this.#slot.advance(target);
-    this.moved = true;
+    this.hasAdvanced = true;
     this.#lastEnd = this.#clock.now();
     this.costMs = Math.max(this.costMs, this.#lastEnd - begun);
     this.#inFlight = undefined;

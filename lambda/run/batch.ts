@@ -45,7 +45,7 @@ export interface BatchPorts {
   /** Undefined: no marks are published. */
   readonly marks?: RunMarks | undefined;
   /** Tables whose changes are left out, as far as the log has named them. */
-  readonly memory: { readonly named: Set<string> };
+  readonly warmState: { readonly loggedTables: Set<string> };
   /** @returns whether to take on no more work, asked after each block */
   readonly shouldStop: () => boolean;
   /** @returns whether to end before the next transaction, asked at each but the first of a batch */
@@ -60,7 +60,7 @@ export interface BatchPorts {
 export interface Batch {
   /**
    * `whole`: all of it is acknowledged or counted. `commit-pending`: the catalogs say nothing yet of the transaction
-   * named by {@link BatchReader.pendingCommit}; `beyond-bound`: the commit record of the next transaction ends behind what
+   * named by {@link BatchProcessor.pendingCommit}; `beyond-bound`: the commit record of the next transaction ends behind what
    * standbys have confirmed; `handed-over`: somebody waits for the slot. All before it is acknowledged or counted.
    */
   readonly ended: 'whole' | 'throttled' | 'deadline' | 'commit-pending' | 'beyond-bound' | 'handed-over';
@@ -80,7 +80,7 @@ const RESERVED_ROUNDS = 2;
 const MIN_ROUND_MS = 1_000;
 
 /** Reads batches. Its progress is that of the whole run. */
-export class BatchReader {
+export class BatchProcessor {
   /** Everything that was acknowledged, or skipped and counted, so far. */
   counts: Counts = noCounts();
   /** The newest boundary (I2). */
@@ -121,7 +121,7 @@ export class BatchReader {
     this.#ports = ports;
     this.#policies = new TablePolicies(ports.session.keys, parts.filters);
     this.#pastKeys = new PastKeys(this.#policies);
-    this.#skippedLog = new SkippedLog(ports.log, ports.memory.named);
+    this.#skippedLog = new SkippedLog(ports.log, ports.warmState.loggedTables);
     this.#waits = new CatalogWaits({ ...ports, pastKeys: this.#pastKeys, deadline: () => this.readingDeadline() });
     this.#queue = new PublishQueue({
       publisher: ports.publisher,
@@ -169,7 +169,7 @@ export class BatchReader {
    * @throws {PipelineError} what an operator can act on; everything before it was sent, and is acknowledged or not as
    *   `counts` and `boundary` say
    */
-  async read(
+  async process(
     upto: Lsn,
     rows: number | undefined,
     timeoutMs: number,
@@ -343,7 +343,7 @@ export class BatchReader {
     } finally {
       await this.#queue.waitUntilIdle();
     }
-    await this.#queue.drainInFlight();
+    await this.#queue.waitForAcknowledgement();
     if (!this.#queue.canSend) return;
     this.#acknowledge(transformer.ackPosition());
     this.#ports.snapshots?.tracker.acknowledged();

@@ -25,8 +25,8 @@ export interface LingerPorts extends LingerReportPorts {
 export type LingerEnd = 'moved' | 'awaited' | 'over';
 
 /** While nothing moves, the WAL is looked at after so long, and each time after half as long again, up to the last. */
-const FIRST_LOOK_MS = 100;
-const LAST_LOOK_MS = 400;
+const MIN_POLL_MS = 100;
+const MAX_POLL_MS = 400;
 /** A pause for the server's sake that is longer is worth a line in the log. */
 const SLOW_MS = 2_000;
 
@@ -35,7 +35,7 @@ const SLOW_MS = 2_000;
  *
  * @param stopped - why there is nothing to read
  */
-export function isQuiet(stopped: StopReason): boolean {
+export function hasNothingToRead(stopped: StopReason): boolean {
   return stopped === 'caught-up' || stopped === 'commit-pending' || stopped.startsWith('waiting-');
 }
 
@@ -70,20 +70,20 @@ export class Linger {
     slot.busyMs += catalogMs - this.#catalogMs;
     this.#catalogMs = catalogMs;
     // What could not be read a moment ago is not tried again at once.
-    let pauseMs = stopped === 'caught-up' ? 0 : LAST_LOOK_MS;
+    let pauseMs = stopped === 'caught-up' ? 0 : MAX_POLL_MS;
     for (;;) {
       if (isAwaited()) return 'awaited';
       if (!hasTime()) return 'over';
       await this.#report.report(state(), stopped);
       const restMs = this.#restMs();
       if (restMs > SLOW_MS) await this.#tellSlowness(restMs);
-      await clock.sleep(restMs > 0 ? Math.min(restMs, LAST_LOOK_MS) : pauseMs, stop);
+      await clock.sleep(restMs > 0 ? Math.min(restMs, MAX_POLL_MS) : pauseMs, stop);
       if (this.#restMs() > 0) continue;
       if (this.#ports.isDue() || (await slot.flushLsn()) > position) {
         this.#beginRound();
         return 'moved';
       }
-      pauseMs = pauseMs === 0 ? FIRST_LOOK_MS : Math.min(LAST_LOOK_MS, pauseMs * 1.5);
+      pauseMs = pauseMs === 0 ? MIN_POLL_MS : Math.min(MAX_POLL_MS, pauseMs * 1.5);
     }
   }
 

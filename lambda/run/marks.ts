@@ -32,7 +32,7 @@ export interface MarkOptions {
 }
 
 /** What a container remembers of the marks of its last run. */
-export interface MarkMemory {
+export interface MarkState {
   readonly system: string;
   readonly timeline: number;
   /** When the last marks were acknowledged, milliseconds since 1970. */
@@ -44,7 +44,7 @@ export interface MarkMemory {
 /** What deciding takes. */
 export interface MarkPorts {
   readonly clock: Clock;
-  readonly memory: { marks: MarkMemory | undefined };
+  readonly warmState: { marks: MarkState | undefined };
   /** Whether the run stays when it has caught up. */
   readonly lingers: boolean;
 }
@@ -75,7 +75,7 @@ export class RunMarks {
 
   /** Whether the run has to begin with marks. */
   get mustOpen(): boolean {
-    const { marks } = this.#ports.memory;
+    const { marks } = this.#ports.warmState;
     const { system, timeline } = this.#options;
     if (marks === undefined || marks.isOwed || marks.system !== system || marks.timeline !== timeline) return true;
     return this.#ports.clock.now() - marks.at >= IDLE_MS;
@@ -83,7 +83,7 @@ export class RunMarks {
 
   /** Whether a run that lingers has marks to send that it held back. */
   get isDue(): boolean {
-    return this.#ports.memory.marks?.isOwed === true && this.#ports.clock.now() - this.#writtenAt >= MARK_MS;
+    return this.#ports.warmState.marks?.isOwed === true && this.#ports.clock.now() - this.#writtenAt >= MARK_MS;
   }
 
   /**
@@ -115,14 +115,14 @@ export class RunMarks {
 
   /** @param position - where an acknowledgement takes the run */
   acknowledged({ marked, counts }: AckPosition): void {
-    const { memory, clock } = this.#ports;
+    const { warmState, clock } = this.#ports;
     const { system, timeline } = this.#options;
     if (marked !== undefined && marked !== this.#seen) {
       this.#seen = marked;
       this.acknowledgedLsn = marked.lsn;
-      memory.marks = { system, timeline, at: clock.now(), isOwed: false };
+      warmState.marks = { system, timeline, at: clock.now(), isOwed: false };
     }
-    if (memory.marks !== undefined) memory.marks.isOwed = counts.records > (marked?.records ?? 0);
+    if (warmState.marks !== undefined) warmState.marks.isOwed = counts.records > (marked?.records ?? 0);
   }
 
   #writeIfOwed(transformer: Transformer): void {

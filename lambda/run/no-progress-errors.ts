@@ -22,7 +22,7 @@ export interface NoProgressFacts {
   /** How long it took. */
   readonly durationMs: number;
   /** Whether its time was over while it waited for the last request of a run that it had to end. */
-  readonly waitedInVain: boolean;
+  readonly graceCutShort: boolean;
 }
 
 /**
@@ -31,8 +31,8 @@ export interface NoProgressFacts {
  * @param facts - what the run knows of itself
  */
 export function noProgress(facts: NoProgressFacts): PipelineError {
-  const { stopped, lastFailure, pendingCommit, catalogMs, undecodedMs, durationMs, waitedInVain } = facts;
-  if (waitedInVain) {
+  const { stopped, lastFailure, pendingCommit, catalogMs, undecodedMs, durationMs, graceCutShort } = facts;
+  if (graceCutShort) {
     return new PipelineError(
       'NO_PROGRESS',
       'An earlier run had lost the lock or had to be ended, and this run was over before the last request of that one could be. Nothing was sent, and the slot was not advanced. The next run need not wait.',

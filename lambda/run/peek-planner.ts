@@ -1,6 +1,6 @@
 /**
  * How much the next peek asks for: what the limits learned so far allow, or the next step of a search for the
- * transaction at which the server fails. It learns from each peek. Pure but for the memory and the log: it knows no slot
+ * transaction at which the server fails. It learns from each peek. Pure but for the warm state and the log: it knows no slot
  * and no clock, and moves nothing.
  */
 import type { Lsn } from '../decode/lsn.ts';
@@ -14,7 +14,7 @@ import type { WarmState } from './warm-state.ts';
 /** What a planner works with. */
 export interface PlannerPorts {
   readonly log: Log;
-  readonly memory: Pick<WarmState, 'peekLimits' | 'undecodable'>;
+  readonly warmState: Pick<WarmState, 'peekLimits' | 'undecodable'>;
 }
 
 /** What one peek asks for. */
@@ -59,7 +59,7 @@ export class PeekPlanner {
   constructor(ports: PlannerPorts, maxRows: number) {
     this.#ports = ports;
     this.#maxRows = maxRows;
-    this.#limits = ports.memory.peekLimits ?? initialLimits(maxRows);
+    this.#limits = ports.warmState.peekLimits ?? initialLimits(maxRows);
   }
 
   /**
@@ -99,7 +99,7 @@ export class PeekPlanner {
       this.#limits = { ...this.#limits, rows: Math.max(1, Math.floor(this.#limits.rows / 4)) };
       return;
     }
-    this.#limits = this.#ports.memory.peekLimits = grow(
+    this.#limits = this.#ports.warmState.peekLimits = grow(
       this.#limits,
       {
         limitedBy: outcome.limitedBy,
@@ -125,7 +125,7 @@ export class PeekPlanner {
    * @throws {PipelineError} where the search is over, and what it found
    */
   failed(plan: PeekPlan, error: FailedPeek, budgetMs: number): 'smaller' | 'same' | 'first-step' | 'next-step' {
-    const { log, memory } = this.#ports;
+    const { log, warmState } = this.#ports;
     const spanBytes = Number(plan.upto - plan.position);
     const noTime = error instanceof PeekTooLargeError && error.resourceSqlState === undefined;
     const outOfResources = error instanceof PeekTooLargeError && !noTime;
@@ -134,7 +134,7 @@ export class PeekPlanner {
       return this.#shrink(spanBytes);
     }
     if (this.search === undefined) {
-      this.search = new UndecodableSearch(plan.position, plan.upto, error, memory.undecodable);
+      this.search = new UndecodableSearch(plan.position, plan.upto, error, warmState.undecodable);
       log.warn('PostgreSQL failed while it decoded: looking for the transaction, and publishing what is before it.', {
         sqlState: error instanceof ServerDecodingError ? error.sqlState : error.resourceSqlState,
       });
@@ -143,16 +143,16 @@ export class PeekPlanner {
     this.search.failed(plan.upto, error);
     const end = endOfSearch(this.search, error);
     if (end === undefined) return 'next-step';
-    if (!this.search.blameless) memory.undecodable = this.search.inside;
+    if (!this.search.blameless) warmState.undecodable = this.search.inside;
     throw end;
   }
 
   /** A peek did not reach its first row in time, or the server had too little space for it. */
   #shrink(spanBytes: number): 'smaller' | 'same' {
-    const { log, memory } = this.#ports;
+    const { log, warmState } = this.#ports;
     const smaller = shrink(this.#limits, spanBytes);
     if (smaller === undefined) return 'same';
-    this.#limits = memory.peekLimits = smaller;
+    this.#limits = warmState.peekLimits = smaller;
     log.info('The peek ran out of time or temporary space before its first row; the next asks for less.', {
       ...smaller,
     });

@@ -53,7 +53,7 @@ export class PublishQueue {
    * @throws {PipelineError} what made an earlier round fail
    */
   async send(round: Round, position: AckPosition): Promise<void> {
-    await this.drainInFlight();
+    await this.waitForAcknowledgement();
     if (!this.canSend) return;
     this.#inFlight = this.#send(round, position).catch((error: unknown) => {
       this.#failure = { error };
@@ -65,12 +65,12 @@ export class PublishQueue {
    *
    * @throws {PipelineError} what made a round fail
    */
-  async drainInFlight(): Promise<void> {
+  async waitForAcknowledgement(): Promise<void> {
     await this.waitUntilIdle();
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** As {@link drainInFlight}, without throwing: for after another failure. */
+  /** As {@link waitForAcknowledgement}, without throwing: for after another failure. */
   async waitUntilIdle(): Promise<void> {
     await this.#inFlight;
   }

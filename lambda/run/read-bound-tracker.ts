@@ -15,24 +15,24 @@ const WAIT_MS = 30;
 /** How long they have in a drain when nothing is left to read before they confirm more: it is to publish everything. */
 const DRAIN_WAIT_MS = 1_000;
 /** The first look again is after so long, and each after twice as long, up to the last. */
-const FIRST_LOOK_MS = 5;
-const LAST_LOOK_MS = 200;
+const MIN_POLL_MS = 5;
+const MAX_POLL_MS = 200;
 
 /** Why nothing can be read. */
 type Nothing = 'caught-up' | 'waiting-for-standby' | 'waiting-for-replay';
 
 /** What a batch may read. */
-export interface Reach {
+export interface ReadableRange {
   /** The farthest position that a peek may see. */
   readonly bound: Lsn;
   /** Given where standbys are awaited: no transaction whose commit record ends behind it may be published. */
   readonly confirmed: Lsn | undefined;
   /** A run that has consumed up to there is caught up. */
-  readonly goal: Lsn;
+  readonly caughtUpAt: Lsn;
 }
 
 /** What a reach is found with. */
-export interface ReachPorts {
+export interface ReadBoundPorts {
   readonly session: Pick<Session, 'server' | 'connectedAt'> & { readonly slot: Pick<Slot, 'readBound'> };
   readonly clock: Clock;
   readonly log: Log;
@@ -50,20 +50,20 @@ export class ReadBoundTracker {
   /** The end of the WAL at the last look. */
   flush: Lsn = 0n;
 
-  readonly #ports: ReachPorts;
+  readonly #ports: ReadBoundPorts;
   /** Where a run is caught up, and since when that is known. */
-  #goal: { readonly lsn: Lsn; readonly seenAt: number } | undefined;
+  #caughtUpAt: { readonly lsn: Lsn; readonly seenAt: number } | undefined;
   #unreadable: Lsn | undefined;
   #isAbsenceNamed = false;
   /** The bound at the last look. */
   #lastBound: Lsn | undefined;
-  #nextWaitMs = FIRST_LOOK_MS;
+  #nextWaitMs = MIN_POLL_MS;
 
   /** @param ports - the slot and time */
-  constructor(ports: ReachPorts) {
+  constructor(ports: ReadBoundPorts) {
     this.#ports = ports;
     const { server, connectedAt } = ports.session;
-    if (server.walEnd !== undefined) this.#goal = { lsn: server.walEnd, seenAt: connectedAt };
+    if (server.walEnd !== undefined) this.#caughtUpAt = { lsn: server.walEnd, seenAt: connectedAt };
   }
 
   /**
@@ -71,7 +71,7 @@ export class ReadBoundTracker {
    *
    * @param position - how far the slot is consumed
    */
-  async next(position: Lsn): Promise<Reach | Nothing> {
+  async next(position: Lsn): Promise<ReadableRange | Nothing> {
     const { clock, session, stop, hasTime, isDrain } = this.#ports;
     for (;;) {
       const { flush, bound, awaited, absent, confirmedOnly } = await session.slot.readBound();
@@ -81,25 +81,25 @@ export class ReadBoundTracker {
       const confirmed = confirmedOnly ? bound : undefined;
       const isReadable = bound > position && bound !== this.#unreadable;
       if (bound >= flush) {
-        this.#goal = undefined;
-        return isReadable ? { bound, confirmed, goal: bound } : 'caught-up';
+        this.#caughtUpAt = undefined;
+        return isReadable ? { bound, confirmed, caughtUpAt: bound } : 'caught-up';
       }
       // Where a standby is always a little behind, the run ends all the same, with what was there when it began.
-      this.#goal ??= { lsn: flush, seenAt: clock.now() };
-      const { lsn: goal, seenAt } = this.#goal;
-      if (position >= goal) return 'caught-up';
-      if (isReadable && bound >= goal) return { bound, confirmed, goal };
+      this.#caughtUpAt ??= { lsn: flush, seenAt: clock.now() };
+      const { lsn: end, seenAt } = this.#caughtUpAt;
+      if (position >= end) return 'caught-up';
+      if (isReadable && bound >= end) return { bound, confirmed, caughtUpAt: end };
       const isConnected = awaited.every(({ active }) => active);
       // One that confirmed nothing since the last look may be stuck: what there is to read is read first.
       const isStuck = isReadable && bound === this.#lastBound;
       this.#lastBound = bound;
       const waitMs = isDrain && !isReadable ? DRAIN_WAIT_MS : isConnected && !isStuck ? WAIT_MS : 0;
       if (clock.now() >= seenAt + waitMs || !hasTime()) {
-        if (isReadable) return { bound, confirmed, goal };
+        if (isReadable) return { bound, confirmed, caughtUpAt: end };
         return awaited.length > 0 ? 'waiting-for-standby' : 'waiting-for-replay';
       }
       await clock.sleep(this.#nextWaitMs, stop);
-      this.#nextWaitMs = Math.min(LAST_LOOK_MS, 2 * this.#nextWaitMs);
+      this.#nextWaitMs = Math.min(MAX_POLL_MS, 2 * this.#nextWaitMs);
     }
   }
 
@@ -123,13 +123,13 @@ export class ReadBoundTracker {
 
   /** The last batch ended before its bound: what is written meanwhile is to be read, too. */
   restart(): void {
-    this.#goal = undefined;
+    this.#caughtUpAt = undefined;
   }
 
   /** As in a new run: standbys are waited for as long once more. */
   renew(): void {
     this.restart();
-    this.#nextWaitMs = FIRST_LOOK_MS;
+    this.#nextWaitMs = MIN_POLL_MS;
   }
 }
 

@@ -16,7 +16,7 @@ export interface RunPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly memory: WarmState;
+  readonly warmState: WarmState;
   /** Tells the metrics what was done. @default one of its own */
   readonly reporter?: CountReporter;
   /** Asks the run to finish its round, advance and answer. */
@@ -38,7 +38,7 @@ export interface RunOptions extends BatchParts {
   readonly functionDeadline: number;
   /** The most batches. */
   readonly maxBatches?: number;
-  /** Where to go on inside a transaction; it wins over the memory's. */
+  /** Where to go on inside a transaction; it wins over the warm state's. */
   readonly resume?: ResumePosition;
   /** BATCH_CHANGES: the most rows of one peek. */
   readonly maxRows: number;

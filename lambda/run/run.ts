@@ -7,7 +7,7 @@
  *
  * When a run stops is decided here (`#readBatches`, `#hasTime`), in the middle of a batch by `batch.ts`, for standbys by
  * `read-bound-tracker.ts`, for a stream that refuses or does not answer by `publish-queue.ts`, and after it has caught up by
- * `linger.ts`. The reasons are in `answer.ts`; which of them are errors, in `run-end.ts`.
+ * `linger.ts`. The reasons are in `answer.ts`; which of them are errors, in `run-outcome.ts`.
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { type ErrorCode, PipelineError } from '../errors.ts';
@@ -15,16 +15,16 @@ import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
 import { copyCounts } from '../transform/counts.ts';
 import { Advancer } from './advancer.ts';
 import { ageSeconds, type RunAnswer, type StopReason } from './answer.ts';
-import { BatchReader } from './batch.ts';
+import { BatchProcessor } from './batch.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { isQuiet, Linger } from './linger.ts';
+import { hasNothingToRead, Linger } from './linger.ts';
 import { RunMarks } from './marks.ts';
 import { type PeekPlan, PeekPlanner } from './peek-planner.ts';
 import { describeStandbys, ReadBoundTracker } from './read-bound-tracker.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
-import { assertProgress, createAnswer, type RunEnding } from './run-end.ts';
 import { CountReporter } from './run-metrics.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
+import { assertProgress, createAnswer, type RunOutcome } from './run-outcome.ts';
 import { SnapshotRun } from './snapshot-run.ts';
 import { TimedSlot } from './timed-slot.ts';
 import type { FailedPeek } from './undecodable-errors.ts';
@@ -45,7 +45,7 @@ const ANSWER_MS = 500;
 /**
  * Publishes what the slot holds.
  *
- * @param ports - the session, the stream, time, log, metrics and memory
+ * @param ports - the session, the stream, time, log, metrics and warm state
  * @param options - settings and bounds
  * @returns what was done; cut short by its deadline it succeeds with that
  * @throws {PipelineError} what an operator can act on: the slot is then advanced over everything acknowledged before
@@ -66,10 +66,10 @@ class RunLoop {
   readonly #ports: RunPorts;
   readonly #options: RunOptions;
   readonly #advancer: Advancer;
-  readonly #batches: BatchReader;
+  readonly #batches: BatchProcessor;
   readonly #resumes: ResumeKeeper;
   readonly #planner: PeekPlanner;
-  readonly #reach: ReadBoundTracker;
+  readonly #readBound: ReadBoundTracker;
   readonly #reporter: CountReporter;
   readonly #linger: Linger | undefined;
   readonly #marks: RunMarks | undefined;
@@ -79,7 +79,7 @@ class RunLoop {
   #deadline: number;
   #batchCount = 0;
   #oldestUnpublishedMicros: bigint | undefined;
-  #waitedInVain = false;
+  #graceCutShort = false;
 
   constructor(given: RunPorts, options: RunOptions) {
     this.#options = options;
@@ -90,10 +90,10 @@ class RunLoop {
     this.#linger = this.#createLinger(given, heartbeat);
     const ports = this.#linger === undefined ? given : { ...given, session: this.#linger.measured(given.session) };
     this.#ports = ports;
-    this.#deadline = ports.memory.deadline = options.deadline;
+    this.#deadline = ports.warmState.deadline = options.deadline;
     this.#planner = new PeekPlanner(ports, options.maxRows);
     this.#resumes = new ResumeKeeper(ports.session.slot, ports.log);
-    this.#reach = new ReadBoundTracker({
+    this.#readBound = new ReadBoundTracker({
       ...ports,
       isDrain: options.action === 'drain',
       hasTime: () => this.#hasTime(),
@@ -101,7 +101,7 @@ class RunLoop {
     this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
     this.#snapshots = this.#createSnapshots(ports);
     this.#marks = options.marks && new RunMarks(options.marks, { ...ports, lingers });
-    this.#batches = new BatchReader(options, {
+    this.#batches = new BatchProcessor(options, {
       ...ports,
       advancer: this.#advancer,
       snapshots: this.#snapshots,
@@ -127,12 +127,12 @@ class RunLoop {
   }
 
   async execute(): Promise<RunAnswer> {
-    const { session, memory } = this.#ports;
+    const { session, warmState } = this.#ports;
     await this.#awaitInFlightRequests();
     this.#advancer.position = (await session.slot.position()).confirmedFlush;
     this.#snapshots?.begin(this.#advancer.position);
-    this.#batches.resume = await this.#resumes.validate(this.#options.resume ?? memory.resume);
-    memory.resume = undefined;
+    this.#batches.resume = await this.#resumes.validate(this.#options.resume ?? warmState.resume);
+    warmState.resume = undefined;
     let stopped: StopReason;
     try {
       if (this.#marks?.mustOpen === true && this.#hasTime()) await this.#batches.openMarks(this.#advancer.position);
@@ -147,7 +147,7 @@ class RunLoop {
     } finally {
       this.#rememberReached();
     }
-    memory.resume = await this.#resumes.next(this.#batches);
+    warmState.resume = await this.#resumes.next(this.#batches);
     assertProgress(this.#ports, this.#options, this.#end(stopped));
     const interrupted = stopped === 'deadline' && this.#ports.stop?.aborted === true;
     const answer = await createAnswer(this.#ports, this.#options, this.#end(interrupted ? 'interrupted' : stopped));
@@ -161,7 +161,7 @@ class RunLoop {
   }
 
   /** Undefined where tables cannot be read beside the slot. */
-  #createSnapshots({ session, clock, log, memory, stop }: RunPorts): SnapshotRun | undefined {
+  #createSnapshots({ session, clock, log, warmState, stop }: RunPorts): SnapshotRun | undefined {
     const { snapshots: source } = session;
     if (source === undefined) return undefined;
     const { action, slotName, startedAt, isSnapshot, snapshotSharePercent = 50 } = this.#options;
@@ -169,7 +169,7 @@ class RunLoop {
       source,
       clock,
       log,
-      memory,
+      warmState,
       slotName,
       isPatient: isSnapshot === true,
       onWaiting: () => this.#tellProgress(),
@@ -190,10 +190,10 @@ class RunLoop {
    * the snapshot: the next run would do the same again, and so would every run after it.
    */
   async #releaseSlot(stopped: StopReason): Promise<void> {
-    if (this.#snapshots === undefined || this.#advancer.moved) return;
+    if (this.#snapshots === undefined || this.#advancer.hasAdvanced) return;
     // Rows of a chunk that took too long come again, and fewer of them.
     if ((stopped !== 'deadline' && stopped !== 'throttled') || this.#snapshots.tracker.isAbandoned) return;
-    if ((this.#batches.boundary ?? 0n) > this.#advancer.position) await this.#snapshots.handOver();
+    if ((this.#batches.boundary ?? 0n) > this.#advancer.position) await this.#snapshots.restartLater();
   }
 
   /** The holder that was ended may have sent a request last, which must not arrive after one of ours (I3, I6). */
@@ -205,17 +205,17 @@ class RunLoop {
     const since = session.tookOverAt ?? clock.now();
     const graceMs = Math.max(0, since + this.#options.inFlightGraceMs - clock.now());
     // Where the time is over first, or a stop is asked for, nothing is sent at all.
-    this.#waitedInVain = left < graceMs;
+    this.#graceCutShort = left < graceMs;
     await clock.sleep(Math.min(graceMs, left), stop);
   }
 
   /** Sent and acknowledged, whether or not the slot could be advanced over it; and where the slot is. */
   #rememberReached(): void {
-    const { memory } = this.#ports;
-    memory.position = this.#advancer.position;
+    const { warmState } = this.#ports;
+    warmState.position = this.#advancer.position;
     const { boundary, progress } = this.#batches;
     for (const lsn of [this.#advancer.position, boundary, progress?.transaction.commitLsn])
-      if (lsn !== undefined && lsn > (memory.reached ?? 0n)) memory.reached = lsn;
+      if (lsn !== undefined && lsn > (warmState.reached ?? 0n)) warmState.reached = lsn;
   }
 
   /** Only a run that lingers has one. */
@@ -236,7 +236,7 @@ class RunLoop {
         position: this.#readPosition,
         catalogMs: this.#batches.catalogMs,
         oldestUnpublishedMicros: this.#oldestUnpublishedMicros,
-        standbys: describeStandbys(this.#reach.awaited),
+        standbys: describeStandbys(this.#readBound.awaited),
       }),
       reporter: this.#reporter,
       heartbeat,
@@ -256,12 +256,12 @@ class RunLoop {
       // Marks may have been refused: a run that stayed would find them due again and again.
       if (this.#batches.refused !== undefined) return this.#batches.refused;
       const stopped = await this.#readBatches();
-      if (this.#linger === undefined || !isQuiet(stopped)) return stopped;
+      if (this.#linger === undefined || !hasNothingToRead(stopped)) return stopped;
       const ended = await this.#linger.wait(stopped);
       if (ended === 'awaited') return 'handed-over';
       if (ended === 'over') return stopped;
       if (this.#marks?.isDue === true) await this.#batches.sendMarks();
-      this.#reach.renew();
+      this.#readBound.renew();
     }
   }
 
@@ -274,7 +274,7 @@ class RunLoop {
       // One that has ended holds the slot no more.
       await this.#advancer.advanceTo(this.#readPosition);
       if (!readsOn) return stopped;
-      this.#reach.restart();
+      this.#readBound.restart();
     }
   }
 
@@ -287,7 +287,7 @@ class RunLoop {
       if (!searching && this.#batchCount >= (this.#options.maxBatches ?? Infinity)) return 'max-batches';
       if (!this.#hasTime()) return 'deadline';
       const slot = await session.slot.position();
-      const reach = await this.#reach.next(this.#readPosition);
+      const reach = await this.#readBound.next(this.#readPosition);
       if (typeof reach === 'string') return reach;
       // Where the slot cannot follow, each peek has to reach the end: a smaller one would read the same again.
       const isHeld = this.#snapshots?.holdsSlot === true && !searching;
@@ -296,10 +296,10 @@ class RunLoop {
         : this.#planner.next(this.#advancer.position, reach.bound);
       const { upto, rows } = plan;
       const budgetMs = this.#peekBudgetMs();
-      const batch = await this.#batches.read(upto, rows, budgetMs, reach.confirmed);
+      const batch = await this.#batches.process(upto, rows, budgetMs, reach.confirmed);
       if (batch instanceof PeekTooLargeError || batch instanceof ServerDecodingError) {
         this.#onFailedPeek(plan, batch, budgetMs);
-        if (isHeld) await this.#snapshots.handOver();
+        if (isHeld) await this.#snapshots.restartLater();
         // Whole transactions may have come before a cancellation took effect: the next peek must not give them again.
         await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
         continue;
@@ -309,7 +309,7 @@ class RunLoop {
       this.#oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
       if (batch.ended === 'beyond-bound') {
         await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
-        this.#reach.exhaust(reach.bound);
+        this.#readBound.exhaust(reach.bound);
         continue;
       }
       if (batch.ended !== 'whole') return batch.ended;
@@ -322,7 +322,7 @@ class RunLoop {
       if (done !== undefined && done > this.#readUpto) this.#readUpto = done;
       if (isHeld) {
         await this.#advancer.advanceTo(upto);
-        if (upto >= reach.goal) return 'caught-up';
+        if (upto >= reach.caughtUpAt) return 'caught-up';
         continue;
       }
       this.#planner.succeeded(plan, {
@@ -335,8 +335,8 @@ class RunLoop {
       });
       // A step of a search without rows is followed by another: one advance after the last of them is enough.
       if (done !== undefined && (!searching || batch.rows > 0)) await this.#advancer.advanceTo(done);
-      if (!searching && !full && upto >= reach.goal) return 'caught-up';
-      if (full || upto < reach.bound) this.#reach.restart();
+      if (!searching && !full && upto >= reach.caughtUpAt) return 'caught-up';
+      if (full || upto < reach.bound) this.#readBound.restart();
     }
   }
 
@@ -355,7 +355,7 @@ class RunLoop {
   /** Whether to take on no more of a batch. */
   #shouldStop(): boolean {
     if (this.#hasTime()) return false;
-    const started = this.#batches.boundary === undefined && !this.#advancer.moved;
+    const started = this.#batches.boundary === undefined && !this.#advancer.hasAdvanced;
     if (!started || this.#resumes.canResumeLater || this.#ports.stop?.aborted === true) return true;
     // Cut here, the next run would begin the same transaction again, and every run after it.
     return !this.#useFunctionDeadline(
@@ -366,7 +366,7 @@ class RunLoop {
   /** Takes the function's own deadline. The schedule's is there so that runs do not overlap, which the lock sees to as well. */
   #useFunctionDeadline(why: string): boolean {
     if (this.#deadline >= this.#options.functionDeadline) return false;
-    this.#deadline = this.#ports.memory.deadline = this.#options.functionDeadline;
+    this.#deadline = this.#ports.warmState.deadline = this.#options.functionDeadline;
     this.#ports.log.warn(`${why}: this run goes on until the deadline of the function.`, {
       remainingMs: this.#deadline - this.#ports.clock.now(),
     });
@@ -393,13 +393,13 @@ class RunLoop {
 
   /** After an error: keep what is acknowledged, and let nothing hide the error itself. */
   async #afterFailure(error: unknown): Promise<void> {
-    const { session, memory, log } = this.#ports;
+    const { session, warmState, log } = this.#ports;
     if (session.lost.aborted) return;
     try {
       // What is to be skipped has to be the first that is left.
-      if (error instanceof PipelineError && SKIPPABLE.has(error.code)) await this.#snapshots?.handOver();
+      if (error instanceof PipelineError && SKIPPABLE.has(error.code)) await this.#snapshots?.restartLater();
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
-      memory.resume = await this.#resumes.next(this.#batches);
+      warmState.resume = await this.#resumes.next(this.#batches);
     } catch (failure) {
       log.warn(
         'After the failure the slot could not be advanced over what was acknowledged; it will be published again.',
@@ -411,16 +411,16 @@ class RunLoop {
   }
 
   /** What the run's end is decided by. */
-  #end(stopped: StopReason): RunEnding {
+  #end(stopped: StopReason): RunOutcome {
     return {
       stopped,
       batches: this.#batches,
       planner: this.#planner,
-      reach: this.#reach,
+      readBound: this.#readBound,
       batchCount: this.#batchCount,
       position: this.#advancer.position,
-      moved: this.#advancer.moved,
-      waitedInVain: this.#waitedInVain,
+      advanced: this.#advancer.hasAdvanced,
+      graceCutShort: this.#graceCutShort,
       usedFunctionDeadline: this.#deadline >= this.#options.functionDeadline,
       oldestUnpublishedMicros: this.#oldestUnpublishedMicros,
     };

@@ -5,7 +5,7 @@
 import type { Lsn } from '../decode/lsn.ts';
 import type { LogicalMessage, Transaction } from '../decode/messages.ts';
 import type { PipelineError } from '../errors.ts';
-import type { Clock, Log, SnapshotSource, WrittenMark } from '../ports.ts';
+import type { Clock, Log, SnapshotSource, WrittenMessage } from '../ports.ts';
 import type { Chunk } from '../snapshot/chunk.ts';
 import { isDone, OWN_PREFIX, rowsRead, tablesLeft } from '../snapshot/progress.ts';
 import type { HeldRow } from '../snapshot/row-set.ts';
@@ -19,7 +19,7 @@ export interface SnapshotRunParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly slotName: string;
-  readonly memory: Pick<WarmState, 'chunkBytes'>;
+  readonly warmState: Pick<WarmState, 'chunkBytes'>;
   /** How long it may take of the run from now on, in milliseconds. */
   readonly budgetMs: () => number;
   /** @returns whether there is time for work that takes so long */
@@ -63,7 +63,7 @@ const PAUSE_MS = 500;
 /** Where rows are moved so often that each message lacks some, the slot may stay where it is for another chunk. */
 const MAX_SAVES = 5;
 /** How soon a run that lingers looks again. */
-const LOOK_AGAIN_MS = 1_000;
+const RETRY_MS = 1_000;
 /** About so much text is read at once: a chunk is in memory until it is published. What is slow to be published is read in less. */
 const MAX_CHUNK_BYTES = 2 * 1024 * 1024;
 const MIN_CHUNK_BYTES = 64 * 1024;
@@ -85,7 +85,7 @@ export class SnapshotRun {
 
   readonly #parts: SnapshotRunParts;
   /** The message that was written behind the chunk that is held. */
-  #written: WrittenMark | undefined;
+  #written: WrittenMessage | undefined;
   #marks = 0;
   #waitsFor: string | undefined;
   #isBarrierSaved = false;
@@ -139,7 +139,7 @@ export class SnapshotRun {
   /** Not all rows of a chunk could be published: they come again, and fewer at once. */
   abandon(): void {
     this.tracker.abandon();
-    this.#parts.memory.chunkBytes = Math.max(MIN_CHUNK_BYTES, this.#chunkBytes / 4);
+    this.#parts.warmState.chunkBytes = Math.max(MIN_CHUNK_BYTES, this.#chunkBytes / 4);
     this.#since = undefined;
   }
 
@@ -211,7 +211,7 @@ export class SnapshotRun {
             await source.write(tracker.save(this.#newMark()));
             return true;
           }
-          this.#notBefore = clock.now() + LOOK_AGAIN_MS;
+          this.#notBefore = clock.now() + RETRY_MS;
           this.#parts.onWaiting();
           if (!this.#parts.isPatient) return false;
           await clock.sleep(PAUSE_MS, this.#parts.stop);
@@ -233,13 +233,13 @@ export class SnapshotRun {
   }
 
   /** What is left is handed over to a request further on, so that the slot may go on. */
-  async handOver(): Promise<void> {
+  async restartLater(): Promise<void> {
     if (this.tracker.progress === undefined) return;
     this.#parts.log.warn(
       'What has to be read before the snapshot can go on is more than one run can publish. The table that it was reading begins anew behind that.',
       { table: this.tracker.progress.current?.name },
     );
-    await this.#parts.source.write(this.tracker.handOver());
+    await this.#parts.source.write(this.tracker.restartRequest());
     this.tracker.release();
   }
 
@@ -261,7 +261,7 @@ export class SnapshotRun {
   }
 
   get #chunkBytes(): number {
-    return this.#parts.memory.chunkBytes ?? MAX_CHUNK_BYTES / 2;
+    return this.#parts.warmState.chunkBytes ?? MAX_CHUNK_BYTES / 2;
   }
 
   /** The work that was under way is over. */
@@ -271,7 +271,7 @@ export class SnapshotRun {
     this.#since = undefined;
     this.#lastMs = tookMs;
     const factor = tookMs > SLOW_MS ? 0.5 : tookMs < QUICK_MS ? 2 : 1;
-    this.#parts.memory.chunkBytes = Math.max(MIN_CHUNK_BYTES, Math.min(MAX_CHUNK_BYTES, this.#chunkBytes * factor));
+    this.#parts.warmState.chunkBytes = Math.max(MIN_CHUNK_BYTES, Math.min(MAX_CHUNK_BYTES, this.#chunkBytes * factor));
   }
 
   #newMark(): string {

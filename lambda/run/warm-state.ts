@@ -1,10 +1,10 @@
 /**
- * What a container remembers from one run to the next. A new container begins with nothing, and loses only time by it.
+ * What a warm container remembers from one run to the next. A new container begins with nothing; that costs only time.
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { ResumePosition } from '../decode/resume-position.ts';
 import type { ServerIdentity } from '../ports.ts';
-import type { MarkMemory } from './marks.ts';
+import type { MarkState } from './marks.ts';
 import type { PeekLimits } from './peek-limits.ts';
 
 /** What a container remembers from run to run. Kept in module scope by the handler. */
@@ -18,13 +18,13 @@ export interface WarmState {
   /** How much text of a table is read at once; undefined: nothing is known. */
   chunkBytes: number | undefined;
   /** Tables whose changes are left out, as far as the log has named them: reason and printed name. */
-  readonly named: Set<string>;
+  readonly loggedTables: Set<string>;
   /** The server that answered last. */
   server: ServerIdentity | undefined;
   /** The highest commit LSN of which anything was published, or to which the slot was advanced. */
   reached: Lsn | undefined;
   /** The last marks; undefined: none since the container began. */
-  marks: MarkMemory | undefined;
+  marks: MarkState | undefined;
   /** The slot's position at the end of the last run. */
   position: Lsn | undefined;
   /** When the run that is under way, or was last, had to have answered: later than asked for where it took more time. */
@@ -35,14 +35,14 @@ export interface WarmState {
   firstUnread: { readonly position: Lsn; readonly committedMs: number } | undefined;
 }
 
-/** @returns a memory of nothing */
+/** @returns the state of a new container */
 export function coldState(): WarmState {
   return {
     peekLimits: undefined,
     resume: undefined,
     undecodable: undefined,
     chunkBytes: undefined,
-    named: new Set(),
+    loggedTables: new Set(),
     server: undefined,
     reached: undefined,
     marks: undefined,

@@ -288,7 +288,7 @@ export class SnapshotTracker<Row> {
    *
    * @returns the content of the message that is to be emitted, before {@link release} is called
    */
-  handOver(): string {
+  restartRequest(): string {
     const { id, begunAt, current, pending } = this.#require();
     const tables = [...(current === undefined ? [] : [current.name]), ...pending];
     // A run that begins right before a message of this one takes that for true, and comes here before it does anything.

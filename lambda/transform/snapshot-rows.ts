@@ -35,7 +35,7 @@ export class SnapshotRows {
    * @param published - whether it becomes a record
    * @returns the change, with values that it lacks where they are known
    */
-  through(change: RowChange, policy: TablePolicy, xid: number, published: boolean): RowChange {
+  observe(change: RowChange, policy: TablePolicy, xid: number, published: boolean): RowChange {
     const { bytes, table, operation, newTuple, oldTuple } = change;
     if (!this.#tracker.isReading(table.printed)) return change;
     const keys = this.#keys;

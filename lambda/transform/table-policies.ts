@@ -73,7 +73,7 @@ export class TablePolicies {
   readonly #filters: Filters;
   readonly #limit: number;
   /** Whether there is anything that must not be seen. */
-  readonly #hides: boolean;
+  readonly #hasExclusions: boolean;
   /** By printed name: a decoder that forgets names makes new objects. */
   readonly #policies = new Map<string, TablePolicy>();
   #lastTable: TableName | undefined;
@@ -88,7 +88,7 @@ export class TablePolicies {
     this.#keys = keys;
     this.#filters = filters;
     this.#limit = limit;
-    this.#hides = filters.tableExclude.length + filters.columnExclude.length > 0;
+    this.#hasExclusions = filters.tableExclude.length + filters.columnExclude.length > 0;
   }
 
   /** How many policies are kept now. */
@@ -188,7 +188,7 @@ export class TablePolicies {
     return {
       skip,
       keyDoubt: doubtOf(skip, current, earlier[0]),
-      hidden: this.#hides && current === undefined && earlier.length === 0,
+      hidden: this.#hasExclusions && current === undefined && earlier.length === 0,
       includedUntil: included ? undefined : latest(includedBefore),
       excludedUntil: latest(before.filter((entry) => excludesTable(this.#filters, entry.names))),
       doubts: excluded ? [] : this.#doubts(current, earlier, included),
@@ -208,7 +208,7 @@ export class TablePolicies {
    * detached meanwhile, or dropped, made again as a partition, and dropped again.
    */
   #doubts(current: TableEntry | undefined, earlier: readonly EarlierEntry[], included: boolean): Doubt[] {
-    if (!this.#hides) {
+    if (!this.#hasExclusions) {
       // What an include list takes by any reading is wanted. The first reading tells how far back it is true.
       const since = included ? undefined : (earlier.at(-1) ?? current)?.ancestorsSince;
       return since === undefined ? [] : [{ before: since, after: 0n }];

@@ -236,7 +236,7 @@ export class Transformer {
     const skip = this.#skipReason(policy, sent.historicKey);
     const isWanted = skip === undefined && operations.has(sent.operation);
     const change =
-      snapshots?.isUnderWay === true ? snapshots.through(sent, policy, transaction?.xid ?? 0, isWanted) : sent;
+      snapshots?.isUnderWay === true ? snapshots.observe(sent, policy, transaction?.xid ?? 0, isWanted) : sent;
     if (skip !== undefined || !operations.has(change.operation)) {
       this.#skipChange(change.table, policy, skip, keys.moves(change, policy.keys[0]) ? 2 : 1);
       return;

@@ -3,7 +3,7 @@
  * moment at which somebody waits for the lock. Knows neither a schedule nor what is published.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { SECOND_LOCK } from '../../lambda/postgres/session.ts';
+import { CONTROL_LOCK_SUFFIX } from '../../lambda/postgres/session.ts';
 import type { Container } from './container.ts';
 import { type Environment, NAME } from './environment.ts';
 
@@ -28,7 +28,7 @@ export const FAULTS = {
   },
   'the connection with the lock is terminated': async ({ environment }: HandOver) => await terminate(environment, NAME),
   'the other connection is terminated': async ({ environment }: HandOver) =>
-    await terminate(environment, `${NAME}${SECOND_LOCK}`),
+    await terminate(environment, `${NAME}${CONTROL_LOCK_SUFFIX}`),
 } as const;
 
 /** One of {@link FAULTS}. */

@@ -123,7 +123,7 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   {
     effect: 'A run that fails leaves an old position in memory, which the next run takes.',
     file: 'lambda/run/run.ts',
-    code: '    memory.resume = undefined;\n',
+    code: '    warmState.resume = undefined;\n',
     wrong: '',
     tests: 'test/lambda/run/run-bounds.test.ts',
     test: 'I1: that lost the lock leaves no position behind in memory',

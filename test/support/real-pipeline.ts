@@ -84,7 +84,7 @@ export class Pipeline {
   readonly #slotName: string;
   readonly #options: PipelineOptions;
   readonly #keys: PrimaryKeyCache;
-  readonly #memory = coldState();
+  readonly #warmState = coldState();
   readonly #parts: PluginParts;
 
   /**
@@ -98,8 +98,8 @@ export class Pipeline {
     this.#options = options;
     const { publications, plugin = publications === undefined ? 'test_decoding' : 'pgoutput' } = options;
     this.#parts = pluginParts(plugin, publications ?? [], undefined, (options.messages ?? '') !== '');
-    const hides = options.exclude !== undefined || options.columns !== undefined;
-    this.#keys = new PrimaryKeyCache({ ttlMs: 3_600_000, clock, log: this.recorder, hides });
+    const hasExclusions = options.exclude !== undefined || options.columns !== undefined;
+    this.#keys = new PrimaryKeyCache({ ttlMs: 3_600_000, clock, log: this.recorder, hasExclusions });
   }
 
   /** What was published, read as the format `json`. */
@@ -180,7 +180,7 @@ export class Pipeline {
     const { recorder, recorder: log } = this;
     try {
       return await run(
-        { session, publisher, clock, log, metrics: recorder, memory: this.#memory },
+        { session, publisher, clock, log, metrics: recorder, warmState: this.#warmState },
         {
           action: 'run',
           slotName: this.#slotName,

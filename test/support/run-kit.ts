@@ -111,7 +111,7 @@ export interface RunKit {
   readonly clock: TestClock;
   readonly publisher: FakePublisher;
   readonly recorder: Recorder;
-  readonly memory: WarmState;
+  readonly warmState: WarmState;
   readonly session: Session;
   readonly lose: (reason: Error) => void;
   readonly ports: RunPorts;
@@ -129,14 +129,14 @@ export function runKit(slot: FakeSlot, keys: PrimaryKeys): RunKit {
   const clock = new TestClock();
   const publisher = new FakePublisher(clock);
   const recorder = new Recorder();
-  const memory = coldState();
+  const warmState = coldState();
   const { session, lose } = fakeSession(slot, keys);
-  const ports: RunPorts = { session, publisher, clock, log: recorder, metrics: recorder, memory };
+  const ports: RunPorts = { session, publisher, clock, log: recorder, metrics: recorder, warmState };
   return {
     clock,
     publisher,
     recorder,
-    memory,
+    warmState,
     session,
     lose,
     ports,

@@ -18,12 +18,12 @@ const SERVER = {
 
 describe('a warm container and the history of its server', () => {
   const warned = async (over: object, position: bigint, now: Partial<typeof SERVER> = {}, history = '1\t0/C8\tx\n') => {
-    const memory = { ...coldState(), server: SERVER, ...over };
+    const warmState = { ...coldState(), server: SERVER, ...over };
     const log = new Recorder();
     const server = { ...SERVER, ...now };
     const read = () => Promise.resolve(parseHistory(history));
-    await warnOfChangedHistory({ memory, log }, server, position, read);
-    await warnOfChangedHistory({ memory, log }, server, position, read);
+    await warnOfChangedHistory({ warmState, log }, server, position, read);
+    await warnOfChangedHistory({ warmState, log }, server, position, read);
     return log.lines;
   };
 

@@ -47,12 +47,12 @@ describe('the primary keys', () => {
   it('cannot be read from the WAL without wal2json: the log says so once, and not for tables without a key', async () => {
     await server.createSlot('asked');
     const log = memoryLog();
-    const memory = { refused: undefined, isRefusalLogged: false };
+    const state = { refused: undefined, isRefusalLogged: false };
     const history = new WalKeyHistory({
       database: databaseOf(server),
       control: connection,
       slotName: 'asked',
-      memory,
+      state,
       clock,
       log,
     });

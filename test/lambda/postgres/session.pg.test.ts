@@ -81,15 +81,15 @@ describe('a session', () => {
     const text = `{"evidence":"a server's \\"counters\\""}`;
     await first.close(text);
     const second = await waiting;
-    assert.deepEqual([second.left, second.tookOver], [text, false]);
+    assert.deepEqual([second.handedOver, second.tookOver], [text, false]);
     const next = sessionOn(server, 's', { holderEndsWithinMs: 90_000 });
     await eventually(() => second.isLockAwaited(), 'the next one waits');
     await second.close('x'.repeat(2_000));
     const third = await next;
-    assert.deepEqual([third.left, third.tookOver], [undefined, false], 'it was too long');
+    assert.deepEqual([third.handedOver, third.tookOver], [undefined, false], 'it was too long');
     await third.close('{"rows":8}');
     const last = await sessionOn(server, 's', { waitMs: 5_000, holderEndsWithinMs: 90_000 });
-    assert.equal(last.left, undefined, 'nobody waited');
+    assert.equal(last.handedOver, undefined, 'nobody waited');
     await last.close();
   });
 

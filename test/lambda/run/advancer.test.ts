@@ -68,6 +68,6 @@ describe('an advancer', () => {
     await settled();
     await assert.rejects(advancer.advanceTo(1_003n), /gone/);
     await assert.rejects(advancer.advanceAgain(), /gone/);
-    assert.deepEqual([slot.advances, advancer.moved], [[], false]);
+    assert.deepEqual([slot.advances, advancer.hasAdvanced], [[], false]);
   });
 });

@@ -73,7 +73,7 @@ class Pipeline {
 
   /** A new container: it remembers nothing. */
   forget(): void {
-    Object.assign(this.kit.memory, coldState());
+    Object.assign(this.kit.warmState, coldState());
   }
 
   get arrived(): Arrived[] {

@@ -20,8 +20,11 @@ const failure = new ServerDecodingError('failed', {
 
 function plannerOf(limits: PeekLimits | undefined = LIMITS, maxRows = 100_000) {
   const log = new Recorder();
-  const memory: ConstructorParameters<typeof PeekPlanner>[0]['memory'] = { peekLimits: limits, undecodable: undefined };
-  return { log, memory, planner: new PeekPlanner({ log, memory }, maxRows) };
+  const warmState: ConstructorParameters<typeof PeekPlanner>[0]['warmState'] = {
+    peekLimits: limits,
+    undecodable: undefined,
+  };
+  return { log, warmState, planner: new PeekPlanner({ log, warmState }, maxRows) };
 }
 const outcome = (said: Partial<PeekOutcome> = {}): PeekOutcome => ({
   done: 200n,
@@ -41,16 +44,16 @@ describe('a peek', () => {
     assert.equal(planner.next(100n, limit + 1n).upto, limit);
     assert.equal(planner.next(100n, limit - 1n).upto, limit - 1n);
     const fresh = new PeekPlanner(
-      { log: new Recorder(), memory: { peekLimits: undefined, undecodable: undefined } },
+      { log: new Recorder(), warmState: { peekLimits: undefined, undecodable: undefined } },
       500,
     );
     assert.deepEqual(fresh.next(0n, FAR), { position: 0n, upto: 1n << 30n, rows: 500 });
   });
 
   it('asks for more rows after a quick one, and what it learned stays for the next run', () => {
-    const { planner, memory } = plannerOf();
+    const { planner, warmState } = plannerOf();
     planner.succeeded(planner.next(100n, FAR), outcome());
-    assert.deepEqual(memory.peekLimits, { ...LIMITS, rows: 32_000 });
+    assert.deepEqual(warmState.peekLimits, { ...LIMITS, rows: 32_000 });
     assert.equal(planner.next(200n, FAR).rows, 32_000);
     planner.succeeded(planner.next(200n, FAR), outcome({ firstRowMs: 50_000 }));
     assert.equal(planner.next(200n, FAR).rows, 32_000, 'not after a slow one');
@@ -84,9 +87,9 @@ describe('a peek', () => {
 
   it('asks for half after one that had too little time or space, until there is nothing smaller', () => {
     for (const error of [noTime, noSpace]) {
-      const { planner, memory, log } = plannerOf({ rows: 2_000, walBytes: 64 * MB });
+      const { planner, warmState, log } = plannerOf({ rows: 2_000, walBytes: 64 * MB });
       assert.equal(planner.failed(planner.next(0n, BigInt(40 * MB)), error, 7), 'smaller');
-      assert.deepEqual(memory.peekLimits, { rows: 1_000, walBytes: 20 * MB }, 'by what it was really asked for');
+      assert.deepEqual(warmState.peekLimits, { rows: 1_000, walBytes: 20 * MB }, 'by what it was really asked for');
       assert.deepEqual(planner.next(0n, FAR), { position: 0n, upto: BigInt(20 * MB), rows: 1_000 });
       assert.deepEqual(log.lines, [
         'info The peek ran out of time or temporary space before its first row; the next asks for less.',
@@ -133,10 +136,10 @@ describe('a search for what the server cannot decode', () => {
   });
 
   it('goes on under time-outs, which ask for less, and learns nothing of limits meanwhile', () => {
-    const { planner, memory } = plannerOf();
+    const { planner, warmState } = plannerOf();
     planner.failed(planner.next(0n, BigInt(MB)), failure, 7);
     planner.succeeded(planner.next(0n, FAR), outcome({ done: BigInt(MB / 2) }));
-    assert.deepEqual([memory.peekLimits, planner.search?.range], [LIMITS, [BigInt(MB / 2), BigInt(MB)]]);
+    assert.deepEqual([warmState.peekLimits, planner.search?.range], [LIMITS, [BigInt(MB / 2), BigInt(MB)]]);
     planner.succeeded(planner.next(5n, FAR), outcome({ done: undefined }));
     assert.deepEqual(planner.search?.range, [BigInt(MB / 2), BigInt(MB)], 'a peek without a COMMIT moves nothing');
     assert.equal(planner.failed(planner.next(0n, FAR), noTime, 7), 'smaller');
@@ -149,17 +152,17 @@ describe('a search for what the server cannot decode', () => {
       [7, 1],
       [3, 1],
     ] as const) {
-      const { planner, memory } = plannerOf({ ...LIMITS, rows });
+      const { planner, warmState } = plannerOf({ ...LIMITS, rows });
       planner.failed(planner.next(0n, BigInt(MB)), failure, 7);
       planner.succeeded(planner.next(0n, FAR), outcome({ done: BigInt(MB) }));
       assert.equal(planner.search, undefined);
       assert.equal(planner.next(0n, FAR).rows, quarter);
-      assert.equal(memory.peekLimits?.rows, rows, 'for this run only');
+      assert.equal(warmState.peekLimits?.rows, rows, 'for this run only');
     }
   });
 
   it('ends with the transaction, which the next run tries first', () => {
-    const { planner, memory } = plannerOf();
+    const { planner, warmState } = plannerOf();
     const fails = 4_096n;
     planner.failed(planner.next(0n, BigInt(MB)), failure, 7);
     assert.throws(() => {
@@ -169,16 +172,16 @@ describe('a search for what the server cannot decode', () => {
         else planner.succeeded(plan, outcome({ done: plan.upto, rowsRead: 0 }));
       }
     }, /0\/1020/);
-    assert.equal(memory.undecodable, 4_096n + 32n);
-    const next = new PeekPlanner({ log: new Recorder(), memory }, 100);
+    assert.equal(warmState.undecodable, 4_096n + 32n);
+    const next = new PeekPlanner({ log: new Recorder(), warmState }, 100);
     next.failed(next.next(0n, BigInt(MB)), failure, 7);
     assert.equal(next.next(0n, FAR).upto, fails);
   });
 
   it('blames none where the server fails at nothing, and remembers none', () => {
-    const { planner, memory } = plannerOf();
+    const { planner, warmState } = plannerOf();
     planner.failed(planner.next(0n, 8n), failure, 7);
     assert.throws(() => planner.failed({ position: 0n, upto: 0n, rows: 1 }, failure, 7), /what the server said/);
-    assert.equal(memory.undecodable, undefined);
+    assert.equal(warmState.undecodable, undefined);
   });
 });

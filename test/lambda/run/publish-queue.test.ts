@@ -35,7 +35,7 @@ describe('the publish queue', () => {
   it('remembers the slowest round, not the newest: the run reserves time for two like it', async () => {
     const { queue } = laidOut([100, 5_000, 20].map((ms) => ({ ms, complete: true, throttledEntries: 0 })));
     for (let i = 0; i < 3; i++) await queue.send(round, position);
-    await queue.drainInFlight();
+    await queue.waitForAcknowledgement();
     assert.equal(queue.slowestMs, 5_000);
   });
 
@@ -46,7 +46,7 @@ describe('the publish queue', () => {
     ]);
     await queue.send(round, position);
     await queue.send(round, position);
-    await queue.drainInFlight();
+    await queue.waitForAcknowledgement();
     assert.deepEqual([queue.lastFailure, queue.throttledEntries, acknowledged()], ['HTTP 500', 3, 2]);
   });
 
@@ -57,7 +57,7 @@ describe('the publish queue', () => {
     ]);
     await queue.send(round, position);
     await queue.send(round, position);
-    await queue.drainInFlight();
+    await queue.waitForAcknowledgement();
     assert.deepEqual([queue.stopped, queue.canSend, unsent.length, acknowledged()], ['throttled', false, 1, 0]);
   });
 
@@ -72,7 +72,7 @@ describe('the publish queue', () => {
       acknowledged: () => undefined,
     });
     await queue.send(round, { ...position, largest: { bytes: 1_600_239, table: 'shop.docs', commitLsn: 0x171c6978n } });
-    await assert.rejects(queue.drainInFlight(), {
+    await assert.rejects(queue.waitForAcknowledgement(), {
       code: 'RECORD_TOO_LARGE',
       message:
         'RECORD_TOO_LARGE: Too large. The largest record sent has 1600239 bytes: of a change of shop.docs, in the transaction with commit LSN 0/171C6978. Less.',

@@ -4,8 +4,8 @@ import { describe, it } from 'node:test';
 import type { AwaitedStandby, ReadBound } from '../../../lambda/ports.ts';
 import {
   describeStandbys,
-  type Reach,
-  type ReachPorts,
+  type ReadableRange,
+  type ReadBoundPorts,
   ReadBoundTracker,
 } from '../../../lambda/run/read-bound-tracker.ts';
 import { Recorder, TestClock } from '../../support/run-kit.ts';
@@ -28,14 +28,14 @@ const look = (bound: bigint, awaited: readonly AwaitedStandby[] = [], absent: re
 });
 
 /** A tracker whose looks have these answers, the last one for good. */
-function track(answers: readonly ReadBound[], said: Partial<ReachPorts> = {}, walEnd?: bigint) {
+function track(answers: readonly ReadBound[], said: Partial<ReadBoundPorts> = {}, walEnd?: bigint) {
   const clock = new TestClock();
   const log = new Recorder();
   let looks = 0;
   const answer = (): ReadBound => answers[Math.min(looks++, answers.length - 1)] ?? look(100n);
   const tracker = new ReadBoundTracker({
     session: {
-      server: { walEnd } as ReachPorts['session']['server'],
+      server: { walEnd } as ReadBoundPorts['session']['server'],
       connectedAt: clock.now(),
       slot: { readBound: () => Promise.resolve(answer()) },
     },
@@ -46,8 +46,8 @@ function track(answers: readonly ReadBound[], said: Partial<ReachPorts> = {}, wa
     ...said,
   });
   const ask = async (position: bigint): Promise<string | readonly (bigint | undefined)[]> => {
-    const reach: Reach | string = await tracker.next(position);
-    return typeof reach === 'string' ? reach : [reach.bound, reach.confirmed, reach.goal];
+    const reach: ReadableRange | string = await tracker.next(position);
+    return typeof reach === 'string' ? reach : [reach.bound, reach.confirmed, reach.caughtUpAt];
   };
   return { tracker, clock, log, ask };
 }

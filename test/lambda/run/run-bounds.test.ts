@@ -69,14 +69,14 @@ describe('a run', () => {
     const kit = runKit(slot, usual());
     kit.publisher.fate = (round) => (round === 0 ? 'acknowledged' : 'unanswered');
     await run(kit.ports, kit.options(roundsOf(12)));
-    assert.equal(kit.memory.resume?.rows, 12);
+    assert.equal(kit.warmState.resume?.rows, 12);
     const lost = new Error('the lock is lost');
     kit.publisher.fate = () => {
       kit.lose(lost);
       return 'acknowledged';
     };
     await assert.rejects(run(kit.ports, kit.options(roundsOf(12))), lost);
-    assert.equal(kit.memory.resume, undefined);
+    assert.equal(kit.warmState.resume, undefined);
   });
 
   it('I7: that has published takes no longer because a later peek does not finish', async () => {

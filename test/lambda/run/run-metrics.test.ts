@@ -148,7 +148,7 @@ describe('a run that got nowhere', () => {
     catalogMs: 0,
     undecodedMs: undefined,
     durationMs: 10_000,
-    waitedInVain: false,
+    graceCutShort: false,
   };
   const failed = (changes: Partial<NoProgressFacts>): PipelineError => noProgress({ ...FACTS, ...changes });
   const pendingCommit = { xid: 77, commitLsn: 0x10n, commitTimeMicros: 0n };
@@ -156,7 +156,7 @@ describe('a run that got nowhere', () => {
     ['nothing else is known', {}, 'NO_PROGRESS', /^The run had no time to publish anything\. The slot was/, /./],
     [
       'it waited for another',
-      { waitedInVain: true, stopped: 'throttled' },
+      { graceCutShort: true, stopped: 'throttled' },
       'NO_PROGRESS',
       /An earlier run had lost the lock/,
       /./,

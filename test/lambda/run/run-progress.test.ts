@@ -34,11 +34,11 @@ describe('progress', () => {
   ] as [Fate, string][]) {
     it(`I7: a run that went on inside a transaction and did nothing fails with ${code}, and keeps the position`, async () => {
       const { kit } = await cutShort();
-      const position = kit.memory.resume?.rows;
+      const position = kit.warmState.resume?.rows;
       for (let i = 0; i < 3; i++) {
         kit.publisher.fate = () => fate;
         await assert.rejects(run(kit.ports, kit.options(twelve())), { code });
-        assert.equal(kit.memory.resume?.rows, position);
+        assert.equal(kit.warmState.resume?.rows, position);
       }
       kit.publisher.fate = () => 'acknowledged';
       const { published, stopped } = await run(kit.ports, kit.options(twelve()));
@@ -84,10 +84,10 @@ describe('a position inside a transaction', () => {
     const idle = new FakeSlot();
     idle.idleWal(50n * MIB);
     const { slot, kit } = await cutShort(idle);
-    const position = kit.memory.resume?.rows;
+    const position = kit.warmState.resume?.rows;
     slot.walBytesInTime = Number(20n * MIB);
     const { published, resume } = await run(kit.ports, kit.options({ ...twelve(), maxBatches: 1 }));
-    assert.ok(kit.memory.resume !== undefined && slot.confirmed > 1000n, 'it advanced');
+    assert.ok(kit.warmState.resume !== undefined && slot.confirmed > 1000n, 'it advanced');
     assert.deepEqual([published, resume?.rows], [0, position]);
     slot.walBytesInTime = Infinity;
     kit.publisher.fate = () => 'acknowledged';
@@ -102,7 +102,7 @@ describe('a position inside a transaction', () => {
     const { slot, kit } = await cutShort();
     kit.publisher.fate = () => 'acknowledged';
     await run(kit.ports, kit.options(twelve()));
-    assert.equal(kit.memory.resume, undefined);
+    assert.equal(kit.warmState.resume, undefined);
     slot.commit(...range(5).map((id) => insert(id)));
     const { published } = await run(kit.ports, kit.options(twelve()));
     assert.equal(published, 5);

@@ -269,8 +269,8 @@ describe('run', () => {
       const first = await run(kit.ports, kit.options());
       assert.deepEqual([first.stopped, first.published, first.resume?.ordinal], ['deadline', 8, 8]);
       // The stream is ahead of the slot, which was not moved: the next run must not take that for an older state of it.
-      assert.equal(kit.memory.position, (await slot.position()).confirmedFlush);
-      assert.equal(formatLsn(kit.memory.reached ?? 0n), first.resume?.commitLsn);
+      assert.equal(kit.warmState.position, (await slot.position()).confirmedFlush);
+      assert.equal(formatLsn(kit.warmState.reached ?? 0n), first.resume?.commitLsn);
       const second = await run(kit.ports, kit.options());
       assert.deepEqual([second.stopped, second.published, second.resume], ['caught-up', 12, undefined]);
       assert.equal(kit.publisher.acknowledged.length, 20);
@@ -282,7 +282,7 @@ describe('run', () => {
       kit.publisher.fate = (round) => (round === 8 || round === 9 ? 'unanswered' : 'acknowledged');
       await run(kit.ports, kit.options());
       await assert.rejects(run(kit.ports, kit.options()), { code: 'NO_PROGRESS' });
-      assert.equal(kit.memory.resume?.ordinal, 8);
+      assert.equal(kit.warmState.resume?.ordinal, 8);
       assert.equal((await run(kit.ports, kit.options())).published, 12);
     });
 
@@ -398,7 +398,7 @@ describe('run', () => {
       slot.onBlock = () => (kit.clock.time += 10);
       const answer = await run(kit.ports, kit.options());
       assert.deepEqual([answer.stopped, answer.published], ['caught-up', 1]);
-      assert.ok((kit.memory.peekLimits?.walBytes ?? 0) <= 600_000_000);
+      assert.ok((kit.warmState.peekLimits?.walBytes ?? 0) <= 600_000_000);
     });
 
     it("goes on until the function's own deadline when not even the smallest finishes in time", async () => {

@@ -141,7 +141,7 @@ describe('what a standby has not confirmed', () => {
 
   it('is no reason to end a drain before its backlog is published', async () => {
     const { slot, kit } = lay();
-    kit.memory.peekLimits = { rows: 6, walBytes: 1_000_000 };
+    kit.warmState.peekLimits = { rows: 6, walBytes: 1_000_000 };
     for (let id = 0; id < 50; id++) slot.commit(insert(id));
     slot.onBound = () => {
       slot.standby = slot.flushed;

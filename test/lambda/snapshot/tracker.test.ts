@@ -441,7 +441,7 @@ describe('one run', () => {
     const run = new Reading();
     run.begin(TABLE, 'public.b');
     run.message(run.hold(['1']));
-    const request = run.tracker.handOver();
+    const request = run.tracker.restartRequest();
     run.tracker.release();
     assert.equal(run.tracker.bound, undefined);
     run.message(request);

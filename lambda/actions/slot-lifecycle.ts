@@ -26,18 +26,18 @@ import {
   type SlotIdentity,
   type SlotOrigin,
 } from './slot-identity.ts';
-import { dropSql, removeSlot } from './slot-removal.ts';
-import { ensureFailover, wantsFailover } from './slot-resource-failover.ts';
+import { ensureFailover, wantsFailover } from './slot-lifecycle-failover.ts';
 import {
   ANSWER_MS,
   isClaim,
+  LIFECYCLE_LOCK_WAIT_MS,
   type LifecycleAnswer,
   type LifecyclePorts,
-  LOCK_WAIT_MS,
   withConnections,
-} from './slot-resource-ports.ts';
+} from './slot-lifecycle-ports.ts';
+import { dropSql, removeSlot } from './slot-removal.ts';
 
-export type { LifecycleAnswer, LifecyclePorts } from './slot-resource-ports.ts';
+export type { LifecycleAnswer, LifecyclePorts } from './slot-lifecycle-ports.ts';
 
 const CREATE_WAIT_MS = 300_000;
 /** An update that fails is rolled back within hours. Later, the same former name may mean another's slot. */
@@ -222,7 +222,7 @@ function isUnclaimed({ properties }: LifecycleAction, identity: SlotIdentity): b
 async function requireLock(
   locking: Connection,
   slotName: string,
-  { clock, log, lockWaitMs = LOCK_WAIT_MS }: LifecyclePorts,
+  { clock, log, lockWaitMs = LIFECYCLE_LOCK_WAIT_MS }: LifecyclePorts,
 ): Promise<void> {
   const lock = await acquireSlotLock(locking.client, { slotName, waitMs: lockWaitMs, clock, log });
   if (lock.kind === 'held') return;

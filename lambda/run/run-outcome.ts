@@ -5,26 +5,26 @@ import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { isFurther, isSameTransaction } from '../decode/resume-position.ts';
 import { copyCounts } from '../transform/counts.ts';
 import { ageSeconds, type RunAnswer, type StopReason } from './answer.ts';
-import type { BatchReader } from './batch.ts';
+import type { BatchProcessor } from './batch.ts';
 import { noProgress, searchUnfinished, transactionTooLarge } from './no-progress-errors.ts';
 import type { PeekPlanner } from './peek-planner.ts';
 import { describeStandbys, type ReadBoundTracker } from './read-bound-tracker.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
 
 /** How a run stands at its end. */
-export interface RunEnding {
+export interface RunOutcome {
   readonly stopped: StopReason;
-  readonly batches: BatchReader;
+  readonly batches: BatchProcessor;
   readonly planner: PeekPlanner;
-  readonly reach: ReadBoundTracker;
+  readonly readBound: ReadBoundTracker;
   /** How many peeks were read. */
   readonly batchCount: number;
   /** The slot's position. */
   readonly position: Lsn;
   /** Whether the run moved it. */
-  readonly moved: boolean;
+  readonly advanced: boolean;
   /** Whether the time was over before the last request of an earlier run could be ruled out. */
-  readonly waitedInVain: boolean;
+  readonly graceCutShort: boolean;
   /** Whether the run took the function's own deadline. */
   readonly usedFunctionDeadline: boolean;
   readonly oldestUnpublishedMicros: bigint | undefined;
@@ -42,9 +42,9 @@ const SUCCESSES: ReadonlySet<StopReason> = new Set(['caught-up', 'max-batches', 
  * @throws {PipelineError} NO_PROGRESS, TRANSACTION_UNDECODABLE, STREAM_THROTTLED
  */
 export function assertProgress(
-  { stop, memory, clock }: RunPorts,
+  { stop, warmState, clock }: RunPorts,
   options: RunOptions,
-  { stopped, batches, planner, moved, waitedInVain, usedFunctionDeadline }: RunEnding,
+  { stopped, batches, planner, advanced, graceCutShort, usedFunctionDeadline }: RunOutcome,
 ): void {
   const { counts, resume, lastFailure, progress, boundary, pendingCommit, catalogMs } = batches;
   if (stop?.aborted === true) return;
@@ -53,18 +53,18 @@ export function assertProgress(
     throw searchUnfinished(formatLsn(after), formatLsn(before), planner.search.error);
   }
   const endless =
-    stopped === 'deadline' && progress !== undefined && boundary === undefined && memory.resume === undefined;
-  if (endless && !moved && usedFunctionDeadline) {
+    stopped === 'deadline' && progress !== undefined && boundary === undefined && warmState.resume === undefined;
+  if (endless && !advanced && usedFunctionDeadline) {
     throw transactionTooLarge(formatLsn(progress.transaction.commitLsn), counts.records);
   }
   // Rows that were only counted are progress, too, if the next run goes on after them.
   const from = progress && resume && isSameTransaction(resume, progress.transaction) ? resume : undefined;
-  const further = memory.resume !== undefined && progress !== undefined && isFurther(progress, from);
-  if (moved || counts.records > 0 || further) return;
+  const further = warmState.resume !== undefined && progress !== undefined && isFurther(progress, from);
+  if (advanced || counts.records > 0 || further) return;
   if (SUCCESSES.has(stopped) || stopped.startsWith('waiting-')) return;
   const durationMs = clock.now() - options.startedAt;
   const { undecodedMs } = planner;
-  throw noProgress({ stopped, lastFailure, pendingCommit, catalogMs, undecodedMs, durationMs, waitedInVain });
+  throw noProgress({ stopped, lastFailure, pendingCommit, catalogMs, undecodedMs, durationMs, graceCutShort });
 }
 
 /**
@@ -75,21 +75,21 @@ export function assertProgress(
  * @param end - how it stands
  */
 export async function createAnswer(
-  { session, clock, memory, log }: RunPorts,
+  { session, clock, warmState, log }: RunPorts,
   options: RunOptions,
-  { stopped, batches, reach, batchCount, position, moved, oldestUnpublishedMicros }: RunEnding,
+  { stopped, batches, readBound, batchCount, position, advanced, oldestUnpublishedMicros }: RunOutcome,
 ): Promise<RunAnswer> {
   const { counts, throttledEntries } = batches;
   const caughtUp = stopped === 'caught-up';
   if (stopped === 'waiting-for-standby') {
-    const text = `Nothing more is published before these standbys have confirmed it: ${describeStandbys(reach.awaited)}.`;
+    const text = `Nothing more is published before these standbys have confirmed it: ${describeStandbys(readBound.awaited)}.`;
     // Under load a standby that is well may be a little behind.
-    if (moved && reach.awaited.every(({ active }) => active)) log.info(text);
+    if (advanced && readBound.awaited.every(({ active }) => active)) log.info(text);
     else log.warn(`${text} If one is gone for good, take it out of synchronized_standby_slots and STANDBY_SLOTS.`);
   }
   // A run that waits has just looked.
   const isKnown = caughtUp || stopped.startsWith('waiting-');
-  const flush = isKnown ? reach.flush : await session.slot.flushLsn();
+  const flush = isKnown ? readBound.flush : await session.slot.flushLsn();
   const lagBytes = caughtUp ? 0 : Math.max(0, Number(flush - position));
   const lagSeconds = caughtUp || lagBytes === 0 ? 0 : ageSeconds(oldestUnpublishedMicros, clock.now());
   return {
@@ -97,14 +97,14 @@ export async function createAnswer(
     slot: options.slotName,
     caughtUp,
     stopped,
-    ...(stopped === 'waiting-for-standby' ? { waitsFor: reach.awaited.map(({ name }) => name) } : {}),
+    ...(stopped === 'waiting-for-standby' ? { waitsFor: readBound.awaited.map(({ name }) => name) } : {}),
     batches: batchCount,
     ...copyCounts(counts),
     advancedTo: formatLsn(position),
     lagBytes,
     ...(lagSeconds === undefined ? {} : { lagSeconds }),
     throttledEntries,
-    ...(memory.resume === undefined ? {} : { resume: memory.resume }),
+    ...(warmState.resume === undefined ? {} : { resume: warmState.resume }),
     durationMs: clock.now() - options.startedAt,
   };
 }

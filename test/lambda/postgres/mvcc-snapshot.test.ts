@@ -1,7 +1,7 @@
 /** What a snapshot says of 32-bit transaction ids, across epochs. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Snapshot } from '../../../lambda/postgres/transaction-snapshot.ts';
+import { MvccSnapshot } from '../../../lambda/postgres/mvcc-snapshot.ts';
 
 const EPOCH = 2n ** 32n;
 
@@ -25,7 +25,7 @@ describe('a snapshot', () => {
     [`${EPOCH - 1n}:${EPOCH - 1n}:`, 3, false],
   ] as const)
     it(`I11: ${text} sees ${xid} as ${over ? 'over' : 'not over'}`, () =>
-      assert.equal(new Snapshot(text).isOver(xid), over));
+      assert.equal(new MvccSnapshot(text).isOver(xid), over));
 
-  it('fails on a text that is no snapshot', () => assert.throws(() => new Snapshot('700:705'), TypeError));
+  it('fails on a text that is no snapshot', () => assert.throws(() => new MvccSnapshot('700:705'), TypeError));
 });

@@ -39,7 +39,7 @@ export interface LifecyclePorts {
 }
 
 /** How long to wait for a run that holds the slot. */
-export const LOCK_WAIT_MS = 120_000;
+export const LIFECYCLE_LOCK_WAIT_MS = 120_000;
 /** What the answer itself needs. */
 export const ANSWER_MS = 5_000;
 

@@ -8,9 +8,9 @@ import { IS_LOCK, lockKey } from './slot-lock.ts';
 import type { Queryable } from './status-queries.ts';
 
 /** How long it stays there, in milliseconds: whoever waits has the lock at once, and looks first. */
-export const LEFT_FOR_MS = 500;
+export const HANDED_OVER_FOR_MS = 500;
 
-const MARK = 'pg2kinesis left off at ';
+const STATEMENT_TEXT = 'pg2kinesis left off at ';
 
 /**
  * Leaves a text. It is there until the next statement. The server keeps 1,024 bytes of a statement, unless
@@ -19,8 +19,8 @@ const MARK = 'pg2kinesis left off at ';
  * @param client - the connection with the second lock
  * @param text - what to leave, of some hundred bytes, without any row's value
  */
-export async function leave(client: Queryable, text: string): Promise<void> {
-  await client.query(`SELECT '${MARK}${Buffer.from(text).toString('base64')}' AS position`);
+export async function writeHandedOver(client: Queryable, text: string): Promise<void> {
+  await client.query(`SELECT '${STATEMENT_TEXT}${Buffer.from(text).toString('base64')}' AS position`);
 }
 
 /**
@@ -30,7 +30,7 @@ export async function leave(client: Queryable, text: string): Promise<void> {
  * @param lockName - of the second lock
  * @returns undefined: nothing
  */
-export async function readLeft(client: Queryable, lockName: string): Promise<string | undefined> {
+export async function readHandedOver(client: Queryable, lockName: string): Promise<string | undefined> {
   const { rows } = await client.query(
     `SELECT a.query FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
       WHERE l.granted AND ${IS_LOCK} AND a.usename = session_user AND a.application_name LIKE '${APPLICATION_NAME_PREFIX}%'`,
@@ -38,6 +38,6 @@ export async function readLeft(client: Queryable, lockName: string): Promise<str
   );
   const statement = rows[0]?.['query'];
   if (typeof statement !== 'string') return undefined;
-  const [, text] = new RegExp(`^SELECT '${MARK}([A-Za-z0-9+/=]*)' AS position$`).exec(statement) ?? [];
+  const [, text] = new RegExp(`^SELECT '${STATEMENT_TEXT}([A-Za-z0-9+/=]*)' AS position$`).exec(statement) ?? [];
   return text === undefined ? undefined : Buffer.from(text, 'base64').toString();
 }

@@ -8,7 +8,7 @@
 const EPOCH = 1n << 32n;
 
 /** What one snapshot says of transactions. */
-export class Snapshot {
+export class MvccSnapshot {
   /** The first transaction id that was not assigned yet, 64 bits. */
   readonly #next: bigint;
   /** Transactions under way then, 64 bits. Subtransactions are not among them: the plugin prints the ids of whole transactions. */

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { handleLifecycle, type LifecycleAnswer, type LifecyclePorts } from '../../../lambda/actions/slot-resource.ts';
+import { handleLifecycle, type LifecycleAnswer, type LifecyclePorts } from '../../../lambda/actions/slot-lifecycle.ts';
 import { systemClock } from '../../../lambda/clock.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
 import { createDatabase } from '../../../lambda/postgres/connection.ts';

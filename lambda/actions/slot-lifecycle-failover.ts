@@ -5,8 +5,8 @@
 import type { Connection } from '../postgres/connection.ts';
 import { makeFailoverSlot } from '../postgres/failover-slot.ts';
 import type { LifecycleAction } from '../settings/event.ts';
-import type { LifecyclePorts } from './slot-resource-ports.ts';
-import { ANSWER_MS } from './slot-resource-ports.ts';
+import type { LifecyclePorts } from './slot-lifecycle-ports.ts';
+import { ANSWER_MS } from './slot-lifecycle-ports.ts';
 
 /** @returns whether the resource asks for a failover slot */
 export function wantsFailover(properties: LifecycleAction['properties']): boolean {
