@@ -1,6 +1,6 @@
 /**
  * The CDK app: the context's settings in, a stack for each pipeline out. Run by the CDK's command line, as cdk.json says.
- * What the settings are is in lib/settings-table.ts; what is deployed, in lib/pg2kinesis-stack.ts.
+ * What the settings are is in lib/stack-settings-table.ts; what is deployed, in lib/pg2kinesis-stack.ts.
  */
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';

@@ -33,18 +33,18 @@ export type StartPosition = StartAt | 'ended' | { readonly at: string };
 /** Where each shard is read from, and when. */
 export interface ShardPlan {
   /** Told of each shard that the stream has. */
-  know(id: string, parents: readonly string[]): void;
+  addShard(id: string, parents: readonly string[]): void;
   /** Told once which these are at the beginning. */
-  known(ids: ReadonlySet<string>): void;
+  checkShards(ids: ReadonlySet<string>): void;
   /** Whether it may be read by now. */
   isReadable(id: string): boolean;
   start(id: string): StartPosition;
   /** Told that a shard is closed and was read to its end. */
-  end(id: string): void;
+  onEnd(id: string): void;
   /** Told that a shard was read up to where it ends for now. */
-  tip(id: string): void;
+  onTip(id: string): void;
   /** What an error of reading a shard means. */
-  refused(id: string, error: unknown): unknown;
+  translateError(id: string, error: unknown): unknown;
 }
 
 /** What to read and until when. */
@@ -100,13 +100,13 @@ export async function readStream(options: ReadOptions): Promise<void> {
   const known = new Map<string, Shard>();
   const know = (shard: Shard): void => {
     known.set(shard.ShardId ?? '', shard);
-    plan?.know(shard.ShardId ?? '', parentsOf(shard));
+    plan?.addShard(shard.ShardId ?? '', parentsOf(shard));
   };
   for (const shard of await listShards(reader)) {
     const open = shard.SequenceNumberRange?.EndingSequenceNumber === undefined;
     if (options.from === 'trim-horizon' || open) know(shard);
   }
-  plan?.known(new Set(known.keys()));
+  plan?.checkShards(new Set(known.keys()));
   const started = new Set<string>();
   const ended = new Set<string>();
   let running = 0;
@@ -139,7 +139,7 @@ export async function readStream(options: ReadOptions): Promise<void> {
           .then(async (closed) => {
             if (!closed) return;
             ended.add(id);
-            plan?.end(id);
+            plan?.onEnd(id);
             for (const child of await listShards(reader)) {
               if (parentsOf(child).some((parent) => known.has(parent))) know(child);
             }
@@ -147,7 +147,7 @@ export async function readStream(options: ReadOptions): Promise<void> {
             startReady('trim-horizon');
           })
           .catch((error: unknown) => {
-            failure ??= plan?.refused(id, error) ?? error;
+            failure ??= plan?.translateError(id, error) ?? error;
             failed.abort();
           })
           .finally(() => {
@@ -222,7 +222,7 @@ async function readShard(
     if (page.NextShardIterator === undefined) return true;
     iterator = page.NextShardIterator;
     const atTip = records.length === 0 && (page.MillisBehindLatest ?? 0) === 0;
-    if (atTip) reader.plan?.tip(shardId);
+    if (atTip) reader.plan?.onTip(shardId);
     if (atTip && finishing) return false;
     await reader.sleep(atTip ? IDLE_MS : PACE_MS, finishing ? reader.signal : reader.woken);
     if (reader.signal.aborted) return false;

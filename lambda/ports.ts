@@ -4,7 +4,7 @@
  */
 import type { Lsn } from './decode/lsn.ts';
 import type { Message, TableName } from './decode/messages.ts';
-import type { KeyStretch } from './decode/wal2json/key-stretch.ts';
+import type { KeyHistoryEntry } from './decode/wal2json/key-history-entry.ts';
 import type { MetricName } from './metrics.ts';
 import type { Round } from './pack/round.ts';
 import type { Chunk } from './snapshot/chunk.ts';
@@ -219,7 +219,7 @@ export interface KeyQuestion {
 /** Primary keys as they were when rows were written, from the WAL itself. */
 export interface KeyHistory {
   /** @returns where each key begins, from the slot's position on, in commit order; undefined: the server cannot be asked */
-  read(question: KeyQuestion): Promise<readonly KeyStretch[] | undefined>;
+  read(question: KeyQuestion): Promise<readonly KeyHistoryEntry[] | undefined>;
 }
 
 /** A message that was written into the WAL. */

@@ -9,7 +9,7 @@ import * as sns from 'aws-cdk-lib/aws-sns';
 import * as subscriptions from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
 import { faultOf, refuse } from './prop-faults.ts';
-import { SETTINGS } from './settings-table.ts';
+import { STACK_SETTINGS } from './stack-settings-table.ts';
 
 /** What an `AlarmTopic` takes. */
 export interface AlarmTopicProps {
@@ -24,7 +24,7 @@ export class AlarmTopic extends Construct {
 
   constructor(scope: Construct, id: string, props: AlarmTopicProps) {
     super(scope, id);
-    refuse(this, faultOf('email', props.email, SETTINGS.alarmEmail));
+    refuse(this, faultOf('email', props.email, STACK_SETTINGS.alarmEmail));
     const cloudwatch = new iam.ServicePrincipal('cloudwatch.amazonaws.com');
     // A key of its own: the policy of the AWS-managed aws/sns does not admit CloudWatch, whose alarms then vanish.
     const key = new kms.Key(this, 'Key', {

@@ -6,11 +6,11 @@ import { Stack, Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { databaseLocation, engineFaults } from './database-location.ts';
 import type { PartialSettings } from './pipeline-settings.ts';
-import { durationFaults, faultOf, placeFaultsOf, PropsError } from './prop-faults.ts';
+import { arnFaults, durationFaults, faultOf, PropsError } from './prop-faults.ts';
 import { regionFaults } from './setting-regions.ts';
 import { publishingFaults } from './setting-rules.ts';
-import { SETTINGS } from './settings-table.ts';
 import type { SlotPublisherProps } from './slot-publisher-props.ts';
+import { STACK_SETTINGS } from './stack-settings-table.ts';
 import { isToken } from './tokens.ts';
 
 /** The props of a `SlotPublisher` that are settings of the stack, which hands them on as they are. */
@@ -80,13 +80,13 @@ export const PUBLISHER_PROPS = [
 export function checkPublisher(construct: Construct, props: SlotPublisherProps): void {
   const given = new Map(Object.entries(props));
   const settings = Object.fromEntries(PUBLISHER_PROPS.map((name) => [name, given.get(name)]));
-  const faults = PUBLISHER_PROPS.flatMap((name) => faultOf(name, settings[name], SETTINGS[name]));
+  const faults = PUBLISHER_PROPS.flatMap((name) => faultOf(name, settings[name], STACK_SETTINGS[name]));
   const location = databaseLocation(props);
   if (location.host === undefined)
-    faults.push(`databaseHost is missing: it must be ${SETTINGS.databaseHost.expects} (or give database).`);
+    faults.push(`databaseHost is missing: it must be ${STACK_SETTINGS.databaseHost.expects} (or give database).`);
   if (props.databaseAuth === 'iam' && location.resourceId === undefined)
     faults.push(
-      `databaseResourceId is missing: databaseAuth iam needs it; it must be ${SETTINGS.databaseResourceId.expects} (or give a database that has it).`,
+      `databaseResourceId is missing: databaseAuth iam needs it; it must be ${STACK_SETTINGS.databaseResourceId.expects} (or give a database that has it).`,
     );
   faults.push(...engineFaults(props.database));
   if (location.securityGroup !== undefined && props.databaseCidr !== undefined)
@@ -108,9 +108,9 @@ export function checkPublisher(construct: Construct, props: SlotPublisherProps):
     faults.push(
       ...publishingFaults(known),
       ...placeFaults(construct, props, known),
-      ...placeFaultsOf(construct, 'databaseSecretArn', 'databaseSecret', secret?.secretArn),
-      ...placeFaultsOf(construct, 'logKeyArn', 'logKey', props.logKey?.keyArn),
-      ...placeFaultsOf(construct, 'environmentKeyArn', 'environmentKey', props.environmentKey?.keyArn),
+      ...arnFaults(construct, 'databaseSecretArn', 'databaseSecret', secret?.secretArn),
+      ...arnFaults(construct, 'logKeyArn', 'logKey', props.logKey?.keyArn),
+      ...arnFaults(construct, 'environmentKeyArn', 'environmentKey', props.environmentKey?.keyArn),
     );
   }
   if (faults.length > 0) throw new PropsError(construct, faults);

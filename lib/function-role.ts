@@ -8,7 +8,7 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import type { Endpoint } from './pipeline-settings.ts';
-import { ACTIONS } from './slot-endpoints.ts';
+import { IAM_ACTIONS } from './slot-endpoints.ts';
 import type { DatabaseSignIn, FunctionProps } from './slot-publisher-props.ts';
 
 /** What Lambda itself needs to put a function into a VPC; none of it can be limited to a resource. */
@@ -48,7 +48,7 @@ export function grantRights(
   resourceId = '',
 ): void {
   const stack = Stack.of(scope);
-  const through = (service: string, region: string): Record<string, Record<string, unknown>> => ({
+  const viaService = (service: string, region: string): Record<string, Record<string, unknown>> => ({
     StringEquals: { 'kms:ViaService': `${service}.${region}.${stack.urlSuffix}` },
   });
   const allow = (actions: string[], resources: string[]): void => {
@@ -63,18 +63,18 @@ export function grantRights(
       resourceArns: [key.keyArn],
       resource: key,
       resourceSelfArns: ['*'],
-      conditions: through(service, region),
+      conditions: viaService(service, region),
     });
   };
   logGroup.grantWrite(role);
   allowNetworkInterfaces(role);
   // Of a stream of this app, but of another account, this makes the resource policy as well.
-  props.stream.grant(role, ...ACTIONS.kinesis);
+  props.stream.grant(role, ...IAM_ACTIONS.kinesis);
   allowKey(props.stream.encryptionKey, 'kms:GenerateDataKey', 'kinesis', props.stream.env.region);
   if (props.databaseAuth === 'iam') {
     allow(['rds-db:connect'], [databaseUserArn(stack, resourceId, props.databaseUser)]);
   } else {
-    allow([...ACTIONS.secretsmanager], rightsResources(props).secretsmanager);
+    allow([...IAM_ACTIONS.secretsmanager], rightsResources(props).secretsmanager);
     const { encryptionKey, env } = props.databaseSecret;
     allowKey(encryptionKey, 'kms:Decrypt', 'secretsmanager', env.region);
   }

@@ -117,6 +117,6 @@ export type Endpoint = 'kinesis' | 'secretsmanager';
 /** What can be read by a table, each field by itself. */
 export type PartialSettings = { -readonly [N in keyof PipelineSettings]?: PipelineSettings[N] };
 
-/** The settings as a program gives them: what has a default may be left out. @see DEFAULTS in `settings-table.ts` */
+/** The settings as a program gives them: what has a default may be left out. @see STACK_DEFAULTS in `stack-settings-table.ts` */
 export type GivenSettings = Omit<PipelineSettings, Defaulted> & Partial<Pick<PipelineSettings, Defaulted>>;
 type Defaulted = 'name' | 'databasePort' | 'databaseAuth' | 'schedule' | 'slotLifecycle' | 'alarms' | 'dashboard';

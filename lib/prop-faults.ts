@@ -4,7 +4,7 @@
  */
 import { type Duration, Stack, Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import type { Kind } from './setting-kinds.ts';
+import type { SettingKind } from './setting-kinds.ts';
 import { regionFaults } from './setting-regions.ts';
 import { SynthesisError } from './synthesis-error.ts';
 import { isToken } from './tokens.ts';
@@ -45,7 +45,7 @@ export function refuse(construct: Construct, ...faults: readonly (readonly strin
  * @param arn - the ARN of what was given; undefined: nothing was
  * @returns a sentence where its region or partition is known not to be the stack's
  */
-export function placeFaultsOf(
+export function arnFaults(
   construct: Construct,
   setting: 'alarmTopicArn' | 'logKeyArn' | 'environmentKeyArn' | 'databaseSecretArn' | 'streamKeyArn',
   prop: string,
@@ -62,7 +62,7 @@ export function placeFaultsOf(
  * @param kind - what values it takes
  * @returns a sentence, or none where the value is allowed or not known yet
  */
-export function faultOf(name: string, value: unknown, kind: Kind<unknown>): string[] {
+export function faultOf(name: string, value: unknown, kind: SettingKind<unknown>): string[] {
   if (value === undefined || isToken(value) || kind.read(value) !== undefined) return [];
   return [`${name} cannot be ${JSON.stringify(value)}: it must be ${kind.expects}.`];
 }

@@ -4,7 +4,7 @@
  */
 
 /** A kind of setting: what it takes, in words, and how it reads a value. */
-export interface Kind<T> {
+export interface SettingKind<T> {
   /** Completes the sentence "must be ...". */
   readonly expects: string;
   /** @returns the typed value; undefined where it is not one of this kind */
@@ -12,7 +12,7 @@ export interface Kind<T> {
 }
 
 /** A text of a certain form. Numbers and booleans are not taken for text. */
-export function text(expects: string, pattern: RegExp): Kind<string> {
+export function text(expects: string, pattern: RegExp): SettingKind<string> {
   return { expects, read: (value) => (typeof value === 'string' && pattern.test(value) ? value : undefined) };
 }
 
@@ -20,7 +20,7 @@ export function text(expects: string, pattern: RegExp): Kind<string> {
 export const LOGICAL_ID = text('1 to 255 letters and digits', /^[A-Za-z0-9]{1,255}$/);
 
 /** One of a few words, exactly as written. */
-export function choice<const T extends string>(...words: readonly T[]): Kind<T> {
+export function choice<const T extends string>(...words: readonly T[]): SettingKind<T> {
   return {
     expects: `one of ${words.join(', ')}`,
     read: (value) => words.find((word) => word === value),
@@ -28,7 +28,7 @@ export function choice<const T extends string>(...words: readonly T[]): Kind<T> 
 }
 
 /** One of a few words in capitals, written in any case. */
-export function anyCase<const T extends string>(...words: readonly T[]): Kind<T> {
+export function anyCase<const T extends string>(...words: readonly T[]): SettingKind<T> {
   return {
     expects: `one of ${words.join(', ')}, in any case`,
     read: (value) => (typeof value === 'string' ? words.find((word) => word === value.toUpperCase()) : undefined),
@@ -36,16 +36,16 @@ export function anyCase<const T extends string>(...words: readonly T[]): Kind<T>
 }
 
 /** A whole number between two bounds, both included: `512` or `"512"`, nothing else. */
-export function integer(min: number, max: number): Kind<number> {
+export function integer(min: number, max: number): SettingKind<number> {
   return numeric(`a whole number from ${min} to ${max}`, (number) => number >= min && number <= max);
 }
 
 /** One of a few whole numbers. */
-export function numberOf(...numbers: readonly number[]): Kind<number> {
+export function numberOf(...numbers: readonly number[]): SettingKind<number> {
   return numeric(`one of ${numbers.join(', ')}`, (number) => numbers.includes(number));
 }
 
-function numeric(expects: string, test: (number: number) => boolean): Kind<number> {
+function numeric(expects: string, test: (number: number) => boolean): SettingKind<number> {
   return {
     expects,
     read(value) {
@@ -56,7 +56,7 @@ function numeric(expects: string, test: (number: number) => boolean): Kind<numbe
 }
 
 /** `true` or `false`; not 1, yes or on, which `-c` would let slip through as text that counts as true. */
-export function flag(): Kind<boolean> {
+export function flag(): SettingKind<boolean> {
   return {
     expects: 'true or false',
     read: (value) =>
@@ -65,7 +65,7 @@ export function flag(): Kind<boolean> {
 }
 
 /** Several of a kind, at least one: a JSON array, or a text with commas between. Blanks around an entry are dropped; none may be there twice. */
-export function list<T>(of: Kind<T>): Kind<readonly T[]> {
+export function list<T>(of: SettingKind<T>): SettingKind<readonly T[]> {
   return {
     expects: `a list (a JSON array, or separated by commas), without repeats, each entry ${of.expects}`,
     read(value) {
@@ -83,7 +83,7 @@ export function list<T>(of: Kind<T>): Kind<readonly T[]> {
 }
 
 /** Regular expressions, as the function's environment carries them: with commas between. Each must be one by itself, for it is anchored at both ends. */
-export function patterns(on: string): Kind<readonly string[]> {
+export function patterns(on: string): SettingKind<readonly string[]> {
   return {
     expects: `a list (a JSON array, or separated by commas) of regular expressions on ${on}`,
     read(value) {

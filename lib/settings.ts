@@ -1,12 +1,12 @@
 /**
  * From the CDK context to typed settings: everything is checked, and every fault reported in one error with an example.
- * Pure: it is handed the context, and knows neither the app nor AWS. What each setting may be is in `settings-table.ts`.
+ * Pure: it is handed the context, and knows neither the app nor AWS. What each setting may be is in `stack-settings-table.ts`.
  */
 import { slotKey } from './pipeline-clashes.ts';
 import type { GivenSettings, PartialSettings, PipelineSettings } from './pipeline-settings.ts';
 import { regionFaults } from './setting-regions.ts';
 import { publishingFaults } from './setting-rules.ts';
-import { DEFAULTS, SETTINGS } from './settings-table.ts';
+import { STACK_DEFAULTS, STACK_SETTINGS } from './stack-settings-table.ts';
 import { SynthesisError } from './synthesis-error.ts';
 import { isToken } from './tokens.ts';
 
@@ -34,7 +34,7 @@ or on the command line, where each -c wins over cdk.json:
     -c databaseSecretArn=arn:aws:secretsmanager:eu-central-1:123456789012:secret:pg2kinesis-AbCdEf \\
     -c databaseSecurityGroupId=sg-0a1b2c3d4e5f60718 -c format=json -c alarmEmail=oncall@example.com
 
-All settings: ${Object.keys(SETTINGS).join(', ')}.`;
+All settings: ${Object.keys(STACK_SETTINGS).join(', ')}.`;
 
 /** The settings are wrong. The message names every fault and shows an example. */
 export class SettingsError extends SynthesisError {
@@ -53,7 +53,7 @@ export class SettingsError extends SynthesisError {
 }
 
 type Name = keyof PipelineSettings;
-const NAMES = Object.keys(SETTINGS) as Name[];
+const NAMES = Object.keys(STACK_SETTINGS) as Name[];
 
 /**
  * Reads all pipelines' settings.
@@ -72,15 +72,15 @@ export function readSettings(
   const faults: string[] = [];
   const overrides: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(context)) {
-    const isForeign = foreign.includes(name) && !Object.hasOwn(SETTINGS, name);
+    const isForeign = foreign.includes(name) && !Object.hasOwn(STACK_SETTINGS, name);
     if (name !== CONTEXT_KEY && !/[:/@]/.test(name) && !isForeign) overrides[name] = value;
   }
   const objects = toObjects(context[CONTEXT_KEY], Object.keys(overrides).length > 0, faults);
   const several = objects.length > 1;
-  for (const name of Object.keys(overrides)) if (!Object.hasOwn(SETTINGS, name)) faults.push(unknownName(name));
+  for (const name of Object.keys(overrides)) if (!Object.hasOwn(STACK_SETTINGS, name)) faults.push(unknownName(name));
   const pipelines = objects.map((object, index) => {
     for (const name of Object.keys(object))
-      if (!Object.hasOwn(SETTINGS, name))
+      if (!Object.hasOwn(STACK_SETTINGS, name))
         faults.push(`${several ? `${CONTEXT_KEY}[${index}]: ` : ''}${unknownName(name)}`);
     const own: string[] = [];
     const settings = readOne({ ...object, ...overrides }, own);
@@ -106,7 +106,7 @@ export function completeSettings(
   { name, region }: { readonly name: string; readonly region: string | undefined },
 ): { readonly settings: PipelineSettings; readonly faults: readonly string[] } {
   const faults = Object.keys(given)
-    .filter((setting) => !Object.hasOwn(SETTINGS, setting))
+    .filter((setting) => !Object.hasOwn(STACK_SETTINGS, setting))
     .map((setting) => `${shown(setting)} is no setting.`);
   const settings = readOne({ name, ...given }, faults);
   faults.push(...regionFaults(settings, settings.region ?? region));
@@ -131,21 +131,21 @@ function toObjects(value: unknown, overridden: boolean, faults: string[]): Reado
 
 /** Reads one pipeline. What is bad is left out. */
 function readOne(given: Readonly<Record<string, unknown>>, faults: string[]): PartialSettings {
-  const settings: Record<string, unknown> = { ...DEFAULTS };
+  const settings: Record<string, unknown> = { ...STACK_DEFAULTS };
   for (const name of NAMES) {
     if (given[name] === undefined) continue;
-    const value = isToken(given[name]) ? given[name] : SETTINGS[name].read(given[name]);
+    const value = isToken(given[name]) ? given[name] : STACK_SETTINGS[name].read(given[name]);
     if (value === undefined)
-      faults.push(`${name} cannot be ${shown(given[name])}: it must be ${SETTINGS[name].expects}.`);
+      faults.push(`${name} cannot be ${shown(given[name])}: it must be ${STACK_SETTINGS[name].expects}.`);
     else settings[name] = value;
   }
   const has = (name: Name): boolean => given[name] !== undefined;
   if (!has('name'))
     faults.push(
-      `name is missing: it must be ${SETTINGS.name.expects}. It names the stack and its metrics, so no other pipeline of the account and region may have it: for example "${suggestedName(settings)}". (A stack that was deployed before it had to be given is "pg2kinesis".)`,
+      `name is missing: it must be ${STACK_SETTINGS.name.expects}. It names the stack and its metrics, so no other pipeline of the account and region may have it: for example "${suggestedName(settings)}". (A stack that was deployed before it had to be given is "pg2kinesis".)`,
     );
   for (const name of ['vpcId', 'databaseHost', 'databaseName'] as const) {
-    if (!has(name)) faults.push(`${name} is missing: it must be ${SETTINGS[name].expects}.`);
+    if (!has(name)) faults.push(`${name} is missing: it must be ${STACK_SETTINGS[name].expects}.`);
   }
   faults.push(...contradictions(settings, has));
   return settings;
@@ -154,7 +154,7 @@ function readOne(given: Readonly<Record<string, unknown>>, faults: string[]): Pa
 /** A name that says whose changes they are. */
 function suggestedName({ databaseName = 'app' }: PartialSettings): string {
   const name = `${databaseName.replace(/[^A-Za-z0-9]+/g, '-')}-changes`;
-  return SETTINGS.name.read(name) ?? 'app-changes';
+  return STACK_SETTINGS.name.read(name) ?? 'app-changes';
 }
 
 /** What settings, each right by itself, have against each other. */
@@ -163,11 +163,11 @@ function contradictions(settings: PartialSettings, has: (name: Name) => boolean)
   const iam = settings.databaseAuth === 'iam';
   for (const name of ['databaseUser', 'databaseResourceId'] as const) {
     if (iam && !has(name))
-      faults.push(`${name} is missing: databaseAuth iam needs it; it must be ${SETTINGS[name].expects}.`);
+      faults.push(`${name} is missing: databaseAuth iam needs it; it must be ${STACK_SETTINGS[name].expects}.`);
   }
   if (!iam && !has('databaseSecretArn')) {
     faults.push(
-      `databaseSecretArn is missing: it must be ${SETTINGS.databaseSecretArn.expects} (or databaseAuth iam with databaseUser and databaseResourceId).`,
+      `databaseSecretArn is missing: it must be ${STACK_SETTINGS.databaseSecretArn.expects} (or databaseAuth iam with databaseUser and databaseResourceId).`,
     );
   }
   for (const name of ['databaseSecretArn', 'databaseSecretKeyArn'] as const) {

@@ -8,10 +8,10 @@ import * as actions from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { AlarmTopic } from './alarm-topic.ts';
-import { durationFaults, faultOf, placeFaultsOf, refuse } from './prop-faults.ts';
+import { arnFaults, durationFaults, faultOf, refuse } from './prop-faults.ts';
 import { runbookSentence } from './runbook.ts';
-import { SETTINGS } from './settings-table.ts';
 import type { SlotPublisher } from './slot-publisher.ts';
+import { STACK_SETTINGS } from './stack-settings-table.ts';
 
 /** What `SlotAlarms` takes. */
 export interface SlotAlarmsProps {
@@ -88,11 +88,11 @@ export class SlotAlarms extends Construct {
       props.email === undefined || props.topic === undefined
         ? []
         : ['email and topic cannot both be given: subscribe the address to the topic.'],
-      faultOf('email', props.email, SETTINGS.alarmEmail),
-      placeFaultsOf(this, 'alarmTopicArn', 'topic', props.topic?.topicArn),
+      faultOf('email', props.email, STACK_SETTINGS.alarmEmail),
+      arnFaults(this, 'alarmTopicArn', 'topic', props.topic?.topicArn),
       durationFaults('lag', props.lag, 60, 86_400),
-      faultOf('runbookUrl', props.runbookUrl, SETTINGS.runbookUrl),
-      faultOf('retainedWalGib', props.retainedWalGib, SETTINGS.retainedWalAlarmGib),
+      faultOf('runbookUrl', props.runbookUrl, STACK_SETTINGS.runbookUrl),
+      faultOf('retainedWalGib', props.retainedWalGib, STACK_SETTINGS.retainedWalAlarmGib),
     );
     const own = props.email === undefined ? undefined : new AlarmTopic(this, 'Topic', { email: props.email });
     this.topic = own?.topic ?? props.topic;

@@ -9,9 +9,9 @@ import { faultOf, refuse } from './prop-faults.ts';
 import { RUNBOOK } from './runbook.ts';
 import { saveQueries } from './saved-queries.ts';
 import { text } from './setting-kinds.ts';
-import { SETTINGS } from './settings-table.ts';
 import type { SlotAlarms } from './slot-alarms.ts';
 import type { SlotPublisher } from './slot-publisher.ts';
+import { STACK_SETTINGS } from './stack-settings-table.ts';
 
 /** What a `SlotDashboard` takes. */
 export interface SlotDashboardProps {
@@ -46,7 +46,7 @@ export class SlotDashboard extends Construct {
     refuse(
       this,
       faultOf('dashboardName', props.dashboardName, DASHBOARD_NAME),
-      faultOf('runbookUrl', props.runbookUrl, SETTINGS.runbookUrl),
+      faultOf('runbookUrl', props.runbookUrl, STACK_SETTINGS.runbookUrl),
     );
     const { publisher, alarms } = props;
     const { region } = Stack.of(this);

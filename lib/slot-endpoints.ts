@@ -9,7 +9,7 @@ import type * as kinesis from 'aws-cdk-lib/aws-kinesis';
 import { Construct, type IDependable } from 'constructs';
 import type { Endpoint } from './pipeline-settings.ts';
 import { faultOf, refuse } from './prop-faults.ts';
-import { SETTINGS } from './settings-table.ts';
+import { STACK_SETTINGS } from './stack-settings-table.ts';
 
 const SERVICES = {
   kinesis: { service: ec2.InterfaceVpcEndpointAwsService.KINESIS_STREAMS, variable: 'AWS_ENDPOINT_URL_KINESIS' },
@@ -20,7 +20,7 @@ const SERVICES = {
 } as const;
 
 /** What the function does at each service; its role allows no more. */
-export const ACTIONS = {
+export const IAM_ACTIONS = {
   kinesis: ['kinesis:PutRecords', 'kinesis:DescribeStreamSummary'],
   secretsmanager: ['secretsmanager:GetSecretValue'],
 } as const satisfies Record<Endpoint, readonly string[]>;
@@ -57,7 +57,7 @@ export class SlotEndpoints extends Construct implements EndpointSet {
    */
   constructor(scope: Construct, id: string, props: SlotEndpointsProps) {
     super(scope, id);
-    refuse(this, faultOf('services', props.services, SETTINGS.endpoints));
+    refuse(this, faultOf('services', props.services, STACK_SETTINGS.endpoints));
     const made = makeEndpoints(this, props);
     this.endpoints = made.endpoints;
     this.environment = made.environment;
@@ -65,7 +65,7 @@ export class SlotEndpoints extends Construct implements EndpointSet {
     this.securityGroup = made.securityGroup;
     // Not by role and stream: those may be in stacks that depend on this one.
     for (const [service, endpoint] of this.endpoints) {
-      allowThrough(endpoint, ACTIONS[service], ['*'], {
+      allowThrough(endpoint, IAM_ACTIONS[service], ['*'], {
         StringEquals: { 'aws:PrincipalAccount': Stack.of(this).account },
       });
     }

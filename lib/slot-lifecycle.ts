@@ -11,8 +11,8 @@ import { acknowledge, acknowledgeInPacks, INLINE_POLICIES, LOG_ENCRYPTION } from
 import { allowNetworkInterfaces, denyNetworkInterfaces } from './function-role.ts';
 import { faultOf, refuse } from './prop-faults.ts';
 import { LOGICAL_ID } from './setting-kinds.ts';
-import { SETTINGS } from './settings-table.ts';
 import type { SlotPublisher } from './slot-publisher.ts';
+import { STACK_SETTINGS } from './stack-settings-table.ts';
 
 /** What a `SlotLifecycle` takes. */
 export interface SlotLifecycleProps {
@@ -48,7 +48,7 @@ export class SlotLifecycle extends Construct {
     super(scope, id);
     refuse(
       this,
-      faultOf('onRemoval', props.onRemoval, SETTINGS.onRemoval),
+      faultOf('onRemoval', props.onRemoval, STACK_SETTINGS.onRemoval),
       faultOf('logicalId', props.logicalId, LOGICAL_ID),
     );
     const { publisher, onRemoval = 'drop' } = props;

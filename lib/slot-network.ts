@@ -42,15 +42,17 @@ export class SlotNetwork extends Construct {
   constructor(scope: Construct, id: string, props: SlotNetworkProps) {
     super(scope, id);
     const { vpc, databasePort: port, endpoints = [], existingEndpoints = [], sharedEndpoints: shared } = props;
-    const through = (service: Endpoint): boolean =>
+    const hasEndpoint = (service: Endpoint): boolean =>
       endpoints.includes(service) || shared?.endpoints.has(service) === true;
-    const closed = props.services.every(through);
-    this.allowPublicSubnet = props.services.every((service) => through(service) || existingEndpoints.includes(service));
+    const hasAllEndpoints = props.services.every(hasEndpoint);
+    this.allowPublicSubnet = props.services.every(
+      (service) => hasEndpoint(service) || existingEndpoints.includes(service),
+    );
     this.subnets = functionSubnets(
       vpc,
       props.vpcSubnets,
       props.services,
-      props.services.filter((service) => !through(service) && !existingEndpoints.includes(service)),
+      props.services.filter((service) => !hasEndpoint(service) && !existingEndpoints.includes(service)),
     );
 
     const [first, ...others] = props.securityGroups ?? [];
@@ -66,7 +68,7 @@ export class SlotNetwork extends Construct {
         : [first, ...others];
     const database = props.databaseSecurityGroup ?? address(props.databaseCidr);
     this.allowOut(database, port, 'PostgreSQL');
-    if (!closed) this.allowOut(ec2.Peer.anyIpv4(), 443, 'Kinesis and Secrets Manager');
+    if (!hasAllEndpoints) this.allowOut(ec2.Peer.anyIpv4(), 443, 'Kinesis and Secrets Manager');
     // Where no route out is needed, a rule that leads nowhere: a group made without rules in it is given one that allows all.
     else if (first === undefined)
       this.allowOut(ec2.Peer.ipv4('127.0.0.1/32'), 443, 'Nothing: the endpoints have rules of their own');

@@ -22,7 +22,7 @@ import { functionEnvironment } from './function-environment.ts';
 import { denyNetworkInterfaces, grantRights, makeRole, rightsResources } from './function-role.ts';
 import { refuseShortTimeout } from './linger-timeout.ts';
 import { refuseClashes } from './pipeline-clashes.ts';
-import { ACTIONS, allowThrough } from './slot-endpoints.ts';
+import { allowThrough, IAM_ACTIONS } from './slot-endpoints.ts';
 import { environmentOfExisting } from './slot-endpoints.ts';
 import { type SlotMetric, slotMetric } from './slot-metrics.ts';
 import { SlotNetwork } from './slot-network.ts';
@@ -167,7 +167,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
     for (const [service, endpoint] of network.endpoints?.endpoints ?? []) {
       const resources = rightsResources(props)[service];
       if (resources.length > 0)
-        allowThrough(endpoint, ACTIONS[service], resources, { ArnEquals: { 'aws:PrincipalArn': role.roleArn } });
+        allowThrough(endpoint, IAM_ACTIONS[service], resources, { ArnEquals: { 'aws:PrincipalArn': role.roleArn } });
     }
     // A run that failed is not repeated: the next minute's does its work. Nor does one wait in the queue while another runs.
     const invocation = new lambda.EventInvokeConfig(this, 'Invocation', {

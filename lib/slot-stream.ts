@@ -6,9 +6,9 @@ import * as kinesis from 'aws-cdk-lib/aws-kinesis';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 import { acknowledge } from './cdk-nag-suppressions.ts';
-import { durationFaults, faultOf, placeFaultsOf, refuse } from './prop-faults.ts';
+import { arnFaults, durationFaults, faultOf, refuse } from './prop-faults.ts';
 import { LOGICAL_ID } from './setting-kinds.ts';
-import { SETTINGS } from './settings-table.ts';
+import { STACK_SETTINGS } from './stack-settings-table.ts';
 
 /** What a `SlotStream` takes. */
 export interface SlotStreamProps {
@@ -36,9 +36,9 @@ export class SlotStream extends Construct {
     refuse(
       this,
       durationFaults('retention', props.retention, 24 * 3600, 8760 * 3600),
-      faultOf('maxRecordKib', props.maxRecordKib, SETTINGS.maxRecordKib),
+      faultOf('maxRecordKib', props.maxRecordKib, STACK_SETTINGS.maxRecordKib),
       faultOf('logicalId', props.logicalId, LOGICAL_ID),
-      placeFaultsOf(this, 'streamKeyArn', 'key', props.key?.keyArn),
+      arnFaults(this, 'streamKeyArn', 'key', props.key?.keyArn),
     );
     this.stream = new kinesis.Stream(this, 'Stream', {
       streamMode: kinesis.StreamMode.ON_DEMAND,

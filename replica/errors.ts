@@ -4,11 +4,11 @@
  */
 import { printable } from '../lambda/printable.ts';
 
-/** What a command ends with. `person`: trying again does not help. `other`: another replica is at work. */
-export const REPLICA_EXIT = { failed: 1, usage: 2, person: 3, other: 4 } as const;
+/** What a command ends with. `permanent`: trying again does not help. `takenOver`: another replica has begun since. */
+export const REPLICA_EXIT = { failed: 1, usage: 2, permanent: 3, takenOver: 4 } as const;
 
 /** A failure of a kind: its exit status, and what to do. */
-interface Kind {
+interface ErrorKind {
   readonly exit: (typeof REPLICA_EXIT)[keyof typeof REPLICA_EXIT];
   readonly remedy: string;
 }
@@ -16,56 +16,56 @@ interface Kind {
 /** Every code, its exit status and its remedy. */
 export const REPLICA_ERRORS = {
   HISTORY_CHANGED: {
-    exit: REPLICA_EXIT.person,
+    exit: REPLICA_EXIT.permanent,
     remedy:
       'The copy holds rows that the source has lost. Make it anew: empty its tables, delete its position (docs/replica.md), and begin again.',
   },
   POSITION_TRIMMED: {
-    exit: REPLICA_EXIT.person,
+    exit: REPLICA_EXIT.permanent,
     remedy:
       'Records are lost to this copy. Make it anew: empty its tables, delete its position (docs/replica.md), and begin again. Let the stream keep records for longer (streamRetentionHours).',
   },
   STREAM_CHANGED: {
-    exit: REPLICA_EXIT.person,
+    exit: REPLICA_EXIT.permanent,
     remedy: 'Correct --stream, --source or --name. For a stream that was made anew, make the copy anew.',
   },
   LANES_CHANGED: {
-    exit: REPLICA_EXIT.person,
+    exit: REPLICA_EXIT.permanent,
     remedy:
       'LANES may be changed after a drain only. Make the copy anew: empty its tables, delete its position (docs/replica.md), and begin again.',
   },
   MARKS_MISSING: {
-    exit: REPLICA_EXIT.person,
+    exit: REPLICA_EXIT.permanent,
     remedy: 'Set MARKS=on (marks in the stack) with FORMAT=json and AGGREGATION=kpl or lines, then start again.',
   },
   RECORD_UNUSABLE: {
-    exit: REPLICA_EXIT.person,
+    exit: REPLICA_EXIT.permanent,
     remedy:
       'Publish with FORMAT=json and AGGREGATION=kpl or lines, and see docs/replica.md for what a replica needs of tables.',
   },
   MISSING_ROW: {
-    exit: REPLICA_EXIT.person,
+    exit: REPLICA_EXIT.permanent,
     remedy:
       'The copy did not begin with all rows of the source, or somebody else wrote to it. Make it anew. To leave out such changes and count them, start with --skip-missing.',
   },
   TARGET_LACKS_TABLE: {
-    exit: REPLICA_EXIT.person,
+    exit: REPLICA_EXIT.permanent,
     remedy: 'Create the table at the target as it is at the source, then start again: it goes on at this change.',
   },
   TARGET_LACKS_COLUMN: {
-    exit: REPLICA_EXIT.person,
+    exit: REPLICA_EXIT.permanent,
     remedy: 'Add the column at the target as it is at the source, then start again: it goes on at this change.',
   },
   TARGET_KEY_DIFFERS: {
-    exit: REPLICA_EXIT.person,
+    exit: REPLICA_EXIT.permanent,
     remedy: "Give the target's table a primary key of the same columns as at the source, then start again.",
   },
   TARGET_UNSAFE: {
-    exit: REPLICA_EXIT.person,
+    exit: REPLICA_EXIT.permanent,
     remedy: 'Do what the message says at the target, then start again.',
   },
   TARGET_REFUSED: {
-    exit: REPLICA_EXIT.person,
+    exit: REPLICA_EXIT.permanent,
     remedy:
       "Make the target's table as it is at the source (types, labels of enums, constraints, rights), then start again: it goes on at this change.",
   },
@@ -74,18 +74,18 @@ export const REPLICA_ERRORS = {
     remedy: 'Check that the target is up and that --to is right, then start again: it goes on where it was.',
   },
   REPLICA_BUSY: {
-    exit: REPLICA_EXIT.other,
+    exit: REPLICA_EXIT.takenOver,
     remedy: 'Stop the other one, or start with --take-over: the other one then stops at its next batch.',
   },
   TAKEN_OVER: {
-    exit: REPLICA_EXIT.other,
+    exit: REPLICA_EXIT.takenOver,
     remedy: 'Nothing is to be done, if that was meant. Two replicas with one --name take turns for ever otherwise.',
   },
   REPLICA_USAGE: {
     exit: REPLICA_EXIT.usage,
     remedy: 'See pg2kinesis replicate --help.',
   },
-} as const satisfies Readonly<Record<string, Kind>>;
+} as const satisfies Readonly<Record<string, ErrorKind>>;
 
 /** A stable name of a failure. */
 export type ReplicaErrorCode = keyof typeof REPLICA_ERRORS;

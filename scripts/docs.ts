@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { REMEDIES } from '../lambda/errors.ts';
 import { METRICS } from '../lambda/metrics.ts';
 import { SETTINGS } from '../lambda/settings/settings-table.ts';
-import { SETTINGS as STACK_SETTINGS } from '../lib/settings-table.ts';
+import { STACK_SETTINGS } from '../lib/stack-settings-table.ts';
 import { type Speed, speedSummary, speedTables } from './speed.ts';
 import { barsOf, drawBars, THEMES } from './speed-plot.ts';
 

@@ -11,8 +11,8 @@ import { ByteWriter } from '../lambda/format/byte-writer.ts';
 import { FORMATS } from '../lambda/format/formats.ts';
 import { readConfig } from '../lambda/settings/config.ts';
 import { ACTION_NAMES, readEvent } from '../lambda/settings/event.ts';
-import { SETTINGS as STACK_SETTINGS } from '../lib/settings-table.ts';
 import { SLOT_METRICS } from '../lib/slot-metrics.ts';
+import { STACK_SETTINGS } from '../lib/stack-settings-table.ts';
 import { generate, PAGES, PARTS, pictures, readPage } from '../scripts/docs.ts';
 import { FORMAT_OPTIONS, recordOf, truncateOf, written } from './support/changes.ts';
 

@@ -63,8 +63,8 @@ export function addActionCommands(program: Command, invoke: Invoke): void {
       const payload: Payload = { action: 'run', ...fieldsOf(given, 'maxSeconds', 'maxBatches', 'resume') };
       if (given.linger !== true) return invoke(payload, optionsOf(given, 'every'));
       // A run that lingers ends after 15 minutes, as the function's does; the next one goes on.
-      const again = given.maxSeconds === undefined ? { every: given.every ?? 0.1 } : fieldsOf(given, 'maxSeconds');
-      return invoke(payload, { ...optionsOf(given), ...again, linger: true });
+      const repetition = given.maxSeconds === undefined ? { every: given.every ?? 0.1 } : fieldsOf(given, 'maxSeconds');
+      return invoke(payload, { ...optionsOf(given), ...repetition, linger: true });
     });
   action('drain', 'wait for the slot, then publish until caught up, and show how far it is')
     .option(

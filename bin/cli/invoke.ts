@@ -8,8 +8,8 @@ import { PipelineError } from '../../lambda/errors.ts';
 import type { Log } from '../../lambda/ports.ts';
 import { causeFields, sanitizeError } from '../../lambda/telemetry/error-report.ts';
 import { drain } from './drain/drain.ts';
-import { exitStatusOf } from './explain.ts';
-import { onInterrupt } from './interrupt.ts';
+import { exitStatusOf } from './error-output.ts';
+import { onInterrupt } from './interrupt-handler.ts';
 import { jsonLine, renderAnswer, statusOf } from './render/answer.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { createLocalTarget } from './targets/local.ts';
@@ -42,7 +42,7 @@ export async function invokeOnTerminal(payload: Payload, options: InvokeOptions,
   try {
     if (payload.action === 'snapshot') return await snapshotOnTerminal(payload, options, target, terminal, stop.signal);
     if (payload.action === 'drain') return await drainOnTerminal(payload, options, target, terminal, stop.signal);
-    if (options.every !== undefined) return await again(payload, options, target, terminal, stop.signal);
+    if (options.every !== undefined) return await invokeRepeatedly(payload, options, target, terminal, stop.signal);
     const answer = await target.invoke(payload);
     const status = print(answer, options, terminal);
     sayWhatIsLeft(answer, target.log);
@@ -107,7 +107,7 @@ async function snapshotOnTerminal(
 const STOPPING = 'Stopping: what is under way is finished first. Press Ctrl-C again to stop at once.';
 
 /** Invokes until it is stopped. A failure is told, and the next invocation tries again, as with the schedule. */
-async function again(
+async function invokeRepeatedly(
   payload: Payload,
   options: InvokeOptions,
   target: Target,

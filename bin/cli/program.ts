@@ -47,8 +47,8 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
     return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    const { exitStatusOf, report } = await import('./explain.ts');
-    report(error, terminal, json);
+    const { exitStatusOf, printError } = await import('./error-output.ts');
+    printError(error, terminal, json);
     return exitStatusOf(error);
   }
 }

@@ -14,13 +14,13 @@ import { Applier } from '../../replica/rules/apply.ts';
 import { Intake } from '../../replica/rules/intake.ts';
 import { Shards } from '../../replica/rules/shards.ts';
 import { WaitingFile } from '../../replica/store/waiting-file.ts';
-import { onInterrupt } from '../cli/interrupt.ts';
+import { onInterrupt } from '../cli/interrupt-handler.ts';
 import { EXIT, type Terminal } from '../cli/terminal.ts';
 import { explainReading, readingClient } from '../reading-client.ts';
 import { readStream, type StreamRecord } from '../stream-reader.ts';
 import type { ReplicateOptions } from './options.ts';
 import { Progress, type ReplicaReading } from './progress.ts';
-import { ReplicaShards } from './shard-plan.ts';
+import { ReplicaShardPlan } from './shard-plan.ts';
 
 /** How often it says how it gets on. */
 const PROGRESS_MS = 10_000;
@@ -143,7 +143,7 @@ class Replication {
     const intake = new Intake(saved, shards, source);
     const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing });
     using store = new WaitingFile();
-    const plan = new ReplicaShards({
+    const plan = new ReplicaShardPlan({
       shards,
       saved: saved.shards,
       savedAtMs: saved.savedAtMs,
@@ -167,7 +167,7 @@ class Replication {
   }
 
   /** Reads and applies, until one of them ends. */
-  async #work(intake: Intake, plan: ReplicaShards, applier: Applier, store: WaitingFile): Promise<void> {
+  async #work(intake: Intake, plan: ReplicaShardPlan, applier: Applier, store: WaitingFile): Promise<void> {
     const over = new AbortController();
     const signal = AbortSignal.any([this.#stop.signal, over.signal]);
     let isRead = false;
@@ -221,7 +221,7 @@ class Replication {
   async #take(
     record: StreamRecord,
     intake: Intake,
-    plan: ReplicaShards,
+    plan: ReplicaShardPlan,
     store: WaitingFile,
     signal: AbortSignal,
   ): Promise<void> {
@@ -268,7 +268,7 @@ class Replication {
     return {
       cut: lanes.applied,
       cutMs: this.#cutMs,
-      caughtUp: isRead && lanes.lanes.length > 0 && lanes.lanes.every(({ reach }) => reach === lanes.applied),
+      caughtUp: isRead && lanes.lanes.length > 0 && lanes.lanes.every(({ readUpto }) => readUpto === lanes.applied),
       tables: target.changes,
       waitingBytes: memory + stored,
       missing: target.missing,

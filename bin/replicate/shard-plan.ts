@@ -7,7 +7,7 @@ import type { ShardPosition, Shards } from '../../replica/rules/shards.ts';
 import type { ShardPlan, StartPosition } from '../stream-reader.ts';
 
 /** What a plan is made of. */
-export interface ReplicaShardsOptions {
+export interface ReplicaShardPlanOptions {
   readonly shards: Shards;
   readonly saved: ReadonlyMap<string, ShardPosition>;
   /** When the position was saved last, milliseconds since 1970. */
@@ -18,14 +18,14 @@ export interface ReplicaShardsOptions {
 }
 
 /** See the head of the file. */
-export class ReplicaShards implements ShardPlan {
+export class ReplicaShardPlan implements ShardPlan {
   readonly #shards: Shards;
   readonly #saved: ReadonlyMap<string, ShardPosition>;
   /** Shards whose saved record has to come first. */
   readonly #expected = new Map<string, string>();
 
   /** @throws {ReplicaError} POSITION_TRIMMED */
-  constructor({ shards, saved, savedAtMs, now, retentionMs }: ReplicaShardsOptions) {
+  constructor({ shards, saved, savedAtMs, now, retentionMs }: ReplicaShardPlanOptions) {
     this.#shards = shards;
     this.#saved = saved;
     for (const [id, position] of saved) {
@@ -40,13 +40,13 @@ export class ReplicaShards implements ShardPlan {
     }
   }
 
-  known(ids: ReadonlySet<string>): void {
+  checkShards(ids: ReadonlySet<string>): void {
     for (const [id, { atEnd }] of this.#saved)
       if (!atEnd && !ids.has(id)) throw trimmed(`The stream has shard ${id} no more, which was not read to its end.`);
   }
 
-  know(id: string, parents: readonly string[]): void {
-    this.#shards.know(id, parents);
+  addShard(id: string, parents: readonly string[]): void {
+    this.#shards.addShard(id, parents);
   }
 
   isReadable(id: string): boolean {
@@ -59,12 +59,12 @@ export class ReplicaShards implements ShardPlan {
     return saved?.sequence === undefined ? 'trim-horizon' : { at: saved.sequence };
   }
 
-  end(id: string): void {
+  onEnd(id: string): void {
     this.#refuseUnseen(id);
-    this.#shards.end(id);
+    this.#shards.markEnded(id);
   }
 
-  refused(id: string, error: unknown): unknown {
+  translateError(id: string, error: unknown): unknown {
     const name = error instanceof Error ? error.name : '';
     if (!this.#expected.has(id) || !['InvalidArgumentException', 'ResourceNotFoundException'].includes(name))
       return error;
@@ -82,7 +82,7 @@ export class ReplicaShards implements ShardPlan {
     this.#expected.delete(id);
   }
 
-  tip(id: string): void {
+  onTip(id: string): void {
     this.#refuseUnseen(id);
   }
 

@@ -6,10 +6,10 @@
 import { type Lsn, parseLsn } from '../decode/lsn.ts';
 import type { Clock, EarlierEntry, Log, PrimaryKeys, TableEntry } from '../ports.ts';
 import type { Connection } from './connection.ts';
-import type { KeyHistoryState } from './key-history.ts';
 import { MvccSnapshot } from './mvcc-snapshot.ts';
 import { translate } from './sql-errors.ts';
 import { FINGERPRINT, type TableRow, TABLES, WAL_POSITION } from './table-queries.ts';
+import type { KeyHistoryState } from './wal-key-history.ts';
 
 /** What {@link PrimaryKeyCache} needs. */
 export interface PrimaryKeyCacheOptions {

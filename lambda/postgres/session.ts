@@ -7,7 +7,6 @@ import { closeGracefully } from './close-connection.ts';
 import { type Database, logIn, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
 import { HANDED_OVER_FOR_MS, readHandedOver, writeHandedOver } from './handed-over-position.ts';
-import { WalKeyHistory } from './key-history.ts';
 import { monitorLock } from './lock-monitor.ts';
 import type { LineDecoder } from './peek.ts';
 import { supportsSnapshots } from './plugins.ts';
@@ -19,6 +18,7 @@ import { readSlotState, validateSlot } from './slot-state.ts';
 import { SnapshotReader } from './snapshot-reader.ts';
 import { TypeCatalog } from './type-catalog.ts';
 import type { TypeNames } from './type-names.ts';
+import { WalKeyHistory } from './wal-key-history.ts';
 
 /** What {@link openSession} needs. */
 export interface SessionOptions {

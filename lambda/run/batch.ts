@@ -13,7 +13,7 @@ import type { Filters } from '../settings/filters.ts';
 import { OWN_PREFIX } from '../snapshot/progress.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
-import { PastKeys } from '../transform/past-keys.ts';
+import { KeyHistoryCache } from '../transform/key-history-cache.ts';
 import { SkippedLog } from '../transform/skipped-log.ts';
 import { TablePolicies } from '../transform/table-policies.ts';
 import { Transformer, type TransformerParts } from '../transform/transform.ts';
@@ -27,7 +27,7 @@ import type { RowsToPublish, SnapshotRun } from './snapshot-run.ts';
 /** What is to be published, and how. */
 export interface BatchParts extends Omit<
   TransformerParts,
-  'policies' | 'pastKeys' | 'skippedLog' | 'resume' | 'snapshots'
+  'policies' | 'keyHistory' | 'skippedLog' | 'resume' | 'snapshots'
 > {
   /** Which tables and columns are wanted. */
   readonly filters: Filters;
@@ -95,7 +95,7 @@ export class BatchProcessor {
   readonly #parts: BatchParts;
   readonly #ports: BatchPorts;
   readonly #policies: TablePolicies;
-  readonly #pastKeys: PastKeys;
+  readonly #keyHistory: KeyHistoryCache;
   readonly #skippedLog: SkippedLog;
   readonly #waits: CatalogWaits;
   readonly #queue: PublishQueue;
@@ -120,9 +120,9 @@ export class BatchProcessor {
     this.#parts = parts;
     this.#ports = ports;
     this.#policies = new TablePolicies(ports.session.keys, parts.filters);
-    this.#pastKeys = new PastKeys(this.#policies);
+    this.#keyHistory = new KeyHistoryCache(this.#policies);
     this.#skippedLog = new SkippedLog(ports.log, ports.warmState.loggedTables);
-    this.#waits = new CatalogWaits({ ...ports, pastKeys: this.#pastKeys, deadline: () => this.readingDeadline() });
+    this.#waits = new CatalogWaits({ ...ports, keyHistory: this.#keyHistory, deadline: () => this.readingDeadline() });
     this.#queue = new PublishQueue({
       publisher: ports.publisher,
       clock: ports.clock,
@@ -231,7 +231,7 @@ export class BatchProcessor {
     return (this.#transformer ??= new Transformer({
       ...this.#parts,
       policies: this.#policies,
-      pastKeys: this.#pastKeys,
+      keyHistory: this.#keyHistory,
       skippedLog: this.#skippedLog,
       resume: this.resume,
       snapshots: this.#ports.snapshots?.rows,
@@ -241,7 +241,7 @@ export class BatchProcessor {
   #beginBatch(): void {
     this.#oldest = undefined;
     this.pendingCommit = undefined;
-    this.#pastKeys.clear();
+    this.#keyHistory.clear();
   }
 
   async #consume(
@@ -294,7 +294,7 @@ export class BatchProcessor {
           transaction !== undefined &&
           session.keyHistory !== undefined
         ) {
-          const question = this.#pastKeys.question(message, transaction);
+          const question = this.#keyHistory.question(message, transaction);
           if (question !== undefined) await this.#waits.askWal(session.keyHistory, question, peek.lastCommit ?? upto);
         }
         if (snapshots !== undefined && message.kind === 'message' && !message.transactional) {
@@ -302,7 +302,7 @@ export class BatchProcessor {
           if (rows !== undefined) {
             const begun = this.#ports.clock.now();
             const isWhole = await this.#publishRows(rows, transformer, snapshots);
-            snapshots.spent(this.#ports.clock.now() - begun);
+            snapshots.addWorkMs(this.#ports.clock.now() - begun);
             if (!isWhole) return 'deadline';
           }
           if (message.prefix === OWN_PREFIX) continue;
@@ -358,7 +358,7 @@ export class BatchProcessor {
     let ordinal = 0;
     for (const row of chunk.rows.values()) {
       try {
-        const outcome = transformer.read(row, place, ++ordinal);
+        const outcome = transformer.publishSnapshotRow(row, place, ++ordinal);
         if (outcome === 'published') snapshots.rowsPublished++;
         else snapshots.rowsLeftOut++;
       } catch (error) {

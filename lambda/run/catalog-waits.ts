@@ -5,7 +5,7 @@
 import type { Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import type { Clock, KeyHistory, Session } from '../ports.ts';
-import type { Asked, PastKeys } from '../transform/past-keys.ts';
+import type { KeyHistoryCache, KeyHistoryRequest } from '../transform/key-history-cache.ts';
 import type { Advancer } from './advancer.ts';
 
 /** How long a batch waits for a transaction to be over, in all: a standby that answers does so sooner. */
@@ -19,7 +19,7 @@ export interface CatalogWaitParts {
   readonly session: Session;
   readonly clock: Clock;
   readonly advancer: Advancer;
-  readonly pastKeys: PastKeys;
+  readonly keyHistory: KeyHistoryCache;
   /** @returns milliseconds since 1970: when to wait no longer */
   readonly deadline: () => number;
 }
@@ -60,11 +60,11 @@ export class CatalogWaits {
    * @param question - for which tables
    * @param upto - how far to read
    */
-  async askWal(history: KeyHistory, question: Asked, upto: Lsn): Promise<void> {
-    const { clock, pastKeys, deadline: end } = this.#parts;
+  async askWal(history: KeyHistory, question: KeyHistoryRequest, upto: Lsn): Promise<void> {
+    const { clock, keyHistory, deadline: end } = this.#parts;
     // Half of what is left: without an answer, too, the batch is to be published.
     const deadline = clock.now() + (end() - clock.now()) / 2;
-    pastKeys.take(question, await this.#timed(() => history.read({ ...question, upto, deadline })));
+    keyHistory.take(question, await this.#timed(() => history.read({ ...question, upto, deadline })));
   }
 
   async #waitFor(xid: number): Promise<boolean> {

@@ -55,7 +55,7 @@ export class Linger {
   }
 
   /** @returns the session, its slot measured */
-  measured(session: Session): Session {
+  withTimedSlot(session: Session): Session {
     return { ...session, slot: this.#ports.slot };
   }
 

@@ -77,7 +77,7 @@ export class PeekPlanner {
   }
 
   /** A peek gave rows: its row limit holds again for the next. */
-  read(): void {
+  onPeekRead(): void {
     this.#ignoreRowLimit = false;
   }
 

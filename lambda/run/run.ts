@@ -88,7 +88,7 @@ class RunLoop {
     // A run that lingers tells more of each minute, unless it has too much to do.
     const heartbeat = new Heartbeat(given.clock, given.metrics, lingers ? BUSY_HEARTBEAT_MS : undefined);
     this.#linger = this.#createLinger(given, heartbeat);
-    const ports = this.#linger === undefined ? given : { ...given, session: this.#linger.measured(given.session) };
+    const ports = this.#linger === undefined ? given : { ...given, session: this.#linger.withTimedSlot(given.session) };
     this.#ports = ports;
     this.#deadline = ports.warmState.deadline = options.deadline;
     this.#planner = new PeekPlanner(ports, options.maxRows);
@@ -304,7 +304,7 @@ class RunLoop {
         await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
         continue;
       }
-      this.#planner.read();
+      this.#planner.onPeekRead();
       if (!searching || batch.rows > 0) this.#batchCount++;
       this.#oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
       if (batch.ended === 'beyond-bound') {

@@ -132,7 +132,7 @@ export class SnapshotRun {
   }
 
   /** @param ms - what the publishing of rows took */
-  spent(ms: number): void {
+  addWorkMs(ms: number): void {
     this.#spentMs += ms;
   }
 
@@ -162,7 +162,7 @@ export class SnapshotRun {
   async step(): Promise<boolean> {
     const { tracker } = this;
     const { clock, source } = this.#parts;
-    this.#account();
+    this.#adaptChunkSize();
     while (tracker.progress !== undefined && this.#isTime()) {
       this.#since = clock.now();
       if (tracker.progress.barrier === undefined) {
@@ -172,7 +172,7 @@ export class SnapshotRun {
       const request = tracker.next();
       // A message of this run is yet to be read.
       if (request === undefined) return true;
-      if (!tracker.isGrown) this.#saves = 0;
+      if (!tracker.hasUnsavedState) this.#saves = 0;
       else if (this.#saves < MAX_SAVES) {
         // The last message does not say everything, so the slot could not follow. Soon behind it another one may.
         this.#saves++;
@@ -265,7 +265,7 @@ export class SnapshotRun {
   }
 
   /** The work that was under way is over. */
-  #account(): void {
+  #adaptChunkSize(): void {
     if (this.#since === undefined) return;
     const tookMs = this.#parts.clock.now() - this.#since;
     this.#since = undefined;

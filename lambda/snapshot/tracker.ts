@@ -73,17 +73,17 @@ export class SnapshotTracker<Row> {
   #finished: SnapshotProgress | undefined;
   #held: Held<Row> | undefined;
   /** The state has what the message that was emitted last does not say. */
-  #grown = false;
+  #hasUnsaved = false;
   /** The newest position right behind a COMMIT, or a message outside transactions. */
   #read: Lsn = 0n;
   /** Where the slot may stand. Meaningful while something is under way. */
-  #stand: Lsn = 0n;
+  #slotLimit: Lsn = 0n;
   /** Where it may stand once everything that was taken is acknowledged. */
-  #nextStand: Lsn | undefined;
+  #nextSlotLimit: Lsn | undefined;
   /** Nothing is under way any more, but not everything is acknowledged. */
   #ending = false;
   /** The mark of a message without a chunk that is yet to be read: of the state alone, or of a chunk that was dropped. */
-  #leftover: { readonly mark: string; readonly isState: boolean } | undefined;
+  #awaitedMessage: { readonly mark: string; readonly isState: boolean } | undefined;
   #isAbandoned = false;
   /** Whether a message of state may still tell what is under way: only one that the slot stands right before does. */
   #mayAdopt = true;
@@ -96,7 +96,7 @@ export class SnapshotTracker<Row> {
 
   /** @param position - where the slot stands. Called once, before anything is read */
   begin(position: Lsn): void {
-    this.#read = this.#stand = position;
+    this.#read = this.#slotLimit = position;
   }
 
   /** Undefined: none is under way. */
@@ -110,8 +110,8 @@ export class SnapshotTracker<Row> {
   }
 
   /** Whether the state has what no message says: the slot cannot follow. */
-  get isGrown(): boolean {
-    return this.#grown;
+  get hasUnsavedState(): boolean {
+    return this.#hasUnsaved;
   }
 
   /** @param table - as printed @returns whether rows of it are held, or were read and others are not */
@@ -122,7 +122,7 @@ export class SnapshotTracker<Row> {
   /** The farthest position that the slot may be advanced to; undefined: there is no bound. */
   get bound(): Lsn | undefined {
     const isFree = this.#progress === undefined && !this.#ending && !this.#isAbandoned;
-    return isFree ? undefined : this.#stand;
+    return isFree ? undefined : this.#slotLimit;
   }
 
   /**
@@ -163,7 +163,7 @@ export class SnapshotTracker<Row> {
         return undefined;
       case 'state':
         if (this.#held?.mark === message.mark) return this.#reachMark(this.#held, before);
-        if (this.#leftover?.mark === message.mark) return this.#reachState(this.#leftover.isState, before);
+        if (this.#awaitedMessage?.mark === message.mark) return this.#reachState(this.#awaitedMessage.isState, before);
         // The first message tells everything. Others are leftovers, of this run or of one that failed.
         if (this.#mayAdopt) this.#adopt(message.progress, before);
         return undefined;
@@ -216,9 +216,9 @@ export class SnapshotTracker<Row> {
   /** Everything that was taken so far is acknowledged. */
   acknowledged(): void {
     if (this.#isAbandoned) return;
-    if (this.#nextStand !== undefined) this.#stand = this.#nextStand;
-    this.#nextStand = undefined;
-    if (this.#leftover === undefined) this.#ending = false;
+    if (this.#nextSlotLimit !== undefined) this.#slotLimit = this.#nextSlotLimit;
+    this.#nextSlotLimit = undefined;
+    if (this.#awaitedMessage === undefined) this.#ending = false;
   }
 
   /** @param xid - 64 bits: all before it have to be over before a chunk is read */
@@ -229,7 +229,7 @@ export class SnapshotTracker<Row> {
   /** @returns what is to be read next; undefined: nothing is under way, or a message is yet to be read */
   next(): ChunkRequest | undefined {
     const progress = this.#progress;
-    if (progress === undefined || this.#held !== undefined || this.#leftover !== undefined) return undefined;
+    if (progress === undefined || this.#held !== undefined || this.#awaitedMessage !== undefined) return undefined;
     if (this.#isAbandoned) return undefined;
     const { current, pending, barrier } = progress;
     if (current === undefined) {
@@ -250,7 +250,7 @@ export class SnapshotTracker<Row> {
   hold(chunk: Chunk<Row>, mark: string): string {
     const held = { chunk, mark, count: chunk.rows.size, fresh: new Set<string>() };
     this.#held = held;
-    this.#grown = false;
+    this.#hasUnsaved = false;
     const progress = afterChunk(this.#require(), held);
     return encodeMessage(this.#slot, { kind: 'state', mark, progress });
   }
@@ -262,14 +262,14 @@ export class SnapshotTracker<Row> {
    * @returns the content of the message that is to be emitted now. Not while a chunk is held
    */
   save(mark: string): string {
-    this.#leftover = { mark, isState: true };
-    this.#grown = false;
+    this.#awaitedMessage = { mark, isState: true };
+    this.#hasUnsaved = false;
     return encodeMessage(this.#slot, { kind: 'state', mark, progress: this.#require() });
   }
 
   /** The chunk that is held is not to be published. */
   drop(): void {
-    if (this.#held !== undefined) this.#leftover = { mark: this.#held.mark, isState: false };
+    if (this.#held !== undefined) this.#awaitedMessage = { mark: this.#held.mark, isState: false };
     this.#held = undefined;
   }
 
@@ -306,16 +306,16 @@ export class SnapshotTracker<Row> {
 
   /** What is under way is left to a message further on. */
   release(): void {
-    this.#progress = this.#held = this.#nextStand = this.#leftover = undefined;
-    this.#ending = this.#grown = this.#isAbandoned = false;
+    this.#progress = this.#held = this.#nextSlotLimit = this.#awaitedMessage = undefined;
+    this.#ending = this.#hasUnsaved = this.#isAbandoned = false;
   }
 
   #adopt(progress: SnapshotProgress, before: Lsn): void {
     if (isDone(progress)) return;
     this.#progress = progress;
-    this.#mayAdopt = this.#grown = false;
+    this.#mayAdopt = this.#hasUnsaved = false;
     // What came before it in this reading is acknowledged only later.
-    this.#nextStand = before;
+    this.#nextSlotLimit = before;
   }
 
   #change(progress: SnapshotProgress): void {
@@ -323,7 +323,7 @@ export class SnapshotTracker<Row> {
     const { chunk } = this.#held ?? {};
     if (chunk !== undefined && progress.current?.name !== chunk.table && progress.pending[0] !== chunk.table)
       this.drop();
-    this.#grown = true;
+    this.#hasUnsaved = true;
     this.#take(progress);
   }
 
@@ -332,20 +332,20 @@ export class SnapshotTracker<Row> {
     if (!isDone(progress)) return;
     this.#finished = progress;
     this.#progress = undefined;
-    this.#grown = false;
+    this.#hasUnsaved = false;
     this.#ending = true;
   }
 
   #reachState(isState: boolean, before: Lsn): undefined {
-    this.#leftover = undefined;
-    if (isState && this.#progress !== undefined && !this.#grown) this.#nextStand = before;
+    this.#awaitedMessage = undefined;
+    if (isState && this.#progress !== undefined && !this.#hasUnsaved) this.#nextSlotLimit = before;
   }
 
   #reachMark(held: Held<Row>, before: Lsn): Chunk<Row> {
     this.#held = undefined;
     this.#take(afterChunk(this.#require(), held));
     // A message that does not say everything is none to stand before.
-    if (!this.#grown) this.#nextStand = before;
+    if (!this.#hasUnsaved) this.#nextSlotLimit = before;
     return held.chunk;
   }
 
@@ -376,7 +376,7 @@ export class SnapshotTracker<Row> {
     const isListed = current.again.some((listed) => keyText(listed) === text);
     if (isListed && (held === undefined || held.fresh.has(text))) return;
     held?.fresh.add(text);
-    this.#grown = true;
+    this.#hasUnsaved = true;
     if (isListed) return;
     const pending = progress.pending.filter((name) => name !== table);
     if (current.again.length < MAX_AGAIN) {

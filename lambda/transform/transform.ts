@@ -13,8 +13,8 @@ import type { HeldRow } from '../snapshot/row-set.ts';
 import type { AckPosition, LargestRecord } from './ack-position.ts';
 import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
+import type { KeyHistoryCache } from './key-history-cache.ts';
 import { type MessagePlace, MessageWriter, type MessageWriterParts } from './message-writer.ts';
-import type { PastKeys } from './past-keys.ts';
 import { RecordWriter, type RecordWriterParts } from './record-writer.ts';
 import { emptyKey, locateKey } from './row-key.ts';
 import type { SkippedLog } from './skipped-log.ts';
@@ -28,7 +28,7 @@ export interface TransformerParts extends RecordWriterParts, MessageWriterParts 
   readonly packer: Packer;
   readonly policies: TablePolicies;
   /** Primary keys at write time, where the WAL was asked for them. */
-  readonly pastKeys: PastKeys;
+  readonly keyHistory: KeyHistoryCache;
   /** Where the tables are named whose changes are left out. */
   readonly skippedLog: SkippedLog;
   /** What to do with a change that does not show its table's current key, when no other is known. */
@@ -130,7 +130,7 @@ export class Transformer {
    * @param ordinal - its place among the rows that are read there
    * @throws {PipelineError} RECORD_TOO_LARGE, FORMAT_FAILED
    */
-  read({ rows, index }: HeldRow, place: Transaction, ordinal: number): Outcome | 'filtered' {
+  publishSnapshotRow({ rows, index }: HeldRow, place: Transaction, ordinal: number): Outcome | 'filtered' {
     const { policies } = this.#parts;
     const policy = policies.of(rows.table);
     if (policy.skip === 'filtered') return 'filtered';
@@ -228,11 +228,11 @@ export class Transformer {
   }
 
   #change(sent: RowChange, row: Pick<MessageBlock, 'rowLsn'>): void {
-    const { policies, pastKeys, operations, oversize, snapshots } = this.#parts;
+    const { policies, keyHistory, operations, oversize, snapshots } = this.#parts;
     const keys = this.#keys;
     const known = policies.of(sent.table);
     const transaction = this.#cursor.transaction;
-    const policy = transaction === undefined ? known : pastKeys.policy(known, sent, transaction, () => row.rowLsn());
+    const policy = transaction === undefined ? known : keyHistory.policy(known, sent, transaction, () => row.rowLsn());
     const skip = this.#skipReason(policy, sent.historicKey);
     const isWanted = skip === undefined && operations.has(sent.operation);
     const change =

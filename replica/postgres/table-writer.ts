@@ -5,7 +5,7 @@
 import type pg from 'pg';
 import { ReplicaError } from '../errors.ts';
 import { copyRows } from './copy.ts';
-import type { RowGroup, TablePlan } from './plan.ts';
+import type { RowGroup, TablePlan } from './table-plan.ts';
 import type { TargetTable } from './target-table.ts';
 
 /** What a writer works with. */
@@ -45,8 +45,8 @@ export class TableWriter {
     }
   }
 
-  async #delete({ table, truncated, key, deleted }: TablePlan): Promise<void> {
-    if (truncated)
+  async #delete({ table, isEmptied, key, deleted }: TablePlan): Promise<void> {
+    if (isEmptied)
       await this.#client.query(table.isReferenced ? `DELETE FROM ${table.only}` : `TRUNCATE ${table.only}`);
     else if ((deleted[0]?.length ?? 0) > 0) {
       const names = key.map((_, i) => `k${i}`);

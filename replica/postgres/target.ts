@@ -7,8 +7,8 @@ import { ReplicaError } from '../errors.ts';
 import type { Position, Target, TargetTransaction } from '../rules/apply.ts';
 import type { FoldedTable } from '../rules/fold.ts';
 import { codeOf, type TargetConnection, unreachable } from './connection.ts';
-import { planTable } from './plan.ts';
 import type { PositionStore } from './position-store.ts';
+import { planTable } from './table-plan.ts';
 import { TableWriter } from './table-writer.ts';
 import { readTargetTable, type TargetTable } from './target-table.ts';
 

@@ -5,7 +5,7 @@
 import type { Lsn } from '../../lambda/decode/lsn.ts';
 import { Fold, type FoldedTable } from './fold.ts';
 import type { Intake } from './intake.ts';
-import type { Chunk } from './lane.ts';
+import type { WaitingRecord } from './lane.ts';
 import type { Change, Fork } from './record.ts';
 import type { ShardPosition } from './shards.ts';
 
@@ -40,8 +40,8 @@ export interface Target {
 
 /** What waits, wherever it is kept. */
 export interface WaitingStore {
-  load(chunk: Chunk<Change>): Iterable<Change>;
-  release(chunks: readonly Chunk<Change>[]): void;
+  load(record: WaitingRecord<Change>): Iterable<Change>;
+  release(records: readonly WaitingRecord<Change>[]): void;
 }
 
 /** What an {@link Applier} works on. */
@@ -98,7 +98,7 @@ export class Applier {
     let fold = new Fold();
     let changes = 0;
     let last: Change | undefined;
-    for (const change of lanes.merged(cut.lsn, (chunk) => store.load(chunk))) {
+    for (const change of lanes.merged(cut.lsn, (record) => store.load(record))) {
       if (last !== undefined && last.lsn !== change.lsn && changes >= batchChanges) {
         cut = { lsn: last.lsn, ms: last.commitMs };
         break;

@@ -35,7 +35,7 @@ export interface FoldedTable {
   /** Columns that the records name, each once. */
   readonly columns: readonly string[];
   /** Whether it is emptied first. */
-  readonly truncated: boolean;
+  readonly isEmptied: boolean;
   /** Every key that was touched, as JSON, and how it ends. */
   readonly rows: ReadonlyMap<string, FinalRow | typeof GONE>;
   /** How many changes were folded. */
@@ -51,7 +51,7 @@ class TableFold implements FoldedTable {
   readonly name: string;
   readonly columns: string[] = [];
   readonly rows = new Map<string, FinalRow | typeof GONE>();
-  truncated = false;
+  isEmptied = false;
   changes = 0;
   readonly #index = new Map<string, number>();
   /** Rows on their way from an old key to a new one, by the new one. */
@@ -68,7 +68,7 @@ class TableFold implements FoldedTable {
     if (op === 'TRUNCATE') {
       this.rows.clear();
       this.#moving.clear();
-      this.truncated = true;
+      this.isEmptied = true;
       return;
     }
     if (key === undefined) throw unusable(change, 'without the key of its row');
@@ -92,7 +92,7 @@ class TableFold implements FoldedTable {
 
   /** A key as it is now: untouched, it is the target's. */
   #at(key: string): FinalRow | typeof GONE {
-    return this.rows.get(key) ?? (this.truncated ? GONE : { values: [], base: key, needs: NONE });
+    return this.rows.get(key) ?? (this.isEmptied ? GONE : { values: [], base: key, needs: NONE });
   }
 
   #overlay(held: FinalRow, change: Change): FinalRow {

@@ -94,7 +94,7 @@ export class Intake {
       if (isDone && changes.length > 0) return this.#pass(record);
       if (!this.#changeLanes(Number(countText))) return false;
     }
-    const place = this.shards.read(record.shard, record.sequence, record.arrivedMs);
+    const place = this.shards.addRecord(record.shard, record.sequence, record.arrivedMs);
     for (const each of records) {
       if (each.kind === 'mark') {
         this.#mark(each, () => this.lanes.mark(each, place));
@@ -119,7 +119,7 @@ export class Intake {
   }
 
   #pass({ shard, sequence, arrivedMs }: KinesisRecord): true {
-    this.shards.read(shard, sequence, arrivedMs);
+    this.shards.addRecord(shard, sequence, arrivedMs);
     return true;
   }
 
@@ -164,7 +164,7 @@ export class Intake {
   #changeLanes(count: number): boolean {
     const { lanes, applied, forks } = this.lanes;
     const [first] = lanes;
-    if (!this.lanes.isEmpty || lanes.some(({ reach }) => reach !== applied)) return false;
+    if (!this.lanes.isEmpty || lanes.some(({ readUpto }) => readUpto !== applied)) return false;
     const timelines = Array.from({ length: count }, () => first?.timeline);
     this.lanes = this.#makeLanes({ count, cut: applied, timelines, forks });
     return true;

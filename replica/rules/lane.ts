@@ -26,7 +26,7 @@ export interface Waiting {
 }
 
 /** The waiting changes of one Kinesis record. */
-export interface Chunk<T extends Waiting> {
+export interface WaitingRecord<T extends Waiting> {
   readonly place: Place;
   /** In order; undefined while they are in a file. */
   entries: T[] | undefined;
@@ -49,11 +49,11 @@ const AFTER_ALL = Infinity;
 
 /** See the head of the file. */
 export class Lane<T extends Waiting> {
-  readonly chunks: Chunk<T>[] = [];
+  readonly waitingRecords: WaitingRecord<T>[] = [];
   /** All records of the lane up to this commit LSN have been read. */
-  reach: Lsn;
+  readUpto: Lsn;
   /** When that was committed, milliseconds since 1970; undefined: nothing was read yet. */
-  reachMs: number | undefined;
+  readUptoMs: number | undefined;
   /** The server's timeline, by the lane's last mark; undefined before the first. */
   timeline: number | undefined;
   /** The greatest change read. What is not above it is a repeat. */
@@ -65,7 +65,7 @@ export class Lane<T extends Waiting> {
    * @param timeline - the lane's, as of the position that is read from
    */
   constructor(cut: Lsn, timeline: number | undefined) {
-    this.reach = cut;
+    this.readUpto = cut;
     this.timeline = timeline;
     this.#last = { lsn: cut, ordinal: AFTER_ALL };
   }
@@ -80,16 +80,16 @@ export class Lane<T extends Waiting> {
   take(change: T, place: Place): boolean {
     if (this.isRepeat(change)) return false;
     this.#last = { lsn: change.lsn, ordinal: change.ordinal };
-    const tail = this.chunks.at(-1);
+    const tail = this.waitingRecords.at(-1);
     if (tail?.place === place && tail.entries !== undefined) {
       tail.entries.push(change);
       tail.last = change.lsn;
       tail.size += change.size;
     } else {
       const { lsn, size } = change;
-      this.chunks.push({ place, entries: [change], stored: undefined, first: lsn, last: lsn, size });
+      this.waitingRecords.push({ place, entries: [change], stored: undefined, first: lsn, last: lsn, size });
     }
-    this.#reachTo(this.reachOf(change), change.commitMs);
+    this.#advanceReadUpto(this.readUptoAfter(change), change.commitMs);
     return true;
   }
 
@@ -99,7 +99,7 @@ export class Lane<T extends Waiting> {
   }
 
   /** How far a change shows that the lane was read. Its transaction may go on, so not up to its own commit LSN. */
-  reachOf({ lsn }: Waiting): Lsn {
+  readUptoAfter({ lsn }: Waiting): Lsn {
     return lsn - 1n;
   }
 
@@ -124,14 +124,14 @@ export class Lane<T extends Waiting> {
       this.#openings.push({ place, timelineBefore: this.timeline });
     }
     this.timeline = mark.timeline;
-    this.#reachTo(mark.lsn, mark.commitMs);
+    this.#advanceReadUpto(mark.lsn, mark.commitMs);
     return undefined;
   }
 
   /** Forgets what is applied. @returns what is not needed any more */
-  release(applied: Lsn): Chunk<T>[] {
-    const end = this.chunks.findIndex(({ last }) => last > applied);
-    return this.chunks.splice(0, end < 0 ? this.chunks.length : end);
+  release(applied: Lsn): WaitingRecord<T>[] {
+    const end = this.waitingRecords.findIndex(({ last }) => last > applied);
+    return this.waitingRecords.splice(0, end < 0 ? this.waitingRecords.length : end);
   }
 
   /**
@@ -146,21 +146,21 @@ export class Lane<T extends Waiting> {
 
   /** Drops what is above a fork: the source has lost it. */
   #forget(fork: Lsn): void {
-    while ((this.chunks.at(-1)?.first ?? fork) > fork) this.chunks.pop();
-    const tail = this.chunks.at(-1);
+    while ((this.waitingRecords.at(-1)?.first ?? fork) > fork) this.waitingRecords.pop();
+    const tail = this.waitingRecords.at(-1);
     if (tail !== undefined && tail.last > fork) {
       tail.entries = tail.entries?.filter(({ lsn }) => lsn <= fork);
       // What is in a file is left out when it is read.
       tail.last = fork;
     }
     if (this.#last.lsn > fork) this.#last = { lsn: fork, ordinal: AFTER_ALL };
-    if (this.reach > fork) this.reach = fork;
+    if (this.readUpto > fork) this.readUpto = fork;
   }
 
-  #reachTo(lsn: Lsn, ms: number): void {
-    if (lsn < this.reach) return;
-    this.reach = lsn;
-    this.reachMs = ms;
+  #advanceReadUpto(lsn: Lsn, ms: number): void {
+    if (lsn < this.readUpto) return;
+    this.readUpto = lsn;
+    this.readUptoMs = ms;
   }
 }
 

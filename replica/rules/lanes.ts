@@ -2,7 +2,7 @@
  * All lanes of a stream: the cut up to which every lane was read, and the changes below it in commit order. Pure.
  */
 import type { Lsn } from '../../lambda/decode/lsn.ts';
-import { type Chunk, forkAfter, Lane, type Place, type Waiting } from './lane.ts';
+import { forkAfter, Lane, type Place, type Waiting, type WaitingRecord } from './lane.ts';
 import type { Fork, Mark } from './record.ts';
 
 /** Where the lanes begin. */
@@ -56,18 +56,18 @@ export class Lanes<T extends Waiting> {
   get cut(): Cut {
     const [first, ...others] = this.lanes;
     if (first === undefined) return { lsn: this.applied, ms: undefined };
-    const least = others.reduce<Lane<T>>((a, b) => (this.reachOf(b) < this.reachOf(a) ? b : a), first);
-    return { lsn: this.reachOf(least), ms: least.reachMs };
+    const least = others.reduce<Lane<T>>((a, b) => (this.readUptoOf(b) < this.readUptoOf(a) ? b : a), first);
+    return { lsn: this.readUptoOf(least), ms: least.readUptoMs };
   }
 
-  /** A lane's reach. Where its timeline was left, what is behind may come anew: no further than there. */
-  reachOf(lane: Lane<T>): Lsn {
+  /** How far a lane was read. Where its timeline was left, what is behind may come anew: no further than there. */
+  readUptoOf(lane: Lane<T>): Lsn {
     const fork = forkAfter(this.#forks, lane.timeline);
-    return fork !== undefined && fork < lane.reach ? fork : lane.reach;
+    return fork !== undefined && fork < lane.readUpto ? fork : lane.readUpto;
   }
 
   /** Tells that everything up to a cut is applied. @returns what is not needed any more */
-  release(applied: Lsn): Chunk<T>[] {
+  release(applied: Lsn): WaitingRecord<T>[] {
     this.applied = applied;
     return this.lanes.flatMap((lane) => lane.release(applied));
   }
@@ -80,8 +80,8 @@ export class Lanes<T extends Waiting> {
   /** The first Kinesis record of each shard that holds something which is not applied. */
   firstWaiting(): Map<string, Place> {
     const first = new Map<string, Place>();
-    for (const { chunks } of this.lanes) {
-      for (const { place } of chunks) {
+    for (const { waitingRecords } of this.lanes) {
+      for (const { place } of waitingRecords) {
         const known = first.get(place.shard);
         if (known === undefined || place.n < known.n) first.set(place.shard, place);
       }
@@ -92,27 +92,27 @@ export class Lanes<T extends Waiting> {
   /** The sizes of what waits: in memory, and in files. */
   get waiting(): { readonly memory: number; readonly stored: number } {
     const sizes = { memory: 0, stored: 0 };
-    for (const { chunks } of this.lanes) {
-      for (const { size, entries } of chunks) sizes[entries === undefined ? 'stored' : 'memory'] += size;
+    for (const { waitingRecords } of this.lanes) {
+      for (const { size, entries } of waitingRecords) sizes[entries === undefined ? 'stored' : 'memory'] += size;
     }
     return sizes;
   }
 
   /** Whether nothing waits. */
   get isEmpty(): boolean {
-    return this.lanes.every(({ chunks }) => chunks.length === 0);
+    return this.lanes.every(({ waitingRecords }) => waitingRecords.length === 0);
   }
 
   /**
    * The changes that are not applied, up to a cut, in commit order, whatever lane they are in.
    *
    * @param upto - the cut
-   * @param load - gets a chunk's changes, from wherever they are
+   * @param load - gets a record's changes, from wherever they are
    */
-  *merged(upto: Lsn, load: (chunk: Chunk<T>) => Iterable<T>): Generator<T, void> {
+  *merged(upto: Lsn, load: (record: WaitingRecord<T>) => Iterable<T>): Generator<T, void> {
     const heads: Head<T>[] = [];
     for (const lane of this.lanes) {
-      const head = new Head(lane.chunks, this.applied, upto, load);
+      const head = new Head(lane.waitingRecords, this.applied, upto, load);
       if (head.next()) heads.push(head);
     }
     // A sorted array is a heap.
@@ -166,23 +166,28 @@ function sink<T extends Waiting>(heads: Head<T>[]): void {
 /** A lane's next change, while lanes are merged. */
 class Head<T extends Waiting> {
   at: T | undefined;
-  readonly #chunks: readonly Chunk<T>[];
+  readonly #records: readonly WaitingRecord<T>[];
   readonly #after: Lsn;
   readonly #upto: Lsn;
-  readonly #load: (chunk: Chunk<T>) => Iterable<T>;
-  #chunk = -1;
+  readonly #load: (record: WaitingRecord<T>) => Iterable<T>;
+  #recordIndex = -1;
   #entries: Iterator<T> | undefined;
   #last = 0n;
 
-  constructor(chunks: readonly Chunk<T>[], after: Lsn, upto: Lsn, load: (chunk: Chunk<T>) => Iterable<T>) {
+  constructor(
+    records: readonly WaitingRecord<T>[],
+    after: Lsn,
+    upto: Lsn,
+    load: (record: WaitingRecord<T>) => Iterable<T>,
+  ) {
     // A copy: more is read meanwhile.
-    this.#chunks = chunks.filter(({ first }) => first <= upto);
+    this.#records = records.filter(({ first }) => first <= upto);
     this.#after = after;
     this.#upto = upto;
     this.#load = load;
   }
 
-  /** Goes on within the chunk. @returns false: it has no more */
+  /** Goes on within the record. @returns false: it has no more */
   step(): boolean {
     this.at = undefined;
     for (let entry = this.#entries?.next(); entry?.done === false; entry = this.#entries?.next()) {
@@ -195,13 +200,13 @@ class Head<T extends Waiting> {
     return false;
   }
 
-  /** Goes on to the next chunk. @returns false: the lane has no more */
+  /** Goes on to the next record. @returns false: the lane has no more */
   next(): boolean {
     for (;;) {
-      const chunk = this.#chunks[++this.#chunk];
-      if (chunk === undefined) return false;
-      this.#entries = this.#load(chunk)[Symbol.iterator]();
-      this.#last = chunk.last;
+      const record = this.#records[++this.#recordIndex];
+      if (record === undefined) return false;
+      this.#entries = this.#load(record)[Symbol.iterator]();
+      this.#last = record.last;
       if (this.step()) return true;
     }
   }

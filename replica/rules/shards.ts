@@ -33,7 +33,7 @@ export class Shards {
   readonly #shards = new Map<string, Shard>();
 
   /** Tells what the stream has. A parent that it has no more is done with. */
-  know(id: string, parents: readonly string[]): void {
+  addShard(id: string, parents: readonly string[]): void {
     const known = this.#shards.get(id);
     if (known === undefined) this.#shards.set(id, { parents, last: undefined, ended: false });
     else known.parents = parents;
@@ -47,7 +47,7 @@ export class Shards {
   }
 
   /** Counts a Kinesis record that was read. */
-  read(id: string, sequence: string, arrivedMs: number): Place {
+  addRecord(id: string, sequence: string, arrivedMs: number): Place {
     const shard = this.#of(id);
     const place = { shard: id, n: (shard.last?.n ?? 0) + 1, sequence, arrivedMs, before: shard.last };
     // Without its own predecessor: a chain of them would keep every record.
@@ -56,7 +56,7 @@ export class Shards {
   }
 
   /** Tells that a shard is closed, and all of it was read. */
-  end(id: string): void {
+  markEnded(id: string): void {
     this.#of(id).ended = true;
   }
 

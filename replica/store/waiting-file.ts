@@ -6,7 +6,7 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { WaitingStore } from '../rules/apply.ts';
-import type { Chunk } from '../rules/lane.ts';
+import type { WaitingRecord } from '../rules/lane.ts';
 import type { Lanes } from '../rules/lanes.ts';
 import { type Change, readRecord } from '../rules/record.ts';
 
@@ -21,11 +21,11 @@ const NEWLINE = 0x0a;
 interface Segment {
   readonly fd: number;
   size: number;
-  /** How many of its chunks are needed. */
+  /** How many of its records are needed. */
   needed: number;
 }
 
-/** Where a chunk is. */
+/** Where a record is. */
 class Stored {
   readonly segment: Segment;
   readonly offset: number;
@@ -57,24 +57,24 @@ export class WaitingFile implements WaitingStore {
     const { memory, stored } = lanes.waiting;
     let left = memory;
     if (left > this.#memory) {
-      const chunks = lanes.lanes.flatMap((lane) => lane.chunks).filter(({ entries }) => entries !== undefined);
-      chunks.sort((a, b) => (a.first < b.first ? 1 : a.first > b.first ? -1 : b.place.n - a.place.n));
-      for (const chunk of chunks) {
+      const records = lanes.lanes.flatMap((lane) => lane.waitingRecords).filter(({ entries }) => entries !== undefined);
+      records.sort((a, b) => (a.first < b.first ? 1 : a.first > b.first ? -1 : b.place.n - a.place.n));
+      for (const record of records) {
         if (left <= this.#memory / 2) break;
-        left -= chunk.size;
-        this.#store(chunk);
+        left -= record.size;
+        this.#store(record);
       }
     }
     return memory + stored;
   }
 
-  /** Read one by one: of each lane a chunk is open at a time. */
-  load(chunk: Chunk<Change>): Iterable<Change> {
-    return chunk.entries ?? (chunk.stored instanceof Stored ? readStored(chunk.stored) : []);
+  /** Read one by one: of each lane a record is open at a time. */
+  load(record: WaitingRecord<Change>): Iterable<Change> {
+    return record.entries ?? (record.stored instanceof Stored ? readStored(record.stored) : []);
   }
 
-  release(chunks: readonly Chunk<Change>[]): void {
-    for (const { stored } of chunks) {
+  release(records: readonly WaitingRecord<Change>[]): void {
+    for (const { stored } of records) {
       if (!(stored instanceof Stored)) continue;
       const { segment } = stored;
       segment.needed--;
@@ -87,13 +87,13 @@ export class WaitingFile implements WaitingStore {
     for (const segment of this.#segments) this.#close(segment);
   }
 
-  #store(chunk: Chunk<Change>): void {
+  #store(record: WaitingRecord<Change>): void {
     // A record is one line.
-    const bytes = Buffer.from((chunk.entries ?? []).map(({ text }) => text).join('\n'));
+    const bytes = Buffer.from((record.entries ?? []).map(({ text }) => text).join('\n'));
     const segment = this.#segment();
     for (let at = 0; at < bytes.length;) at += writeSync(segment.fd, bytes, at, bytes.length - at, segment.size + at);
-    chunk.stored = new Stored(segment, segment.size, bytes.length);
-    chunk.entries = undefined;
+    record.stored = new Stored(segment, segment.size, bytes.length);
+    record.entries = undefined;
     segment.size += bytes.length;
     segment.needed++;
   }

@@ -1,7 +1,7 @@
 /** Names cannot forge lines of a log, or move the cursor of a terminal. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { explain } from '../../bin/cli/explain.ts';
+import { formatError } from '../../bin/cli/error-output.ts';
 import { PipelineError } from '../../lambda/errors.ts';
 import { printable, printableJson } from '../../lambda/printable.ts';
 import { createTerminalLog } from '../../lambda/telemetry/telemetry.ts';
@@ -34,8 +34,8 @@ describe('a name with control characters', () => {
     assert.doesNotMatch(error.message, CONTROLS);
     assert.match(error.stack ?? '', /^KEY_UNRESOLVED: KEY_UNRESOLVED: The table public\."evil\\n2026/);
     for (const thrown of [error, new Error(EVIL)]) {
-      assert.doesNotMatch(explain(thrown, {}).slice(0, -1), CONTROLS);
-      for (const line of explain(thrown, { LOG_LEVEL: 'DEBUG' }).split('\n')) {
+      assert.doesNotMatch(formatError(thrown, {}).slice(0, -1), CONTROLS);
+      for (const line of formatError(thrown, { LOG_LEVEL: 'DEBUG' }).split('\n')) {
         assert.doesNotMatch(line, CONTROLS);
         assert.doesNotMatch(line, /^20\d\d-/);
       }

@@ -13,7 +13,6 @@ import { PUBLISHER_PROPS } from '../../lib/check-props.ts';
 import type { PartialSettings } from '../../lib/pipeline-settings.ts';
 import { PropsError } from '../../lib/prop-faults.ts';
 import type { PublishingProps } from '../../lib/publishing-props.ts';
-import { SETTINGS } from '../../lib/settings-table.ts';
 import { SlotAlarms } from '../../lib/slot-alarms.ts';
 import { SlotDashboard } from '../../lib/slot-dashboard.ts';
 import { SlotEndpoints } from '../../lib/slot-endpoints.ts';
@@ -21,6 +20,7 @@ import { SlotLifecycle } from '../../lib/slot-lifecycle.ts';
 import { SlotPublisher } from '../../lib/slot-publisher.ts';
 import type { DatabaseProps, FunctionProps, NetworkProps, SlotPublisherProps } from '../../lib/slot-publisher-props.ts';
 import { SlotStream } from '../../lib/slot-stream.ts';
+import { STACK_SETTINGS } from '../../lib/stack-settings-table.ts';
 
 const REGION = 'eu-central-1';
 const arn = (service: string, rest: string, region = REGION): string =>
@@ -132,7 +132,7 @@ describe('SlotPublisher', () => {
     const faults = faultsOf(() => new SlotPublisher(stack, 'Publisher', given));
     assert.deepEqual(faults, [
       ...PUBLISHER_PROPS.map(
-        (name) => `${name} cannot be ${JSON.stringify(BAD[name])}: it must be ${SETTINGS[name].expects}.`,
+        (name) => `${name} cannot be ${JSON.stringify(BAD[name])}: it must be ${STACK_SETTINGS[name].expects}.`,
       ),
       'pipelineName cannot be "": it must be 1 to 128 characters.',
       'runTime cannot be 1200 seconds: it must be a whole number of seconds from 1 to 840.',

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
-import { SETTINGS } from '../../lib/settings-table.ts';
+import { STACK_SETTINGS } from '../../lib/stack-settings-table.ts';
 import {
   CHANGES,
   describeEffects,
@@ -56,7 +56,7 @@ function flatten(effects: string): readonly string[] {
 describe('the table of what a changed setting does', () => {
   it('has a row for each setting, in order, with its note', () => {
     assert.deepEqual([...rows.keys()], Object.keys(CHANGES));
-    assert.deepEqual([...rows.keys()].sort(), Object.keys(SETTINGS).sort());
+    assert.deepEqual([...rows.keys()].sort(), Object.keys(STACK_SETTINGS).sort());
     for (const [name, { note }] of Object.entries(CHANGES)) assert.equal(rows.get(name)?.note, note, name);
   });
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CONTEXT_KEY, EXAMPLE, readSettings, SettingsError } from '../../lib/settings.ts';
-import { SETTINGS } from '../../lib/settings-table.ts';
+import { STACK_SETTINGS } from '../../lib/stack-settings-table.ts';
 import { IAM, MINIMAL } from './synth.ts';
 
 const arn = (service: string, region: string, resource: string): string =>
@@ -386,6 +386,6 @@ describe('readSettings', () => {
   });
 
   it('has no setting that a prefix of the CDK would hide', () => {
-    for (const name of Object.keys(SETTINGS)) assert.match(name, /^[a-z][A-Za-z]*$/);
+    for (const name of Object.keys(STACK_SETTINGS)) assert.match(name, /^[a-z][A-Za-z]*$/);
   });
 });

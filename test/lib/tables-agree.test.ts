@@ -7,12 +7,12 @@ import { describe, it } from 'node:test';
 import { METRICS } from '../../lambda/metrics.ts';
 import { type Setting, SETTINGS as VARIABLES } from '../../lambda/settings/settings-table.ts';
 import { NAMESPACE as EMITTED_NAMESPACE } from '../../lambda/telemetry/telemetry.ts';
-import { SETTINGS } from '../../lib/settings-table.ts';
 import { NAMESPACE, SLOT_METRICS } from '../../lib/slot-metrics.ts';
+import { STACK_SETTINGS } from '../../lib/stack-settings-table.ts';
 import { readPage } from '../../scripts/docs.ts';
 
 /** The setting of the stack that becomes a variable, where the name is not the same in camelCase; undefined: none does. */
-const OTHER_NAMES: Readonly<Record<string, keyof typeof SETTINGS | undefined>> = {
+const OTHER_NAMES: Readonly<Record<string, keyof typeof STACK_SETTINGS | undefined>> = {
   PGHOST: 'databaseHost',
   PGPORT: 'databasePort',
   PGDATABASE: 'databaseName',
@@ -27,7 +27,7 @@ const OTHER_NAMES: Readonly<Record<string, keyof typeof SETTINGS | undefined>> =
 /** Each variable with the stack's setting of the same meaning. */
 const pairs = Object.entries<Setting<unknown>>(VARIABLES).flatMap(([variable, setting]) => {
   const camelCase = variable.toLowerCase().replace(/_./g, (part) => part.slice(1).toUpperCase());
-  const name = variable in OTHER_NAMES ? OTHER_NAMES[variable] : (camelCase as keyof typeof SETTINGS);
+  const name = variable in OTHER_NAMES ? OTHER_NAMES[variable] : (camelCase as keyof typeof STACK_SETTINGS);
   return name === undefined ? [] : [{ variable, setting, name }];
 });
 
@@ -115,11 +115,11 @@ describe('lib/ and lambda/', () => {
 
   it('know the same settings', () => {
     for (const { variable, name } of pairs)
-      assert.ok(name in SETTINGS, `lib/settings-table.ts has no ${name} for ${variable}`);
+      assert.ok(name in STACK_SETTINGS, `lib/stack-settings-table.ts has no ${name} for ${variable}`);
   });
 
   for (const { variable, setting, name } of pairs) {
-    const { expects } = SETTINGS[name];
+    const { expects } = STACK_SETTINGS[name];
     if (!expects.startsWith('one of ') && !expects.startsWith('a whole number')) continue;
     it(`allow the same for ${variable} and ${name}`, () => {
       if (name === 'lanes') {
@@ -144,7 +144,7 @@ describe('lib/ and lambda/', () => {
     it(`take the same texts for ${variable} and ${name}`, () => {
       const differs = DIFFERENT_ON_PURPOSE[name] ?? (() => false);
       const disagreed = SAMPLES.filter(
-        (sample) => setting.schema.safeParse(sample).success !== (SETTINGS[name].read(sample) !== undefined),
+        (sample) => setting.schema.safeParse(sample).success !== (STACK_SETTINGS[name].read(sample) !== undefined),
       );
       assert.deepEqual(
         disagreed.filter((sample) => !differs(sample)),

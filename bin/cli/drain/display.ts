@@ -6,7 +6,7 @@ import progress, { type SingleBar } from 'cli-progress';
 import { jsonLine } from '../render/answer.ts';
 import { count, duration, size } from '../render/units.ts';
 import type { Output, Terminal } from '../terminal.ts';
-import type { Reading } from './gauge.ts';
+import type { Reading } from './progress-meter.ts';
 
 /** What is known at a moment. */
 export interface DrainState {

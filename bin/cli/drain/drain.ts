@@ -8,7 +8,7 @@ import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import type { Payload, Target } from '../targets/target.ts';
 import { LAMBDA_SECONDS, type Terminal } from '../terminal.ts';
 import { createDisplay, describeState, type DrainState } from './display.ts';
-import { Gauge } from './gauge.ts';
+import { ProgressMeter } from './progress-meter.ts';
 import { addAnswers } from './totals.ts';
 
 /** What a drain works with. */
@@ -23,8 +23,8 @@ export interface DrainParts {
   readonly maxSeconds: number;
 }
 
-/** How often the slot is looked at, in milliseconds. A look at a deployed one is an invocation. */
-const LOOK_MS = { local: 1_000, deployed: 5_000 } as const;
+/** How often the slot is polled, in milliseconds. Of a deployed function each poll is an invocation. */
+const POLL_MS = { local: 1_000, deployed: 5_000 } as const;
 
 /**
  * Drains until caught up, or until something ends it.
@@ -37,14 +37,14 @@ const LOOK_MS = { local: 1_000, deployed: 5_000 } as const;
 export async function drain(payload: Payload, parts: DrainParts): Promise<RunAnswer> {
   const { target, terminal, clock, stop, json, maxSeconds } = parts;
   const display = createDisplay(terminal, json);
-  const gauge = new Gauge();
+  const meter = new ProgressMeter();
   const begun = clock.now();
   let total: RunAnswer | undefined;
   let invocation = 1;
   const state = (): DrainState => {
     const now = target.progress?.();
     return {
-      reading: gauge.read(),
+      reading: meter.read(),
       published: (total?.published ?? 0) + (now?.published ?? 0),
       publishedIsOld: target.deployed,
       throttledEntries: (total?.throttledEntries ?? 0) + (now?.throttledEntries ?? 0),
@@ -53,11 +53,11 @@ export async function drain(payload: Payload, parts: DrainParts): Promise<RunAns
     };
   };
   const over = new AbortController();
-  const look = async (): Promise<void> => {
+  const poll = async (): Promise<void> => {
     const seen = await target.invoke({ action: 'status', lagSeconds: false }).catch(() => undefined);
     if (seen === undefined || !('slotState' in seen)) return;
     const [position, flush] = [parseLsn(seen.confirmedFlushLsn ?? ''), parseLsn(seen.flushLsn)];
-    if (position !== undefined && flush !== undefined) gauge.see({ at: clock.now(), position, flush });
+    if (position !== undefined && flush !== undefined) meter.add({ at: clock.now(), position, flush });
   };
   const repeat = async (everyMs: number, what: () => void | Promise<void>): Promise<void> => {
     while (!over.signal.aborted) {
@@ -66,9 +66,9 @@ export async function drain(payload: Payload, parts: DrainParts): Promise<RunAns
     }
   };
   // Before the drain begins: it is what the share is counted from.
-  await look();
+  await poll();
   const watching = [
-    repeat(target.deployed ? LOOK_MS.deployed : LOOK_MS.local, look),
+    repeat(target.deployed ? POLL_MS.deployed : POLL_MS.local, poll),
     repeat(display.everyMs, () => display.show(state())),
   ];
   try {
@@ -90,7 +90,7 @@ export async function drain(payload: Payload, parts: DrainParts): Promise<RunAns
     throw error;
   } finally {
     over.abort();
-    // A look that is under way is not waited for.
+    // A poll that is under way is not waited for.
     await watching[1];
     display.clear();
   }

@@ -10,12 +10,19 @@ import { renderAnswer } from '../render/answer.ts';
 import { createLocalTarget } from '../targets/local.ts';
 import { EXIT, type Terminal } from '../terminal.ts';
 import { environmentFile, environmentOf, setupSql, stackSettingsOf, withContext } from './files.ts';
-import { type Answers, faultOfAnswer, type Kind, type Question, type QuestionName, QUESTIONS } from './questions.ts';
+import {
+  type Answers,
+  faultOfAnswer,
+  type Question,
+  type QuestionName,
+  QUESTIONS,
+  type SettingsDestination,
+} from './questions.ts';
 
 /** What was given by flags. */
 export interface InitOptions extends Answers {
   /** @default asked for; `env` where nobody can be asked */
-  readonly for?: Kind;
+  readonly for?: SettingsDestination;
   /** The file to write. @default .env or cdk.json */
   readonly out?: string;
   /** Writes over a file that is there. */
@@ -28,7 +35,7 @@ export interface InitOptions extends Answers {
 export interface Prompter {
   /** @returns the answer; undefined: the person has given up */
   ask(question: Question): Promise<string | undefined>;
-  choose(): Promise<Kind | undefined>;
+  choose(): Promise<SettingsDestination | undefined>;
 }
 
 /**
@@ -53,7 +60,7 @@ export async function init(options: InitOptions, terminal: Terminal, prompter: P
 
 /** Every answer: given, asked for, or the default. @returns undefined: the person has given up */
 async function collect(
-  kind: Kind,
+  kind: SettingsDestination,
   options: InitOptions,
   { env }: Terminal,
   prompter: Prompter | undefined,

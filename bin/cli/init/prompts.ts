@@ -1,7 +1,7 @@
 /** Asks at a terminal. Knows the questions' shape and nothing of what they are for. */
 import { isCancel, password, select, text } from '@clack/prompts';
 import type { Prompter } from './init.ts';
-import { faultOfAnswer, type Kind } from './questions.ts';
+import { faultOfAnswer, type SettingsDestination } from './questions.ts';
 
 /** The process's own terminal. */
 export const prompts: Prompter = {
@@ -21,7 +21,7 @@ export const prompts: Prompter = {
     return isCancel(answer) ? undefined : answer;
   },
   choose: async () => {
-    const answer = await select<Kind>({
+    const answer = await select<SettingsDestination>({
       message: 'How will it run?',
       options: [
         { value: 'env', label: 'from the command line', hint: 'a first try, a container, a cron job: writes .env' },

@@ -2,7 +2,7 @@
 import { SETTINGS } from '../../../lambda/settings/settings-table.ts';
 
 /** Where the settings go: `env`, a file for the command line; `cdk`, cdk.json for a stack. */
-export type Kind = 'env' | 'cdk';
+export type SettingsDestination = 'env' | 'cdk';
 
 /** One question. */
 export interface Question {
@@ -75,7 +75,7 @@ const SLOT: readonly Question[] = [
 ];
 
 /** The questions for each kind, in the order in which they are asked. */
-export const QUESTIONS: Readonly<Record<Kind, readonly Question[]>> = {
+export const QUESTIONS: Readonly<Record<SettingsDestination, readonly Question[]>> = {
   env: [
     ...DATABASE,
     { name: 'user', flag: '--user <name>', ask: 'Role to connect as (not the master user)', fallback: 'pg2kinesis' },

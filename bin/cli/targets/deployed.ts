@@ -11,7 +11,7 @@ import { systemClock } from '../../../lambda/clock.ts';
 import { readEvent } from '../../../lambda/settings/event.ts';
 import { withNotice } from '../../../lambda/slow-notice.ts';
 import { createTerminalLog } from '../../../lambda/telemetry/telemetry.ts';
-import { aboutArguments } from '../explain.ts';
+import { inWordsOfOptions } from '../error-output.ts';
 import { type DeployedOptions, type InvokeOptions, LAMBDA_SECONDS, type Terminal } from '../terminal.ts';
 import { callFailed, FunctionError, functionFailed } from './function-errors.ts';
 import { functionOfStack } from './stack-outputs.ts';
@@ -90,7 +90,7 @@ export async function createDeployedTarget(
       try {
         readEvent(payload);
       } catch (error) {
-        throw aboutArguments(error, payload.action);
+        throw inWordsOfOptions(error, payload.action);
       }
       // A drain tells how far it is by itself.
       if (payload.action === 'drain' || payload.action === 'status') return await call(payload);

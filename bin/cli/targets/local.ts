@@ -9,7 +9,7 @@ import { PipelineError } from '../../../lambda/errors.ts';
 import { type Config, readConfig } from '../../../lambda/settings/config.ts';
 import { type Action, readEvent } from '../../../lambda/settings/event.ts';
 import { createTerminalLog, noMetrics } from '../../../lambda/telemetry/telemetry.ts';
-import { aboutArguments } from '../explain.ts';
+import { inWordsOfOptions } from '../error-output.ts';
 import { type InvokeOptions, LAMBDA_SECONDS, type Terminal } from '../terminal.ts';
 import type { Payload, RunProgress, Target } from './target.ts';
 
@@ -85,6 +85,6 @@ function readPayload(payload: Payload): Action {
   try {
     return readEvent(payload);
   } catch (error) {
-    throw aboutArguments(error, payload.action);
+    throw inWordsOfOptions(error, payload.action);
   }
 }

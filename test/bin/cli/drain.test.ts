@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createDisplay, describeState, type DrainState } from '../../../bin/cli/drain/display.ts';
 import { drain } from '../../../bin/cli/drain/drain.ts';
-import { Gauge } from '../../../bin/cli/drain/gauge.ts';
+import { ProgressMeter } from '../../../bin/cli/drain/progress-meter.ts';
 import type { Target } from '../../../bin/cli/targets/target.ts';
 import type { Answer } from '../../../lambda/actions/actions.ts';
 import type { Clock } from '../../../lambda/ports.ts';
@@ -21,30 +21,30 @@ const STATE: DrainState = {
 
 describe('how far a drain is', () => {
   it('follows the slot: share, rate of the last minute, time left', () => {
-    const gauge = new Gauge();
-    assert.equal(gauge.read(), undefined);
-    gauge.see({ at: 0, position: 1000n, flush: 11_000n });
-    assert.deepEqual(gauge.read(), {
+    const meter = new ProgressMeter();
+    assert.equal(meter.read(), undefined);
+    meter.add({ at: 0, position: 1000n, flush: 11_000n });
+    assert.deepEqual(meter.read(), {
       doneBytes: 0,
       totalBytes: 10_000,
       bytesPerSecond: undefined,
       secondsLeft: undefined,
     });
-    gauge.see({ at: 10_000, position: 3000n, flush: 11_000n });
-    assert.deepEqual(gauge.read(), { doneBytes: 2000, totalBytes: 10_000, bytesPerSecond: 200, secondsLeft: 40 });
-    gauge.see({ at: 100_000, position: 3000n, flush: 11_000n });
-    gauge.see({ at: 170_000, position: 3000n, flush: 11_000n });
-    assert.equal(gauge.read()?.bytesPerSecond, 0, 'what was fast long ago is not fast now');
-    assert.equal(gauge.read()?.secondsLeft, undefined);
+    meter.add({ at: 10_000, position: 3000n, flush: 11_000n });
+    assert.deepEqual(meter.read(), { doneBytes: 2000, totalBytes: 10_000, bytesPerSecond: 200, secondsLeft: 40 });
+    meter.add({ at: 100_000, position: 3000n, flush: 11_000n });
+    meter.add({ at: 170_000, position: 3000n, flush: 11_000n });
+    assert.equal(meter.read()?.bytesPerSecond, 0, 'what was fast long ago is not fast now');
+    assert.equal(meter.read()?.secondsLeft, undefined);
   });
 
   it('counts what is written meanwhile: the share grows with it, and the time left is that of both', () => {
-    const gauge = new Gauge();
-    gauge.see({ at: 0, position: 0n, flush: 1000n });
-    gauge.see({ at: 10_000, position: 1000n, flush: 1500n });
-    assert.deepEqual(gauge.read(), { doneBytes: 1000, totalBytes: 1500, bytesPerSecond: 100, secondsLeft: 10 });
-    gauge.see({ at: 20_000, position: 1500n, flush: 4000n });
-    assert.equal(gauge.read()?.secondsLeft, undefined, 'it falls behind');
+    const meter = new ProgressMeter();
+    meter.add({ at: 0, position: 0n, flush: 1000n });
+    meter.add({ at: 10_000, position: 1000n, flush: 1500n });
+    assert.deepEqual(meter.read(), { doneBytes: 1000, totalBytes: 1500, bytesPerSecond: 100, secondsLeft: 10 });
+    meter.add({ at: 20_000, position: 1500n, flush: 4000n });
+    assert.equal(meter.read()?.secondsLeft, undefined, 'it falls behind');
   });
 });
 

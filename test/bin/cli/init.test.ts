@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { parseEnv } from 'node:util';
 import { environmentFile, withContext } from '../../../bin/cli/init/files.ts';
 import { init, type InitOptions, type Prompter } from '../../../bin/cli/init/init.ts';
-import type { Kind } from '../../../bin/cli/init/questions.ts';
+import type { SettingsDestination } from '../../../bin/cli/init/questions.ts';
 import { runCli } from '../../support/cli.ts';
 import { withEnvironment } from '../../support/scripted-endpoint.ts';
 
@@ -38,7 +38,10 @@ async function run(options: InitOptions, prompter?: Prompter, env: Record<string
 }
 
 /** Answers from a table; the default where there is none. */
-const answering = (kind: Kind | undefined, answers: Readonly<Record<string, string | undefined>>): Prompter => ({
+const answering = (
+  kind: SettingsDestination | undefined,
+  answers: Readonly<Record<string, string | undefined>>,
+): Prompter => ({
   choose: () => Promise.resolve(kind),
   ask: ({ name, fallback = '' }) => Promise.resolve(name in answers ? answers[name] : fallback),
 });

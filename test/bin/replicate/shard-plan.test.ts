@@ -1,12 +1,12 @@
 /** Where a replica reads each shard from, and that it passes over nothing in silence. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ReplicaShards } from '../../../bin/replicate/shard-plan.ts';
+import { ReplicaShardPlan } from '../../../bin/replicate/shard-plan.ts';
 import { type ShardPosition, Shards } from '../../../replica/rules/shards.ts';
 
 const HOUR = 3_600_000;
-const plan = (saved: Readonly<Record<string, ShardPosition>>, savedAtMs = 99 * HOUR): ReplicaShards =>
-  new ReplicaShards({
+const plan = (saved: Readonly<Record<string, ShardPosition>>, savedAtMs = 99 * HOUR): ReplicaShardPlan =>
+  new ReplicaShardPlan({
     shards: new Shards(),
     saved: new Map(Object.entries(saved)),
     savedAtMs,
@@ -28,8 +28,8 @@ describe('the shards that a replica reads', () => {
     );
     shards.refuseOther('a', '7');
     shards.refuseOther('a', '8');
-    shards.tip('a');
-    shards.end('b');
+    shards.onTip('a');
+    shards.onEnd('b');
   });
 
   it('fail where the position is older than what the stream keeps', () => {
@@ -45,17 +45,17 @@ describe('the shards that a replica reads', () => {
       () => plan({ a: at('7', 90 * HOUR) }).refuseOther('a', '8'),
       /Shard a begins with the record 8, .* at the record 7/,
     );
-    assert.throws(() => plan({ a: at('7', 90 * HOUR) }).tip('a'), /POSITION_TRIMMED: Shard a begins with nothing/);
-    assert.throws(() => plan({ a: at('7', 90 * HOUR) }).end('a'), /POSITION_TRIMMED/);
+    assert.throws(() => plan({ a: at('7', 90 * HOUR) }).onTip('a'), /POSITION_TRIMMED: Shard a begins with nothing/);
+    assert.throws(() => plan({ a: at('7', 90 * HOUR) }).onEnd('a'), /POSITION_TRIMMED/);
   });
 
   it('fail where a shard is gone, or its position is refused; other errors are what they are', () => {
     const shards = plan({ a: at('7', 90 * HOUR), b: at('5', HOUR, true) });
-    assert.throws(() => shards.known(new Set(['c'])), /POSITION_TRIMMED: The stream has shard a no more/);
+    assert.throws(() => shards.checkShards(new Set(['c'])), /POSITION_TRIMMED: The stream has shard a no more/);
     const refused = Object.assign(new Error('no'), { name: 'InvalidArgumentException' });
-    assert.match(String(shards.refused('a', refused)), /POSITION_TRIMMED/);
-    assert.equal(shards.refused('new', refused), refused);
+    assert.match(String(shards.translateError('a', refused)), /POSITION_TRIMMED/);
+    assert.equal(shards.translateError('new', refused), refused);
     const other = new Error('other');
-    assert.equal(shards.refused('a', other), other);
+    assert.equal(shards.translateError('a', other), other);
   });
 });

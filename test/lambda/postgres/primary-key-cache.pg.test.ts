@@ -4,8 +4,8 @@ import { after, before, describe, it } from 'node:test';
 import type { TableName } from '../../../lambda/decode/messages.ts';
 import type { PrimaryKeys } from '../../../lambda/ports.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
-import { WalKeyHistory } from '../../../lambda/postgres/key-history.ts';
 import { PrimaryKeyCache } from '../../../lambda/postgres/primary-key-cache.ts';
+import { WalKeyHistory } from '../../../lambda/postgres/wal-key-history.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { clock, databaseOf, memoryLog, openOn, soon } from './fixtures.ts';
 

@@ -64,7 +64,7 @@ describe('a peek', () => {
       const { planner } = plannerOf();
       const slot = { confirmedFlush: 1_000n, restart };
       planner.succeeded(planner.next(1_000n, upto), outcome({ firstRowMs: 10_000, done, slot }));
-      planner.read();
+      planner.onPeekRead();
       return planner.next(0n, FAR).rows;
     };
     assert.equal(rows(500n, 1_499n), 16_000);
@@ -78,7 +78,7 @@ describe('a peek', () => {
     const plan = planner.next(100n, FAR);
     planner.succeeded(plan, outcome({ done: undefined, firstRowMs: 10_000 }));
     assert.deepEqual(planner.next(100n, FAR), { position: 100n, upto: 100n + BigInt(32 * MB), rows: undefined });
-    planner.read();
+    planner.onPeekRead();
     assert.equal(planner.next(100n, FAR).rows, 8_000);
     const least = plannerOf({ rows: 1_000, walBytes: 16 * MB }).planner;
     least.succeeded(least.next(100n, FAR), outcome({ done: undefined, firstRowMs: 10_000 }));

@@ -346,7 +346,7 @@ describe('one run', () => {
     run.message(state);
     run.tracker.acknowledged();
     assert.equal(run.tracker.bound, bound);
-    assert.ok(run.tracker.isGrown);
+    assert.ok(run.tracker.hasUnsavedState);
     run.message(run.tracker.save('again'));
     run.tracker.acknowledged();
     assert.ok((run.tracker.bound ?? 0n) > (bound ?? 0n));

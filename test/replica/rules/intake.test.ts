@@ -92,7 +92,7 @@ describe('the intake of a replica', () => {
       change(8, { ordinal: 2 }),
       mark(8, 0, 1, { timeline: 2 }),
     );
-    const merged = [...intake.lanes.merged(9n, (chunk) => chunk.entries ?? [])];
+    const merged = [...intake.lanes.merged(9n, (record) => record.entries ?? [])];
     assert.deepEqual(
       merged.map(({ lsn }) => lsn),
       [8n],

@@ -43,7 +43,7 @@ describe('what waits', () => {
       readdirSync(tmpdir()).filter((name) => name.startsWith('pg2kinesis-replicate-')),
       [],
     );
-    const read = [...intake.lanes.merged(30n, (chunk) => store.load(chunk))].map((change) => change.text);
+    const read = [...intake.lanes.merged(30n, (record) => store.load(record))].map((change) => change.text);
     assert.deepEqual(
       read,
       written

@@ -102,7 +102,7 @@ export class ReplicatedDatabase {
       for (const record of this.#records) intake.take(record);
       const { allowTriggers = false, skipMissing = false, batchChanges = 50_000 } = this.#options;
       const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing });
-      const store = { load: (chunk: { entries: unknown }) => chunk.entries as never, release: () => undefined };
+      const store = { load: (record: { entries: unknown }) => record.entries as never, release: () => undefined };
       return { connection, intake, target, applier: new Applier({ intake, target, store, batchChanges }) };
     } catch (error) {
       await connection.client.end();

@@ -6,7 +6,7 @@ import { type Lsn } from '../../../../lambda/decode/lsn.ts';
 import { Applier, type Position, type Target } from '../../../../replica/rules/apply.ts';
 import { type FoldedTable, GONE, type Source } from '../../../../replica/rules/fold.ts';
 import { Intake } from '../../../../replica/rules/intake.ts';
-import { type Chunk, Lane, type Place, type Waiting } from '../../../../replica/rules/lane.ts';
+import { Lane, type Place, type Waiting, type WaitingRecord } from '../../../../replica/rules/lane.ts';
 import { type Cut, Lanes, type LanesStart } from '../../../../replica/rules/lanes.ts';
 import type { Change } from '../../../../replica/rules/record.ts';
 import { type NumberedPosition, type ShardPosition, Shards } from '../../../../replica/rules/shards.ts';
@@ -16,9 +16,9 @@ import { LANES, type ModelStream } from './stream.ts';
 
 /** A rule that is left out. */
 export type Broken =
-  /** A lane's reach counts its last transaction, which may go on. */
+  /** What was read of a lane counts its last transaction, which may go on. */
   | 'strict'
-  /** The cut is the greatest reach. */
+  /** The cut is that of the lane read furthest. */
   | 'min'
   /** Repeats are applied. */
   | 'skip'
@@ -53,8 +53,8 @@ class BrokenLane extends Lane<Change> {
   override isRepeat(change: Waiting): boolean {
     return this.broken !== 'skip' && super.isRepeat(change);
   }
-  override reachOf(change: Waiting): Lsn {
-    return this.broken === 'strict' ? change.lsn : super.reachOf(change);
+  override readUptoAfter(change: Waiting): Lsn {
+    return this.broken === 'strict' ? change.lsn : super.readUptoAfter(change);
   }
 }
 
@@ -71,16 +71,16 @@ class BrokenLanes extends Lanes<Change> {
   }
   override get cut(): Cut {
     if (this.broken !== 'min') return super.cut;
-    const reaches = this.lanes.map((lane) => this.reachOf(lane));
+    const reaches = this.lanes.map((lane) => this.readUptoOf(lane));
     return { lsn: reaches.reduce((a, b) => (b > a ? b : a), 0n), ms: undefined };
   }
-  override reachOf(lane: Lane<Change>): Lsn {
-    return this.broken === 'cap' ? lane.reach : super.reachOf(lane);
+  override readUptoOf(lane: Lane<Change>): Lsn {
+    return this.broken === 'cap' ? lane.readUpto : super.readUptoOf(lane);
   }
   override timelinesAt(saved: (shard: string) => number): (number | undefined)[] {
     return this.broken === 'lanetl' ? this.lanes.map(({ timeline }) => timeline) : super.timelinesAt(saved);
   }
-  override *merged(upto: Lsn, load: (chunk: Chunk<Change>) => Iterable<Change>): Generator<Change, void> {
+  override *merged(upto: Lsn, load: (record: WaitingRecord<Change>) => Iterable<Change>): Generator<Change, void> {
     const changes: Change[] = [];
     for (const change of super.merged(upto, load)) changes.push(change);
     if (this.broken === 'order') changes.sort((a, b) => this.#arrived.indexOf(a) - this.#arrived.indexOf(b));
@@ -100,13 +100,13 @@ class BrokenShards extends Shards {
     super.resume(id, position);
     this.#orphans.resume(id, position);
   }
-  override read(id: string, sequence: string, arrivedMs: number): Place {
-    this.#orphans.read(id, sequence, arrivedMs);
-    return super.read(id, sequence, arrivedMs);
+  override addRecord(id: string, sequence: string, arrivedMs: number): Place {
+    this.#orphans.addRecord(id, sequence, arrivedMs);
+    return super.addRecord(id, sequence, arrivedMs);
   }
-  override end(id: string): void {
-    super.end(id);
-    this.#orphans.end(id);
+  override markEnded(id: string): void {
+    super.markEnded(id);
+    this.#orphans.markEnded(id);
   }
   override isReadable(id: string): boolean {
     return this.broken === 'parents' || super.isReadable(id);
@@ -155,8 +155,8 @@ export class ModelTarget {
   }
 
   #write(before: ModelTable, table: FoldedTable, broken: Broken, refused: string[]): Map<number, ModelRow> {
-    const { columns, rows, truncated } = table;
-    const after = new Map(truncated ? [] : before);
+    const { columns, rows, isEmptied } = table;
+    const after = new Map(isEmptied ? [] : before);
     const keyOf = (key: string): number => Math.floor(Number((JSON.parse(key) as { text: string }).text));
     const inserted: [number, ModelRow][] = [];
     for (const [key, row] of rows) {
@@ -201,7 +201,7 @@ export async function replicate(
   const shards = new BrokenShards(broken);
   const at = new Map<string, number>();
   const know = (): void => {
-    for (const { id, parents } of stream.shards) shards.know(id, parents);
+    for (const { id, parents } of stream.shards) shards.addShard(id, parents);
   };
   for (const [id, position] of saved?.shards ?? []) {
     shards.resume(id, position);
@@ -224,7 +224,7 @@ export async function replicate(
   const applier = new Applier({
     intake,
     target: target.begin(broken, turn, onCommit),
-    store: { load: (chunk) => chunk.entries ?? [], release: () => undefined },
+    store: { load: (record) => record.entries ?? [], release: () => undefined },
     batchChanges: pick([3, 10, 50_000]),
   });
   const read = (): void => {
@@ -244,7 +244,7 @@ export async function replicate(
     }
     // An empty shard is read to its end before its parents are: its children have to wait all the same.
     for (const { id, closed, entries } of stream.shards)
-      if (closed && (at.get(id) ?? 0) === entries.length) shards.end(id);
+      if (closed && (at.get(id) ?? 0) === entries.length) shards.markEnded(id);
   };
   const reading = async (): Promise<void> => {
     for (;;) {

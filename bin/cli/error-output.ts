@@ -12,7 +12,7 @@ import { EXIT, type Terminal } from './terminal.ts';
  * @param env - LOG_LEVEL=DEBUG asks for stacks
  * @returns text with its line break
  */
-export function explain(error: unknown, env: Readonly<Record<string, string | undefined>>): string {
+export function formatError(error: unknown, env: Readonly<Record<string, string | undefined>>): string {
   const shown = sanitizeError(error);
   const message = printable(shown.message);
   const text = message.startsWith(`${shown.name}:`) ? message : `${shown.name}: ${message}`;
@@ -22,7 +22,7 @@ export function explain(error: unknown, env: Readonly<Record<string, string | un
 }
 
 /** A payload's fields, as they are given here. */
-const ARGUMENTS: Readonly<Record<string, string>> = {
+const OPTION_NAMES: Readonly<Record<string, string>> = {
   maxSeconds: '--max-seconds',
   maxBatches: '--max-batches',
   resume: '--resume',
@@ -36,9 +36,9 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
  * @param error - of reading the payload
  * @param command - the command's name
  */
-export function aboutArguments(error: unknown, command: string): unknown {
+export function inWordsOfOptions(error: unknown, command: string): unknown {
   if (!(error instanceof PipelineError) || error.code !== 'EVENT_INVALID') return error;
-  const what = error.what.replace(/"(\w+)"/g, (quoted, field: string) => ARGUMENTS[field] ?? quoted);
+  const what = error.what.replace(/"(\w+)"/g, (quoted, field: string) => OPTION_NAMES[field] ?? quoted);
   return new PipelineError('EVENT_INVALID', what, { remedy: `See pg2kinesis ${command} --help.` });
 }
 
@@ -49,9 +49,9 @@ export function aboutArguments(error: unknown, command: string): unknown {
  * @param terminal - where to
  * @param json - as one JSON object, as the log's lines are then
  */
-export function report(error: unknown, terminal: Pick<Terminal, 'env' | 'stderr'>, json: boolean): void {
+export function printError(error: unknown, terminal: Pick<Terminal, 'env' | 'stderr'>, json: boolean): void {
   if (!json) {
-    terminal.stderr.write(explain(error, terminal.env));
+    terminal.stderr.write(formatError(error, terminal.env));
     return;
   }
   const { name, message } = sanitizeError(error);

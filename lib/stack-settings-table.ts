@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net';
 import type { PipelineSettings } from './pipeline-settings.ts';
-import { anyCase, choice, flag, integer, type Kind, list, numberOf, patterns, text } from './setting-kinds.ts';
+import { anyCase, choice, flag, integer, list, numberOf, patterns, type SettingKind, text } from './setting-kinds.ts';
 
 // The function's table (lambda/settings/settings-table.ts) has the same forms. A test compares the two on samples.
 /** A host name, or an IPv4 or IPv6 address. */
@@ -15,7 +15,9 @@ const NAME = /^(?!.*:\/\/)[^\p{Cc}]{1,63}$/u;
 const NAMES = 'unquoted names, for example public\\.orders,audit\\..*';
 
 /** What is known of each setting. */
-export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNullable<PipelineSettings[N]>> } = {
+export const STACK_SETTINGS: {
+  readonly [N in keyof PipelineSettings]-?: SettingKind<NonNullable<PipelineSettings[N]>>;
+} = {
   name: text('a letter, then letters, digits and hyphens, at most 128 in all', /^[A-Za-z][A-Za-z0-9-]{0,127}$/),
   account: text('an account of 12 digits', /^\d{12}$/),
   region: text('a region such as eu-central-1', /^[a-z]{2}(-[a-z]+)+-\d$/),
@@ -160,7 +162,7 @@ export const SETTINGS: { readonly [N in keyof PipelineSettings]-?: Kind<NonNulla
 };
 
 /** What holds where nothing is said, of the settings that synthesis itself needs; the constructs and the function have the others. */
-export const DEFAULTS = {
+export const STACK_DEFAULTS = {
   databasePort: 5432,
   databaseAuth: 'secret',
   schedule: true,
@@ -170,7 +172,7 @@ export const DEFAULTS = {
 } as const;
 
 /** Addresses, as IPv4 or IPv6 writes a range. */
-function cidr(): Kind<string> {
+function cidr(): SettingKind<string> {
   return {
     expects: 'a range of addresses such as 10.0.0.0/16, or fd00::/8',
     read(value) {
@@ -183,7 +185,7 @@ function cidr(): Kind<string> {
 }
 
 /** A key's own ARN: grants on an alias name nothing. */
-function keyArn(): Kind<string> {
+function keyArn(): SettingKind<string> {
   return text(
     'the ARN of a KMS key (not of an alias): arn:aws:kms:<region>:<account>:key/<id>',
     /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/,

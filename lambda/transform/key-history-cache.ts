@@ -4,12 +4,12 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { RowChange, TableName, Transaction } from '../decode/messages.ts';
-import type { KeyStretch } from '../decode/wal2json/key-stretch.ts';
+import type { KeyHistoryEntry } from '../decode/wal2json/key-history-entry.ts';
 import type { KeyQuestion } from '../ports.ts';
 import type { TablePolicies, TablePolicy } from './table-policies.ts';
 
 /** What to ask: see {@link KeyQuestion}. */
-export interface Asked extends Pick<KeyQuestion, 'insertsOnly'> {
+export interface KeyHistoryRequest extends Pick<KeyQuestion, 'insertsOnly'> {
   readonly tables: readonly TableName[] | undefined;
   readonly except: readonly TableName[];
 }
@@ -20,10 +20,10 @@ const MAX_NAMES = 100;
 const MAX_KEYLESS_QUESTIONS = 2;
 
 /** What one batch knows. */
-export class PastKeys {
+export class KeyHistoryCache {
   readonly #tablePolicies: TablePolicies;
   /** By schema and name, unquoted, as JSON: in commit order. */
-  #stretches = new Map<string, KeyStretch[]>();
+  #stretches = new Map<string, KeyHistoryEntry[]>();
   /** Printed names of tables that an answer covers: with all their changes, and with their INSERTs at least. */
   readonly #covered = new Set<string>();
   readonly #coveredInserts = new Set<string>();
@@ -35,7 +35,7 @@ export class PastKeys {
   #allButKeyless = false;
   #asked = 0;
   #askedKeyless = 0;
-  #policies = new Map<KeyStretch, TablePolicy>();
+  #policies = new Map<KeyHistoryEntry, TablePolicy>();
 
   /** @param policies - what the catalogs say */
   constructor(policies: TablePolicies) {
@@ -61,7 +61,10 @@ export class PastKeys {
    * @param transaction - that it is part of
    * @returns what to ask; undefined: nothing
    */
-  question(change: Pick<RowChange, 'table' | 'operation' | 'oldTuple'>, transaction: Transaction): Asked | undefined {
+  question(
+    change: Pick<RowChange, 'table' | 'operation' | 'oldTuple'>,
+    transaction: Transaction,
+  ): KeyHistoryRequest | undefined {
     const { table } = change;
     const policy = this.#tablePolicies.of(table);
     if (this.#done || !this.#tablePolicies.isKeyInDoubt(policy, transaction) || this.#covered.has(table.printed))
@@ -116,7 +119,7 @@ export class PastKeys {
    * @param asked - the question
    * @param stretches - the answer; undefined: there is none, and no more is asked in this batch
    */
-  take(asked: Asked, stretches: readonly KeyStretch[] | undefined): void {
+  take(asked: KeyHistoryRequest, stretches: readonly KeyHistoryEntry[] | undefined): void {
     this.#asked++;
     if (
       !asked.insertsOnly &&
@@ -125,7 +128,7 @@ export class PastKeys {
       this.#askedKeyless++;
     if (stretches === undefined || (asked.tables === undefined && asked.insertsOnly)) this.#done = true;
     else if (asked.tables === undefined) this.#allButKeyless = true;
-    const fresh = new Map<string, KeyStretch[]>();
+    const fresh = new Map<string, KeyHistoryEntry[]>();
     for (const stretch of stretches ?? []) {
       const name = nameOf(stretch.schema, stretch.table);
       const known = fresh.get(name);
@@ -166,7 +169,7 @@ export class PastKeys {
     return made;
   }
 
-  #make(policy: TablePolicy, { inserted, key }: KeyStretch, change: RowChange): TablePolicy {
+  #make(policy: TablePolicy, { inserted, key }: KeyHistoryEntry, change: RowChange): TablePolicy {
     if (key.length === 0) {
       // Without an INSERT this may only mean that the old row was sent by another index's columns.
       if (!inserted) return policy;
@@ -200,7 +203,7 @@ function printedIn(tuple: RowChange['newTuple'], name: string): string | undefin
 }
 
 /** The last stretch that begins at or before a row. */
-function lastUpTo(stretches: readonly KeyStretch[], commitLsn: Lsn, lsn: Lsn): KeyStretch | undefined {
+function lastUpTo(stretches: readonly KeyHistoryEntry[], commitLsn: Lsn, lsn: Lsn): KeyHistoryEntry | undefined {
   let low = 0;
   let high = stretches.length;
   while (low < high) {

@@ -3,8 +3,8 @@
  * seen, and when.
  */
 
-/** What a look at the slot and at the run showed. */
-export interface Look {
+/** Where the slot was at a moment. */
+export interface Sample {
   /** Milliseconds since 1970. */
   readonly at: number;
   /** Where the slot stands, and the end of the WAL: bytes. */
@@ -27,20 +27,21 @@ export interface Reading {
 const WINDOW_MS = 60_000;
 
 /** Follows the slot. */
-export class Gauge {
-  #first: Look | undefined;
-  #looks: Look[] = [];
+export class ProgressMeter {
+  #first: Sample | undefined;
+  #samples: Sample[] = [];
 
-  /** @param look - later than the one before */
-  see(look: Look): void {
-    this.#first ??= look;
-    this.#looks.push(look);
-    while (this.#looks.length > 2 && (this.#looks[1]?.at ?? look.at) <= look.at - WINDOW_MS) this.#looks.shift();
+  /** @param sample - later than the one before */
+  add(sample: Sample): void {
+    this.#first ??= sample;
+    this.#samples.push(sample);
+    while (this.#samples.length > 2 && (this.#samples[1]?.at ?? sample.at) <= sample.at - WINDOW_MS)
+      this.#samples.shift();
   }
 
-  /** @returns how far it is; undefined before the first look */
+  /** @returns how far it is; undefined before the first sample */
   read(): Reading | undefined {
-    const [first, oldest, last] = [this.#first, this.#looks[0], this.#looks.at(-1)];
+    const [first, oldest, last] = [this.#first, this.#samples[0], this.#samples.at(-1)];
     if (first === undefined || oldest === undefined || last === undefined) return undefined;
     const seconds = (last.at - oldest.at) / 1000;
     const bytesPerSecond = seconds > 0 ? Number(last.position - oldest.position) / seconds : undefined;

@@ -23,7 +23,7 @@ export interface RowGroup {
 /** See the head of the file. */
 export interface TablePlan {
   readonly table: TargetTable;
-  readonly truncated: boolean;
+  readonly isEmptied: boolean;
   /** The key's columns, by their indexes, and the operators that compare them. */
   readonly key: readonly { readonly column: TargetColumn; readonly index: number; readonly equals: string }[];
   /** Values of the touched keys: an array a column. */
@@ -68,7 +68,7 @@ export function planTable(folded: FoldedTable, table: TargetTable): TablePlan {
   }
   return {
     table,
-    truncated: folded.truncated,
+    isEmptied: folded.isEmptied,
     key,
     deleted,
     complete: [...complete.values()],

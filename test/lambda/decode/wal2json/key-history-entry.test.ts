@@ -1,7 +1,7 @@
 /** What wal2json 2.5 and 2.6 say of keys, as recorded on PostgreSQL 15.18, cut as the server cuts it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type CutLine, readKeyStretch } from '../../../../lambda/decode/wal2json/key-stretch.ts';
+import { type CutLine, readKeyHistoryEntry } from '../../../../lambda/decode/wal2json/key-history-entry.ts';
 
 const cut = (over: Partial<Record<keyof CutLine, unknown>>): Partial<Record<keyof CutLine, unknown>> => ({
   commit: '0/1501698',
@@ -15,7 +15,7 @@ const cut = (over: Partial<Record<keyof CutLine, unknown>>): Partial<Record<keyo
 
 describe("the end of wal2json's line", () => {
   it('tells where a key begins', () => {
-    assert.deepEqual(readKeyStretch(cut({})), {
+    assert.deepEqual(readKeyHistoryEntry(cut({})), {
       commitLsn: 0x1501698n,
       lsn: 0x14fff30n,
       inserted: true,
@@ -38,7 +38,7 @@ describe("the end of wal2json's line", () => {
     ['rows other than INSERTs', { inserted: false }, { inserted: false }],
   ] as const) {
     it(`tells ${what}`, () => {
-      const told: Record<string, unknown> = { ...readKeyStretch(cut(over)) };
+      const told: Record<string, unknown> = { ...readKeyHistoryEntry(cut(over)) };
       assert.deepEqual(Object.fromEntries(Object.keys(expected).map((name) => [name, told[name]])), expected);
     });
   }
@@ -54,6 +54,6 @@ describe("the end of wal2json's line", () => {
     { lsn: 'x' },
   ]) {
     it(`fails on ${JSON.stringify(over)}: nothing is believed`, () =>
-      assert.equal(readKeyStretch(cut(over)), undefined));
+      assert.equal(readKeyHistoryEntry(cut(over)), undefined));
   }
 });

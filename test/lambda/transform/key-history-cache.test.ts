@@ -1,7 +1,7 @@
 /** Primary keys at write time: when the WAL is asked, for what, and what becomes of rows by the answer. The server is a fake. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { KeyStretch } from '../../../lambda/decode/wal2json/key-stretch.ts';
+import type { KeyHistoryEntry } from '../../../lambda/decode/wal2json/key-history-entry.ts';
 import type { KeyQuestion, TableEntry } from '../../../lambda/ports.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import { run } from '../../../lambda/run/run.ts';
@@ -10,7 +10,7 @@ import { compilePatterns, NO_FILTERS } from '../../../lambda/settings/filters.ts
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { runKit } from '../../support/run-kit.ts';
 
-type Stretch = Partial<KeyStretch> & Pick<KeyStretch, 'table' | 'key'>;
+type Stretch = Partial<KeyHistoryEntry> & Pick<KeyHistoryEntry, 'table' | 'key'>;
 
 /** The fake's transactions have the ids 700, 701 and so on. */
 const AFTER_ALL = 10_000;

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { RowChange, TableName, Transaction } from '../../../lambda/decode/messages.ts';
-import type { KeyStretch } from '../../../lambda/decode/wal2json/key-stretch.ts';
+import type { KeyHistoryEntry } from '../../../lambda/decode/wal2json/key-history-entry.ts';
 import type { TableEntry } from '../../../lambda/ports.ts';
 import { compilePatterns, NO_FILTERS } from '../../../lambda/settings/filters.ts';
-import { type Asked, PastKeys } from '../../../lambda/transform/past-keys.ts';
+import { KeyHistoryCache, type KeyHistoryRequest } from '../../../lambda/transform/key-history-cache.ts';
 import { TablePolicies } from '../../../lambda/transform/table-policies.ts';
 import { recordOf } from '../../support/changes.ts';
 import { FakeKeys } from '../../support/fake-slot.ts';
@@ -21,7 +21,7 @@ function make(catalog: Record<string, Partial<TableEntry>>, tableExclude = '') {
     ...NO_FILTERS,
     tableExclude: compilePatterns(tableExclude),
   });
-  const past = new PastKeys(policies);
+  const past = new KeyHistoryCache(policies);
   const ask = (name: string, operation: RowChange['operation'] = 'INSERT', old = false) => {
     const { oldTuple } = changeOf('old-key: id[integer]:1 new-tuple: id[integer]:2', 'UPDATE');
     return past.question({ table: named(name), operation, oldTuple: old ? oldTuple : undefined }, transaction());
@@ -36,7 +36,7 @@ function changeOf(row: string, operation = 'INSERT'): RowChange {
   assert.ok(change !== undefined);
   return change;
 }
-const stretch = (said: Partial<KeyStretch> = {}): KeyStretch => ({
+const stretch = (said: Partial<KeyHistoryEntry> = {}): KeyHistoryEntry => ({
   commitLsn: 100n,
   lsn: 0n,
   inserted: true,
@@ -45,9 +45,9 @@ const stretch = (said: Partial<KeyStretch> = {}): KeyStretch => ({
   key: ['id'],
   ...said,
 });
-const shown = (asked: Asked | undefined) =>
+const shown = (asked: KeyHistoryRequest | undefined) =>
   asked && [asked.tables?.map(({ name }) => name), asked.except.map(({ name }) => name), asked.insertsOnly];
-const ALL: Asked = { tables: undefined, except: [], insertsOnly: false };
+const ALL: KeyHistoryRequest = { tables: undefined, except: [], insertsOnly: false };
 const many = (count: number, entry: Partial<TableEntry>) =>
   Object.fromEntries(Array.from({ length: count }, (_, i) => [`public.t${i}`, entry]));
 

@@ -5,7 +5,7 @@
  */
 import pg from 'pg';
 import { formatLsn } from '../decode/lsn.ts';
-import { type KeyStretch, readKeyStretch } from '../decode/wal2json/key-stretch.ts';
+import { type KeyHistoryEntry, readKeyHistoryEntry } from '../decode/wal2json/key-history-entry.ts';
 import type { Clock, KeyHistory, KeyQuestion, Log } from '../ports.ts';
 import { closeGracefully } from './close-connection.ts';
 import { type Connection, type Database, logIn, pinSession } from './connection.ts';
@@ -51,7 +51,7 @@ export class WalKeyHistory implements KeyHistory {
     this.#parts = parts;
   }
 
-  async read(question: KeyQuestion): Promise<readonly KeyStretch[] | undefined> {
+  async read(question: KeyQuestion): Promise<readonly KeyHistoryEntry[] | undefined> {
     const { control, state, clock } = this.#parts;
     if (control.versionNum < COPIES_SLOTS) return undefined;
     if (state.refused !== undefined) {
@@ -89,7 +89,7 @@ export class WalKeyHistory implements KeyHistory {
     );
   }
 
-  async #ask(question: KeyQuestion): Promise<readonly KeyStretch[]> {
+  async #ask(question: KeyQuestion): Promise<readonly KeyHistoryEntry[]> {
     const { database, control, slotName, clock } = this.#parts;
     const loggedIn = await logIn(database, { deadline: question.deadline, workMem: true });
     try {
@@ -104,7 +104,7 @@ export class WalKeyHistory implements KeyHistory {
       await connection.query('SELECT pg_drop_replication_slot($1)', [copy]);
       if (rows.length > MAX_STRETCHES) throw new Error('too many');
       return rows.map((row) => {
-        const stretch = readKeyStretch(row);
+        const stretch = readKeyHistoryEntry(row);
         if (stretch === undefined) throw new Error('not the lines of wal2json');
         return stretch;
       });

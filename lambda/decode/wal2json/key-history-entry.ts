@@ -7,7 +7,7 @@
 import { type Lsn, parseLsn } from '../lsn.ts';
 
 /** From a row of a table on, this is the table's primary key, until the next one of the same table. */
-export interface KeyStretch {
+export interface KeyHistoryEntry {
   /** The commit LSN of the row's transaction. */
   readonly commitLsn: Lsn;
   /** The row's own position in its transaction. */
@@ -41,7 +41,7 @@ export interface CutLine {
  * @param line - as the server cuts it
  * @returns undefined where it is not wal2json's: then nothing of the answer is to be believed
  */
-export function readKeyStretch(line: Partial<Record<keyof CutLine, unknown>>): KeyStretch | undefined {
+export function readKeyHistoryEntry(line: Partial<Record<keyof CutLine, unknown>>): KeyHistoryEntry | undefined {
   const commitLsn = parseLsn(String(line.commit));
   const lsn = parseLsn(String(line.lsn));
   const schema = nameOf(line.schema);
