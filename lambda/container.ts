@@ -4,6 +4,7 @@
  */
 import type { Formatter } from '../lib/formatter/formatter.ts';
 import { readSecretText, signIamToken } from './aws-credentials.ts';
+import type { LineDecoder } from './decode/line-decoder.ts';
 import { PipelineError } from './errors.ts';
 import { loadFormatter } from './formatter-module.ts';
 import { createKinesisClient } from './kinesis/client.ts';
@@ -12,7 +13,6 @@ import { createPublisher } from './kinesis/publisher.ts';
 import { pluginParts } from './plugin-parts.ts';
 import type { Clock, Log, Metrics, Publisher } from './ports.ts';
 import { createDatabase, type Database } from './postgres/connection.ts';
-import type { LineDecoder } from './postgres/peek.ts';
 import { PrimaryKeyCache } from './postgres/primary-key-cache.ts';
 import { TypeCatalog } from './postgres/type-catalog.ts';
 import type { TypeNames } from './postgres/type-names.ts';

@@ -2,10 +2,10 @@
  * What belongs to an output plugin: how a slot of it is asked, and what decodes its rows. For the container; knows no
  * other setting.
  */
+import type { LineDecoder } from './decode/line-decoder.ts';
 import { PgoutputDecoder } from './decode/pgoutput/decoder.ts';
 import { TestDecodingDecoder } from './decode/test-decoding/decoder.ts';
 import { Wal2jsonDecoder } from './decode/wal2json/decoder.ts';
-import type { LineDecoder } from './postgres/peek.ts';
 import { pgoutput, type PluginName, type SlotPlugin, testDecoding, wal2json } from './postgres/plugins.ts';
 import { TypeNames } from './postgres/type-names.ts';
 

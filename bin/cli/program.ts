@@ -180,7 +180,7 @@ function addExplain(program: Command, terminal: Terminal, done: (status: number)
     .description('print what the runbook says of an error code or an alarm')
     .argument('[code]', 'for example SLOT_LOST or FallingBehind; the list of them unless given')
     .action(async (code: string | undefined) => {
-      const [{ explainCode }, { layoutOf }] = await Promise.all([import('./runbook.ts'), import('./render/layout.ts')]);
+      const [{ explainCode }, { layoutOf }] = await Promise.all([import('./explain.ts'), import('./render/layout.ts')]);
       const { found, text } = explainCode(code, layoutOf(terminal));
       (found ? terminal.stdout : terminal.stderr).write(text);
       done(found ? EXIT.ok : EXIT.usage);

@@ -4,6 +4,7 @@
  *
  * @see https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS-BINARY
  */
+import type { RowShortener } from '../decode/line-decoder.ts';
 import type { Lsn } from '../decode/lsn.ts';
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
@@ -14,16 +15,6 @@ const ROW_HEADER_BYTES = 18;
 /** Field count and two lengths of -1. */
 const NULL_ROW_BYTES = 10;
 const FIELDS = 2;
-
-/** What keeps the readable rest of a row that is too large to be kept; a decoder's shortener does. */
-export interface RowShortener {
-  /** Begins a row: the header is to be kept in front of it. */
-  begin(header: Buffer): void;
-  /** Takes the next piece of the row's data. */
-  write(bytes: Buffer, start: number, end: number): void;
-  /** Ends it. @returns the header and what is kept; the caller's to keep */
-  end(): Buffer;
-}
 
 /** Takes chunks, gives rows: push one chunk, then call {@link BinaryCopyReader.next} until it says false. */
 export class BinaryCopyReader {

@@ -4,7 +4,7 @@
  * Leaves lines to the decoder; knows nothing of batches and rounds.
  */
 import { isUtf8 } from 'node:buffer';
-import type { BeginLine, Line } from '../decode/line.ts';
+import type { BeginLine, Line, LineDecoder } from '../decode/line-decoder.ts';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import {
   type Begin,
@@ -17,7 +17,7 @@ import {
 import { PipelineError, transactionUndecodable } from '../errors.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
 import type { MessageBlock, Peek } from '../ports.ts';
-import { BinaryCopyReader, type RowShortener } from './binary-copy-reader.ts';
+import { BinaryCopyReader } from './binary-copy-reader.ts';
 import { Commits } from './commits.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
 import {
@@ -32,26 +32,6 @@ import { codeOf } from './error-context.ts';
 import { peekStatement } from './peek-statement.ts';
 import { forgetSent } from './plugins.ts';
 import { isAboutPublication, publicationMissing } from './publication-errors.ts';
-
-/** What turns a row's bytes into a message; each plugin has one. */
-export interface LineDecoder {
-  decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): Line;
-  /**
-   * Called before the first row of each reading.
-   *
-   * @param anyBytes - whether texts may be of bytes that are no UTF-8 and cannot be told, as in a SQL_ASCII database
-   */
-  begin?(anyBytes: boolean): void;
-  /** A row is no text as a whole: the decoder looks after the texts in it. @default a row is one text */
-  readonly isBinary?: boolean;
-  /** Lines of more bytes go through the shortener first. @default none do */
-  readonly maxLineBytes?: number;
-  /** With which byte a logical message begins: what follows is bytes, and no text to be looked at. */
-  readonly messageByte?: number;
-  /** Writes a line again that has bytes which are no UTF-8. @default such a line is taken as it is */
-  readonly repair?: (bytes: Buffer, start: number, end: number, line: Line) => Buffer;
-  readonly shortener?: RowShortener;
-}
 
 /** What a peek works with. */
 export interface PeekParts extends CopyParts {

@@ -2,13 +2,13 @@
  * The database side of a run: two connections opened at once, the lock taken, the slot checked.
  * Composes the files of `postgres/`; decides nothing that the run decides.
  */
+import type { LineDecoder } from '../decode/line-decoder.ts';
 import type { Clock, Log, Session } from '../ports.ts';
 import { closeGracefully } from './close-connection.ts';
 import { type Database, logIn, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
 import { HANDED_OVER_FOR_MS, readHandedOver, writeHandedOver } from './handed-over-position.ts';
 import { monitorLock } from './lock-monitor.ts';
-import type { LineDecoder } from './peek.ts';
 import { supportsSnapshots } from './plugins.ts';
 import type { PrimaryKeyCache } from './primary-key-cache.ts';
 import { readWithKeys } from './read-with-keys.ts';

@@ -4,12 +4,13 @@
  * Knows no batch and no stream. The run sees to it that an advance goes only where I2 allows.
  */
 import type pg from 'pg';
+import type { LineDecoder } from '../decode/line-decoder.ts';
 import { formatLsn, type Lsn, parseLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import type { Clock, Peek, ReadBound, Slot } from '../ports.ts';
 import { confirmPosition } from './confirm-position.ts';
 import type { Connection } from './connection.ts';
-import { type LineDecoder, SlotPeek } from './peek.ts';
+import { SlotPeek } from './peek.ts';
 import { type Awaiting, readBound } from './read-bound.ts';
 import { describeServer, isSameServer, readServerIdentity } from './server-identity.ts';
 import { explainSlotError } from './slot-state.ts';

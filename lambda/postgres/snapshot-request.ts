@@ -2,10 +2,10 @@
  * From the names of tables to those that a snapshot reads: partitions in place of a partitioned table, and why a table
  * cannot be read. And what is under way, from the message that the slot stands right before.
  */
+import type { LineDecoder } from '../decode/line-decoder.ts';
 import type { LogicalMessage } from '../decode/messages.ts';
 import { begin, decodeMessage, OWN_PREFIX, type SnapshotProgress } from '../snapshot/progress.ts';
 import type { Connection } from './connection.ts';
-import type { LineDecoder } from './peek.ts';
 import { supportsSnapshots } from './plugins.ts';
 import { parsePrinted, whyRefused } from './snapshot-reader.ts';
 import { DESCRIBE, LEAVES, quoted, type TableRow } from './snapshot-tables.ts';

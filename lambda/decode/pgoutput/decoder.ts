@@ -6,7 +6,7 @@
  * @see https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
  */
 import { isUtf8 } from 'node:buffer';
-import type { Line } from '../line.ts';
+import type { Line } from '../line-decoder.ts';
 import { type Ignored, type Truncate, type Tuple, UTF8_TEXT, ValueKind } from '../messages.ts';
 import { emptyChange, emptyTuple } from '../reused-row.ts';
 import { readLogicalMessage } from './logical-message.ts';

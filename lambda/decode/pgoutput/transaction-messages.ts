@@ -3,7 +3,7 @@
  *
  * @see https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
  */
-import type { BeginLine, CommitLine } from '../line.ts';
+import type { BeginLine, CommitLine } from '../line-decoder.ts';
 import type { MessageReader } from './reader.ts';
 
 /** Microseconds from 1970-01-01 to 2000-01-01, from which PostgreSQL counts. */

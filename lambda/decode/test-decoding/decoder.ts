@@ -5,7 +5,7 @@
  *
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
-import type { Line } from '../line.ts';
+import type { Line } from '../line-decoder.ts';
 import type { RowChange, Truncate, Tuple } from '../messages.ts';
 import { UndecodableError } from '../messages.ts';
 import { emptyChange, emptyTuple } from '../reused-row.ts';

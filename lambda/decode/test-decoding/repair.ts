@@ -3,7 +3,7 @@
  * Pure. Such lines are rare, so nothing here is fast.
  */
 import { isUtf8 } from 'node:buffer';
-import type { Line } from '../line.ts';
+import type { Line } from '../line-decoder.ts';
 import { type Tuple, ValueKind } from '../messages.ts';
 import { repairValue } from '../raw-bytes.ts';
 

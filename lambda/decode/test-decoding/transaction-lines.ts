@@ -4,7 +4,7 @@
  *
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
-import type { BeginLine, CommitLine } from '../line.ts';
+import type { BeginLine, CommitLine } from '../line-decoder.ts';
 import { UndecodableError } from '../messages.ts';
 import { parseTimestampMicros } from '../timestamp.ts';
 import { literal, readInteger, startsWithAt } from './scan.ts';

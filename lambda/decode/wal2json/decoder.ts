@@ -6,7 +6,7 @@
  * @see https://github.com/eulerto/wal2json
  */
 import { isUtf8 } from 'node:buffer';
-import type { BeginLine, CommitLine, Line } from '../line.ts';
+import type { BeginLine, CommitLine, Line } from '../line-decoder.ts';
 import { type Ignored, type RowChange, type TableName, type Truncate, UTF8_TEXT } from '../messages.ts';
 import type { ServerNames } from '../pgoutput/names.ts';
 import { RelationInterner } from '../pgoutput/relations.ts';

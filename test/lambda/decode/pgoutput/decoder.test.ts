@@ -1,7 +1,7 @@
 /** What pgoutput's messages say, each kind by itself, and what is refused. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Line } from '../../../../lambda/decode/line.ts';
+import type { Line } from '../../../../lambda/decode/line-decoder.ts';
 import { MAX_PREFIX_BYTES, UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
 import { PgoutputDecoder } from '../../../../lambda/decode/pgoutput/decoder.ts';
 import {

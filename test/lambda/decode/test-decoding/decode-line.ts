@@ -1,6 +1,6 @@
 /** One line at a time through the decoder, for the tables of lines: what it says, or where it is refused. */
 import assert from 'node:assert/strict';
-import type { Line } from '../../../../lambda/decode/line.ts';
+import type { Line } from '../../../../lambda/decode/line-decoder.ts';
 import type { RowChange, Tuple } from '../../../../lambda/decode/messages.ts';
 import { UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';

@@ -1,7 +1,7 @@
 /** test_decoding's lines, production by production: what is read, and where what is none is refused. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Line } from '../../../../lambda/decode/line.ts';
+import type { Line } from '../../../../lambda/decode/line-decoder.ts';
 import type { Tuple } from '../../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { assertRefused, cells, decode, decodeRow } from './decode-line.ts';

@@ -1,7 +1,7 @@
 /** What a decoder remembers of tables and columns, and that no line is read wrongly for it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Line } from '../../../../lambda/decode/line.ts';
+import type { Line } from '../../../../lambda/decode/line-decoder.ts';
 import type { RowChange } from '../../../../lambda/decode/messages.ts';
 import { UndecodableError } from '../../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';

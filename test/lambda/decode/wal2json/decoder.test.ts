@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Line } from '../../../../lambda/decode/line.ts';
+import type { Line } from '../../../../lambda/decode/line-decoder.ts';
 import { UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
 import { Wal2jsonDecoder } from '../../../../lambda/decode/wal2json/decoder.ts';
 import { limitsFor, Wal2jsonRowShortener } from '../../../../lambda/decode/wal2json/row-shortener.ts';

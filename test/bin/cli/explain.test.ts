@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { explainCode, sectionsOf } from '../../../bin/cli/runbook.ts';
+import { explainCode, sectionsOf } from '../../../bin/cli/explain.ts';
 import { coloursFor } from '../../../bin/cli/style.ts';
 import { REMEDIES } from '../../../lambda/errors.ts';
 import { REPLICA_ERRORS } from '../../../replica/errors.ts';
