@@ -55,7 +55,7 @@ export function debeziumTypes(
   time: DebeziumOptions['time'],
   { arrayDelimiter = builtInDelimiter, baseType = (type) => type }: TypeFacts,
 ): (type: string) => TypeWriter {
-  const temporal = temporalConverters(time);
+  const converters: Readonly<Record<string, Converter>> = { ...CONVERTERS, ...temporalConverters(time) };
   const find = (named: string): Converter => {
     const type = baseType(named);
     if (type.endsWith('[]')) {
@@ -63,8 +63,7 @@ export function debeziumTypes(
       return arrayConverter(find(element), () => arrayDelimiter(element));
     }
     if (isHstore(type)) return hstore;
-    const known = Object.hasOwn(CONVERTERS, type) ? CONVERTERS[type] : temporal[type];
-    return known ?? writeJsonString;
+    return Object.hasOwn(converters, type) ? (converters[type] ?? writeJsonString) : writeJsonString;
   };
   return (type) => ({ write: find(type), unchanged: Buffer.from(unavailable(baseType(type)), 'latin1') });
 }

@@ -45,10 +45,7 @@ const ROW: readonly Field[] = [KIND, [4, "a table's number"]];
 const VALUES = ['abc', null];
 
 const MESSAGES: Record<string, readonly [bytes: Buffer, fields: readonly Field[]]> = {
-  Begin: [
-    begin(7, 0n),
-    [KIND, [8, "a commit record's LSN"], [8, 'a commit time'], [4, 'a transaction id']],
-  ],
+  Begin: [begin(7, 0n), [KIND, [8, "a commit record's LSN"], [8, 'a commit time'], [4, 'a transaction id']]],
   Commit: [
     commit(0n),
     [KIND, [1, 'flags'], [8, "a commit record's LSN"], [8, "a commit record's end"], [8, 'a commit time']],
@@ -68,21 +65,18 @@ const MESSAGES: Record<string, readonly [bytes: Buffer, fields: readonly Field[]
       [4, "a column's type modifier"],
     ],
   ],
-  Type: [type(1, 'public', 'x'), [KIND, [4, "a type's number"], text('public', 'a schema'), text('x', "a type's name")]],
-  Truncate: [
-    truncate([TABLE.oid]),
-    [KIND, [4, 'a number of tables'], [1, 'flags'], [4, "a table's number"]],
+  Type: [
+    type(1, 'public', 'x'),
+    [KIND, [4, "a type's number"], text('public', 'a schema'), text('x', "a type's name")],
   ],
+  Truncate: [truncate([TABLE.oid]), [KIND, [4, 'a number of tables'], [1, 'flags'], [4, "a table's number"]]],
   Origin: [origin('other'), [KIND, [8, "an origin's LSN"], text('other', "an origin's name")]],
   Message: [
     message('p', Buffer.from('abc')),
     [KIND, [1, 'flags'], [8, "a message's LSN"], text('p', 'a prefix'), [4, 'a size'], [3, "a message's content"]],
   ],
   Insert: [insert(TABLE.oid, VALUES), [...ROW, [1, 'a row'], ...TUPLE]],
-  Update: [
-    update(TABLE.oid, VALUES, VALUES, 'O'),
-    [...ROW, [1, 'a row'], ...TUPLE, [1, 'a new row'], ...TUPLE],
-  ],
+  Update: [update(TABLE.oid, VALUES, VALUES, 'O'), [...ROW, [1, 'a row'], ...TUPLE, [1, 'a new row'], ...TUPLE]],
   Delete: [remove(TABLE.oid, VALUES), [...ROW, [1, 'a row'], ...TUPLE]],
 };
 
