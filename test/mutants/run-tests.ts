@@ -3,6 +3,9 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Answer, FileCoverage, Question } from './worker.ts';
 
+/** How long the import of a test file may take: on a machine with much else to do it has taken a minute. */
+const IMPORT_MS = 240_000;
+
 /** The tests of one file that reach a mutant. */
 export interface Candidate {
   readonly file: string;
@@ -97,11 +100,16 @@ export class Workers {
     const made = fork(join(this.#dir, 'test/mutants/worker.ts'), [join(this.#dir, file)], {
       cwd: this.#dir,
       detached: true,
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: ['--enable-source-maps', '--expose-gc'],
     });
     this.#running.set(file, made);
-    if ((await message(made, 60_000, () => undefined)) === undefined) throw new Error(`${file} cannot be imported.`);
+    let said = '';
+    made.stderr?.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2_000)));
+    if ((await message(made, IMPORT_MS, () => undefined)) === undefined) {
+      const why = made.exitCode === null && made.signalCode === null ? `nothing for ${IMPORT_MS / 1000} s` : said;
+      throw new Error(`${file} cannot be imported (exit ${made.exitCode ?? made.signalCode}): ${why}`);
+    }
     return made;
   }
 
