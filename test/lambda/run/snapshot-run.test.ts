@@ -1,0 +1,459 @@
+/** A run's work on a snapshot, step by step: what it asks of the tables, what it writes behind that, and what it answers. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { PipelineError } from '../../../lambda/errors.ts';
+import type { ReadChunk, SnapshotSource } from '../../../lambda/ports.ts';
+import { SnapshotRun, type SnapshotRunParts } from '../../../lambda/run/snapshot-run.ts';
+import { decodeMessage, encodeMessage, OWN_PREFIX, type OwnMessage } from '../../../lambda/snapshot/progress.ts';
+import type { HeldRow } from '../../../lambda/snapshot/row-set.ts';
+import { keyText } from '../../../lambda/snapshot/chunk.ts';
+import type { ChunkRequest } from '../../../lambda/snapshot/tracker.ts';
+import { Recorder, TestClock } from '../../support/run-kit.ts';
+
+const SLOT = 'fake';
+const KIB = 1024;
+const WRITTEN = { xid: 777, micros: 1_767_323_045_678_901n };
+
+/** Tables in memory: each reading is answered by the test, and each message goes into the WAL. */
+class FakeTables implements SnapshotSource {
+  readonly requests: ChunkRequest[] = [];
+  readonly sizes: number[] = [];
+  readonly timeouts: number[] = [];
+  readonly wal: string[] = [];
+  answer: (request: ChunkRequest) => ReadChunk = () => ({ kind: 'refused', why: 'no answer' });
+  xid = 900n;
+
+  nextXid(): Promise<bigint> {
+    return Promise.resolve(this.xid);
+  }
+
+  write(content: string): Promise<typeof WRITTEN> {
+    this.wal.push(content);
+    return Promise.resolve(WRITTEN);
+  }
+
+  read(request: ChunkRequest, mostBytes: number, firstRowMs: number): Promise<ReadChunk> {
+    this.requests.push(request);
+    this.sizes.push(mostBytes);
+    this.timeouts.push(firstRowMs);
+    return Promise.resolve(this.answer(request));
+  }
+}
+
+/** A chunk with rows of these keys. */
+function chunk(table: string, keys: readonly string[], atEnd: boolean, asked?: ChunkRequest['asked']): ReadChunk {
+  const rows = new Map(keys.map((key, index) => [keyText([key]), { rows: undefined, index } as unknown as HeldRow]));
+  const last = asked === undefined && keys.length > 0 ? [keys.at(-1) ?? ''] : undefined;
+  return { kind: 'chunk', chunk: { table, key: 'id', rows, last, atEnd, asked, sees: () => false }, bytes: 100 };
+}
+
+/** A run that has read a request for a snapshot of these tables. */
+function requested(tables: readonly string[] = ['public.t'], changes: Partial<SnapshotRunParts> = {}) {
+  const source = new FakeTables();
+  const clock = new TestClock();
+  const log = new Recorder();
+  const memory: { chunkBytes: number | undefined } = { chunkBytes: undefined };
+  const waits: number[] = [];
+  const run = new SnapshotRun({
+    source,
+    clock,
+    log,
+    slotName: SLOT,
+    warmState: memory,
+    budgetMs: () => 60_000,
+    hasTime: () => true,
+    isPatient: false,
+    onWaiting: () => void waits.push(clock.now()),
+    ...changes,
+  });
+  let lsn = 100n;
+  run.begin(lsn);
+  /** Reads a message from the slot. */
+  const read = (content: string, prefix = OWN_PREFIX) => {
+    const bytes = Buffer.from(`<${content}>`);
+    const [start, end] = [1, bytes.length - 1];
+    return run.message(
+      { kind: 'message', transactional: false, prefix, bytes, start, end, size: end - start },
+      (lsn += 10n),
+    );
+  };
+  const tell = (message: OwnMessage) => read(encodeMessage(SLOT, message));
+  if (tables.length > 0) tell({ kind: 'begin', id: 's1', begunAt: 5, tables, anew: false });
+  /** Reads the message that was written last. */
+  const readOn = () => {
+    const published = read(source.wal.at(-1) ?? '');
+    run.tracker.acknowledged();
+    return published;
+  };
+  /** What the message that was written last says. */
+  const written = () => decodeMessage(SLOT, source.wal.at(-1) ?? '');
+  return { run, source, clock, log, memory, waits, read, tell, readOn, written, lsn: () => lsn };
+}
+
+const own = (message: OwnMessage): string => encodeMessage(SLOT, message);
+
+describe('a run where no snapshot was asked for', () => {
+  it('asks the server for nothing, holds no slot and says nothing', async () => {
+    const { run, source, read } = requested([]);
+    assert.equal(await run.step(), false);
+    await run.restartLater();
+    assert.deepEqual([source.requests, source.wal], [[], []]);
+    assert.deepEqual([run.isDue(), run.holdsSlot, run.answer()], [false, false, undefined]);
+    assert.equal(read(own({ kind: 'stop', tables: undefined })), undefined);
+    assert.equal(read('{"of":"somebody"}', 'else'), undefined);
+    assert.equal(run.holdsSlot, false);
+  });
+});
+
+describe('a run that was asked for a snapshot', () => {
+  it('reads a chunk, writes its message, and publishes its rows where it reads that message', async () => {
+    const { run, source, readOn, written, lsn } = requested();
+    assert.deepEqual([run.isDue(), run.holdsSlot], [true, true]);
+    source.answer = ({ table }) => chunk(table, ['1', '2'], false);
+    assert.equal(await run.step(), true);
+    const request = { table: 'public.t', key: undefined, cursor: undefined, asked: undefined, barrier: 900n };
+    assert.deepEqual(source.requests, [request]);
+    assert.deepEqual([source.sizes, source.timeouts], [[1024 * KIB], [30_000]]);
+    const message = written();
+    assert.ok(message?.kind === 'state');
+    assert.deepEqual(message.progress.current?.cursor, ['2']);
+    const published = readOn();
+    assert.deepEqual([...(published?.chunk.rows.keys() ?? [])], ['1', '2']);
+    assert.deepEqual(published?.place, { xid: 777, commitLsn: lsn(), commitTimeMicros: WRITTEN.micros });
+  });
+
+  it('reads nothing more until its message was read', async () => {
+    const { run, source, readOn } = requested();
+    source.answer = ({ table }) => chunk(table, ['1'], false);
+    await run.step();
+    assert.equal(await run.step(), true);
+    assert.equal(source.requests.length, 1);
+    readOn();
+    await run.step();
+    assert.deepEqual(source.requests[1]?.cursor, ['1']);
+    assert.equal(source.requests[1].key, 'id');
+    assert.equal(source.requests[1].barrier, 900n, 'the barrier stays');
+  });
+
+  it('names each message otherwise', async () => {
+    const { run, source, readOn } = requested();
+    source.answer = ({ table }) => chunk(table, ['1'], false);
+    const marks = new Set<string>();
+    for (let i = 0; i < 3; i++) {
+      await run.step();
+      const message = decodeMessage(SLOT, source.wal[i] ?? '');
+      assert.ok(message?.kind === 'state');
+      assert.match(message.mark, /^[0-9a-z]+-[0-9a-z]+-[0-9]+$/);
+      marks.add(message.mark);
+      readOn();
+    }
+    assert.equal(marks.size, 3);
+  });
+
+  it('says how far it is, and that it is done', async () => {
+    const { run, source, readOn } = requested(['public.a', 'public.b']);
+    assert.deepEqual(run.answer(), { id: 's1', done: false, tablesLeft: 2, rowsRead: 0, rowsPublished: 0 });
+    source.answer = ({ table, cursor }) =>
+      chunk(table, cursor === undefined ? ['1', '2'] : ['3'], cursor !== undefined);
+    await run.step();
+    readOn();
+    run.rowsPublished = 2;
+    const half = { id: 's1', done: false, table: 'public.a', tablesLeft: 2, rowsRead: 2, rowsPublished: 2 };
+    assert.deepEqual(run.answer(), half);
+    for (let i = 0; i < 3; i++) {
+      await run.step();
+      readOn();
+    }
+    run.rowsLeftOut = 1;
+    assert.deepEqual(run.answer(), {
+      id: 's1',
+      done: true,
+      tablesLeft: 0,
+      rowsRead: 6,
+      rowsPublished: 2,
+      rowsLeftOut: 1,
+    });
+    assert.deepEqual([run.holdsSlot, run.isDue(), await run.step()], [false, false, false]);
+  });
+
+  it('holds the slot before its message until everything is acknowledged', async () => {
+    const { run, source, readOn } = requested();
+    source.answer = ({ table }) => chunk(table, ['1'], true);
+    await run.step();
+    assert.equal(run.tracker.bound, 100n);
+    readOn();
+    assert.equal(run.holdsSlot, false);
+  });
+});
+
+describe('the size of a chunk', () => {
+  /** Reads and publishes chunks that take so long each. @returns what was asked for */
+  async function sizes(...took: readonly number[]): Promise<readonly number[]> {
+    const { run, source, clock, readOn } = requested();
+    source.answer = ({ table }) => chunk(table, ['1'], false);
+    for (const ms of took) {
+      await run.step();
+      readOn();
+      clock.time += ms;
+    }
+    await run.step();
+    return source.sizes.map((bytes) => bytes / KIB);
+  }
+
+  it('doubles where it is quick to be published, up to 2 MiB', async () => {
+    assert.deepEqual(await sizes(999, 999, 999), [1024, 2048, 2048, 2048]);
+  });
+
+  it('halves where it is slow, down to 64 KiB', async () => {
+    assert.deepEqual(await sizes(4_001, 4_001, 4_001, 4_001, 9_000, 9_000), [1024, 512, 256, 128, 64, 64, 64]);
+  });
+
+  it('stays where it is neither', async () => {
+    assert.deepEqual(await sizes(1_000, 4_000, 2_000), [1024, 1024, 1024, 1024]);
+  });
+
+  it('is remembered by the container', async () => {
+    const memory = { chunkBytes: 100 * KIB };
+    const { run, source } = requested(['public.t'], { warmState: memory });
+    source.answer = ({ table }) => chunk(table, ['1'], false);
+    await run.step();
+    assert.deepEqual(source.sizes, [100 * KIB]);
+    assert.equal(await run.step(), true);
+    assert.equal(memory.chunkBytes, 200 * KIB);
+  });
+
+  it('is a quarter after a chunk that was not published whole, and the slot stays', async () => {
+    const { run, source, memory } = requested();
+    source.answer = ({ table }) => chunk(table, ['1'], false);
+    await run.step();
+    run.abandon();
+    assert.equal(memory.chunkBytes, 256 * KIB);
+    memory.chunkBytes = 100 * KIB;
+    run.abandon();
+    assert.equal(memory.chunkBytes, 64 * KIB);
+    assert.equal(run.tracker.bound, 100n);
+    assert.equal(await run.step(), true);
+    assert.equal(source.requests.length, 1, 'it reads nothing more');
+    assert.equal(memory.chunkBytes, 64 * KIB, 'and what it took counts for nothing');
+  });
+});
+
+describe('I7: the time of a run', () => {
+  it('is asked for before each chunk: for twice what the last one took', async () => {
+    const asked: number[] = [];
+    const { run, source, clock, readOn } = requested(['public.t'], { hasTime: (ms) => asked.push(ms) < 3 });
+    source.answer = ({ table }) => chunk(table, ['1'], false);
+    await run.step();
+    readOn();
+    clock.time += 2_500;
+    await run.step();
+    readOn();
+    clock.time += 10;
+    assert.equal(await run.step(), false);
+    assert.deepEqual(asked, [600, 5_000, 20]);
+    assert.equal(source.requests.length, 2);
+  });
+
+  it('is shared with the changes: it takes no more than its budget', async () => {
+    const { run, source, clock, readOn } = requested(['public.t'], { budgetMs: () => 1_000 });
+    source.answer = ({ table }) => {
+      clock.time += 400;
+      return chunk(table, ['1'], false);
+    };
+    await run.step();
+    readOn();
+    run.spent(599);
+    assert.equal(run.isDue(), true);
+    await run.step();
+    readOn();
+    assert.equal(source.requests.length, 2);
+    assert.deepEqual([run.isDue(), await run.step()], [false, false]);
+    assert.equal(source.requests.length, 2);
+  });
+});
+
+describe('a run whose snapshot has to wait', () => {
+  const cases: readonly (readonly [answer: ReadChunk, why: string])[] = [
+    [{ kind: 'waiting', xid: 850n }, 'transaction 850, which began before it'],
+    [{ kind: 'locked' }, 'a lock on public.t'],
+  ];
+  for (const [answer, why] of cases) {
+    it(`writes once what it waits for into the WAL, then lets the next run look again: ${answer.kind}`, async () => {
+      const { run, source, clock, waits, readOn, written } = requested();
+      source.answer = () => answer;
+      assert.equal(await run.step(), true);
+      const message = written();
+      assert.ok(message?.kind === 'state');
+      assert.equal(message.progress.barrier, 900n);
+      assert.equal(waits.length, 0);
+      readOn();
+      source.xid = 2_000n;
+      assert.equal(await run.step(), false);
+      assert.deepEqual([source.wal.length, waits.length, source.requests[1]?.barrier], [1, 1, 900n]);
+      assert.equal(run.answer()?.waitsFor, why);
+      assert.deepEqual(clock.slept, []);
+      assert.equal(run.isDue(), false);
+      clock.time += 999;
+      assert.equal(run.isDue(), false);
+      clock.time += 1;
+      assert.equal(run.isDue(), true);
+    });
+  }
+
+  it('pauses half a second where it is patient, and is woken by the stop signal', async () => {
+    const stop = new AbortController();
+    const { run, source, clock, waits, readOn } = requested(['public.t'], { isPatient: true, stop: stop.signal });
+    source.answer = () => ({ kind: 'locked' });
+    await run.step();
+    readOn();
+    assert.equal(await run.step(), true);
+    assert.deepEqual([clock.slept, waits.length], [[500], 1]);
+    stop.abort();
+    assert.equal(await run.step(), true);
+    assert.deepEqual(clock.slept, [500]);
+  });
+
+  it('goes on where that has ended, and says no more that it waits', async () => {
+    const { run, source, readOn } = requested();
+    source.answer = () => ({ kind: 'locked' });
+    await run.step();
+    readOn();
+    source.answer = ({ table }) => chunk(table, ['1'], false);
+    await run.step();
+    assert.equal(run.answer()?.waitsFor, undefined);
+    assert.ok(readOn() !== undefined);
+  });
+
+  it('takes a barrier anew where tables are added, and writes that one down, too', async () => {
+    const { run, source, tell, readOn, written } = requested();
+    source.answer = () => ({ kind: 'locked' });
+    await run.step();
+    readOn();
+    tell({ kind: 'begin', id: 's1', begunAt: 5, tables: ['public.u'], anew: false });
+    source.xid = 2_000n;
+    await run.step();
+    const message = written();
+    assert.ok(message?.kind === 'state');
+    assert.deepEqual([message.progress.barrier, source.wal.length], [2_000n, 2]);
+  });
+});
+
+describe('a table that cannot be read', () => {
+  it('is given up, by name, and the others are read', async () => {
+    const { run, source, log, readOn } = requested(['public.a', 'public.b']);
+    source.answer = ({ table }) =>
+      table === 'public.a' ? { kind: 'refused', why: 'it is gone' } : chunk(table, ['1'], true);
+    // That it is given up is written down first.
+    assert.equal(await run.step(), true);
+    assert.equal(readOn(), undefined);
+    assert.equal(await run.step(), true);
+    assert.deepEqual(
+      source.requests.map(({ table }) => table),
+      ['public.a', 'public.b'],
+    );
+    assert.deepEqual(run.answer()?.givenUp, [{ table: 'public.a', why: 'it is gone' }]);
+    assert.deepEqual(log.lines, ['warn The snapshot reads public.a no further: it is gone.']);
+  });
+
+  it('lets the slot go where it was the only one', async () => {
+    const { run, source } = requested();
+    source.answer = () => ({ kind: 'refused', why: 'it is gone' });
+    assert.equal(await run.step(), false);
+    assert.deepEqual([source.wal, run.holdsSlot], [[], false]);
+    assert.equal(run.answer()?.done, true);
+  });
+
+  it('is one with a row that no record can have: the code is in the answer, the reason in the log', () => {
+    const { run, log } = requested();
+    run.refuseRow('public.t', new PipelineError('RECORD_TOO_LARGE', 'A row is too large.'));
+    const why = 'a row cannot be published: RECORD_TOO_LARGE';
+    assert.deepEqual(run.answer()?.givenUp, [{ table: 'public.t', why }]);
+    assert.equal(log.lines[0], `warn The snapshot reads public.t no further: ${why}.`);
+    assert.match(
+      log.lines[1] ?? '',
+      /^warn The snapshot reads public\.t no further: RECORD_TOO_LARGE: A row is too large/,
+    );
+  });
+});
+
+describe('rows that get another key while their table is read', () => {
+  /** Tells of an UPDATE that gives a row that the chunk lacks another key, without all of its values. */
+  const move = (run: SnapshotRun, to: string, table = 'public.t'): void => {
+    const change = { operation: 'UPDATE', table, xid: 950, incomplete: true, published: true } as const;
+    run.tracker.changed({ ...change, key: [to], oldKey: ['old'] });
+  };
+
+  it('are written down before the next chunk, so that the slot may follow, five times at most', async () => {
+    const { run, source, readOn, written } = requested();
+    source.answer = ({ table }) => chunk(table, ['1'], false);
+    await run.step();
+    readOn();
+    for (let i = 0; i < 5; i++) {
+      move(run, `k${i}`);
+      assert.equal(await run.step(), true);
+      const message = written();
+      assert.ok(message?.kind === 'state');
+      assert.equal(message.progress.current?.again.length, i + 1);
+      assert.equal(source.requests.length, 1, 'no chunk is read');
+      // Another row is moved before that message is read.
+      if (i < 4) move(run, `k${i + 1}`);
+      readOn();
+    }
+    move(run, 'k9');
+    await run.step();
+    assert.equal(source.requests.length, 2, 'then a chunk is read all the same');
+    readOn();
+    move(run, 'k10');
+    await run.step();
+    assert.equal(source.requests.length, 3, 'and another, as the table moves on and on');
+    readOn();
+    await run.step();
+    readOn();
+    move(run, 'k11');
+    await run.step();
+    assert.equal(source.requests.length, 4, 'after a quiet one they are written down again');
+  });
+
+  it('end the snapshot of their table where no message could hold them', async () => {
+    const { run, source, log, readOn } = requested();
+    source.answer = ({ table }) => chunk(table, ['1'], false);
+    await run.step();
+    readOn();
+    await run.step();
+    for (let i = 0; i < 1_000; i++) move(run, `${i}-${'x'.repeat(600)}`);
+    readOn();
+    const before = source.wal.length;
+    // The rows come on a list, which is saved five times as it is, whatever its size.
+    for (let i = 0; i < 6 && run.holdsSlot; i++) {
+      await run.step();
+      if (source.wal.length > before + i) readOn();
+    }
+    const why = 'too many of its rows were given other keys meanwhile';
+    assert.deepEqual(run.answer()?.givenUp, [{ table: 'public.t', why }]);
+    assert.ok(log.lines.includes(`warn The snapshot reads public.t no further: ${why}.`));
+    assert.equal(run.answer()?.done, true);
+  });
+});
+
+describe('a snapshot that has to restart further on', () => {
+  it('is asked for anew further on, the table under way first, and holds the slot no more', async () => {
+    const warned: unknown[] = [];
+    const log = new Recorder();
+    const { run, source, readOn, written } = requested(['public.a', 'public.b'], {
+      log: Object.assign(log, { warn: (message: string, fields?: object) => void warned.push([message, fields]) }),
+    });
+    source.answer = ({ table }) => chunk(table, ['1'], false);
+    await run.step();
+    readOn();
+    await run.restartLater();
+    assert.deepEqual(written(), {
+      kind: 'begin',
+      id: 's1',
+      begunAt: 5,
+      tables: ['public.a', 'public.b'],
+      anew: true,
+    });
+    assert.equal(run.holdsSlot, false);
+    assert.match(JSON.stringify(warned), /more than one run can publish.*"table":"public\.a"/);
+  });
+});
