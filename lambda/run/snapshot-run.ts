@@ -221,10 +221,9 @@ export class SnapshotRun {
     return false;
   }
 
-  /** Whether there is something to do now, and time for it. */
+  /** Whether there is something to do now, and time for it: else a run that lingers would look again at once, for nothing. */
   isDue(): boolean {
-    const { clock, budgetMs } = this.#parts;
-    return this.tracker.progress !== undefined && clock.now() >= this.#notBefore && this.#spentMs < budgetMs();
+    return this.tracker.progress !== undefined && this.#parts.clock.now() >= this.#notBefore && this.#isTime();
   }
 
   #isTime(): boolean {

@@ -99,6 +99,11 @@ export class FakeSlot implements Slot {
     this.flushed += bytes;
   }
 
+  /** The id of the transaction that comes next. */
+  get nextXid(): number {
+    return this.#xid;
+  }
+
   /** @returns transactions not consumed yet */
   unconsumed(): FakeTransaction[] {
     return this.wal.filter(({ commitStart }) => commitStart >= this.confirmed);

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { RowChange } from '../../../lambda/decode/messages.ts';
 import { ValueKind } from '../../../lambda/decode/messages.ts';
-import { limitsFor as pgoutputLimits } from '../../../lambda/decode/pgoutput/row-shortener.ts';
 import { PgoutputDecoder } from '../../../lambda/decode/pgoutput/decoder.ts';
+import { limitsFor as pgoutputLimits } from '../../../lambda/decode/pgoutput/row-shortener.ts';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { limitsForRecord as testDecodingLimits } from '../../../lambda/decode/test-decoding/row-shortener.ts';
 import { Wal2jsonDecoder } from '../../../lambda/decode/wal2json/decoder.ts';
@@ -25,13 +25,13 @@ const NAMES_OF_COLUMNS = ['a', 'b', 'c', 'd', 'e'];
 /** A plugin: how it writes a row of texts, and what counts of a value of so many letters. */
 interface Plugin {
   readonly name: string;
-  make(): PgoutputDecoder | TestDecodingDecoder | Wal2jsonDecoder;
+  readonly make: () => PgoutputDecoder | TestDecodingDecoder | Wal2jsonDecoder;
   /** A row's line. */
-  line(values: readonly string[]): Buffer;
+  readonly line: (values: readonly string[]) => Buffer;
   /** What counts of a value besides its letters. */
   readonly around: number;
   /** How much of the line counts besides the letters of the last of these values when that ends. */
-  before(values: readonly string[]): number;
+  readonly before: (values: readonly string[]) => number;
 }
 
 const json = (values: readonly string[]): string =>

@@ -4,9 +4,9 @@ import { describe, it } from 'node:test';
 import { PipelineError } from '../../../lambda/errors.ts';
 import type { ReadChunk, SnapshotSource } from '../../../lambda/ports.ts';
 import { SnapshotRun, type SnapshotRunParts } from '../../../lambda/run/snapshot-run.ts';
+import { keyText } from '../../../lambda/snapshot/chunk.ts';
 import { decodeMessage, encodeMessage, OWN_PREFIX, type OwnMessage } from '../../../lambda/snapshot/progress.ts';
 import type { HeldRow } from '../../../lambda/snapshot/row-set.ts';
-import { keyText } from '../../../lambda/snapshot/chunk.ts';
 import type { ChunkRequest } from '../../../lambda/snapshot/tracker.ts';
 import { Recorder, TestClock } from '../../support/run-kit.ts';
 

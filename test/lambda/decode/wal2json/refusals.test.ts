@@ -9,7 +9,7 @@ import { NAMES } from '../pgoutput/printer.ts';
 interface Piece {
   readonly text: string;
   /** Where the line ends in the piece: after so many bytes of it. */
-  at(bytes: number): readonly [what: string, offset: number];
+  readonly at: (bytes: number) => readonly [what: string, offset: number];
 }
 
 /** The line's first letter. */

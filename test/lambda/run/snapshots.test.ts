@@ -1,0 +1,330 @@
+/**
+ * Whole runs with a snapshot under way, over fakes: the changes go on, the rows come between them, and whoever reads the
+ * stream alone ends with the table.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { FORMATS } from '../../../lambda/format/formats.ts';
+import { createPacker } from '../../../lambda/pack/packer.ts';
+import { run } from '../../../lambda/run/run.ts';
+import type { RunOptions } from '../../../lambda/run/run-options.ts';
+import { coldState } from '../../../lambda/run/warm-state.ts';
+import { encodeMessage } from '../../../lambda/snapshot/progress.ts';
+import { FORMAT_OPTIONS } from '../../support/changes.ts';
+import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
+import { type FakeRow, FakeTable } from '../../support/fake-tables.ts';
+import { type RunKit, runKit } from '../../support/run-kit.ts';
+
+/** A pipeline with one table. */
+class Pipeline {
+  readonly slot = new FakeSlot();
+  readonly table = new FakeTable(this.slot);
+  readonly kit: RunKit = runKit(this.slot, new FakeKeys({ 'public.t': {} }));
+
+  constructor() {
+    Object.assign(this.kit.session, { snapshots: this.table });
+    const { clock, session } = this.kit;
+    let looks = 0;
+    let at = 0;
+    // A run that looks at the slot again and again in no time would do so for ever.
+    const position = session.slot.position.bind(session.slot);
+    session.slot.position = () => {
+      if (clock.time > at) looks = 0;
+      at = clock.time;
+      if (++looks > 500) throw new Error('The run is in a loop.');
+      return position();
+    };
+  }
+
+  /** Asks for a snapshot of the table. */
+  ask(anew = false): void {
+    this.table.emit(encodeMessage('fake', { kind: 'begin', id: 's', begunAt: 1, tables: ['public.t'], anew }));
+  }
+
+  run(changes: Partial<RunOptions> = {}) {
+    const limits = { requestEntries: 4 };
+    return run(
+      this.kit.ports,
+      this.kit.options({
+        format: FORMATS.json(FORMAT_OPTIONS),
+        packer: createPacker({ aggregation: 'none', lanes: 4, maxRecordBytes: 1024 * 1024, limits }),
+        ...changes,
+      }),
+    );
+  }
+
+  /** The records that arrived, of one operation or of all. */
+  records(op?: string): StreamRecord[] {
+    const all = this.kit.publisher.arrived.map((data) => JSON.parse(data) as StreamRecord);
+    return op === undefined ? all : all.filter((record) => record.op === op);
+  }
+}
+
+interface StreamRecord {
+  readonly op: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE' | 'READ';
+  readonly key: { readonly id: number } | null;
+  readonly newKey?: { readonly id: number };
+  readonly row?: { readonly id: number; readonly v: number; readonly big?: string };
+  readonly ordinal: number;
+  readonly xid: number;
+  readonly commitLsn: string;
+}
+
+/** What whoever reads the stream alone has in the end. */
+function consume(records: readonly StreamRecord[]): Map<number, FakeRow> {
+  const rows = new Map<number, FakeRow>();
+  const moved = new Map<number, FakeRow>();
+  for (const { op, key, newKey, row } of records) {
+    if (op === 'TRUNCATE') rows.clear();
+    if (key === null) continue;
+    const old = rows.get(key.id) ?? moved.get(key.id);
+    if (op === 'DELETE') {
+      if (newKey !== undefined && old !== undefined) moved.set(newKey.id, old);
+      rows.delete(key.id);
+    } else if (row !== undefined) {
+      rows.set(key.id, { v: row.v, big: row.big ?? old?.big ?? 'missing' });
+      moved.delete(key.id);
+    }
+  }
+  return rows;
+}
+
+const sorted = (rows: ReadonlyMap<number, FakeRow>) => [...rows].sort(([a], [b]) => a - b);
+
+/** Rows from before the slot was made: no change of theirs is in it. */
+function fill({ table }: Pipeline, count: number): void {
+  for (let id = 0; id < count; id++) table.rows.set(id, { v: id, big: `b${id}` });
+}
+
+describe('a run while a snapshot is under way', () => {
+  it('publishes every row as READ, true at its place, and lets the slot go', async () => {
+    const pipeline = new Pipeline();
+    const { slot, table } = pipeline;
+    fill(pipeline, 10);
+    pipeline.ask();
+    table.chunkRows = 4;
+    const answer = await pipeline.run();
+    assert.equal(answer.stopped, 'caught-up');
+    assert.deepEqual(answer.snapshot, { id: 's', done: true, tablesLeft: 0, rowsRead: 10, rowsPublished: 10 });
+    assert.deepEqual([answer.published, answer.changes], [0, 0], 'rows are no changes');
+    assert.deepEqual(consume(pipeline.records()), table.rows);
+    const reads = pipeline.records('READ');
+    assert.deepEqual(
+      reads.map(({ ordinal }) => ordinal),
+      [1, 2, 3, 4, 1, 2, 3, 4, 1, 2],
+      'ordinals count in the chunk',
+    );
+    assert.equal(new Set(reads.map(({ commitLsn }) => commitLsn)).size, 3, 'each chunk has a place of its own');
+    assert.equal(slot.confirmed, slot.flushed);
+    assert.equal(await pipeline.run().then(({ snapshot }) => snapshot), undefined);
+  });
+
+  it('publishes a row once that was changed before its message, as its change with all of its values', async () => {
+    const pipeline = new Pipeline();
+    const { table } = pipeline;
+    fill(pipeline, 3);
+    pipeline.ask();
+    const read = table.read.bind(table);
+    table.read = async (request) => {
+      const chunk = await read(request);
+      table.change(1, 100);
+      table.remove(2);
+      return chunk;
+    };
+    const { snapshot } = await pipeline.run();
+    assert.equal(snapshot?.rowsPublished, 1);
+    assert.deepEqual(
+      pipeline.records().map(({ op, key, row }) => [op, key?.id, row?.big]),
+      [
+        ['UPDATE', 1, 'b1'],
+        ['DELETE', 2, undefined],
+        ['READ', 0, 'b0'],
+      ],
+    );
+  });
+
+  it('leaves the changes of a table that is truncated meanwhile as they are', async () => {
+    const pipeline = new Pipeline();
+    const { table } = pipeline;
+    fill(pipeline, 3);
+    pipeline.ask();
+    const read = table.read.bind(table);
+    table.read = async (request) => {
+      const chunk = await read(request);
+      table.truncate();
+      return chunk;
+    };
+    const { snapshot } = await pipeline.run();
+    assert.deepEqual([snapshot?.rowsPublished, snapshot?.done], [0, true]);
+    assert.deepEqual(
+      pipeline.records().map(({ op }) => op),
+      ['TRUNCATE'],
+    );
+  });
+
+  it('I1: keeps the slot before the message from which the next run goes on, whatever container that has', async () => {
+    const pipeline = new Pipeline();
+    const { slot, table, kit } = pipeline;
+    fill(pipeline, 20);
+    pipeline.ask();
+    table.chunkRows = 5;
+    const first = await pipeline.run({ snapshotSharePercent: 0 });
+    assert.deepEqual([first.snapshot?.rowsRead, first.snapshot?.done], [0, false]);
+    assert.ok(slot.confirmed < slot.flushed);
+    table.put(100, { v: 1, big: 'new' });
+    Object.assign(kit.warmState, coldState());
+    const second = await pipeline.run();
+    assert.deepEqual([second.snapshot?.done, second.published], [true, 1]);
+    assert.deepEqual(sorted(consume(pipeline.records())), sorted(table.rows));
+    assert.equal(slot.confirmed, slot.flushed);
+  });
+
+  it('I9: counts what it publishes of changes once, though it reads them again for the slot', async () => {
+    const pipeline = new Pipeline();
+    const { slot, table } = pipeline;
+    fill(pipeline, 12);
+    pipeline.ask();
+    table.chunkRows = 2;
+    table.onRead = () => {
+      const id = 1_000 + slot.peeks.length;
+      table.put(id, { v: id, big: 'x' });
+      return undefined;
+    };
+    // The last chunk is the one that finds less than it asks for.
+    table.chunkRows = 30;
+    const answer = await pipeline.run();
+    assert.equal(answer.changes, pipeline.records('INSERT').length);
+    assert.equal(new Set(pipeline.records('INSERT').map(({ key }) => key?.id)).size, answer.changes);
+  });
+
+  it('leaves out what filters exclude, and counts it', async () => {
+    const pipeline = new Pipeline();
+    fill(pipeline, 3);
+    pipeline.ask();
+    const filters = { tableInclude: [], tableExclude: [/^public\.t$/], columnExclude: [] };
+    const { snapshot } = await pipeline.run({ filters });
+    assert.deepEqual([snapshot?.rowsPublished, snapshot?.rowsLeftOut, snapshot?.done], [0, 3, true]);
+    assert.deepEqual(pipeline.records(), []);
+  });
+
+  it('gives up a table with a row that no record can hold, and publishes its changes all the same', async () => {
+    const pipeline = new Pipeline();
+    const { table } = pipeline;
+    table.rows.set(1, { v: 1, big: 'x'.repeat(2_000) });
+    pipeline.ask();
+    table.put(2, { v: 2, big: 'y' });
+    const packer = createPacker({ aggregation: 'none', lanes: 4, maxRecordBytes: 1_000 });
+    const answer = await pipeline.run({ packer, oversize: 'fail' });
+    assert.deepEqual(answer.snapshot?.givenUp, [
+      { table: 'public.t', why: 'a row cannot be published: RECORD_TOO_LARGE' },
+    ]);
+    assert.deepEqual([answer.published, answer.stopped], [1, 'caught-up']);
+  });
+
+  it('I7: takes half of the time of a run with many changes, and all of a drain', async () => {
+    const chunks = async (changes: Partial<RunOptions>): Promise<number> => {
+      const pipeline = new Pipeline();
+      fill(pipeline, 1_000);
+      pipeline.ask();
+      const { table, kit } = pipeline;
+      table.chunkRows = 5;
+      table.onRead = () => {
+        kit.clock.time += 1_000;
+        return undefined;
+      };
+      await pipeline.run(changes);
+      return table.requests.length;
+    };
+    const share = await chunks({});
+    assert.ok(share >= 23 && share <= 26, `${share} chunks of a second in a run of 50 s`);
+    const quarter = await chunks({ snapshotSharePercent: 25 });
+    assert.ok(quarter >= 11 && quarter <= 13, `${quarter} chunks`);
+    const drain = await chunks({ action: 'drain' });
+    assert.ok(drain >= 40, `${drain} chunks`);
+  });
+
+  it('publishes rows again that were not acknowledged, fewer at once, and none is lost', async () => {
+    const pipeline = new Pipeline();
+    const { table, kit, slot } = pipeline;
+    fill(pipeline, 30);
+    pipeline.ask();
+    table.chunkRows = 30;
+    kit.publisher.fate = (round) => (round < 3 ? 'acknowledged' : 'unanswered');
+    const before = slot.confirmed;
+    await pipeline.run();
+    assert.equal(slot.confirmed, before, 'the slot did not move');
+    assert.equal(kit.warmState.chunkBytes, 256 * 1024);
+    kit.publisher.fate = () => 'acknowledged';
+    const { snapshot } = await pipeline.run();
+    assert.equal(snapshot?.done, true);
+    assert.deepEqual(sorted(consume(pipeline.records())), sorted(table.rows));
+  });
+
+  it('ends with the table for whoever reads the stream alone, whatever is written, fails and is forgotten', async () => {
+    const step = fc.record({
+      writes: fc.array(
+        fc.record({
+          what: fc.constantFrom('put', 'change', 'change', 'move', 'remove', 'truncate'),
+          id: fc.nat(19),
+          to: fc.nat(19),
+        }),
+        { maxLength: 6 },
+      ),
+      chunkRows: fc.integer({ min: 1, max: 6 }),
+      fates: fc.array(fc.constantFrom('acknowledged', 'acknowledged', 'acknowledged', 'throttled', 'unanswered'), {
+        maxLength: 8,
+      }),
+      isCold: fc.boolean(),
+      lingers: fc.boolean(),
+      readMs: fc.constantFrom(0, 200, 9_000),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 6 }), async (steps) => {
+        const pipeline = new Pipeline();
+        const { table, kit } = pipeline;
+        let v = 1_000;
+        const write = ({ what, id, to }: { what: string; id: number; to: number }): void => {
+          v++;
+          const isFree = !table.rows.has(to);
+          if (what === 'put' && !table.rows.has(id)) table.put(id, { v, big: `n${v}` });
+          if (what === 'change') table.change(id, v);
+          if (what === 'move' && isFree) table.change(id, v, to);
+          if (what === 'remove') table.remove(id);
+          if (what === 'truncate' && id === 0) table.truncate();
+        };
+        fill(pipeline, 12);
+        pipeline.ask();
+        for (const { writes, chunkRows, fates, isCold, lingers, readMs } of steps) {
+          const during = [...writes];
+          for (const each of during.splice(0, 2)) write(each);
+          table.chunkRows = chunkRows;
+          table.onRead = () => {
+            kit.clock.time += readMs;
+            for (const each of during.splice(0, 1)) write(each);
+            return undefined;
+          };
+          const read = FakeTable.prototype.read.bind(table);
+          table.read = async (request) => {
+            const chunk = await read(request);
+            for (const each of during.splice(0, 1)) write(each);
+            return chunk;
+          };
+          if (isCold) Object.assign(kit.warmState, coldState());
+          const first = kit.publisher.rounds.length;
+          kit.publisher.fate = (round) => fates[round - first] ?? 'acknowledged';
+          // A run that did nothing at all fails, which is right.
+          await pipeline.run(lingers ? { lingerDutyPercent: 10 } : {}).catch(() => undefined);
+        }
+        kit.publisher.fate = () => 'acknowledged';
+        table.onRead = () => undefined;
+        table.read = FakeTable.prototype.read.bind(table);
+        let last = await pipeline.run();
+        for (let i = 0; i < 5 && last.snapshot?.done === false; i++) last = await pipeline.run();
+        assert.notEqual(last.snapshot?.done, false, 'the snapshot comes to its end');
+        assert.deepEqual(sorted(consume(pipeline.records())), sorted(table.rows));
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
