@@ -262,7 +262,7 @@ describe('I7: the time of a run', () => {
     };
     await run.step();
     readOn();
-    run.spent(599);
+    run.addWorkMs(599);
     assert.equal(run.isDue(), true);
     await run.step();
     readOn();
