@@ -5,13 +5,15 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { CONTROL_LOCK_SUFFIX } from '../../lambda/postgres/session.ts';
 import type { Container } from './container.ts';
-import { type Environment, NAME } from './environment.ts';
+import type { Environment } from './environment.ts';
 
 /** Who is there when something goes wrong. */
 export interface HandOver {
   readonly environment: Environment;
   readonly holder: Container;
   readonly waiter: Container;
+  /** The slot that they share. */
+  readonly slot: string;
 }
 
 /** How long a container is stopped that goes on before its time is over. */
@@ -26,9 +28,10 @@ export const FAULTS = {
     await wait(PAUSE_MS);
     holder.child.kill('SIGCONT');
   },
-  'the connection with the lock is terminated': async ({ environment }: HandOver) => await terminate(environment, NAME),
-  'the other connection is terminated': async ({ environment }: HandOver) =>
-    await terminate(environment, `${NAME}${CONTROL_LOCK_SUFFIX}`),
+  'the connection with the lock is terminated': async ({ environment, slot }: HandOver) =>
+    await terminate(environment, slot),
+  'the other connection is terminated': async ({ environment, slot }: HandOver) =>
+    await terminate(environment, `${slot}${CONTROL_LOCK_SUFFIX}`),
 } as const;
 
 /** One of {@link FAULTS}. */

@@ -10,7 +10,6 @@ import { assertAllArrived, assertLanesInOrder, withoutRepeats } from './record-a
 import { Book, seeded, TABLES, Writer } from './workload.ts';
 
 const RUN = { action: 'run', maxSeconds: 50 } as const;
-const SETTINGS = { LANES: '4', LINGER: 'on' } as const;
 
 describe('a lingering run', () => {
   let environment: Environment;
@@ -21,17 +20,43 @@ describe('a lingering run', () => {
   });
   after(() => environment.stop());
 
+  let pipelines = 0;
+  /** @returns the settings of a pipeline of the test's own, and what concerns it alone */
+  async function startPipeline(over: Readonly<Record<string, string>> = {}) {
+    const { server, kinesis, proxy } = environment;
+    const name = `own${++pipelines}`;
+    await kinesis.createStream(name, 2);
+    await server.createSlot(name);
+    const settings = { LANES: '4', ...over, SLOT_NAME: name, STREAM_NAME: name };
+    const sent = () => proxy.seen.filter(({ body }) => body.StreamName === name);
+    return {
+      slot: name,
+      sent,
+      lingering: () => environment.container({ ...settings, LINGER: 'on' }),
+      other: (more: Readonly<Record<string, string>> = {}) => environment.container({ ...settings, ...more }),
+      arrived: () => environment.arrived(name),
+      lockHolder: () => environment.lockHolder(name),
+      hasSlot: () => eventually(async () => (await environment.lockHolder(name)) !== undefined, 'it has the slot'),
+      async publishes(requests: number) {
+        const before = sent().length;
+        await eventually(() => sent().length > before + requests, 'somebody publishes');
+      },
+      somebodyWaits: () => eventually(async () => (await waiters(environment)) > 0, 'somebody waits'),
+      nobodyWaits: () => eventually(async () => (await waiters(environment)) === 0, 'nobody waits any more'),
+    };
+  }
+
   it('I6: hands over again and again under load, also to one that dies while it waits: nothing is lost, reordered or sent by two', async (t) => {
     const { server, proxy } = environment;
     const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
     t.diagnostic(`CHAOS_SEED=${seed}`);
     const random = seeded(seed);
-    await server.createSlot('pg2kinesis');
+    const pipeline = await startPipeline();
     proxy.always(() => ({ kind: 'delay', ms: 5 + random() * 30 }));
     const book = new Book();
     const quiet = new AbortController();
     const writing = new Writer({ owner: 1, random, book, connect: () => server.client() }).write(quiet.signal, 10);
-    const containers = await Promise.all([1, 2, 3].map(() => environment.container(SETTINGS)));
+    const containers = await Promise.all([1, 2, 3].map(() => pipeline.lingering()));
     const pids: number[] = [];
     const answers: Promise<RunAnswer>[] = [];
     try {
@@ -40,16 +65,15 @@ describe('a lingering run', () => {
         // Two ticks at once, as a schedule that delivers at least once may have it.
         if (tick === 3) invoked.push(containers[2]);
         if (tick === 4) {
-          const doomed = await environment.container(SETTINGS);
+          const doomed = await pipeline.lingering();
           void doomed.invoke(RUN, 60_000);
-          await eventually(async () => (await waiters(environment)) > 0, 'it waits');
+          await pipeline.somebodyWaits();
           await doomed.kill();
         }
         for (const container of invoked) if (container !== undefined) answers.push(container.run(RUN, 15_000));
-        const records = proxy.seen.length;
-        await eventually(() => proxy.seen.length > records + 5, 'somebody publishes');
-        await eventually(async () => (await waiters(environment)) === 0, 'nobody waits any more');
-        const holder = await environment.lockHolder();
+        await pipeline.publishes(5);
+        await pipeline.nobodyWaits();
+        const holder = await pipeline.lockHolder();
         if (holder !== undefined) pids.push(holder);
       }
     } finally {
@@ -59,16 +83,16 @@ describe('a lingering run', () => {
     const ended = await Promise.all(answers);
     assert.ok(new Set(pids).size >= 4, `the slot went from hand to hand: ${pids.join(', ')}`);
     assert.ok(ended.filter(({ stopped }) => stopped === 'handed-over').length >= 3);
-    assert.equal(proxy.seen.filter(({ overlapped }) => overlapped).length, 0, 'two published at the same time');
-    const all = await environment.arrived();
+    assert.equal(pipeline.sent().filter(({ overlapped }) => overlapped).length, 0, 'two published at the same time');
+    const all = await pipeline.arrived();
     // The last one lingered until its function's end: nothing was left, and nothing failed, so nothing came twice.
     assert.equal(assertAllArrived(all, book).length, all.length);
   });
 
   for (const [what, fault] of Object.entries(FAULTS)) {
     it(`I6: under load, in the middle of a hand-over ${what}: nothing is lost, reordered or sent by two`, async () => {
-      const { server, proxy } = environment;
-      const overlapped = proxy.seen.filter((each) => each.overlapped).length;
+      const { server } = environment;
+      const pipeline = await startPipeline();
       const ids = new Set<number>();
       const quiet = new AbortController();
       const writing = (async () => {
@@ -79,25 +103,21 @@ describe('a lingering run', () => {
           await wait(10);
         }
       })();
-      const [holder, waiter] = [await environment.container(SETTINGS), await environment.container(SETTINGS)];
+      const [holder, waiter] = [await pipeline.lingering(), await pipeline.lingering()];
       void holder.invoke(RUN, 60_000);
-      const publishes = async () => {
-        const sent = proxy.seen.length;
-        await eventually(() => proxy.seen.length > sent + 2, 'somebody publishes');
-      };
-      await publishes();
+      await pipeline.publishes(2);
       void waiter.invoke(RUN, 60_000);
-      await eventually(async () => (await waiters(environment)) > 0, 'the next one waits');
-      await fault({ environment, holder, waiter });
-      await eventually(async () => (await waiters(environment)) === 0, 'nobody waits any more');
-      await publishes();
+      await pipeline.somebodyWaits();
+      await fault({ environment, holder, waiter, slot: pipeline.slot });
+      await pipeline.nobodyWaits();
+      await pipeline.publishes(2);
       quiet.abort();
       await writing;
-      const left = await (await environment.container()).run({ action: 'drain' });
+      const left = await (await pipeline.other()).run({ action: 'drain' });
       assert.equal(left.caughtUp, true);
       await Promise.all([holder.kill(), waiter.kill()]);
-      assert.equal(proxy.seen.filter((each) => each.overlapped).length, overlapped);
-      const records = withoutRepeats(await environment.arrived());
+      assert.equal(pipeline.sent().filter(({ overlapped }) => overlapped).length, 0);
+      const records = withoutRepeats(await pipeline.arrived());
       assertLanesInOrder(records);
       const arrived = new Set(records.filter(({ table }) => table === 't').map(({ key }) => key?.['id']));
       assert.ok(ids.size > 0 && [...ids].every((id) => arrived.has(id)), 'something is lost');
@@ -106,68 +126,66 @@ describe('a lingering run', () => {
 
   it('I6: gives the slot to a drain, and has it again afterwards', async () => {
     const { server } = environment;
-    const lingering = await environment.container({ LINGER: 'on' });
-    const other = await environment.container();
-    const before = (await environment.arrived()).length;
+    const pipeline = await startPipeline();
+    const lingering = await pipeline.lingering();
+    const other = await pipeline.other();
     void lingering.invoke(RUN);
-    await eventually(async () => (await environment.lockHolder()) !== undefined, 'it has the slot');
+    await pipeline.hasSlot();
     await server.sql('INSERT INTO t SELECT generate_series(1, 10)');
     const drained = await other.run({ action: 'drain' });
     assert.equal(drained.caughtUp, true);
-    await eventually(async () => (await environment.lockHolder()) !== undefined, 'it has the slot again');
+    await pipeline.hasSlot();
     await server.sql('INSERT INTO t SELECT generate_series(11, 20)');
-    await eventually(
-      async () => (await environment.arrived()).length === before + 20,
-      'everything arrives while it lingers',
-    );
+    await eventually(async () => (await pipeline.arrived()).length === 20, 'everything arrives while it lingers');
     assert.match(lingering.output, /handed over, and nobody has it any more: this run goes on/);
     await lingering.kill();
-    assertLanesInOrder(withoutRepeats(await environment.arrived()));
+    assertLanesInOrder(withoutRepeats(await pipeline.arrived()));
   });
 
   it('I6: the next one has the slot at once where the one that lingers is killed', async () => {
     const { server } = environment;
-    const before = (await environment.arrived()).length;
-    const first = await environment.container({ LINGER: 'on' });
+    const pipeline = await startPipeline();
+    const first = await pipeline.lingering();
     void first.invoke(RUN);
-    await eventually(async () => (await environment.lockHolder()) !== undefined, 'it has the slot');
-    const second = await environment.container({ LINGER: 'on' });
+    await pipeline.hasSlot();
+    const second = await pipeline.lingering();
     void second.invoke(RUN);
-    await eventually(async () => (await waiters(environment)) > 0, 'the next one waits');
+    await pipeline.somebodyWaits();
     await first.kill();
     await server.sql('INSERT INTO t SELECT generate_series(101, 110)');
-    await eventually(async () => (await environment.arrived()).length >= before + 10, 'it arrives');
+    await eventually(async () => (await pipeline.arrived()).length >= 10, 'it arrives');
     await second.kill();
   });
 
   it('I6: gives the slot to skip-transaction, to the stack’s resource and to drop-slot, each within seconds', async () => {
-    const { server, kinesis } = environment;
-    await kinesis.createStream('given', 1);
-    await server.createSlot('given');
+    const { server } = environment;
+    const pipeline = await startPipeline({ STANDBY_SLOTS: 'away' });
     // It lingers with something left: a standby that is not there has not confirmed it.
     await server.sql(`SELECT pg_create_physical_replication_slot('away', true)`);
-    const own = { SLOT_NAME: 'given', STREAM_NAME: 'given' };
-    const lingering = await environment.container({ ...own, LINGER: 'on', STANDBY_SLOTS: 'away' });
-    const other = await environment.container({ ...own, SLOT_RESOURCE: 'Slot' });
+    const lingering = await pipeline.lingering();
+    const other = await pipeline.other({ STANDBY_SLOTS: '', SLOT_RESOURCE: 'Slot' });
     // Longer than any action waits for the lock: who gets it was given it.
     const ending = lingering.invoke(RUN, 600_000);
-    const hasSlot = () =>
-      eventually(async () => (await environment.lockHolder('given')) !== undefined, 'it has the slot');
-    await hasSlot();
+    await pipeline.hasSlot();
     await server.sql('INSERT INTO t SELECT generate_series(201, 210)');
     const [commit] = await server.sql<{ lsn: string }>(
-      `SELECT lsn::text FROM pg_logical_slot_peek_changes('given', NULL, NULL) WHERE data LIKE 'COMMIT%'`,
+      `SELECT lsn::text FROM pg_logical_slot_peek_changes($1, NULL, NULL) WHERE data LIKE 'COMMIT%'`,
+      [pipeline.slot],
     );
     const answerOf = async (event: unknown) => ((await other.invoke(event)) as { answer?: object }).answer;
     const { skipped } = (await answerOf({ action: 'skip-transaction', commitLsn: commit?.lsn })) as {
       skipped: { commitLsn: string };
     };
     assert.equal(skipped.commitLsn, commit?.lsn);
-    await hasSlot();
-    const resource = { RequestType: 'Create', LogicalResourceId: 'Slot', ResourceProperties: { slotName: 'given' } };
+    await pipeline.hasSlot();
+    const resource = {
+      RequestType: 'Create',
+      LogicalResourceId: 'Slot',
+      ResourceProperties: { slotName: pipeline.slot },
+    };
     const created = (await answerOf(resource)) as { PhysicalResourceId?: string } | undefined;
     assert.match(created?.PhysicalResourceId ?? '', /^adopted:/);
-    await hasSlot();
+    await pipeline.hasSlot();
     const dropped = await answerOf({ action: 'drop-slot', discardUnread: true });
     assert.equal((dropped as { dropped?: boolean }).dropped, true);
     // It takes the slot back, and finds it gone, as a scheduled run would.
@@ -177,28 +195,23 @@ describe('a lingering run', () => {
   });
 
   it('I1: the next one goes on inside a transaction that was larger than the run before', async () => {
-    const { server, kinesis, proxy } = environment;
-    await kinesis.createStream('large', 1);
-    await server.createSlot('large');
+    const { server, proxy } = environment;
+    const pipeline = await startPipeline({ AGGREGATION: 'none' });
     await server.sql('CREATE TABLE large (id int PRIMARY KEY)');
     await server.sql('INSERT INTO large SELECT generate_series(1, 5000)');
-    const settings = { SLOT_NAME: 'large', STREAM_NAME: 'large', AGGREGATION: 'none', LINGER: 'on' };
-    const [first, second] = [await environment.container(settings), await environment.container(settings)];
-    const sent = () => proxy.seen.filter(({ body }) => body.StreamName === 'large').length;
+    const [first, second] = [await pipeline.lingering(), await pipeline.lingering()];
     let isSlow = true;
     // Requests that take so long that its time is over in the middle.
-    proxy.always(() => (isSlow && sent() > 2 ? { kind: 'delay', ms: 1_500 } : { kind: 'pass' }));
+    proxy.always(() => (isSlow && pipeline.sent().length > 2 ? { kind: 'delay', ms: 1_500 } : { kind: 'pass' }));
     const cut = first.run(RUN, 9_000);
-    await eventually(() => sent() > 0, 'it is inside the transaction');
+    await eventually(() => pipeline.sent().length > 0, 'it is inside the transaction');
     void second.invoke(RUN, 60_000);
-    await eventually(async () => (await waiters(environment)) > 0, 'the next one waits');
+    await pipeline.somebodyWaits();
     const { stopped, resume, published } = await cut;
     isSlow = false;
     assert.equal(stopped, 'deadline');
     const arrived = () =>
-      proxy.seen
-        .filter(({ body }) => body.StreamName === 'large')
-        .flatMap(({ body }) => body.Records.map(({ Data }) => Buffer.from(Data, 'base64').toString()));
+      pipeline.sent().flatMap(({ body }) => body.Records.map(({ Data }) => Buffer.from(Data, 'base64').toString()));
     await eventually(() => new Set(arrived()).size === 5_000, 'all of it arrives');
     const repeats = arrived().length - 5_000;
     // The last request may have been answered too late. Before 15 nothing shows who has read the slot: it starts over.
@@ -211,16 +224,15 @@ describe('a lingering run', () => {
 
   it('says in the log and in status that an open transaction slows it down, and whose that is', async () => {
     const { server } = environment;
+    const pipeline = await startPipeline({ LINGER_DUTY: '1' });
     const open = await server.client({ application_name: 'slow report' });
     await open.query('BEGIN');
     await open.query(`INSERT INTO loose SELECT s, repeat(md5(s::text), 32) FROM generate_series(1, 20000) s`);
-    const other = await environment.container({ LINGER: 'on', LINGER_DUTY: '1' });
-    await other.run({ action: 'drain' });
-    const before = (await environment.arrived()).length;
+    const other = await pipeline.other({ LINGER: 'on' });
     // A small share, so that a fast machine is slow, too.
-    const lingering = await environment.container({ LINGER: 'on', LINGER_DUTY: '1' });
+    const lingering = await pipeline.lingering();
     void lingering.invoke(RUN, 600_000);
-    await eventually(async () => (await environment.lockHolder()) !== undefined, 'it has the slot');
+    await pipeline.hasSlot();
     let id = 1_000;
     await eventually(async () => {
       await server.sql('INSERT INTO t VALUES ($1)', [++id]);
@@ -242,18 +254,19 @@ describe('a lingering run', () => {
     );
     await open.query('ROLLBACK');
     await other.run({ action: 'drain' });
-    assert.equal((await environment.arrived()).length, before + id - 1_000, 'every change arrives');
+    assert.equal((await pipeline.arrived()).length, id - 1_000, 'every change arrives');
     await lingering.kill();
   });
 
   it('status and check do not wait for it', async () => {
-    const lingering = await environment.container({ LINGER: 'on' });
+    const pipeline = await startPipeline();
+    const lingering = await pipeline.lingering();
     void lingering.invoke(RUN);
-    await eventually(async () => (await environment.lockHolder()) !== undefined, 'it has the slot');
-    const other = await environment.container({ LINGER: 'on' });
+    await pipeline.hasSlot();
+    const other = await pipeline.other({ LINGER: 'on' });
     const status = (await other.invoke({ action: 'status' })) as { answer: { lockHolder: { pid: number } | null } };
     await other.invoke({ action: 'check' });
-    assert.equal(status.answer.lockHolder?.pid, await environment.lockHolder());
+    assert.equal(status.answer.lockHolder?.pid, await pipeline.lockHolder());
     assert.doesNotMatch(lingering.output, /handed over/);
     await lingering.kill();
   });

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { type Environment, startEnvironment } from '../chaos/environment.ts';
+import { type Environment, NAME, startEnvironment } from '../chaos/environment.ts';
 import { type Fault, FAULTS, waiters } from '../chaos/hand-over.ts';
 import { assertAllArrived } from '../chaos/record-assertions.ts';
 import { Book, seeded, TABLES, Writer } from '../chaos/workload.ts';
@@ -160,7 +160,7 @@ async function keepSchedule(environment: Environment, containers: Containers): P
       continue;
     }
     if (due !== 'two ticks at once')
-      await FAULTS[due]({ environment, holder: holder.container, waiter: invoked.container });
+      await FAULTS[due]({ environment, holder: holder.container, waiter: invoked.container, slot: NAME });
     troubles.push({ what: due, from, to: from, sender: undefined });
   }
   await Promise.all(pending);
