@@ -11,7 +11,7 @@ import { refusalKind, remedyOf } from '../lambda/kinesis/refusals.ts';
  * @param stream - the stream's name or ARN
  * @param client - that it was read with
  */
-export async function explainReading(error: unknown, stream: string, client: KinesisClient): Promise<Error> {
+export async function translateReadError(error: unknown, stream: string, client: KinesisClient): Promise<Error> {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   const region = await client.config.region().catch(() => undefined);
   const failed = (code: ErrorCode, what: string, remedy: string): PipelineError =>

@@ -4,7 +4,7 @@
  */
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { compressionOf, lineRecords, type UserRecord, userRecords } from '../lib/consumer/deaggregate.ts';
-import { explainReading, readingClient } from './reading-client.ts';
+import { readingClient, translateReadError } from './reading-client.ts';
 import { readStream, type StartAt, type StreamRecord } from './stream-reader.ts';
 
 /** What to print, and until when. */
@@ -71,7 +71,7 @@ export async function tail(options: TailOptions, environment: TailEnvironment = 
       },
     });
   } catch (error) {
-    throw await explainReading(error, options.stream, client);
+    throw await translateReadError(error, options.stream, client);
   } finally {
     clearTimeout(timer);
     if (ownSignals) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);

@@ -45,7 +45,7 @@ export async function invokeOnTerminal(payload: Payload, options: InvokeOptions,
     if (options.every !== undefined) return await invokeRepeatedly(payload, options, target, terminal, stop.signal);
     const answer = await target.invoke(payload);
     const status = print(answer, options, terminal);
-    sayWhatIsLeft(answer, target.log);
+    warnOfResume(answer, target.log);
     return status;
   } finally {
     release();
@@ -84,7 +84,7 @@ async function drainOnTerminal(
   const answer = await drain(payload, { target, terminal, clock: systemClock, stop, json, maxSeconds });
   if (json) terminal.stdout.write(jsonLine({ event: 'answer', ...answer }));
   else terminal.stdout.write(renderAnswer(answer, terminal, systemClock.now()));
-  sayWhatIsLeft(answer, target.log);
+  warnOfResume(answer, target.log);
   return statusOf(answer);
 }
 
@@ -100,7 +100,7 @@ async function snapshotOnTerminal(
   const answer = await takeSnapshot(payload, { target, terminal, clock: systemClock, stop, json });
   if (json) terminal.stdout.write(jsonLine({ event: 'answer', ...answer }));
   else terminal.stdout.write(renderAnswer(answer, terminal, systemClock.now()));
-  sayWhatIsLeft(answer, target.log);
+  warnOfResume(answer, target.log);
   return answer.snapshot?.done === false ? EXIT.incomplete : EXIT.ok;
 }
 
@@ -139,7 +139,7 @@ async function invokeRepeatedly(
 }
 
 /** What a run that ended inside a transaction leaves to the next, in a process that keeps nothing for it. */
-function sayWhatIsLeft(answer: Answer, log: Log): void {
+function warnOfResume(answer: Answer, log: Log): void {
   if (!('resume' in answer)) return;
   const { commitLsn, ordinal } = answer.resume;
   log.warn(

@@ -10,13 +10,13 @@ import { ReplicaError } from '../../replica/errors.ts';
 import { connectTarget, parseTargetAddress } from '../../replica/postgres/connection.ts';
 import { PositionStore } from '../../replica/postgres/position-store.ts';
 import { PostgresTarget } from '../../replica/postgres/target.ts';
-import { Applier } from '../../replica/rules/apply.ts';
+import { Applier } from '../../replica/rules/applier.ts';
 import { Intake } from '../../replica/rules/intake.ts';
 import { Shards } from '../../replica/rules/shards.ts';
-import { WaitingFile } from '../../replica/store/waiting-file.ts';
+import { SpillStore } from '../../replica/store/spill-store.ts';
 import { onInterrupt } from '../cli/interrupt-handler.ts';
 import { EXIT, type Terminal } from '../cli/terminal.ts';
-import { explainReading, readingClient } from '../reading-client.ts';
+import { readingClient, translateReadError } from '../reading-client.ts';
 import { readStream, type StreamRecord } from '../stream-reader.ts';
 import type { ReplicateOptions } from './options.ts';
 import { Progress, type ReplicaReading } from './progress.ts';
@@ -27,7 +27,7 @@ const PROGRESS_MS = 10_000;
 /** How long the applier sleeps when nothing comes. */
 const IDLE_MS = 250;
 /** Reading waits for the applier where so much can be applied, in characters of records. */
-const AHEAD = 128 * 1024 * 1024;
+const MAX_WAITING_CHARS = 128 * 1024 * 1024;
 
 /** What a replication acts on; the process's own unless given. */
 export interface ReplicateEnvironment {
@@ -96,7 +96,7 @@ async function describe(client: KinesisClient, stream: string): Promise<Stream> 
       retentionMs: (summary?.RetentionPeriodHours ?? 24) * 3_600_000,
     };
   } catch (error) {
-    throw await explainReading(error, stream, client);
+    throw await translateReadError(error, stream, client);
   }
 }
 
@@ -113,7 +113,7 @@ class Replication {
   /** How far behind the tip each shard was read, in milliseconds. */
   readonly #behind = new Map<string, number>();
   #waiting = 0;
-  #unsettled = 0;
+  #unspilledBytes = 0;
   #cutMs: number | undefined;
   #since: number | undefined;
 
@@ -142,7 +142,7 @@ class Replication {
     for (const [id, position] of saved.shards) shards.resume(id, position);
     const intake = new Intake(saved, shards, source);
     const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing });
-    using store = new WaitingFile();
+    using store = new SpillStore();
     const plan = new ReplicaShardPlan({
       shards,
       saved: saved.shards,
@@ -167,7 +167,7 @@ class Replication {
   }
 
   /** Reads and applies, until one of them ends. */
-  async #work(intake: Intake, plan: ReplicaShardPlan, applier: Applier, store: WaitingFile): Promise<void> {
+  async #work(intake: Intake, plan: ReplicaShardPlan, applier: Applier, store: SpillStore): Promise<void> {
     const over = new AbortController();
     const signal = AbortSignal.any([this.#stop.signal, over.signal]);
     let isRead = false;
@@ -185,7 +185,9 @@ class Replication {
           onRecord: (record) => this.#take(record, intake, plan, store, signal),
         });
       } catch (error) {
-        throw error instanceof ReplicaError ? error : await explainReading(error, this.#options.stream, this.#client);
+        throw error instanceof ReplicaError
+          ? error
+          : await translateReadError(error, this.#options.stream, this.#client);
       } finally {
         isRead = true;
         this.#wake.send();
@@ -197,7 +199,7 @@ class Replication {
         const applied = await applier.step();
         if (applied !== undefined) {
           this.#cutMs = applied.cutMs ?? this.#cutMs;
-          this.#waiting = store.settle(intake.lanes);
+          this.#waiting = store.spill(intake.lanes);
           this.#applied.send();
         }
         if (signal.aborted || (applied === undefined && wasRead)) return;
@@ -222,7 +224,7 @@ class Replication {
     record: StreamRecord,
     intake: Intake,
     plan: ReplicaShardPlan,
-    store: WaitingFile,
+    store: SpillStore,
     signal: AbortSignal,
   ): Promise<void> {
     const { shardId: shard, sequenceNumber: sequence, arrivedMs, partitionKey, data } = record;
@@ -241,14 +243,14 @@ class Replication {
       }
       await this.#applied.wait(IDLE_MS);
     }
-    this.#unsettled += data.length;
-    if (this.#unsettled > 1024 * 1024) {
-      this.#unsettled = 0;
-      this.#waiting = store.settle(intake.lanes);
+    this.#unspilledBytes += data.length;
+    if (this.#unspilledBytes > 1024 * 1024) {
+      this.#unspilledBytes = 0;
+      this.#waiting = store.spill(intake.lanes);
     }
     this.#wake.send();
     // Only where something can be applied: else what is waited for may be what is read next.
-    while (this.#waiting > AHEAD && intake.lanes.cut.lsn > intake.lanes.applied && !signal.aborted)
+    while (this.#waiting > MAX_WAITING_CHARS && intake.lanes.cut.lsn > intake.lanes.applied && !signal.aborted)
       await this.#applied.wait(IDLE_MS);
   }
 

@@ -38,7 +38,7 @@ export interface PeekParts extends CopyParts {
   readonly slotName: string;
   readonly decoder: LineDecoder;
   /** Puts an error of the server in the operator's words; it may ask the control connection. */
-  readonly explain: (error: unknown) => Promise<unknown>;
+  readonly translateError: (error: unknown) => Promise<unknown>;
 }
 
 /** The statement ran out of time, of temporary files, of disk or memory: a smaller peek needs less of each. */
@@ -218,7 +218,7 @@ export class SlotPeek implements Peek, MessageBlock {
 
   /** An error of the statement as it is to be thrown: what is known, or that the server failed at what it was reading. */
   async #explain(error: unknown): Promise<unknown> {
-    const explained = await this.#parts.explain(error);
+    const explained = await this.#parts.translateError(error);
     // What is missing may be needed only further on: what is before it can be published.
     const mayBeFurtherOn =
       explained === error || codeOf(error) === '58P01' || isUnreadableWal(error) || isInconvertible(error);

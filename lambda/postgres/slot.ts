@@ -69,7 +69,7 @@ export class PostgresSlot implements Slot {
   }
 
   peek(upto: Lsn, limit: number | undefined, timeoutMs: number): Peek {
-    return new SlotPeek({ ...this.#parts, explain: (error) => this.#explain(error) }, upto, limit, timeoutMs);
+    return new SlotPeek({ ...this.#parts, translateError: (error) => this.#explain(error) }, upto, limit, timeoutMs);
   }
 
   async advance(lsn: Lsn): Promise<Lsn> {

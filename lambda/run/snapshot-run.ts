@@ -86,7 +86,7 @@ export class SnapshotRun {
   readonly #parts: SnapshotRunParts;
   /** The message that was written behind the chunk that is held. */
   #written: WrittenMessage | undefined;
-  #marks = 0;
+  #watermarks = 0;
   #waitsFor: string | undefined;
   #isBarrierSaved = false;
   #saves = 0;
@@ -176,7 +176,7 @@ export class SnapshotRun {
       else if (this.#saves < MAX_SAVES) {
         // The last message does not say everything, so the slot could not follow. Soon behind it another one may.
         this.#saves++;
-        await source.write(tracker.save(this.#newMark()));
+        await source.write(tracker.save(this.#newWatermark()));
         this.#spentMs += clock.now() - this.#since;
         return true;
       }
@@ -184,8 +184,8 @@ export class SnapshotRun {
       switch (read.kind) {
         case 'chunk': {
           this.#waitsFor = undefined;
-          const mark = this.#newMark();
-          const content = tracker.hold(read.chunk, mark);
+          const watermark = this.#newWatermark();
+          const content = tracker.hold(read.chunk, watermark);
           if (content.length > MAX_MESSAGE_BYTES) {
             tracker.drop();
             this.#giveUp(request.table, 'too many of its rows were given other keys meanwhile');
@@ -208,7 +208,7 @@ export class SnapshotRun {
           if (!this.#isBarrierSaved) {
             // Known to the next run, it need not wait for what begins meanwhile.
             this.#isBarrierSaved = true;
-            await source.write(tracker.save(this.#newMark()));
+            await source.write(tracker.save(this.#newWatermark()));
             return true;
           }
           this.#notBefore = clock.now() + RETRY_MS;
@@ -273,9 +273,9 @@ export class SnapshotRun {
     this.#parts.warmState.chunkBytes = Math.max(MIN_CHUNK_BYTES, Math.min(MAX_CHUNK_BYTES, this.#chunkBytes * factor));
   }
 
-  #newMark(): string {
+  #newWatermark(): string {
     const { clock } = this.#parts;
-    return `${clock.now().toString(36)}-${Math.floor(clock.random() * 2 ** 48).toString(36)}-${this.#marks++}`;
+    return `${clock.now().toString(36)}-${Math.floor(clock.random() * 2 ** 48).toString(36)}-${this.#watermarks++}`;
   }
 
   #giveUp(table: string, why: string): void {

@@ -54,7 +54,7 @@ export type OwnMessage =
       /** Whether tables that are under way begin anew: what an earlier message says of them is not so. */
       readonly anew: boolean;
     }
-  /** `mark`: names the message itself. */
+  /** `mark`: the watermark, which names the message itself. */
   | { readonly kind: 'state'; readonly mark: string; readonly progress: SnapshotProgress }
   /** `tables`: as printed; undefined: all. */
   | { readonly kind: 'stop'; readonly tables: readonly string[] | undefined };

@@ -2,8 +2,8 @@
  * A snapshot as one run sees it: what is under way, which rows of the chunk that is held are still true, what a consumer
  * would lack, and how far the slot may go. Pure: it is told what is read from the slot, in order, and what is acknowledged.
  *
- * Why it is right: what the chunk's MVCC snapshot sees is in the WAL before the mark, and so was published before it. What
- * it does not see and is before the mark is newer than the row, and takes it out of the chunk. What is behind the mark is
+ * Why it is right: what the chunk's MVCC snapshot sees is in the WAL before the watermark, and so was published before it. What
+ * it does not see and is before the watermark is newer than the row, and takes it out of the chunk. What is behind the watermark is
  * newer, and comes later.
  */
 import type { Lsn } from '../decode/lsn.ts';
@@ -56,10 +56,10 @@ export interface ChunkRequest {
   readonly barrier: bigint | undefined;
 }
 
-/** A chunk that waits for its mark. */
+/** A chunk that waits for its watermark. */
 interface Held<Row> {
   readonly chunk: Chunk<Row>;
-  readonly mark: string;
+  readonly watermark: string;
   /** How many rows it had when it was read. */
   readonly count: number;
   /** Keys that came on the list after the chunk was read. */
@@ -82,8 +82,8 @@ export class SnapshotTracker<Row> {
   #nextSlotLimit: Lsn | undefined;
   /** Nothing is under way any more, but not everything is acknowledged. */
   #ending = false;
-  /** The mark of a message without a chunk that is yet to be read: of the state alone, or of a chunk that was dropped. */
-  #awaitedMessage: { readonly mark: string; readonly isState: boolean } | undefined;
+  /** The watermark of a message without a chunk that is yet to be read: of the state alone, or of a chunk that was dropped. */
+  #awaitedMessage: { readonly watermark: string; readonly isState: boolean } | undefined;
   #isAbandoned = false;
   /** Whether a message of state may still tell what is under way: only one that the slot stands right before does. */
   #mayAdopt = true;
@@ -137,12 +137,12 @@ export class SnapshotTracker<Row> {
   }
 
   /**
-   * A message outside transactions was read. Where it is the mark of the chunk that is held, what is left of that is to be
+   * A message outside transactions was read. Where it is the watermark of the chunk that is held, what is left of that is to be
    * published here.
    *
    * @param content - its content; undefined: it is not ours
    * @param lsn - the position right behind it
-   * @returns the chunk, where this is its mark
+   * @returns the chunk, where this is its watermark
    */
   message(content: string | undefined, lsn: Lsn): Chunk<Row> | undefined {
     // Read again, from where the slot stands.
@@ -162,8 +162,9 @@ export class SnapshotTracker<Row> {
         if (this.#progress !== undefined) this.#change(removeTables(this.#progress, message.tables));
         return undefined;
       case 'state':
-        if (this.#held?.mark === message.mark) return this.#reachMark(this.#held, before);
-        if (this.#awaitedMessage?.mark === message.mark) return this.#reachState(this.#awaitedMessage.isState, before);
+        if (this.#held?.watermark === message.mark) return this.#reachWatermark(this.#held, before);
+        if (this.#awaitedMessage?.watermark === message.mark)
+          return this.#reachState(this.#awaitedMessage.isState, before);
         // The first message tells everything. Others are leftovers, of this run or of one that failed.
         if (this.#mayAdopt) this.#adopt(message.progress, before);
         return undefined;
@@ -241,35 +242,35 @@ export class SnapshotTracker<Row> {
   }
 
   /**
-   * Holds what was read until its mark is.
+   * Holds what was read until its watermark is.
    *
    * @param chunk - as {@link next} asked for
-   * @param mark - a text that no other message has
-   * @returns the content of the message that is to be emitted now: it is the mark, and says what is so behind it
+   * @param watermark - a text that no other message has
+   * @returns the content of the message that is to be emitted now: it is the watermark, and says what is so behind it
    */
-  hold(chunk: Chunk<Row>, mark: string): string {
-    const held = { chunk, mark, count: chunk.rows.size, fresh: new Set<string>() };
+  hold(chunk: Chunk<Row>, watermark: string): string {
+    const held = { chunk, watermark, count: chunk.rows.size, fresh: new Set<string>() };
     this.#held = held;
     this.#hasUnsaved = false;
     const progress = afterChunk(this.#require(), held);
-    return encodeMessage(this.#slot, { kind: 'state', mark, progress });
+    return encodeMessage(this.#slot, { kind: 'state', mark: watermark, progress });
   }
 
   /**
    * The state as it is, so that the slot may follow, or so that what was waited for is known to the next run.
    *
-   * @param mark - a text that no other message has
+   * @param watermark - a text that no other message has
    * @returns the content of the message that is to be emitted now. Not while a chunk is held
    */
-  save(mark: string): string {
-    this.#awaitedMessage = { mark, isState: true };
+  save(watermark: string): string {
+    this.#awaitedMessage = { watermark, isState: true };
     this.#hasUnsaved = false;
-    return encodeMessage(this.#slot, { kind: 'state', mark, progress: this.#require() });
+    return encodeMessage(this.#slot, { kind: 'state', mark: watermark, progress: this.#require() });
   }
 
   /** The chunk that is held is not to be published. */
   drop(): void {
-    if (this.#held !== undefined) this.#awaitedMessage = { mark: this.#held.mark, isState: false };
+    if (this.#held !== undefined) this.#awaitedMessage = { watermark: this.#held.watermark, isState: false };
     this.#held = undefined;
   }
 
@@ -341,7 +342,7 @@ export class SnapshotTracker<Row> {
     if (isState && this.#progress !== undefined && !this.#hasUnsaved) this.#nextSlotLimit = before;
   }
 
-  #reachMark(held: Held<Row>, before: Lsn): Chunk<Row> {
+  #reachWatermark(held: Held<Row>, before: Lsn): Chunk<Row> {
     this.#held = undefined;
     this.#take(afterChunk(this.#require(), held));
     // A message that does not say everything is none to stand before.
@@ -393,7 +394,7 @@ export class SnapshotTracker<Row> {
   }
 }
 
-/** The state behind a chunk's mark. */
+/** The state behind a chunk's watermark. */
 function afterChunk<Row>(progress: SnapshotProgress, { chunk, count, fresh }: Held<Row>): SnapshotProgress {
   const { table, key, last, asked } = chunk;
   const current = progress.current ?? { name: table, key, cursor: undefined, atEnd: false, again: [], rows: 0 };

@@ -5,7 +5,7 @@
 import type pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
-import type { Position } from '../rules/apply.ts';
+import type { Position } from '../rules/applier.ts';
 import type { SavedPosition } from '../rules/intake.ts';
 import type { ShardPosition } from '../rules/shards.ts';
 

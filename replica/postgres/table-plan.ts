@@ -3,8 +3,8 @@
  * values that only the old rows have. Pure.
  */
 import { ReplicaError } from '../errors.ts';
-import { type FinalRow, type FoldedTable, GONE } from '../rules/fold.ts';
-import { eachMember } from '../rules/json-source.ts';
+import { DELETED, type FinalRow, type FoldedTable } from '../rules/fold.ts';
+import { eachMember } from '../rules/json-text.ts';
 import type { TargetColumn, TargetTable } from './target-table.ts';
 import { copyField, textOf } from './values.ts';
 
@@ -52,7 +52,7 @@ export function planTable(folded: FoldedTable, table: TargetTable): TablePlan {
   for (const [text, row] of folded.rows) {
     const values = keyValues(text, key);
     values.forEach((value, i) => deleted[i]?.push(value));
-    if (row === GONE) continue;
+    if (row === DELETED) continue;
     const given = givenColumns(row, indexes);
     const needsOld = row.needs.some((column) => (indexes[column] ?? -1) >= 0);
     const needsFill = row.base !== undefined && given.length < own;

@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import { ReplicaError } from '../errors.ts';
-import type { Position, Target, TargetTransaction } from '../rules/apply.ts';
+import type { Position, Target, TargetTransaction } from '../rules/applier.ts';
 import type { FoldedTable } from '../rules/fold.ts';
 import { codeOf, type TargetConnection, unreachable } from './connection.ts';
 import type { PositionStore } from './position-store.ts';
@@ -43,16 +43,16 @@ export class PostgresTarget implements Target {
   }
 
   async begin(): Promise<TargetTransaction> {
-    await this.#told(() => this.#positions.hold());
+    await this.#translatingErrors(() => this.#positions.hold());
     const counted: (readonly [table: string, changes: number])[] = [];
     return {
       write: async (tables) => {
         // Not the tables themselves: a large transaction has many parts.
         counted.push(...tables.map(({ schema, name, changes }) => [`${schema}.${name}`, changes] as const));
-        await this.#told(() => this.#write(tables));
+        await this.#translatingErrors(() => this.#write(tables));
       },
       commit: async (position: Position) => {
-        await this.#told(async () => {
+        await this.#translatingErrors(async () => {
           await this.#positions.save(position);
           await this.#connection.client.query('COMMIT');
         });
@@ -131,7 +131,7 @@ export class PostgresTarget implements Target {
   }
 
   /** Puts an error of the target in words. No value of a row is in them: the server's own may quote some. */
-  async #told<T>(work: () => Promise<T>): Promise<T> {
+  async #translatingErrors<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {

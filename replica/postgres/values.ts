@@ -2,8 +2,8 @@
  * Values: as a record has them, to the text that PostgreSQL reads, by the type of the target's column. Written from
  * docs/records.md. Numbers and documents are taken by their own text, never by way of a double. Pure.
  */
-import type { Source } from '../rules/fold.ts';
-import { itemsOf } from '../rules/json-source.ts';
+import type { JsonText } from '../rules/fold.ts';
+import { itemsOf } from '../rules/json-text.ts';
 
 /** How a type's values are read. */
 export type ValueKind =
@@ -19,7 +19,7 @@ export type ValueKind =
  * @param kind - of the column's type
  * @returns the text of the value, for a column of that type; null: SQL's NULL
  */
-export function textOf(source: Exclude<Source, undefined>, kind: ValueKind): string | null {
+export function textOf(source: Exclude<JsonText, undefined>, kind: ValueKind): string | null {
   if (source === null) return null;
   switch (kind.kind) {
     case 'json':

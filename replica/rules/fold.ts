@@ -6,16 +6,16 @@
  * the source has one of them at a time, and whoever writes deletes all touched keys before it inserts any.
  */
 import { ReplicaError } from '../errors.ts';
-import { eachMember } from './json-source.ts';
+import { eachMember } from './json-text.ts';
 import type { Change } from './record.ts';
 
 /** A value as it is written in the record; null: SQL's NULL; undefined: not sent. JSON's null is the text `null`. */
-export type Source = string | null | undefined;
+export type JsonText = string | null | undefined;
 
 /** How a key ends. */
 export interface FinalRow {
   /** Values by the table's {@link FoldedTable.columns}. */
-  readonly values: readonly Source[];
+  readonly values: readonly JsonText[];
   /**
    * The key of the row, as it was before the batch, that has what `values` lack; undefined: the row is new, and lacks
    * nothing but what has a default.
@@ -26,7 +26,7 @@ export interface FinalRow {
 }
 
 /** A key whose row is gone. */
-export const GONE = Symbol('gone');
+export const DELETED = Symbol('gone');
 
 /** What a batch makes of a table. */
 export interface FoldedTable {
@@ -37,7 +37,7 @@ export interface FoldedTable {
   /** Whether it is emptied first. */
   readonly isEmptied: boolean;
   /** Every key that was touched, as JSON, and how it ends. */
-  readonly rows: ReadonlyMap<string, FinalRow | typeof GONE>;
+  readonly rows: ReadonlyMap<string, FinalRow | typeof DELETED>;
   /** How many changes were folded. */
   readonly changes: number;
 }
@@ -50,12 +50,12 @@ class TableFold implements FoldedTable {
   readonly schema: string;
   readonly name: string;
   readonly columns: string[] = [];
-  readonly rows = new Map<string, FinalRow | typeof GONE>();
+  readonly rows = new Map<string, FinalRow | typeof DELETED>();
   isEmptied = false;
   changes = 0;
   readonly #index = new Map<string, number>();
   /** Rows on their way from an old key to a new one, by the new one. */
-  readonly #moving = new Map<string, FinalRow | typeof GONE>();
+  readonly #moving = new Map<string, FinalRow | typeof DELETED>();
 
   constructor(schema: string, name: string) {
     this.schema = schema;
@@ -75,15 +75,15 @@ class TableFold implements FoldedTable {
     if (change.truncated) throw unusable(change, 'that was too large for a record of the stream, so without its row');
     if (op === 'DELETE') {
       if (change.newKey !== undefined) this.#moving.set(change.newKey, this.#at(key));
-      this.rows.set(key, GONE);
+      this.rows.set(key, DELETED);
       return;
     }
     const held = this.#before(change, key);
-    this.rows.set(key, this.#overlay(held === GONE ? NEW_ROW : held, change));
+    this.rows.set(key, this.#overlay(held === DELETED ? NEW_ROW : held, change));
   }
 
   /** The row that a change sets values of. */
-  #before({ op, oldKey }: Change, key: string): FinalRow | typeof GONE {
+  #before({ op, oldKey }: Change, key: string): FinalRow | typeof DELETED {
     if (oldKey === undefined) return op === 'INSERT' ? NEW_ROW : this.#at(key);
     const moved = this.#moving.get(key);
     this.#moving.delete(key);
@@ -91,8 +91,8 @@ class TableFold implements FoldedTable {
   }
 
   /** A key as it is now: untouched, it is the target's. */
-  #at(key: string): FinalRow | typeof GONE {
-    return this.rows.get(key) ?? (this.isEmptied ? GONE : { values: [], base: key, needs: NONE });
+  #at(key: string): FinalRow | typeof DELETED {
+    return this.rows.get(key) ?? (this.isEmptied ? DELETED : { values: [], base: key, needs: NONE });
   }
 
   #overlay(held: FinalRow, change: Change): FinalRow {

@@ -17,7 +17,7 @@ export interface Place {
 }
 
 /** What is kept of a change until it is applied. */
-export interface Waiting {
+export interface WaitingChange {
   readonly lsn: Lsn;
   readonly ordinal: number;
   readonly commitMs: number;
@@ -26,7 +26,7 @@ export interface Waiting {
 }
 
 /** The waiting changes of one Kinesis record. */
-export interface WaitingRecord<T extends Waiting> {
+export interface WaitingRecord<T extends WaitingChange> {
   readonly place: Place;
   /** In order; undefined while they are in a file. */
   entries: T[] | undefined;
@@ -48,7 +48,7 @@ interface Opening {
 const AFTER_ALL = Infinity;
 
 /** See the head of the file. */
-export class Lane<T extends Waiting> {
+export class Lane<T extends WaitingChange> {
   readonly waitingRecords: WaitingRecord<T>[] = [];
   /** All records of the lane up to this commit LSN have been read. */
   readUpto: Lsn;
@@ -94,12 +94,12 @@ export class Lane<T extends Waiting> {
   }
 
   /** Whether a change is not above what was read of the lane. */
-  isRepeat({ lsn, ordinal }: Waiting): boolean {
+  isRepeat({ lsn, ordinal }: WaitingChange): boolean {
     return lsn < this.#last.lsn || (lsn === this.#last.lsn && ordinal <= this.#last.ordinal);
   }
 
   /** How far a change shows that the lane was read. Its transaction may go on, so not up to its own commit LSN. */
-  readUptoAfter({ lsn }: Waiting): Lsn {
+  readUptoAfter({ lsn }: WaitingChange): Lsn {
     return lsn - 1n;
   }
 

@@ -2,7 +2,7 @@
  * All lanes of a stream: the cut up to which every lane was read, and the changes below it in commit order. Pure.
  */
 import type { Lsn } from '../../lambda/decode/lsn.ts';
-import { forkAfter, Lane, type Place, type Waiting, type WaitingRecord } from './lane.ts';
+import { forkAfter, Lane, type Place, type WaitingChange, type WaitingRecord } from './lane.ts';
 import type { Fork, Mark } from './record.ts';
 
 /** Where the lanes begin. */
@@ -23,7 +23,7 @@ export interface Cut {
 }
 
 /** See the head of the file. */
-export class Lanes<T extends Waiting> {
+export class Lanes<T extends WaitingChange> {
   readonly lanes: readonly Lane<T>[];
   /** What is applied. */
   applied: Lsn;
@@ -137,13 +137,13 @@ export class Lanes<T extends Waiting> {
 }
 
 /** Compares two heads by the commit order. */
-function before<T extends Waiting>({ at: a }: Head<T>, { at: b }: Head<T>): number {
+function before<T extends WaitingChange>({ at: a }: Head<T>, { at: b }: Head<T>): number {
   if (a === undefined || b === undefined) return 0;
   return a.lsn < b.lsn ? -1 : a.lsn > b.lsn ? 1 : a.ordinal - b.ordinal;
 }
 
 /** Puts the first head of a heap where it belongs. */
-function sink<T extends Waiting>(heads: Head<T>[]): void {
+function sink<T extends WaitingChange>(heads: Head<T>[]): void {
   const [moved] = heads;
   if (moved === undefined) return;
   let at = 0;
@@ -164,7 +164,7 @@ function sink<T extends Waiting>(heads: Head<T>[]): void {
 }
 
 /** A lane's next change, while lanes are merged. */
-class Head<T extends Waiting> {
+class Head<T extends WaitingChange> {
   at: T | undefined;
   readonly #records: readonly WaitingRecord<T>[];
   readonly #after: Lsn;

@@ -4,7 +4,7 @@
  */
 import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
-import { eachMember } from './json-source.ts';
+import { eachMember } from './json-text.ts';
 
 /** A change of one row, or a TRUNCATE. Parts are JSON texts as they are in the record. */
 export interface Change {

@@ -10,10 +10,10 @@ import { connectTarget } from '../../replica/postgres/connection.ts';
 import { copyRows } from '../../replica/postgres/copy.ts';
 import { PositionStore } from '../../replica/postgres/position-store.ts';
 import { PostgresTarget } from '../../replica/postgres/target.ts';
-import { Applier } from '../../replica/rules/apply.ts';
+import { Applier } from '../../replica/rules/applier.ts';
 import { Intake } from '../../replica/rules/intake.ts';
 import { Shards } from '../../replica/rules/shards.ts';
-import { WaitingFile } from '../../replica/store/waiting-file.ts';
+import { SpillStore } from '../../replica/store/spill-store.ts';
 import { startPostgres } from '../support/postgres.ts';
 
 const LANES = 64;
@@ -45,9 +45,9 @@ class Feed {
   readonly #names = lanesOf(LANES).map(({ name }) => name);
   readonly #open = new Map<number, string[]>();
   readonly #intake: Intake;
-  readonly #store: WaitingFile;
+  readonly #store: SpillStore;
   #sequence = 0;
-  constructor(intake: Intake, store: WaitingFile) {
+  constructor(intake: Intake, store: SpillStore) {
     this.#intake = intake;
     this.#store = store;
   }
@@ -70,7 +70,7 @@ class Feed {
   #put(lane: number, texts: string[]): void {
     const sequence = String(++this.#sequence);
     this.#intake.take({ shard: 's', sequence, arrivedMs: 0, partitionKey: this.#names[lane] ?? '', texts });
-    this.#store.settle(this.#intake.lanes);
+    this.#store.spill(this.#intake.lanes);
     this.#open.delete(lane);
   }
 }
@@ -82,7 +82,7 @@ try {
   const positions = new PositionStore(connection.client, 'bench');
   const saved = await positions.begin({ arn: 'none', createdMs: 1 }, undefined, false);
   const intake = new Intake(saved, new Shards());
-  const store = new WaitingFile();
+  const store = new SpillStore();
   const target = new PostgresTarget(connection, positions, { allowTriggers: false, skipMissing: false });
   const applier = new Applier({ intake, target, store });
   const feed = new Feed(intake, store);

@@ -40,8 +40,8 @@ async function peekWhere(tooEarly: number) {
       return Promise.resolve({ rows: [] });
     },
   } as unknown as Connection;
-  const explain = (error: unknown): Promise<unknown> => Promise.resolve(error);
-  const parts = { reader, control, slotName: 's', decoder: new TestDecodingDecoder(), clock, explain };
+  const translateError = (error: unknown): Promise<unknown> => Promise.resolve(error);
+  const parts = { reader, control, slotName: 's', decoder: new TestDecodingDecoder(), clock, translateError };
   return {
     peek: new SlotPeek(parts, 1n, undefined, 5_000),
     cancellations,

@@ -57,8 +57,8 @@ async function peeked(sleep: Clock['sleep'] = () => new Promise(() => undefined)
       return { rows: [] };
     },
   } as unknown as Connection;
-  const explain = (error: unknown): Promise<unknown> => Promise.resolve(error);
-  const parts = { reader, control, slotName: 's', decoder: new TestDecodingDecoder(), clock, explain };
+  const translateError = (error: unknown): Promise<unknown> => Promise.resolve(error);
+  const parts = { reader, control, slotName: 's', decoder: new TestDecodingDecoder(), clock, translateError };
   const peek = new SlotPeek(parts, 1n, undefined, 5_000);
   return {
     peek,

@@ -7,7 +7,7 @@ import { formatLsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import { connectTarget } from '../../../replica/postgres/connection.ts';
 import { PositionStore } from '../../../replica/postgres/position-store.ts';
 import { PostgresTarget, type TargetOptions } from '../../../replica/postgres/target.ts';
-import { Applier } from '../../../replica/rules/apply.ts';
+import { Applier } from '../../../replica/rules/applier.ts';
 import { Intake, type KinesisRecord } from '../../../replica/rules/intake.ts';
 import { Shards } from '../../../replica/rules/shards.ts';
 import type { PostgresServer } from '../../support/postgres.ts';

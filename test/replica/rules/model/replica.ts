@@ -3,10 +3,10 @@
  * ended anywhere. A rule can be broken, by a class that overrides it.
  */
 import { type Lsn } from '../../../../lambda/decode/lsn.ts';
-import { Applier, type Position, type Target } from '../../../../replica/rules/apply.ts';
-import { type FoldedTable, GONE, type Source } from '../../../../replica/rules/fold.ts';
+import { Applier, type Position, type Target } from '../../../../replica/rules/applier.ts';
+import { DELETED, type FoldedTable, type JsonText } from '../../../../replica/rules/fold.ts';
 import { Intake } from '../../../../replica/rules/intake.ts';
-import { Lane, type Place, type Waiting, type WaitingRecord } from '../../../../replica/rules/lane.ts';
+import { Lane, type Place, type WaitingChange, type WaitingRecord } from '../../../../replica/rules/lane.ts';
 import { type Cut, Lanes, type LanesStart } from '../../../../replica/rules/lanes.ts';
 import type { Change } from '../../../../replica/rules/record.ts';
 import { type NumberedPosition, type ShardPosition, Shards } from '../../../../replica/rules/shards.ts';
@@ -50,10 +50,10 @@ class BrokenLane extends Lane<Change> {
     super(cut, timeline);
     this.broken = broken;
   }
-  override isRepeat(change: Waiting): boolean {
+  override isRepeat(change: WaitingChange): boolean {
     return this.broken !== 'skip' && super.isRepeat(change);
   }
-  override readUptoAfter(change: Waiting): Lsn {
+  override readUptoAfter(change: WaitingChange): Lsn {
     return this.broken === 'strict' ? change.lsn : super.readUptoAfter(change);
   }
 }
@@ -160,17 +160,17 @@ export class ModelTarget {
     const keyOf = (key: string): number => Math.floor(Number((JSON.parse(key) as { text: string }).text));
     const inserted: [number, ModelRow][] = [];
     for (const [key, row] of rows) {
-      if (row === GONE) continue;
+      if (row === DELETED) continue;
       const base = row.base === undefined ? undefined : before.get(keyOf(row.base));
       const value = (name: keyof ModelRow): unknown => {
-        const source: Source = row.values[columns.indexOf(name)];
+        const source: JsonText = row.values[columns.indexOf(name)];
         if (source === undefined) return base?.[name] ?? 'MISSING';
         return source === null ? null : (JSON.parse(source) as unknown);
       };
       const made = { text: value('text'), v: value('v'), u: value('u'), big: value('big') } as ModelRow;
       inserted.push([keyOf(key), made]);
     }
-    for (const [key, row] of rows) if (broken !== 'delins' || row === GONE) after.delete(keyOf(key));
+    for (const [key, row] of rows) if (broken !== 'delins' || row === DELETED) after.delete(keyOf(key));
     for (const [k, row] of inserted) {
       for (const [other, { u }] of after) {
         if (row.u !== null && other !== k && u === row.u) refused.push(`23505: u=${u} of key ${k} is key ${other}'s`);

@@ -5,16 +5,16 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { WaitingStore } from '../rules/apply.ts';
+import type { WaitingStore } from '../rules/applier.ts';
 import type { WaitingRecord } from '../rules/lane.ts';
 import type { Lanes } from '../rules/lanes.ts';
 import { type Change, readRecord } from '../rules/record.ts';
 
 /** Changes in memory, in characters of their records: with what is made of them, about three times that in bytes. */
-const MEMORY = 6 * 1024 * 1024;
+const MAX_MEMORY_CHARS = 6 * 1024 * 1024;
 
 /** A file is given up as soon as nothing in it is needed: so they are not large. */
-const SEGMENT = 64 * 1024 * 1024;
+const MAX_SEGMENT_BYTES = 64 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
 /** A file. */
@@ -26,7 +26,7 @@ interface Segment {
 }
 
 /** Where a record is. */
-class Stored {
+class Spilled {
   readonly segment: Segment;
   readonly offset: number;
   readonly length: number;
@@ -38,13 +38,13 @@ class Stored {
 }
 
 /** See the head of the file. */
-export class WaitingFile implements WaitingStore {
+export class SpillStore implements WaitingStore {
   readonly #memory: number;
   readonly #segments = new Set<Segment>();
   #current: Segment | undefined;
 
   /** @param memory - how much may wait in memory, in characters @default 6 Mi */
-  constructor(memory = MEMORY) {
+  constructor(memory = MAX_MEMORY_CHARS) {
     this.#memory = memory;
   }
 
@@ -53,7 +53,7 @@ export class WaitingFile implements WaitingStore {
    *
    * @returns how much waits now, in memory and in files, in characters
    */
-  settle(lanes: Lanes<Change>): number {
+  spill(lanes: Lanes<Change>): number {
     const { memory, stored } = lanes.waiting;
     let left = memory;
     if (left > this.#memory) {
@@ -62,7 +62,7 @@ export class WaitingFile implements WaitingStore {
       for (const record of records) {
         if (left <= this.#memory / 2) break;
         left -= record.size;
-        this.#store(record);
+        this.#spillRecord(record);
       }
     }
     return memory + stored;
@@ -70,12 +70,12 @@ export class WaitingFile implements WaitingStore {
 
   /** Read one by one: of each lane a record is open at a time. */
   load(record: WaitingRecord<Change>): Iterable<Change> {
-    return record.entries ?? (record.stored instanceof Stored ? readStored(record.stored) : []);
+    return record.entries ?? (record.stored instanceof Spilled ? readSpilled(record.stored) : []);
   }
 
   release(records: readonly WaitingRecord<Change>[]): void {
     for (const { stored } of records) {
-      if (!(stored instanceof Stored)) continue;
+      if (!(stored instanceof Spilled)) continue;
       const { segment } = stored;
       segment.needed--;
       if (segment.needed === 0 && segment !== this.#current) this.#close(segment);
@@ -87,19 +87,19 @@ export class WaitingFile implements WaitingStore {
     for (const segment of this.#segments) this.#close(segment);
   }
 
-  #store(record: WaitingRecord<Change>): void {
+  #spillRecord(record: WaitingRecord<Change>): void {
     // A record is one line.
     const bytes = Buffer.from((record.entries ?? []).map(({ text }) => text).join('\n'));
     const segment = this.#segment();
     for (let at = 0; at < bytes.length;) at += writeSync(segment.fd, bytes, at, bytes.length - at, segment.size + at);
-    record.stored = new Stored(segment, segment.size, bytes.length);
+    record.stored = new Spilled(segment, segment.size, bytes.length);
     record.entries = undefined;
     segment.size += bytes.length;
     segment.needed++;
   }
 
   #segment(): Segment {
-    if (this.#current !== undefined && this.#current.size < SEGMENT) return this.#current;
+    if (this.#current !== undefined && this.#current.size < MAX_SEGMENT_BYTES) return this.#current;
     const full = this.#current;
     const dir = mkdtempSync(join(tmpdir(), 'pg2kinesis-replicate-'));
     this.#current = { fd: openSync(join(dir, 'waiting'), 'wx+', 0o600), size: 0, needed: 0 };
@@ -116,7 +116,7 @@ export class WaitingFile implements WaitingStore {
   }
 }
 
-function* readStored({ segment, offset, length }: Stored): Generator<Change, void> {
+function* readSpilled({ segment, offset, length }: Spilled): Generator<Change, void> {
   const bytes = Buffer.alloc(length);
   readSync(segment.fd, bytes, 0, length, offset);
   for (let at = 0; at < length;) {

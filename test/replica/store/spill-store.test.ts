@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { describe, it } from 'node:test';
 import { Intake } from '../../../replica/rules/intake.ts';
 import { Shards } from '../../../replica/rules/shards.ts';
-import { WaitingFile } from '../../../replica/store/waiting-file.ts';
+import { SpillStore } from '../../../replica/store/spill-store.ts';
 
 const text = (lsn: number, ordinal: number): string =>
   JSON.stringify({
@@ -27,14 +27,14 @@ describe('what waits', () => {
       { cut: 0n, source: 's', system: undefined, timelines: [1, 1, 1, 1], forks: [], shards: new Map() },
       shards,
     );
-    using store = new WaitingFile(2_000);
+    using store = new SpillStore(2_000);
     const written: string[] = [];
     for (let lsn = 1; lsn <= 50; lsn++) {
       for (let lane = 0; lane < 4; lane++) {
         const texts = [text(lsn, lane + 1), text(lsn, lane + 5)];
         written.push(...texts);
         intake.take({ shard: 'a', sequence: `${lsn}-${lane}`, arrivedMs: 0, partitionKey: `lane-${lane}-of-4`, texts });
-        assert.ok(store.settle(intake.lanes) > 0);
+        assert.ok(store.spill(intake.lanes) > 0);
       }
     }
     const { memory, stored } = intake.lanes.waiting;
