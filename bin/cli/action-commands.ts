@@ -1,6 +1,6 @@
 /** The commands that invoke an action: their options, and the payload that each stands for. Knows no terminal. */
 import { type Command, Option } from 'commander';
-import { MIN_SECONDS } from '../../lambda/settings/event.ts';
+import { MIN_SECONDS } from '../../lambda/settings/payloads.ts';
 import { number, readJson, readName } from './option-values.ts';
 import type { Payload } from './targets/target.ts';
 import { type DeployedOptions, type InvokeOptions, LAMBDA_SECONDS, WEEK_SECONDS } from './terminal.ts';

@@ -1,6 +1,7 @@
 /** Errors as the command line prints them: code and message, and where it happened only when debugging. */
 import { PipelineError } from '../../lambda/errors.ts';
 import { printable, printableJson } from '../../lambda/printable.ts';
+import type { PayloadField } from '../../lambda/settings/payloads.ts';
 import { causeFields, sanitizeError } from '../../lambda/telemetry/error-report.ts';
 import { ReplicaError } from '../../replica/errors.ts';
 import { EXIT, type Terminal } from './terminal.ts';
@@ -21,13 +22,16 @@ export function formatError(error: unknown, env: Readonly<Record<string, string 
   return `${[text, ...frames.map(printable)].join('\n')}\n${printableJson(JSON.stringify(causeFields(error), undefined, 2))}\n`;
 }
 
-/** A payload's fields, as they are given here. */
-const OPTION_NAMES: Readonly<Record<string, string>> = {
+/** A payload's fields, as they are given here; `lagSeconds` has no option. */
+const OPTION_NAMES: Readonly<Record<Exclude<PayloadField, 'lagSeconds'>, string>> = {
   maxSeconds: '--max-seconds',
   maxBatches: '--max-batches',
   resume: '--resume',
   commitLsn: 'the commit LSN',
   discardUnread: '--yes',
+  onStandby: '--on-standby',
+  from: '--from',
+  tables: '--tables',
 };
 
 /**
@@ -38,7 +42,9 @@ const OPTION_NAMES: Readonly<Record<string, string>> = {
  */
 export function inWordsOfOptions(error: unknown, command: string): unknown {
   if (!(error instanceof PipelineError) || error.code !== 'EVENT_INVALID') return error;
-  const what = error.what.replace(/"(\w+)"/g, (quoted, field: string) => OPTION_NAMES[field] ?? quoted);
+  const what = error.what.replace(/"(\w+)"/g, (quoted, field: string) =>
+    Object.hasOwn(OPTION_NAMES, field) ? OPTION_NAMES[field as keyof typeof OPTION_NAMES] : quoted,
+  );
   return new PipelineError('EVENT_INVALID', what, { remedy: `See pg2kinesis ${command} --help.` });
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Container } from '../container.ts';
 import type { RunAnswer } from '../run/answer.ts';
-import type { Action } from '../settings/event.ts';
+import type { Action } from '../settings/action-types.ts';
 import { check, type CheckAnswer } from './check.ts';
 import { type InvocationDeadlines, withConnection } from './connections.ts';
 import { copySlot, type CopySlotAnswer } from './copy-slot.ts';

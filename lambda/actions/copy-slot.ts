@@ -10,7 +10,7 @@ import { copySlot as copyReplicationSlot } from '../postgres/slot-copy.ts';
 import { readSlotState } from '../postgres/slot-state.ts';
 import { standbyFault } from '../postgres/standby-server.ts';
 import { readSlotRow } from '../postgres/status-queries.ts';
-import type { CopySlotAction } from '../settings/event.ts';
+import type { CopySlotAction } from '../settings/action-types.ts';
 import { type InvocationDeadlines, withLock } from './connections.ts';
 
 /** How long making a slot waits for the transactions that are writing. */

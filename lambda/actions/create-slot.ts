@@ -6,7 +6,7 @@ import { formatLsn } from '../decode/lsn.ts';
 import { makeFailoverSlot } from '../postgres/failover-slot.ts';
 import { createSlot as createReplicationSlot } from '../postgres/slot-create-drop.ts';
 import { type ServerAnswer, serverAnswer } from '../run/answer.ts';
-import type { CreateSlotAction } from '../settings/event.ts';
+import type { CreateSlotAction } from '../settings/action-types.ts';
 import { type InvocationDeadlines, withLock } from './connections.ts';
 import { requestInitialSnapshot } from './snapshot.ts';
 

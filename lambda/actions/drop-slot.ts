@@ -6,7 +6,7 @@ import type { Container } from '../container.ts';
 import { PipelineError } from '../errors.ts';
 import { dropSlot as dropReplicationSlot, requireDroppable } from '../postgres/slot-create-drop.ts';
 import { readUnread, type Unread } from '../postgres/unread.ts';
-import type { DropSlotAction } from '../settings/event.ts';
+import type { DropSlotAction } from '../settings/action-types.ts';
 import { type InvocationDeadlines, withLock } from './connections.ts';
 
 /** What `drop-slot` answers. */

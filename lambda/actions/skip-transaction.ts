@@ -7,7 +7,7 @@ import { PipelineError } from '../errors.ts';
 import type { Session } from '../ports.ts';
 import { describeHolder } from '../postgres/slot-lock.ts';
 import { skipFirstTransaction } from '../run/skip-first-transaction.ts';
-import type { SkipTransactionAction } from '../settings/event.ts';
+import type { SkipTransactionAction } from '../settings/action-types.ts';
 import { ACTION_LOCK_WAIT_MS, type InvocationDeadlines, sessionFor } from './connections.ts';
 
 /** What `skip-transaction` answers. */

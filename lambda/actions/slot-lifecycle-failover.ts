@@ -4,7 +4,7 @@
  */
 import type { Connection } from '../postgres/connection.ts';
 import { makeFailoverSlot } from '../postgres/failover-slot.ts';
-import type { LifecycleAction } from '../settings/event.ts';
+import type { LifecycleAction } from '../settings/action-types.ts';
 import type { LifecyclePorts } from './slot-lifecycle-ports.ts';
 import { ANSWER_MS } from './slot-lifecycle-ports.ts';
 

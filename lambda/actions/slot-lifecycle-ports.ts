@@ -7,7 +7,7 @@ import type { Connection, Database } from '../postgres/connection.ts';
 import { withPair } from '../postgres/connection-pair.ts';
 import { readSlotState } from '../postgres/slot-state.ts';
 import { standbyFault } from '../postgres/standby-server.ts';
-import type { LifecycleAction } from '../settings/event.ts';
+import type { LifecycleAction } from '../settings/action-types.ts';
 
 /** What CloudFormation is answered. */
 export interface LifecycleAnswer {

@@ -15,7 +15,7 @@ import { copySlot } from '../postgres/slot-copy.ts';
 import { createSlot, requireUsable } from '../postgres/slot-create-drop.ts';
 import { acquireSlotLock, describeHolder } from '../postgres/slot-lock.ts';
 import { readSlotRow, type SlotRow } from '../postgres/status-queries.ts';
-import type { LifecycleAction } from '../settings/event.ts';
+import type { LifecycleAction } from '../settings/action-types.ts';
 import {
   describeSlot,
   formatPhysicalId,

@@ -10,7 +10,7 @@ import { CONTROL_LOCK_SUFFIX } from '../postgres/session.ts';
 import { dropSlot } from '../postgres/slot-create-drop.ts';
 import { acquireSlotLock, describeHolder, type Holder, lockKey, readHolder } from '../postgres/slot-lock.ts';
 import { readFlushLsn, readSlotRow } from '../postgres/status-queries.ts';
-import type { LifecycleAction } from '../settings/event.ts';
+import type { LifecycleAction } from '../settings/action-types.ts';
 import { describeSlot, isSameAddress, isSameDatabase, parsePhysicalId, type SlotIdentity } from './slot-identity.ts';
 import {
   ANSWER_MS,

@@ -8,7 +8,7 @@ import type { Connection } from '../postgres/connection.ts';
 import { writeMessage } from '../postgres/snapshot-reader.ts';
 import { type ReadableTable, readUnderWay, resolveTables, whyNoSnapshots } from '../postgres/snapshot-request.ts';
 import type { RunAnswer } from '../run/answer.ts';
-import type { SnapshotAction } from '../settings/event.ts';
+import type { SnapshotAction } from '../settings/action-types.ts';
 import { selectsTable } from '../settings/filters.ts';
 import { encodeMessage, type SnapshotProgress } from '../snapshot/progress.ts';
 import { type InvocationDeadlines, withConnection, withLock } from './connections.ts';

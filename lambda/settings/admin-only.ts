@@ -3,7 +3,7 @@
  * itself. Actions that ADMIN_ONLY lists are done through the alias `admin` alone. Pure; knows no action's meaning.
  */
 import { PipelineError } from '../errors.ts';
-import type { Action } from './event.ts';
+import type { Action } from './action-types.ts';
 
 /** The alias through which administrators, and the stack itself, invoke the function. */
 const ADMIN_ALIAS = 'admin';

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { main } from '../../bin/cli/program.ts';
-import { ACTION_NAMES } from '../../lambda/settings/event.ts';
+import { ACTION_NAMES } from '../../lambda/settings/payloads.ts';
 import { SETTINGS } from '../../lambda/settings/settings-table.ts';
 import { runCli } from '../support/cli.ts';
 
@@ -73,6 +73,12 @@ describe('pg2kinesis', () => {
       ['skip-transaction', 'abc'],
       /EVENT_INVALID: the commit LSN cannot be "abc".*See pg2kinesis skip-transaction --help/,
     ],
+    [
+      'no slot',
+      ['copy-slot', '--from', 'Old'],
+      /EVENT_INVALID: --from cannot be "Old".*See pg2kinesis copy-slot --help/,
+    ],
+    ['no tables', ['snapshot', '--tables', ''], /EVENT_INVALID: --tables cannot be .*See pg2kinesis snapshot --help/],
     ['more than a week', ['drain', '--max-seconds', '604801'], /It has to be a number, 3 to 604800\./],
     ['less time than it has', ['skip-transaction', '0/1', '--max-seconds', '899'], /a number, 900 to 604800\./],
   ];

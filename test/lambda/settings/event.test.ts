@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PipelineError } from '../../../lambda/errors.ts';
-import { ACTION_NAMES, readEvent } from '../../../lambda/settings/event.ts';
+import { readEvent } from '../../../lambda/settings/event.ts';
+import { ACTION_NAMES } from '../../../lambda/settings/payloads.ts';
 
 const SCHEDULED = { kind: 'run', maxSeconds: 50, maxBatches: undefined, resume: undefined };
 const RESUME = {
