@@ -170,6 +170,11 @@ export default tseslint.config(
     ],
   ),
   module(
+    ['replica/function/**/*.ts'],
+    [['(^|/)lib/(?!consumer/)|^aws-cdk-lib|^constructs', 'The function knows the consumer library and no CDK.'], sdk],
+    { except: ['replica/function/handler.ts'] },
+  ),
+  module(
     ['lib/**/*.ts'],
     [sdk, postgres, ['(^|/)lambda/', 'lib/ ships the function as a bundle; it imports none of it.']],
   ),

@@ -64,6 +64,10 @@ export const REPLICA_ERRORS = {
     exit: REPLICA_EXIT.permanent,
     remedy: 'Do what the message says at the target, then start again.',
   },
+  FAST_REFUSED: {
+    exit: REPLICA_EXIT.permanent,
+    remedy: 'Copy without --fast, or change the table at the target as the message says.',
+  },
   TARGET_REFUSED: {
     exit: REPLICA_EXIT.permanent,
     remedy:

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleCommandLine, bundleFunction, bundleLibrary } from './bundle.ts';
+import { bundleCommandLine, bundleFunction, bundleLibrary, bundleReplicaFunction } from './bundle.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -24,8 +24,11 @@ for (const name of await readdir(join(root, 'dist/lib'), { recursive: true })) {
   const text = await readFile(path, 'utf8');
   await writeFile(path, text.replace(/(from |import\()(['"])(\.[^'"]*)\.ts\2/g, '$1$2$3.js$2'));
 }
-const outputs = [...(await bundleLibrary()), ...(await bundleFunction()), ...(await bundleCommandLine())].filter(
-  ([name]) => /\.m?js$/.test(name),
-);
+const outputs = [
+  ...(await bundleLibrary()),
+  ...(await bundleFunction()),
+  ...(await bundleReplicaFunction()),
+  ...(await bundleCommandLine()),
+].filter(([name]) => /\.m?js$/.test(name));
 await chmod(join(root, 'dist/bin/pg2kinesis.js'), 0o755);
 console.log(`Built dist/: ${outputs.map(([name, bytes]) => `${name} (${Math.ceil(bytes / 1024)} KiB)`).join(', ')}.`);

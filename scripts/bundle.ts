@@ -39,10 +39,26 @@ export const COMMON = {
  * @returns the files written or found right, with their sizes in bytes
  */
 export async function bundleFunction(folder: string = join(ROOT, 'dist/function')): Promise<Map<string, number>> {
+  return bundleHandler('lambda/handler.ts', folder);
+}
+
+/**
+ * Bundles replica/function/handler.ts.
+ *
+ * @param folder - where to @default dist/replica-function, which lib/function-code.ts looks in
+ * @returns as {@link bundleFunction}
+ */
+export async function bundleReplicaFunction(
+  folder: string = join(ROOT, 'dist/replica-function'),
+): Promise<Map<string, number>> {
+  return bundleHandler('replica/function/handler.ts', folder);
+}
+
+async function bundleHandler(entry: string, folder: string): Promise<Map<string, number>> {
   const result = await build({
     ...COMMON,
     external: [...COMMON.external],
-    entryPoints: ['lambda/handler.ts'],
+    entryPoints: [entry],
     outfile: join(folder, 'handler.mjs'),
     target: 'node24',
     sourcemap: true,

@@ -68,6 +68,8 @@ const SETTINGS: readonly (readonly [name: string, value: string])[] = [
   ['lc_monetary', 'C'],
   ['array_nulls', 'on'],
   ['xmloption', 'content'],
+  ['bytea_output', 'hex'],
+  ['extra_float_digits', '3'],
   // An error rather than rows that are not seen.
   ['row_security', 'off'],
   ['default_transaction_isolation', 'read committed'],

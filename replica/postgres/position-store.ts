@@ -44,6 +44,14 @@ interface Row {
   readonly epoch: string;
 }
 
+/** Makes the tables where they are not there: so a user without the right to create can be given them. */
+export async function createPositionTables(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('pg2kinesis.replica') IS NOT NULL AND to_regclass('pg2kinesis.replica_shard') IS NOT NULL AS there`,
+  );
+  if (rows[0]?.there !== true) await client.query(CREATE);
+}
+
 /** See the head of the file. */
 export class PositionStore {
   readonly #client: pg.Client;
@@ -66,11 +74,7 @@ export class PositionStore {
    * @throws {ReplicaError} REPLICA_BUSY, STREAM_CHANGED, REPLICA_USAGE
    */
   async begin(stream: StreamIdentity, startAfter: Lsn | undefined, takeOver: boolean): Promise<BegunPosition> {
-    const there = await this.#client.query<{ there: boolean }>(
-      `SELECT to_regclass('pg2kinesis.replica') IS NOT NULL AND to_regclass('pg2kinesis.replica_shard') IS NOT NULL AS there`,
-    );
-    // So a user without the right to create can be given the tables.
-    if (there.rows[0]?.there !== true) await this.#client.query(CREATE);
+    await createPositionTables(this.#client);
     if (!takeOver) await this.#lock();
     const { rows } = await this.#client.query<Row>(
       `INSERT INTO pg2kinesis.replica AS r VALUES ($1, NULL, $2, $3, 'consistent', $4, NULL, NULL, '{}', '[]', 1, now())

@@ -96,8 +96,12 @@ function indexesOf({ columns, schema, name }: FoldedTable, table: TargetTable): 
   return indexes;
 }
 
-/** The columns of the key, in the record's order, each with the operator of the target's index. */
-function keyOf(text: string, { schema, name }: FoldedTable, table: TargetTable): TablePlan['key'] {
+/** The columns of the key, in the record's order, each with the operator of the target's index. @throws {ReplicaError} TARGET_KEY_DIFFERS */
+export function keyOf(
+  text: string,
+  { schema, name }: Pick<FoldedTable, 'schema' | 'name'>,
+  table: TargetTable,
+): TablePlan['key'] {
   const names: string[] = [];
   eachMember(text, (column) => names.push(column));
   const index = table.keys.find(
@@ -117,7 +121,8 @@ function keyOf(text: string, { schema, name }: FoldedTable, table: TargetTable):
   });
 }
 
-function keyValues(text: string, key: TablePlan['key']): (string | null)[] {
+/** @param text - a key as a record has it @returns the values of its columns, as the server reads them */
+export function keyValues(text: string, key: TablePlan['key']): (string | null)[] {
   const values: (string | null)[] = [];
   eachMember(text, (name, source) => {
     const at = key.findIndex(({ column }) => column.name === name);

@@ -18,6 +18,8 @@ export interface TargetOptions {
   readonly allowTriggers: boolean;
   /** Leaves out changes whose old row is not there. */
   readonly skipMissing: boolean;
+  /** Looks at each table before it is written to. @throws {ReplicaError} where it cannot be kept equal */
+  readonly examine?: (table: TargetTable) => Promise<void>;
 }
 
 /** See the head of the file. */
@@ -43,44 +45,50 @@ export class PostgresTarget implements Target {
   }
 
   async begin(): Promise<TargetTransaction> {
-    await this.#translatingErrors(() => this.#positions.hold());
+    await this.translatingErrors(() => this.#positions.hold());
     const counted: (readonly [table: string, changes: number])[] = [];
     return {
       write: async (tables) => {
         // Not the tables themselves: a large transaction has many parts.
         counted.push(...tables.map(({ schema, name, changes }) => [`${schema}.${name}`, changes] as const));
-        await this.#translatingErrors(() => this.#write(tables));
+        await this.translatingErrors(() => this.write(tables));
       },
       commit: async (position: Position) => {
-        await this.#translatingErrors(async () => {
+        await this.translatingErrors(async () => {
           await this.#positions.save(position);
           await this.#connection.client.query('COMMIT');
         });
         for (const [table, changes] of counted) this.changes.set(table, (this.changes.get(table) ?? 0) + changes);
       },
       rollback: async () => {
-        this.#writer.forget();
-        this.#tables.clear();
+        this.forget();
         await this.#connection.client.query('ROLLBACK');
       },
     };
   }
 
-  async #write(tables: readonly FoldedTable[]): Promise<void> {
+  /** Tells that what the transaction did was undone: tables are read again. */
+  forget(): void {
+    this.#writer.forget();
+    this.#tables.clear();
+  }
+
+  /** Makes tables what they are after the changes, in the transaction that is open. */
+  async write(tables: readonly FoldedTable[]): Promise<void> {
     const plans = [];
     for (const folded of tables) {
-      const known = await this.#table(folded);
+      const known = await this.table(folded);
       const table = folded.columns.every((name) => known.columns.some((column) => column.name === name))
         ? known
         : // It may have been added since.
-          await this.#table(folded, true);
+          await this.table(folded, true);
       plans.push(planTable(folded, table));
     }
     await this.#writer.write(plans);
   }
 
   /** The target's table. @param again - reads it again */
-  async #table({ schema, name }: FoldedTable, again = false): Promise<TargetTable> {
+  async table({ schema, name }: Pick<FoldedTable, 'schema' | 'name'>, again = false): Promise<TargetTable> {
     const id = JSON.stringify([schema, name]);
     const known = again ? undefined : this.#tables.get(id);
     if (known !== undefined) return known;
@@ -92,6 +100,7 @@ export class PostgresTarget implements Target {
       );
     }
     this.#refuseUnsafe(table);
+    await this.#options.examine?.(table);
     this.#writer.forget();
     this.#tables.set(id, table);
     return table;
@@ -131,7 +140,7 @@ export class PostgresTarget implements Target {
   }
 
   /** Puts an error of the target in words. No value of a row is in them: the server's own may quote some. */
-  async #translatingErrors<T>(work: () => Promise<T>): Promise<T> {
+  async translatingErrors<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {

@@ -36,6 +36,17 @@ export function textOf(source: Exclude<JsonText, undefined>, kind: ValueKind): s
   }
 }
 
+/**
+ * The other way round.
+ *
+ * @param text - a value's text, as the server writes it; null: SQL's NULL
+ * @param kind - of the column's type
+ * @returns what {@link textOf} makes the same text of
+ */
+export function sourceOf(text: string | null, kind: ValueKind): string | null {
+  return text === null || kind.kind === 'json' ? text : JSON.stringify(text);
+}
+
 /** A string's content, anything else as it is. */
 function unquoted(source: string): string {
   if (!source.startsWith('"')) return source;

@@ -71,8 +71,8 @@ class TableFold implements FoldedTable {
       this.isEmptied = true;
       return;
     }
-    if (key === undefined) throw unusable(change, 'without the key of its row');
-    if (change.truncated) throw unusable(change, 'that was too large for a record of the stream, so without its row');
+    refuseUnusable(change);
+    if (key === undefined) return;
     if (op === 'DELETE') {
       if (change.newKey !== undefined) this.#moving.set(change.newKey, this.#at(key));
       this.rows.set(key, DELETED);
@@ -80,6 +80,13 @@ class TableFold implements FoldedTable {
     }
     const held = this.#before(change, key);
     this.rows.set(key, this.#overlay(held === DELETED ? NEW_ROW : held, change));
+  }
+
+  /** Puts a row on its way to a new key. */
+  carry(key: string, row: ReadonlyMap<string, JsonText> | undefined): void {
+    const values: JsonText[] = [];
+    for (const [name, source] of row ?? []) values[this.#column(name)] = source;
+    this.#moving.set(key, row === undefined ? DELETED : { values, base: undefined, needs: NONE });
   }
 
   /** The row that a change sets values of. */
@@ -125,16 +132,36 @@ export class Fold {
 
   /** @param change - the next in commit order @throws {ReplicaError} RECORD_UNUSABLE */
   add(change: Change): void {
-    const name = `${JSON.stringify(change.schema)}.${change.table}`;
-    let table = this.#tables.get(name);
-    if (table === undefined) this.#tables.set(name, (table = new TableFold(change.schema, change.table)));
-    table.add(change);
+    this.#table(change).add(change);
     this.changes++;
+  }
+
+  /**
+   * Gives the row of a move whose first half was folded elsewhere. Its second half is added next.
+   *
+   * @param change - the second half
+   * @param row - the old row; undefined: there was none
+   */
+  carry(change: Change, row: ReadonlyMap<string, JsonText> | undefined): void {
+    if (change.key !== undefined) this.#table(change).carry(change.key, row);
   }
 
   get tables(): FoldedTable[] {
     return [...this.#tables.values()];
   }
+
+  #table({ schema, table: name }: Change): TableFold {
+    const id = `${JSON.stringify(schema)}.${name}`;
+    let table = this.#tables.get(id);
+    if (table === undefined) this.#tables.set(id, (table = new TableFold(schema, name)));
+    return table;
+  }
+}
+
+/** @param change - of a row @throws {ReplicaError} RECORD_UNUSABLE where it does not say which, or not all of it */
+export function refuseUnusable(change: Change): void {
+  if (change.key === undefined) throw unusable(change, 'without the key of its row');
+  if (change.truncated) throw unusable(change, 'that was too large for a record of the stream, so without its row');
 }
 
 function unusable({ op, schema, table, text }: Change, how: string): ReplicaError {

@@ -43,6 +43,45 @@ export interface IntakeCounts {
 /** The name of a lane: the partition key of its Kinesis records. */
 const LANE_NAME = /^lane-(\d{1,3})-of-(\d{1,3})$/;
 
+/** @param partitionKey - a Kinesis record's @returns its lane; undefined where it is in none */
+export function laneOf(partitionKey: string): { readonly lane: number; readonly count: number } | undefined {
+  const [, lane, count] = LANE_NAME.exec(partitionKey) ?? [];
+  return lane === undefined ? undefined : { lane: Number(lane), count: Number(count) };
+}
+
+/** The failure where a record that is in no lane is of our source: it is of AGGREGATION=none. */
+export function inNoLane(): ReplicaError {
+  return new ReplicaError(
+    'RECORD_UNUSABLE',
+    'The stream holds changes that are in no lane, as AGGREGATION=none writes them. Nothing of them was applied.',
+  );
+}
+
+/** The failure where a stream has records of another source, and nobody said which to copy. */
+export function otherSource(source: string, ours: string): ReplicaError {
+  return new ReplicaError(
+    'STREAM_CHANGED',
+    `The stream holds changes of "${source}" besides those of "${ours}", which this copy is of. Nothing of them was applied.`,
+    { remedy: 'Start with --source, and a --name for each source.' },
+  );
+}
+
+/** The failure where the source is another server. @param applied - up to where it was copied */
+export function otherServer(system: string, ours: string, applied: Lsn): ReplicaError {
+  return new ReplicaError(
+    'HISTORY_CHANGED',
+    `The source is now another server (system identifier ${system}; this copy is of ${ours}, up to ${formatLsn(applied)}). Nothing of it was applied.`,
+  );
+}
+
+/** The failure where the source has lost what is applied. @param fork - where its history left the one that was copied */
+export function lostHistory(fork: Lsn, timeline: number, applied: Lsn): ReplicaError {
+  return new ReplicaError(
+    'HISTORY_CHANGED',
+    `The source went on from ${formatLsn(fork)} on timeline ${timeline}, as after a failover to a standby that was behind, and this copy has what was committed up to ${formatLsn(applied)}. Nothing more was applied.`,
+  );
+}
+
 /** See the head of the file. */
 export class Intake {
   readonly shards: Shards;
@@ -82,17 +121,17 @@ export class Intake {
    * @throws {ReplicaError} HISTORY_CHANGED, STREAM_CHANGED, RECORD_UNUSABLE
    */
   take(record: KinesisRecord): boolean {
-    const [, laneText, countText] = LANE_NAME.exec(record.partitionKey) ?? [];
-    if (laneText === undefined) return this.#takeUnlaned(record);
-    const lane = Number(laneText);
+    const at = laneOf(record.partitionKey);
+    if (at === undefined) return this.#takeUnlaned(record);
+    const { lane, count } = at;
     const changes: Change[] = [];
     const records = record.texts.map(readRecord).filter((each) => this.#isOurs(each.source));
     for (const each of records) if (each.kind === 'change') changes.push(each);
-    if (Number(countText) !== this.lanes.lanes.length && records.length > 0) {
+    if (count !== this.lanes.lanes.length && records.length > 0) {
       const isDone = this.lanes.lanes.length > 0 && changes.every(({ lsn }) => lsn <= this.lanes.applied);
       // Read again from a position of before LANES was changed.
       if (isDone && changes.length > 0) return this.#pass(record);
-      if (!this.#changeLanes(Number(countText))) return false;
+      if (!this.#changeLanes(count)) return false;
     }
     const place = this.shards.addRecord(record.shard, record.sequence, record.arrivedMs);
     for (const each of records) {
@@ -109,12 +148,7 @@ export class Intake {
   /** A record that is in no lane is of another publisher, or of AGGREGATION=none. */
   #takeUnlaned(record: KinesisRecord): boolean {
     const ours = record.texts.map(readRecord).filter(({ source }) => this.#isOurs(source));
-    if (ours.length > 0) {
-      throw new ReplicaError(
-        'RECORD_UNUSABLE',
-        'The stream holds changes that are in no lane, as AGGREGATION=none writes them. Nothing of them was applied.',
-      );
-    }
+    if (ours.length > 0) throw inNoLane();
     return this.#pass(record);
   }
 
@@ -126,13 +160,7 @@ export class Intake {
   #isOurs(source: string): boolean {
     this.source ??= source;
     if (source === this.source) return true;
-    if (!this.#onlySource) {
-      throw new ReplicaError(
-        'STREAM_CHANGED',
-        `The stream holds changes of "${source}" besides those of "${this.source}", which this copy is of. Nothing of them was applied.`,
-        { remedy: 'Start with --source, and a --name for each source.' },
-      );
-    }
+    if (!this.#onlySource) throw otherSource(source, this.source);
     this.counts.leftOut++;
     return false;
   }
@@ -142,19 +170,9 @@ export class Intake {
     const { system, timeline } = mark;
     this.system ??= system;
     const { applied } = this.lanes;
-    if (this.system !== system) {
-      throw new ReplicaError(
-        'HISTORY_CHANGED',
-        `The source is now another server (system identifier ${system}; this copy is of ${this.system}, up to ${formatLsn(applied)}). Nothing of it was applied.`,
-      );
-    }
+    if (this.system !== system) throw otherServer(system, this.system, applied);
     const fork = take();
-    if (fork !== undefined) {
-      throw new ReplicaError(
-        'HISTORY_CHANGED',
-        `The source went on from ${formatLsn(fork)} on timeline ${timeline}, as after a failover to a standby that was behind, and this copy has what was committed up to ${formatLsn(applied)}. Nothing more was applied.`,
-      );
-    }
+    if (fork !== undefined) throw lostHistory(fork, timeline, applied);
   }
 
   /**

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { bundleFunction, writeOutputs } from '../../scripts/bundle.ts';
+import { bundleFunction, bundleReplicaFunction, writeOutputs } from '../../scripts/bundle.ts';
 
 describe("the function's bundle", () => {
   let folder: string;
@@ -54,6 +54,33 @@ describe("the function's bundle", () => {
       map.sources.filter((source) => source.includes('node_modules') || !/lambda\//.test(source)),
       [],
     );
+  });
+});
+
+describe("the bundle of a replica's function", () => {
+  let folder: string;
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'pg2kinesis-bundle-'));
+    await bundleReplicaFunction(folder);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('is smaller than that of the publisher: at most 0.9 MB with its map', () => {
+    const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)).size);
+    assert.ok(sizes.reduce((sum, size) => sum + size, 0) <= 0.9e6, sizes.join());
+  });
+
+  it('needs nothing beside it, and names bad settings', () => {
+    const program = `
+      const { handler } = await import(${JSON.stringify(join(folder, 'handler.mjs'))});
+      try { await handler({ Records: [] }, { awsRequestId: 'r' }); } catch (error) { console.log(error.name, error.message); }`;
+    const result = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      cwd: folder,
+      encoding: 'utf8',
+      timeout: 60_000,
+      env: { PGSSLMODE: 'prefer' },
+    });
+    assert.match(result.stdout.trim().split('\n').at(-1) ?? '', /^REPLICA_USAGE .*PGSSLMODE/, result.stderr);
   });
 });
 

@@ -36,6 +36,12 @@ type Draft = Omit<ModelChange, 'lsn' | 'ordinal'>;
 
 const KEYS = 6;
 
+/** A key's one text. Such that they are of many lanes. */
+const plainText = (k: number): string => String((k + 3) * 7919);
+
+/** @param text - of a key that has one @returns the key */
+export const plainKey = (text: string): number => Number(text) / 7919 - 3;
+
 /** See the head of the file. */
 export class ModelSource {
   wal: { readonly lsn: number; readonly changes: readonly ModelChange[] }[] = [];
@@ -45,9 +51,12 @@ export class ModelSource {
   #lsn = 0;
   #value = 1;
   readonly #random: Random;
+  readonly #isPlain: boolean;
 
-  constructor(random: Random) {
+  /** @param isPlain - no unique column, and a key has one text: what changes that are applied as they come can bear */
+  constructor(random: Random, isPlain = false) {
     this.#random = random;
+    this.#isPlain = isPlain;
   }
 
   get flushed(): number {
@@ -67,6 +76,20 @@ export class ModelSource {
     const table = new Map(this.stateAt(this.flushed));
     const drafts: Draft[] = [];
     for (let left = next() < 0.15 ? 8 + int(12) : 1 + int(3); left > 0; left--) drafts.push(...this.#change(table));
+    this.#add(table, drafts);
+  }
+
+  /** Commits a TRUNCATE between changes. */
+  truncate(): void {
+    this.#lsn += 1 + this.#random.int(3);
+    const table = new Map(this.stateAt(this.flushed));
+    const drafts = this.#change(table);
+    table.clear();
+    drafts.push({ op: 'TRUNCATE', key: undefined }, ...this.#change(table), ...this.#change(table));
+    this.#add(table, drafts);
+  }
+
+  #add(table: ModelTable, drafts: readonly Draft[]): void {
     if (drafts.length === 0) return;
     const changes = drafts.map((draft, i) => ({ ...draft, lsn: this.#lsn, ordinal: i + 1 }));
     this.wal.push({ lsn: this.#lsn, changes });
@@ -103,7 +126,7 @@ export class ModelSource {
   }
 
   #insert(table: Map<number, ModelRow>, k: number): Draft[] {
-    const text = `${k}${this.#random.next() < 0.5 ? '.0' : '.00'}`;
+    const text = this.#isPlain ? plainText(k) : `${k}${this.#random.next() < 0.5 ? '.0' : '.00'}`;
     const row = { text, v: this.#value++, u: this.#free(table), big: `B${this.#value++}` };
     table.set(k, row);
     return [{ op: 'INSERT', key: text, row }];
@@ -121,9 +144,9 @@ export class ModelSource {
   /** Another key, at times the same one with another text. */
   #move(table: Map<number, ModelRow>, k: number, row: ModelRow): Draft[] {
     const { next, int } = this.#random;
-    const to = next() < 0.3 ? k : int(KEYS);
-    if (to !== k && table.has(to)) return [];
-    const text = `${to}${row.text.endsWith('.00') ? '.0' : '.00'}`;
+    const to = next() < 0.3 && !this.#isPlain ? k : int(KEYS);
+    if ((to !== k || this.#isPlain) && table.has(to)) return [];
+    const text = this.#isPlain ? plainText(to) : `${to}${row.text.endsWith('.00') ? '.0' : '.00'}`;
     const moved = { ...row, text, v: this.#value++ };
     table.delete(k);
     table.set(to, moved);
@@ -146,6 +169,7 @@ export class ModelSource {
   }
 
   #free(table: ModelTable): number | null {
+    if (this.#isPlain) return null;
     const used = new Set([...table.values()].map(({ u }) => u));
     const free = [0, 1, 2, 3, 4, 5].filter((u) => !used.has(u));
     return this.#random.next() < 0.2 || free.length === 0 ? null : this.#random.pick(free);

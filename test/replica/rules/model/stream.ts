@@ -125,6 +125,8 @@ export interface RunOptions {
   readonly calm: boolean;
   /** Whether it opens with marks that tell the server's history. */
   readonly opens: boolean;
+  /** Whether a TRUNCATE has a round of its own. @default false: who waits for marks needs none */
+  readonly rounds?: boolean;
 }
 
 /** One run of the producer, in steps: it may be given up between any two. */
@@ -134,7 +136,7 @@ export function* produce(
   stream: ModelStream,
   container: ModelContainer,
   { next, int }: Random,
-  { calm, opens }: RunOptions,
+  { calm, opens, rounds = false }: RunOptions,
 ): Generator<undefined, void> {
   function* send(round: Map<number, string[]>): Generator<undefined, void> {
     let pending = [...round].map(([lane, texts]): Entry => ({ lane, texts }));
@@ -179,9 +181,15 @@ export function* produce(
   const flushed = source.flushed;
   for (const { lsn, changes } of source.wal.filter((each) => each.lsn > slot.position && each.lsn <= flushed)) {
     for (const change of changes) {
+      const isAlone = rounds && change.op === 'TRUNCATE';
+      if (isAlone) {
+        yield* send(round);
+        round = new Map();
+        count = 0;
+      }
       add(round, laneOf(change.key ?? 'TRUNCATE'), changeText(change));
       published = true;
-      if (++count <= 3 + int(6)) continue;
+      if (++count <= 3 + int(6) && !isAlone) continue;
       yield* send(round);
       round = new Map();
       count = 0;

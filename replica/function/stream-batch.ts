@@ -1,0 +1,53 @@
+/**
+ * What Lambda hands over of a Kinesis data stream, as the rules take it, and what it is answered. Pure.
+ */
+import type { KinesisStreamBatchResponse, KinesisStreamEvent } from 'aws-lambda';
+import { lineRecords, userRecords } from '../../lib/consumer/deaggregate.ts';
+import type { FastRecord } from '../rules/fast/fast-applier.ts';
+
+/** A batch of one shard. */
+export interface StreamBatch {
+  readonly streamArn: string;
+  readonly shard: string;
+  readonly records: readonly FastRecord[];
+}
+
+/**
+ * @param record - a Kinesis record, still aggregated
+ * @returns its user records as text, with their own partition keys
+ */
+export function unpack(record: { readonly partitionKey: string; readonly data: Buffer }): {
+  readonly texts: string[];
+  readonly userKeys: string[];
+} {
+  const users = userRecords(record).flatMap((user) => lineRecords(user));
+  return { texts: users.map(({ data }) => data.toString()), userKeys: users.map(({ partitionKey }) => partitionKey) };
+}
+
+/** @param event - what Lambda invokes with @returns undefined: there is nothing in it */
+export function batchOf({ Records: records }: KinesisStreamEvent): StreamBatch | undefined {
+  const [first] = records;
+  if (first === undefined) return undefined;
+  const shard = first.eventID.split(':')[0] ?? '';
+  return {
+    streamArn: first.eventSourceARN,
+    shard,
+    records: records.map(({ kinesis }) => ({
+      shard,
+      sequence: kinesis.sequenceNumber,
+      arrivedMs: Math.round(kinesis.approximateArrivalTimestamp * 1000),
+      partitionKey: kinesis.partitionKey,
+      ...unpack({ partitionKey: kinesis.partitionKey, data: Buffer.from(kinesis.data, 'base64') }),
+    })),
+  };
+}
+
+/**
+ * @param batch - that was given
+ * @param done - how many records of it are done with
+ * @returns the answer: Lambda gives the first one that is not done with again, and what is behind it
+ */
+export function answerOf({ records }: StreamBatch, done: number): KinesisStreamBatchResponse {
+  const left = records[done];
+  return { batchItemFailures: left === undefined ? [] : [{ itemIdentifier: left.sequence }] };
+}

@@ -1,0 +1,132 @@
+/**
+ * Applies what Lambda hands over of a stream, shard by shard, several shards at once in containers of their own. Keeps one
+ * connection to the target from one invocation to the next. Reads no environment.
+ */
+import type { KinesisStreamBatchResponse, KinesisStreamEvent } from 'aws-lambda';
+import type { Clock, Log } from '../../lambda/ports.ts';
+import type { Credentials, Login } from '../../lambda/postgres/credentials.ts';
+import { ReplicaError } from '../errors.ts';
+import { codeOf, connectTarget, type TargetConnection } from '../postgres/connection.ts';
+import { refuseUnfit } from '../postgres/fast/fast-table.ts';
+import { beginShared, createFastTables, PostgresFastTarget } from '../postgres/fast/fast-target.ts';
+import { createPositionTables, PositionStore } from '../postgres/position-store.ts';
+import { PostgresTarget } from '../postgres/target.ts';
+import { FastApplier, type FastOutcome } from '../rules/fast/fast-applier.ts';
+import type { FunctionSettings } from './settings.ts';
+import { answerOf, batchOf, type StreamBatch } from './stream-batch.ts';
+
+/** Metrics of the function. */
+export type StreamFunctionMetric = 'ReplicaChanges' | 'ReplicaLagSeconds' | 'ReplicaWaiting';
+
+/** What a function works with. */
+export interface StreamFunctionOptions {
+  readonly settings: FunctionSettings;
+  readonly credentials: Credentials;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metric: (name: StreamFunctionMetric, value: number) => void;
+}
+
+/** A transaction whose client is gone is given up after so long: it holds locks that others wait for. */
+const ABANDONED_MS = 30_000;
+
+/** A connection, ready to apply. */
+interface Ready {
+  readonly connection: TargetConnection;
+  readonly applier: FastApplier;
+}
+
+/** See the head of the file. */
+export class StreamFunction {
+  readonly #options: StreamFunctionOptions;
+  #ready: Ready | undefined;
+
+  constructor(options: StreamFunctionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Applies a batch.
+   *
+   * @param event - what Lambda invokes with
+   * @returns which record to begin with next time; none: all are done with
+   * @throws {ReplicaError} where nothing of it was applied. It is given again
+   */
+  async invoke(event: KinesisStreamEvent): Promise<KinesisStreamBatchResponse> {
+    const batch = batchOf(event);
+    if (batch === undefined) return { batchItemFailures: [] };
+    const outcome = await this.#apply(batch);
+    this.#report(batch, outcome);
+    return answerOf(batch, outcome.done);
+  }
+
+  /** Ends the connection. */
+  async close(): Promise<void> {
+    const ready = this.#ready;
+    this.#ready = undefined;
+    await ready?.connection.client.end().catch(() => undefined);
+  }
+
+  async #apply(batch: StreamBatch): Promise<FastOutcome> {
+    const isReused = this.#ready !== undefined;
+    try {
+      return await (await this.#connect(batch.streamArn)).applier.apply(batch.records);
+    } catch (error) {
+      await this.close();
+      // A container that was frozen for a while finds its connection gone. What was committed is a repeat now.
+      if (!isReused || !(error instanceof ReplicaError) || error.code !== 'TARGET_UNREACHABLE') throw error;
+      return await (await this.#connect(batch.streamArn)).applier.apply(batch.records);
+    }
+  }
+
+  async #connect(streamArn: string): Promise<Ready> {
+    if (this.#ready !== undefined) return this.#ready;
+    const { settings, credentials } = this.#options;
+    const login = await credentials.get();
+    const connection = await this.#logIn(login).catch(async (error: unknown) => {
+      // The password may have been changed since it was read.
+      const other = /^28/.test(codeOf(causeOf(error))) ? await credentials.after(login) : undefined;
+      if (other === undefined) throw error;
+      return await this.#logIn(other);
+    });
+    const { client } = connection;
+    try {
+      await client.query(`SET idle_in_transaction_session_timeout = ${ABANDONED_MS}`);
+      await createPositionTables(client);
+      await createFastTables(client);
+      await beginShared(client, { name: settings.name, streamArn, startAfter: settings.startAfter });
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      throw error;
+    }
+    const { name, source, skipMissing, allowTriggers } = settings;
+    const target = new PostgresTarget(connection, new PositionStore(client, name), {
+      allowTriggers,
+      skipMissing,
+      examine: (table) => refuseUnfit(client, table),
+    });
+    const applier = new FastApplier({ target: new PostgresFastTarget({ client, name, target }), source, skipMissing });
+    return (this.#ready = { connection, applier });
+  }
+
+  #logIn({ host, port, database, user, password }: Login): Promise<TargetConnection> {
+    const { sslMode, sslRootCert } = this.#options.settings.database;
+    return connectTarget({ host, port, database, user, password, sslMode, sslRootCert });
+  }
+
+  #report({ shard, records }: StreamBatch, { counts, done, failure, waiting }: FastOutcome): void {
+    const { log, metric, clock } = this.#options;
+    const { commitMs, ...counted } = counts;
+    metric('ReplicaChanges', counts.changes);
+    metric('ReplicaWaiting', waiting);
+    if (commitMs !== undefined) metric('ReplicaLagSeconds', Math.max(0, (clock.now() - commitMs) / 1000));
+    log.info('Applied.', { shard, records: records.length, done, ...counted });
+    if (failure === undefined) return;
+    const { name, message } = failure instanceof Error ? failure : new Error('A record could not be applied.');
+    log.error(message, { code: name, shard, sequence: records[done]?.sequence });
+  }
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : undefined;
+}

@@ -1,0 +1,32 @@
+/**
+ * The tables in which the target keeps what applying changes as they come needs besides rows. They are beside those of
+ * `../position-store.ts`.
+ */
+
+/** Makes the tables where they are not there. */
+export const CREATE_FAST = `CREATE SCHEMA IF NOT EXISTS pg2kinesis;
+  -- How far each lane is applied. An ordinal of NULL: all of that commit LSN.
+  CREATE TABLE IF NOT EXISTS pg2kinesis.replica_lane (name text, lane int, lanes int, lsn pg_lsn NOT NULL, ordinal bigint, reach pg_lsn NOT NULL,
+    timeline int, unmarked_since timestamptz, updated_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (name, lane));
+  -- Of what place rows are: a row's xmin is that of the note of the part that wrote it.
+  CREATE TABLE IF NOT EXISTS pg2kinesis.replica_note (name text, lsn pg_lsn NOT NULL, ordinal bigint NOT NULL);
+  CREATE INDEX IF NOT EXISTS replica_note_place ON pg2kinesis.replica_note (name, lsn);
+  -- TRUNCATEs that some lanes have not been read up to.
+  CREATE TABLE IF NOT EXISTS pg2kinesis.replica_truncate (name text, schema text, tab text, lsn pg_lsn, ordinal bigint);
+  -- Rows that have left their old key. The place is that of the half that brings them to the new one.
+  CREATE TABLE IF NOT EXISTS pg2kinesis.replica_parked (name text, lsn pg_lsn, ordinal bigint, schema text NOT NULL, tab text NOT NULL, content json,
+    PRIMARY KEY (name, lsn, ordinal));
+  -- Changes of keys that wait for such a row, as they are in the stream.
+  CREATE TABLE IF NOT EXISTS pg2kinesis.replica_waiting (name text, schema text, tab text, key text, lsn pg_lsn, ordinal bigint, record text NOT NULL);
+  CREATE INDEX IF NOT EXISTS replica_waiting_name ON pg2kinesis.replica_waiting (name)`;
+
+/** Whether they are there: so a user without the right to create can be given them. */
+export const FAST_IS_THERE = `SELECT to_regclass('pg2kinesis.replica_waiting') IS NOT NULL AND to_regclass('pg2kinesis.replica_lane') IS NOT NULL AS there`;
+
+/** Reads all of it that a batch has to know, as one row. Places are pairs of texts. */
+export const READ_STATE = `SELECT r.source, r.system, r.cut::text AS start,
+    COALESCE((SELECT json_agg(json_build_array(lane, lanes, lsn::text, ordinal, reach::text, timeline, extract(epoch FROM unmarked_since) * 1000))
+      FROM pg2kinesis.replica_lane WHERE name = $1), '[]') AS lanes,
+    COALESCE((SELECT json_agg(json_build_array(schema, tab, lsn::text, ordinal)) FROM pg2kinesis.replica_truncate WHERE name = $1), '[]') AS truncations,
+    COALESCE((SELECT jsonb_agg(DISTINCT jsonb_build_array(schema, tab, key)) FROM pg2kinesis.replica_waiting WHERE name = $1), '[]') AS waiting
+  FROM pg2kinesis.replica AS r WHERE r.name = $1`;

@@ -1,0 +1,118 @@
+/**
+ * A PostgreSQL to which changes are applied as they come, by one process or by several at once. Two never apply the same lane
+ * at a time; what reaches into other lanes is applied alone. Knows no stream.
+ */
+import type pg from 'pg';
+import { formatLsn, type Lsn } from '../../../lambda/decode/lsn.ts';
+import { ReplicaError } from '../../errors.ts';
+import type { FastTarget, FastTransaction } from '../../rules/fast/fast-target.ts';
+import type { ShardPosition } from '../../rules/shards.ts';
+import type { PostgresTarget } from '../target.ts';
+import { CREATE_FAST, FAST_IS_THERE, READ_STATE } from './fast-schema.ts';
+import { PostgresFastTransaction, stateOf, type StateRow } from './fast-transaction.ts';
+
+/** What a target works with. */
+export interface PostgresFastTargetOptions {
+  readonly client: pg.Client;
+  /** The copy's name. */
+  readonly name: string;
+  readonly target: PostgresTarget;
+  /** Begins a transaction. @default BEGIN: several may write */
+  readonly hold?: () => Promise<void>;
+  /** Keeps how far shards are read, in the transaction. @default not at all: whoever reads them knows */
+  readonly saveShards?: (shards: ReadonlyMap<string, ShardPosition>) => Promise<void>;
+}
+
+/** Makes the tables, where they are not there. */
+export async function createFastTables(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ there: boolean }>(FAST_IS_THERE);
+  if (rows[0]?.there !== true) await client.query(CREATE_FAST);
+}
+
+/** See the head of the file. */
+export class PostgresFastTarget implements FastTarget {
+  readonly #options: PostgresFastTargetOptions;
+
+  constructor(options: PostgresFastTargetOptions) {
+    this.#options = options;
+  }
+
+  begin(lanes: readonly number[], alone: boolean): Promise<FastTransaction> {
+    const { client, name, target } = this.#options;
+    return target.translatingErrors(async () => {
+      await (this.#options.hold?.() ?? client.query('BEGIN'));
+      const lock = alone ? 'pg_advisory_xact_lock' : 'pg_advisory_xact_lock_shared';
+      await client.query(`SELECT ${lock}(hashtext('pg2kinesis.replica_lane'), hashtext($1))`, [name]);
+      await this.#lockLanes(lanes);
+      // After the locks: a statement sees what was committed before it began.
+      const { rows } = await client.query<StateRow>(READ_STATE, [name]);
+      const [row] = rows;
+      if (row === undefined) {
+        await client.query('ROLLBACK');
+        throw new ReplicaError(
+          'TAKEN_OVER',
+          `The copy "${name}" has no position at the target any more. Nothing was applied.`,
+        );
+      }
+      return new PostgresFastTransaction({
+        client,
+        name,
+        target,
+        state: stateOf(row),
+        saveShards: this.#options.saveShards ?? (() => Promise.resolve()),
+      });
+    });
+  }
+
+  /** A batch that is given twice, because its first reader was given up, waits here for that one. */
+  async #lockLanes(lanes: readonly number[]): Promise<void> {
+    const { client, name } = this.#options;
+    for (const lane of [...lanes].sort((a, b) => a - b)) {
+      await client.query(`SELECT pg_advisory_xact_lock(hashtext('pg2kinesis.replica_lane ' || $1), $2)`, [name, lane]);
+    }
+  }
+}
+
+/**
+ * Begins a copy without the lock and the epoch of one process: for several that apply shards side by side.
+ *
+ * @param client - of the target
+ * @param copy - its name, the stream's ARN, and up to where the target was loaded otherwise
+ * @throws {ReplicaError} STREAM_CHANGED, REPLICA_USAGE
+ */
+export async function beginShared(
+  client: pg.Client,
+  {
+    name,
+    streamArn,
+    startAfter = 0n,
+  }: { readonly name: string; readonly streamArn: string; readonly startAfter?: Lsn | undefined },
+): Promise<void> {
+  await client.query(
+    `INSERT INTO pg2kinesis.replica (name, stream_arn, mode, cut, lane_timelines, forks, epoch, updated_at)
+     VALUES ($1, $2, 'fast', $3, '{}', '[]', 1, now()) ON CONFLICT (name) DO NOTHING`,
+    [name, streamArn, formatLsn(startAfter)],
+  );
+  const { rows } = await client.query<{ arn: string; mode: string }>(
+    'SELECT stream_arn AS arn, mode FROM pg2kinesis.replica WHERE name = $1',
+    [name],
+  );
+  const [row] = rows;
+  if (row !== undefined && row.arn !== streamArn) {
+    throw new ReplicaError(
+      'STREAM_CHANGED',
+      `The copy "${name}" is of the stream ${row.arn}, and the one that is read is ${streamArn}. Nothing was applied.`,
+    );
+  }
+  if (row !== undefined) refuseOtherMode(name, row.mode, 'fast');
+}
+
+/** @throws {ReplicaError} REPLICA_USAGE where a copy was begun in the other way */
+export function refuseOtherMode(name: string, begun: string, wanted: 'fast' | 'consistent'): void {
+  if (begun === wanted) return;
+  throw new ReplicaError(
+    'REPLICA_USAGE',
+    `The copy "${name}" was begun ${begun === 'fast' ? 'with' : 'without'} --fast, and cannot go on ${begun === 'fast' ? 'without' : 'with'} it. Nothing was applied.`,
+    { remedy: 'Go on as it was begun, or make the copy anew (docs/replica.md).' },
+  );
+}

@@ -1,0 +1,298 @@
+/**
+ * One transaction of a PostgreSQL whose rows are applied as their changes come. Parts are savepoints, so rows that a part writes
+ * have a transaction id of their own, in which they are as its note. Knows no rule: these are in `../../rules/fast`.
+ */
+import type pg from 'pg';
+import { formatLsn, type Lsn, parseLsn } from '../../../lambda/decode/lsn.ts';
+import type { CarriedRow, FastState, FastTransaction, TableName, Truncation } from '../../rules/fast/fast-target.ts';
+import type { LanePosition, Place } from '../../rules/fast/lane-position.ts';
+import type { FoldedTable, JsonText } from '../../rules/fold.ts';
+import { type Change, readRecord } from '../../rules/record.ts';
+import type { ShardPosition } from '../../rules/shards.ts';
+import { keyOf, keyValues } from '../table-plan.ts';
+import type { PostgresTarget } from '../target.ts';
+import type { TargetTable } from '../target-table.ts';
+import { sourceOf } from '../values.ts';
+
+/** What a transaction works with. */
+export interface FastTransactionOptions {
+  readonly client: pg.Client;
+  /** The copy's name. */
+  readonly name: string;
+  readonly target: PostgresTarget;
+  readonly state: FastState;
+  /** Keeps how far shards are read, in the transaction. */
+  readonly saveShards: (shards: ReadonlyMap<string, ShardPosition>) => Promise<void>;
+}
+
+/** See the head of the file. */
+export class PostgresFastTransaction implements FastTransaction {
+  readonly state: FastState;
+  readonly #options: FastTransactionOptions;
+  readonly #before: ReadonlyMap<number, LanePosition>;
+  /** Source, system, start and lanes as they were. */
+  readonly #described: string;
+  #parts = 0;
+  #counted = new Map<string, number>();
+  /** Counts before the part that may be undone. */
+  #kept = new Map<string, number>();
+
+  constructor(options: FastTransactionOptions) {
+    this.#options = options;
+    this.state = options.state;
+    this.#before = new Map(options.state.lanes);
+    this.#described = this.#describe();
+  }
+
+  async begin(): Promise<void> {
+    if (this.#parts === 0) this.#kept = new Map(this.#counted);
+    this.#parts++;
+    await this.#query(`SAVEPOINT p${this.#parts}`);
+  }
+
+  async note({ lsn, ordinal }: Place): Promise<void> {
+    await this.#query('INSERT INTO pg2kinesis.replica_note VALUES ($1, $2, $3)', [this.#name, formatLsn(lsn), ordinal]);
+  }
+
+  async end(): Promise<void> {
+    await this.#query(`RELEASE SAVEPOINT p${this.#parts}`);
+    this.#parts--;
+  }
+
+  async undo(): Promise<void> {
+    await this.#query('ROLLBACK TO SAVEPOINT p1');
+    this.#parts = 0;
+    this.#counted = this.#kept;
+    this.#options.target.forget();
+  }
+
+  async write(tables: readonly FoldedTable[]): Promise<void> {
+    await this.#options.target.translatingErrors(() => this.#options.target.write(tables));
+    for (const { schema, name, changes } of tables) this.#count({ schema, table: name }, changes);
+  }
+
+  async park(move: Change): Promise<void> {
+    const table = await this.#table(move);
+    const key = keyOf(move.key ?? '{}', { schema: move.schema, name: move.table }, table);
+    const own = table.columns.filter(({ isGenerated }) => !isGenerated);
+    const texts = own.map(({ name }) => `t.${quoted(name)}::text`);
+    const same = key.map(({ column, equals }, i) => `t.${quoted(column.name)} ${equals} $${i + 6}::${column.type}`);
+    await this.#query(
+      `WITH gone AS (DELETE FROM ${table.only} AS t WHERE ${same.join(' AND ')} RETURNING json_object($5::text[], ARRAY[${texts.join(', ')}]) AS content)
+       INSERT INTO pg2kinesis.replica_parked SELECT $1, $2::pg_lsn, ${move.ordinal + 1}, $3, $4, (SELECT content FROM gone)`,
+      [
+        this.#name,
+        formatLsn(move.lsn),
+        move.schema,
+        move.table,
+        own.map(({ name }) => name),
+        ...keyValues(move.key ?? '{}', key),
+      ],
+    );
+    this.#count(move, 1);
+  }
+
+  async unpark(move: Change): Promise<{ readonly row: CarriedRow } | undefined> {
+    const { rows } = await this.#query<{ content: Record<string, string | null> | null }>(
+      'DELETE FROM pg2kinesis.replica_parked WHERE name = $1 AND lsn = $2 AND ordinal = $3 RETURNING content',
+      [this.#name, formatLsn(move.lsn), move.ordinal],
+    );
+    const [found] = rows;
+    if (found === undefined) return undefined;
+    if (found.content === null) return { row: undefined };
+    const { columns } = await this.#table(move);
+    const row = new Map<string, JsonText>();
+    for (const { name, kind, isGenerated } of columns) {
+      const text = found.content[name];
+      if (text !== undefined && !isGenerated) row.set(name, sourceOf(text, kind));
+    }
+    return { row };
+  }
+
+  async defer({ schema, table, key, lsn, ordinal, text }: Change): Promise<void> {
+    await this.#query('INSERT INTO pg2kinesis.replica_waiting VALUES ($1, $2, $3, $4, $5, $6, $7)', [
+      this.#name,
+      schema,
+      table,
+      key,
+      formatLsn(lsn),
+      ordinal,
+      text,
+    ]);
+  }
+
+  async deferred({ schema, table }: TableName, key: string): Promise<Change[]> {
+    const { rows } = await this.#query<{ record: string }>(
+      'SELECT record FROM pg2kinesis.replica_waiting WHERE name = $1 AND schema = $2 AND tab = $3 AND key = $4 ORDER BY lsn, ordinal',
+      [this.#name, schema, table, key],
+    );
+    return rows.map(({ record }) => readRecord(record)).filter((each) => each.kind === 'change');
+  }
+
+  async forget({ schema, table }: TableName, key: string, { lsn, ordinal }: Place): Promise<void> {
+    await this.#query(
+      'DELETE FROM pg2kinesis.replica_waiting WHERE name = $1 AND schema = $2 AND tab = $3 AND key = $4 AND (lsn, ordinal) <= ($5::pg_lsn, $6::bigint)',
+      [this.#name, schema, table, key, formatLsn(lsn), ordinal],
+    );
+  }
+
+  async truncate({ schema, table, lsn, ordinal }: Truncation): Promise<string[]> {
+    const { only } = await this.#table({ schema, table });
+    const at = [this.#name, schema, table, formatLsn(lsn), ordinal];
+    const older = 'name = $1 AND schema = $2 AND tab = $3 AND (lsn, ordinal) < ($4::pg_lsn, $5::bigint)';
+    await this.#query(
+      `DELETE FROM ${only} AS t WHERE NOT EXISTS (SELECT FROM pg2kinesis.replica_note AS n
+        WHERE n.name = $1 AND n.xmin = t.xmin AND (n.lsn, n.ordinal) > ($2::pg_lsn, $3::bigint))`,
+      [this.#name, formatLsn(lsn), ordinal],
+    );
+    await this.#query(`DELETE FROM pg2kinesis.replica_parked WHERE ${older}`, at);
+    const { rows } = await this.#query<{ key: string }>(
+      `DELETE FROM pg2kinesis.replica_waiting WHERE ${older} RETURNING key`,
+      at,
+    );
+    await this.#query('INSERT INTO pg2kinesis.replica_truncate VALUES ($1, $2, $3, $4, $5)', at);
+    this.#count({ schema, table }, 1);
+    return [...new Set(rows.map(({ key }) => key))];
+  }
+
+  async commit(shards: ReadonlyMap<string, ShardPosition>): Promise<void> {
+    await this.#options.target.translatingErrors(async () => {
+      await this.#saveState();
+      if (shards.size > 0) await this.#options.saveShards(shards);
+      await this.#options.client.query('COMMIT');
+    });
+    const { changes } = this.#options.target;
+    for (const [table, count] of this.#counted) changes.set(table, (changes.get(table) ?? 0) + count);
+  }
+
+  async rollback(): Promise<void> {
+    this.#options.target.forget();
+    await this.#options.client.query('ROLLBACK');
+  }
+
+  async #saveState(): Promise<void> {
+    const { client } = this.#options;
+    const { source, system, start, laneCount = 0, lanes } = this.state;
+    if (this.#describe() !== this.#described) {
+      await client.query(
+        'UPDATE pg2kinesis.replica SET source = $2, system = $3, cut = $4, updated_at = now() WHERE name = $1',
+        [this.#name, source ?? null, system ?? null, formatLsn(start)],
+      );
+      await client.query('DELETE FROM pg2kinesis.replica_lane WHERE name = $1 AND lane >= $2', [this.#name, laneCount]);
+    }
+    const changed = [...lanes].filter(([lane, position]) => this.#before.get(lane) !== position);
+    if (changed.length === 0) return;
+    const column = <T>(of: (position: LanePosition) => T): T[] => changed.map(([, position]) => of(position));
+    await client.query(
+      `INSERT INTO pg2kinesis.replica_lane AS l (name, lane, lanes, lsn, ordinal, reach, timeline, unmarked_since)
+       SELECT $1, u.lane, $2, u.lsn, u.ordinal, u.reach, u.timeline, u.since
+         FROM unnest($3::int[], $4::pg_lsn[], $5::bigint[], $6::pg_lsn[], $7::int[], $8::timestamptz[]) AS u (lane, lsn, ordinal, reach, timeline, since)
+       ON CONFLICT (name, lane) DO UPDATE SET lanes = excluded.lanes, lsn = excluded.lsn, ordinal = excluded.ordinal, reach = excluded.reach,
+         timeline = excluded.timeline, unmarked_since = excluded.unmarked_since, updated_at = now()`,
+      [
+        this.#name,
+        laneCount,
+        changed.map(([lane]) => lane),
+        column(({ lsn }) => formatLsn(lsn)),
+        column(({ ordinal }) => (ordinal === Infinity ? null : ordinal)),
+        column(({ reach }) => formatLsn(reach)),
+        column(({ timeline }) => timeline ?? null),
+        column(({ unmarkedSinceMs: since }) => (since === undefined ? null : new Date(since))),
+      ],
+    );
+    await this.#prune();
+  }
+
+  /** Gives up what is needed no more: every lane was read up to it. */
+  async #prune(): Promise<void> {
+    const { lanes, laneCount = 0 } = this.state;
+    const least = leastReach(lanes, laneCount);
+    if (least === undefined || least === leastReach(this.#before, laneCount)) return;
+    for (const table of ['replica_note', 'replica_truncate']) {
+      // Others may do the same at this moment.
+      await this.#options.client.query(
+        `DELETE FROM pg2kinesis.${table} WHERE ctid = ANY (ARRAY(
+           SELECT ctid FROM pg2kinesis.${table} WHERE name = $1 AND lsn <= $2 FOR UPDATE SKIP LOCKED))`,
+        [this.#name, formatLsn(least)],
+      );
+    }
+  }
+
+  get #name(): string {
+    return this.#options.name;
+  }
+
+  #describe(): string {
+    const { source, system, start, laneCount } = this.state;
+    return JSON.stringify([source, system, String(start), laneCount]);
+  }
+
+  #count({ schema, table }: TableName, changes: number): void {
+    const id = `${schema}.${table}`;
+    this.#counted.set(id, (this.#counted.get(id) ?? 0) + changes);
+  }
+
+  #table({ schema, table }: TableName): Promise<TargetTable> {
+    return this.#options.target.translatingErrors(() => this.#options.target.table({ schema, name: table }));
+  }
+
+  #query<R extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<pg.QueryResult<R>> {
+    return this.#options.target.translatingErrors(() => this.#options.client.query<R>(text, [...values]));
+  }
+}
+
+/** @returns up to where every lane was read; undefined: one was not read at all */
+export function leastReach(lanes: ReadonlyMap<number, LanePosition>, count: number): Lsn | undefined {
+  let least: Lsn | undefined;
+  for (let lane = 0; lane < count; lane++) {
+    const reach = lanes.get(lane)?.reach;
+    if (reach === undefined) return undefined;
+    if (least === undefined || reach < least) least = reach;
+  }
+  return least;
+}
+
+/** A row of `READ_STATE`. */
+export interface StateRow {
+  readonly source: string | null;
+  readonly system: string | null;
+  readonly start: string;
+  readonly lanes: readonly [number, number, string, number | null, string, number | null, number | null][];
+  readonly truncations: readonly [string, string, string, number][];
+  readonly waiting: readonly [string, string, string][];
+}
+
+/** @param row - as the target has it @returns the state */
+export function stateOf({ source, system, start, lanes, truncations, waiting }: StateRow): FastState {
+  const [first] = lanes;
+  return {
+    source: source ?? undefined,
+    system: system ?? undefined,
+    start: lsnOf(start),
+    laneCount: first?.[1],
+    lanes: new Map(
+      lanes.map(([lane, , lsn, ordinal, reach, timeline, since]) => [
+        lane,
+        {
+          lsn: lsnOf(lsn),
+          ordinal: ordinal ?? Infinity,
+          reach: lsnOf(reach),
+          timeline: timeline ?? undefined,
+          unmarkedSinceMs: since ?? undefined,
+        },
+      ]),
+    ),
+    truncations: truncations.map(([schema, table, lsn, ordinal]) => ({ schema, table, lsn: lsnOf(lsn), ordinal })),
+    waiting: new Set(waiting.map((each) => JSON.stringify(each))),
+  };
+}
+
+function lsnOf(text: string): Lsn {
+  const lsn = parseLsn(text);
+  if (lsn === undefined) throw new Error(`"${text}" is no LSN.`);
+  return lsn;
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,86 @@
+/**
+ * How far one lane is applied, where changes are applied as they come. A lane is in commit order, and its records come again
+ * after a failure of the producer, of the stream's reader or of its function: what is not above the position is a repeat. Pure.
+ */
+import type { Lsn } from '../../../lambda/decode/lsn.ts';
+import { forkAfter } from '../lane.ts';
+import type { Change, Mark } from '../record.ts';
+
+/** A place in the commit order. */
+export interface Place {
+  readonly lsn: Lsn;
+  readonly ordinal: number;
+}
+
+/** A lane's position, as the target keeps it. */
+export interface LanePosition extends Place {
+  /** All records of the lane up to this commit LSN have been read. */
+  readonly reach: Lsn;
+  /** The server's timeline by the lane's last mark; undefined: there was none. */
+  readonly timeline: number | undefined;
+  /** When the stream took the lane's first change, milliseconds since 1970, while no mark has come; undefined: one has, or no change. */
+  readonly unmarkedSinceMs: number | undefined;
+}
+
+/** Records of so long without a mark mean that there will be none: a run is shorter, and each ends with marks. */
+const MARKS_WITHIN_MS = 20 * 60_000;
+
+/** @param start - everything up to this commit LSN is applied @param timeline - the server's, where it is known */
+export function positionAt(start: Lsn, timeline?: number): LanePosition {
+  return { lsn: start, ordinal: Infinity, reach: start, timeline, unmarkedSinceMs: undefined };
+}
+
+/** Whether a place is before another one. */
+export function isBefore(a: Place, b: Place): boolean {
+  return a.lsn < b.lsn || (a.lsn === b.lsn && a.ordinal < b.ordinal);
+}
+
+/**
+ * @param position - of the lane
+ * @param change - the next change of the lane
+ * @param arrivedMs - when the stream took it
+ * @returns the position after it; undefined: it is a repeat
+ */
+export function afterChange(
+  position: LanePosition,
+  change: Pick<Change, 'lsn' | 'ordinal'>,
+  arrivedMs: number,
+): LanePosition | undefined {
+  if (!isBefore(position, change)) return undefined;
+  const { lsn, ordinal } = change;
+  const { reach, timeline, unmarkedSinceMs } = position;
+  return {
+    lsn,
+    ordinal,
+    // Its transaction may go on.
+    reach: lsn - 1n > reach ? lsn - 1n : reach,
+    timeline,
+    unmarkedSinceMs: timeline === undefined ? (unmarkedSinceMs ?? arrivedMs) : undefined,
+  };
+}
+
+/** Whether the lane had changes for longer than any run takes, and no mark. @param arrivedMs - when the stream took the newest change */
+export function lacksMarks({ unmarkedSinceMs }: LanePosition, arrivedMs: number): boolean {
+  return unmarkedSinceMs !== undefined && arrivedMs - unmarkedSinceMs > MARKS_WITHIN_MS;
+}
+
+/**
+ * @param position - of the lane
+ * @param mark - the next record of the lane
+ * @returns the position after it, or `lost`: the fork behind which the server lost what is applied here
+ */
+export function afterMark(position: LanePosition, mark: Mark): LanePosition | { readonly lost: Lsn } {
+  const { timeline } = position;
+  // A request of before a failover that came late: nothing of it counts.
+  if (timeline !== undefined && mark.timeline < timeline) return position;
+  if (mark.forks !== undefined && timeline !== undefined && mark.timeline !== timeline) {
+    const fork = forkAfter(mark.forks, timeline);
+    if (fork !== undefined && position.lsn > fork) return { lost: fork };
+  }
+  return {
+    ...position,
+    reach: mark.lsn > position.reach ? mark.lsn : position.reach,
+    timeline: mark.timeline,
+    unmarkedSinceMs: undefined,
+  };
+}

@@ -1,0 +1,203 @@
+/**
+ * The function of a `StreamReplica`: the real pipeline and the emulated stream, its shards given side by side to functions that
+ * each have a connection of their own, to a second PostgreSQL.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { SplitShardCommand } from '@aws-sdk/client-kinesis';
+import type { KinesisStreamEvent } from 'aws-lambda';
+import { systemClock } from '../../../lambda/clock.ts';
+import { createCredentials } from '../../../lambda/postgres/credentials.ts';
+import { readSettings } from '../../../replica/function/settings.ts';
+import { StreamFunction } from '../../../replica/function/stream-function.ts';
+import { type Environment, eventually, NAME, startEnvironment } from '../../chaos/environment.ts';
+import { EventSource } from '../../support/event-source.ts';
+import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
+import { randomOf } from '../rules/model/random.ts';
+
+const TABLES = ['public.accounts', 'public.orders', 'public.notes'] as const;
+
+/** Tables that can bear it: foreign keys and values out of line, but nothing unique besides the keys. */
+const DEFINITIONS = `
+  CREATE TABLE public.accounts (id bigint PRIMARY KEY, amount numeric, note text);
+  CREATE TABLE public.orders (id integer, part varchar(20), account bigint REFERENCES public.accounts ON UPDATE CASCADE ON DELETE CASCADE,
+    doc jsonb, bytes bytea, list text[], ratio real, big text NOT NULL, twice bigint GENERATED ALWAYS AS (account * 2) STORED, PRIMARY KEY (part, id));
+  CREATE TABLE public.notes (id uuid PRIMARY KEY, body text);
+  ALTER TABLE public.accounts ALTER note SET STORAGE EXTERNAL;
+  ALTER TABLE public.orders ALTER big SET STORAGE EXTERNAL, ALTER bytes SET STORAGE EXTERNAL;`;
+
+let environment: Environment;
+let target: PostgresServer;
+const logged: string[] = [];
+const open: StreamFunction[] = [];
+
+/** A container of the function. */
+function container(over: Readonly<Record<string, string>> = {}): StreamFunction {
+  const { user, password, host, port, database } = target.connection;
+  const settings = readSettings({
+    PGHOST: host,
+    PGPORT: String(port),
+    PGDATABASE: database,
+    PGUSER: user,
+    PGPASSWORD: password,
+    PGSSLMODE: 'disable',
+    ...over,
+  });
+  const none = () => Promise.reject(new Error('no AWS here'));
+  const line = (message: string): void => void logged.push(message);
+  const made = new StreamFunction({
+    settings,
+    credentials: createCredentials({ settings: settings.database, secrets: none, iamToken: none }),
+    clock: systemClock,
+    log: { debug: line, info: () => undefined, warn: line, error: line },
+    metric: () => undefined,
+  });
+  open.push(made);
+  return made;
+}
+
+async function hashes(server: PostgresServer): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const table of TABLES) {
+    const [row] = await server.sql<{ hash: string }>(
+      `SELECT count(*) || ' ' || md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '')) AS hash FROM ${table} AS t`,
+    );
+    found[table] = row?.hash ?? '';
+  }
+  return found;
+}
+
+/** Statements of one transaction. */
+function transaction(int: (n: number) => number, next: () => number, n: number): string {
+  const account = 1 + int(12);
+  switch (int(9)) {
+    case 0:
+      return `INSERT INTO public.accounts SELECT ${account}, ${n}.50, repeat('a${n}', 900) ON CONFLICT (id) DO UPDATE SET amount = accounts.amount + 1`;
+    case 1:
+      // Another key; its orders follow, and what is out of line is not sent.
+      return `UPDATE public.accounts SET id = ${100 + (n % 40)} WHERE id = ${account} AND NOT EXISTS (SELECT FROM public.accounts WHERE id = ${100 + (n % 40)})`;
+    case 2:
+      return `UPDATE public.accounts SET id = ${account} WHERE id = ${100 + int(40)} AND NOT EXISTS (SELECT FROM public.accounts WHERE id = ${account})`;
+    case 3:
+      return `INSERT INTO public.orders SELECT ${n}, 'p', id, '{"n": ${n}}', decode('00ff', 'hex'), ARRAY['x', NULL], 1.5, repeat('x${n}', 900) FROM public.accounts ORDER BY id LIMIT 1`;
+    case 4:
+      return `UPDATE public.orders SET part = CASE WHEN length(part) < 15 THEN part || 'q' ELSE 'p' || ${n} END WHERE id % 5 = ${int(5)}`;
+    case 5:
+      return `UPDATE public.orders SET ratio = ratio + 1, bytes = ${next() < 0.3 ? `repeat('y', 3000)::bytea` : 'bytes'} WHERE id % 7 = ${int(7)}`;
+    case 6:
+      return `DELETE FROM public.accounts WHERE id = ${next() < 0.3 ? account : 100 + int(40)}`;
+    case 7:
+      return next() < 0.3
+        ? 'TRUNCATE public.notes; INSERT INTO public.notes SELECT gen_random_uuid(), repeat(i::text, 2000) FROM generate_series(1, 3) AS i'
+        : next() < 0.1
+          ? 'TRUNCATE public.accounts CASCADE'
+          : `UPDATE public.notes SET body = body || '!'`;
+    default:
+      return `INSERT INTO public.notes SELECT gen_random_uuid(), repeat('n', 2500) FROM generate_series(1, 1 + ${int(3)}); UPDATE public.notes SET id = gen_random_uuid() WHERE random() < 0.3`;
+  }
+}
+
+describe('the function of a StreamReplica', () => {
+  before(async () => {
+    [environment, target] = await Promise.all([startEnvironment({ shards: 4 }), startPostgres()]);
+    await environment.server.createSlot(NAME);
+    await Promise.all([environment.server.sql(DEFINITIONS), target.sql(DEFINITIONS)]);
+  });
+  after(async () => {
+    await Promise.all(open.map((each) => each.close()));
+    await environment.stop();
+    await target.stop();
+  });
+
+  it('ends equal, though shards are apart, batches come again, are halved and half done, and both sides are killed', async () => {
+    const { int, next } = randomOf(7);
+    const writer = await environment.server.client();
+    const written = new AbortController();
+    const published = new AbortController();
+    const containers = new Map<string, StreamFunction>();
+    const [shard] = await environment.kinesis.shards(NAME);
+    const streamArn = `arn:aws:kinesis:us-east-1:000000000000:stream/${NAME}`;
+    const source = new EventSource({
+      client: environment.kinesis.client,
+      stream: NAME,
+      streamArn,
+      random: next,
+      batchSize: 8,
+      invoke: async (id, event) => {
+        // Shards get apart, and a container may be another one than before, while that one still has its connection.
+        await wait(int(60));
+        if (next() < 0.05) containers.delete(id);
+        const invoked = containers.get(id) ?? container();
+        containers.set(id, invoked);
+        // Lambda has given an invocation up, which still runs.
+        const abandoned = next() < 0.1 ? container().invoke(event) : undefined;
+        abandoned?.catch(() => undefined);
+        return await invoked.invoke(event);
+      },
+    });
+    const write = async (): Promise<void> => {
+      for (let n = 1; n <= 300; n++) {
+        await writer.query(`BEGIN; ${transaction(int, next, n)}; COMMIT`);
+        if (n === 100) {
+          const { HashKeyRange: range } = shard ?? {};
+          const middle = (BigInt(range?.StartingHashKey ?? 0) + BigInt(range?.EndingHashKey ?? 0)) / 2n;
+          await environment.kinesis.client.send(
+            new SplitShardCommand({
+              StreamName: NAME,
+              ShardToSplit: shard?.ShardId,
+              NewStartingHashKey: String(middle),
+            }),
+          );
+        }
+        if (n % 60 === 0) {
+          await target.sql(
+            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pg2kinesis replicate' AND random() < 0.7`,
+          );
+        }
+        await wait(int(12));
+      }
+      written.abort();
+    };
+    /** At first the target lacks a column: what comes of the table is not done with. */
+    const hinder = async (): Promise<void> => {
+      await eventually(() => source.counts.partial > 2, 'a batch is half done');
+      await target.sql('ALTER TABLE public.orders RENAME other TO big');
+    };
+    const isOver = (): boolean => written.signal.aborted;
+    const publish = async (): Promise<void> => {
+      while (!isOver()) {
+        const running = await environment.container({ MARKS: 'on' });
+        for (let runs = 0; runs < 3 && !isOver(); runs++) {
+          const invoked = running.invoke({ action: 'run', maxSeconds: 20 });
+          if (runs === 2) await wait(int(150)).then(() => running.kill());
+          await invoked;
+        }
+        await running.kill();
+      }
+      await eventually(async () => (await environment.lockHolder()) === undefined, 'the lock is free');
+      const last = await environment.container({ MARKS: 'on' });
+      await last.run({ action: 'drain' });
+      await last.kill();
+      published.abort();
+    };
+    await target.sql('ALTER TABLE public.orders RENAME big TO other');
+    await Promise.all([write(), hinder(), publish(), source.run(published.signal)]);
+    assert.deepEqual(await hashes(target), await hashes(environment.server), logged.join('\n'));
+    const { again, partial, halved } = source.counts;
+    assert.ok(again > 0 && partial > 0 && halved > 0, JSON.stringify(source.counts));
+    for (const table of ['note', 'truncate', 'parked', 'waiting']) {
+      const [left] = await target.sql<{ count: string }>(`SELECT count(*) FROM pg2kinesis.replica_${table}`);
+      assert.equal(left?.count, '0', table);
+    }
+    assert.ok(logged.some((line) => line.startsWith('TARGET_LACKS_COLUMN')));
+  });
+
+  it('answers an empty event, and names each setting that is wrong', async () => {
+    assert.deepEqual(await container().invoke({ Records: [] } satisfies KinesisStreamEvent), { batchItemFailures: [] });
+    assert.throws(
+      () => container({ PGPORT: 'x', PGSSLMODE: 'prefer', START_AFTER: 'now', SKIP_MISSING: 'yes' }),
+      /REPLICA_USAGE: PGPORT cannot be "x".*START_AFTER cannot be "now".*PGSSLMODE cannot be "prefer".*SKIP_MISSING cannot be "yes"/,
+    );
+  });
+});

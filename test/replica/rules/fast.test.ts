@@ -1,0 +1,58 @@
+/**
+ * The rules of applying changes as they come, on random histories of a model. Each rule is left out in turn, and the model has
+ * to see it.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { fastHistory } from './model/fast-history.ts';
+import type { BrokenFast } from './model/fast-target.ts';
+
+/** How many are tried. More, by hand: each is a few milliseconds. */
+const HISTORIES = 60;
+
+/** The rules, and a seed that shows what happens without it; with failovers where it is about them. */
+const RULES: readonly (readonly [rule: BrokenFast, seed: number, failovers?: true])[] = [
+  ['skip', 1],
+  ['park', 2],
+  ['defer', 10],
+  ['queue', 2],
+  ['remember', 3],
+  ['newer', 4],
+  ['note', 8],
+  ['waiting', 8],
+  ['prune', 3],
+  ['round', 5],
+  ['parents', 190],
+  ['history', 31, true],
+];
+
+describe('changes that are applied as they come, on random histories', () => {
+  it('end equal to the source, with nothing left over', async () => {
+    let batches = 0;
+    for (let seed = 1; seed <= HISTORIES; seed++) {
+      const ended = await fastHistory(seed, 'none');
+      assert.equal(ended.fault, undefined, `seed ${seed}`);
+      batches += ended.batches;
+    }
+    assert.ok(batches > HISTORIES * 20, `${batches} batches`);
+  });
+
+  it('end equal, or stop, where the source has lost what was committed last', async () => {
+    const stopped = { yes: 0, no: 0 };
+    for (let seed = 1; seed <= HISTORIES; seed++) {
+      const ended = await fastHistory(seed, 'none', true);
+      assert.equal(ended.fault, undefined, `seed ${seed}`);
+      stopped[ended.stopped ? 'yes' : 'no']++;
+    }
+    assert.ok(stopped.yes > 0 && stopped.no > 0, JSON.stringify(stopped));
+  });
+
+  for (const [broken, first, failovers] of RULES) {
+    it(`are seen to differ without the rule "${broken}"`, async () => {
+      for (let seed = first; seed < first + 500; seed++) {
+        if ((await fastHistory(seed, broken, failovers)).fault !== undefined) return;
+      }
+      assert.fail('not in 500 histories');
+    });
+  }
+});
