@@ -152,6 +152,11 @@ export interface TableEntry {
    */
   readonly ancestorsSince: number | undefined;
   /**
+   * The transactions (32 bits) that gave the table its name and ancestors, and the ancestors their names: of each kind of
+   * alteration the last. Empty where nothing must be hidden: then it is not asked.
+   */
+  readonly alteredBy: readonly number[];
+  /**
    * The newest transaction (32 bits) that may have given the table another key, or its key other names: what was written
    * before it may have had another. Undefined: nothing tells, for the table has no key.
    */
@@ -220,6 +225,18 @@ export interface KeyQuestion {
 export interface KeyHistory {
   /** @returns where each key begins, from the slot's position on, in commit order; undefined: the server cannot be asked */
   read(question: KeyQuestion): Promise<readonly KeyHistoryEntry[] | undefined>;
+}
+
+/** Where transactions committed, from the WAL itself. */
+export interface CommitHistory {
+  /**
+   * @param xids - 32 bits; all of them are over, and others see what they did
+   * @param batchEnd - how far the batch reads
+   * @param deadline - when it must be over: milliseconds since 1970
+   * @returns a position at which each had committed for certain: its own, where the WAL shows it. Those of which nothing
+   *   can be said are not in it. Undefined: the server cannot be asked
+   */
+  read(xids: readonly number[], batchEnd: Lsn, deadline: number): Promise<ReadonlyMap<number, Lsn> | undefined>;
 }
 
 /** A message that was written into the WAL. */
@@ -298,6 +315,8 @@ export interface Session {
   readonly keys: PrimaryKeys;
   /** Undefined: there is none. */
   readonly keyHistory?: KeyHistory;
+  /** Undefined: there is none. */
+  readonly commitHistory?: CommitHistory;
   /** Undefined: tables cannot be read beside the slot. */
   readonly snapshots?: SnapshotSource;
   /** The server that it leads to. */

@@ -2,7 +2,7 @@
  * What the tables lack, and what the filters make of them, for `check`. Pure: facts in, findings out.
  */
 import type { Config } from '../settings/config.ts';
-import { omitsColumn, selectsTable } from '../settings/filters.ts';
+import { isToolTable, omitsColumn, selectsTable } from '../settings/filters.ts';
 import { type Finding, listed, ok } from './finding.ts';
 
 /** A table, as far as it is checked here. */
@@ -32,7 +32,14 @@ export function checkTables(all: readonly TableFacts[], config: TableSettings): 
   const selected = all.filter(
     (table) => !table.partitioned && selectsTable(config.filters, [table.name, ...table.ancestors]),
   );
-  return [primaryKeys(selected), oldKeys(selected, config), filters(all, selected, config)];
+  return [primaryKeys(selected), oldKeys(selected, config), filters(all, selected, config), ...toolTables(all)];
+}
+
+/** Tables that hold copies of other tables' rows, with the columns that are excluded there. Said only where there are any. */
+function toolTables(all: readonly TableFacts[]): Finding[] {
+  const names = all.map(({ name }) => name).filter(isToolTable);
+  if (names.length === 0) return [];
+  return [ok('tables of pg_repack and pg_squeeze', `left out by default: ${listed(names)}`)];
 }
 
 function primaryKeys(selected: readonly TableFacts[]): Finding {

@@ -38,6 +38,13 @@ export interface SlotPlugin {
   prepare?(connection: Queryable & { readonly versionNum: number }, slotName: string): Promise<void>;
   /** The same for START_REPLICATION, in its own notation; empty: it needs none. */
   readonly replicationOptions: string;
+  /**
+   * The options with which the end of every transaction is shown, whatever it has changed.
+   *
+   * @param versionNum - the server's, as `server_version_num` gives it
+   * @returns as SQL; undefined: the plugin cannot
+   */
+  allTransactions(versionNum: number): string | undefined;
   /** Whether the plugin keeps in the session what it has sent, also after a reading that failed: see {@link forgetSent}. */
   readonly remembersSent: boolean;
   /** SQL: whether the row `p.data` ends a transaction. Its `p.lsn` is then the transaction's commit LSN. */
@@ -73,6 +80,7 @@ export function testDecoding(messages: boolean): SlotPlugin {
     // transaction's first row is printed before BEGIN, and one of a transaction of messages alone without BEGIN.
     options: `'include-xids', '1', 'include-timestamp', '1', 'skip-empty-xacts', '${messages ? 0 : 1}'`,
     replicationOptions: '',
+    allTransactions: () => `'skip-empty-xacts', '0'`,
     remembersSent: false,
     endsTransaction: `p.data >= 'COMMIT'::bytea AND p.data < 'COMMIU'::bytea`,
     commitTime: String.raw`substring(encode(p.data, 'escape') FROM '\(at (.*)\)$')`,
@@ -135,6 +143,8 @@ export function wal2json(): SlotPlugin {
       );
     },
     replicationOptions: '',
+    // No table has that name.
+    allTransactions: () => `'format-version', '2', 'add-tables', 'pg2kinesis-none.none'`,
     remembersSent: false,
     endsTransaction: `substr(p.data, 1, ${ACTION.length + 1}) = '${ACTION}C'::bytea`,
     commitTime: `substring(encode(p.data, 'escape') FROM '"timestamp":"([^"]*)"')`,
@@ -145,6 +155,8 @@ export function wal2json(): SlotPlugin {
 
 /** Since 14 pgoutput has messages. */
 const MESSAGES_SINCE = 140_000;
+/** Since 15 pgoutput says nothing of a transaction that has changed no published row. */
+const EMPTY_LEFT_OUT_SINCE = 150_000;
 
 /**
  * Whether tables can be read beside a slot of that plugin: its reading has to show the messages that say how far that is.
@@ -182,6 +194,7 @@ export function pgoutput(publications: readonly string[], messages = false): Slo
       return Promise.resolve();
     },
     replicationOptions: `(proto_version '1', publication_names ${pg.escapeLiteral(list)})`,
+    allTransactions: (versionNum) => (versionNum < EMPTY_LEFT_OUT_SINCE ? options : undefined),
     remembersSent: true,
     // After the kind, flags and two LSNs: microseconds since 2000.
     commitTime: `(timestamptz '2000-01-01 00:00:00+00' + ('x' || encode(substring(p.data FROM 19 FOR 8), 'hex'))::bit(64)::bigint * interval '1 microsecond')::text`,

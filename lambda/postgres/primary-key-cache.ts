@@ -27,6 +27,8 @@ export interface PrimaryKeyCacheOptions {
 
 /** What is kept of one table: one that is altered in turns must not take all memory. */
 const MAX_EARLIER_KEYS = 16;
+/** What `age()` says of the ids that belong to no transaction. */
+const FROZEN_AGE = 2 ** 31 - 1;
 
 /**
  * What the readings said, by table. A module-scope object of the handler: one database each.
@@ -106,7 +108,8 @@ export class PrimaryKeyCache {
     let rows: TableRow[];
     for (;;) {
       before = await this.#look(connection, slotName);
-      rows = (await ask(connection, TABLES(connection.versionNum))) as unknown as TableRow[];
+      const text = TABLES(connection.versionNum, this.#options.hasExclusions === true);
+      rows = (await ask(connection, text)) as unknown as TableRow[];
       // The first virtual column, or the last: the fingerprint takes another form.
       const virtuals = rows.some((row) => row.virtual !== null);
       if (virtuals === this.#virtuals) break;
@@ -148,7 +151,7 @@ export class PrimaryKeyCache {
       const entry = next.get(name);
       if (entry !== undefined && same(entry, old)) {
         // The same again, after it may have been another for a while: only then is it a new entry.
-        if (entry.keySince === old.keySince && entry.ancestorsSince === old.ancestorsSince) {
+        if (entry.keySince === old.keySince && isAlteredAlike(entry, old)) {
           next.set(name, old);
           continue;
         }
@@ -195,11 +198,22 @@ function toEntry(row: TableRow, seenFrom: number): TableEntry {
     key: row.key ?? [],
     ancestors: row.ancestors ?? [],
     ancestorsSince: row.changed ?? undefined,
+    alteredBy: row.ages === null ? [] : transactionsOf(row.ages, row.next),
     keySince: row.key === null ? undefined : (row.key_since ?? undefined),
     seenFrom,
     virtualColumns: row.virtual ?? [],
     identityHoldsKey: row.holds,
   };
+}
+
+/** @param ages - how many transactions ago @param next - the transaction of age 0 */
+function transactionsOf(ages: readonly (number | null)[], next: number): number[] {
+  const known = ages.filter((age) => age !== null && age < FROZEN_AGE);
+  return [...new Set(known.map((age) => (next - (age ?? 0)) >>> 0))].sort((a, b) => a - b);
+}
+
+function isAlteredAlike(a: TableEntry, b: TableEntry): boolean {
+  return a.ancestorsSince === b.ancestorsSince && String(a.alteredBy) === String(b.alteredBy);
 }
 
 function same(a: TableEntry, b: TableEntry): boolean {

@@ -5,6 +5,7 @@
 import type { LineDecoder } from '../decode/line-decoder.ts';
 import type { Clock, Log, Session } from '../ports.ts';
 import { closeGracefully } from './close-connection.ts';
+import { WalCommitHistory } from './commit-history.ts';
 import { type Database, logIn, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
 import { HANDED_OVER_FOR_MS, readHandedOver, writeHandedOver } from './handed-over-position.ts';
@@ -124,6 +125,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
       ...(canSnapshot ? { snapshots: new SnapshotReader({ ...options, reader, control, maxRecordBytes }) } : {}),
       server: control.identity,
       connectedAt: control.connectedAt,
+      commitHistory: new WalCommitHistory({ ...options, control }),
       keyHistory: new WalKeyHistory({ ...options, control, state: options.keys.history }),
       keys: readWithKeys(options.keys.over(control, slotName), async () => {
         await typeCatalog.read(control);

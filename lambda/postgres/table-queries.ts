@@ -32,6 +32,10 @@ export interface TableRow {
   readonly virtual: string[] | null;
   /** The newest transaction that may have detached it, or changed its ancestors or their names, 32 bits; null: none. */
   readonly changed: number | null;
+  /** How many transactions ago it was made, attached or detached, renamed, moved, and its ancestors the same; null: not asked for. */
+  readonly ages: (number | null)[] | null;
+  /** The transaction of age 0, 32 bits. */
+  readonly next: number;
   /** The newest transaction that made the table or its key, or gave either another name, 32 bits; null: not known. */
   readonly key_since: number | null;
   /** Whether the server sends the key of a DELETE. */
@@ -57,8 +61,9 @@ const IDENTITY_HOLDS_KEY = `CASE t.relreplident WHEN 'f' THEN true WHEN 'd' THEN
  * numbers of its commands.
  *
  * @param versionNum - the server's, as `server_version_num` gives it
+ * @param ages - whether to tell of each alteration
  */
-export const TABLES = (versionNum: number): string => `
+export const TABLES = (versionNum: number, ages: boolean): string => `
   WITH RECURSIVE tables AS (
     SELECT c.oid, c.reltype, c.relkind, c.relispartition, c.relreplident, n.nspname, c.relname, age(n.xmin) AS schema_age FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${IN_SCOPE}
   ), keys AS (
@@ -83,7 +88,8 @@ export const TABLES = (versionNum: number): string => `
            CASE WHEN age(y.xmin) < g.made THEN age(y.xmin) END AS renamed, CASE WHEN t.schema_age < g.made THEN t.schema_age END AS moved, g.made, LEAST(g.made, age(y.xmin), t.schema_age) AS named
       FROM tables t JOIN ages g ON g.attrelid = t.oid LEFT JOIN pg_type y ON y.oid = t.reltype
   ), ancestors AS (
-    SELECT up.leaf, array_agg(t.nspname || '.' || t.relname ORDER BY up.depth) AS names, min(LEAST(h.attached, h.renamed, h.moved)) AS changed
+    SELECT up.leaf, array_agg(t.nspname || '.' || t.relname ORDER BY up.depth) AS names, min(LEAST(h.attached, h.renamed, h.moved)) AS changed,
+           array_agg(h.attached) || array_agg(h.renamed) || array_agg(h.moved) AS ages
       FROM up JOIN tables t ON t.oid = up.parent LEFT JOIN changes h ON h.oid = up.parent GROUP BY up.leaf
   ), virtuals AS (
     SELECT a.attrelid, array_agg(quote_ident(a.attname)::text ORDER BY a.attnum) AS columns FROM pg_attribute a
@@ -92,6 +98,7 @@ export const TABLES = (versionNum: number): string => `
   SELECT quote_ident(t.nspname) || '.' || quote_ident(t.relname) AS printed, t.nspname::text AS schema, t.nspname || '.' || t.relname AS name, t.oid::bigint::float8 AS oid,
          t.relkind <> 'm' AS is_table,
          ((age('3'::xid)::bigint + 3 - LEAST(h.made, LEAST(h.attached, h.renamed, p.changed) - 1)) & 4294967295)::float8 AS changed,
+         ${ages ? 'ARRAY[h.made, h.attached, h.renamed, h.moved] || p.ages' : 'NULL::int[]'} AS ages, (age('3'::xid)::bigint + 3)::float8 AS next,
          ((age('3'::xid)::bigint + 3 - LEAST(h.named, k.since)) & 4294967295)::float8 AS key_since,
          -- Two rows may have one key for a moment, and a DELETE of an old key would hit the wrong one.
          CASE WHEN NOT k.condeferrable OR NOT ${IDENTITY_HOLDS_KEY} THEN k.columns END AS key, p.names AS ancestors, v.columns AS virtual,

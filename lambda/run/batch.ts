@@ -12,6 +12,7 @@ import type { Peek } from '../ports.ts';
 import type { Filters } from '../settings/filters.ts';
 import { OWN_PREFIX } from '../snapshot/progress.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
+import { AlterationOrder } from '../transform/alterations.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
 import { KeyHistoryCache } from '../transform/key-history-cache.ts';
 import { SkippedLog } from '../transform/skipped-log.ts';
@@ -27,7 +28,7 @@ import type { RowsToPublish, SnapshotRun } from './snapshot-run.ts';
 /** What is to be published, and how. */
 export interface BatchParts extends Omit<
   TransformerParts,
-  'policies' | 'keyHistory' | 'skippedLog' | 'resume' | 'snapshots'
+  'policies' | 'keyHistory' | 'alterations' | 'skippedLog' | 'resume' | 'snapshots'
 > {
   /** Which tables and columns are wanted. */
   readonly filters: Filters;
@@ -96,6 +97,7 @@ export class BatchProcessor {
   readonly #ports: BatchPorts;
   readonly #policies: TablePolicies;
   readonly #keyHistory: KeyHistoryCache;
+  readonly #alterations = new AlterationOrder();
   readonly #skippedLog: SkippedLog;
   readonly #waits: CatalogWaits;
   readonly #queue: PublishQueue;
@@ -122,7 +124,13 @@ export class BatchProcessor {
     this.#policies = new TablePolicies(ports.session.keys, parts.filters);
     this.#keyHistory = new KeyHistoryCache(this.#policies);
     this.#skippedLog = new SkippedLog(ports.log, ports.warmState.loggedTables);
-    this.#waits = new CatalogWaits({ ...ports, keyHistory: this.#keyHistory, deadline: () => this.readingDeadline() });
+    this.#waits = new CatalogWaits({
+      ...ports,
+      keyHistory: this.#keyHistory,
+      policies: this.#policies,
+      alterations: this.#alterations,
+      deadline: () => this.readingDeadline(),
+    });
     this.#queue = new PublishQueue({
       publisher: ports.publisher,
       clock: ports.clock,
@@ -232,6 +240,7 @@ export class BatchProcessor {
       ...this.#parts,
       policies: this.#policies,
       keyHistory: this.#keyHistory,
+      alterations: this.#alterations,
       skippedLog: this.#skippedLog,
       resume: this.resume,
       snapshots: this.#ports.snapshots?.rows,
@@ -242,6 +251,7 @@ export class BatchProcessor {
     this.#oldest = undefined;
     this.pendingCommit = undefined;
     this.#keyHistory.clear();
+    this.#waits.beginBatch();
   }
 
   async #consume(
@@ -296,6 +306,10 @@ export class BatchProcessor {
         ) {
           const question = this.#keyHistory.question(message, transaction);
           if (question !== undefined) await this.#waits.askWal(session.keyHistory, question, peek.lastCommit ?? upto);
+        }
+        if ((message.kind === 'change' || message.kind === 'truncate') && this.#policies.hasExclusions) {
+          const unknown = transformer.unknownAlterations(message, block);
+          if (unknown.length > 0) await this.#waits.askForCommits(unknown, peek.lastCommit ?? upto);
         }
         if (snapshots !== undefined && message.kind === 'message' && !message.transactional) {
           const rows = snapshots.message(message, block.rowLsn());

@@ -1,11 +1,13 @@
 /**
  * What a batch waits for before it takes a message: catalogs that see its transaction (I11), and the WAL's own word on keys
- * that were altered since. Counts how long all of it took. Knows no round and no record.
+ * and tables that were altered since. Counts how long all of it took. Knows no round and no record.
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import type { Clock, KeyHistory, Session } from '../ports.ts';
+import type { AlterationOrder } from '../transform/alterations.ts';
 import type { KeyHistoryCache, KeyHistoryRequest } from '../transform/key-history-cache.ts';
+import type { TablePolicies } from '../transform/table-policies.ts';
 import type { Advancer } from './advancer.ts';
 
 /** How long a batch waits for a transaction to be over, in all: a standby that answers does so sooner. */
@@ -13,6 +15,8 @@ const COMMIT_WAIT_MS = 2_000;
 /** The first look again is after so long, and each after twice as long, up to the second. */
 const FIRST_LOOK_MS = 5;
 const LAST_LOOK_MS = 500;
+/** For so many transactions the server is asked at once. */
+const MOST_ASKED = 200;
 
 /** What the waits work with. */
 export interface CatalogWaitParts {
@@ -20,6 +24,8 @@ export interface CatalogWaitParts {
   readonly clock: Clock;
   readonly advancer: Advancer;
   readonly keyHistory: KeyHistoryCache;
+  readonly policies: TablePolicies;
+  readonly alterations: AlterationOrder;
   /** @returns milliseconds since 1970: when to wait no longer */
   readonly deadline: () => number;
 }
@@ -30,6 +36,8 @@ export class CatalogWaits {
   ms = 0;
 
   readonly #parts: CatalogWaitParts;
+  /** Transactions whose commit was asked for in this batch. */
+  readonly #askedFor = new Set<number>();
 
   /** @param parts - what they work with */
   constructor(parts: CatalogWaitParts) {
@@ -65,6 +73,29 @@ export class CatalogWaits {
     // Half of what is left: without an answer, too, the batch is to be published.
     const deadline = clock.now() + (end() - clock.now()) / 2;
     keyHistory.take(question, await this.#timed(() => history.read({ ...question, upto, deadline })));
+  }
+
+  /** What was asked in vain may be told when another batch asks. */
+  beginBatch(): void {
+    this.#askedFor.clear();
+  }
+
+  /**
+   * Asks the WAL where transactions committed that altered tables: those of all tables at once.
+   *
+   * @param unknown - transactions on which the next message depends
+   * @param batchEnd - how far the batch reads
+   */
+  async askForCommits(unknown: readonly number[], batchEnd: Lsn): Promise<void> {
+    const { session, clock, policies, alterations, deadline: end } = this.#parts;
+    const { commitHistory } = session;
+    if (commitHistory === undefined || unknown.every((xid) => this.#askedFor.has(xid))) return;
+    const all = [...new Set([...unknown, ...policies.alterations()])].filter((xid) => !alterations.knows(xid));
+    const asked = all.slice(0, MOST_ASKED);
+    for (const xid of asked) this.#askedFor.add(xid);
+    const deadline = clock.now() + (end() - clock.now()) / 2;
+    const commits = await this.#timed(() => commitHistory.read(asked, batchEnd, deadline));
+    if (commits !== undefined) alterations.take(commits);
   }
 
   async #waitFor(xid: number): Promise<boolean> {

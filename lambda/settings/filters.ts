@@ -43,6 +43,15 @@ export function excludesTable(filters: Filters, names: readonly string[]): boole
 }
 
 /**
+ * Tells whether a table is one that pg_repack or pg_squeeze works with: it is left out whatever the lists say.
+ *
+ * @param name - `schema.table`, unquoted
+ */
+export function isToolTable(name: string): boolean {
+  return matchesAny(TOOLS, [name]);
+}
+
+/**
  * Tells whether TABLE_INCLUDE_LIST lets a table in.
  *
  * @param filters - the include and exclude lists

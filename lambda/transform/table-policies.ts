@@ -8,7 +8,10 @@ import type { Lsn } from '../decode/lsn.ts';
 import type { TableName, Transaction, Tuple } from '../decode/messages.ts';
 import type { EarlierEntry, PrimaryKeys, TableEntry } from '../ports.ts';
 import { excludesTable, type Filters, includesTable, omitsColumn } from '../settings/filters.ts';
+import { type Overlap, overlapOf } from './alterations.ts';
 import type { Skipped } from './counts.ts';
+import { isInDoubt, type KeyDoubt, keyDoubtOf } from './key-doubt.ts';
+import { isBefore } from './transaction-order.ts';
 import { keyExcluded } from './transform-errors.ts';
 
 /** What to do with a table's changes. */
@@ -21,6 +24,8 @@ export interface TablePolicy {
   readonly excludedUntil: Lsn | undefined;
   /** Which changes may have been a partition's of a table that the filters name. */
   readonly doubts: readonly Doubt[];
+  /** Which changes may be, where only positions in the WAL tell. */
+  readonly overlaps: readonly Overlap[];
   /** Why its current key may not be the one at write time; undefined: that does not matter. */
   readonly keyDoubt: KeyDoubt | undefined;
   /** Whether it may have been a partition of a table that must not be seen: nothing tells that it was not. */
@@ -51,29 +56,21 @@ export interface Doubt {
   readonly after: Lsn;
 }
 
-/** What the catalogs say of the age of what they say. */
-export interface KeyDoubt {
-  /** The newest transaction that may have changed the key; undefined: any may have. */
-  readonly since: number | undefined;
-  /** What began with this transaction, or later, is not in doubt; undefined: everything is. */
-  readonly until: number | undefined;
-  /** The table is gone. What was committed up to this position is not in doubt, and everything else is. */
-  readonly knownUntil: Lsn | undefined;
-}
-
 /** How many policies are kept; beyond it they are made again. A database of more tables is published, only slower. */
 const POLICIES_LIMIT = 65_536;
 
 /** The name that 10 gives a table's new rows while it is rewritten. */
 const REWRITE = /^pg_temp_\d+$/;
+/** The name that pg_squeeze gives the copy of a table, in the table's schema. It is gone when its rows are read. */
+const SQUEEZED = /^tmp_(\d+)$/;
 
 /** Policies by table. */
 export class TablePolicies {
+  /** Whether there is anything that must not be seen. */
+  readonly hasExclusions: boolean;
   readonly #keys: PrimaryKeys;
   readonly #filters: Filters;
   readonly #limit: number;
-  /** Whether there is anything that must not be seen. */
-  readonly #hasExclusions: boolean;
   /** By printed name: a decoder that forgets names makes new objects. */
   readonly #policies = new Map<string, TablePolicy>();
   #lastTable: TableName | undefined;
@@ -88,7 +85,7 @@ export class TablePolicies {
     this.#keys = keys;
     this.#filters = filters;
     this.#limit = limit;
-    this.#hasExclusions = filters.tableExclude.length + filters.columnExclude.length > 0;
+    this.hasExclusions = filters.tableExclude.length + filters.columnExclude.length > 0;
   }
 
   /** How many policies are kept now. */
@@ -116,12 +113,8 @@ export class TablePolicies {
    * @param policy - the policy of the row's table
    * @param transaction - the row's
    */
-  isKeyInDoubt({ keyDoubt }: TablePolicy, { xid, commitLsn }: Transaction): boolean {
-    if (keyDoubt === undefined) return false;
-    if (keyDoubt.knownUntil !== undefined) return commitLsn > keyDoubt.knownUntil;
-    if (keyDoubt.until !== undefined && !isBefore(xid, keyDoubt.until)) return false;
-    const { overBefore } = this.#keys;
-    return keyDoubt.since === undefined || overBefore === undefined || !isBefore(keyDoubt.since, overBefore);
+  isKeyInDoubt({ keyDoubt }: TablePolicy, transaction: Transaction): boolean {
+    return keyDoubt !== undefined && isInDoubt(keyDoubt, transaction, this.#keys.overBefore);
   }
 
   /**
@@ -138,6 +131,13 @@ export class TablePolicies {
       if ((policy.skip === 'noPrimaryKey') === keyless && this.isKeyInDoubt(policy, transaction)) doubtful.push(table);
     }
     return doubtful;
+  }
+
+  /** @returns transactions that altered tables, which may not have been over before everything unread was written */
+  alterations(): Set<number> {
+    const { overBefore } = this.#keys;
+    const all = Array.from(this.#keys.tables(), ({ alteredBy }) => alteredBy).flat();
+    return new Set(all.filter((xid) => overBefore === undefined || !isBefore(xid, overBefore)));
   }
 
   /** @returns tables that the catalogs know, without a key */
@@ -187,11 +187,12 @@ export class TablePolicies {
     const skip = filtered ? 'filtered' : this.#reason(table, current, earlier);
     return {
       skip,
-      keyDoubt: doubtOf(skip, current, earlier[0]),
-      hidden: this.#hasExclusions && current === undefined && earlier.length === 0,
+      keyDoubt: skip === 'filtered' || skip === 'notTable' ? undefined : keyDoubtOf(current, earlier[0]),
+      hidden: this.hasExclusions && current === undefined && earlier.length === 0,
       includedUntil: included ? undefined : latest(includedBefore),
       excludedUntil: latest(before.filter((entry) => excludesTable(this.#filters, entry.names))),
       doubts: excluded ? [] : this.#doubts(current, earlier, included),
+      overlaps: excluded || !this.hasExclusions ? [] : this.#overlaps(current, earlier),
       keys,
       wasKeyless: earlier.some(({ key }) => key.length === 0),
       identityHoldsKey: (current ?? earlier[0])?.identityHoldsKey ?? false,
@@ -208,7 +209,7 @@ export class TablePolicies {
    * detached meanwhile, or dropped, made again as a partition, and dropped again.
    */
   #doubts(current: TableEntry | undefined, earlier: readonly EarlierEntry[], included: boolean): Doubt[] {
-    if (!this.#hasExclusions) {
+    if (!this.hasExclusions) {
       // What an include list takes by any reading is wanted. The first reading tells how far back it is true.
       const since = included ? undefined : (earlier.at(-1) ?? current)?.ancestorsSince;
       return since === undefined ? [] : [{ before: since, after: 0n }];
@@ -225,6 +226,13 @@ export class TablePolicies {
     ];
   }
 
+  #overlaps(current: TableEntry | undefined, earlier: readonly EarlierEntry[]): Overlap[] {
+    const seen = current === undefined ? earlier : [current, ...earlier];
+    const known = current === undefined ? earlier.slice(1) : earlier;
+    const { overBefore } = this.#keys;
+    return seen.flatMap((entry, i) => overlapOf(entry, known[i]?.knownUntil ?? 0n, overBefore) ?? []);
+  }
+
   /** Why a table that no filter takes out is left out all the same. */
   #reason(
     table: TableName,
@@ -232,10 +240,16 @@ export class TablePolicies {
     earlier: readonly TableEntry[],
   ): keyof Skipped | undefined {
     const entry = current ?? earlier[0];
-    if (entry === undefined) return REWRITE.test(table.name) ? 'notTable' : 'droppedTable';
+    if (entry === undefined) return REWRITE.test(table.name) || this.#isSqueezed(table) ? 'notTable' : 'droppedTable';
     if (!entry.isTable) return 'notTable';
     if (current !== undefined) return current.key.length === 0 ? 'noPrimaryKey' : undefined;
     return earlier.some(({ key }) => key.length > 0) ? undefined : 'noPrimaryKey';
+  }
+
+  /** Whether it was the copy of a table beside it that pg_squeeze has made smaller. */
+  #isSqueezed({ schema, name }: TableName): boolean {
+    const oid = SQUEEZED.exec(name)?.[1];
+    return oid !== undefined && this.#keys.byOid(Number(oid))?.schema === schema;
   }
 
   /** The current names of a table that an earlier reading knew, and of its ancestors. */
@@ -269,22 +283,6 @@ export function isSkippedInDoubt({ doubts }: TablePolicy, { xid, commitLsn }: Tr
   for (const { before, after } of doubts)
     if ((before === undefined || isBefore(xid, before)) && commitLsn > after) return true;
   return false;
-}
-
-/** As PostgreSQL compares transaction ids: of two, the one at most 2^31 behind the other. */
-export function isBefore(xid: number, other: number): boolean {
-  return ((xid - other) | 0) < 0;
-}
-
-function doubtOf(
-  skip: TablePolicy['skip'],
-  current: TableEntry | undefined,
-  earlier: EarlierEntry | undefined,
-): KeyDoubt | undefined {
-  if (skip === 'filtered' || skip === 'notTable') return undefined;
-  // Since the last reading that saw it, another table may have had its name, and be gone, too.
-  const knownUntil = current === undefined ? earlier?.knownUntil : undefined;
-  return { since: current?.keySince, until: current?.seenFrom, knownUntil };
 }
 
 /** The last position of which any of these may be true. */

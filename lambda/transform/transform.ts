@@ -11,6 +11,7 @@ import type { MessageBlock } from '../ports.ts';
 import type { Operation } from '../settings/setting-schemas.ts';
 import type { HeldRow } from '../snapshot/row-set.ts';
 import type { AckPosition, LargestRecord } from './ack-position.ts';
+import type { AlterationOrder } from './alterations.ts';
 import { ChangeKeys } from './change-keys.ts';
 import { copyCounts, type Counts, noCounts, type Skipped } from './counts.ts';
 import type { KeyHistoryCache } from './key-history-cache.ts';
@@ -29,6 +30,8 @@ export interface TransformerParts extends RecordWriterParts, MessageWriterParts 
   readonly policies: TablePolicies;
   /** Primary keys at write time, where the WAL was asked for them. */
   readonly keyHistory: KeyHistoryCache;
+  /** Where transactions that altered tables committed, as far as the WAL was asked. */
+  readonly alterations: AlterationOrder;
   /** Where the tables are named whose changes are left out. */
   readonly skippedLog: SkippedLog;
   /** What to do with a change that does not show its table's current key, when no other is known. */
@@ -68,6 +71,8 @@ export class Transformer {
   #marked: AckPosition['marked'];
   /** Of the open round. */
   #largest: LargestRecord | undefined;
+  /** Whether the change under way is left out only because its table may have been a partition of another. */
+  #inDoubt = false;
 
   /** @param parts - what it is made of */
   constructor(parts: TransformerParts) {
@@ -120,6 +125,28 @@ export class Transformer {
       case 'ignored':
         return;
     }
+  }
+
+  /**
+   * Which transactions' commits have to be known before a message is taken: they altered its table, and transaction ids do
+   * not tell whether that was before.
+   *
+   * @param message - valid during the call
+   * @param row - tells the position of the row it came in
+   * @returns 32 bits each; empty: none
+   */
+  unknownAlterations(message: RowChange | Truncate, row: Pick<MessageBlock, 'rowLsn'>): number[] {
+    const { policies, keyHistory, alterations } = this.#parts;
+    const transaction = this.#cursor.transaction;
+    if (transaction === undefined) return [];
+    const isChange = message.kind === 'change';
+    return (isChange ? [message.table] : message.tables).flatMap((table) => {
+      const known = policies.of(table);
+      if (known.overlaps.length === 0) return [];
+      const policy = isChange ? keyHistory.policy(known, message, transaction, () => row.rowLsn()) : known;
+      const reason = this.#knownReason(policy, isChange ? message.historicKey : undefined);
+      return reason === undefined ? alterations.unknown(policy.overlaps, transaction) : [];
+    });
   }
 
   /**
@@ -191,7 +218,7 @@ export class Transformer {
   #row(message: RowChange | Truncate, row: Pick<MessageBlock, 'rowLsn'>): void {
     if (this.#cursor.skipsRow()) return;
     if (message.kind === 'change') this.#change(message, row);
-    else this.#truncate(message);
+    else this.#truncate(message, row);
     this.#cursor.rowDone();
   }
 
@@ -233,7 +260,7 @@ export class Transformer {
     const known = policies.of(sent.table);
     const transaction = this.#cursor.transaction;
     const policy = transaction === undefined ? known : keyHistory.policy(known, sent, transaction, () => row.rowLsn());
-    const skip = this.#skipReason(policy, sent.historicKey);
+    const skip = this.#skipReason(policy, row, sent.historicKey);
     const isWanted = skip === undefined && operations.has(sent.operation);
     const change =
       snapshots?.isUnderWay === true ? snapshots.observe(sent, policy, transaction?.xid ?? 0, isWanted) : sent;
@@ -287,11 +314,11 @@ export class Transformer {
     }
   }
 
-  #truncate(message: Truncate): void {
+  #truncate(message: Truncate, row: Pick<MessageBlock, 'rowLsn'>): void {
     for (const table of message.tables) {
       this.#parts.snapshots?.truncated(table.printed, this.#cursor.transaction?.xid ?? 0);
       const policy = this.#parts.policies.of(table);
-      const skip = this.#skipReason(policy);
+      const skip = this.#skipReason(policy, row);
       if (skip !== undefined || !this.#parts.operations.has('TRUNCATE')) {
         this.#skipChange(table, policy, skip, 1);
         continue;
@@ -303,8 +330,21 @@ export class Transformer {
     }
   }
 
-  /** @param historicKey - which shows what the catalogs no longer do */
-  #skipReason(policy: TablePolicy, historicKey?: readonly string[]): keyof Skipped | undefined {
+  #skipReason(
+    policy: TablePolicy,
+    row: Pick<MessageBlock, 'rowLsn'>,
+    historicKey?: readonly string[],
+  ): keyof Skipped | undefined {
+    const transaction = this.#cursor.transaction;
+    const reason = this.#knownReason(policy, historicKey);
+    this.#inDoubt = transaction !== undefined && reason === 'filtered' && isSkippedInDoubt(policy, transaction);
+    if (reason !== undefined || policy.overlaps.length === 0 || transaction === undefined) return reason;
+    this.#inDoubt = this.#parts.alterations.isInDoubt(policy.overlaps, transaction, () => row.rowLsn());
+    return this.#inDoubt ? 'filtered' : undefined;
+  }
+
+  /** @param historicKey - which shows what the catalogs no longer do @returns why a change is left out, by its transaction */
+  #knownReason(policy: TablePolicy, historicKey: readonly string[] | undefined): keyof Skipped | undefined {
     const reason = this.#cursor.transaction === undefined ? policy.skip : skipReason(policy, this.#cursor.transaction);
     const shown = reason === 'noPrimaryKey' || (reason === 'droppedTable' && !policy.hidden);
     return historicKey !== undefined && shown ? undefined : reason;
@@ -369,7 +409,7 @@ export class Transformer {
     if (reason === undefined || reason === 'formatter' || policy.noted === reason) return;
     const transaction = this.#cursor.transaction;
     // What a filter takes out is the user's wish, and told only where it is a doubt.
-    if (reason === 'filtered' && (transaction === undefined || !isSkippedInDoubt(policy, transaction))) return;
+    if (reason === 'filtered' && !this.#inDoubt) return;
     policy.noted = reason;
     this.#parts.skippedLog.note(reason, table.printed, transaction?.commitLsn ?? 0n);
   }

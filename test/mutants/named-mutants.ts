@@ -315,7 +315,7 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   {
     effect: 'A key that was another for a while is taken for unchanged.',
     file: 'lambda/postgres/primary-key-cache.ts',
-    code: 'if (entry.keySince === old.keySince && entry.ancestorsSince === old.ancestorsSince) {',
+    code: 'if (entry.keySince === old.keySince && isAlteredAlike(entry, old)) {',
     wrong: 'if (entry.oid === old.oid) {',
     tests: 'test/lambda/postgres/primary-key-cache.pg.test.ts',
     test: 'tell that a key was made anew, though it is the same: it may have been another for a while',

@@ -311,6 +311,7 @@ export class FakeKeys implements PrimaryKeys {
         key: ['id'],
         ancestors: [],
         ancestorsSince: undefined,
+        alteredBy: [],
         keySince: undefined,
         seenFrom: 0,
       };

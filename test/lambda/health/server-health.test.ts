@@ -221,6 +221,13 @@ describe('checkServer', () => {
       /every/,
     ],
     [
+      'tables of other tools',
+      { tables: [TABLE, { ...TABLE, name: 'repack.log_1', key: [] }, { ...TABLE, name: 'squeeze.log' }] },
+      'tables of pg_repack and pg_squeeze',
+      'ok',
+      /left out by default: repack\.log_1, squeeze\.log/,
+    ],
+    [
       'a partitioned table, which holds no rows',
       { tables: [{ ...TABLE, partitioned: true, key: [], replicaIdentity: 'n' }] },
       'primary keys',

@@ -69,9 +69,10 @@ describe('the primary keys', () => {
     const keys = cached();
     assert.equal(keys.current(named('public.one')), undefined);
     assert.ok((await keys.reload()) >= 9);
-    const { oid, keySince, ancestorsSince, seenFrom, ...one } = keys.current(named('public.one')) ?? {};
+    const { oid, keySince, ancestorsSince, alteredBy, seenFrom, ...one } = keys.current(named('public.one')) ?? {};
     assert.ok(keySince !== undefined && seenFrom !== undefined && keySince < seenFrom);
     assert.equal(ancestorsSince, keySince, 'when it was made, with its key');
+    assert.deepEqual(alteredBy, [], 'asked for only where lists hide something');
     assert.deepEqual(one, {
       printed: 'public.one',
       schema: 'public',

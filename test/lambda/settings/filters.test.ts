@@ -58,11 +58,21 @@ describe('selectsTable', () => {
 });
 
 describe("other tools' tables", () => {
-  for (const name of ['repack.log_16385', 'repack.table_16385', 'squeeze.log', 'squeeze.tasks'])
+  for (const name of [
+    ...['repack.log_16385', 'repack.table_16385', 'repack.log_4294967295'],
+    ...['tables', 'tables_internal', 'tasks', 'log', 'errors'].map((table) => `squeeze.${table}`),
+  ])
     it(`${name} is left out, whatever the lists say`, () => {
       assert.equal(selectsTable(NO_FILTERS, [name]), false);
       assert.equal(selectsTable({ ...NO_FILTERS, tableInclude: compilePatterns('.*') }, [name]), false);
     });
-  for (const name of ['public.log_16385', 'repack.log', 'repack.orders', 'squeeze.lemons'])
+  for (const name of [
+    'public.log_16385',
+    'repack.log',
+    'repack.log_1a',
+    'repack.orders',
+    'squeeze.lemons',
+    'squeeze.log_1',
+  ])
     it(`${name} is a table as any`, () => assert.equal(selectsTable(NO_FILTERS, [name]), true));
 });

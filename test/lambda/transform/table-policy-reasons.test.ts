@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import type { TableName, Transaction } from '../../../lambda/decode/messages.ts';
 import type { EarlierEntry, PrimaryKeys, TableEntry } from '../../../lambda/ports.ts';
 import { compilePatterns, type Filters, NO_FILTERS } from '../../../lambda/settings/filters.ts';
-import { isBefore, isSkippedInDoubt, skipReason, TablePolicies } from '../../../lambda/transform/table-policies.ts';
+import { isSkippedInDoubt, skipReason, TablePolicies } from '../../../lambda/transform/table-policies.ts';
+import { isBefore } from '../../../lambda/transform/transaction-order.ts';
 
 const T: TableName = { printed: 'public.t', schema: 'public', name: 't' };
 
@@ -19,6 +20,7 @@ function entry(said: Partial<TableEntry> = {}): TableEntry {
     key: ['id'],
     ancestors: [],
     ancestorsSince: undefined,
+    alteredBy: [],
     keySince: undefined,
     seenFrom: 0,
     virtualColumns: [],
@@ -68,6 +70,9 @@ describe("a table's changes are left out", () => {
     ['as of no table, where a table is rewritten', undefined, [], rewritten, 'notTable'],
     ['of one that only looks so', undefined, [], { ...T, name: 'my_pg_temp_1' }, 'droppedTable'],
     ['of one that only begins so', undefined, [], { ...T, name: 'pg_temp_1a' }, 'droppedTable'],
+    ['as of no table, where pg_squeeze makes a table smaller', undefined, [], { ...T, name: 'tmp_7' }, 'notTable'],
+    ['of one with a number that is no table’s', undefined, [], { ...T, name: 'tmp_8' }, 'droppedTable'],
+    ['of one in another schema', undefined, [], { ...T, schema: 'etl', name: 'tmp_7' }, 'droppedTable'],
     [
       'not, where it is gone, and any reading knew its key',
       undefined,
@@ -79,7 +84,8 @@ describe("a table's changes are left out", () => {
     ['where it is gone, and was none', undefined, [earlier(9n, { isTable: false })], T, 'notTable'],
   ] as const)
     it(what, () => {
-      assert.equal(policiesOf(current, before).of(table).skip, expected);
+      const byOid = (oid: number) => (oid === 7 ? entry() : undefined);
+      assert.equal(policiesOf(current, before, {}, { byOid }).of(table).skip, expected);
     });
 
   it('by names that it, its ancestors, and readings before had', () => {
