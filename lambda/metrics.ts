@@ -38,7 +38,7 @@ export const METRICS = {
   },
   ChangesPublished: { unit: 'Count', about: 'changes that were published' },
   MessagesPublished: { unit: 'Count', about: 'logical messages that were published; no data where there were none' },
-  SnapshotRowsRead: {
+  SnapshotRowsPublished: {
     unit: 'Count',
     about: 'rows of tables that were published for a snapshot; no data where none is under way',
   },

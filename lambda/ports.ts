@@ -8,8 +8,8 @@ import type { KeyHistoryEntry } from './decode/wal2json/key-history-entry.ts';
 import type { MetricName } from './metrics.ts';
 import type { Round } from './pack/round.ts';
 import type { Chunk } from './snapshot/chunk.ts';
+import type { ChunkRequest } from './snapshot/chunk.ts';
 import type { HeldRow } from './snapshot/row-set.ts';
-import type { ChunkRequest } from './snapshot/tracker.ts';
 
 /** Time, as the run sees it. */
 export interface Clock {
@@ -247,12 +247,11 @@ export interface WrittenMessage {
   readonly micros: bigint;
 }
 
-/** What became of the reading of a chunk. `waiting`: a transaction has to end first; `locked`: somebody alters the table. */
+/** What became of the reading of a chunk. */
 export type ReadChunk =
   | { readonly kind: 'chunk'; readonly chunk: Chunk<HeldRow>; readonly bytes: number }
-  /** `xid`: the oldest transaction in progress, 64 bits. */
-  | { readonly kind: 'waiting'; readonly xid: bigint }
-  | { readonly kind: 'locked' }
+  /** Not now, perhaps later. `what`: what has to be over first. */
+  | { readonly kind: 'waiting'; readonly what: string }
   /** The table cannot be read any further. */
   | { readonly kind: 'refused'; readonly why: string };
 

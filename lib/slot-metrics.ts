@@ -30,7 +30,7 @@ const STATISTICS = {
   SkippedFiltered: cloudwatch.Stats.SUM,
   KinesisRecords: cloudwatch.Stats.SUM,
   BytesPublished: cloudwatch.Stats.SUM,
-  SnapshotRowsRead: cloudwatch.Stats.SUM,
+  SnapshotRowsPublished: cloudwatch.Stats.SUM,
   SnapshotTablesLeft: cloudwatch.Stats.MAXIMUM,
   /** Flush LSN minus `confirmed_flush_lsn`. */
   LagBytes: cloudwatch.Stats.MAXIMUM,

@@ -10,7 +10,9 @@ import { type ReadableTable, readUnderWay, resolveTables, whyNoSnapshots } from 
 import type { RunAnswer } from '../run/answer.ts';
 import type { SnapshotAction } from '../settings/action-types.ts';
 import { selectsTable } from '../settings/filters.ts';
-import { encodeMessage, type SnapshotProgress } from '../snapshot/progress.ts';
+import { encodedLength } from '../snapshot/ascii.ts';
+import { encodeMessage } from '../snapshot/own-message.ts';
+import type { SnapshotProgress } from '../snapshot/progress.ts';
 import { type InvocationDeadlines, withConnection, withLock } from './connections.ts';
 import { runOrDrain } from './run-and-drain.ts';
 
@@ -56,6 +58,7 @@ export async function snapshot(
  * @param tables - as they were given; undefined: all
  * @param container - clients, caches, settings
  * @param deadlines - when it began, and when it must be over
+ * @throws {PipelineError} SNAPSHOT_REFUSED where a name is no table's
  */
 export async function snapshotStop(
   tables: readonly string[] | undefined,
@@ -65,9 +68,11 @@ export async function snapshotStop(
   const { slot } = container.config;
   return await withConnection(container, deadlines, async (connection) => {
     requireSnapshots(connection);
-    const printed =
-      tables === undefined ? undefined : (await resolveTables(connection, tables)).tables.map((table) => table.printed);
-    await writeMessage(connection, encodeMessage(slot, { kind: 'stop', tables: printed }));
+    const found = tables && (await resolveTables(connection, tables));
+    if (found !== undefined && found.missing.length > 0)
+      throw new PipelineError('SNAPSHOT_REFUSED', `${found.missing.join(' ')} No snapshot was ended.`);
+    // Whether they can be read or not.
+    await writeMessage(connection, encodeMessage(slot, { kind: 'stop', tables: found?.all }));
     return { action: 'snapshot-stop', slot, asked: true };
   });
 }
@@ -78,11 +83,11 @@ async function request(names: readonly string[], container: Container, deadlines
   await withLock(container, deadlines, 'No snapshot was asked for.', async (locking, watching) => {
     requireSnapshots(watching);
     await watching.plugin.prepare?.(watching, slot);
-    const { tables, faults } = await resolveTables(watching, names);
+    const { tables, missing, faults } = await resolveTables(watching, names);
     const underWay = await lookAtSlot(locking, container);
-    const all = [...faults, ...tables.flatMap((table) => faultsOf(table, container, underWay))];
+    const all = [...missing, ...faults, ...tables.flatMap((table) => faultsOf(table, container, underWay))];
     if (all.length > 0) throw refused(all.join(' '));
-    await writeRequest(watching, container, tables);
+    await writeRequest(watching, container, tables, underWay);
   });
 }
 
@@ -112,10 +117,13 @@ async function writeRequest(
   connection: Connection,
   { config, clock, log }: Pick<Container, 'config' | 'clock' | 'log'>,
   tables: readonly ReadableTable[],
+  underWay?: SnapshotProgress,
 ): Promise<void> {
   const names = tables.map(({ printed }) => printed);
-  if (Buffer.byteLength(JSON.stringify(names)) > MAX_NAME_BYTES)
-    throw refused(`${names.length} tables are too many for one snapshot: their names have more than 200 KB.`);
+  // One message has to hold the names of all that are not done.
+  const all = [...names, ...(underWay?.pending ?? []), underWay?.current?.name ?? ''];
+  if (encodedLength(all) > MAX_NAME_BYTES)
+    throw refused(`${all.length} tables are too many for one snapshot: their names have more than 200 KB.`);
   const begunAt = clock.now();
   const id = `${begunAt.toString(36)}${Math.floor(clock.random() * 36 ** 4).toString(36)}`;
   await writeMessage(

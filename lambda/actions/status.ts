@@ -14,7 +14,7 @@ import { estimateRows, readUnderWay, whyNoSnapshots } from '../postgres/snapshot
 import { describeTransaction, readStatus, type SlotRow, type TransactionRow } from '../postgres/status-queries.ts';
 import { readFirstUnread } from '../postgres/unread-age.ts';
 import { type ServerAnswer, serverAnswer } from '../run/answer.ts';
-import { rowsRead, tablesLeft } from '../snapshot/progress.ts';
+import { rowsRead, tablesLeft, tablesUnderWay } from '../snapshot/progress.ts';
 
 /** What `status` answers. */
 export interface StatusAnswer {
@@ -169,8 +169,8 @@ async function readSnapshotState(
   await connection.plugin.prepare?.(connection, copy);
   const progress = await readUnderWay(connection, copy, config.slot, decoder);
   if (progress === undefined) return undefined;
-  const { current, pending, begunAt } = progress;
-  const estimate = await estimateRows(connection, [...(current === undefined ? [] : [current.name]), ...pending]);
+  const { current, begunAt } = progress;
+  const estimate = await estimateRows(connection, tablesUnderWay(progress));
   const left = Math.max(0, estimate - (current?.rows ?? 0));
   const rows = rowsRead(progress);
   const rowsPerSecond = Math.round(rows / Math.max(1, (clock.now() - begunAt) / 1000));

@@ -3,7 +3,7 @@
  * gets here as UTF-8. What its rows say is its decoder's to know (`decode/`).
  */
 import pg from 'pg';
-import { OWN_PREFIX } from '../snapshot/progress.ts';
+import { OWN_PREFIX } from '../snapshot/own-message.ts';
 import { codeOf } from './error-context.ts';
 import type { Queryable } from './status-queries.ts';
 

@@ -13,6 +13,7 @@ import { isReadablePlugin } from './plugins.ts';
 import { isAboutPublication } from './publication-errors.ts';
 import { requirePublications } from './publication-queries.ts';
 import { createSlot, dropSlot, requireUsable } from './slot-create-drop.ts';
+import { carryOver, requireCarryOver } from './snapshot-carry-over.ts';
 import { readFlushLsn, readSlotRow } from './status-queries.ts';
 
 /**
@@ -26,7 +27,8 @@ import { readFlushLsn, readSlotRow } from './status-queries.ts';
  * @param from - the old slot
  * @param to - the new one, which must not exist
  * @param timeoutMs - how long a creation may wait, milliseconds
- * @throws {PipelineError} SLOT_MISSING, SLOT_LOST, SLOT_BUSY, WRONG_PLUGIN; PUBLICATION_MISSING where the old slot holds
+ * @throws {PipelineError} SLOT_MISSING, SLOT_LOST, SLOT_BUSY, WRONG_PLUGIN; CONFIG_INVALID where a snapshot is under way
+ *   that could not go on; PUBLICATION_MISSING where the old slot holds
  *   changes that the publications cannot give; NO_PROGRESS before 12 while the old one is not drained
  */
 export async function copySlot(
@@ -48,6 +50,7 @@ export async function copySlot(
   const itsPlugin = isReadablePlugin(source.plugin) ? source.plugin : plugin.name;
   requireUsable(source, { ...context, plugin: itsPlugin });
   await requirePublications(watching, to);
+  await requireCarryOver(waiting, from, source.plugin, to);
   if (waiting.versionNum >= 120_000) {
     await waiting.client
       .query('SELECT pg_copy_logical_replication_slot($1, $2, false, $3)', [from, to, plugin.name])
@@ -55,6 +58,10 @@ export async function copySlot(
         throw toPipelineError(error, context);
       });
     if (itsPlugin !== plugin.name) await requireReadable(waiting, watching, from, to);
+    await carryOver(watching, from, to).catch(async (error: unknown) => {
+      await dropSlot(watching, to);
+      throw toPipelineError(error, context);
+    });
     return;
   }
   if (itsPlugin !== plugin.name) {

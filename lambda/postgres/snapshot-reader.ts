@@ -5,10 +5,10 @@
 import type { ColumnHeader, TableName } from '../decode/messages.ts';
 import { ValueKind } from '../decode/messages.ts';
 import type { ReadChunk, SnapshotSource, WrittenMessage } from '../ports.ts';
+import type { ChunkRequest } from '../snapshot/chunk.ts';
 import { keyText } from '../snapshot/chunk.ts';
-import { OWN_PREFIX } from '../snapshot/progress.ts';
+import { OWN_PREFIX } from '../snapshot/own-message.ts';
 import { CopyTextReader, type HeldRow, type ReadColumn, RowSet } from '../snapshot/row-set.ts';
-import type { ChunkRequest } from '../snapshot/tracker.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
 import { codeOf } from './error-context.ts';
@@ -32,10 +32,6 @@ const LOCK_TIMEOUT_MS = 2_000;
 const BEGIN = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
   SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; SET LOCAL row_security = off;
   SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_hashjoin = off`;
-
-const UNDEFINED_TABLE = '42P01';
-const LOCK_NOT_AVAILABLE = '55P03';
-const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** Reads one database's tables. */
 export class SnapshotReader implements SnapshotSource {
@@ -66,28 +62,21 @@ export class SnapshotReader implements SnapshotSource {
     const { reader } = this.#parts;
     const name = parsePrinted(request.table);
     if (name === undefined) return { kind: 'refused', why: 'its name is none' };
-    const found = await told(reader, () =>
-      reader.query(`SELECT relkind FROM pg_class WHERE oid = to_regclass($1)`, [request.table]),
-    );
-    const kind = found.rows[0]?.['relkind'];
-    if (kind === undefined) return { kind: 'refused', why: 'it does not exist any more' };
     try {
+      // By its names in the catalogs: to_regclass fails where the role may not use the schema.
+      const { rows } = await reader.query(KIND, [name.schema, name.name]);
+      const kind = rows[0]?.['relkind'];
+      if (kind === undefined) return { kind: 'refused', why: GONE };
+      if (kind !== 'r' && kind !== 'p') return { kind: 'refused', why: NO_TABLE };
       await reader.query(BEGIN);
       await reader.query(
         `LOCK TABLE ${kind === 'p' ? '' : 'ONLY '}${quoted(name.schema, name.name)} IN ACCESS SHARE MODE`,
       );
       return await this.#readLocked(request, name, maxBytes, firstRowMs);
     } catch (error) {
-      switch (codeOf(error)) {
-        case LOCK_NOT_AVAILABLE:
-          return { kind: 'locked' };
-        case UNDEFINED_TABLE:
-          return { kind: 'refused', why: 'it does not exist any more' };
-        case INSUFFICIENT_PRIVILEGE:
-          return { kind: 'refused', why: 'this role may not read all of its rows' };
-        default:
-          throw toPipelineError(error, reader.context);
-      }
+      const outcome = explainFailure(codeOf(error), request.table, firstRowMs);
+      if (outcome === undefined) throw toPipelineError(error, reader.context);
+      return outcome;
     } finally {
       // Without a connection there is nothing to take back.
       await reader.query('ROLLBACK').catch(() => undefined);
@@ -100,9 +89,10 @@ export class SnapshotReader implements SnapshotSource {
     const text = String(rows[0]?.['snapshot']);
     const snapshot = new MvccSnapshot(text);
     const xmin = BigInt(text.slice(0, text.indexOf(':')));
-    if (request.barrier !== undefined && xmin < request.barrier) return { kind: 'waiting', xid: xmin };
+    if (request.barrier !== undefined && xmin < request.barrier)
+      return { kind: 'waiting', what: `transaction ${xmin}, which began before it` };
     const table = await this.#describe(name);
-    if (table === undefined) return { kind: 'refused', why: 'it does not exist any more' };
+    if (table === undefined) return { kind: 'refused', why: GONE };
     const why = whyRefused(table);
     if (why !== undefined) return { kind: 'refused', why };
     const signature = keySignature(table);
@@ -113,8 +103,20 @@ export class SnapshotReader implements SnapshotSource {
     const limit = Math.max(1, Math.min(most, Math.floor(maxBytes / (known ?? GUESSED_ROW_BYTES))));
     const statement = chunkStatement(table, request.cursor, request.asked, request.asked?.length ?? limit);
     const { set, isCut, bytes } = await this.#copy(table, name, statement, maxBytes, firstRowMs);
+    if (!set.isUtf8(reader.encoding === 'SQL_ASCII')) return { kind: 'refused', why: NOT_UTF8 };
     const byKey = new Map<string, HeldRow>();
-    for (let index = 0; index < set.count; index++) byKey.set(keyText(set.keyOf(index)), { rows: set, index });
+    const found = new Set<string>();
+    for (let index = 0; index < set.count; index++) {
+      const text = keyText(set.keyOf(index));
+      found.add(text);
+      if (table.filter === null || set.text(index, set.columns.length) === 't') byKey.set(text, { rows: set, index });
+    }
+    // Of the others it is not known whether they are there.
+    const asked = isCut ? request.asked?.filter((key) => found.has(keyText(key))) : request.asked;
+    if (asked?.length === 0 && request.asked !== undefined && request.asked.length > 1) {
+      // Equal keys may have other texts, as numeric 1.0 and 1.00: so nothing says which of them were found.
+      return await this.#readLocked({ ...request, asked: request.asked.slice(0, 1) }, name, maxBytes, firstRowMs);
+    }
     if (set.count > 0) this.#rowBytes.set(request.table, Math.max(1, bytes / set.count));
     const isRange = request.asked === undefined;
     return {
@@ -126,8 +128,7 @@ export class SnapshotReader implements SnapshotSource {
         rows: byKey,
         last: isRange && set.count > 0 ? set.keyOf(set.count - 1) : undefined,
         atEnd: isRange && !isCut && set.count < limit,
-        // Of the others it is not known whether they are there.
-        asked: isCut ? request.asked?.filter((key) => byKey.has(keyText(key))) : request.asked,
+        asked: asked?.length === 0 ? request.asked : asked,
         sees: (xid) => snapshot.isOver(xid),
       },
     };
@@ -150,7 +151,8 @@ export class SnapshotReader implements SnapshotSource {
     firstRowMs: number,
   ): Promise<{ set: RowSet; isCut: boolean; bytes: number }> {
     const columns = (table.columns ?? []).map((column) => this.#column(column));
-    const values = new CopyTextReader(columns.length, 2 * this.#parts.maxRecordBytes);
+    const perRow = columns.length + (table.filter === null ? 0 : 1);
+    const values = new CopyTextReader(perRow, 2 * this.#parts.maxRecordBytes);
     const copy = new CopyToStdout(this.#parts, statement, firstRowMs);
     let isCut = false;
     let bytes = 0;
@@ -189,6 +191,44 @@ export class SnapshotReader implements SnapshotSource {
     }
     return { header, kind: KINDS[type] ?? ValueKind.quoted };
   }
+}
+
+/** The kind of a relation, by its names. */
+const KIND = `SELECT c.relkind::text AS relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`;
+
+const GONE = 'it does not exist any more';
+const NO_TABLE = "it is no table, or an unlogged, temporary or foreign one, or one of the server's own";
+const NOT_UTF8 = 'it holds text that is not UTF-8, and the server does not know in which encoding that is';
+
+/** Codes, and classes of them, that say something of the table and not of the server or the connection. */
+const OF_THE_TABLE = /^(0A|2[12]|39|42|44|54|55|P0|XX)...$/;
+const OF_THE_SERVER = /^(53|58)...$/;
+
+/**
+ * What becomes of a table that could not be read. Where the table is the reason it is given up: a snapshot must never keep
+ * changes from being published.
+ *
+ * @returns undefined: it is nothing of the snapshot's
+ */
+function explainFailure(code: string, table: string, firstRowMs: number): ReadChunk | undefined {
+  switch (code) {
+    case '55P03':
+    case '40P01':
+      return { kind: 'waiting', what: `a lock on ${table}` };
+    case '57014':
+      return { kind: 'waiting', what: `the next row of ${table}, which took more than ${firstRowMs / 1000} s to find` };
+    case '42P01':
+    case '3F000':
+      return { kind: 'refused', why: GONE };
+    case '42809':
+      return { kind: 'refused', why: NO_TABLE };
+    case '42501':
+      return { kind: 'refused', why: 'this role may not read all of its rows' };
+    default:
+  }
+  if (OF_THE_SERVER.test(code)) return { kind: 'waiting', what: `the server, which failed with ${code} on ${table}` };
+  if (OF_THE_TABLE.test(code)) return { kind: 'refused', why: `the server cannot read it (${code})` };
+  return undefined;
 }
 
 /** Puts what a statement meets in the operator's words. */
@@ -240,13 +280,16 @@ export function parsePrinted(printed: string): TableName | undefined {
 
 /** @returns why a table cannot be read in chunks; undefined: it can be */
 export function whyRefused(table: TableRow): string | undefined {
-  if (!table.is_table) return 'it is no table, or an unlogged or temporary one';
+  if (!table.is_table) return NO_TABLE;
   if (table.key === null) return 'it has no primary key';
   if (table.deferrable) return 'its primary key is deferrable';
+  if (!table.is_btree) return 'its primary key has no order to read it by: its index is no B-tree';
   if (!table.holds)
     return 'its replica identity does not hold the primary key, so a DELETE does not show which row it was';
   if (!table.may_read) return 'this role may not read it';
   if (table.hides_rows) return 'row-level security may hide rows from this role, and half of a table is no snapshot';
+  if (table.comes_under !== null)
+    return `its changes come under the name of ${table.comes_under}, which is to be given instead`;
   if (!table.published) return 'no publication of the slot has it';
   const sent = new Set((table.columns ?? []).map(({ printed }) => printed));
   if (table.key.some(({ printed }) => !sent.has(printed)))

@@ -4,7 +4,8 @@
  */
 import type { LineDecoder } from '../decode/line-decoder.ts';
 import type { LogicalMessage } from '../decode/messages.ts';
-import { begin, decodeMessage, OWN_PREFIX, type SnapshotProgress } from '../snapshot/progress.ts';
+import { decodeMessage, OWN_PREFIX } from '../snapshot/own-message.ts';
+import { begin, type SnapshotProgress } from '../snapshot/progress.ts';
 import type { Connection } from './connection.ts';
 import { supportsSnapshots } from './plugins.ts';
 import { parsePrinted, whyRefused } from './snapshot-reader.ts';
@@ -21,7 +22,11 @@ export interface ReadableTable {
 /** What became of names. */
 export interface ResolvedTables {
   readonly tables: readonly ReadableTable[];
-  /** Each a sentence. */
+  /** All that are there, as printed, whether they can be read or not. */
+  readonly all: readonly string[];
+  /** What names no table: each a sentence. */
+  readonly missing: readonly string[];
+  /** What else keeps tables from being read: each a sentence. */
   readonly faults: readonly string[];
 }
 
@@ -45,6 +50,7 @@ export async function resolveTables(
   names: readonly string[] | undefined,
 ): Promise<ResolvedTables> {
   const { user } = connection.context;
+  const missing: string[] = [];
   const faults: string[] = [];
   const oids = new Set<number>();
   const query = async (text: string, values: unknown[]) => (await connection.query(text, values)).rows;
@@ -57,13 +63,11 @@ export async function resolveTables(
     for (const { oid } of rows) await addLeaves(query, connection, Number(oid), oids);
   }
   for (const name of names ?? []) {
-    const dot = name.indexOf('.');
-    const printed =
-      parsePrinted(name) === undefined && dot > 0 ? quoted(name.slice(0, dot), name.slice(dot + 1)) : name;
-    const [found] = dot > 0 ? await query('SELECT to_regclass($1)::oid::bigint::float8 AS oid', [printed]) : [];
-    if (found?.['oid'] === null || found === undefined) {
-      faults.push(
-        `There is no table ${JSON.stringify(name)}${dot > 0 ? '' : ', as it has no schema: give schema.table'}.`,
+    const parts = partsOf(name);
+    const [found] = parts === undefined ? [] : await query(OID, [parts.schema, parts.name]);
+    if (found === undefined) {
+      missing.push(
+        `There is no table ${JSON.stringify(name)}${parts === undefined ? ', as it has no schema: give schema.table' : ''}.`,
       );
     } else {
       await addLeaves(query, connection, Number(found['oid']), oids);
@@ -73,13 +77,29 @@ export async function resolveTables(
     [...oids],
   ])) as unknown as TableRow[];
   const tables: ReadableTable[] = [];
+  const all: string[] = [];
   for (const table of described) {
+    all.push(table.printed);
     const why = whyRefused(table);
     const name = `${table.schema}.${table.name}`;
     if (why === undefined) tables.push({ printed: table.printed, names: [name, ...(table.ancestors ?? [])] });
     else if (names !== undefined) faults.push(`${name}: ${why}${remedyOf(table, user)}.`);
   }
-  return { tables, faults };
+  return { tables, all, missing, faults };
+}
+
+/** By names in the catalogs: to_regclass fails where the role may not use the schema. */
+const OID = `SELECT c.oid::bigint::float8 AS oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`;
+
+/**
+ * @param name - as `schema.table`, unquoted, or quoted where SQL needs it
+ * @returns its parts; undefined: it has no schema
+ */
+function partsOf(name: string): { readonly schema: string; readonly name: string } | undefined {
+  const dot = name.indexOf('.');
+  if (dot <= 0) return undefined;
+  return parsePrinted(name) ?? { schema: name.slice(0, dot), name: name.slice(dot + 1) };
 }
 
 type Ask = (text: string, values: unknown[]) => Promise<Record<string, unknown>[]>;
@@ -143,7 +163,8 @@ export async function readUnderWay(
  */
 export async function estimateRows(connection: Connection, tables: readonly string[]): Promise<number> {
   const { rows } = await connection.query(
-    `SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::float8 AS rows FROM unnest($1::text[]) t(name) JOIN pg_class c ON c.oid = to_regclass(t.name)`,
+    `SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::float8 AS rows FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE quote_ident(n.nspname) || '.' || quote_ident(c.relname) = ANY ($1::text[])`,
     [tables],
   );
   return Math.round(Number(rows[0]?.['rows'] ?? 0));

@@ -3,7 +3,7 @@
  * operators come from the catalogs, as under the pinned search_path a plain `>` on citext is text's, and skips rows.
  */
 import pg from 'pg';
-import type { KeyValues } from '../snapshot/progress.ts';
+import type { KeyValues } from '../snapshot/chunk.ts';
 
 /** One row of {@link DESCRIBE}. */
 export interface TableRow {
@@ -15,14 +15,18 @@ export interface TableRow {
   readonly oid: number;
   /** A partitioned table, which holds no rows itself. */
   readonly partitioned: boolean;
-  /** A table at all. */
+  /** A table whose changes are in the WAL, and not one of the server's own. */
   readonly is_table: boolean;
   readonly columns: readonly { readonly name: string; readonly printed: string; readonly type: string }[] | null;
   readonly key: readonly KeyColumn[] | null;
   readonly deferrable: boolean;
+  /** Whether the key's index has an order to go by. */
+  readonly is_btree: boolean;
   /** Whether the server sends the old key of a DELETE. */
   readonly holds: boolean;
   readonly ancestors: readonly string[] | null;
+  /** The table above it under whose name a publication has its changes, as printed; null: they come under its own. */
+  readonly comes_under: string | null;
   /** Of the publications that the slot reads; null: none filters rows. */
   readonly filter: string | null;
   readonly may_read: boolean;
@@ -42,6 +46,9 @@ interface KeyColumn {
   readonly equal: string;
 }
 
+/** Tables with lower numbers are the server's own: their changes are in no slot. */
+const FIRST_USER_OID = 16_384;
+
 /** As in `table-queries.ts`: whether the server sends the old key. */
 const identityHoldsKey = (
   versionNum: number,
@@ -59,11 +66,21 @@ function sentColumns(versionNum: number, publications: readonly string[]): strin
   return versionNum >= 120000 ? `a.attgenerated = ''` : 'true';
 }
 
+/** SQL: whether a publication of the slot has a table under its own name. A partition's may come under that of a table above it. */
+function isPublished(publications: readonly string[], schema: string, name: string): string {
+  if (publications.length === 0) return 'false';
+  return `EXISTS (SELECT FROM pg_publication_tables t2 WHERE t2.schemaname = ${schema} AND t2.tablename = ${name} AND t2.pubname IN (${inList(publications)}))`;
+}
+
+function inList(publications: readonly string[]): string {
+  return publications.map((name) => pg.escapeLiteral(name)).join(', ');
+}
+
 /** The table as the publications have it; without publications, as it is. */
 function published(versionNum: number, publications: readonly string[]): string {
   if (publications.length === 0) return `SELECT true AS published, NULL::name[] AS attnames, NULL::text AS rowfilter`;
   const from = `FROM pg_publication_tables t WHERE t.schemaname = n.nspname AND t.tablename = c.relname
-    AND t.pubname IN (${publications.map((name) => pg.escapeLiteral(name)).join(', ')})`;
+    AND t.pubname IN (${inList(publications)})`;
   // Column lists of one table are the same in all publications of a slot: the server refuses others. Filters add up.
   const details =
     versionNum >= 150000
@@ -81,7 +98,7 @@ function published(versionNum: number, publications: readonly string[]): string 
  * @param which - what its oid has to be, as SQL
  */
 export const DESCRIBE = (versionNum: number, publications: readonly string[], which: string): string => `
-  SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS printed, n.nspname::text AS schema, c.relname::text AS name, c.oid::bigint::float8 AS oid, c.relkind = 'p' AS partitioned, c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AS is_table,
+  SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS printed, n.nspname::text AS schema, c.relname::text AS name, c.oid::bigint::float8 AS oid, c.relkind = 'p' AS partitioned, c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND c.oid >= ${FIRST_USER_OID} AS is_table,
     (SELECT json_agg(json_build_object('name', a.attname, 'printed', quote_ident(a.attname), 'type', format_type(a.atttypid, NULL)) ORDER BY a.attnum)
        FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND (${sentColumns(versionNum, publications)})) AS columns,
     (SELECT json_agg(json_build_object('printed', quote_ident(a.attname), 'cast', format_type(a.atttypid, a.atttypmod),
@@ -93,14 +110,18 @@ export const DESCRIBE = (versionNum: number, publications: readonly string[], wh
        JOIN pg_amop ea ON ea.amopfamily = oc.opcfamily AND ea.amoplefttype = oc.opcintype AND ea.amoprighttype = oc.opcintype AND ea.amopstrategy = 3
        JOIN pg_operator e ON e.oid = ea.amopopr JOIN pg_namespace en ON en.oid = e.oprnamespace
       WHERE i.indexrelid = k.conindid) AS key,
-    coalesce(k.condeferrable, false) AS deferrable, coalesce(${identityHoldsKey(versionNum)}, false) AS holds,
-    (WITH RECURSIVE up AS (SELECT i.inhparent AS parent, 1 AS depth FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relispartition
-       UNION ALL SELECT i.inhparent, up.depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.parent)
-     SELECT array_agg(tn.nspname || '.' || t.relname ORDER BY up.depth) FROM up JOIN pg_class t ON t.oid = up.parent JOIN pg_namespace tn ON tn.oid = t.relnamespace) AS ancestors,
+    coalesce(k.condeferrable, false) AS deferrable, (SELECT m.amname = 'btree' FROM pg_class x JOIN pg_am m ON m.oid = x.relam WHERE x.oid = k.conindid) AS is_btree, coalesce(${identityHoldsKey(versionNum)}, false) AS holds,
+    above.ancestors, above.comes_under,
     p.rowfilter AS filter, p.published,
     has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS may_read, row_security_active(c.oid) AS hides_rows
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'
   CROSS JOIN LATERAL (${published(versionNum, publications)}) p
+  CROSS JOIN LATERAL (
+    WITH RECURSIVE up AS (SELECT i.inhparent AS parent, 1 AS depth FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relispartition
+      UNION ALL SELECT i.inhparent, up.depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.parent)
+    SELECT array_agg(tn.nspname || '.' || t.relname ORDER BY up.depth) AS ancestors,
+      (array_agg(quote_ident(tn.nspname) || '.' || quote_ident(t.relname) ORDER BY up.depth DESC) FILTER (WHERE ${isPublished(publications, 'tn.nspname', 't.relname')}))[1] AS comes_under
+    FROM up JOIN pg_class t ON t.oid = up.parent JOIN pg_namespace tn ON tn.oid = t.relnamespace) above
   WHERE c.oid ${which}`;
 
 /** The leaves of a partitioned table, and what is no partitioned table as it is. */
@@ -135,7 +156,8 @@ function constant(value: string, { cast }: KeyColumn): string {
  * @param cursor - the key behind which to begin; undefined: at the first row
  * @param asked - rows of these keys instead; undefined: those behind the cursor
  * @param limit - the most rows
- * @returns a COPY in text format
+ * @returns a COPY in text format: the columns, and behind them whether the publications' filter lets the row in, if there is one.
+ *   Rows that it does not let in come, too: a chunk that looked for others would not end before it has found enough
  */
 export function chunkStatement(
   table: TableRow,
@@ -144,14 +166,14 @@ export function chunkStatement(
   limit: number,
 ): string {
   const key = table.key ?? [];
-  const columns = (table.columns ?? []).map(({ printed }) => printed).join(', ');
+  const filter = table.filter === null ? [] : [`(${table.filter}) IS TRUE`];
+  const columns = [...(table.columns ?? []).map(({ printed }) => printed), ...filter].join(', ');
   const from = `${table.partitioned ? '' : 'ONLY '}${quoted(table.schema, table.name)}`;
   const order = key.map(({ printed }) => printed).join(', ');
-  const filter = table.filter === null ? '' : ` AND (${table.filter})`;
   const compare = (column: KeyColumn, operator: string, value: string): string =>
     `${column.printed} ${operator} ${constant(value, column)}`;
   const select = (condition: string): string =>
-    `SELECT ${columns} FROM ${from} WHERE ${condition}${filter} ORDER BY ${order} LIMIT ${limit}`;
+    `SELECT ${columns} FROM ${from} WHERE ${condition} ORDER BY ${order} LIMIT ${limit}`;
   const equalIn = (values: KeyValues, count: number): string[] =>
     key.slice(0, count).map((column, i) => compare(column, column.equal, values[i] ?? ''));
   if (asked !== undefined) {

@@ -10,7 +10,7 @@ import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
 import type { Clock, Log, Publisher, Session } from '../ports.ts';
 import type { Peek } from '../ports.ts';
 import type { Filters } from '../settings/filters.ts';
-import { OWN_PREFIX } from '../snapshot/progress.ts';
+import { OWN_PREFIX } from '../snapshot/own-message.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
 import { AlterationOrder } from '../transform/alterations.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
@@ -373,6 +373,10 @@ export class BatchProcessor {
     for (const row of chunk.rows.values()) {
       try {
         const outcome = transformer.publishSnapshotRow(row, place, ++ordinal);
+        if (outcome === 'filtered') {
+          snapshots.leaveOut(chunk.table);
+          return true;
+        }
         if (outcome === 'published') snapshots.rowsPublished++;
         else snapshots.rowsLeftOut++;
       } catch (error) {

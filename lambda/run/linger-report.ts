@@ -4,10 +4,9 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { Clock, Log, Metrics } from '../ports.ts';
-import type { Counts } from '../transform/counts.ts';
 import { ageSeconds, type StopReason } from './answer.ts';
 import type { Heartbeat } from './heartbeat.ts';
-import type { CountReporter } from './run-metrics.ts';
+import type { CountReporter, ReportedCounts } from './run-metrics.ts';
 import type { TimedSlot } from './timed-slot.ts';
 
 /** What it works with. */
@@ -23,7 +22,7 @@ export interface LingerReportPorts {
 
 /** How far the run is. */
 export interface LingerState {
-  readonly counts: Counts & { readonly throttledEntries: number };
+  readonly counts: ReportedCounts;
   readonly position: Lsn;
   /** How long the run has waited for the catalogs, in milliseconds. */
   readonly catalogMs: number;

@@ -87,6 +87,16 @@ export class Linger {
     }
   }
 
+  /**
+   * Something was done that has its own share of the time, as a snapshot: a report may be due, and it is no reason to rest.
+   *
+   * @param stopped - why there was nothing more to read
+   */
+  async workedOnSnapshot(stopped: StopReason): Promise<void> {
+    await this.#report.report(this.#ports.state(), stopped);
+    this.#beginRound();
+  }
+
   /** A round begins: what it costs the server counts from here. */
   #beginRound(): void {
     this.#roundBegun = this.#ports.clock.now();

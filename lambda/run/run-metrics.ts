@@ -5,6 +5,7 @@ import type { Lsn } from '../decode/lsn.ts';
 import type { Metrics } from '../ports.ts';
 import { copyCounts, type Counts, noCounts, subtractCounts } from '../transform/counts.ts';
 import type { RunAnswer } from './answer.ts';
+import type { SnapshotAnswer } from './snapshot-run.ts';
 
 /** What only the end of a run knows, besides its answer. */
 export interface RunEnd {
@@ -15,7 +16,11 @@ export interface RunEnd {
 }
 
 /** What a run has done, as the metrics tell it. */
-type ReportedCounts = Counts & Pick<RunAnswer, 'throttledEntries'>;
+export type ReportedCounts = Counts &
+  Pick<RunAnswer, 'throttledEntries'> & {
+    /** Undefined: none was under way. */
+    readonly snapshot?: Pick<SnapshotAnswer, 'rowsPublished' | 'tablesLeft'> | undefined;
+  };
 
 function addCountMetrics(metrics: Metrics, counts: ReportedCounts): void {
   metrics.add('ChangesPublished', counts.published);
@@ -40,6 +45,8 @@ export class CountReporter {
   readonly #metrics: Metrics;
   #told: Counts = noCounts();
   #throttledEntries = 0;
+  #snapshotRows = 0;
+  #saidDone = false;
 
   /** @param metrics - the metrics to add to */
   constructor(metrics: Metrics) {
@@ -52,6 +59,18 @@ export class CountReporter {
     addCountMetrics(this.#metrics, { ...subtractCounts(counts, this.#told), throttledEntries });
     this.#told = copyCounts(counts);
     this.#throttledEntries = counts.throttledEntries;
+    if (counts.snapshot !== undefined) this.#reportSnapshot(counts.snapshot);
+  }
+
+  #reportSnapshot({ rowsPublished, tablesLeft }: NonNullable<ReportedCounts['snapshot']>): void {
+    const rows = rowsPublished - this.#snapshotRows;
+    const isDone = rows === 0 && tablesLeft === 0;
+    // A run that lingers knows for long of one that has ended.
+    if (isDone && this.#saidDone) return;
+    this.#metrics.add('SnapshotRowsPublished', rows);
+    this.#metrics.add('SnapshotTablesLeft', tablesLeft);
+    this.#snapshotRows = rowsPublished;
+    this.#saidDone = tablesLeft === 0;
   }
 }
 
@@ -77,10 +96,6 @@ export function addRunMetrics(
   metrics.add('Stalled', stalled ? 1 : 0);
   if (answer.stopped === 'waiting-for-standby') metrics.add('WaitingForStandby', 1);
   reporter.report(answer);
-  if (answer.snapshot !== undefined) {
-    metrics.add('SnapshotRowsRead', answer.snapshot.rowsPublished);
-    metrics.add('SnapshotTablesLeft', answer.snapshot.tablesLeft);
-  }
   if (answer.lagBytes !== undefined) metrics.add('LagBytes', answer.lagBytes);
   if (answer.lagSeconds !== undefined) metrics.add('LagSeconds', answer.lagSeconds);
   if (end.retainedWalBytes !== undefined) metrics.add('RetainedWalBytes', end.retainedWalBytes);

@@ -22,7 +22,7 @@ import { RunMarks } from './marks.ts';
 import { type PeekPlan, PeekPlanner } from './peek-planner.ts';
 import { describeStandbys, ReadBoundTracker } from './read-bound-tracker.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
-import { CountReporter } from './run-metrics.ts';
+import { CountReporter, type ReportedCounts } from './run-metrics.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
 import { assertProgress, createAnswer, type RunOutcome } from './run-outcome.ts';
 import { SnapshotRun } from './snapshot-run.ts';
@@ -120,7 +120,7 @@ class RunLoop {
   recordCounts(): void {
     const { counts, throttledEntries, oldestUnpublishedMicros } = this.#batches;
     const { clock, metrics } = this.#ports;
-    this.#reporter.report({ ...counts, throttledEntries });
+    this.#reporter.report(this.#reportedCounts());
     const lagSeconds = ageSeconds(oldestUnpublishedMicros, clock.now());
     if (lagSeconds !== undefined) metrics.add('LagSeconds', lagSeconds);
     this.#ports.log.info('Published before the failure.', { ...copyCounts(counts), throttledEntries });
@@ -153,6 +153,11 @@ class RunLoop {
     const answer = await createAnswer(this.#ports, this.#options, this.#end(interrupted ? 'interrupted' : stopped));
     const snapshot = this.#snapshots?.answer();
     return snapshot === undefined ? answer : { ...answer, snapshot };
+  }
+
+  #reportedCounts(): ReportedCounts {
+    const { counts, throttledEntries } = this.#batches;
+    return { ...counts, throttledEntries, snapshot: this.#snapshots?.answer() };
   }
 
   #tellProgress(): void {
@@ -232,7 +237,7 @@ class RunLoop {
       hasTime: () => this.#hasTime(),
       isAwaited: () => this.#isAwaited(),
       state: () => ({
-        counts: { ...this.#batches.counts, throttledEntries: this.#batches.throttledEntries },
+        counts: this.#reportedCounts(),
         position: this.#readPosition,
         catalogMs: this.#batches.catalogMs,
         oldestUnpublishedMicros: this.#oldestUnpublishedMicros,
@@ -274,6 +279,7 @@ class RunLoop {
       // One that has ended holds the slot no more.
       await this.#advancer.advanceTo(this.#readPosition);
       if (!readsOn) return stopped;
+      await this.#linger?.workedOnSnapshot(stopped);
       this.#readBound.restart();
     }
   }

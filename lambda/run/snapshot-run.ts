@@ -7,7 +7,8 @@ import type { LogicalMessage, Transaction } from '../decode/messages.ts';
 import type { PipelineError } from '../errors.ts';
 import type { Clock, Log, SnapshotSource, WrittenMessage } from '../ports.ts';
 import type { Chunk } from '../snapshot/chunk.ts';
-import { isDone, OWN_PREFIX, rowsRead, tablesLeft } from '../snapshot/progress.ts';
+import { OWN_PREFIX } from '../snapshot/own-message.ts';
+import { isDone, rowsRead, tablesLeft } from '../snapshot/progress.ts';
 import type { HeldRow } from '../snapshot/row-set.ts';
 import { SnapshotTracker } from '../snapshot/tracker.ts';
 import { SnapshotRows } from '../transform/snapshot-rows.ts';
@@ -50,7 +51,7 @@ export interface SnapshotAnswer {
   readonly rowsRead: number;
   /** By this run. */
   readonly rowsPublished: number;
-  /** Rows that this run left out: their key is larger than a record may be, a filter excludes them, or the formatter does. */
+  /** Rows that this run left out: their key is larger than a record may be, or the formatter leaves them out. */
   readonly rowsLeftOut?: number;
   /** Why no rows are being read. */
   readonly waitsFor?: string;
@@ -144,6 +145,15 @@ export class SnapshotRun {
   }
 
   /**
+   * Rows are not to be published: a filter leaves their table out since.
+   *
+   * @param table - as printed
+   */
+  leaveOut(table: string): void {
+    this.#giveUp(table, 'TABLE_INCLUDE_LIST or TABLE_EXCLUDE_LIST leaves it out now');
+  }
+
+  /**
    * Rows could not be published.
    *
    * @param table - as printed
@@ -188,7 +198,7 @@ export class SnapshotRun {
           const content = tracker.hold(read.chunk, watermark);
           if (content.length > MAX_MESSAGE_BYTES) {
             tracker.drop();
-            this.#giveUp(request.table, 'too many of its rows were given other keys meanwhile');
+            this.#giveUp(request.table, 'its keys are too large to be named in a message');
             tracker.acknowledged();
             break;
           }
@@ -202,9 +212,7 @@ export class SnapshotRun {
           tracker.acknowledged();
           break;
         case 'waiting':
-        case 'locked':
-          this.#waitsFor =
-            read.kind === 'locked' ? `a lock on ${request.table}` : `transaction ${read.xid}, which began before it`;
+          this.#waitsFor = read.what;
           if (!this.#isBarrierSaved) {
             // Known to the next run, it need not wait for what begins meanwhile.
             this.#isBarrierSaved = true;

@@ -2,7 +2,9 @@
  * A chunk: rows of one table as one MVCC snapshot of the server saw them, held until the slot was read on to the message
  * that was written behind them. Pure; knows nothing of a row but its key.
  */
-import type { KeyValues } from './progress.ts';
+
+/** The parts of a primary key, as the server prints them, in key order. */
+export type KeyValues = readonly string[];
 
 /** A key as one text, to look it up by. Equal texts are equal parts. */
 export function keyText(key: KeyValues): string {
@@ -29,4 +31,18 @@ export interface Chunk<Row> {
    * @param xid - 32 bits
    */
   sees(xid: number): boolean;
+}
+
+/** What is to be read next. */
+export interface ChunkRequest {
+  /** As the plugin prints it. */
+  readonly table: string;
+  /** The key that the cursor is of; undefined: nothing was read. */
+  readonly key: string | undefined;
+  /** Rows behind it; undefined: from the first. */
+  readonly cursor: KeyValues | undefined;
+  /** Rows of these keys instead; undefined: rows behind the cursor. */
+  readonly asked: readonly KeyValues[] | undefined;
+  /** Not before every transaction before this one (64 bits) is over. */
+  readonly barrier: bigint | undefined;
 }

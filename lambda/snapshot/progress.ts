@@ -1,16 +1,10 @@
 /**
- * How far a snapshot has come, and the messages in the WAL that say so. Pure: who emits and reads them knows the server.
- *
- * The slot itself keeps the state: while a snapshot is under way it stands right before a message that says everything.
- * Any role of the database can emit a message, so nothing in one is trusted: names are quoted again, values are literals.
+ * How far a snapshot has come, and what changes that: tables are asked for or ended, a chunk was published, rows are to be
+ * read again. Pure; each change is a new value.
  */
-import * as z from 'zod/mini';
-
-/** What is written with `pg_logical_emit_message` has this prefix, and is no record. */
-export const OWN_PREFIX = 'pg2kinesis';
-
-/** The parts of a primary key, as the server prints them, in key order. */
-export type KeyValues = readonly string[];
+import { encodedLength } from './ascii.ts';
+import { type ChunkRequest, keyText, type KeyValues } from './chunk.ts';
+import type { HeldChunk } from './held-chunk.ts';
 
 /** The table that is being read. */
 export interface CurrentTable {
@@ -44,120 +38,32 @@ export interface SnapshotProgress {
   readonly doneRows: number;
 }
 
-/** What a message of ours says. */
-export type OwnMessage =
-  | {
-      readonly kind: 'begin';
-      readonly id: string;
-      readonly begunAt: number;
-      readonly tables: readonly string[];
-      /** Whether tables that are under way begin anew: what an earlier message says of them is not so. */
-      readonly anew: boolean;
-    }
-  /** `mark`: the watermark, which names the message itself. */
-  | { readonly kind: 'state'; readonly mark: string; readonly progress: SnapshotProgress }
-  /** `tables`: as printed; undefined: all. */
-  | { readonly kind: 'stop'; readonly tables: readonly string[] | undefined };
-
-const names = z.array(z.string());
-const count = z.int().check(z.minimum(0));
-const MESSAGE = z.discriminatedUnion('kind', [
-  z.object({
-    kind: z.literal('begin'),
-    slot: z.string(),
-    id: z.string(),
-    begunAt: count,
-    tables: names,
-    anew: z.boolean(),
-  }),
-  z.object({
-    kind: z.literal('state'),
-    slot: z.string(),
-    mark: z.string(),
-    id: z.string(),
-    begunAt: count,
-    barrier: z.optional(z.string().check(z.regex(/^\d{1,20}$/))),
-    current: z.optional(
-      z.object({
-        name: z.string(),
-        key: z.string(),
-        cursor: z.optional(names),
-        atEnd: z.boolean(),
-        again: z.array(names),
-        rows: count,
-      }),
-    ),
-    pending: names,
-    doneTables: count,
-    doneRows: count,
-  }),
-  z.object({ kind: z.literal('stop'), slot: z.string(), tables: z.optional(names) }),
-]);
-
-/**
- * @param slot - the slot that the message is for
- * @param message - what it says
- * @returns its content
- */
-export function encodeMessage(slot: string, message: OwnMessage): string {
-  if (message.kind !== 'state') return ascii({ slot, ...message });
-  const { barrier, ...progress } = message.progress;
-  return ascii({
-    slot,
-    kind: 'state',
-    mark: message.mark,
-    ...progress,
-    ...(barrier === undefined ? {} : { barrier: String(barrier) }),
-  });
+/** What was asked for. */
+export interface SnapshotRequest {
+  readonly id: string;
+  /** When it was asked for, milliseconds since 1970. */
+  readonly begunAt: number;
+  /** As printed. */
+  readonly tables: readonly string[];
+  /** Whether tables that are under way begin anew: what an earlier message says of them is not so. */
+  readonly anew: boolean;
 }
 
-/** A message's content is in no encoding: what is not ASCII would be read in another one than it was written in. */
-function ascii(value: object): string {
-  return JSON.stringify(value).replaceAll(
-    /[^\x20-\x7e]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-}
-
-/**
- * @param slot - the slot that is read
- * @param content - of a message with {@link OWN_PREFIX}
- * @returns what it says; undefined: it is another slot's, or not ours
- */
-export function decodeMessage(slot: string, content: string): OwnMessage | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(content);
-  } catch {
-    return undefined;
-  }
-  const result = MESSAGE.safeParse(parsed);
-  if (!result.success || result.data.slot !== slot) return undefined;
-  const { data } = result;
-  if (data.kind === 'begin') {
-    const { id, begunAt, tables, anew } = data;
-    return { kind: 'begin', id, begunAt, tables, anew };
-  }
-  if (data.kind === 'stop') return { kind: 'stop', tables: data.tables };
-  const { id, begunAt, barrier, current, pending, doneTables, doneRows } = data;
-  return {
-    kind: 'state',
-    mark: data.mark,
-    progress: {
-      id,
-      begunAt,
-      barrier: barrier === undefined ? undefined : BigInt(barrier),
-      current: current === undefined ? undefined : { ...current, cursor: current.cursor },
-      pending,
-      doneTables,
-      doneRows,
-    },
-  };
-}
+/** How many rows one chunk reads by their keys. */
+const AGAIN_CHUNK = 500;
+/** More rows to be read again than this are not kept: the table is read from its beginning then. */
+const MAX_AGAIN = 10_000;
+/** How much of a message their keys and the cursor may take: one that is too large would not be read back whole. */
+const MAX_KEYS_LENGTH = 256 * 1024;
 
 /** @returns whether nothing is left to be read */
 export function isDone({ current, pending }: SnapshotProgress): boolean {
   return current === undefined && pending.length === 0;
+}
+
+/** @returns the tables that are not done, as printed */
+export function tablesUnderWay({ current, pending }: SnapshotProgress): string[] {
+  return [...(current === undefined ? [] : [current.name]), ...pending];
 }
 
 /** @returns how many tables are not done */
@@ -171,7 +77,7 @@ export function rowsRead({ current, doneRows }: SnapshotProgress): number {
 }
 
 /** @returns a snapshot that was asked for, and in which nothing is done */
-export function begin({ id, begunAt, tables }: Extract<OwnMessage, { kind: 'begin' }>): SnapshotProgress {
+export function begin({ id, begunAt, tables }: SnapshotRequest): SnapshotProgress {
   return {
     id,
     begunAt,
@@ -189,10 +95,7 @@ export function begin({ id, begunAt, tables }: Extract<OwnMessage, { kind: 'begi
  * @param progress - so far
  * @param request - what was asked for
  */
-export function addTables(
-  progress: SnapshotProgress,
-  { tables, anew }: Extract<OwnMessage, { kind: 'begin' }>,
-): SnapshotProgress {
+export function addTables(progress: SnapshotProgress, { tables, anew }: SnapshotRequest): SnapshotProgress {
   if (anew) {
     const { current, pending } = progress;
     const all = new Set([...tables, ...(current === undefined ? [] : [current.name]), ...pending]);
@@ -220,5 +123,75 @@ export function removeTables(progress: SnapshotProgress, tables: readonly string
     current: keeps ? current : undefined,
     pending: pending.filter(stays),
     doneRows: doneRows + (keeps ? 0 : (current?.rows ?? 0)),
+  };
+}
+
+/**
+ * @param progress - so far
+ * @param table - that is being read, as printed
+ * @param key - what its key is
+ * @returns how far it is read
+ */
+export function currentOf({ current }: SnapshotProgress, table: string, key: string): CurrentTable {
+  return current ?? { name: table, key, cursor: undefined, atEnd: false, again: [], rows: 0 };
+}
+
+/** @returns what is to be read next of what is under way */
+export function requestFor({ current, pending, barrier }: SnapshotProgress): ChunkRequest {
+  if (current === undefined)
+    return { table: pending[0] ?? '', key: undefined, cursor: undefined, asked: undefined, barrier };
+  const { name, key, cursor, again, atEnd } = current;
+  const asked = atEnd || again.length >= AGAIN_CHUNK ? again.slice(0, AGAIN_CHUNK) : undefined;
+  return { table: name, key, cursor, asked, barrier };
+}
+
+/** @returns the state with how far a table is read, which is pending no more */
+export function withCurrent(progress: SnapshotProgress, current: CurrentTable): SnapshotProgress {
+  return { ...progress, pending: progress.pending.filter((name) => name !== current.name), current };
+}
+
+/** @returns how far a table is read when the row of a key is to be read once more; with too many it begins anew */
+export function withAgain(current: CurrentTable, key: KeyValues): CurrentTable {
+  const { again, cursor = [] } = current;
+  const length = lengthOf(again) + encodedLength(key);
+  if (again.length >= MAX_AGAIN || length + encodedLength(cursor) > MAX_KEYS_LENGTH)
+    return { ...current, cursor: undefined, atEnd: false, again: [] };
+  const longer = [...again, key];
+  lengths.set(longer, length);
+  return { ...current, again: longer };
+}
+
+/** What lists come to in a message, so that it is not counted anew with each key. */
+const lengths = new WeakMap<readonly KeyValues[], number>();
+
+function lengthOf(again: readonly KeyValues[]): number {
+  return lengths.get(again) ?? again.reduce((sum, key) => sum + encodedLength(key), 0);
+}
+
+/**
+ * The state behind a chunk's watermark.
+ *
+ * @param progress - before it
+ * @param held - the chunk
+ */
+export function afterChunk<Row>(progress: SnapshotProgress, { chunk, count, fresh }: HeldChunk<Row>): SnapshotProgress {
+  const { table, key, last, asked } = chunk;
+  const current = currentOf(progress, table, key);
+  const done = new Set((asked ?? []).map(keyText));
+  // A row may have been moved to a key that the chunk has asked for, since.
+  const again = current.again.filter((listed) => !done.has(keyText(listed)) || fresh.has(keyText(listed)));
+  const atEnd = asked === undefined ? chunk.atEnd : current.atEnd;
+  const rows = current.rows + count;
+  if (!atEnd || again.length > 0) {
+    const cursor = asked === undefined ? (last ?? current.cursor) : current.cursor;
+    return withCurrent(progress, { name: table, key, cursor, atEnd, again, rows });
+  }
+  const { pending, doneTables, doneRows } = progress;
+  return {
+    ...progress,
+    pending: pending.filter((name) => name !== table),
+    current: undefined,
+    doneTables: doneTables + 1,
+    doneRows: doneRows + rows,
   };
 }

@@ -4,6 +4,7 @@
  *
  * @see https://www.postgresql.org/docs/current/sql-copy.html (Text Format)
  */
+import { isUtf8 } from 'node:buffer';
 import { type ColumnHeader, type RowChange, type TableName, type Tuple, ValueKind } from '../decode/messages.ts';
 
 /** A column that is read. */
@@ -13,8 +14,9 @@ export interface ReadColumn {
   readonly kind: ValueKind;
 }
 
-/** Where the values of rows are: that of column c of row r is at index `r * columns + c`. */
+/** Where the values of rows are: that of column c of row r is at index `r * perRow + c`. */
 export interface RowValues {
+  readonly perRow: number;
   readonly bytes: Buffer;
   /** Where each begins; -1: NULL; -2: it was too large to be kept. */
   readonly starts: readonly number[];
@@ -119,6 +121,7 @@ export class CopyTextReader {
   /** @returns the rows that were read to their end */
   values(): RowValues {
     return {
+      perRow: this.#columns,
       bytes: this.#out.subarray(0, this.#rowLength),
       starts: this.#starts,
       ends: this.#ends,
@@ -169,7 +172,7 @@ export class RowSet {
    * @param table - their table
    * @param columns - its columns, as they are read
    * @param key - the key's columns, as printed, in key order
-   * @param values - what was read
+   * @param values - what was read: of each row these columns, and what else was asked for behind them
    */
   constructor(table: TableName, columns: readonly ReadColumn[], key: readonly string[], values: RowValues) {
     this.table = table;
@@ -207,9 +210,20 @@ export class RowSet {
     return this.#keyColumns.map((column) => this.text(index, column) ?? '');
   }
 
+  /**
+   * Whether all values are UTF-8, in which records are written.
+   *
+   * @param oneByOne - halves of characters could meet where values do: looks at each value
+   */
+  isUtf8(oneByOne: boolean): boolean {
+    const { bytes, starts, ends } = this.#values;
+    if (!oneByOne) return isUtf8(bytes);
+    return starts.every((start, i) => start < 0 || isUtf8(bytes.subarray(start, ends[i])));
+  }
+
   /** @returns a value's text; undefined: it is NULL, or was too large */
   text(index: number, column: number): string | undefined {
-    const at = index * this.columns.length + column;
+    const at = index * this.#values.perRow + column;
     const start = this.#values.starts[at] ?? NULL;
     return start < 0 ? undefined : this.#values.bytes.toString('utf8', start, this.#values.ends[at]);
   }
@@ -222,7 +236,7 @@ export class RowSet {
     const { starts, ends, sizes } = this.#values;
     let isWhole = true;
     for (let column = 0; column < this.columns.length; column++) {
-      const at = index * this.columns.length + column;
+      const at = index * this.#values.perRow + column;
       const start = starts[at] ?? NULL;
       isWhole &&= start !== TOO_LARGE;
       this.#tuple.kinds[column] = this.#kind(start, column);
@@ -256,7 +270,7 @@ export class RowSet {
     for (let i = 0; i < tuple.count; i++) {
       if (tuple.kinds[i] !== ValueKind.unchanged) continue;
       const column = this.columns.findIndex(({ header }) => header.printed === tuple.headers[i]?.printed);
-      const at = index * this.columns.length + column;
+      const at = index * this.#values.perRow + column;
       const start = column < 0 ? undefined : starts[at];
       if (start === undefined) continue;
       const value = start < 0 ? Buffer.alloc(0) : bytes.subarray(start, ends[at]);

@@ -7,23 +7,23 @@
  * newer, and comes later.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import { type Chunk, keyText } from './chunk.ts';
+import { type Chunk, type ChunkRequest, keyText, type KeyValues } from './chunk.ts';
+import { HeldChunk } from './held-chunk.ts';
+import { decodeMessage, encodeMessage } from './own-message.ts';
 import {
   addTables,
+  afterChunk,
   begin,
-  type CurrentTable,
-  decodeMessage,
-  encodeMessage,
+  currentOf,
   isDone,
-  type KeyValues,
   removeTables,
+  requestFor,
   type SnapshotProgress,
+  tablesUnderWay,
+  withAgain,
+  withCurrent,
 } from './progress.ts';
-
-/** More keys to be read again than this are not kept: the table is read from its beginning then. */
-const MAX_AGAIN = 10_000;
-/** How many of them one chunk reads. */
-export const AGAIN_CHUNK = 500;
+import { SlotPosition } from './slot-position.ts';
 
 /** A row's change, as far as it matters here. */
 export interface KeyChange {
@@ -42,51 +42,22 @@ export interface KeyChange {
   readonly published: boolean;
 }
 
-/** What is to be read next. */
-export interface ChunkRequest {
-  /** As the plugin prints it. */
-  readonly table: string;
-  /** The key that the cursor is of; undefined: nothing was read. */
-  readonly key: string | undefined;
-  /** Rows behind it; undefined: from the first. */
-  readonly cursor: KeyValues | undefined;
-  /** Rows of these keys instead; undefined: rows behind the cursor. */
-  readonly asked: readonly KeyValues[] | undefined;
-  /** Not before every transaction before this one (64 bits) is over. */
-  readonly barrier: bigint | undefined;
-}
-
-/** A chunk that waits for its watermark. */
-interface Held<Row> {
-  readonly chunk: Chunk<Row>;
-  readonly watermark: string;
-  /** How many rows it had when it was read. */
-  readonly count: number;
-  /** Keys that came on the list after the chunk was read. */
-  readonly fresh: Set<string>;
-}
-
 /** One run's view. */
 export class SnapshotTracker<Row> {
   /** Undefined: none is under way. */
   #progress: SnapshotProgress | undefined;
   #finished: SnapshotProgress | undefined;
-  #held: Held<Row> | undefined;
-  /** The state has what the message that was emitted last does not say. */
+  #held: HeldChunk<Row> | undefined;
+  /** The state has what the message that was written last does not say. */
   #hasUnsaved = false;
-  /** The newest position right behind a COMMIT, or a message outside transactions. */
-  #read: Lsn = 0n;
-  /** Where the slot may stand. Meaningful while something is under way. */
-  #slotLimit: Lsn = 0n;
-  /** Where it may stand once everything that was taken is acknowledged. */
-  #nextSlotLimit: Lsn | undefined;
+  readonly #position = new SlotPosition();
   /** Nothing is under way any more, but not everything is acknowledged. */
-  #ending = false;
-  /** The watermark of a message without a chunk that is yet to be read: of the state alone, or of a chunk that was dropped. */
+  #isEnding = false;
+  /** A message without a chunk that was written and is yet to be read, by its watermark: of the state alone, or of a chunk that was dropped. */
   #awaitedMessage: { readonly watermark: string; readonly isState: boolean } | undefined;
   #isAbandoned = false;
-  /** Whether a message of state may still tell what is under way: only one that the slot stands right before does. */
-  #mayAdopt = true;
+  /** Whether a message of state may still say what is under way: only the first thing that a run reads does. */
+  #mayTakeUp = true;
   readonly #slot: string;
 
   /** @param slot - the slot's name: messages for others are none of ours */
@@ -96,7 +67,7 @@ export class SnapshotTracker<Row> {
 
   /** @param position - where the slot stands. Called once, before anything is read */
   begin(position: Lsn): void {
-    this.#read = this.#slotLimit = position;
+    this.#position.begin(position);
   }
 
   /** Undefined: none is under way. */
@@ -109,7 +80,7 @@ export class SnapshotTracker<Row> {
     return this.#finished;
   }
 
-  /** Whether the state has what no message says: the slot cannot follow. */
+  /** Whether the state has what no message says yet: the slot cannot follow. */
   get hasUnsavedState(): boolean {
     return this.#hasUnsaved;
   }
@@ -121,8 +92,8 @@ export class SnapshotTracker<Row> {
 
   /** The farthest position that the slot may be advanced to; undefined: there is no bound. */
   get bound(): Lsn | undefined {
-    const isFree = this.#progress === undefined && !this.#ending && !this.#isAbandoned;
-    return isFree ? undefined : this.#slotLimit;
+    const isFree = this.#progress === undefined && !this.#isEnding && !this.#isAbandoned;
+    return isFree ? undefined : this.#position.allowed;
   }
 
   /**
@@ -132,8 +103,8 @@ export class SnapshotTracker<Row> {
    * @param isEmpty - it changed nothing
    */
   committed(lsn: Lsn, isEmpty: boolean): void {
-    if (lsn > this.#read) this.#read = lsn;
-    if (!isEmpty) this.#mayAdopt = false;
+    this.#position.passCommit(lsn);
+    if (!isEmpty) this.#mayTakeUp = false;
   }
 
   /**
@@ -145,14 +116,12 @@ export class SnapshotTracker<Row> {
    * @returns the chunk, where this is its watermark
    */
   message(content: string | undefined, lsn: Lsn): Chunk<Row> | undefined {
-    // Read again, from where the slot stands.
-    if (lsn <= this.#read) return undefined;
-    const before = this.#read;
-    this.#read = lsn;
+    const before = this.#position.passMessage(lsn);
+    if (before === undefined) return undefined;
     const message = content === undefined ? undefined : decodeMessage(this.#slot, content);
     switch (message?.kind) {
       case 'begin':
-        if (this.#progress === undefined) this.#adopt(begin(message), before);
+        if (this.#progress === undefined) this.#takeUp(begin(message), before);
         else {
           if (message.anew) this.drop();
           this.#change(addTables(this.#progress, message));
@@ -166,7 +135,7 @@ export class SnapshotTracker<Row> {
         if (this.#awaitedMessage?.watermark === message.mark)
           return this.#reachState(this.#awaitedMessage.isState, before);
         // The first message tells everything. Others are leftovers, of this run or of one that failed.
-        if (this.#mayAdopt) this.#adopt(message.progress, before);
+        if (this.#mayTakeUp) this.#takeUp(message.progress, before);
         return undefined;
       default:
         return undefined;
@@ -180,9 +149,9 @@ export class SnapshotTracker<Row> {
    * @returns the row that it was made from, where values that it lacks are to be taken from that
    */
   changed(change: KeyChange): Row | undefined {
-    const { table, key, oldKey, incomplete } = change;
+    const { table, xid, key, oldKey, incomplete } = change;
     if (this.#progress === undefined) return undefined;
-    const row = this.#strike(change);
+    const row = this.#held?.strike(table, xid, oldKey ?? key);
     const isMove = oldKey !== undefined;
     // A consumer that never got the old row has no other source. And whoever gets no change at all needs the row.
     if ((isMove && incomplete && row === undefined) || (row !== undefined && !change.published)) {
@@ -198,8 +167,7 @@ export class SnapshotTracker<Row> {
    * @param xid - of the transaction, 32 bits
    */
   truncated(table: string, xid: number): void {
-    const chunk = this.#held?.chunk;
-    if (chunk?.table === table && !chunk.sees(xid)) chunk.rows.clear();
+    if (this.#held?.isOlderThan(table, xid) === true) this.#held.chunk.rows.clear();
   }
 
   /**
@@ -209,17 +177,15 @@ export class SnapshotTracker<Row> {
    * @param xid - of the transaction, 32 bits
    */
   changedUnknown(table: string, xid: number): void {
-    const chunk = this.#held?.chunk;
     // It may be any row's: the chunk is read once more.
-    if (chunk?.table === table && !chunk.sees(xid)) this.drop();
+    if (this.#held?.isOlderThan(table, xid) === true) this.drop();
   }
 
   /** Everything that was taken so far is acknowledged. */
   acknowledged(): void {
     if (this.#isAbandoned) return;
-    if (this.#nextSlotLimit !== undefined) this.#slotLimit = this.#nextSlotLimit;
-    this.#nextSlotLimit = undefined;
-    if (this.#awaitedMessage === undefined) this.#ending = false;
+    this.#position.acknowledged();
+    if (this.#awaitedMessage === undefined) this.#isEnding = false;
   }
 
   /** @param xid - 64 bits: all before it have to be over before a chunk is read */
@@ -232,13 +198,7 @@ export class SnapshotTracker<Row> {
     const progress = this.#progress;
     if (progress === undefined || this.#held !== undefined || this.#awaitedMessage !== undefined) return undefined;
     if (this.#isAbandoned) return undefined;
-    const { current, pending, barrier } = progress;
-    if (current === undefined) {
-      return { table: pending[0] ?? '', key: undefined, cursor: undefined, asked: undefined, barrier };
-    }
-    const { name, key, cursor, again, atEnd } = current;
-    const asked = atEnd || again.length >= AGAIN_CHUNK ? again.slice(0, AGAIN_CHUNK) : undefined;
-    return { table: name, key, cursor, asked, barrier };
+    return requestFor(progress);
   }
 
   /**
@@ -249,7 +209,7 @@ export class SnapshotTracker<Row> {
    * @returns the content of the message that is to be emitted now: it is the watermark, and says what is so behind it
    */
   hold(chunk: Chunk<Row>, watermark: string): string {
-    const held = { chunk, watermark, count: chunk.rows.size, fresh: new Set<string>() };
+    const held = new HeldChunk(chunk, watermark);
     this.#held = held;
     this.#hasUnsaved = false;
     const progress = afterChunk(this.#require(), held);
@@ -290,8 +250,9 @@ export class SnapshotTracker<Row> {
    * @returns the content of the message that is to be emitted, before {@link release} is called
    */
   restartRequest(): string {
-    const { id, begunAt, current, pending } = this.#require();
-    const tables = [...(current === undefined ? [] : [current.name]), ...pending];
+    const progress = this.#require();
+    const { id, begunAt } = progress;
+    const tables = tablesUnderWay(progress);
     // A run that begins right before a message of this one takes that for true, and comes here before it does anything.
     return encodeMessage(this.#slot, { kind: 'begin', id, begunAt, tables, anew: true });
   }
@@ -307,16 +268,17 @@ export class SnapshotTracker<Row> {
 
   /** What is under way is left to a message further on. */
   release(): void {
-    this.#progress = this.#held = this.#nextSlotLimit = this.#awaitedMessage = undefined;
-    this.#ending = this.#hasUnsaved = this.#isAbandoned = false;
+    this.#progress = this.#held = this.#awaitedMessage = undefined;
+    this.#isEnding = this.#hasUnsaved = this.#isAbandoned = false;
+    this.#position.release();
   }
 
-  #adopt(progress: SnapshotProgress, before: Lsn): void {
+  #takeUp(progress: SnapshotProgress, before: Lsn): void {
     if (isDone(progress)) return;
     this.#progress = progress;
-    this.#mayAdopt = this.#hasUnsaved = false;
+    this.#mayTakeUp = this.#hasUnsaved = false;
     // What came before it in this reading is acknowledged only later.
-    this.#nextSlotLimit = before;
+    this.#position.allowOnceAcknowledged(before);
   }
 
   #change(progress: SnapshotProgress): void {
@@ -334,79 +296,39 @@ export class SnapshotTracker<Row> {
     this.#finished = progress;
     this.#progress = undefined;
     this.#hasUnsaved = false;
-    this.#ending = true;
+    this.#isEnding = true;
   }
 
   #reachState(isState: boolean, before: Lsn): undefined {
     this.#awaitedMessage = undefined;
-    if (isState && this.#progress !== undefined && !this.#hasUnsaved) this.#nextSlotLimit = before;
+    if (isState && this.#progress !== undefined && !this.#hasUnsaved) this.#position.allowOnceAcknowledged(before);
   }
 
-  #reachWatermark(held: Held<Row>, before: Lsn): Chunk<Row> {
+  #reachWatermark(held: HeldChunk<Row>, before: Lsn): Chunk<Row> {
     this.#held = undefined;
     this.#take(afterChunk(this.#require(), held));
-    // A message that does not say everything is none to stand before.
-    if (!this.#hasUnsaved) this.#nextSlotLimit = before;
+    // Only before a message that says everything may the slot be.
+    if (!this.#hasUnsaved) this.#position.allowOnceAcknowledged(before);
     return held.chunk;
   }
 
-  /** Takes the rows that a change touches out of the chunk. @returns the row that it was made from, if that was there */
-  #strike({ table, xid, key, oldKey }: KeyChange): Row | undefined {
-    const chunk = this.#held?.chunk;
-    if (chunk?.table !== table || chunk.sees(xid)) return undefined;
-    const from = keyText(oldKey ?? key);
-    const row = chunk.rows.get(from);
-    // A row that it is moved onto is not there: whoever made room for it came before.
-    chunk.rows.delete(from);
-    return row;
-  }
-
   #readAgain(table: string, key: KeyValues): void {
-    const progress = this.#require();
-    const held = this.#held;
     if (!this.isReading(table)) return;
-    const current: CurrentTable = progress.current ?? {
-      name: table,
-      key: held?.chunk.key ?? '',
-      cursor: undefined,
-      atEnd: false,
-      again: [],
-      rows: 0,
-    };
+    const held = this.#held;
     const text = keyText(key);
+    const current = currentOf(this.#require(), table, held?.chunk.key ?? '');
     const isListed = current.again.some((listed) => keyText(listed) === text);
     if (isListed && (held === undefined || held.fresh.has(text))) return;
     held?.fresh.add(text);
     this.#hasUnsaved = true;
     if (isListed) return;
-    const pending = progress.pending.filter((name) => name !== table);
-    if (current.again.length < MAX_AGAIN) {
-      this.#progress = { ...progress, pending, current: { ...current, again: [...current.again, key] } };
-    } else {
-      this.drop();
-      this.#progress = { ...progress, pending, current: { ...current, cursor: undefined, atEnd: false, again: [] } };
-    }
+    const next = withAgain(current, key);
+    if (next.cursor === undefined && next.again.length === 0) this.drop();
+    this.#progress = withCurrent(this.#require(), next);
   }
 
   #require(): SnapshotProgress {
     if (this.#progress === undefined) throw new Error('no snapshot is under way');
     return this.#progress;
   }
-}
-
-/** The state behind a chunk's watermark. */
-function afterChunk<Row>(progress: SnapshotProgress, { chunk, count, fresh }: Held<Row>): SnapshotProgress {
-  const { table, key, last, asked } = chunk;
-  const current = progress.current ?? { name: table, key, cursor: undefined, atEnd: false, again: [], rows: 0 };
-  const done = new Set((asked ?? []).map(keyText));
-  const again = current.again.filter((listed) => !done.has(keyText(listed)) || fresh.has(keyText(listed)));
-  const atEnd = asked === undefined ? chunk.atEnd : current.atEnd;
-  const pending = progress.pending.filter((name) => name !== table);
-  const read = current.rows + count;
-  if (atEnd && again.length === 0) {
-    const { doneTables, doneRows } = progress;
-    return { ...progress, pending, current: undefined, doneTables: doneTables + 1, doneRows: doneRows + read };
-  }
-  const cursor = asked === undefined ? (last ?? current.cursor) : current.cursor;
-  return { ...progress, pending, current: { name: table, key, cursor, atEnd, again, rows: read } };
 }

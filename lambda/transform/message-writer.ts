@@ -9,7 +9,7 @@ import { FormatterError } from '../format/module/module.ts';
 import type { MessageKeyWriter } from '../format/partition-key.ts';
 import type { Format, MessageRecord } from '../format/record.ts';
 import type { Packer } from '../pack/round.ts';
-import { OWN_PREFIX } from '../snapshot/progress.ts';
+import { OWN_PREFIX } from '../snapshot/own-message.ts';
 import { messageFormatFailed, messageTooLarge } from './transform-errors.ts';
 
 /** Which logical messages are published, and under which keys. */

@@ -6,7 +6,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { to as copyTo } from 'pg-copy-streams';
-import { encodeMessage } from '../../lambda/snapshot/progress.ts';
+import { encodeMessage } from '../../lambda/snapshot/own-message.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { Pipeline } from '../support/real-pipeline.ts';
 

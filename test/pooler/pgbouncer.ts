@@ -23,6 +23,8 @@ const ACTIONS = [
   { action: 'drain' },
   { action: 'refresh-keys' },
   { action: 'skip-transaction', commitLsn: '0/1' },
+  { action: 'snapshot', tables: ['public.t'] },
+  { action: 'snapshot-stop' },
   { action: 'drop-slot' },
 ] as const;
 /** What needs more than a pool in session mode to succeed. */

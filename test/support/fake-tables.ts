@@ -4,10 +4,10 @@
  */
 import { type TableName, ValueKind } from '../../lambda/decode/messages.ts';
 import type { ReadChunk, SnapshotSource, WrittenMessage } from '../../lambda/ports.ts';
+import type { ChunkRequest } from '../../lambda/snapshot/chunk.ts';
 import { keyText } from '../../lambda/snapshot/chunk.ts';
-import { OWN_PREFIX } from '../../lambda/snapshot/progress.ts';
+import { OWN_PREFIX } from '../../lambda/snapshot/own-message.ts';
 import { CopyTextReader, type HeldRow, type ReadColumn, RowSet } from '../../lambda/snapshot/row-set.ts';
-import type { ChunkRequest } from '../../lambda/snapshot/tracker.ts';
 import type { FakeSlot } from './fake-slot.ts';
 
 /** A row's values besides its key: one that changes, and one that is stored out of line. */

@@ -59,6 +59,12 @@ export interface PipelineOptions extends Partial<
   readonly port?: number;
   /** Is given each record, which is not kept then. */
   readonly onRecord?: (data: Buffer) => void;
+  /** Who logs in. @default the server's superuser */
+  readonly login?: { readonly user: string; readonly password: string };
+  /** Called when a snapshot has read rows of a table, before what is written behind them. @param table - as printed */
+  readonly onChunkRead?: (table: string) => Promise<void>;
+  /** Ends a run, as Ctrl-C does. */
+  readonly stop?: AbortSignal;
   /** For how long a run may go on. @default 60 s */
   readonly maxMs?: number;
 }
@@ -124,12 +130,13 @@ export class Pipeline {
   }
 
   async #open(deadline: number): Promise<Session> {
-    const { standbySlots = [], port, database } = this.#options;
+    const { standbySlots = [], port, database, login = {}, onChunkRead } = this.#options;
     const session = await openSession({
       database: createDatabase({
         settings: {
           ...this.#server.connection,
           ...(database === undefined ? {} : { database }),
+          ...login,
           port: port ?? this.#server.port,
           auth: 'password',
           sslMode: 'disable',
@@ -149,6 +156,15 @@ export class Pipeline {
       log: this.recorder,
     });
     if ('locked' in session) throw new Error('another run holds the slot');
+    const { snapshots } = session;
+    if (onChunkRead !== undefined && snapshots !== undefined) {
+      const read = snapshots.read.bind(snapshots);
+      snapshots.read = async (request, maxBytes, firstRowMs) => {
+        const got = await read(request, maxBytes, firstRowMs);
+        if (got.kind === 'chunk') await onChunkRead(request.table);
+        return got;
+      };
+    }
     return session;
   }
 
@@ -163,6 +179,7 @@ export class Pipeline {
       messages = '',
       maxMs = 60_000,
       onRecord,
+      stop,
       ...over
     } = this.#options;
     const startedAt = clock.now();
@@ -180,7 +197,15 @@ export class Pipeline {
     const { recorder, recorder: log } = this;
     try {
       return await run(
-        { session, publisher, clock, log, metrics: recorder, warmState: this.#warmState },
+        {
+          session,
+          publisher,
+          clock,
+          log,
+          metrics: recorder,
+          warmState: this.#warmState,
+          ...(stop === undefined ? {} : { stop }),
+        },
         {
           action: 'run',
           slotName: this.#slotName,

@@ -102,7 +102,7 @@ describe('snapshot', () => {
     });
     assert.equal(new Set(await reads()).size, 302);
     assert.equal((await invoke({ action: 'run' })).snapshot, undefined);
-    assert.match(container.output(), /"SnapshotRowsRead":302/);
+    assert.match(container.output(), /"SnapshotRowsPublished":302/);
   });
 
   it('waits for a transaction that was open, is not asked for twice, and ends when it is stopped', async () => {

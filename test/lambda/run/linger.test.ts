@@ -1,8 +1,13 @@
 /** A run that stays: when it reads, what it costs the server, when it goes, and what it tells meanwhile. Over fakes and a clock that sleeping moves. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ValueKind } from '../../../lambda/decode/messages.ts';
+import type { SnapshotSource } from '../../../lambda/ports.ts';
 import { run } from '../../../lambda/run/run.ts';
 import { addRunMetrics, CountReporter } from '../../../lambda/run/run-metrics.ts';
+import { type Chunk, keyText } from '../../../lambda/snapshot/chunk.ts';
+import { encodeMessage } from '../../../lambda/snapshot/own-message.ts';
+import { CopyTextReader, type HeldRow, RowSet } from '../../../lambda/snapshot/row-set.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { type RunKit, runKit } from '../../support/run-kit.ts';
 
@@ -37,6 +42,29 @@ function environment(onSleep: (environment: Environment) => void = () => undefin
 const values = (kit: RunKit, name: string): number[] =>
   kit.recorder.values.filter(([metric]) => metric === name).map(([, value]) => value);
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+
+/** A chunk of one row. */
+function chunkOf(table: string, id: number, atEnd: boolean): Chunk<HeldRow> {
+  const reader = new CopyTextReader(1, 1024);
+  reader.push(Buffer.from(`${id}\n`));
+  const header = { id: 60_000, printed: 'id', name: 'id', type: 'integer' };
+  const rows = new RowSet(
+    { printed: table, schema: 'public', name: 't' },
+    [{ header, kind: ValueKind.quoted }],
+    ['id'],
+    reader.values(),
+  );
+  const key = [String(id)];
+  return {
+    table,
+    key: 'k',
+    rows: new Map([[keyText(key), { rows, index: 0 }]]),
+    last: key,
+    atEnd,
+    asked: undefined,
+    sees: () => true,
+  };
+}
 
 describe('a run that lingers', () => {
   it('publishes what comes until the function ends, each within half a second', async () => {
@@ -166,6 +194,43 @@ describe('a run that lingers', () => {
     assert.equal(sum(values(kit, 'ChangesPublished')), written);
     assert.equal(sum(values(kit, 'SkippedDroppedTable')), written);
     assert.equal(answer.changes, 2 * written);
+  });
+
+  it('tells the metrics each minute of a snapshot that it takes, and each row once', async () => {
+    const session = environment();
+    const { kit, slot } = session;
+    const message = (content: string) =>
+      slot.message(`message: transactional: 0 prefix: pg2kinesis, sz: ${content.length} content:${content}`);
+    let chunks = 0;
+    slot.onBlock = () => (kit.clock.time += 200);
+    const source: SnapshotSource = {
+      nextXid: () => Promise.resolve(1n),
+      write: (content) => {
+        message(content);
+        return Promise.resolve({ xid: 1, micros: 1n });
+      },
+      read: ({ table }) => {
+        // About one a second: it takes two minutes.
+        kit.clock.time += 1_000;
+        return Promise.resolve({ kind: 'chunk', bytes: 9, chunk: chunkOf(table, ++chunks, chunks === 120) });
+      },
+    };
+    (kit.ports.session as { snapshots?: SnapshotSource }).snapshots = source;
+    message(encodeMessage('fake', { kind: 'begin', id: 's', begunAt: 1, tables: ['public.t'], anew: false }));
+    const reporter = new CountReporter(kit.recorder);
+    const options = { ...LINGER, snapshotSharePercent: 100, deadline: kit.clock.time + 600_000 };
+    const answer = await run({ ...kit.ports, reporter }, kit.options(options));
+    assert.equal(answer.snapshot?.done, true);
+    const told = values(kit, 'SnapshotRowsPublished');
+    assert.ok(told.length >= 2 && told.length <= 5, `told ${told.length} times: ${String(told)}`);
+    addRunMetrics(kit.recorder, answer, { moved: true, retainedWalBytes: 0 }, reporter);
+    assert.equal(sum(values(kit, 'SnapshotRowsPublished')), 120);
+    assert.deepEqual([...new Set(values(kit, 'SnapshotTablesLeft'))], [1, 0]);
+    // What it costs the server has a share of its own: nobody waits for changes because of it.
+    assert.deepEqual(
+      kit.recorder.lines.filter((line) => line.includes('Lingering slowly')),
+      [],
+    );
   });
 
   it('waits for a standby as long as it takes, tells so each minute, and goes on', async () => {

@@ -10,7 +10,7 @@ import { createPacker } from '../../../lambda/pack/packer.ts';
 import { run } from '../../../lambda/run/run.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';
 import { coldState } from '../../../lambda/run/warm-state.ts';
-import { encodeMessage } from '../../../lambda/snapshot/progress.ts';
+import { encodeMessage } from '../../../lambda/snapshot/own-message.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { type FakeRow, FakeTable } from '../../support/fake-tables.ts';
@@ -198,13 +198,17 @@ describe('a run while a snapshot is under way', () => {
     assert.equal(new Set(pipeline.records('INSERT').map(({ key }) => key?.id)).size, answer.changes);
   });
 
-  it('leaves out what filters exclude, and counts it', async () => {
+  it('gives up a table that filters exclude since', async () => {
     const pipeline = new Pipeline();
     fill(pipeline, 3);
     pipeline.ask();
     const filters = { tableInclude: [], tableExclude: [/^public\.t$/], columnExclude: [] };
     const { snapshot } = await pipeline.run({ filters });
-    assert.deepEqual([snapshot?.rowsPublished, snapshot?.rowsLeftOut, snapshot?.done], [0, 3, true]);
+    assert.deepEqual([snapshot?.rowsPublished, snapshot?.done], [0, true]);
+    assert.deepEqual(
+      snapshot?.givenUp?.map(({ why }) => why),
+      ['TABLE_INCLUDE_LIST or TABLE_EXCLUDE_LIST leaves it out now'],
+    );
     assert.deepEqual(pipeline.records(), []);
   });
 

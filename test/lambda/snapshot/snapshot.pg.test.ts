@@ -7,8 +7,8 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Session } from '../../../lambda/ports.ts';
 import { resolveTables } from '../../../lambda/postgres/snapshot-request.ts';
-import { encodeMessage } from '../../../lambda/snapshot/progress.ts';
-import type { ChunkRequest } from '../../../lambda/snapshot/tracker.ts';
+import type { ChunkRequest } from '../../../lambda/snapshot/chunk.ts';
+import { encodeMessage } from '../../../lambda/snapshot/own-message.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { Pipeline, type PipelineOptions } from '../../support/real-pipeline.ts';
 import { openOn, sessionOn } from '../postgres/fixtures.ts';
@@ -175,8 +175,9 @@ describe('a snapshot', () => {
       const chunk = await got;
       assert.equal(chunk.kind === 'chunk' ? chunk.chunk.rows.size : chunk.kind, 1);
       await other.query('BEGIN; LOCK TABLE altered');
-      assert.equal((await read({ table: 'public.altered' })).kind, 'locked');
+      const locked = await read({ table: 'public.altered' });
       await other.query('ROLLBACK; DROP TABLE altered');
+      assert.deepEqual(locked, { kind: 'waiting', what: 'a lock on public.altered' });
       assert.equal((await read({ table: 'public.altered' })).kind, 'refused');
     });
     await other.end();
@@ -265,7 +266,7 @@ describe('a snapshot', () => {
       );
     const connection = await openOn(server);
     try {
-      const { tables, faults } = await resolveTables(connection, [
+      const { tables, missing, faults } = await resolveTables(connection, [
         'public.no_key',
         'public.deferred',
         'public.nothing',
@@ -278,7 +279,7 @@ describe('a snapshot', () => {
         tables.map(({ printed }) => printed),
         TESTED_MAJOR >= 11 ? ['public."Part 1"'] : [],
       );
-      const said = faults.join('\n');
+      const said = [...missing, ...faults].join('\n');
       for (const why of [
         /no_key: it has no primary key/,
         /deferred: its primary key is deferrable/,

@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Chunk, keyText } from '../../../lambda/snapshot/chunk.ts';
-import { decodeMessage, encodeMessage } from '../../../lambda/snapshot/progress.ts';
-import { type ChunkRequest, SnapshotTracker } from '../../../lambda/snapshot/tracker.ts';
+import { type Chunk, type ChunkRequest, keyText } from '../../../lambda/snapshot/chunk.ts';
+import { decodeMessage, encodeMessage } from '../../../lambda/snapshot/own-message.ts';
+import { SnapshotTracker } from '../../../lambda/snapshot/tracker.ts';
 import { KEYS, type Op, randomBy, type Row, World } from './world.ts';
 
 const TABLE = 'public.t';

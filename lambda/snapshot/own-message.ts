@@ -1,0 +1,108 @@
+/**
+ * The messages in the WAL that say how far a snapshot has come: what they hold, written and read. Pure: who emits and reads
+ * them knows the server.
+ *
+ * Any role of the database can emit a message, so nothing in one is trusted: names are quoted again, values are literals.
+ */
+import * as z from 'zod/mini';
+import { ascii } from './ascii.ts';
+import type { SnapshotProgress, SnapshotRequest } from './progress.ts';
+
+/** What is written with `pg_logical_emit_message` has this prefix, and is no record. */
+export const OWN_PREFIX = 'pg2kinesis';
+
+/** What a message of ours says. */
+export type OwnMessage =
+  | ({ readonly kind: 'begin' } & SnapshotRequest)
+  /** `mark`: the watermark, which names the message itself. */
+  | { readonly kind: 'state'; readonly mark: string; readonly progress: SnapshotProgress }
+  /** `tables`: as printed; undefined: all. */
+  | { readonly kind: 'stop'; readonly tables: readonly string[] | undefined };
+
+const names = z.array(z.string());
+const count = z.int().check(z.minimum(0));
+const MESSAGE = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('begin'),
+    slot: z.string(),
+    id: z.string(),
+    begunAt: count,
+    tables: names,
+    anew: z.boolean(),
+  }),
+  z.object({
+    kind: z.literal('state'),
+    slot: z.string(),
+    mark: z.string(),
+    id: z.string(),
+    begunAt: count,
+    barrier: z.optional(z.string().check(z.regex(/^\d{1,20}$/))),
+    current: z.optional(
+      z.object({
+        name: z.string(),
+        key: z.string(),
+        cursor: z.optional(names),
+        atEnd: z.boolean(),
+        again: z.array(names),
+        rows: count,
+      }),
+    ),
+    pending: names,
+    doneTables: count,
+    doneRows: count,
+  }),
+  z.object({ kind: z.literal('stop'), slot: z.string(), tables: z.optional(names) }),
+]);
+
+/**
+ * @param slot - the slot that the message is for
+ * @param message - what it says
+ * @returns its content
+ */
+export function encodeMessage(slot: string, message: OwnMessage): string {
+  if (message.kind !== 'state') return ascii({ slot, ...message });
+  const { barrier, ...progress } = message.progress;
+  return ascii({
+    slot,
+    kind: 'state',
+    mark: message.mark,
+    ...progress,
+    ...(barrier === undefined ? {} : { barrier: String(barrier) }),
+  });
+}
+
+/**
+ * @param slot - the slot that is read
+ * @param content - of a message with {@link OWN_PREFIX}
+ * @returns what it says; undefined: it is another slot's, or not ours
+ */
+export function decodeMessage(slot: string, content: string): OwnMessage | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(content);
+  } catch {
+    return undefined;
+  }
+  const result = MESSAGE.safeParse(parsed);
+  if (!result.success || result.data.slot !== slot) return undefined;
+  const { data } = result;
+  if (data.kind === 'begin') {
+    const { id, begunAt, tables, anew } = data;
+    return { kind: 'begin', id, begunAt, tables, anew };
+  }
+  if (data.kind === 'stop') return { kind: 'stop', tables: data.tables };
+  const { id, begunAt, barrier, current, pending, doneTables, doneRows } = data;
+  return {
+    kind: 'state',
+    mark: data.mark,
+    progress: {
+      id,
+      begunAt,
+      barrier: barrier === undefined ? undefined : BigInt(barrier),
+      current: current === undefined ? undefined : { ...current, cursor: current.cursor },
+      pending,
+      doneTables,
+      doneRows,
+    },
+  };
+}

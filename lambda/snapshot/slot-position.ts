@@ -1,0 +1,57 @@
+/**
+ * How far the slot may be advanced while a snapshot is under way: right before the newest message that says everything, once
+ * all that was read before it is acknowledged. Pure; knows positions, and nothing of what a message says.
+ */
+import type { Lsn } from '../decode/lsn.ts';
+
+/** The slot's position, as far as a snapshot decides it. */
+export class SlotPosition {
+  /** Right behind the newest COMMIT, or message outside transactions, that was read. */
+  #read: Lsn = 0n;
+  #allowed: Lsn = 0n;
+  #allowedOnceAcknowledged: Lsn | undefined;
+
+  /** @param position - where the slot is. Called once, before anything is read */
+  begin(position: Lsn): void {
+    this.#read = this.#allowed = position;
+  }
+
+  /** The farthest position that the slot may be advanced to. */
+  get allowed(): Lsn {
+    return this.#allowed;
+  }
+
+  /** @param lsn - the position right behind a COMMIT that was read */
+  passCommit(lsn: Lsn): void {
+    if (lsn > this.#read) this.#read = lsn;
+  }
+
+  /**
+   * A message outside transactions was read.
+   *
+   * @param lsn - the position right behind it
+   * @returns the position right before it; undefined: it was read before, as each peek begins where the slot is
+   */
+  passMessage(lsn: Lsn): Lsn | undefined {
+    if (lsn <= this.#read) return undefined;
+    const before = this.#read;
+    this.#read = lsn;
+    return before;
+  }
+
+  /** @param before - the position right before a message that says everything */
+  allowOnceAcknowledged(before: Lsn): void {
+    this.#allowedOnceAcknowledged = before;
+  }
+
+  /** Everything that was read so far is acknowledged. */
+  acknowledged(): void {
+    this.#allowed = this.#allowedOnceAcknowledged ?? this.#allowed;
+    this.#allowedOnceAcknowledged = undefined;
+  }
+
+  /** Nothing is under way here any more. */
+  release(): void {
+    this.#allowedOnceAcknowledged = undefined;
+  }
+}
