@@ -6,17 +6,23 @@
  *     npm run bench -- --changes 100000 --only small,wide --against HEAD~20
  *     npm run bench -- --only small,distinct,compression --compression none,gzip,zstd --peers none
  *     npm run bench -- --only small --formats json,module,debezium,dms
+ *     npm run bench -- --only cost,cold,pipelines
  *
  * `--against`: a commit or another checkout, measured in turn with this one. `--peers none`: without those who read the same WAL.
+ * `--pgoutput`: by that plugin, too, and beside its own peers.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { costTable } from '../../scripts/cost.ts';
 import { median, type Speed, type SpeedLine, speedText } from '../../scripts/speed.ts';
 import { type Checkout, checkoutOf } from './checkout.ts';
+import { benchCold, COLD_ABOUT } from './cold.ts';
 import { compressionTable } from './compression.ts';
+import { benchCost } from './cost.ts';
 import { type BenchEnvironment, type Invocation, pathOf, startEnvironment } from './environment.ts';
 import { PEERS } from './peers.ts';
+import { benchPipelines, PIPELINES_ABOUT } from './pipelines.ts';
 import { type Workload, WORKLOADS } from './workloads.ts';
 
 const { values: options } = parseArgs({
@@ -28,7 +34,7 @@ const { values: options } = parseArgs({
     shares: { type: 'string', default: '0.58,0.29' },
     against: { type: 'string' },
     compression: { type: 'string', default: '' },
-    peers: { type: 'string', default: Object.keys(PEERS).join(',') },
+    peers: { type: 'string', default: 'all' },
     pgoutput: { type: 'boolean', default: false },
     save: { type: 'boolean', default: false },
   },
@@ -92,10 +98,13 @@ function drainBy(
 
 function subjectsOf({ name, settings }: Workload): Subject[] {
   const formats = options.formats.split(',');
-  const asked = Object.entries(PEERS).filter(([peer]) => options.peers.split(',').includes(peer));
+  const asked = Object.entries(PEERS).filter(
+    ([, { plugin }]) => options.peers !== 'none' && (options.pgoutput || plugin === 'test_decoding'),
+  );
   const compressions = options.compression === '' ? [] : options.compression.split(',');
-  const peers = asked.map(([peer, read]): Subject => ({
+  const peers = asked.map(([peer, { plugin, read }]): Subject => ({
     name: peer,
+    ...(plugin === 'pgoutput' ? { plugin } : {}),
     async measure(environment, slot) {
       const { ms, cpuMs, maxRssMb } = await read(environment, slot);
       return {
@@ -201,6 +210,9 @@ async function benchIdle(environment: BenchEnvironment): Promise<SpeedLine[]> {
 
 const wanted = options.only === '' ? undefined : options.only.split(',');
 if (wanted?.includes('compression') !== false) console.log(compressionTable());
+// Beside a package from npm that does the same. They print by themselves.
+if (wanted?.includes('decoder') !== false) await import('./decode.bench.ts');
+if (wanted?.includes('packer') !== false) await import('./pack.bench.ts');
 const against: Checkout | undefined = options.against === undefined ? undefined : checkoutOf(options.against);
 const environment = await startEnvironment();
 try {
@@ -215,16 +227,40 @@ try {
     console.log(speedText(idle));
     lines.push(...idle);
   }
+  if (wanted?.includes('cold') !== false) {
+    const cold = await benchCold(environment);
+    console.log(speedText(cold));
+    lines.push(...cold);
+  }
+  if (wanted?.includes('pipelines') !== false) {
+    const pipelines = await benchPipelines(environment, CHANGES, ROUNDS);
+    console.log(speedText(pipelines));
+    lines.push(...pipelines);
+  }
+  const machine = `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), Node.js ${process.versions.node}, PostgreSQL ${environment.server.versionNum}`;
+  if (wanted?.includes('cost') !== false) {
+    const cost = await benchCost(environment, machine);
+    console.log(costTable(cost));
+    if (options.save) save('cost.json', cost);
+  }
   const speed: Speed = {
-    machine: `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), Node.js ${process.versions.node}, PostgreSQL ${environment.server.versionNum}`,
+    machine,
     load: loadavg()[1] ?? 0,
     rounds: ROUNDS,
-    workloads: Object.fromEntries(WORKLOADS.map(({ name, about }) => [name, about])),
+    workloads: {
+      ...Object.fromEntries(WORKLOADS.map(({ name, about }) => [name, about])),
+      cold: COLD_ABOUT,
+      pipelines: PIPELINES_ABOUT,
+    },
     lines,
   };
-  const to = options.save ? new URL('../../docs/speed.json', import.meta.url) : undefined;
-  if (to !== undefined) writeFileSync(to, `${JSON.stringify(speed, undefined, 2)}\n`);
+  if (options.save && lines.length > 0) save('speed.json', speed);
 } finally {
   await environment.stop();
   against?.dispose();
+}
+
+/** Writes figures from which `npm run docs` makes tables. */
+function save(name: string, figures: object): void {
+  writeFileSync(new URL(`../../docs/${name}`, import.meta.url), `${JSON.stringify(figures, undefined, 2)}\n`);
 }

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { limitCpu } from './cpu-limit.ts';
+import type { Billed } from './sink.ts';
 
 /** What one invocation took. */
 export interface Invocation {
@@ -22,6 +23,10 @@ export interface Invocation {
 /** A server, an endpoint, and functions that publish from one to the other. */
 export interface BenchEnvironment {
   readonly server: PostgresServer;
+  /** The function's variables, but for its slot. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** @returns what Kinesis would have billed since it was asked last */
+  billed(): Promise<Billed>;
   /**
    * Invokes the function in a new process.
    *
@@ -57,8 +62,8 @@ export async function startEnvironment(): Promise<BenchEnvironment> {
   const [row] = await server.sql<{ file: string }>(`SELECT pg_read_file('postmaster.pid') AS file`);
   const postmaster = Number((row?.file ?? '').split('\n')[0]);
   const { host, user, password, database } = server.connection;
-  const environment = {
-    PATH: process.env['PATH'],
+  const variables = {
+    PATH: process.env['PATH'] ?? '',
     PGHOST: host,
     PGPORT: String(server.port),
     PGDATABASE: database,
@@ -74,9 +79,11 @@ export async function startEnvironment(): Promise<BenchEnvironment> {
   };
   return {
     server,
+    variables,
+    billed: async () => (await (await fetch(`http://127.0.0.1:${port}/`)).json()) as Billed,
     async invoke(slot, settings, payloads, { checkout, share = 1 } = {}) {
       const program = checkout === undefined ? pathOf('invoke.ts') : `${checkout}/test/bench/invoke.ts`;
-      const env = { ...environment, SLOT_NAME: slot, ...settings };
+      const env = { ...variables, SLOT_NAME: slot, ...settings };
       return await measureProcess([program, ...payloads.map((payload) => JSON.stringify(payload))], env, share);
     },
     serverCpuMs: () => cpuMsOf(postmaster),
