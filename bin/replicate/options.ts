@@ -13,6 +13,8 @@ export interface ReplicateOptions {
   readonly source?: string;
   /** Where a copy that was loaded otherwise begins. @default at the beginning of the stream */
   readonly startAfter?: Lsn;
+  /** The rows of a copy that begins come by a snapshot that is still to be asked for. */
+  readonly awaitSnapshot?: boolean;
   /** Goes on though another one is at work, which then stops. */
   readonly takeOver?: boolean;
   /** Writes to tables whose triggers fire for replicas, too. */

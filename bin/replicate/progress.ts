@@ -1,5 +1,6 @@
 /** How a replica gets on, as text or as JSON. Knows nothing of how it does it. */
 import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
+import type { CopyingTables } from '../../replica/rules/copying.ts';
 import type { Output } from '../cli/terminal.ts';
 
 /** What there is to say. */
@@ -15,6 +16,10 @@ export interface ReplicaReading {
   readonly waitingBytes: number;
   /** Changes left out because their old row was not there. */
   readonly missing: number;
+  /** Changes left out because a snapshot is still to bring their row. */
+  readonly awaitingRead: number;
+  /** Tables whose rows a snapshot is still to bring: until there are none the copy equals no state of the source. */
+  readonly copying: CopyingTables;
 }
 
 /** Prints progress. */
@@ -31,7 +36,8 @@ export class Progress {
 
   /** @param reading - now @param nowMs - milliseconds since 1970 @param event - why it is printed */
   print(reading: ReplicaReading, nowMs: number, event: 'progress' | 'end'): void {
-    const { cut, cutMs, caughtUp, tables, waitingBytes, missing } = reading;
+    const { cut, cutMs, caughtUp, tables, waitingBytes, missing, awaitingRead } = reading;
+    const copying = namesOf(reading.copying);
     const changes = [...tables.values()].reduce((a, b) => a + b, 0);
     const seconds = Math.max(0.001, (nowMs - this.#last.ms) / 1000);
     const rate = Math.round((changes - this.#last.changes) / seconds);
@@ -50,6 +56,8 @@ export class Progress {
           changesPerSecond: rate,
           waitingBytes,
           ...(missing === 0 ? {} : { missingRows: missing }),
+          ...(awaitingRead === 0 ? {} : { awaitingRead }),
+          ...(copying === undefined ? {} : { copying }),
           tables: Object.fromEntries(tables),
         })}\n`,
       );
@@ -63,8 +71,25 @@ export class Progress {
       `${changes} changes applied (${rate} a second)`,
       ...(waitingBytes === 0 ? [] : [`${Math.ceil(waitingBytes / 1024)} KiB waiting`]),
       ...(missing === 0 ? [] : [`${missing} without their old row left out`]),
+      ...(copying === undefined ? [] : [copyingText(copying, awaitingRead)]),
       ...(list === '' ? [] : [list]),
     ];
     this.#out.write(`${event === 'end' ? 'Ended ' : ''}${parts.join('; ')}\n`);
   }
+}
+
+/** @returns the names of the tables; undefined: there are none */
+function namesOf(copying: CopyingTables): readonly string[] | 'awaited' | 'all' | undefined {
+  if (typeof copying === 'string') return copying;
+  if (copying.length === 0) return undefined;
+  return copying.map((id) => (JSON.parse(id) as readonly string[]).join('.'));
+}
+
+function copyingText(copying: readonly string[] | string, awaitingRead: number): string {
+  const what =
+    copying === 'awaited'
+      ? 'a snapshot is awaited'
+      : `a snapshot brings the rows of ${typeof copying === 'string' ? 'many tables' : copying.join(', ')}`;
+  const waiting = awaitingRead === 0 ? '' : `, ${awaitingRead} changes left out until it has brought their rows`;
+  return `${what}, so the copy is not equal yet${waiting}`;
 }

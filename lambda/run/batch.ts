@@ -317,7 +317,9 @@ export class BatchProcessor {
             const begun = this.#ports.clock.now();
             const isWhole = await this.#publishRows(rows, transformer, snapshots);
             snapshots.addWorkMs(this.#ports.clock.now() - begun);
+            this.#ports.marks?.rowsRead(rows.chunk.table);
             if (!isWhole) return 'deadline';
+            transformer.newestPlace = rows.place;
           }
           if (message.prefix === OWN_PREFIX) continue;
         }

@@ -8,7 +8,8 @@
  * short, and one after an hour without marks. So whatever a crash left unmarked is marked by the run that comes next.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import { jsonMark, type Mark, type MarkFork } from '../format/json/mark.ts';
+import { splitTableName } from '../decode/table-name.ts';
+import { jsonMark, type Mark, type MarkFork, type MarkTables } from '../format/json/mark.ts';
 import { laneKeys } from '../pack/lane-keys.ts';
 import type { Clock } from '../ports.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
@@ -19,6 +20,8 @@ const MARK_BYTES = 8 * 1024 * 1024;
 const MARK_MS = 1_000;
 /** The position of a replica that is stopped has to stay inside the stream's retention. */
 const IDLE_MS = 3_600_000;
+/** A mark names so many tables that a snapshot reads; of more it says `all`. */
+const MOST_TABLES = 200;
 
 /** What marks say besides how far the lanes are. */
 export interface MarkOptions {
@@ -47,6 +50,8 @@ export interface MarkPorts {
   readonly warmState: { marks: MarkState | undefined };
   /** Whether the run stays when it has caught up. */
   readonly lingers: boolean;
+  /** @returns the tables that a snapshot under way is not through with, as printed */
+  readonly reading: () => readonly string[];
 }
 
 /** Decides for one run. */
@@ -59,7 +64,11 @@ export class RunMarks {
   #bytes = 0;
   #records = 0;
   #seen: AckPosition['marked'];
-  /** The commit LSN of the marks that were acknowledged last. */
+  /** Tables of which rows were read since the marks that were written last, as printed. */
+  readonly #read = new Set<string>();
+  /** Whether the marks that were written last name tables that are being read. */
+  #namesTables = false;
+  /** The newest boundary before the marks that were acknowledged last. */
   acknowledgedLsn: Lsn | undefined;
 
   /**
@@ -95,7 +104,13 @@ export class RunMarks {
   async open(transformer: Transformer, position: Lsn): Promise<void> {
     // Where the server does not tell its history, nothing of it is known to be the same as before.
     const forks = (await this.#options.forks()) ?? [[this.#options.timeline, 0n] as const];
-    this.#write(transformer, position, BigInt(Math.trunc(this.#ports.clock.now())) * 1000n, forks);
+    // What a snapshot reads is known once the slot is read.
+    this.#write(transformer, position, BigInt(Math.trunc(this.#ports.clock.now())) * 1000n, { forks });
+  }
+
+  /** Rows of a table that a snapshot reads were published. @param table - as printed */
+  rowsRead(table: string): void {
+    this.#read.add(table);
   }
 
   /** After a COMMIT: marks a long batch now and then. */
@@ -119,29 +134,42 @@ export class RunMarks {
     const { system, timeline } = this.#options;
     if (marked !== undefined && marked !== this.#seen) {
       this.#seen = marked;
-      this.acknowledgedLsn = marked.lsn;
+      this.acknowledgedLsn = marked.boundary;
       warmState.marks = { system, timeline, at: clock.now(), isOwed: false };
     }
     if (warmState.marks !== undefined) warmState.marks.isOwed = counts.records > (marked?.records ?? 0);
   }
 
   #writeIfOwed(transformer: Transformer): void {
-    const { newestCommit } = transformer;
-    if (newestCommit === undefined || transformer.counts.records === this.#records) return;
-    this.#write(transformer, newestCommit.commitLsn, newestCommit.commitTimeMicros, undefined);
+    const { newestPlace } = transformer;
+    if (newestPlace === undefined) return;
+    const reading = this.#ports.reading();
+    const isToldOtherwise = this.#namesTables !== reading.length > 0 || this.#read.size > 0;
+    if (transformer.counts.records === this.#records && !isToldOtherwise) return;
+    const read = [...this.#read].filter((table) => !reading.includes(table));
+    const tables = { reading: tablesOf(reading), read: tablesOf(read) };
+    this.#write(transformer, newestPlace.commitLsn, newestPlace.commitTimeMicros, tables);
+    this.#read.clear();
+    this.#namesTables = reading.length > 0;
   }
 
   #write(
     transformer: Transformer,
     commitLsn: Lsn,
     commitTimeMicros: bigint,
-    forks: readonly MarkFork[] | undefined,
+    more: Pick<Mark, 'forks' | 'reading' | 'read'>,
   ): void {
     const { source, lanes, system, timeline } = this.#options;
-    const mark: Mark = { source, commitLsn, commitTimeMicros, lanes, system, timeline, forks };
-    transformer.mark(commitLsn, this.#keys, (lane) => Buffer.from(jsonMark(mark, lane)));
+    const mark: Mark = { source, commitLsn, commitTimeMicros, lanes, system, timeline, ...more };
+    transformer.mark(this.#keys, (lane) => Buffer.from(jsonMark(mark, lane)));
     this.#writtenAt = this.#ports.clock.now();
     this.#bytes = transformer.counts.bytes;
     this.#records = transformer.counts.records;
   }
+}
+
+/** @param printed - names of tables @returns as a mark has them; undefined: none */
+function tablesOf(printed: readonly string[]): MarkTables | undefined {
+  if (printed.length === 0) return undefined;
+  return printed.length > MOST_TABLES ? 'all' : printed.map(splitTableName);
 }

@@ -100,7 +100,8 @@ class RunLoop {
     });
     this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
     this.#snapshots = this.#createSnapshots(ports);
-    this.#marks = options.marks && new RunMarks(options.marks, { ...ports, lingers });
+    const reading = (): readonly string[] => this.#snapshots?.tables ?? [];
+    this.#marks = options.marks && new RunMarks(options.marks, { ...ports, lingers, reading });
     this.#batches = new BatchProcessor(options, {
       ...ports,
       advancer: this.#advancer,

@@ -111,6 +111,12 @@ export class SnapshotRun {
     this.tracker.begin(position);
   }
 
+  /** Tables that are not read to their end, as printed. */
+  get tables(): readonly string[] {
+    const { current, pending = [] } = this.tracker.progress ?? {};
+    return current === undefined ? pending : [current.name, ...pending];
+  }
+
   /** Whether the slot cannot simply follow what is acknowledged. */
   get holdsSlot(): boolean {
     return this.tracker.bound !== undefined;

@@ -16,8 +16,8 @@ export interface AckPosition {
   readonly progress: TransactionProgress | undefined;
   /** The transaction that is under way, of which something is left to be done. */
   readonly openTransaction: Transaction | undefined;
-  /** The marks that are acknowledged with it: up to which commit LSN, and how many records were before them. */
-  readonly marked?: { readonly lsn: Lsn; readonly records: number } | undefined;
+  /** The marks that are acknowledged with it: the newest boundary before them, and how many records were. */
+  readonly marked?: { readonly boundary: Lsn | undefined; readonly records: number } | undefined;
   /** The largest user record in the round, for the message where Kinesis refuses it. */
   readonly largest: LargestRecord | undefined;
 }

@@ -54,8 +54,8 @@ export class Transformer {
   /** Rounds that are full, oldest first, with where each takes the run. The caller sends and removes them. */
   readonly closed: { readonly round: Round; readonly position: AckPosition }[] = [];
 
-  /** The newest transaction that was taken whole. */
-  newestCommit: Transaction | undefined;
+  /** The newest place up to which everything was taken: a transaction's, or that of rows which a snapshot read. */
+  newestPlace: Transaction | undefined;
 
   readonly #parts: TransformerParts;
   readonly #writer: RecordWriter;
@@ -107,7 +107,7 @@ export class Transformer {
         return this.#cursor.begin(message.transaction);
       case 'commit':
         this.#boundary = message.transaction.commitLsn;
-        this.newestCommit = message.transaction;
+        this.newestPlace = message.transaction;
         this.#cursor.transaction = undefined;
         this.counts.transactions++;
         return;
@@ -176,16 +176,15 @@ export class Transformer {
   /**
    * Puts a mark into every lane. May close rounds. Marks are not counted as records.
    *
-   * @param lsn - up to which commit LSN everything was taken
    * @param keys - a partition key of each lane
    * @param data - makes the mark of a lane
    */
-  mark(lsn: Lsn, keys: readonly Buffer[], data: (lane: number) => Buffer): void {
+  mark(keys: readonly Buffer[], data: (lane: number) => Buffer): void {
     for (const [lane, key] of keys.entries()) {
       const full = this.#parts.packer.add(key, data(lane));
       if (full !== undefined) this.#close(full);
     }
-    this.#marked = { lsn, records: this.counts.records };
+    this.#marked = { boundary: this.#boundary, records: this.counts.records };
   }
 
   /** Closes the open round, so that everything taken is in `closed` or was sent. */

@@ -48,6 +48,10 @@ export interface Mark {
   readonly timeline: number;
   /** On marks that a run began with: each timeline of the server's history, and the LSN where it began. */
   readonly forks?: readonly (readonly [timeline: number, lsn: string])[];
+  /** On the first lane's marks: tables of which a snapshot is still to bring rows. `all`: more than are named. */
+  readonly reading?: readonly (readonly [schema: string, table: string])[] | 'all';
+  /** On the first lane's marks: tables that a snapshot is through with since the mark before. */
+  readonly read?: readonly (readonly [schema: string, table: string])[] | 'all';
 }
 
 /** A record of the event that Lambda gives a consumer; its data is base64 there, and bytes from GetRecords. */

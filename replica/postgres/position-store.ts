@@ -6,6 +6,7 @@ import type pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
 import type { Position } from '../rules/applier.ts';
+import { type CopyingTables, tableId } from '../rules/copying.ts';
 import type { SavedPosition } from '../rules/intake.ts';
 import type { ShardPosition } from '../rules/shards.ts';
 
@@ -19,8 +20,23 @@ export interface StreamIdentity {
 const CREATE = `CREATE SCHEMA IF NOT EXISTS pg2kinesis;
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica (name text PRIMARY KEY, source text, stream_arn text, stream_created timestamptz,
     mode text, cut pg_lsn, cut_time timestamptz, system text, lane_timelines int[], forks jsonb, epoch bigint, updated_at timestamptz);
+  ALTER TABLE pg2kinesis.replica ADD COLUMN IF NOT EXISTS copying jsonb;
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_shard (name text, shard text, sequence text, arrived timestamptz, at_end boolean,
     PRIMARY KEY (name, shard))`;
+
+/** Whether the tables are there, with the columns that came last. */
+const THERE = `SELECT to_regclass('pg2kinesis.replica_shard') IS NOT NULL
+  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica') AND attname = 'copying') AS there`;
+
+/** How a replica begins. */
+export interface Beginning {
+  /** Where a copy that was loaded otherwise begins. */
+  readonly startAfter?: Lsn | undefined;
+  /** Goes on though another replica is at work, which then stops. */
+  readonly takeOver: boolean;
+  /** The rows of a copy that begins are still to come, by a snapshot. */
+  readonly awaitsSnapshot: boolean;
+}
 
 /** A position that was read, and when it was saved. */
 export interface BegunPosition extends SavedPosition {
@@ -42,13 +58,12 @@ interface Row {
   readonly timelines: (number | null)[];
   readonly forks: [number, string][];
   readonly epoch: string;
+  readonly copying: 'awaited' | 'all' | (readonly [string, string])[] | null;
 }
 
 /** Makes the tables where they are not there: so a user without the right to create can be given them. */
 export async function createPositionTables(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ there: boolean }>(
-    `SELECT to_regclass('pg2kinesis.replica') IS NOT NULL AND to_regclass('pg2kinesis.replica_shard') IS NOT NULL AS there`,
-  );
+  const { rows } = await client.query<{ there: boolean }>(THERE);
   if (rows[0]?.there !== true) await client.query(CREATE);
 }
 
@@ -69,18 +84,24 @@ export class PositionStore {
    * Begins: makes the tables where they are not there, takes the lock, raises the epoch, and reads where to go on.
    *
    * @param stream - that is read
-   * @param startAfter - where a copy that was loaded otherwise begins
-   * @param takeOver - goes on though another one is at work, which then stops
+   * @param beginning - how
    * @throws {ReplicaError} REPLICA_BUSY, STREAM_CHANGED, REPLICA_USAGE
    */
-  async begin(stream: StreamIdentity, startAfter: Lsn | undefined, takeOver: boolean): Promise<BegunPosition> {
+  async begin(stream: StreamIdentity, { startAfter, takeOver, awaitsSnapshot }: Beginning): Promise<BegunPosition> {
     await createPositionTables(this.#client);
     if (!takeOver) await this.#lock();
     const { rows } = await this.#client.query<Row>(
-      `INSERT INTO pg2kinesis.replica AS r VALUES ($1, NULL, $2, $3, 'consistent', $4, NULL, NULL, '{}', '[]', 1, now())
+      `INSERT INTO pg2kinesis.replica AS r (name, stream_arn, stream_created, mode, cut, lane_timelines, forks, epoch, updated_at, copying)
+       VALUES ($1, $2, $3, 'consistent', $4, '{}', '[]', 1, now(), $5)
        ON CONFLICT (name) DO UPDATE SET epoch = r.epoch + 1
-       RETURNING source, stream_arn AS arn, stream_created AS created, cut::text, cut_time AS "cutTime", updated_at AS updated, system, lane_timelines AS timelines, forks, epoch::text`,
-      [this.#name, stream.arn, new Date(stream.createdMs), formatLsn(startAfter ?? 0n)],
+       RETURNING source, stream_arn AS arn, stream_created AS created, cut::text, cut_time AS "cutTime", updated_at AS updated, system, lane_timelines AS timelines, forks, epoch::text, copying`,
+      [
+        this.#name,
+        stream.arn,
+        new Date(stream.createdMs),
+        formatLsn(startAfter ?? 0n),
+        copyingJson(awaitsSnapshot ? 'awaited' : []),
+      ],
     );
     const [row] = rows;
     if (row === undefined) throw new Error('The position gave no row.');
@@ -107,6 +128,7 @@ export class PositionStore {
       timelines: row.timelines.map((each) => each ?? undefined),
       forks: row.forks.map(([timeline, lsn]) => [timeline, lsnOf(lsn)] as const),
       shards: await this.#readShards(),
+      copying: typeof row.copying === 'string' ? row.copying : (row.copying ?? []).map((table) => tableId(...table)),
     };
   }
 
@@ -127,9 +149,9 @@ export class PositionStore {
 
   /** Writes a position, in the transaction. */
   async save(position: Position): Promise<void> {
-    const { cut, cutMs, source, system, timelines, forks } = position;
+    const { cut, cutMs, source, system, timelines, forks, copying } = position;
     await this.#client.query(
-      `UPDATE pg2kinesis.replica SET cut = $2, cut_time = COALESCE($3, cut_time), source = $4, system = $5, lane_timelines = $6::int[], forks = $7
+      `UPDATE pg2kinesis.replica SET cut = $2, cut_time = COALESCE($3, cut_time), source = $4, system = $5, lane_timelines = $6::int[], forks = $7, copying = $8
         WHERE name = $1`,
       [
         this.#name,
@@ -139,6 +161,7 @@ export class PositionStore {
         system ?? null,
         timelines.map((each) => each ?? null),
         JSON.stringify(forks.map(([timeline, lsn]) => [timeline, formatLsn(lsn)])),
+        copyingJson(copying),
       ],
     );
     const changed = [...position.shards].filter(([id, shard]) => this.#shards.get(id) !== JSON.stringify(shard));
@@ -207,4 +230,10 @@ function lsnOf(text: string): Lsn {
   const lsn = parseLsn(text);
   if (lsn === undefined) throw new Error(`"${text}" is no LSN.`);
   return lsn;
+}
+
+/** Null: the target equals the source as it was at the cut. */
+function copyingJson(tables: CopyingTables): string | null {
+  if (tables.length === 0) return null;
+  return JSON.stringify(typeof tables === 'string' ? tables : tables.map((id) => JSON.parse(id) as unknown));
 }

@@ -22,6 +22,8 @@ export interface RowGroup {
 
 /** See the head of the file. */
 export interface TablePlan {
+  readonly schema: string;
+  readonly name: string;
   readonly table: TargetTable;
   readonly isEmptied: boolean;
   /** The key's columns, by their indexes, and the operators that compare them. */
@@ -67,6 +69,8 @@ export function planTable(folded: FoldedTable, table: TargetTable): TablePlan {
     if (needsFill) group.oldKeys.push(keyValues(row.base, key).map(copyField).join('\t'));
   }
   return {
+    schema: folded.schema,
+    name: folded.name,
     table,
     isEmptied: folded.isEmptied,
     key,

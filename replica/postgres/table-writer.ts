@@ -19,6 +19,8 @@ export interface TableWriterOptions {
 export class TableWriter {
   /** How many changes were left out because their old row was not there. */
   missing = 0;
+  /** The same, where a snapshot is to bring the row. */
+  awaitingRead = 0;
   readonly #client: pg.Client;
   readonly #skipMissing: boolean;
   /** Tables whose temporary one has been made in this session. */
@@ -34,9 +36,13 @@ export class TableWriter {
     this.#staged = new Set();
   }
 
-  /** @param plans - of all tables that a batch touches @throws {ReplicaError} MISSING_ROW */
-  async write(plans: readonly TablePlan[]): Promise<void> {
-    for (const plan of plans) if (plan.filled.length > 0) await this.#stage(plan);
+  /**
+   * @param plans - of all tables that a batch touches
+   * @param awaits - tells whether rows of a table may be missing, which come later
+   * @throws {ReplicaError} MISSING_ROW
+   */
+  async write(plans: readonly TablePlan[], awaits: (plan: TablePlan) => boolean): Promise<void> {
+    for (const plan of plans) if (plan.filled.length > 0) await this.#stage(plan, awaits(plan));
     for (const plan of plans) await this.#delete(plan);
     for (const plan of plans) {
       const { table, complete } = plan;
@@ -60,7 +66,7 @@ export class TableWriter {
   }
 
   /** Puts rows that lack values into a temporary table, and fills them from the rows that are there. */
-  async #stage({ table, key, filled }: TablePlan): Promise<void> {
+  async #stage({ table, key, filled }: TablePlan, awaits: boolean): Promise<void> {
     const stage = stageOf(table);
     if (this.#staged.has(table.oid)) await this.#client.query(`TRUNCATE ${stage}`);
     else await this.#makeStage(table, key);
@@ -79,8 +85,9 @@ export class TableWriter {
       );
       const missing = group.lines.length - (rowCount ?? 0);
       if (missing === 0 || !group.needsOld) continue;
-      if (!this.#skipMissing) throw missingRow(table, missing);
-      this.missing += missing;
+      if (awaits) this.awaitingRead += missing;
+      else if (this.#skipMissing) this.missing += missing;
+      else throw missingRow(table, missing);
       await this.#client.query(`DELETE FROM ${stage} WHERE g = ${g} AND NOT found`);
     }
   }

@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import { ReplicaError } from '../errors.ts';
-import type { Position, Target, TargetTransaction } from '../rules/applier.ts';
+import type { AwaitsRows, Position, Target, TargetTransaction } from '../rules/applier.ts';
 import type { FoldedTable } from '../rules/fold.ts';
 import { codeOf, type TargetConnection, unreachable } from './connection.ts';
 import type { PositionStore } from './position-store.ts';
@@ -44,14 +44,19 @@ export class PostgresTarget implements Target {
     return this.#writer.missing;
   }
 
+  /** How many changes were left out because a snapshot is still to bring their row. */
+  get awaitingRead(): number {
+    return this.#writer.awaitingRead;
+  }
+
   async begin(): Promise<TargetTransaction> {
     await this.translatingErrors(() => this.#positions.hold());
     const counted: (readonly [table: string, changes: number])[] = [];
     return {
-      write: async (tables) => {
+      write: async (tables, awaits) => {
         // Not the tables themselves: a large transaction has many parts.
         counted.push(...tables.map(({ schema, name, changes }) => [`${schema}.${name}`, changes] as const));
-        await this.translatingErrors(() => this.write(tables));
+        await this.translatingErrors(() => this.write(tables, awaits));
       },
       commit: async (position: Position) => {
         await this.translatingErrors(async () => {
@@ -73,8 +78,12 @@ export class PostgresTarget implements Target {
     this.#tables.clear();
   }
 
-  /** Makes tables what they are after the changes, in the transaction that is open. */
-  async write(tables: readonly FoldedTable[]): Promise<void> {
+  /**
+   * Makes tables what they are after the changes, in the transaction that is open.
+   *
+   * @param awaits - tells whether rows of a table may be missing, which come later @default none may
+   */
+  async write(tables: readonly FoldedTable[], awaits: AwaitsRows = () => false): Promise<void> {
     const plans = [];
     for (const folded of tables) {
       const known = await this.table(folded);
@@ -84,7 +93,7 @@ export class PostgresTarget implements Target {
           await this.table(folded, true);
       plans.push(planTable(folded, table));
     }
-    await this.#writer.write(plans);
+    await this.#writer.write(plans, ({ schema, name }) => awaits(schema, name));
   }
 
   /** The target's table. @param again - reads it again */

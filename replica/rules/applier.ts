@@ -3,6 +3,8 @@
  * position. Knows the target and the store of what waits as ports.
  */
 import type { Lsn } from '../../lambda/decode/lsn.ts';
+import { ReplicaError } from '../errors.ts';
+import type { CopyingTables } from './copying.ts';
 import { Fold, type FoldedTable } from './fold.ts';
 import type { Intake } from './intake.ts';
 import type { WaitingRecord } from './lane.ts';
@@ -20,12 +22,21 @@ export interface Position {
   readonly timelines: readonly (number | undefined)[];
   readonly forks: readonly Fork[];
   readonly shards: ReadonlyMap<string, ShardPosition>;
+  /** Tables whose rows a snapshot is still to bring: until there are none the target equals no state of the source. */
+  readonly copying: CopyingTables;
 }
+
+/** Tells whether rows of a table are still to come. */
+export type AwaitsRows = (schema: string, table: string) => boolean;
 
 /** A transaction of the target. */
 export interface TargetTransaction {
-  /** Makes the tables what they are after the changes. May be called several times. */
-  write(tables: readonly FoldedTable[]): Promise<void>;
+  /**
+   * Makes the tables what they are after the changes. May be called several times.
+   *
+   * @param awaits - whether rows of a table may be missing, which come later
+   */
+  write(tables: readonly FoldedTable[], awaits: AwaitsRows): Promise<void>;
   /** Keeps the position, and commits both. */
   commit(position: Position): Promise<void>;
   /** Undoes all of it. */
@@ -68,6 +79,8 @@ const PART_CHANGES = 20_000;
 /** See the head of the file. */
 export class Applier {
   readonly #options: ApplierOptions;
+  /** Nothing is applied before a mark of the first lane has come up to here. */
+  #awaitedMark: Lsn = 0n;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
@@ -81,13 +94,18 @@ export class Applier {
   async step(): Promise<Applied | undefined> {
     const { target, intake } = this.#options;
     const { lanes } = intake;
-    if (lanes.cut.lsn <= lanes.applied) return undefined;
+    const { lsn } = lanes.cut;
+    if (lsn <= lanes.applied || lanes.toldOfSnapshots < this.#awaitedMark) return undefined;
     const transaction = await target.begin();
     try {
       return await this.#apply(transaction);
     } catch (error) {
       await transaction.rollback().catch(() => undefined);
-      throw error;
+      const isMissing = error instanceof ReplicaError && error.code === 'MISSING_ROW';
+      if (!isMissing || lanes.toldOfSnapshots >= lsn) throw error;
+      // The next mark may say that a snapshot brings the row.
+      this.#awaitedMark = lsn;
+      return undefined;
     }
   }
 
@@ -95,6 +113,7 @@ export class Applier {
     const { intake, store, batchChanges = BATCH_CHANGES } = this.#options;
     const { lanes, shards } = intake;
     let cut = lanes.cut;
+    const awaits = lanes.copying.until(cut.lsn);
     let fold = new Fold();
     let changes = 0;
     let last: Change | undefined;
@@ -105,14 +124,14 @@ export class Applier {
       }
       // The two halves of a move are written together: the row is carried from one to the other.
       if (fold.changes >= Math.min(PART_CHANGES, batchChanges) && change.oldKey === undefined) {
-        await transaction.write(fold.tables);
+        await transaction.write(fold.tables, awaits);
         fold = new Fold();
       }
       fold.add(change);
       changes++;
       last = change;
     }
-    if (fold.changes > 0) await transaction.write(fold.tables);
+    if (fold.changes > 0) await transaction.write(fold.tables, awaits);
     if (lanes.cut.lsn < cut.lsn) {
       // Meanwhile a mark said that the source has lost some of it.
       await transaction.rollback();
@@ -128,6 +147,7 @@ export class Applier {
       timelines: lanes.timelinesAt((shard) => positions.get(shard)?.n ?? 0),
       forks: lanes.forks,
       shards: positions,
+      copying: lanes.copying.at(cut.lsn),
     });
     return { cut: cut.lsn, cutMs: cut.ms, changes };
   }

@@ -4,6 +4,7 @@
  */
 import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
+import type { CopyingTables } from './copying.ts';
 import { Lanes } from './lanes.ts';
 import { type Change, type Mark, readRecord } from './record.ts';
 import type { ShardPosition, Shards } from './shards.ts';
@@ -29,6 +30,8 @@ export interface SavedPosition {
   readonly timelines: readonly (number | undefined)[];
   readonly forks: readonly (readonly [number, Lsn])[];
   readonly shards: ReadonlyMap<string, ShardPosition>;
+  /** Tables whose rows are still to come. @default none */
+  readonly copying?: CopyingTables;
 }
 
 /** What was read since this process began. */
@@ -109,8 +112,8 @@ export class Intake {
     this.#onlySource = source !== undefined;
     this.system = saved.system;
     this.#makeLanes = makeLanes;
-    const { cut, timelines, forks } = saved;
-    this.lanes = makeLanes({ count: timelines.length, cut, timelines, forks });
+    const { cut, timelines, forks, copying = [] } = saved;
+    this.lanes = makeLanes({ count: timelines.length, cut, timelines, forks, copying });
   }
 
   /**
@@ -180,11 +183,11 @@ export class Intake {
    * are before all records of the new lanes, in each shard.
    */
   #changeLanes(count: number): boolean {
-    const { lanes, applied, forks } = this.lanes;
+    const { lanes, applied, forks, copying } = this.lanes;
     const [first] = lanes;
     if (!this.lanes.isEmpty || lanes.some(({ readUpto }) => readUpto !== applied)) return false;
     const timelines = Array.from({ length: count }, () => first?.timeline);
-    this.lanes = this.#makeLanes({ count, cut: applied, timelines, forks });
+    this.lanes = this.#makeLanes({ count, cut: applied, timelines, forks, copying: copying.at(applied) });
     return true;
   }
 }

@@ -54,6 +54,10 @@ export class Lane<T extends WaitingChange> {
   readUpto: Lsn;
   /** When that was committed, milliseconds since 1970; undefined: nothing was read yet. */
   readUptoMs: number | undefined;
+  /** The commit LSN of the greatest mark read. */
+  marked: Lsn;
+  /** Marks above what is applied: one that is not read again after a restart is lost to the lane. */
+  marks: { readonly lsn: Lsn; readonly place: Place }[] = [];
   /** The server's timeline, by the lane's last mark; undefined before the first. */
   timeline: number | undefined;
   /** The greatest change read. What is not above it is a repeat. */
@@ -66,6 +70,7 @@ export class Lane<T extends WaitingChange> {
    */
   constructor(cut: Lsn, timeline: number | undefined) {
     this.readUpto = cut;
+    this.marked = cut;
     this.timeline = timeline;
     this.#last = { lsn: cut, ordinal: AFTER_ALL };
   }
@@ -125,11 +130,14 @@ export class Lane<T extends WaitingChange> {
     }
     this.timeline = mark.timeline;
     this.#advanceReadUpto(mark.lsn, mark.commitMs);
+    if (mark.lsn > this.marked) this.marked = mark.lsn;
+    if (mark.lsn > applied) this.#keepMark(mark, place);
     return undefined;
   }
 
   /** Forgets what is applied. @returns what is not needed any more */
   release(applied: Lsn): WaitingRecord<T>[] {
+    this.marks = this.marks.filter(({ lsn }) => lsn > applied);
     const end = this.waitingRecords.findIndex(({ last }) => last > applied);
     return this.waitingRecords.splice(0, end < 0 ? this.waitingRecords.length : end);
   }
@@ -155,6 +163,14 @@ export class Lane<T extends WaitingChange> {
     }
     if (this.#last.lsn > fork) this.#last = { lsn: fork, ordinal: AFTER_ALL };
     if (this.readUpto > fork) this.readUpto = fork;
+    if (this.marked > fork) this.marked = fork;
+    this.marks = this.marks.filter(({ lsn }) => lsn <= fork);
+  }
+
+  /** Of all lanes the greatest tells how far they were read. Those of the first lane tell of snapshots, too: each counts. */
+  #keepMark({ lane, lsn }: Mark, place: Place): void {
+    if (lane === 0) this.marks.push({ lsn, place });
+    else if (lsn >= (this.marks[0]?.lsn ?? 0n)) this.marks = [{ lsn, place }];
   }
 
   #advanceReadUpto(lsn: Lsn, ms: number): void {

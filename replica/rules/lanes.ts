@@ -2,6 +2,7 @@
  * All lanes of a stream: the cut up to which every lane was read, and the changes below it in commit order. Pure.
  */
 import type { Lsn } from '../../lambda/decode/lsn.ts';
+import { Copying, type CopyingTables } from './copying.ts';
 import { forkAfter, Lane, type Place, type WaitingChange, type WaitingRecord } from './lane.ts';
 import type { Fork, Mark } from './record.ts';
 
@@ -13,6 +14,8 @@ export interface LanesStart {
   /** Each lane's timeline as of the position that is read from; empty: unknown. */
   readonly timelines: readonly (number | undefined)[];
   readonly forks: readonly Fork[];
+  /** Tables whose rows are still to come. @default none */
+  readonly copying?: CopyingTables;
 }
 
 /** A cut: the target is to equal the source at it. */
@@ -27,11 +30,14 @@ export class Lanes<T extends WaitingChange> {
   readonly lanes: readonly Lane<T>[];
   /** What is applied. */
   applied: Lsn;
+  /** Tables whose rows a snapshot brings. */
+  readonly copying: Copying;
   #forks: readonly Fork[];
 
   constructor(start: LanesStart, makeLane = (cut: Lsn, timeline: number | undefined) => new Lane<T>(cut, timeline)) {
     this.applied = start.cut;
     this.#forks = start.forks;
+    this.copying = new Copying(start.copying ?? []);
     this.lanes = Array.from({ length: start.count }, (_, i) => makeLane(start.cut, start.timelines[i]));
   }
 
@@ -47,7 +53,14 @@ export class Lanes<T extends WaitingChange> {
 
   /** @returns the fork, where the target holds what the source has lost */
   mark(mark: Mark, place: Place): Lsn | undefined {
-    const lost = this.#lane(mark.lane).mark(mark, place, this.applied);
+    const lane = this.#lane(mark.lane);
+    const { timeline } = lane;
+    const lost = lane.mark(mark, place, this.applied);
+    if (mark.lane === 0 && lost === undefined && lane.timeline === mark.timeline) {
+      const fork = timeline === undefined ? undefined : forkAfter(mark.forks ?? [], timeline);
+      if (fork !== undefined) this.copying.forget(fork);
+      if (mark.snapshot !== undefined) this.copying.take(mark.lsn, mark.snapshot, this.applied);
+    }
     if (mark.forks !== undefined && mark.forks.length > this.#forks.length) this.#forks = mark.forks;
     return lost;
   }
@@ -60,6 +73,11 @@ export class Lanes<T extends WaitingChange> {
     return { lsn: this.readUptoOf(least), ms: least.readUptoMs };
   }
 
+  /** Up to where it is known what a snapshot brings: the greatest mark of the first lane. */
+  get toldOfSnapshots(): Lsn {
+    return this.lanes[0]?.marked ?? this.applied;
+  }
+
   /** How far a lane was read. Where its timeline was left, what is behind may come anew: no further than there. */
   readUptoOf(lane: Lane<T>): Lsn {
     const fork = forkAfter(this.#forks, lane.timeline);
@@ -69,6 +87,7 @@ export class Lanes<T extends WaitingChange> {
   /** Tells that everything up to a cut is applied. @returns what is not needed any more */
   release(applied: Lsn): WaitingRecord<T>[] {
     this.applied = applied;
+    this.copying.release(applied);
     return this.lanes.flatMap((lane) => lane.release(applied));
   }
 
@@ -77,11 +96,11 @@ export class Lanes<T extends WaitingChange> {
     return this.lanes.map((lane) => lane.timelineAt(saved));
   }
 
-  /** The first Kinesis record of each shard that holds something which is not applied. */
+  /** The first Kinesis record of each shard that holds something which is not applied, or a mark above that. */
   firstWaiting(): Map<string, Place> {
     const first = new Map<string, Place>();
-    for (const { waitingRecords } of this.lanes) {
-      for (const { place } of waitingRecords) {
+    for (const { waitingRecords, marks } of this.lanes) {
+      for (const { place } of [...waitingRecords, ...marks]) {
         const known = first.get(place.shard);
         if (known === undefined || place.n < known.n) first.set(place.shard, place);
       }

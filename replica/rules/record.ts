@@ -4,6 +4,7 @@
  */
 import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
+import { type SnapshotWord, tableId, type TableIds } from './copying.ts';
 import { eachMember } from './json-text.ts';
 
 /** A change of one row, or a TRUNCATE. Parts are JSON texts as they are in the record. */
@@ -46,6 +47,8 @@ export interface Mark {
   readonly timeline: number;
   /** On the marks that a run begins with: how the server's history came about. */
   readonly forks: readonly Fork[] | undefined;
+  /** What it says of a snapshot; undefined: nothing, as it is of another lane than the first, or a run began with it. */
+  readonly snapshot: SnapshotWord | undefined;
 }
 
 /** A record that says nothing of rows: a logical message. */
@@ -79,6 +82,8 @@ class Fields {
   system: string | undefined;
   timeline: string | undefined;
   forks: string | undefined;
+  reading: string | undefined;
+  read: string | undefined;
 }
 
 const NAMES: ReadonlySet<string> = new Set(Object.keys(new Fields()));
@@ -174,15 +179,25 @@ function readChange(fields: Fields, op: Change['op'], source: string, text: stri
 
 function readMark(fields: Fields, source: string): Mark {
   const forks = parsed(fields.forks) as readonly (readonly [number, string])[] | undefined;
+  const lane = numberOf(fields.lane);
+  const tellsOfSnapshot = lane === 0 && forks === undefined;
   return {
     kind: 'mark',
     source,
     lsn: lsnOf(textOf(fields.commitLsn)),
     commitMs: timeOf(textOf(fields.commitTime)),
-    lane: numberOf(fields.lane),
+    lane,
     lanes: numberOf(fields.lanes),
     system: textOf(fields.system),
     timeline: numberOf(fields.timeline),
     forks: forks?.map(([timeline, lsn]): Fork => [timeline, lsnOf(lsn)]),
+    snapshot: tellsOfSnapshot ? { reading: tablesOf(fields.reading), read: tablesOf(fields.read) } : undefined,
   };
+}
+
+function tablesOf(source: string | undefined): TableIds {
+  const tables = parsed(source) as readonly (readonly [schema: string, table: string])[] | 'all' | undefined;
+  return tables === undefined || tables === 'all'
+    ? (tables ?? [])
+    : tables.map(([schema, table]) => tableId(schema, table));
 }

@@ -80,7 +80,7 @@ try {
   await server.sql(TABLE);
   const connection = await connectTarget({ ...server.connection, sslMode: 'disable', sslRootCert: undefined });
   const positions = new PositionStore(connection.client, 'bench');
-  const saved = await positions.begin({ arn: 'none', createdMs: 1 }, undefined, false);
+  const saved = await positions.begin({ arn: 'none', createdMs: 1 }, { takeOver: false, awaitsSnapshot: false });
   const intake = new Intake(saved, new Shards());
   const store = new SpillStore();
   const target = new PostgresTarget(connection, positions, { allowTriggers: false, skipMissing: false });

@@ -1,77 +1,32 @@
 // `pg2kinesis replicate` end to end: the real function, the emulated stream, and a second PostgreSQL.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { DeleteStreamCommand, MergeShardsCommand, SplitShardCommand } from '@aws-sdk/client-kinesis';
 import { replicate } from '../../bin/replicate/replicate.ts';
-import { type Environment, eventually, NAME, startEnvironment } from '../chaos/environment.ts';
-import { runCli } from '../support/cli.ts';
-import { EMULATOR } from '../support/kinesis.ts';
-import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { type Environment, eventually, NAME } from '../chaos/environment.ts';
+import type { PostgresServer } from '../support/postgres.ts';
 import { randomOf } from './rules/model/random.ts';
 import { BANK, Bank, BANK_TABLES, FILL, TOTAL } from './support/bank.ts';
+import { hashes, kill, ReplicaRig } from './support/replica-rig.ts';
 
+let rig: ReplicaRig;
 let environment: Environment;
 let target: PostgresServer;
 
-const env = (over: Readonly<Record<string, string>> = {}): Record<string, string> => {
-  const { user, password, host, port, database } = target.connection;
-  return {
-    PATH: process.env['PATH'] ?? '',
-    AWS_REGION: EMULATOR.region,
-    AWS_ACCESS_KEY_ID: EMULATOR.credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: EMULATOR.credentials.secretAccessKey,
-    AWS_ENDPOINT_URL_KINESIS: environment.kinesis.endpoint,
-    REPLICATE_TO: `postgres://${user}@${host}:${port}/${database}?sslmode=disable`,
-    REPLICATE_PASSWORD: password,
-    ...over,
-  };
-};
+const catchUp = (...flags: string[]) => rig.catchUp(flags);
 
-/** Applies what is in the stream, in this process. */
-const catchUp = (...flags: string[]) => runCli(['replicate', '--once', '--json', ...flags], env());
-
-/** A hash of each table, at an end. */
-async function hashes(server: PostgresServer, database = 'postgres'): Promise<Record<string, string>> {
-  const client = await server.client({ database });
-  const found: Record<string, string> = {};
-  for (const table of BANK_TABLES) {
-    const { rows } = await client.query<{ hash: string }>(
-      `SELECT count(*) || ' ' || md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '')) AS hash FROM ${table} AS t`,
-    );
-    found[table] = rows[0]?.hash ?? '';
-  }
-  await client.end();
-  return found;
-}
-
-/** A replica in a process of its own, which is killed. */
-function startReplica(): ChildProcess {
-  const program = fileURLToPath(import.meta.resolve('../../bin/pg2kinesis.ts'));
-  return spawn(process.execPath, [program, 'replicate', '--json'], { env: env(), stdio: ['ignore', 'ignore', 'pipe'] });
-}
-
-async function kill(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = once(child, 'exit');
-  child.kill('SIGKILL');
-  await gone;
-}
+const hashesOf = (server: PostgresServer, database?: string) => hashes(server, BANK_TABLES, database);
 
 describe('pg2kinesis replicate', () => {
   before(async () => {
-    [environment, target] = await Promise.all([startEnvironment({ shards: 3 }), startPostgres()]);
-    await environment.server.createSlot(NAME);
+    rig = await ReplicaRig.start();
+    ({ environment, target } = rig);
+    await rig.createSlot();
     await Promise.all([environment.server.sql(BANK), target.sql(BANK)]);
     await environment.server.sql(FILL);
   });
-  after(async () => {
-    await environment.stop();
-    await target.stop();
-  });
+  after(() => rig.stop());
 
   it('applies what is in the stream, tells how, and goes on where it was', async () => {
     const container = await environment.container({ MARKS: 'on' });
@@ -88,7 +43,7 @@ describe('pg2kinesis replicate', () => {
     assert.equal(end['lagSeconds'], 0);
     assert.equal(end['changes'], 50);
     assert.deepEqual(end['tables'], { 'public.left_accounts': 10, 'public.right_accounts': 10, 'public.orders': 30 });
-    assert.deepEqual(await hashes(target), await hashes(environment.server));
+    assert.deepEqual(await hashesOf(target), await hashesOf(environment.server));
     // What was applied is not applied again, and what comes is.
     const bank = new Bank(await environment.server.client(), 1);
     for (let i = 0; i < 40; i++) await bank.write();
@@ -96,7 +51,7 @@ describe('pg2kinesis replicate', () => {
     const second = await catchUp();
     assert.equal(second.status, 0, second.err);
     assert.doesNotMatch(second.err, /from 0\/0 on/);
-    assert.deepEqual(await hashes(target), await hashes(environment.server));
+    assert.deepEqual(await hashesOf(target), await hashesOf(environment.server));
     await container.kill();
   });
 
@@ -128,7 +83,7 @@ describe('pg2kinesis replicate', () => {
       const { status, err } = await catchUp();
       assert.equal(status, 0, err);
     }
-    assert.deepEqual(await hashes(target), await hashes(environment.server));
+    assert.deepEqual(await hashesOf(target), await hashesOf(environment.server));
     await container.kill();
   });
 
@@ -176,7 +131,7 @@ describe('pg2kinesis replicate', () => {
     };
     const replicate = async (): Promise<void> => {
       while (!isOver()) {
-        const replica = startReplica();
+        const replica = rig.begin();
         await wait(700 + int(1_000));
         kills++;
         assert.equal(replica.exitCode, null, 'the replica ended by itself');
@@ -195,7 +150,7 @@ describe('pg2kinesis replicate', () => {
     assert.equal(status, 0, err);
     assert.deepEqual([...sums], [String(TOTAL)]);
     assert.ok(looks > 100 && kills > 1, `${looks} looks, ${kills} kills`);
-    assert.deepEqual(await hashes(target), await hashes(environment.server));
+    assert.deepEqual(await hashesOf(target), await hashesOf(environment.server));
     await container.kill();
   });
 
@@ -225,11 +180,11 @@ describe('pg2kinesis replicate', () => {
     await Promise.all([reader.end(), replication.end()]);
     const container = await environment.container({ MARKS: 'on' });
     await container.run({ action: 'drain' });
-    const to = env()['REPLICATE_TO']?.replace('/postgres?', '/loaded?') ?? '';
+    const to = rig.env('loaded')['REPLICATE_TO'] ?? '';
     const start = ['--to', to, '--start-after', snapshot?.consistent_point ?? ''];
     const { status, err } = await catchUp(...start);
     assert.equal(status, 0, err);
-    assert.deepEqual(await hashes(target, 'loaded'), await hashes(environment.server));
+    assert.deepEqual(await hashesOf(target, 'loaded'), await hashesOf(environment.server));
     const again = await catchUp(...start);
     assert.equal(again.status, 2);
     assert.match(again.err, /REPLICA_USAGE: --start-after is for a copy that begins, and the copy "pg2kinesis" is at /);
@@ -244,8 +199,15 @@ describe('pg2kinesis replicate', () => {
     await bank.write();
     await container.run({ action: 'drain' });
     const { stdout, stderr } = { stdout: { write: () => true }, stderr: { write: () => true } };
-    const terminal = { env: env(), stdout, stderr, on: () => undefined, off: () => undefined, exit: () => undefined };
-    const options = { stream: 'unmarked', to: env()['REPLICATE_TO']?.replace('/postgres?', '/unmarked?') ?? '' };
+    const terminal = {
+      env: rig.env(),
+      stdout,
+      stderr,
+      on: () => undefined,
+      off: () => undefined,
+      exit: () => undefined,
+    };
+    const options = { stream: 'unmarked', to: rig.env('unmarked')['REPLICATE_TO'] ?? '' };
     await assert.rejects(
       replicate(options, terminal, { client: environment.kinesis.client, patienceMs: 100 }),
       /MARKS_MISSING: The stream holds \d+ changes? after 0\/0 and no marks/,

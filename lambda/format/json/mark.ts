@@ -3,6 +3,10 @@
  *
  * `{"op":"MARK","source":…,"commitLsn":…,"commitTime":…,"lane":…,"lanes":…,"system":…,"timeline":…[,"forks":[[timeline,lsn],…]]}`
  *
+ * The mark of the first lane also names the tables of which a snapshot reads rows: `"reading":[[schema,table],…]` those that
+ * it is not through with, `"read":[…]` those that it is through with since the mark before. One is enough: whoever waits
+ * for all lanes has it.
+ *
  * Knows no run: when marks are written is decided elsewhere.
  */
 import { formatLsn, type Lsn } from '../../decode/lsn.ts';
@@ -10,6 +14,9 @@ import { isoMicros } from '../temporal.ts';
 
 /** Where a timeline began, and up to where its history is that of the one before. */
 export type MarkFork = readonly [timeline: number, lsn: Lsn];
+
+/** Tables by schema and name; `all`: more than a mark names. */
+export type MarkTables = readonly (readonly [schema: string, table: string])[] | 'all';
 
 /** What the marks of all lanes say. */
 export interface Mark {
@@ -21,6 +28,10 @@ export interface Mark {
   readonly timeline: number;
   /** On marks that a run begins with: all forks of the server's history. */
   readonly forks?: readonly MarkFork[] | undefined;
+  /** Tables that a snapshot under way is not through with. */
+  readonly reading?: MarkTables | undefined;
+  /** Tables that a snapshot is through with since the mark before. */
+  readonly read?: MarkTables | undefined;
 }
 
 /**
@@ -29,7 +40,7 @@ export interface Mark {
  * @returns one line of JSON
  */
 export function jsonMark(mark: Mark, lane: number): string {
-  const { source, commitLsn, commitTimeMicros, lanes, system, timeline, forks } = mark;
+  const { source, commitLsn, commitTimeMicros, lanes, system, timeline, forks, reading, read } = mark;
   return JSON.stringify({
     op: 'MARK',
     source,
@@ -40,5 +51,6 @@ export function jsonMark(mark: Mark, lane: number): string {
     system,
     timeline,
     forks: forks?.map(([began, lsn]) => [began, formatLsn(lsn)]),
+    ...(lane === 0 ? { reading, read } : {}),
   });
 }

@@ -1,6 +1,7 @@
 // What a replica writes at its target, against what the source has; what it refuses; and two of them at once.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { PositionStore } from '../../../replica/postgres/position-store.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { ReplicatedDatabase, type ReplicatedOptions } from '../support/replicated-database.ts';
 
@@ -208,6 +209,27 @@ describe('a target', () => {
       await assert.rejects(copy.sync(), /TAKEN_OVER: /);
       assert.equal((await copy.target.query('SELECT * FROM public.t')).rowCount, 1);
       await second.connection.client.end();
+    }));
+
+  it('keeps which rows are still to come: only a copy that begins awaits a snapshot', () =>
+    pair({}, async (copy) => {
+      const { connection } = await copy.connect();
+      const stream = { arn: 'arn', createdMs: 1 };
+      const begin = (awaitsSnapshot: boolean) =>
+        new PositionStore(connection.client, 'other').begin(stream, { takeOver: true, awaitsSnapshot });
+      assert.equal((await begin(true)).copying, 'awaited');
+      for (const copying of [['["public","a b"]', '["s","t"]'], 'all', []] as const) {
+        const positions = new PositionStore(connection.client, 'other');
+        const saved = await positions.begin(stream, { takeOver: true, awaitsSnapshot: true });
+        const { cut, cutMs, source, system, timelines, forks, shards } = saved;
+        await positions.hold();
+        await positions.save({ cut, cutMs, source, system, timelines, forks, shards, copying });
+        await connection.client.query('COMMIT');
+        assert.deepEqual((await begin(true)).copying, copying);
+      }
+      const { rows } = await copy.target.query(`SELECT copying FROM pg2kinesis.replica WHERE name = 'other'`);
+      assert.deepEqual(rows, [{ copying: null }]);
+      await connection.client.end();
     }));
 
   it('keeps a position that is part of each batch: nothing comes twice, and nothing is left out', () =>

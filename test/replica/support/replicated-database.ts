@@ -98,7 +98,7 @@ export class ReplicatedDatabase {
     const connection = await connectTarget(address);
     try {
       const positions = new PositionStore(connection.client, 'copy');
-      const intake = new Intake(await positions.begin(STREAM, undefined, takeOver), new Shards());
+      const intake = new Intake(await positions.begin(STREAM, { takeOver, awaitsSnapshot: false }), new Shards());
       for (const record of this.#records) intake.take(record);
       const { allowTriggers = false, skipMissing = false, batchChanges = 50_000 } = this.#options;
       const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing });

@@ -5,6 +5,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { formatLsn } from '../../../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../../../../replica/errors.ts';
+import { tableId } from '../../../../replica/rules/copying.ts';
 import { randomOf } from './random.ts';
 import { type Broken, ModelTarget, replicate, TakenOver } from './replica.ts';
 import { isSame, ModelSource, shown } from './source.ts';
@@ -42,14 +43,32 @@ class Running {
   }
 }
 
-/** Makes a history and looks at each state of the target. @param seed - of the random numbers @param broken - a rule that is left out @param failovers - whether there are some for sure */
-export async function history(seed: number, broken: Broken, failovers = false): Promise<Ended> {
+/** What a history is to have. */
+export interface HistoryOptions {
+  /** Failovers, for sure. */
+  readonly failovers?: boolean;
+  /** Rows that are older than the stream, which a snapshot brings. */
+  readonly snapshot?: boolean;
+}
+
+/**
+ * Makes a history and looks at each state of the target.
+ *
+ * @param seed - of the random numbers
+ * @param broken - a rule that is left out
+ * @param options - what it is to have
+ */
+export async function history(
+  seed: number,
+  broken: Broken,
+  { failovers = false, snapshot = false }: HistoryOptions = {},
+): Promise<Ended> {
   const random = randomOf(seed);
   const { next, int, pick } = random;
-  const source = new ModelSource(random);
+  const source = new ModelSource(random, false, snapshot);
   const stream = new ModelStream(random);
   const slot: ModelSlot = { position: 0, saved: 0 };
-  const target = new ModelTarget();
+  const target = new ModelTarget(snapshot ? (seed % 2 === 0 ? 'awaited' : [tableId('public', 'rows')]) : []);
   const failsOver = next() < 0.25 || failovers;
   const found: { fault?: string } = {};
   let commits = 0;
@@ -65,7 +84,9 @@ export async function history(seed: number, broken: Broken, failovers = false): 
       if (timeline > Math.min(...timelines) && cut > fork) phantom = Math.min(phantom, fork);
     }
     if (cut > phantom) return;
-    const wanted = source.stateAt(cut);
+    const wanted = source.toldAt(cut);
+    if (source.unreadAt(cut).size > 0 && target.position?.copying.length === 0)
+      found.fault ??= `at ${formatLsn(lsn)} rows are still to come, and the target does not say so`;
     if (!isSame(wanted, target.rows))
       found.fault ??= `at ${formatLsn(lsn)} the target is ${shown(target.rows)}, and the source was ${shown(wanted)}`;
   };
@@ -76,6 +97,8 @@ export async function history(seed: number, broken: Broken, failovers = false): 
   };
   const look = (running: Running): void => {
     if (running.failure instanceof ReplicaError && running.failure.code === 'HISTORY_CHANGED') target.stopped = true;
+    else if (running.failure instanceof ReplicaError && running.failure.code === 'MISSING_ROW')
+      found.fault ??= running.failure.message;
     else if (running.failure !== undefined && !(running.failure instanceof TakenOver)) throw asError(running.failure);
     if (target.refused !== undefined) found.fault ??= target.refused;
   };
@@ -93,7 +116,8 @@ export async function history(seed: number, broken: Broken, failovers = false): 
   for (let i = 0; i < 900 && !over(); i++) {
     stream.tick();
     const chance = next();
-    if (chance < 0.12) source.commit();
+    if (snapshot && chance < 0.02) source.read();
+    else if (chance < 0.12) source.commit();
     else if (chance < 0.13) stream.reshard();
     else if (chance < 0.14) slot.saved = slot.position;
     else if (chance < 0.145) {
@@ -118,6 +142,7 @@ export async function history(seed: number, broken: Broken, failovers = false): 
     }
   }
   if (over()) return ended();
+  while (source.unreadAt(source.flushed).size > 0) source.read();
   // The schedule goes on, everything becomes readable, and one replica reads on.
   for (let runs = 0; runs < 2; runs++) {
     const last = produce(source, slot, stream, container, random, { calm: true, opens: broken !== 'history' });
@@ -134,6 +159,9 @@ export async function history(seed: number, broken: Broken, failovers = false): 
   if (!over() && !isSame(source.stateAt(source.flushed), target.rows)) {
     found.fault = `at the end, cut ${formatLsn(target.position?.cut ?? 0n)} of ${source.flushed}: the target is ${shown(target.rows)}, and the source is ${shown(source.stateAt(source.flushed))}`;
   }
+  // Where no row was left to be read before a mark came, the snapshot is still awaited.
+  if (!over() && Array.isArray(target.position?.copying) && target.position.copying.length > 0)
+    found.fault = 'at the end it still says that rows are to come';
   return ended();
 
   function ended(): Ended {

@@ -3,12 +3,14 @@
  * ended anywhere. A rule can be broken, by a class that overrides it.
  */
 import { type Lsn } from '../../../../lambda/decode/lsn.ts';
-import { Applier, type Position, type Target } from '../../../../replica/rules/applier.ts';
+import { ReplicaError } from '../../../../replica/errors.ts';
+import { Applier, type AwaitsRows, type Position, type Target } from '../../../../replica/rules/applier.ts';
+import type { CopyingTables } from '../../../../replica/rules/copying.ts';
 import { DELETED, type FoldedTable, type JsonText } from '../../../../replica/rules/fold.ts';
 import { Intake } from '../../../../replica/rules/intake.ts';
 import { Lane, type Place, type WaitingChange, type WaitingRecord } from '../../../../replica/rules/lane.ts';
 import { type Cut, Lanes, type LanesStart } from '../../../../replica/rules/lanes.ts';
-import type { Change } from '../../../../replica/rules/record.ts';
+import type { Change, Mark } from '../../../../replica/rules/record.ts';
 import { type NumberedPosition, type ShardPosition, Shards } from '../../../../replica/rules/shards.ts';
 import type { Random } from './random.ts';
 import type { ModelRow, ModelTable } from './source.ts';
@@ -38,6 +40,10 @@ export type Broken =
   | 'lanetl'
   /** The cut is not held at a fork that some lanes have not heard of. */
   | 'cap'
+  /** A change whose row a snapshot is still to bring is applied without what it lacks. */
+  | 'awaits'
+  /** What marks say of a snapshot is not listened to. */
+  | 'copying'
   /** Two replicas write. */
   | 'fence'
   /** The producer does not tell of a changed history. */
@@ -64,6 +70,9 @@ class BrokenLanes extends Lanes<Change> {
   constructor(start: LanesStart, broken: Broken) {
     super(start, (cut, timeline) => new BrokenLane(cut, timeline, broken));
     this.broken = broken;
+  }
+  override mark(mark: Mark, place: Place): Lsn | undefined {
+    return super.mark(this.broken === 'copying' ? { ...mark, snapshot: undefined } : mark, place);
   }
   override take(lane: number, change: Change, place: Place): boolean {
     this.#arrived.push(change);
@@ -121,11 +130,18 @@ class BrokenShards extends Shards {
 export class ModelTarget {
   rows: ModelTable = new Map();
   position: Position | undefined;
+  /** Tables whose rows are to come, when it begins. */
+  readonly copying: CopyingTables;
   epoch = 0;
   /** Set when a replica stopped because the source's history changed. */
   stopped = false;
   /** What a constraint refused. */
   refused: string | undefined;
+
+  /** @param copying - tables whose rows are to come, when it begins */
+  constructor(copying: CopyingTables) {
+    this.copying = copying;
+  }
 
   /** A target for one replica. @param turn - waits until it is its turn; it may be ended there @param onCommit - called after each */
   begin(broken: Broken, turn: () => Promise<void>, onCommit: (cut: Lsn) => void): Target {
@@ -136,8 +152,8 @@ export class ModelTarget {
         let rows = new Map(this.rows);
         const refused: string[] = [];
         return {
-          write: async (tables) => {
-            for (const table of tables) rows = this.#write(rows, table, broken, refused);
+          write: async (tables, awaits) => {
+            for (const table of tables) rows = this.#write(rows, table, broken, refused, awaits);
             await turn();
           },
           rollback: () => Promise.resolve(),
@@ -154,7 +170,13 @@ export class ModelTarget {
     };
   }
 
-  #write(before: ModelTable, table: FoldedTable, broken: Broken, refused: string[]): Map<number, ModelRow> {
+  #write(
+    before: ModelTable,
+    table: FoldedTable,
+    broken: Broken,
+    refused: string[],
+    awaits: AwaitsRows,
+  ): Map<number, ModelRow> {
     const { columns, rows, isEmptied } = table;
     const after = new Map(isEmptied ? [] : before);
     const keyOf = (key: string): number => Math.floor(Number((JSON.parse(key) as { text: string }).text));
@@ -162,6 +184,10 @@ export class ModelTarget {
     for (const [key, row] of rows) {
       if (row === DELETED) continue;
       const base = row.base === undefined ? undefined : before.get(keyOf(row.base));
+      if (base === undefined && row.needs.length > 0 && broken !== 'awaits') {
+        if (!awaits(table.schema, table.name)) throw new ReplicaError('MISSING_ROW', `the row of ${key} is missing`);
+        continue;
+      }
       const value = (name: keyof ModelRow): unknown => {
         const source: JsonText = row.values[columns.indexOf(name)];
         if (source === undefined) return base?.[name] ?? 'MISSING';
@@ -216,6 +242,7 @@ export async function replicate(
       timelines: saved?.timelines ?? Array.from({ length: LANES }, () => 1),
       forks: saved?.forks ?? [],
       shards: new Map(),
+      copying: saved?.copying ?? target.copying,
     },
     shards,
     undefined,

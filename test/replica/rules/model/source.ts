@@ -22,7 +22,7 @@ export type ModelTable = ReadonlyMap<number, ModelRow>;
 export interface ModelChange {
   readonly lsn: number;
   readonly ordinal: number;
-  readonly op: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE';
+  readonly op: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE' | 'READ';
   /** The key's text; undefined for a TRUNCATE. */
   readonly key: string | undefined;
   readonly newKey?: string;
@@ -44,8 +44,11 @@ export const plainKey = (text: string): number => Number(text) / 7919 - 3;
 
 /** See the head of the file. */
 export class ModelSource {
-  wal: { readonly lsn: number; readonly changes: readonly ModelChange[] }[] = [];
+  wal: { readonly lsn: number; readonly changes: readonly ModelChange[]; readonly unread: ReadonlySet<number> }[] = [];
   readonly states = new Map<number, ModelTable>([[0, new Map()]]);
+  /** Keys of rows that are older than the stream, which no change has told whole yet. */
+  #unread = new Set<number>();
+  readonly #begun: ReadonlySet<number>;
   timeline = 1;
   readonly forks = new Map<number, number>();
   #lsn = 0;
@@ -53,10 +56,56 @@ export class ModelSource {
   readonly #random: Random;
   readonly #isPlain: boolean;
 
-  /** @param isPlain - no unique column, and a key has one text: what changes that are applied as they come can bear */
-  constructor(random: Random, isPlain = false) {
+  /**
+   * @param isPlain - no unique column, and a key has one text: what changes that are applied as they come can bear
+   * @param hasRows - whether it has rows that are older than the stream: a snapshot brings them
+   */
+  constructor(random: Random, isPlain = false, hasRows = false) {
     this.#random = random;
     this.#isPlain = isPlain;
+    const table = new Map<number, ModelRow>();
+    if (hasRows) for (let k = 0; k < KEYS; k++) this.#insert(table, k);
+    this.states.set(0, table);
+    this.#begun = new Set(table.keys());
+    this.#unread = new Set(table.keys());
+  }
+
+  /** Keys of rows that nothing has told whole up to an LSN. */
+  unreadAt(lsn: number): ReadonlySet<number> {
+    return this.wal.findLast((transaction) => transaction.lsn <= lsn)?.unread ?? this.#begun;
+  }
+
+  /** Whether rows were read behind an LSN, and up to another. */
+  hasReadBetween(after: number, upto: number): boolean {
+    return this.wal.some(({ lsn, changes }) => lsn > after && lsn <= upto && changes[0]?.op === 'READ');
+  }
+
+  /** The table as it was after everything up to an LSN, without the rows that nothing has told. */
+  toldAt(lsn: number): ModelTable {
+    const unread = this.unreadAt(lsn);
+    return new Map([...this.stateAt(lsn)].filter(([k]) => !unread.has(k)));
+  }
+
+  /** Reads some of the rows that are older than the stream. */
+  read(): void {
+    const { next } = this.#random;
+    const keys = [...this.#unread].filter(() => next() < 0.4);
+    if (keys.length === 0) return;
+    this.#lsn += 1 + this.#random.int(3);
+    const table = this.stateAt(this.flushed);
+    const changes: ModelChange[] = [];
+    for (const k of keys) {
+      this.#unread.delete(k);
+      const row = table.get(k);
+      if (row !== undefined)
+        changes.push({ lsn: this.#lsn, ordinal: changes.length + 1, op: 'READ', key: row.text, row });
+    }
+    this.#append(table, changes);
+  }
+
+  #append(table: ModelTable, changes: readonly ModelChange[]): void {
+    this.wal.push({ lsn: this.#lsn, changes, unread: new Set(this.#unread) });
+    this.states.set(this.#lsn, table);
   }
 
   get flushed(): number {
@@ -92,8 +141,7 @@ export class ModelSource {
   #add(table: ModelTable, drafts: readonly Draft[]): void {
     if (drafts.length === 0) return;
     const changes = drafts.map((draft, i) => ({ ...draft, lsn: this.#lsn, ordinal: i + 1 }));
-    this.wal.push({ lsn: this.#lsn, changes });
-    this.states.set(this.#lsn, table);
+    this.#append(table, changes);
   }
 
   /** A standby that was behind takes over: what was committed last is lost. @returns where its history leaves this one */
@@ -101,6 +149,7 @@ export class ModelSource {
     const keep = Math.max(0, this.wal.length - 1 - this.#random.int(4));
     for (const { lsn } of this.wal.splice(keep)) this.states.delete(lsn);
     this.#lsn = this.flushed;
+    this.#unread = new Set(this.unreadAt(this.#lsn));
     this.timeline++;
     this.forks.set(this.timeline, this.#lsn);
     return this.#lsn;
@@ -111,6 +160,7 @@ export class ModelSource {
     const chance = next();
     if (chance < 0.02) {
       table.clear();
+      this.#unread.clear();
       return [{ op: 'TRUNCATE', key: undefined }];
     }
     const k = int(KEYS);
@@ -118,6 +168,7 @@ export class ModelSource {
     if (row === undefined) return this.#insert(table, k);
     if (chance < 0.2) {
       table.delete(k);
+      this.#unread.delete(k);
       return [{ op: 'DELETE', key: row.text }];
     }
     if (chance < 0.35) return this.#move(table, k, row);
@@ -137,6 +188,7 @@ export class ModelSource {
     if (old === undefined) throw new Error('no row to update');
     const row = { ...old, ...set, v: this.#value++, ...(all ? { big: `B${this.#value++}` } : {}) };
     table.set(k, row);
+    if (all) this.#unread.delete(k);
     if (all) return { op: 'UPDATE', key: row.text, row };
     return { op: 'UPDATE', key: row.text, row: { text: row.text, v: row.v, u: row.u }, unchanged: true };
   }
@@ -150,6 +202,8 @@ export class ModelSource {
     const moved = { ...row, text, v: this.#value++ };
     table.delete(k);
     table.set(to, moved);
+    // The snapshot reads it there.
+    if (this.#unread.delete(k)) this.#unread.add(to);
     return [
       { op: 'DELETE', key: row.text, newKey: text },
       { op: 'INSERT', key: text, oldKey: row.text, row: { text, v: moved.v, u: moved.u }, unchanged: true },

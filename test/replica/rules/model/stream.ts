@@ -157,12 +157,17 @@ export function* produce(
     texts.push(text);
     round.set(lane, texts);
   };
+  let marked = slot.position;
   const mark = (round: Map<number, string[]>, lsn: number, forks?: readonly (readonly [number, string])[]): void => {
     for (let lane = 0; lane < LANES; lane++) {
-      const fields = { lane, lanes: LANES, system: '1', timeline: source.timeline, forks };
+      const table = [['public', 'rows']];
+      const reading = lane === 0 && source.unreadAt(lsn).size > 0 ? table : undefined;
+      const read = lane === 0 && source.hasReadBetween(marked, lsn) ? table : undefined;
+      const fields = { lane, lanes: LANES, system: '1', timeline: source.timeline, forks, reading, read };
       const at = { commitLsn: lsnText(lsn), commitTime: '2026-01-02T03:04:05.678901Z' };
       add(round, lane, JSON.stringify({ op: 'MARK', source: 'model', ...at, ...fields }));
     }
+    marked = lsn;
   };
   if (container.timeline !== source.timeline && opens) {
     const round = new Map<number, string[]>();

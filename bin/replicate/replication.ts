@@ -1,0 +1,179 @@
+/**
+ * A replication under way: one part reads the stream, another applies what every lane was read up to, side by side. Reading
+ * waits where too much can be applied. Knows no SQL.
+ */
+import type { KinesisClient } from '@aws-sdk/client-kinesis';
+import { systemClock } from '../../lambda/clock.ts';
+import { formatLsn } from '../../lambda/decode/lsn.ts';
+import { lineRecords, userRecords } from '../../lib/consumer/deaggregate.ts';
+import { ReplicaError } from '../../replica/errors.ts';
+import type { Applier } from '../../replica/rules/applier.ts';
+import type { Intake } from '../../replica/rules/intake.ts';
+import type { SpillStore } from '../../replica/store/spill-store.ts';
+import { translateReadError } from '../reading-client.ts';
+import { readStream, type StreamRecord } from '../stream-reader.ts';
+import type { ReplicaReading } from './progress.ts';
+import type { ReplicaShardPlan } from './shard-plan.ts';
+import { Signal } from './signal.ts';
+
+/** How long the applier sleeps when nothing comes. */
+const IDLE_MS = 250;
+/** Reading waits for the applier where so much can be applied, in characters of records. */
+const MAX_WAITING_CHARS = 128 * 1024 * 1024;
+
+/** What a replication works with. */
+export interface ReplicationParts {
+  readonly client: KinesisClient;
+  /** The stream's name or ARN. */
+  readonly stream: string;
+  /** Ends when everything is applied that was in the stream at the beginning. */
+  readonly once: boolean;
+  /** Records without marks, or of other lanes, for so long mean that there will be none. */
+  readonly patienceMs: number;
+  /** Ends it after the batch that is under way. */
+  readonly stop: AbortSignal;
+  readonly intake: Intake;
+  readonly plan: ReplicaShardPlan;
+  readonly applier: Applier;
+  readonly store: SpillStore;
+  /** When the position's cut was committed at the source; undefined: nothing was applied. */
+  readonly cutMs: number | undefined;
+  /** Tells a person something. */
+  readonly tell: (text: string) => void;
+}
+
+/** See the head of the file. */
+export class Replication {
+  readonly #parts: ReplicationParts;
+  readonly #wake = new Signal();
+  readonly #applied = new Signal();
+  /** How far behind the tip each shard was read, in milliseconds. */
+  readonly #behind = new Map<string, number>();
+  #waiting = 0;
+  #unspilledBytes = 0;
+  #cutMs: number | undefined;
+  #since: number | undefined;
+
+  /** @param parts - what it works with */
+  constructor(parts: ReplicationParts) {
+    this.#parts = parts;
+    this.#cutMs = parts.cutMs;
+  }
+
+  /**
+   * Reads and applies, until one of them ends.
+   *
+   * @throws {ReplicaError} with the exit status of its kind
+   */
+  async run(): Promise<void> {
+    const over = new AbortController();
+    const signal = AbortSignal.any([this.#parts.stop, over.signal]);
+    const progress = { isRead: false };
+    const ended = async (work: Promise<void>): Promise<void> => {
+      try {
+        await work;
+      } catch (error) {
+        over.abort();
+        this.#applied.send();
+        throw error;
+      }
+    };
+    const outcomes = await Promise.allSettled([
+      ended(this.#read(signal, progress)),
+      ended(this.#apply(signal, progress)),
+    ]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
+  /** How far it is. */
+  get reading(): Omit<ReplicaReading, 'tables' | 'missing' | 'awaitingRead'> {
+    const { lanes } = this.#parts.intake;
+    const { memory, stored } = lanes.waiting;
+    const isRead = this.#behind.size > 0 && [...this.#behind.values()].every((ms) => ms === 0);
+    return {
+      cut: lanes.applied,
+      cutMs: this.#cutMs,
+      caughtUp: isRead && lanes.lanes.length > 0 && lanes.lanes.every(({ readUpto }) => readUpto === lanes.applied),
+      waitingBytes: memory + stored,
+      copying: lanes.copying.at(lanes.applied),
+    };
+  }
+
+  async #read(signal: AbortSignal, progress: { isRead: boolean }): Promise<void> {
+    const { client, stream, plan, once, tell } = this.#parts;
+    try {
+      await readStream({
+        client,
+        stream,
+        from: 'trim-horizon',
+        plan,
+        signal,
+        ...(once ? { finish: AbortSignal.abort() } : {}),
+        onWait: (why, ms) => tell(`Kinesis: ${why}. Trying again in ${ms / 1000} s.`),
+        onPage: (shard, behindMs) => this.#behind.set(shard, behindMs),
+        onRecord: (record) => this.#take(record, signal),
+      });
+    } catch (error) {
+      throw error instanceof ReplicaError ? error : await translateReadError(error, stream, client);
+    } finally {
+      progress.isRead = true;
+      this.#wake.send();
+    }
+  }
+
+  async #apply(signal: AbortSignal, progress: { isRead: boolean }): Promise<void> {
+    const { applier, store, intake } = this.#parts;
+    for (;;) {
+      const wasRead = progress.isRead;
+      const applied = await applier.step();
+      if (applied !== undefined) {
+        this.#cutMs = applied.cutMs ?? this.#cutMs;
+        this.#waiting = store.spill(intake.lanes);
+        this.#applied.send();
+      }
+      if (signal.aborted || (applied === undefined && wasRead)) return;
+      this.#refuseWithoutMarks();
+      if (applied === undefined) await this.#wake.wait(IDLE_MS);
+    }
+  }
+
+  async #take(record: StreamRecord, signal: AbortSignal): Promise<void> {
+    const { intake, plan, store, patienceMs } = this.#parts;
+    const { shardId: shard, sequenceNumber: sequence, arrivedMs, partitionKey, data } = record;
+    plan.refuseOther(shard, sequence);
+    const texts = userRecords({ partitionKey, data })
+      .flatMap(lineRecords)
+      .map((user) => user.data.toString());
+    const since = systemClock.now();
+    while (!intake.take({ shard, sequence, arrivedMs, partitionKey, texts })) {
+      if (signal.aborted) return;
+      if (systemClock.now() - since > patienceMs) {
+        throw new ReplicaError(
+          'LANES_CHANGED',
+          `LANES was changed while records of the old lanes were not followed by marks: the stream holds records of ${partitionKey}, and this copy was read in ${intake.lanes.lanes.length} lanes. Nothing of them was applied.`,
+        );
+      }
+      await this.#applied.wait(IDLE_MS);
+    }
+    this.#unspilledBytes += data.length;
+    if (this.#unspilledBytes > 1024 * 1024) {
+      this.#unspilledBytes = 0;
+      this.#waiting = store.spill(intake.lanes);
+    }
+    this.#wake.send();
+    // Only where something can be applied: else what is waited for may be what is read next.
+    while (this.#waiting > MAX_WAITING_CHARS && intake.lanes.cut.lsn > intake.lanes.applied && !signal.aborted)
+      await this.#applied.wait(IDLE_MS);
+  }
+
+  #refuseWithoutMarks(): void {
+    const { counts, lanes } = this.#parts.intake;
+    if (counts.marks > 0 || counts.changes === 0) return;
+    this.#since ??= systemClock.now();
+    if (systemClock.now() - this.#since < this.#parts.patienceMs) return;
+    throw new ReplicaError(
+      'MARKS_MISSING',
+      `The stream holds ${counts.changes} changes after ${formatLsn(lanes.applied)} and no marks, which tell up to where every lane was read. Nothing of them was applied.`,
+    );
+  }
+}
