@@ -7,7 +7,8 @@
  *
  * When a run stops is decided by `read-loop.ts` and `run-deadline.ts`, in the middle of a batch by `batch.ts`, for standbys by
  * `read-bound-tracker.ts`, for a stream that refuses or does not answer by `publish-queue.ts`, and after it has caught up by
- * `linger.ts`. The reasons are in `answer.ts`; which of them are errors, in `run-outcome.ts`.
+ * `linger.ts`. Where another one has the lock, `actions/run-and-drain.ts` answers without a run. The reasons are in `answer.ts`; which
+ * of them are errors, in `run-outcome.ts`.
  */
 import { PipelineError, SKIPPABLE_ERRORS } from '../errors.ts';
 import { copyCounts } from '../transform/counts.ts';
