@@ -101,7 +101,8 @@ async function snapshotOnTerminal(
   if (json) terminal.stdout.write(jsonLine({ event: 'answer', ...answer }));
   else terminal.stdout.write(renderAnswer(answer, terminal, systemClock.now()));
   warnOfResume(answer, target.log);
-  return answer.snapshot?.done === false ? EXIT.incomplete : EXIT.ok;
+  const { done = true, givenUp = [] } = answer.snapshot ?? {};
+  return done && givenUp.length === 0 ? EXIT.ok : EXIT.incomplete;
 }
 
 const STOPPING = 'Stopping: what is under way is finished first. Press Ctrl-C again to stop at once.';

@@ -147,7 +147,7 @@ class RunLoop {
         await this.#batches.openMarks(this.#advancer.position);
       stopped = await this.#loop();
       if (this.#linger !== undefined && this.#marks !== undefined) await this.#batches.sendMarks();
-      await this.#releaseSlot(stopped);
+      await this.#releaseSlot();
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       await this.#advancer.advanceAgain();
     } catch (error) {
@@ -187,6 +187,7 @@ class RunLoop {
       warmState,
       slotName,
       isPatient: isSnapshot === true,
+      isHeldBack: () => (this.#batches.boundary ?? 0n) > this.#advancer.position,
       onWaiting: () => this.#tellProgress(),
       ...(stop === undefined ? {} : { stop }),
       hasTime: (ms) => this.#deadline.hasTime() && clock.now() + ms < this.#batches.readingDeadline(),
@@ -204,10 +205,10 @@ class RunLoop {
    * Before the end of a run that published and could not move the slot, because it did not get as far as the next message of
    * the snapshot: the next run would do the same again, and so would every run after it.
    */
-  async #releaseSlot(stopped: StopReason): Promise<void> {
+  async #releaseSlot(): Promise<void> {
     if (this.#snapshots === undefined || this.#advancer.hasAdvanced) return;
     // Rows of a chunk that took too long come again, and fewer of them.
-    if ((stopped !== 'deadline' && stopped !== 'throttled') || this.#snapshots.tracker.isAbandoned) return;
+    if (this.#snapshots.tracker.isAbandoned) return;
     if ((this.#batches.boundary ?? 0n) > this.#advancer.position) await this.#snapshots.restartLater();
   }
 

@@ -25,6 +25,8 @@ export interface SnapshotRunParts {
   readonly budgetMs: () => number;
   /** @returns whether there is time for work that takes so long */
   readonly hasTime: (ms: number) => boolean;
+  /** Whether something was published that the slot could not follow: it would come again with the next run. @default false */
+  readonly isHeldBack?: () => boolean;
   /** Whether to wait for what has to end first: else the next run looks again. */
   readonly isPatient: boolean;
   readonly stop?: AbortSignal;
@@ -63,6 +65,8 @@ export interface SnapshotAnswer {
 const PAUSE_MS = 500;
 /** Where rows are moved so often that each message lacks some, the slot may stay where it is for another chunk. */
 const MAX_SAVES = 5;
+/** While no rows can be read, the slot follows what is published this often. */
+const SAVE_EVERY_MS = 10_000;
 /** How soon a run that lingers looks again. */
 const RETRY_MS = 1_000;
 /** About so much text is read at once: a chunk is in memory until it is published. What is slow to be published is read in less. */
@@ -91,6 +95,8 @@ export class SnapshotRun {
   #waitsFor: string | undefined;
   #isBarrierSaved = false;
   #saves = 0;
+  /** When the state was last written without a chunk. */
+  #savedAt: number | undefined;
   #notBefore = 0;
   /** When the work that is under way began. */
   #since: number | undefined;
@@ -179,12 +185,15 @@ export class SnapshotRun {
     const { tracker } = this;
     const { clock, source } = this.#parts;
     this.#adaptChunkSize();
-    while (tracker.progress !== undefined && this.#isTime()) {
-      this.#since = clock.now();
-      if (tracker.progress.barrier === undefined) {
-        tracker.setBarrier(await source.nextXid());
-        this.#isBarrierSaved = false;
+    while (tracker.progress !== undefined) {
+      if (!this.#isTime()) {
+        if (!this.#mustSave() || tracker.next() === undefined || !this.#parts.hasTime(0)) return false;
+        await this.#setBarrier();
+        await this.#save();
+        return true;
       }
+      this.#since = clock.now();
+      await this.#setBarrier();
       const request = tracker.next();
       // A message of this run is yet to be read.
       if (request === undefined) return true;
@@ -192,7 +201,7 @@ export class SnapshotRun {
       else if (this.#saves < MAX_SAVES) {
         // The last message does not say everything, so the slot could not follow. Soon behind it another one may.
         this.#saves++;
-        await source.write(tracker.save(this.#newWatermark()));
+        await this.#save();
         this.#spentMs += clock.now() - this.#since;
         return true;
       }
@@ -219,10 +228,9 @@ export class SnapshotRun {
           break;
         case 'waiting':
           this.#waitsFor = read.what;
-          if (!this.#isBarrierSaved) {
-            // Known to the next run, it need not wait for what begins meanwhile.
-            this.#isBarrierSaved = true;
-            await source.write(tracker.save(this.#newWatermark()));
+          // Where the barrier is known to the next run, that need not wait for what begins meanwhile.
+          if (!this.#isBarrierSaved || this.#mustSave()) {
+            await this.#save();
             return true;
           }
           this.#notBefore = clock.now() + RETRY_MS;
@@ -238,6 +246,24 @@ export class SnapshotRun {
   /** Whether there is something to do now, and time for it: else a run that lingers would look again at once, for nothing. */
   isDue(): boolean {
     return this.tracker.progress !== undefined && this.#parts.clock.now() >= this.#notBefore && this.#isTime();
+  }
+
+  /** Whether what was published would come again with the next run, and the slot has not followed for a while. */
+  #mustSave(): boolean {
+    const isSoon = this.#savedAt !== undefined && this.#parts.clock.now() < this.#savedAt + SAVE_EVERY_MS;
+    return !isSoon && this.#parts.isHeldBack?.() === true;
+  }
+
+  async #save(): Promise<void> {
+    this.#savedAt = this.#parts.clock.now();
+    this.#isBarrierSaved = true;
+    await this.#parts.source.write(this.tracker.save(this.#newWatermark()));
+  }
+
+  async #setBarrier(): Promise<void> {
+    if (this.tracker.progress?.barrier !== undefined) return;
+    this.tracker.setBarrier(await this.#parts.source.nextXid());
+    this.#isBarrierSaved = false;
   }
 
   #isTime(): boolean {

@@ -165,4 +165,47 @@ describe('pg2kinesis in a shell', () => {
     assert.equal(status, 0);
     assert.match(err, /^\d{4}-\d\d-\d\dT\S+Z ERROR SLOT_MISSING: .* code=SLOT_MISSING$/m);
   });
+
+  it('takes a snapshot to its end, refuses by name what it cannot read, and leaves the rest to other runs on Ctrl-C', async () => {
+    await server.sql(`CREATE ROLE cdc LOGIN REPLICATION PASSWORD 'pass'; CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (LIKE a INCLUDING ALL);
+      CREATE TABLE no_key (id int); CREATE TABLE secret (LIKE a INCLUDING ALL); CREATE TABLE left_out (LIKE a INCLUDING ALL);
+      INSERT INTO a SELECT generate_series(1, 3000); INSERT INTO b VALUES (1); GRANT SELECT ON a, b, no_key, left_out TO cdc`);
+    const over = { SLOT_NAME: 'snapshots', PGUSER: 'cdc', PGPASSWORD: 'pass', TABLE_EXCLUDE_LIST: 'public.left_out' };
+    const snapshot = (...args: string[]) => start(['snapshot', ...args], over);
+    await server.createSlot('snapshots');
+    const { status: refused, err } = await snapshot(
+      '--tables',
+      'public.none,public.no_key,public.secret,public.left_out,public.a',
+    ).ended;
+    assert.equal(refused, 1);
+    assert.match(
+      err,
+      /^SNAPSHOT_REFUSED: There is no table "public.none".*no_key: it has no primary key.*GRANT SELECT ON "public"."secret" TO "cdc";.*public.left_out is left out/s,
+    );
+    const plugin = await start(['snapshot', '--tables', 'public.a'], { ...over, PLUGIN: 'wal2json' }).ended;
+    assert.match(plugin.err, /^SNAPSHOT_REFUSED: .*the plugin wal2json is not read with logical messages/);
+    const taken = await snapshot('--tables', 'public.a,public.b').ended;
+    assert.equal(taken.status, 0, taken.err);
+    assert.match(taken.out, /3,001 rows read, done/);
+    const writer = await server.client();
+    await writer.query('BEGIN; INSERT INTO b VALUES (2)');
+    const waiting = snapshot('--tables', 'public.b', '--json');
+    const looks = `SELECT FROM pg_stat_activity WHERE usename = 'cdc' AND query = 'ROLLBACK'`;
+    while ((await server.sql(looks)).length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    waiting.child.kill('SIGINT');
+    const { status, out } = await waiting.ended;
+    assert.equal(status, 3, out);
+    assert.match(out, /"snapshot":\{[^}]*"done":false[^}]*"waitsFor":"transaction \d+/);
+    const again = await snapshot('--tables', 'public.b').ended;
+    assert.match(
+      again.err,
+      /^SNAPSHOT_REFUSED: public.b is being read already: snapshot without tables goes on with it/,
+    );
+    await writer.query('ROLLBACK');
+    await writer.end();
+    const next = JSON.parse((await start(['run', '--json'], over).ended).out) as {
+      snapshot: { done: boolean; rowsRead: number };
+    };
+    assert.deepEqual([next.snapshot.done, next.snapshot.rowsRead], [true, 1]);
+  });
 });

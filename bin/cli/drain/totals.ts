@@ -1,5 +1,6 @@
 /** Answers of several drains as one. Pure. */
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
+import type { SnapshotAnswer } from '../../../lambda/run/snapshot-run.ts';
 import type { Skipped } from '../../../lambda/transform/counts.ts';
 
 /**
@@ -25,13 +26,23 @@ export function addAnswers(before: RunAnswer | undefined, last: RunAnswer): RunA
     bytes: before.bytes + last.bytes,
     throttledEntries: before.throttledEntries + last.throttledEntries,
     durationMs: before.durationMs + last.durationMs,
-    ...(last.snapshot === undefined
-      ? {}
-      : {
-          snapshot: {
-            ...last.snapshot,
-            rowsPublished: (before.snapshot?.rowsPublished ?? 0) + last.snapshot.rowsPublished,
-          },
-        }),
+    ...addSnapshots(before.snapshot, last.snapshot),
+  };
+}
+
+function addSnapshots(
+  before: SnapshotAnswer | undefined,
+  last: SnapshotAnswer | undefined,
+): Pick<RunAnswer, 'snapshot'> {
+  if (before === undefined || last === undefined) return last === undefined ? {} : { snapshot: last };
+  const leftOut = (before.rowsLeftOut ?? 0) + (last.rowsLeftOut ?? 0);
+  const givenUp = [...(before.givenUp ?? []), ...(last.givenUp ?? [])];
+  return {
+    snapshot: {
+      ...last,
+      rowsPublished: before.rowsPublished + last.rowsPublished,
+      ...(leftOut === 0 ? {} : { rowsLeftOut: leftOut }),
+      ...(givenUp.length === 0 ? {} : { givenUp }),
+    },
   };
 }

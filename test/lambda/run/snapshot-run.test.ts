@@ -238,6 +238,38 @@ describe('the size of a chunk', () => {
   });
 });
 
+describe('the state without a chunk', () => {
+  it('is written where there is no time for one and something was published, at most every ten seconds', async () => {
+    let isHeldBack = true;
+    const { run, source, clock, readOn } = requested(['public.t'], { budgetMs: () => 0, isHeldBack: () => isHeldBack });
+    assert.equal(await run.step(), true);
+    readOn();
+    for (const [ms, written] of [
+      [9_000, 1],
+      [1_000, 2],
+      [9_999, 2],
+    ] as const) {
+      clock.time += ms;
+      if (await run.step()) readOn();
+      assert.equal(source.wal.length, written, `after ${ms} ms`);
+    }
+    isHeldBack = false;
+    clock.time += 60_000;
+    assert.equal(await run.step(), false);
+    assert.equal(source.requests.length, 0);
+  });
+
+  it('is written now and then while rows are waited for, as changes go on', async () => {
+    const { run, source, clock, readOn } = requested(['public.t'], { isHeldBack: () => true });
+    source.answer = () => ({ kind: 'waiting', what: 'a lock on public.t' });
+    for (let second = 0; second < 25; second++) {
+      clock.time += 1_000;
+      if (await run.step()) readOn();
+    }
+    assert.equal(source.wal.length, 3);
+  });
+});
+
 describe('I7: the time of a run', () => {
   it('is asked for before each chunk: for twice what the last one took', async () => {
     const asked: number[] = [];

@@ -198,6 +198,24 @@ describe('a run while a snapshot is under way', () => {
     assert.equal(new Set(pipeline.records('INSERT').map(({ key }) => key?.id)).size, answer.changes);
   });
 
+  it('I2: lets the slot follow in a run that has no time for a chunk: each change is published once', async () => {
+    const pipeline = new Pipeline();
+    const { table, slot } = pipeline;
+    fill(pipeline, 3);
+    pipeline.ask();
+    for (let i = 0; i < 5; i++) {
+      table.put(10 + i, { v: i, big: 'y' });
+      const { snapshot } = await pipeline.run({ snapshotSharePercent: 0 });
+      assert.deepEqual([snapshot?.done, snapshot?.rowsPublished], [false, 0]);
+    }
+    assert.equal(pipeline.records('INSERT').length, 5);
+    const written = slot.wal.length;
+    await pipeline.run({ snapshotSharePercent: 0 });
+    assert.equal(slot.wal.length, written, 'and where nothing was published, nothing is written');
+    assert.equal((await pipeline.run()).snapshot?.done, true);
+    assert.deepEqual(sorted(consume(pipeline.records())), sorted(table.rows));
+  });
+
   it('gives up a table that filters exclude since', async () => {
     const pipeline = new Pipeline();
     fill(pipeline, 3);

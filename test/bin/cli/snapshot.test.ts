@@ -1,0 +1,131 @@
+/** `snapshot` at a terminal: its progress, several invocations as one answer, and what a stop leaves. Over a target that answers as told. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { takeSnapshot } from '../../../bin/cli/snapshot.ts';
+import type { Payload, Target } from '../../../bin/cli/targets/target.ts';
+import type { Terminal } from '../../../bin/cli/terminal.ts';
+import type { RunAnswer } from '../../../lambda/run/answer.ts';
+import type { SnapshotAnswer } from '../../../lambda/run/snapshot-run.ts';
+import { noCounts } from '../../../lambda/transform/counts.ts';
+import { memoryLog } from '../../lambda/kinesis/publisher-fixtures.ts';
+
+const STATE: SnapshotAnswer = {
+  id: 'a',
+  done: false,
+  table: 'public.t',
+  tablesLeft: 2,
+  rowsRead: 1_000,
+  rowsPublished: 1_000,
+};
+
+/** @param answers - of its invocations, in order */
+function targetOf(deployed: boolean, answers: readonly SnapshotAnswer[], progress?: SnapshotAnswer) {
+  const invoked: Payload[] = [];
+  let release: () => void = () => undefined;
+  const target = {
+    deployed,
+    log: memoryLog(),
+    ...(progress === undefined ? {} : { progress: () => ({ published: 0, throttledEntries: 0, snapshot: progress }) }),
+    invoke: async (payload: Payload) => {
+      invoked.push(payload);
+      // So that progress is shown before it ends.
+      if (progress !== undefined) await new Promise<void>((resolve) => (release = resolve));
+      return {
+        action: 'snapshot',
+        ...noCounts(),
+        throttledEntries: 0,
+        batches: 1,
+        durationMs: 1_000,
+        snapshot: answers[invoked.length - 1],
+      } as unknown as RunAnswer;
+    },
+  } as unknown as Target;
+  return { target, invoked, release: () => release() };
+}
+
+function terminalOf(isTTY: boolean) {
+  const written = { out: '', err: '' };
+  const terminal: Terminal = {
+    env: {},
+    on: () => undefined,
+    off: () => undefined,
+    exit: () => undefined,
+    stdout: { write: (text: string) => (written.out += text), isTTY },
+    stderr: { write: (text: string) => (written.err += text), isTTY },
+  };
+  return { terminal, written };
+}
+
+/** A clock whose sleeps end when they are told to, and at once when they are aborted. */
+function clockOf(onSleep: (times: number) => void) {
+  let now = 0;
+  let times = 0;
+  return {
+    now: () => now,
+    random: () => 0.5,
+    sleep: async (ms: number, signal?: AbortSignal) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (signal?.aborted === true) return;
+      now += ms;
+      if (++times <= 3) return;
+      onSleep(times);
+      await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }));
+    },
+  };
+}
+
+describe('a snapshot at a terminal', () => {
+  for (const [isTTY, json, expected] of [
+    [false, false, /^public\.t, 1,000 rows read \(100\/s\), 2 tables left\n/],
+    [true, false, /\r.\[Kpublic\.t, 1,000 rows read \(1,000\/s\), 2 tables left/],
+    [false, true, /^\{"event":"progress","id":"a","done":false,"table":"public\.t",/],
+  ] as const)
+    it(`shows how far it is: ${isTTY ? 'one line again and again' : json ? 'events' : 'a line every ten seconds'}`, async () => {
+      const { target, release } = targetOf(false, [{ ...STATE, done: true, tablesLeft: 0 }], STATE);
+      const { terminal, written } = terminalOf(isTTY);
+      const clock = clockOf(release);
+      const answer = await takeSnapshot(
+        { action: 'snapshot' },
+        { target, terminal, clock, stop: new AbortController().signal, json },
+      );
+      assert.equal(answer.snapshot?.done, true);
+      assert.match(json ? written.out : written.err, expected);
+      assert.equal(json ? written.err : written.out, '');
+    });
+
+  it('invokes a function until it is done, and answers for all invocations', async () => {
+    const gone = { table: 'public.u', why: 'it does not exist any more' };
+    const answers = [
+      { ...STATE, rowsLeftOut: 1, givenUp: [gone] },
+      { ...STATE, rowsRead: 1_500, rowsPublished: 500, rowsLeftOut: 2, done: true, tablesLeft: 0 },
+    ];
+    const { target, invoked } = targetOf(true, answers);
+    const { terminal } = terminalOf(false);
+    const parts = {
+      target,
+      terminal,
+      clock: clockOf(() => undefined),
+      stop: new AbortController().signal,
+      json: false,
+    };
+    const { snapshot } = await takeSnapshot({ action: 'snapshot', tables: ['public.t', 'public.u'] }, parts);
+    assert.deepEqual(invoked, [{ action: 'snapshot', tables: ['public.t', 'public.u'] }, { action: 'snapshot' }]);
+    assert.deepEqual(
+      [snapshot?.rowsPublished, snapshot?.rowsRead, snapshot?.rowsLeftOut, snapshot?.givenUp],
+      [1_500, 1_500, 3, [gone]],
+    );
+  });
+
+  it('does not invoke again once it is stopped', async () => {
+    const { target, invoked } = targetOf(true, [STATE, STATE]);
+    const parts = {
+      target,
+      terminal: terminalOf(false).terminal,
+      clock: clockOf(() => undefined),
+      stop: AbortSignal.abort(),
+      json: false,
+    };
+    assert.equal((await takeSnapshot({ action: 'snapshot' }, parts)).snapshot?.done, false);
+    assert.equal(invoked.length, 1);
+  });
+});
