@@ -55,6 +55,15 @@ export interface MessageBlock {
   next(): Message | undefined;
 }
 
+/** Changes that the plugin leaves out of a peek, without their place in it. */
+export interface LeftOutChanges {
+  /** Unquoted. */
+  readonly schema: string;
+  /** Unquoted. */
+  readonly name: string;
+  readonly changes: number;
+}
+
 /** One peek's result as it streams. Iterate once. */
 export interface Peek extends AsyncIterable<MessageBlock> {
   /** Rows taken so far, as the peek's limit counts them: changes, BEGIN, COMMIT and messages. */
@@ -63,6 +72,8 @@ export interface Peek extends AsyncIterable<MessageBlock> {
   readonly transactions: number;
   /** The newest commit LSN of the result; known once the first block has arrived; undefined: it holds no transaction. */
   readonly lastCommit: Lsn | undefined;
+  /** Known once the first block has arrived. @default nothing */
+  readonly leftOut?: readonly LeftOutChanges[];
   /** When the first block arrived: milliseconds since the peek was sent; undefined before. */
   readonly firstRowMs: number | undefined;
   /** Ends it early, and waits until the server has ended it too. Safe to call at any time. */

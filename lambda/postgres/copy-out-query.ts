@@ -22,7 +22,7 @@ const HEADER_BYTES = 5;
 /** The length counts itself. */
 const LENGTH_BYTES = 4;
 /** More different notices are not kept. */
-const MAX_NOTICES = 1_000;
+const MAX_NOTICES = 10_000;
 
 /** What node-postgres has between a client and its socket, which its types do not tell. */
 interface Wire {
@@ -34,13 +34,13 @@ type OnData = (bytes: Buffer) => void;
 
 /** A statement that gives rows as COPY's bytes: give it to `client.query`, and iterate {@link CopyOutQuery.blocks}. */
 export class CopyOutQuery implements pg.Submittable {
-  /** What the server warned of before the first row, each once. */
-  readonly notices: Notice[] = [];
   /** Resolves when the server is done with the statement, or the connection is lost. */
   readonly finished: Promise<void>;
   /** What it ended with; undefined: it is under way, or has ended well. */
   failure: Error | undefined;
 
+  /** By its text. */
+  readonly #notices = new Map<string, Notice>();
   readonly #text: string;
   #socket: Socket | undefined;
   /** node-postgres's reader of the socket, which gets the rest. */
@@ -64,6 +64,11 @@ export class CopyOutQuery implements pg.Submittable {
         this.#wake();
       };
     });
+  }
+
+  /** What the server warned of before the first row, each text once. */
+  get notices(): readonly Notice[] {
+    return [...this.#notices.values()];
   }
 
   /** Whether the server is done with the statement, or the connection is lost. */
@@ -181,9 +186,11 @@ export class CopyOutQuery implements pg.Submittable {
 
   /** Each is kept once: wal2json says the same of every row that it leaves out. */
   #note(body: Buffer): void {
-    if (this.#sawRow || this.notices.length >= MAX_NOTICES) return;
+    if (this.#sawRow) return;
     const notice = parseNotice(body);
-    if (!this.notices.some(({ message }) => message === notice.message)) this.notices.push(notice);
+    const known = this.#notices.get(notice.message);
+    if (known === undefined && this.#notices.size >= MAX_NOTICES) return;
+    this.#notices.set(notice.message, { ...notice, count: (known?.count ?? 0) + 1 });
   }
 
   /** Lets node-postgres read the socket again. @param rest - what is left for it of what was read */

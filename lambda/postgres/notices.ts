@@ -12,6 +12,8 @@ export interface Notice {
   /** The routine of the server's source that it comes from. */
   readonly routine: string;
   readonly message: string;
+  /** How often it came. */
+  readonly count: number;
 }
 
 /**
@@ -28,5 +30,5 @@ export function parseNotice(body: Buffer): Notice {
     fields[String.fromCharCode(body[at] ?? 0)] = body.toString('utf8', at + 1, end);
     at = end + 1;
   }
-  return { code: fields['C'] ?? '', routine: fields['R'] ?? '', message: fields['M'] ?? '' };
+  return { code: fields['C'] ?? '', routine: fields['R'] ?? '', message: fields['M'] ?? '', count: 1 };
 }

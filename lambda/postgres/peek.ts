@@ -14,9 +14,10 @@ import {
   UndecodableError,
   UTF8_TEXT,
 } from '../decode/messages.ts';
+import { TYPE_NUMBER } from '../decode/wal2json/row.ts';
 import { PipelineError, transactionUndecodable } from '../errors.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
-import type { MessageBlock, Peek } from '../ports.ts';
+import type { LeftOutChanges, MessageBlock, Peek } from '../ports.ts';
 import { BinaryCopyReader } from './binary-copy-reader.ts';
 import { Commits } from './commits.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
@@ -29,6 +30,7 @@ import {
   shownReport,
 } from './decoding-failure.ts';
 import { codeOf } from './error-context.ts';
+import { leftOutBy } from './left-out.ts';
 import { peekStatement } from './peek-statement.ts';
 import { forgetSent } from './plugins.ts';
 import { isAboutPublication, publicationMissing } from './publication-errors.ts';
@@ -88,6 +90,10 @@ export class SlotPeek implements Peek, MessageBlock {
   /** How many transactions the result holds. */
   get transactions(): number {
     return this.#commits.count;
+  }
+
+  get leftOut(): readonly LeftOutChanges[] {
+    return leftOutBy(this.#copy.notices);
   }
 
   get lastCommit(): Lsn | undefined {
@@ -211,6 +217,7 @@ export class SlotPeek implements Peek, MessageBlock {
       const repaired = decoder.repair(bytes, start, end, line);
       return decoder.decode(repaired, 0, repaired.length, oversizeBytes);
     } catch (error) {
+      if (error instanceof UndecodableError && error.expected === TYPE_NUMBER) throw this.#tooOld(error);
       if (error instanceof UndecodableError) throw this.#undecodable(error.expected, error.offset, error);
       throw error;
     }
@@ -243,6 +250,14 @@ export class SlotPeek implements Peek, MessageBlock {
     if (notice === undefined) return;
     const { slotName, reader } = this.#parts;
     throw publicationMissing(slotName, reader.plugin, notice.message);
+  }
+
+  #tooOld(cause: UndecodableError): PipelineError {
+    return new PipelineError(
+      'CONFIG_INVALID',
+      `PLUGIN cannot be "wal2json" here: the server's wal2json is older than 2.4. Slot "${this.#parts.slotName}" was not advanced, and keeps its changes.`,
+      { cause, remedy: 'Install wal2json 2.4 or later on the server. Or copy the slot to another plugin: copy-slot.' },
+    );
   }
 
   #undecodable(expected: string, offset?: number, cause?: unknown, place = 'in the row'): PipelineError {

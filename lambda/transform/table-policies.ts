@@ -140,6 +140,18 @@ export class TablePolicies {
     return new Set(all.filter((xid) => overBefore === undefined || !isBefore(xid, overBefore)));
   }
 
+  /**
+   * @param schema - unquoted
+   * @param name - unquoted
+   * @returns the table's name, as printed where the catalogs know it
+   */
+  named(schema: string, name: string): TableName {
+    for (const table of this.#keys.tables())
+      if (table.schema === schema && table.name === `${schema}.${name}`)
+        return { printed: table.printed, schema, name };
+    return { printed: `${schema}.${name}`, schema, name };
+  }
+
   /** @returns tables that the catalogs know, without a key */
   keylessTables(): TableName[] {
     const keyless: TableName[] = [];

@@ -7,7 +7,7 @@ import type { LogicalMessage, Message, RowChange, TableName, Transaction, Trunca
 import type { ResumePosition } from '../decode/resume-position.ts';
 import type { ChangeRecord } from '../format/record.ts';
 import type { Packer, Round } from '../pack/round.ts';
-import type { MessageBlock } from '../ports.ts';
+import type { LeftOutChanges, MessageBlock } from '../ports.ts';
 import type { Operation } from '../settings/setting-schemas.ts';
 import type { HeldRow } from '../snapshot/row-set.ts';
 import type { AckPosition, LargestRecord } from './ack-position.ts';
@@ -171,6 +171,20 @@ export class Transformer {
     if (change.newTuple === undefined || locateKey(rows.key, change.newTuple, undefined, this.#readKey) !== 'found')
       return 'keyTooLarge';
     return this.#write('READ', { transaction: place, ordinal, key: this.#readKey, otherKey: undefined }, undefined);
+  }
+
+  /**
+   * Counts changes that the plugin itself has left out.
+   *
+   * @param changes - of which table, and how many
+   */
+  leaveOut({ schema, name, changes }: LeftOutChanges): void {
+    const { policies, skippedLog } = this.#parts;
+    const table = policies.named(schema, name);
+    const reason = policies.of(table).skip ?? 'noReplicaIdentity';
+    this.counts.changes += changes;
+    this.counts.skipped[reason] += changes;
+    if (reason !== 'filtered' && reason !== 'formatter') skippedLog.note(reason, table.printed, this.#boundary ?? 0n);
   }
 
   /**

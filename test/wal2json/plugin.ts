@@ -10,6 +10,7 @@ import { closeBoth, openPair } from '../../lambda/postgres/connection-pair.ts';
 import { type SlotPlugin, TEST_DECODING, wal2json } from '../../lambda/postgres/plugins.ts';
 import { copySlot } from '../../lambda/postgres/slot-copy.ts';
 import { createSlot } from '../../lambda/postgres/slot-create-drop.ts';
+import { noCounts } from '../../lambda/transform/counts.ts';
 import { startDrains } from '../chaos/drain-process.ts';
 import { clock, databaseOf, soon } from '../lambda/postgres/fixtures.ts';
 import { createBrokenType } from '../support/broken-type.ts';
@@ -17,6 +18,7 @@ import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { Pipeline } from '../support/real-pipeline.ts';
 
 const MAX_MB = 256;
+const NOTHING_SKIPPED = noCounts().skipped;
 
 describe('PLUGIN=wal2json', () => {
   const folder = process.env['PG2KINESIS_WAL2JSON'];
@@ -140,15 +142,33 @@ describe('PLUGIN=wal2json', () => {
     );
   });
 
-  it('leaves out what the docs say, and nothing else of the transaction', async () => {
+  it('I9: counts and names what the plugin leaves out, which is nothing else of the transaction', async () => {
     await server.sql('CREATE TABLE nothing (id integer PRIMARY KEY, n integer)');
     await server.sql('ALTER TABLE nothing REPLICA IDENTITY NOTHING');
+    await server.sql(
+      'CREATE TABLE keyless (n integer); CREATE TABLE hidden (n integer); CREATE TABLE dropped (n integer)',
+    );
     await server.createSlot('left_out', 'wal2json');
     await server.sql(
       'BEGIN; INSERT INTO nothing VALUES (1, 1); UPDATE nothing SET n = 2; DELETE FROM nothing; INSERT INTO nothing VALUES (2, 2); COMMIT',
     );
-    const pipeline = reading('left_out');
-    assert.equal((await pipeline.run()).changes, 2);
+    for (const table of ['keyless', 'hidden', 'dropped'])
+      await server.sql(
+        `INSERT INTO ${table} SELECT generate_series(1, 3); UPDATE ${table} SET n = 0; DELETE FROM ${table}`,
+      );
+    await server.sql('DROP TABLE dropped');
+    const pipeline = new Pipeline(server, 'left_out', { plugin: 'wal2json', exclude: 'public\\.hidden' });
+    const answer = await pipeline.run();
+    assert.deepEqual(
+      { ...answer.skipped },
+      { ...NOTHING_SKIPPED, noReplicaIdentity: 2, noPrimaryKey: 9, filtered: 9, droppedTable: 9 },
+    );
+    assert.equal(answer.changes, 31);
+    for (const table of ['nothing', 'keyless', 'dropped'])
+      assert.ok(
+        pipeline.warnings.some((line) => line.includes(`public.${table} `)),
+        table,
+      );
     assert.deepEqual(
       pipeline.records.map(({ op, key }) => [op, key]),
       [

@@ -9,6 +9,9 @@ import { repairValue } from '../raw-bytes.ts';
 import { type LineReader, literal } from './reader.ts';
 import { ELIDED } from './row-shortener.ts';
 
+/** What is expected in a line, and missing in those of a plugin that is too old. */
+export const TYPE_NUMBER = "a type's number, which wal2json writes from version 2.4 on";
+
 /** A column as the lines of a table write it. */
 export interface KnownColumn extends Pick<RelationColumn, 'header' | 'style'> {
   /** From the brace to the value. */
@@ -212,7 +215,7 @@ export class RowReader {
     reader.expect(NAME);
     reader.string("a column's name");
     const name = reader.text();
-    if (!reader.takes(TYPE_OID)) throw reader.expected("a type's number, which wal2json writes from version 2.4 on");
+    if (!reader.takes(TYPE_OID)) throw reader.expected(TYPE_NUMBER);
     // It is written with a sign, though it has none.
     const isNegative = reader.takes(MINUS);
     const number = reader.integer("a type's number");

@@ -116,7 +116,7 @@ describe('a COPY to the client', () => {
     }
   });
 
-  it('tells each warning before the first row once, and none behind it', async () => {
+  it('tells each warning before the first row once, and how often it came, and none behind it', async () => {
     await using server = await startWireServer();
     const query = server.client.query(new CopyOutQuery('COPY'));
     const one = notice('55000', 'one', 'load');
@@ -125,8 +125,8 @@ describe('a COPY to the client', () => {
     );
     assert.equal((await taken(query)).bytes, 'a');
     assert.deepEqual(query.notices, [
-      { code: '55000', routine: 'load', message: 'one' },
-      { code: '01000', routine: 'r', message: 'two' },
+      { code: '55000', routine: 'load', message: 'one', count: 2 },
+      { code: '01000', routine: 'r', message: 'two', count: 1 },
     ]);
   });
 

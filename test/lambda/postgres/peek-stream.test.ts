@@ -3,13 +3,16 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { LineDecoder } from '../../../lambda/decode/line-decoder.ts';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
+import { Wal2jsonDecoder } from '../../../lambda/decode/wal2json/decoder.ts';
 import { PeekTooLargeError } from '../../../lambda/peek-errors.ts';
 import type { Clock } from '../../../lambda/ports.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { SlotPeek } from '../../../lambda/postgres/peek.ts';
 import { TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
 import { COPY_BEGINS, COPY_ENDS, copyData, failsWith, startWireServer } from '../../support/wire-server.ts';
+import { NAMES } from '../decode/pgoutput/printer.ts';
 import { told } from './fixtures.ts';
 
 const HEADER = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
@@ -38,8 +41,13 @@ const commit = (xid: number, lsn: bigint): Row => [lsn, `COMMIT ${xid} (at 2026-
  *
  * @param sleep - how its time-outs pass
  * @param cancelled - what a cancellation waits for
+ * @param decoder - reads the lines @default test_decoding's
  */
-async function peeked(sleep: Clock['sleep'] = () => new Promise(() => undefined), cancelled = Promise.resolve()) {
+async function peeked(
+  sleep: Clock['sleep'] = () => new Promise(() => undefined),
+  cancelled = Promise.resolve(),
+  decoder: LineDecoder = new TestDecodingDecoder(),
+) {
   const server = await startWireServer();
   let cancellations = 0;
   const clock: Clock = { now: () => 0, sleep, random: () => 0 };
@@ -58,7 +66,7 @@ async function peeked(sleep: Clock['sleep'] = () => new Promise(() => undefined)
     },
   } as unknown as Connection;
   const translateError = (error: unknown): Promise<unknown> => Promise.resolve(error);
-  const parts = { reader, control, slotName: 's', decoder: new TestDecodingDecoder(), clock, translateError };
+  const parts = { reader, control, slotName: 's', decoder, clock, translateError };
   const peek = new SlotPeek(parts, 1n, undefined, 5_000);
   return {
     peek,
@@ -119,6 +127,28 @@ describe('a result that a peek must not take', () => {
     send([...whole, begin(701, 190n), commit(701, 200n)]);
     end(false);
     await assert.rejects(told(peek), { code: 'DECODE_FAILED', message: /the result to end with its last COMMIT/ });
+  });
+});
+
+describe("wal2json's lines", () => {
+  const timestamp = '"timestamp":"2026-01-02 03:04:05.678901+00"';
+  const lines: readonly Row[] = [
+    [100n, `C","xid":700,${timestamp}}`],
+    [90n, `B","xid":700,${timestamp}}`],
+    [
+      95n,
+      `I","xid":700,${timestamp},"schema":"public","table":"t","columns":[{"name":"id","value":1}],"pk":[{"name":"id"}]}`,
+    ],
+  ];
+
+  it('are refused where the plugin is too old, and the advice is to have a newer one, not to skip', async () => {
+    await using peeking = await peeked(undefined, undefined, new Wal2jsonDecoder(NAMES));
+    const { peek, send } = peeking;
+    send(lines);
+    await assert.rejects(told(peek), {
+      code: 'CONFIG_INVALID',
+      message: /older than 2\.4.*not advanced.*Install wal2json 2\.4/s,
+    });
   });
 });
 
