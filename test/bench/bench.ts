@@ -9,7 +9,7 @@
  *     npm run bench -- --only cost,cold,pipelines
  *
  * `--against`: a commit or another checkout, measured in turn with this one. `--peers none`: without those who read the same WAL.
- * `--pgoutput`: by that plugin, too, and beside its own peers.
+ * `--pgoutput`, and `--wal2json` with the folder of the plugin: by that plugin, too, and beside its own peers.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
@@ -21,7 +21,7 @@ import { benchCold, COLD_ABOUT } from './cold.ts';
 import { compressionTable } from './compression.ts';
 import { benchCost } from './cost.ts';
 import { type BenchEnvironment, type Invocation, pathOf, startEnvironment } from './environment.ts';
-import { PEERS } from './peers.ts';
+import { PEERS, type Plugin } from './peers.ts';
 import { benchPipelines, PIPELINES_ABOUT } from './pipelines.ts';
 import { type Workload, WORKLOADS } from './workloads.ts';
 
@@ -36,11 +36,17 @@ const { values: options } = parseArgs({
     compression: { type: 'string', default: '' },
     peers: { type: 'string', default: 'all' },
     pgoutput: { type: 'boolean', default: false },
+    wal2json: { type: 'string', default: '' },
     save: { type: 'boolean', default: false },
   },
 });
 const CHANGES = Number(options.changes);
 const ROUNDS = Number(options.rounds);
+/** Beside test_decoding. */
+const MORE_PLUGINS: readonly Plugin[] = [
+  ...(options.pgoutput ? (['pgoutput'] as const) : []),
+  ...(options.wal2json === '' ? [] : (['wal2json'] as const)),
+];
 const DRAIN = { action: 'drain' };
 const IDLE_RUNS = 25;
 
@@ -49,7 +55,7 @@ interface Subject {
   readonly name: string;
   readonly share?: number;
   /** The slot's. @default test_decoding */
-  readonly plugin?: 'pgoutput';
+  readonly plugin?: Plugin;
   /** Whether it is another version of the function. */
   readonly isOther?: boolean;
   measure(environment: BenchEnvironment, slot: string, changes: number): Promise<Sample>;
@@ -63,7 +69,7 @@ function drainBy(
   format: string,
   more: Workload['settings'] = {},
   share = 1,
-  { checkout, plugin, compression }: { checkout?: string; plugin?: 'pgoutput'; compression?: string } = {},
+  { checkout, plugin, compression }: { checkout?: string; plugin?: Plugin; compression?: string } = {},
 ): Subject {
   const parts = [
     format,
@@ -77,7 +83,7 @@ function drainBy(
     ...(format === 'module' ? { FORMATTER: pathOf('formatter.ts') } : {}),
     ...more,
     ...(compression === undefined ? {} : { AGGREGATION: 'lines', COMPRESSION: compression }),
-    ...(plugin === undefined ? {} : { PLUGIN: plugin, PUBLICATIONS: 'bench' }),
+    ...(plugin === undefined ? {} : { PLUGIN: plugin, ...(plugin === 'pgoutput' ? { PUBLICATIONS: 'bench' } : {}) }),
   };
   const how = { share, ...(checkout === undefined ? {} : { checkout }) };
   return {
@@ -99,12 +105,12 @@ function drainBy(
 function subjectsOf({ name, settings }: Workload): Subject[] {
   const formats = options.formats.split(',');
   const asked = Object.entries(PEERS).filter(
-    ([, { plugin }]) => options.peers !== 'none' && (options.pgoutput || plugin === 'test_decoding'),
+    ([, { plugin }]) => options.peers !== 'none' && (plugin === 'test_decoding' || MORE_PLUGINS.includes(plugin)),
   );
   const compressions = options.compression === '' ? [] : options.compression.split(',');
   const peers = asked.map(([peer, { plugin, read }]): Subject => ({
     name: peer,
-    ...(plugin === 'pgoutput' ? { plugin } : {}),
+    plugin,
     async measure(environment, slot) {
       const { ms, cpuMs, maxRssMb } = await read(environment, slot);
       return {
@@ -119,7 +125,7 @@ function subjectsOf({ name, settings }: Workload): Subject[] {
     ...peers,
     ...formats.flatMap((format) => [
       drainBy(format, settings),
-      ...(options.pgoutput ? [drainBy(format, settings, 1, { plugin: 'pgoutput' })] : []),
+      ...MORE_PLUGINS.map((plugin) => drainBy(format, settings, 1, { plugin })),
       ...(against === undefined ? [] : [drainBy(format, settings, 1, { checkout: against.path })]),
       ...compressions.map((compression) => drainBy(format, settings, 1, { compression })),
     ]),
@@ -214,7 +220,9 @@ if (wanted?.includes('compression') !== false) console.log(compressionTable());
 if (wanted?.includes('decoder') !== false) await import('./decode.bench.ts');
 if (wanted?.includes('packer') !== false) await import('./pack.bench.ts');
 const against: Checkout | undefined = options.against === undefined ? undefined : checkoutOf(options.against);
-const environment = await startEnvironment();
+const environment = await startEnvironment(
+  options.wal2json === '' ? {} : { dynamic_library_path: `$libdir:${options.wal2json}` },
+);
 try {
   const lines: SpeedLine[] = [];
   for (const workload of WORKLOADS) {

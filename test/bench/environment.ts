@@ -54,11 +54,11 @@ const SETTINGS = {
   max_locks_per_transaction: '1024',
 };
 
-/** Starts all of it. */
-export async function startEnvironment(): Promise<BenchEnvironment> {
+/** Starts all of it. @param settings - the server's, besides */
+export async function startEnvironment(settings: Readonly<Record<string, string>> = {}): Promise<BenchEnvironment> {
   const sink = spawn(process.execPath, [pathOf('sink.ts')], { stdio: ['pipe', 'pipe', 'inherit'] });
   const [port] = (await once(createInterface({ input: sink.stdout }), 'line')) as [string];
-  const server = await startPostgres({ settings: SETTINGS });
+  const server = await startPostgres({ settings: { ...SETTINGS, ...settings } });
   const [row] = await server.sql<{ file: string }>(`SELECT pg_read_file('postmaster.pid') AS file`);
   const postmaster = Number((row?.file ?? '').split('\n')[0]);
   const { host, user, password, database } = server.connection;

@@ -11,6 +11,11 @@ const run = promisify(execFile);
 const OPTIONS = {
   test_decoding: ['skip-empty-xacts=on', 'include-timestamp=on'],
   pgoutput: ['proto_version=1', 'publication_names=bench'],
+  // As the function asks it.
+  wal2json: [
+    ...['format-version=2', 'include-xids=1', 'include-timestamp=1'],
+    ...['include-types=0', 'include-type-oids=1', 'include-pk=1'],
+  ],
 } as const;
 
 /** What a peer took. */
@@ -23,12 +28,13 @@ export interface PeerTime {
 /** A peer. */
 export interface Peer {
   /** The slot's. */
-  readonly plugin: 'test_decoding' | 'pgoutput';
+  readonly plugin: keyof typeof OPTIONS;
   /** Reads a slot that nobody else reads. */
   readonly read: (environment: BenchEnvironment, slot: string) => Promise<PeerTime>;
 }
 
-type Plugin = Peer['plugin'];
+/** A plugin that is measured. */
+export type Plugin = Peer['plugin'];
 
 /** Where the server's WAL ends. */
 async function flushed({ server }: BenchEnvironment): Promise<string> {
@@ -83,5 +89,7 @@ export const PEERS: Readonly<Record<string, Peer>> = {
   'pg-logical-replication': { plugin: 'test_decoding', read: npmPeer('npm-peer.ts') },
   'pg_recvlogical, pgoutput': { plugin: 'pgoutput', read: recvlogical('pgoutput') },
   'bare peek, pgoutput': { plugin: 'pgoutput', read: barePeek('pgoutput') },
+  'pg_recvlogical, wal2json': { plugin: 'wal2json', read: recvlogical('wal2json') },
+  'bare peek, wal2json': { plugin: 'wal2json', read: barePeek('wal2json') },
   'pgwire, pgoutput': { plugin: 'pgoutput', read: npmPeer('pgwire-peer.ts') },
 };
