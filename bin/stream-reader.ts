@@ -63,8 +63,8 @@ export interface ReadOptions {
   readonly plan?: ShardPlan;
   /** Called with each record, a shard's in their order, and awaited. What it throws ends the reading. */
   readonly onRecord: (record: StreamRecord) => unknown;
-  /** Called after each answer. @param behindMs - how far behind the shard's tip it ends */
-  readonly onPage?: (shardId: string, behindMs: number) => void;
+  /** Called after each answer, and awaited. @param behindMs - how far behind the shard's tip it ends */
+  readonly onPage?: (shardId: string, behindMs: number) => unknown;
   /** Called before each wait for a service that does not answer as it should. @param why - never the answer's text */
   readonly onWait?: (why: string, ms: number) => void;
   /** Waits; ends early when aborted. @default the process's timers */
@@ -218,7 +218,8 @@ async function readShard(
       if (taken instanceof Promise) await taken;
       position = { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', StartingSequenceNumber: record.SequenceNumber };
     }
-    reader.onPage?.(shardId, page.MillisBehindLatest ?? 0);
+    const paged = reader.onPage?.(shardId, page.MillisBehindLatest ?? 0);
+    if (paged instanceof Promise) await paged;
     if (page.NextShardIterator === undefined) return true;
     iterator = page.NextShardIterator;
     const atTip = records.length === 0 && (page.MillisBehindLatest ?? 0) === 0;

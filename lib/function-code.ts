@@ -17,11 +17,15 @@ export const HANDLER = 'handler.handler';
 
 /**
  * @param from - the address of this module, in the package (dist/lib/) or in the sources (lib/)
+ * @param name - which bundle: the publisher's or a replica's
  * @returns the bundle's folder
  * @throws {Error} where the bundle has not been made
  */
-export function bundleFolder(from: string = import.meta.url): string {
-  const folders = ['../function/', '../dist/function/'].map((path) => fileURLToPath(new URL(path, from)));
+export function bundleFolder(
+  from: string = import.meta.url,
+  name: 'function' | 'replica-function' = 'function',
+): string {
+  const folders = [`../${name}/`, `../dist/${name}/`].map((path) => fileURLToPath(new URL(path, from)));
   const folder = folders.find((path) => existsSync(`${path}handler.mjs`));
   if (folder === undefined) {
     throw new Error(

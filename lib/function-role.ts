@@ -22,10 +22,10 @@ const NETWORK_INTERFACES = [
 ];
 
 /** @returns a role for the function, without rights */
-export function makeRole(scope: Construct): iam.Role {
+export function makeRole(scope: Construct, description = 'pg2kinesis: what the function may do'): iam.Role {
   return new iam.Role(scope, 'Role', {
     assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
-    description: 'pg2kinesis: what the function may do',
+    description,
     // A name only where a stream of another account has to name it in its policy.
     roleName: PhysicalName.GENERATE_IF_NEEDED,
   });
@@ -47,38 +47,60 @@ export function grantRights(
   logGroup: logs.ILogGroup,
   resourceId = '',
 ): void {
-  const stack = Stack.of(scope);
-  const viaService = (service: string, region: string): Record<string, Record<string, unknown>> => ({
-    StringEquals: { 'kms:ViaService': `${service}.${region}.${stack.urlSuffix}` },
-  });
-  const allow = (actions: string[], resources: string[]): void => {
-    role.addToPrincipalPolicy(new iam.PolicyStatement({ actions, resources }));
-  };
-  // In the key's own policy, too, where the key is another account's.
-  const allowKey = (key: kms.IKey | undefined, action: string, service: string, region: string): void => {
-    if (key === undefined) return;
-    iam.Grant.addToPrincipalOrResource({
-      grantee: role,
-      actions: [action],
-      resourceArns: [key.keyArn],
-      resource: key,
-      resourceSelfArns: ['*'],
-      conditions: viaService(service, region),
-    });
-  };
   logGroup.grantWrite(role);
   allowNetworkInterfaces(role);
   // Of a stream of this app, but of another account, this makes the resource policy as well.
   props.stream.grant(role, ...IAM_ACTIONS.kinesis);
-  allowKey(props.stream.encryptionKey, 'kms:GenerateDataKey', 'kinesis', props.stream.env.region);
+  allowKey(scope, role, props.stream.encryptionKey, 'kms:GenerateDataKey', 'kinesis', props.stream.env.region);
+  allowSignIn(scope, role, props, resourceId);
+}
+
+/**
+ * Lets a function sign in at its database, and read its environment.
+ *
+ * @param scope - the construct whose function it is
+ * @param role - the function's
+ * @param props - how it signs in
+ * @param resourceId - the database's, with IAM authentication
+ */
+export function allowSignIn(
+  scope: Construct,
+  role: iam.IRole,
+  props: DatabaseSignIn & Pick<FunctionProps, 'environmentKey'>,
+  resourceId = '',
+): void {
+  const stack = Stack.of(scope);
+  const allow = (actions: string[], resources: string[]): void => {
+    role.addToPrincipalPolicy(new iam.PolicyStatement({ actions, resources }));
+  };
   if (props.databaseAuth === 'iam') {
     allow(['rds-db:connect'], [databaseUserArn(stack, resourceId, props.databaseUser)]);
   } else {
-    allow([...IAM_ACTIONS.secretsmanager], rightsResources(props).secretsmanager);
+    allow([...IAM_ACTIONS.secretsmanager], secretResources(props));
     const { encryptionKey, env } = props.databaseSecret;
-    allowKey(encryptionKey, 'kms:Decrypt', 'secretsmanager', env.region);
+    allowKey(scope, role, encryptionKey, 'kms:Decrypt', 'secretsmanager', env.region);
   }
-  allowKey(props.environmentKey, 'kms:Decrypt', 'lambda', stack.region);
+  allowKey(scope, role, props.environmentKey, 'kms:Decrypt', 'lambda', stack.region);
+}
+
+/** Lets a role use a key through a service: in the key's own policy, too, where the key is another account's. */
+function allowKey(
+  scope: Construct,
+  role: iam.IRole,
+  key: kms.IKey | undefined,
+  action: string,
+  service: string,
+  region: string,
+): void {
+  if (key === undefined) return;
+  iam.Grant.addToPrincipalOrResource({
+    grantee: role,
+    actions: [action],
+    resourceArns: [key.keyArn],
+    resource: key,
+    resourceSelfArns: ['*'],
+    conditions: { StringEquals: { 'kms:ViaService': `${service}.${region}.${Stack.of(scope).urlSuffix}` } },
+  });
 }
 
 /**
@@ -113,11 +135,13 @@ export function denyNetworkInterfaces(scope: Construct, role: iam.IRole, functio
 
 /** @returns what the function calls each service for */
 export function rightsResources(props: FunctionProps & DatabaseSignIn): Record<Endpoint, string[]> {
+  return { kinesis: [props.stream.streamArn], secretsmanager: secretResources(props) };
+}
+
+/** @returns the secret that a function reads; none with IAM authentication */
+export function secretResources(props: DatabaseSignIn): string[] {
   const secret = props.databaseAuth === 'iam' ? undefined : props.databaseSecret;
-  return {
-    kinesis: [props.stream.streamArn],
-    secretsmanager: secret === undefined ? [] : [secret.secretFullArn ?? `${secret.secretArn}-??????`],
-  };
+  return secret === undefined ? [] : [secret.secretFullArn ?? `${secret.secretArn}-??????`];
 }
 
 function databaseUserArn(stack: Stack, resourceId: string, user: string): string {

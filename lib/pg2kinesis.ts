@@ -18,4 +18,6 @@ export type { DatabaseProps, DatabaseSignIn, FunctionProps, SlotPublisherProps }
 export { importStream, SlotStream, type SlotStreamProps } from './slot-stream.ts';
 export { SubnetsError } from './slot-subnets.ts';
 export type { SlotEventSourceProps } from './stream-consumers.ts';
+export { StreamReplica } from './stream-replica.ts';
+export type { CopyProps, ReplicaAlarmProps, ReplicatedStream, StreamReplicaProps } from './stream-replica-props.ts';
 export { SynthesisError } from './synthesis-error.ts';

@@ -17,6 +17,8 @@ export interface SlotNetworkProps extends NetworkProps {
   readonly databaseSecurityGroup?: ec2.ISecurityGroup;
   /** The addresses of a database without a group here. @default any */
   readonly databaseCidr?: string;
+  /** What the function is, for descriptions. @default the function that publishes a replication slot */
+  readonly purpose?: string;
   /** The AWS services that the function calls. Where endpoints have them all, it needs no route out. */
   readonly services: readonly Endpoint[];
 }
@@ -41,6 +43,7 @@ export class SlotNetwork extends Construct {
   /** @throws {SubnetsError} where the VPC has none that fit */
   constructor(scope: Construct, id: string, props: SlotNetworkProps) {
     super(scope, id);
+    const purpose = `pg2kinesis: ${props.purpose ?? 'the function that publishes a replication slot'}`;
     const { vpc, databasePort: port, endpoints = [], existingEndpoints = [], sharedEndpoints: shared } = props;
     const hasEndpoint = (service: Endpoint): boolean =>
       endpoints.includes(service) || shared?.endpoints.has(service) === true;
@@ -61,19 +64,25 @@ export class SlotNetwork extends Construct {
         ? [
             new ec2.SecurityGroup(this, 'SecurityGroup', {
               vpc,
-              description: 'pg2kinesis: the function that publishes a replication slot',
+              description: purpose,
               allowAllOutbound: false,
             }),
           ]
         : [first, ...others];
     const database = props.databaseSecurityGroup ?? address(props.databaseCidr);
     this.allowOut(database, port, 'PostgreSQL');
-    if (!hasAllEndpoints) this.allowOut(ec2.Peer.anyIpv4(), 443, 'Kinesis and Secrets Manager');
+    if (!hasAllEndpoints)
+      this.allowOut(
+        ec2.Peer.anyIpv4(),
+        443,
+        `${props.services.includes('kinesis') ? 'Kinesis and ' : ''}Secrets Manager`,
+      );
     // Where no route out is needed, a rule that leads nowhere: a group made without rules in it is given one that allows all.
     else if (first === undefined)
       this.allowOut(ec2.Peer.ipv4('127.0.0.1/32'), 443, 'Nothing: the endpoints have rules of their own');
     this.admitted = props.databaseSecurityGroup === undefined || takesRules(props.databaseSecurityGroup);
-    const ingress = this.admitted && props.databaseSecurityGroup ? this.admit(props.databaseSecurityGroup, port) : [];
+    const ingress =
+      this.admitted && props.databaseSecurityGroup ? this.admit(props.databaseSecurityGroup, port, purpose) : [];
     this.endpoints =
       endpoints.length === 0 ? undefined : makeEndpoints(this, { vpc, vpcSubnets: this.subnets, services: endpoints });
     const sets = [this.endpoints, shared].filter((set) => set !== undefined);
@@ -94,7 +103,7 @@ export class SlotNetwork extends Construct {
   }
 
   /** Lets the function in at the database's group. L1s of our own, so that others can depend on them. */
-  private admit(database: ec2.ISecurityGroup, port: number): ec2.CfnSecurityGroupIngress[] {
+  private admit(database: ec2.ISecurityGroup, port: number, description: string): ec2.CfnSecurityGroupIngress[] {
     return this.securityGroups.map(
       (group, index) =>
         new ec2.CfnSecurityGroupIngress(this, index === 0 ? 'DatabaseIngress' : `DatabaseIngress${index + 1}`, {
@@ -103,7 +112,7 @@ export class SlotNetwork extends Construct {
           ipProtocol: 'tcp',
           fromPort: port,
           toPort: port,
-          description: 'pg2kinesis: the function that publishes a replication slot',
+          description,
         }),
     );
   }

@@ -145,6 +145,7 @@ function addReplicate(program: Command, terminal: Terminal, done: (status: numbe
     .option('--source <name>', 'copy this source, where the stream has several')
     .option('--start-after <lsn>', 'the target holds everything up to this commit LSN already', lsn)
     .option('--await-snapshot', 'of a copy that begins: its rows come by a snapshot, which is still to be asked for')
+    .option('--fast', 'apply changes as they come: equal at the end, a mixture in between; for tables that can bear it')
     .option('--once', 'end when everything is applied that was in the stream at the beginning')
     .option('--take-over', 'go on though another one is at work, which then stops')
     .option('--triggers', 'write to tables whose triggers fire for replicas, too')

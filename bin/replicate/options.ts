@@ -15,6 +15,8 @@ export interface ReplicateOptions {
   readonly startAfter?: Lsn;
   /** The rows of a copy that begins come by a snapshot that is still to be asked for. */
   readonly awaitSnapshot?: boolean;
+  /** Applies changes as they come, without waiting until they are whole transactions. For tables that can bear it. */
+  readonly fast?: boolean;
   /** Goes on though another one is at work, which then stops. */
   readonly takeOver?: boolean;
   /** Writes to tables whose triggers fire for replicas, too. */

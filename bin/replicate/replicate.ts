@@ -6,21 +6,27 @@ import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { systemClock } from '../../lambda/clock.ts';
 import { formatLsn } from '../../lambda/decode/lsn.ts';
 import { connectTarget, parseTargetAddress, type TargetConnection } from '../../replica/postgres/connection.ts';
+import { refuseUnfit } from '../../replica/postgres/fast/fast-table.ts';
+import { PostgresFastTarget, prepareFastTables } from '../../replica/postgres/fast/fast-target.ts';
 import { PositionStore } from '../../replica/postgres/position-store.ts';
 import { PostgresTarget } from '../../replica/postgres/target.ts';
+import type { TargetTable } from '../../replica/postgres/target-table.ts';
 import { Applier } from '../../replica/rules/applier.ts';
+import { FastApplier } from '../../replica/rules/fast/fast-applier.ts';
 import { Intake } from '../../replica/rules/intake.ts';
 import { Shards } from '../../replica/rules/shards.ts';
 import { SpillStore } from '../../replica/store/spill-store.ts';
 import { onInterrupt } from '../cli/interrupt-handler.ts';
 import { EXIT, type Terminal } from '../cli/terminal.ts';
 import { readingClient } from '../reading-client.ts';
+import { FastReplication } from './fast-replication.ts';
 import type { ReplicateOptions } from './options.ts';
-import { Progress } from './progress.ts';
+import { Progress, type ReplicaReading } from './progress.ts';
 import { Replication } from './replication.ts';
 import { ReplicaShardPlan } from './shard-plan.ts';
 import { describeStream, type Stream } from './stream.ts';
 
+const DEFAULT_NAME = 'pg2kinesis';
 /** How often it says how it gets on. */
 const PROGRESS_MS = 10_000;
 
@@ -57,7 +63,8 @@ export async function replicate(
     const connection = await connectTarget(address);
     try {
       const { patienceMs = 60_000 } = environment;
-      await follow({ options, terminal, client, patienceMs, stop, stream, connection });
+      const following = { options, terminal, client, patienceMs, stop, stream, connection };
+      await (options.fast === true ? followFast(following) : follow(following));
     } finally {
       await connection.client.end().catch(() => undefined);
     }
@@ -80,21 +87,12 @@ interface Following {
 }
 
 /** Goes on at the target's position, and says how it gets on. */
-async function follow({ options, terminal, client, patienceMs, stop, stream, connection }: Following): Promise<void> {
-  const { name = 'pg2kinesis', startAfter, source, takeOver = false, awaitSnapshot: awaitsSnapshot = false } = options;
-  const { triggers: allowTriggers = false, skipMissing = false, json = false } = options;
-  const positions = new PositionStore(connection.client, name);
-  const saved = await positions.begin(stream, { startAfter, takeOver, awaitsSnapshot });
-  const shards = new Shards();
-  for (const [id, position] of saved.shards) shards.resume(id, position);
-  const plan = new ReplicaShardPlan({
-    shards,
-    saved: saved.shards,
-    savedAtMs: saved.savedAtMs,
-    now: systemClock.now(),
-    retentionMs: stream.retentionMs,
-  });
-  const intake = new Intake(saved, shards, source);
+async function follow(following: Following): Promise<void> {
+  const { options, terminal, client, patienceMs, stop, stream, connection } = following;
+  const { triggers: allowTriggers = false, skipMissing = false } = options;
+  const positions = new PositionStore(connection.client, options.name ?? DEFAULT_NAME);
+  const { saved, shards, plan } = await begin(following, positions);
+  const intake = new Intake(saved, shards, options.source);
   const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing });
   using store = new SpillStore();
   const applier = new Applier({ intake, target, store });
@@ -111,15 +109,79 @@ async function follow({ options, terminal, client, patienceMs, stop, stream, con
     cutMs: saved.cutMs,
     tell: (text) => terminal.stderr.write(`${text}\n`),
   });
-  const progress = new Progress(terminal.stdout, json, systemClock.now());
-  const say = (event: 'progress' | 'end'): void => {
+  terminal.stderr.write(`Replicating ${stream.arn} to ${placeOf(connection)}, from ${formatLsn(saved.cut)} on.\n`);
+  await reporting(following, replication, () => {
     const { changes: tables, missing, awaitingRead } = target;
-    progress.print({ ...replication.reading, tables, missing, awaitingRead }, systemClock.now(), event);
-  };
-  const { host, port, database } = connection.address;
-  terminal.stderr.write(
-    `Replicating ${stream.arn} to "${database}" at ${host}:${port}, from ${formatLsn(saved.cut)} on.\n`,
-  );
+    return { ...replication.reading, tables, missing, awaitingRead };
+  });
+}
+
+/** The same, applying changes as they come. */
+async function followFast(following: Following): Promise<void> {
+  const { options, terminal, client: kinesis, patienceMs, stop, stream, connection } = following;
+  const { client } = connection;
+  const { triggers: allowTriggers = false, name = DEFAULT_NAME, source } = options;
+  // Where a row is that a snapshot is still to bring cannot be told here: it is left out as any other.
+  const skipMissing = options.skipMissing === true || options.awaitSnapshot === true;
+  const positions = new PositionStore(client, name, 'fast');
+  await prepareFastTables(client, name);
+  const { saved, shards, plan } = await begin(following, positions);
+  const examine = (table: TargetTable): Promise<void> => refuseUnfit(client, table);
+  const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing, examine });
+  const applier = new FastApplier({
+    target: new PostgresFastTarget({
+      client,
+      name,
+      target,
+      hold: () => positions.hold(),
+      saveShards: (done) => positions.saveShards(done),
+    }),
+    source,
+    skipMissing,
+  });
+  const replication = new FastReplication({
+    client: kinesis,
+    stream: options.stream,
+    once: options.once === true,
+    patienceMs,
+    stop: stop.signal,
+    applier,
+    shards,
+    plan,
+    start: saved.cut,
+    tell: (text) => terminal.stderr.write(`${text}\n`),
+  });
+  terminal.stderr.write(`Replicating ${stream.arn} to ${placeOf(connection)}, as changes come.\n`);
+  await reporting(following, replication, () => {
+    const { missing } = target;
+    return { ...replication.reading, tables: target.changes, missing: missing + replication.missing, awaitingRead: 0 };
+  });
+}
+
+/** Takes the target's position, and plans where each shard is read from. */
+async function begin({ options, stream }: Following, positions: PositionStore) {
+  const { startAfter, takeOver = false, awaitSnapshot: awaitsSnapshot = false } = options;
+  const saved = await positions.begin(stream, { startAfter, takeOver, awaitsSnapshot });
+  const shards = new Shards();
+  for (const [id, position] of saved.shards) shards.resume(id, position);
+  const plan = new ReplicaShardPlan({
+    shards,
+    saved: saved.shards,
+    savedAtMs: saved.savedAtMs,
+    now: systemClock.now(),
+    retentionMs: stream.retentionMs,
+  });
+  return { saved, shards, plan };
+}
+
+/** Runs, and says now and then how it gets on. */
+async function reporting(
+  { options, terminal }: Following,
+  replication: { readonly run: () => Promise<void> },
+  reading: () => ReplicaReading,
+): Promise<void> {
+  const progress = new Progress(terminal.stdout, options.json === true, systemClock.now());
+  const say = (event: 'progress' | 'end'): void => progress.print(reading(), systemClock.now(), event);
   const timer = setInterval(() => say('progress'), PROGRESS_MS);
   try {
     await replication.run();
@@ -127,4 +189,8 @@ async function follow({ options, terminal, client, patienceMs, stop, stream, con
   } finally {
     clearInterval(timer);
   }
+}
+
+function placeOf({ address: { host, port, database } }: TargetConnection): string {
+  return `"${database}" at ${host}:${port}`;
 }

@@ -8,8 +8,8 @@ import type { Credentials, Login } from '../../lambda/postgres/credentials.ts';
 import { ReplicaError } from '../errors.ts';
 import { codeOf, connectTarget, type TargetConnection } from '../postgres/connection.ts';
 import { refuseUnfit } from '../postgres/fast/fast-table.ts';
-import { beginShared, createFastTables, PostgresFastTarget } from '../postgres/fast/fast-target.ts';
-import { createPositionTables, PositionStore } from '../postgres/position-store.ts';
+import { beginShared, PostgresFastTarget, prepareFastTables } from '../postgres/fast/fast-target.ts';
+import { PositionStore } from '../postgres/position-store.ts';
 import { PostgresTarget } from '../postgres/target.ts';
 import { FastApplier, type FastOutcome } from '../rules/fast/fast-applier.ts';
 import type { FunctionSettings } from './settings.ts';
@@ -92,8 +92,7 @@ export class StreamFunction {
     const { client } = connection;
     try {
       await client.query(`SET idle_in_transaction_session_timeout = ${ABANDONED_MS}`);
-      await createPositionTables(client);
-      await createFastTables(client);
+      await prepareFastTables(client, settings.name);
       await beginShared(client, { name: settings.name, streamArn, startAfter: settings.startAfter });
     } catch (error) {
       await client.end().catch(() => undefined);
@@ -122,8 +121,7 @@ export class StreamFunction {
     if (commitMs !== undefined) metric('ReplicaLagSeconds', Math.max(0, (clock.now() - commitMs) / 1000));
     log.info('Applied.', { shard, records: records.length, done, ...counted });
     if (failure === undefined) return;
-    const { name, message } = failure instanceof Error ? failure : new Error('A record could not be applied.');
-    log.error(message, { code: name, shard, sequence: records[done]?.sequence });
+    log.error(failure.message, { code: failure.code, shard, sequence: records[done]?.sequence });
   }
 }
 

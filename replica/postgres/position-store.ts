@@ -46,8 +46,23 @@ export interface BegunPosition extends SavedPosition {
   readonly savedAtMs: number;
 }
 
+/** How a copy is kept: at states of the source, or as changes come. */
+export type ReplicaMode = 'consistent' | 'fast';
+
+/** @throws {ReplicaError} REPLICA_USAGE where a copy was begun in the other way */
+export function refuseOtherMode(name: string, begun: ReplicaMode, wanted: ReplicaMode): void {
+  if (begun === wanted) return;
+  const [was, is] = begun === 'fast' ? ['with', 'without'] : ['without', 'with'];
+  throw new ReplicaError(
+    'REPLICA_USAGE',
+    `The copy "${name}" was begun ${was} --fast, and cannot go on ${is} it. Nothing was applied.`,
+    { remedy: 'Go on as it was begun, or make the copy anew (docs/replica.md).' },
+  );
+}
+
 /** A replica's row. */
 interface Row {
+  readonly mode: ReplicaMode;
   readonly source: string | null;
   readonly arn: string;
   readonly created: Date;
@@ -71,13 +86,15 @@ export async function createPositionTables(client: pg.Client): Promise<void> {
 export class PositionStore {
   readonly #client: pg.Client;
   readonly #name: string;
+  readonly #mode: ReplicaMode;
   #epoch = '0';
   readonly #shards = new Map<string, string>();
 
-  /** @param name - tells replicas in one target apart */
-  constructor(client: pg.Client, name: string) {
+  /** @param name - tells replicas in one target apart @param mode - how it is kept: a copy is begun and gone on with in one */
+  constructor(client: pg.Client, name: string, mode: ReplicaMode = 'consistent') {
     this.#client = client;
     this.#name = name;
+    this.#mode = mode;
   }
 
   /**
@@ -92,20 +109,22 @@ export class PositionStore {
     if (!takeOver) await this.#lock();
     const { rows } = await this.#client.query<Row>(
       `INSERT INTO pg2kinesis.replica AS r (name, stream_arn, stream_created, mode, cut, lane_timelines, forks, epoch, updated_at, copying)
-       VALUES ($1, $2, $3, 'consistent', $4, '{}', '[]', 1, now(), $5)
+       VALUES ($1, $2, $3, $6, $4, '{}', '[]', 1, now(), $5)
        ON CONFLICT (name) DO UPDATE SET epoch = r.epoch + 1
-       RETURNING source, stream_arn AS arn, stream_created AS created, cut::text, cut_time AS "cutTime", updated_at AS updated, system, lane_timelines AS timelines, forks, epoch::text, copying`,
+       RETURNING mode, source, stream_arn AS arn, stream_created AS created, cut::text, cut_time AS "cutTime", updated_at AS updated, system, lane_timelines AS timelines, forks, epoch::text, copying`,
       [
         this.#name,
         stream.arn,
         new Date(stream.createdMs),
         formatLsn(startAfter ?? 0n),
         copyingJson(awaitsSnapshot ? 'awaited' : []),
+        this.#mode,
       ],
     );
     const [row] = rows;
     if (row === undefined) throw new Error('The position gave no row.');
     this.#epoch = row.epoch;
+    refuseOtherMode(this.#name, row.mode, this.#mode);
     if (row.arn !== stream.arn || row.created.getTime() !== stream.createdMs) {
       throw new ReplicaError(
         'STREAM_CHANGED',
@@ -164,7 +183,12 @@ export class PositionStore {
         copyingJson(copying),
       ],
     );
-    const changed = [...position.shards].filter(([id, shard]) => this.#shards.get(id) !== JSON.stringify(shard));
+    await this.saveShards(position.shards);
+  }
+
+  /** Writes how far shards are done with, in the transaction. */
+  async saveShards(shards: ReadonlyMap<string, ShardPosition>): Promise<void> {
+    const changed = [...shards].filter(([id, shard]) => this.#shards.get(id) !== JSON.stringify(shard));
     if (changed.length === 0) return;
     const column = <T>(of: (shard: ShardPosition) => T): T[] => changed.map(([, shard]) => of(shard));
     await this.#client.query(

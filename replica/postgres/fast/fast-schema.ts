@@ -20,6 +20,16 @@ export const CREATE_FAST = `CREATE SCHEMA IF NOT EXISTS pg2kinesis;
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_waiting (name text, schema text, tab text, key text, lsn pg_lsn, ordinal bigint, record text NOT NULL);
   CREATE INDEX IF NOT EXISTS replica_waiting_name ON pg2kinesis.replica_waiting (name)`;
 
+/** All that is kept of a copy, but its row in pg2kinesis.replica. */
+export const FAST_TABLES = [
+  'replica_lane',
+  'replica_note',
+  'replica_truncate',
+  'replica_parked',
+  'replica_waiting',
+  'replica_shard',
+] as const;
+
 /** Whether they are there: so a user without the right to create can be given them. */
 export const FAST_IS_THERE = `SELECT to_regclass('pg2kinesis.replica_waiting') IS NOT NULL AND to_regclass('pg2kinesis.replica_lane') IS NOT NULL AS there`;
 

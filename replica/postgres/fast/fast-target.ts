@@ -7,8 +7,9 @@ import { formatLsn, type Lsn } from '../../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../../errors.ts';
 import type { FastTarget, FastTransaction } from '../../rules/fast/fast-target.ts';
 import type { ShardPosition } from '../../rules/shards.ts';
+import { createPositionTables, refuseOtherMode, type ReplicaMode } from '../position-store.ts';
 import type { PostgresTarget } from '../target.ts';
-import { CREATE_FAST, FAST_IS_THERE, READ_STATE } from './fast-schema.ts';
+import { CREATE_FAST, FAST_IS_THERE, FAST_TABLES, READ_STATE } from './fast-schema.ts';
 import { PostgresFastTransaction, stateOf, type StateRow } from './fast-transaction.ts';
 
 /** What a target works with. */
@@ -23,10 +24,22 @@ export interface PostgresFastTargetOptions {
   readonly saveShards?: (shards: ReadonlyMap<string, ShardPosition>) => Promise<void>;
 }
 
-/** Makes the tables, where they are not there. */
-export async function createFastTables(client: pg.Client): Promise<void> {
+/**
+ * Makes the tables, where they are not there, and gives up what is left of a copy whose position was deleted: it is made anew.
+ *
+ * @param client - of the target, outside a transaction
+ * @param name - the copy's
+ */
+export async function prepareFastTables(client: pg.Client, name: string): Promise<void> {
+  await createPositionTables(client);
   const { rows } = await client.query<{ there: boolean }>(FAST_IS_THERE);
   if (rows[0]?.there !== true) await client.query(CREATE_FAST);
+  for (const table of FAST_TABLES) {
+    await client.query(
+      `DELETE FROM pg2kinesis.${table} WHERE name = $1 AND NOT EXISTS (SELECT FROM pg2kinesis.replica WHERE name = $1)`,
+      [name],
+    );
+  }
 }
 
 /** See the head of the file. */
@@ -93,7 +106,7 @@ export async function beginShared(
      VALUES ($1, $2, 'fast', $3, '{}', '[]', 1, now()) ON CONFLICT (name) DO NOTHING`,
     [name, streamArn, formatLsn(startAfter)],
   );
-  const { rows } = await client.query<{ arn: string; mode: string }>(
+  const { rows } = await client.query<{ arn: string; mode: ReplicaMode }>(
     'SELECT stream_arn AS arn, mode FROM pg2kinesis.replica WHERE name = $1',
     [name],
   );
@@ -105,14 +118,4 @@ export async function beginShared(
     );
   }
   if (row !== undefined) refuseOtherMode(name, row.mode, 'fast');
-}
-
-/** @throws {ReplicaError} REPLICA_USAGE where a copy was begun in the other way */
-export function refuseOtherMode(name: string, begun: string, wanted: 'fast' | 'consistent'): void {
-  if (begun === wanted) return;
-  throw new ReplicaError(
-    'REPLICA_USAGE',
-    `The copy "${name}" was begun ${begun === 'fast' ? 'with' : 'without'} --fast, and cannot go on ${begun === 'fast' ? 'without' : 'with'} it. Nothing was applied.`,
-    { remedy: 'Go on as it was begun, or make the copy anew (docs/replica.md).' },
-  );
 }

@@ -1,11 +1,11 @@
 /**
- * One transaction of a PostgreSQL whose rows are applied as their changes come. Each part is a savepoint: the rows that
- * it writes and its row in `replica_note` have one transaction id, by which these rows are found. Knows no rule: these are in `../../rules/fast`.
+ * One transaction of a PostgreSQL whose rows are applied as their changes come. Parts are savepoints, so rows that a part writes
+ * have a transaction id of their own, in which they are as its note. Knows no rule: these are in `../../rules/fast`.
  */
 import type pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import type { CarriedRow, FastState, FastTransaction, TableName, Truncation } from '../../rules/fast/fast-target.ts';
-import type { LanePosition, Place } from '../../rules/fast/lane-position.ts';
+import { type LanePosition, leastReach, type Place } from '../../rules/fast/lane-position.ts';
 import type { FoldedTable, JsonText } from '../../rules/fold.ts';
 import { type Change, readRecord } from '../../rules/record.ts';
 import type { ShardPosition } from '../../rules/shards.ts';
@@ -239,17 +239,6 @@ export class PostgresFastTransaction implements FastTransaction {
   #query<R extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<pg.QueryResult<R>> {
     return this.#options.target.translatingErrors(() => this.#options.client.query<R>(text, [...values]));
   }
-}
-
-/** @returns up to where every lane was read; undefined: one was not read at all */
-export function leastReach(lanes: ReadonlyMap<number, LanePosition>, count: number): Lsn | undefined {
-  let least: Lsn | undefined;
-  for (let lane = 0; lane < count; lane++) {
-    const reach = lanes.get(lane)?.reach;
-    if (reach === undefined) return undefined;
-    if (least === undefined || reach < least) least = reach;
-  }
-  return least;
 }
 
 /** A row of `READ_STATE`. */

@@ -3,14 +3,22 @@
  * another is seen to here: the two halves of a move, and TRUNCATE. So the copy ends equal to the source, though in between it
  * may be any mixture. Knows the target as a port.
  */
-import { formatLsn } from '../../../lambda/decode/lsn.ts';
+import { formatLsn, type Lsn } from '../../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../../errors.ts';
 import { Fold, refuseUnusable } from '../fold.ts';
 import { inNoLane, type KinesisRecord, laneOf, lostHistory, otherServer, otherSource } from '../intake.ts';
 import { type Change, type Mark, readRecord } from '../record.ts';
 import type { ShardPosition } from '../shards.ts';
 import { type CarriedRow, type FastTarget, type FastTransaction, keyName, type TableName } from './fast-target.ts';
-import { afterChange, afterMark, isBefore, lacksMarks, type LanePosition, positionAt } from './lane-position.ts';
+import {
+  afterChange,
+  afterMark,
+  isBefore,
+  lacksMarks,
+  type LanePosition,
+  leastReach,
+  positionAt,
+} from './lane-position.ts';
 
 /** A Kinesis record, and the partition keys of its user records where they have their own. */
 export interface FastRecord extends KinesisRecord {
@@ -47,9 +55,11 @@ export interface FastOutcome {
   /** How many records of it are done with. */
   readonly done: number;
   /** Why the next one is not. */
-  readonly failure: unknown;
+  readonly failure: ReplicaError | undefined;
   /** Keys whose changes wait for the other half of a move. */
   readonly waiting: number;
+  /** Everything up to this commit LSN is applied; undefined: some lane was never read. */
+  readonly appliedUpto: Lsn | undefined;
 }
 
 /** A Kinesis record, read. */
@@ -81,10 +91,11 @@ export class FastApplier {
     shards: ReadonlyMap<string, ShardPosition> = new Map(),
   ): Promise<FastOutcome> {
     const read: ReadRecord[] = [];
-    let failure: unknown;
+    let failure: ReplicaError | undefined;
     try {
       for (const record of records) read.push({ record, items: record.texts.map(readRecord) });
     } catch (error) {
+      if (!(error instanceof ReplicaError)) throw error;
       failure = error;
     }
     const lanes = [...new Set(read.flatMap(({ record }) => laneOf(record.partitionKey)?.lane ?? []))];
@@ -101,7 +112,7 @@ export class FastApplier {
     readonly read: readonly ReadRecord[];
     readonly lanes: readonly number[];
     readonly alone: boolean;
-    readonly failure: unknown;
+    readonly failure: ReplicaError | undefined;
     readonly shards: ReadonlyMap<string, ShardPosition>;
   }): Promise<FastOutcome> {
     const { read, lanes, alone, shards } = batch;
@@ -125,7 +136,9 @@ export class FastApplier {
         done++;
       }
       await transaction.commit(failure === undefined ? shards : new Map());
-      return { counts: work.counts, done, failure, waiting: transaction.state.waiting.size };
+      const { waiting, lanes: positions, laneCount = 0 } = transaction.state;
+      const appliedUpto = laneCount === 0 ? undefined : leastReach(positions, laneCount);
+      return { counts: work.counts, done, failure, waiting: waiting.size, appliedUpto };
     } catch (error) {
       await transaction.rollback().catch(() => undefined);
       throw error;

@@ -84,3 +84,14 @@ export function afterMark(position: LanePosition, mark: Mark): LanePosition | { 
     unmarkedSinceMs: undefined,
   };
 }
+
+/** @returns up to where every lane was read; undefined: one was not read at all */
+export function leastReach(lanes: ReadonlyMap<number, LanePosition>, count: number): Lsn | undefined {
+  let least: Lsn | undefined;
+  for (let lane = 0; lane < count; lane++) {
+    const reach = lanes.get(lane)?.reach;
+    if (reach === undefined) return undefined;
+    if (least === undefined || reach < least) least = reach;
+  }
+  return least;
+}

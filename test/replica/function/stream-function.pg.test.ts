@@ -3,8 +3,11 @@
  * each have a connection of their own, to a second PostgreSQL.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { SplitShardCommand } from '@aws-sdk/client-kinesis';
 import type { KinesisStreamEvent } from 'aws-lambda';
 import { systemClock } from '../../../lambda/clock.ts';
@@ -12,7 +15,9 @@ import { createCredentials } from '../../../lambda/postgres/credentials.ts';
 import { readSettings } from '../../../replica/function/settings.ts';
 import { StreamFunction } from '../../../replica/function/stream-function.ts';
 import { type Environment, eventually, NAME, startEnvironment } from '../../chaos/environment.ts';
+import { runCli } from '../../support/cli.ts';
 import { EventSource } from '../../support/event-source.ts';
+import { EMULATOR } from '../../support/kinesis.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { randomOf } from '../rules/model/random.ts';
 
@@ -57,14 +62,16 @@ function container(over: Readonly<Record<string, string>> = {}): StreamFunction 
   return made;
 }
 
-async function hashes(server: PostgresServer): Promise<Record<string, string>> {
+async function hashes(server: PostgresServer, database = 'postgres'): Promise<Record<string, string>> {
+  const client = await server.client({ database });
   const found: Record<string, string> = {};
   for (const table of TABLES) {
-    const [row] = await server.sql<{ hash: string }>(
+    const { rows } = await client.query<{ hash: string }>(
       `SELECT count(*) || ' ' || md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '')) AS hash FROM ${table} AS t`,
     );
-    found[table] = row?.hash ?? '';
+    found[table] = rows[0]?.hash ?? '';
   }
+  await client.end();
   return found;
 }
 
@@ -191,6 +198,54 @@ describe('the function of a StreamReplica', () => {
       assert.equal(left?.count, '0', table);
     }
     assert.ok(logged.some((line) => line.startsWith('TARGET_LACKS_COLUMN')));
+  });
+
+  it('does the same as `replicate --fast`, which goes on where it was killed, and refuses to go on without --fast', async () => {
+    await target.sql('CREATE DATABASE second');
+    const second = await target.client({ database: 'second' });
+    await second.query(DEFINITIONS);
+    const { user, password, host, port } = target.connection;
+    const env = {
+      PATH: process.env['PATH'] ?? '',
+      AWS_REGION: EMULATOR.region,
+      AWS_ACCESS_KEY_ID: EMULATOR.credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: EMULATOR.credentials.secretAccessKey,
+      AWS_ENDPOINT_URL_KINESIS: environment.kinesis.endpoint,
+      REPLICATE_TO: `postgres://${user}@${host}:${port}/second?sslmode=disable`,
+      REPLICATE_PASSWORD: password,
+    };
+    const program = fileURLToPath(import.meta.resolve('../../../bin/pg2kinesis.ts'));
+    const child = spawn(process.execPath, [program, 'replicate', '--fast'], { env, stdio: 'ignore' });
+    await eventually(async () => {
+      const { rows } = await second.query<{ there: boolean }>(
+        `SELECT to_regclass('pg2kinesis.replica_lane') IS NOT NULL AS there`,
+      );
+      return rows[0]?.there === true && (await second.query('SELECT FROM pg2kinesis.replica_lane')).rows.length > 5;
+    }, 'some of it is applied');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const { status, out, err } = await runCli(['replicate', '--fast', '--once', '--json'], env);
+    assert.equal(status, 0, err);
+    assert.match(err, /^Replicating arn:aws:kinesis:\S+ to "second" at 127\.0\.0\.1:\d+, as changes come\.\n$/);
+    const end = JSON.parse(out.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
+    assert.equal(end['event'], 'end');
+    assert.equal(end['caughtUp'], true);
+    assert.deepEqual(await hashes(target, 'second'), await hashes(environment.server));
+    const without = await runCli(['replicate', '--once'], env);
+    assert.equal(without.status, 2);
+    assert.match(
+      without.err,
+      /REPLICA_USAGE: The copy "pg2kinesis" was begun with --fast, and cannot go on without it/,
+    );
+    // Made anew.
+    await second.query('DELETE FROM pg2kinesis.replica; TRUNCATE public.accounts, public.orders, public.notes');
+    const anew = await runCli(['replicate', '--fast', '--once'], env);
+    assert.equal(anew.status, 0, anew.err);
+    assert.deepEqual(await hashes(target, 'second'), await hashes(environment.server));
+    await second.query('CREATE UNIQUE INDEX notes_twice ON public.notes (id, length(body))');
+    const refused = await runCli(['replicate', '--fast', '--once', '--name', 'third'], env);
+    assert.equal(refused.status, 3, refused.err);
+    assert.match(refused.err, /FAST_REFUSED: The table public\.notes .*DROP INDEX public\.notes_twice;/);
   });
 
   it('answers an empty event, and names each setting that is wrong', async () => {

@@ -2,7 +2,6 @@
  * A random history of the model, whose records are applied as they come: shards at their own speeds, batches that come again,
  * are halved, end in the middle, or are given once more after others. At the end the target has to equal the source.
  */
-import { ReplicaError } from '../../../../replica/errors.ts';
 import { FastApplier } from '../../../../replica/rules/fast/fast-applier.ts';
 import { type BrokenFast, Ended, ModelFastTarget } from './fast-target.ts';
 import { randomOf } from './random.ts';
@@ -65,8 +64,8 @@ export async function fastHistory(seed: number, broken: BrokenFast, failovers = 
       batches++;
       // At times it is not heard of that it was committed.
       if (begin === from && (isCalm || next() > 0.08)) done.set(shard.id, from + applied);
-      if (failure instanceof ReplicaError && failure.code === 'HISTORY_CHANGED') found.stopped = true;
-      else if (failure !== undefined) found.problem = failure instanceof Error ? failure.message : 'failed';
+      if (failure?.code === 'HISTORY_CHANGED') found.stopped = true;
+      else if (failure !== undefined) found.problem = failure.message;
     } catch (error) {
       if (!(error instanceof Ended)) throw error;
     }

@@ -1,0 +1,143 @@
+/**
+ * `pg2kinesis replicate --fast`: reads all shards side by side, and applies what comes of each, one batch after the other.
+ * What has to be seen to is `replica/rules/fast`'s.
+ */
+import type { KinesisClient } from '@aws-sdk/client-kinesis';
+import { systemClock } from '../../lambda/clock.ts';
+import type { Lsn } from '../../lambda/decode/lsn.ts';
+import { ReplicaError } from '../../replica/errors.ts';
+import { unpack } from '../../replica/function/stream-batch.ts';
+import type { FastApplier, FastRecord } from '../../replica/rules/fast/fast-applier.ts';
+import type { Shards } from '../../replica/rules/shards.ts';
+import { translateReadError } from '../reading-client.ts';
+import { readStream, type StreamRecord } from '../stream-reader.ts';
+import type { ReplicaReading } from './progress.ts';
+import type { ReplicaShardPlan } from './shard-plan.ts';
+
+/** So much of a shard is applied at a time, in bytes. */
+const BATCH_BYTES = 1024 * 1024;
+/** How long to wait for other shards. */
+const IDLE_MS = 250;
+
+/** What a replication works with. */
+export interface FastReplicationParts {
+  readonly client: KinesisClient;
+  /** The stream's name or ARN. */
+  readonly stream: string;
+  /** Ends when everything is applied that was in the stream at the beginning. */
+  readonly once: boolean;
+  /** Records of other lanes for so long, while the old ones are not applied, mean that they will not be. */
+  readonly patienceMs: number;
+  /** Ends it after the batch that is under way. */
+  readonly stop: AbortSignal;
+  readonly applier: FastApplier;
+  readonly shards: Shards;
+  readonly plan: ReplicaShardPlan;
+  /** Everything up to this commit LSN is applied. */
+  readonly start: Lsn;
+  /** Tells a person something. */
+  readonly tell: (text: string) => void;
+}
+
+/** See the head of the file. */
+export class FastReplication {
+  readonly #parts: FastReplicationParts;
+  readonly #read = new Map<string, { records: FastRecord[]; bytes: number }>();
+  /** How far behind the tip each shard was read, in milliseconds. */
+  readonly #behind = new Map<string, number>();
+  /** The batch that is under way. */
+  #last: Promise<unknown> = Promise.resolve();
+  #appliedUpto: Lsn;
+  #commitMs: number | undefined;
+  #waiting = 0;
+  /** Moves left out because their old row was not there. */
+  missing = 0;
+
+  constructor(parts: FastReplicationParts) {
+    this.#parts = parts;
+    this.#appliedUpto = parts.start;
+  }
+
+  /** Reads and applies. @throws {ReplicaError} with the exit status of its kind */
+  async run(): Promise<void> {
+    const { client, stream, plan, once, stop, tell } = this.#parts;
+    try {
+      await readStream({
+        client,
+        stream,
+        from: 'trim-horizon',
+        plan,
+        signal: stop,
+        ...(once ? { finish: AbortSignal.abort() } : {}),
+        onWait: (why, ms) => tell(`Kinesis: ${why}. Trying again in ${ms / 1000} s.`),
+        onRecord: (record) => this.#take(record),
+        onPage: async (shard, behindMs) => {
+          await this.#flush(shard);
+          this.#behind.set(shard, behindMs);
+        },
+      });
+    } catch (error) {
+      throw error instanceof ReplicaError ? error : await translateReadError(error, stream, client);
+    }
+  }
+
+  /** How far it is. */
+  get reading(): Omit<ReplicaReading, 'tables' | 'missing' | 'awaitingRead'> {
+    const bytes = [...this.#read.values()].reduce((sum, each) => sum + each.bytes, 0);
+    const isRead = this.#behind.size > 0 && [...this.#behind.values()].every((ms) => ms === 0);
+    return {
+      cut: this.#appliedUpto,
+      cutMs: this.#commitMs,
+      caughtUp: isRead && bytes === 0 && this.#waiting === 0,
+      waitingBytes: bytes,
+      copying: [],
+    };
+  }
+
+  async #take({
+    shardId: shard,
+    sequenceNumber: sequence,
+    arrivedMs,
+    partitionKey,
+    data,
+  }: StreamRecord): Promise<void> {
+    this.#parts.plan.refuseOther(shard, sequence);
+    let read = this.#read.get(shard);
+    if (read === undefined) this.#read.set(shard, (read = { records: [], bytes: 0 }));
+    read.records.push({ shard, sequence, arrivedMs, partitionKey, ...unpack({ partitionKey, data }) });
+    read.bytes += data.length;
+    if (read.bytes >= BATCH_BYTES) await this.#flush(shard);
+  }
+
+  async #flush(shard: string): Promise<void> {
+    const read = this.#read.get(shard);
+    if (read === undefined || read.records.length === 0) return;
+    this.#read.set(shard, { records: [], bytes: 0 });
+    const since = systemClock.now();
+    for (let records: readonly FastRecord[] = read.records; records.length > 0;) {
+      const batch = records;
+      // One batch after the other: there is one connection.
+      const applied = this.#last.then(() => this.#apply(batch));
+      this.#last = applied.catch(() => undefined);
+      const { done, failure } = await applied;
+      records = batch.slice(done);
+      if (failure === undefined) return;
+      if (failure.code !== 'LANES_CHANGED' || systemClock.now() - since > this.#parts.patienceMs) throw failure;
+      if (this.#parts.stop.aborted) return;
+      await systemClock.sleep(IDLE_MS, this.#parts.stop);
+    }
+  }
+
+  async #apply(
+    records: readonly FastRecord[],
+  ): Promise<{ readonly done: number; readonly failure: ReplicaError | undefined }> {
+    const { shards, applier } = this.#parts;
+    for (const { shard, sequence, arrivedMs } of records) shards.addRecord(shard, sequence, arrivedMs);
+    const { done, failure, counts, waiting, appliedUpto } = await applier.apply(records, shards.positions(new Map()));
+    this.#waiting = waiting;
+    this.missing += counts.missing;
+    this.#commitMs = counts.commitMs ?? this.#commitMs;
+    if (appliedUpto !== undefined) this.#appliedUpto = appliedUpto;
+    return { done, failure };
+  }
+}
