@@ -127,7 +127,7 @@ export function scanNumber(bytes: Uint8Array, at: number, end: number, start: nu
   if (i > at + 1 && bytes[at] === ZERO) throw new UndecodableError('a number without leading zeros', at - start);
   if (i < end && bytes[i] === DOT) i = scanDigits(bytes, i + 1, end, start);
   if (i < end && bytes[i] === 0x65) {
-    const sign = bytes[i + 1];
+    const sign = i + 1 < end ? bytes[i + 1] : undefined;
     i = scanDigits(bytes, sign === 0x2b || sign === 0x2d ? i + 2 : i + 1, end, start);
   }
   return i;

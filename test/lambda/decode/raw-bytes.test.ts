@@ -28,6 +28,7 @@ describe('a value that is no UTF-8', () => {
     ['{\xffa,a\xff}', '{\ufffda,a\ufffd}'],
     ['\xff,', '\ufffd,'],
     ['<\xff,1>', '<\ufffd,1>'],
+    ['a,\xff,b', 'a,\ufffd,b'],
     ['{\xff', '{\ufffd'],
     ['{\xc3\xa9,\xff}', '{é,"\\\\377"}'],
     // ASCII elements stay as they are, DEL too.

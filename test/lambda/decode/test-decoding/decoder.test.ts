@@ -194,6 +194,7 @@ describe('logical messages', () => {
     ['message: transactional: 1 prefix: p, sz: 04 content:msg1', 34, /of that size/],
     ['message: transactional: 1 prefix: p, sz: content:', 34, /of that size/],
     ['message: transactional: 1 prefix: p', 34, /of that size/],
+    ['message: transactional: 1 prefix: p, sz: 5 contenX:abcde', 34, /of that size/],
   ];
   for (const [line, offset, expected] of refused) {
     it(`fails on ${JSON.stringify(line)}`, () => assertRefused(line, offset, expected));

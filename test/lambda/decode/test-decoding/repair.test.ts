@@ -23,6 +23,7 @@ describe('a line with bytes that are no UTF-8', () => {
     ['(\xff,"a ""b""",\xfe)', '("\\\\377","a ""b""","\\\\376")'],
     ['{"(\xff,1)"}', '{"(\ufffd,1)"}'],
     ['{"\\"",\xff}', '{"\\"","\\\\377"}'],
+    ["{'',\xff}", `{'',"\\\\377"}`],
     ['a\xffb', 'a\ufffdb'],
     ['\xc3\xa9\xff', 'é\ufffd'],
   ] as const) {

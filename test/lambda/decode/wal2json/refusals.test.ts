@@ -141,6 +141,9 @@ describe('a line of wal2json with something else', () => {
     ['an escape of a letter', value(String.raw`"a\u0041"`), 'an escape of PostgreSQL', valueAt + 2],
     ['an escape of another script', value(String.raw`"a\u0101"`), 'an escape of PostgreSQL', valueAt + 2],
     ['an escape of three digits', value(String.raw`"a\u001"`), 'an escape of PostgreSQL', valueAt + 2],
+    ['an escape with another letter', value(String.raw`"a\x0001"`), 'an escape of PostgreSQL', valueAt + 2],
+    ['a number with a comma', value('1,2'), '"}"', valueAt + 1],
+    ['a name without quotes', row('{"name":id"'), "a column's name", row('').indexOf('[') + 9],
     ['a list that is no list', row('1'), '"{\\"name\\":"', row('').indexOf('[') + 1],
   ] as const) {
     it(`fails on ${what}`, () => {
