@@ -1,0 +1,4 @@
+/** Equivalent mutants of lambda/decode/. */
+import type { EquivalentMutants } from '../equivalent-mutants.ts';
+
+export const DECODE: readonly EquivalentMutants[] = [];
