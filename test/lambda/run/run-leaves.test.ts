@@ -6,7 +6,7 @@ import { createPacker } from '../../../lambda/pack/packer.ts';
 import { PeekTooLargeError } from '../../../lambda/peek-errors.ts';
 import type { KeyQuestion } from '../../../lambda/ports.ts';
 import { run } from '../../../lambda/run/run.ts';
-import { decodeMessage, encodeMessage } from '../../../lambda/snapshot/progress.ts';
+import { decodeMessage, encodeMessage } from '../../../lambda/snapshot/own-message.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { FakeTable } from '../../support/fake-tables.ts';
