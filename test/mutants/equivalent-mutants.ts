@@ -7,6 +7,8 @@
  * Not such a mutant: one of a text that somebody reads. What an error says is tested where it is thrown.
  */
 import { DECODE } from './equivalents/decode.ts';
+import { DECODE_TEST_DECODING } from './equivalents/decode-test-decoding.ts';
+import { DECODE_WAL2JSON } from './equivalents/decode-wal2json.ts';
 import { FORMAT } from './equivalents/format.ts';
 import { PACK } from './equivalents/pack.ts';
 
@@ -25,6 +27,12 @@ export interface EquivalentMutant {
   readonly after: string;
 }
 
-export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [DECODE, FORMAT, PACK]
+export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
+  DECODE,
+  DECODE_TEST_DECODING,
+  DECODE_WAL2JSON,
+  FORMAT,
+  PACK,
+]
   .flat()
   .flatMap(({ file, changes }) => changes.map(([before, after]) => ({ file, before, after })));
