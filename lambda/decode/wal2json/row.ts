@@ -172,7 +172,8 @@ export class RowReader {
   /** Reads the value of a column: its range is the reader's then. */
   #value({ style, isBytea }: KnownColumn): ValueKind {
     const reader = this.#reader;
-    const first = reader.bytes[reader.at];
+    // Behind the line are bytes of an earlier one.
+    const first = reader.at < reader.end ? reader.bytes[reader.at] : undefined;
     if (first === QUOTE) {
       reader.string('a value');
       if (isBytea) {

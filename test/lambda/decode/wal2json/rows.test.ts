@@ -148,6 +148,16 @@ describe('a line of wal2json', () => {
     ]);
   });
 
+  it('that ends before a value is refused there, whatever an earlier line had in its place', () => {
+    const decode = decoding();
+    for (const json of ['77777', '"text"', 'true', 'null']) {
+      const whole = line('I', { now: [['a', json]] });
+      decode(whole);
+      const at = whole.indexOf(json);
+      assert.throws(() => decode(whole.slice(0, at)), { message: `expected a value at byte ${at}` });
+    }
+  });
+
   it('of an INSERT with an old row is none', () => {
     assert.throws(() => decoding()(line('I', { now: [A], old: [A] })), /expected ",\\"pk\\":\["/);
   });
