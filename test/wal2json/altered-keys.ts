@@ -24,8 +24,23 @@ interface Case {
 }
 
 const T = 'CREATE TABLE t (id int PRIMARY KEY, note text)';
+/** A table and a column whose names look like parts of wal2json's lines. */
+const LIKE_A_LINE = { table: 'a","columns":[', column: String.raw`k\é","pk":[` };
+const [ODD_TABLE, ODD_COLUMN] = Object.values(LIKE_A_LINE).map((name) => `"${name.replaceAll('"', '""')}"`);
 
 const CASES: readonly Case[] = [
+  {
+    what: 'names and values look like parts of a line',
+    setup: `CREATE TABLE ${ODD_TABLE} (note text, ${ODD_COLUMN} int PRIMARY KEY)`,
+    steps: [
+      `INSERT INTO ${ODD_TABLE} VALUES (',"pk":[{"name":"note"}]}', 1), ('","identity":[', 2)`,
+      `DELETE FROM ${ODD_TABLE}`,
+      `ALTER TABLE ${ODD_TABLE} RENAME COLUMN ${ODD_COLUMN} TO id`,
+    ],
+    records: ['INSERT', 'DELETE'].flatMap((op) =>
+      [1, 2].map((id) => `${op} ${LIKE_A_LINE.table} ${JSON.stringify({ [LIKE_A_LINE.column]: id })}`),
+    ),
+  },
   {
     what: 'a key column is renamed',
     setup: T,
