@@ -68,7 +68,7 @@ describe('snapshot', () => {
     await kinesis.createStream('pg2kinesis', 1);
     await server.sql(`CREATE ROLE cdc LOGIN REPLICATION PASSWORD 'pass'; CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users SELECT g, 'n' FROM generate_series(1, 300) g;
       CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1), (2); CREATE TABLE secret (id int PRIMARY KEY); CREATE TABLE hidden (id int PRIMARY KEY); ALTER TABLE hidden ENABLE ROW LEVEL SECURITY;
-      CREATE TABLE no_key (id int); CREATE TABLE left_out (id int PRIMARY KEY); GRANT SELECT ON users, orders, hidden, no_key, left_out TO cdc`);
+      CREATE SCHEMA closed; CREATE TABLE closed.t (id int PRIMARY KEY); CREATE TABLE no_key (id int); CREATE TABLE left_out (id int PRIMARY KEY); GRANT SELECT ON users, orders, hidden, no_key, left_out TO cdc`);
     container = await start({ TABLE_EXCLUDE_LIST: 'public.left_out' });
     await invoke({ action: 'create-slot' });
   });
@@ -79,10 +79,12 @@ describe('snapshot', () => {
 
   it('refuses by name what cannot be read, all at once', async () => {
     const tables = ['none', 'no_key', 'secret', 'hidden', 'left_out', 'users'].map((name) => `public.${name}`);
+    tables.push('closed.t');
     for (const said of [
       /There is no table "public.none"/,
       /no_key: it has no primary key/,
       /secret: this role may not read it \(.*GRANT SELECT ON "public"."secret" TO "cdc";\)/,
+      /closed.t: this role may not read it \(GRANT USAGE ON SCHEMA "closed" TO "cdc"; /,
       /hidden: row-level security may hide/,
       /left_out is left out by TABLE_INCLUDE_LIST or TABLE_EXCLUDE_LIST.*No snapshot was asked for/,
     ])
@@ -120,6 +122,10 @@ describe('snapshot', () => {
       const { snapshot: state } = await invoke({ action: 'status' });
       assert.equal(state?.tablesLeft, 1);
     }
+    await refused(
+      { action: 'snapshot-stop', tables: ['public.none'] },
+      /no table "public.none".*No snapshot was ended/,
+    );
     assert.equal((await invoke({ action: 'snapshot-stop' })).asked, true);
     assert.equal((await invoke({ action: 'run' })).snapshot?.done, true);
     await writer.query('ROLLBACK');
