@@ -139,7 +139,7 @@ class RunLoop {
       if (this.#marks?.mustOpen === true && this.#hasTime()) await this.#batches.openMarks(this.#advancer.position);
       stopped = await this.#loop();
       if (this.#linger !== undefined && this.#marks !== undefined) await this.#batches.sendMarks();
-      await this.#releaseSlot();
+      await this.#releaseSlot(stopped);
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       await this.#advancer.advanceAgain();
       if (this.#options.action === 'drain' && stopped === 'caught-up' && this.#hasTime())
@@ -198,8 +198,10 @@ class RunLoop {
    * Before the end of a run that published and could not move the slot, because it did not get as far as the next message of
    * the snapshot: the next run would do the same again, and so would every run after it.
    */
-  async #releaseSlot(): Promise<void> {
+  async #releaseSlot(stopped: StopReason): Promise<void> {
     if (this.#snapshots === undefined || this.#advancer.hasAdvanced) return;
+    // A run that waits for something else reads on from there once that is over, and no table has to begin anew for it.
+    if (stopped !== 'deadline' && stopped !== 'throttled' && stopped !== 'caught-up') return;
     // Rows of a chunk that took too long come again, and fewer of them.
     if (this.#snapshots.tracker.isAbandoned) return;
     if ((this.#batches.boundary ?? 0n) > this.#advancer.position) await this.#snapshots.restartLater();

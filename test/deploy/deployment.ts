@@ -351,6 +351,7 @@ describe('deployment', () => {
     assert.deepEqual([done, rowsPublished], [true, 2]);
     assert.deepEqual(await records(), ['READ stock {"id":1}', 'READ stock {"id":2}']);
     assert.equal((await invoke({ action: 'run', maxSeconds: 50 }))['snapshot'], undefined, 'once');
+    await server.sql('DROP TABLE stock');
   });
 
   let readingsBefore = 0;
