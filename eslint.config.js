@@ -126,7 +126,10 @@ export default tseslint.config(
       above,
       kinesis,
       powertools,
-      ['(^|/)(format|pack|transform|run|settings|health)/', 'postgres imports decode, errors and ports only.'],
+      [
+        '(^|/)(format|pack|transform|run|settings|health)/',
+        'postgres imports decode, snapshot, errors and ports only.',
+      ],
     ],
   ),
   module(
@@ -143,9 +146,12 @@ export default tseslint.config(
   module(['lambda/telemetry/**/*.ts'], [synth, handler, above, postgres, kinesis, sdk]),
   module(['lambda/actions/**/*.ts', 'lambda/container.ts', 'lambda/aws-credentials.ts'], [synth, handler, powertools]),
   module(
-    ['lambda/{ports,errors,metrics,clock,printable}.ts'],
+    [
+      'lambda/{ports,errors,metrics,clock,printable,lost-slot,peek-errors,publications,slow-notice,formatter-module}.ts',
+    ],
     [synth, handler, above, sdk, postgres, kinesis, powertools],
   ),
+  module(['lambda/plugin-parts.ts'], [synth, handler, above, sdk, kinesis, powertools]),
   module(['lambda/handler.ts'], [synth], { env: true }),
   // replica/: the other end of the stream.
   module(
@@ -158,6 +164,10 @@ export default tseslint.config(
       powertools,
       node,
     ],
+  ),
+  module(
+    ['replica/store/**/*.ts'],
+    [['(^|/)(lib|lambda|postgres)/|^aws-cdk-lib|^constructs', 'The store knows what the rules know.'], sdk, powertools],
   ),
   module(
     ['replica/postgres/**/*.ts'],
@@ -177,5 +187,10 @@ export default tseslint.config(
   module(
     ['lib/**/*.ts'],
     [sdk, postgres, ['(^|/)lambda/', 'lib/ ships the function as a bundle; it imports none of it.']],
+    { except: ['lib/consumer/**/*.ts'] },
+  ),
+  module(
+    ['lib/consumer/**/*.ts'],
+    [['^\\.\\./|^(?!node:|\\.)', 'lib/consumer/ is bundled into readers of the stream: it imports itself.']],
   ),
 );

@@ -52,6 +52,24 @@ export const REMEDIES = {
 /** A stable name of a failure, to match on and to look up in docs/operations.md. */
 export type ErrorCode = keyof typeof REMEDIES;
 
+/** Failures of one transaction, which skip-transaction gets past. */
+export const SKIPPABLE_ERRORS: ReadonlySet<ErrorCode> = new Set([
+  'DECODE_FAILED',
+  'TRANSACTION_UNDECODABLE',
+  'KEY_UNRESOLVED',
+  'FORMAT_FAILED',
+  'RECORD_TOO_LARGE',
+]);
+
+/** Failures after which there is no connection to the server of the slot: nothing more is asked of it. */
+export const CONNECTION_ERRORS: ReadonlySet<ErrorCode> = new Set([
+  'DATABASE_UNREACHABLE',
+  'DATABASE_AUTH_FAILED',
+  'POOLER_REFUSED',
+  'SERVERS_DIFFER',
+  'SERVER_IS_STANDBY',
+]);
+
 /** What a {@link PipelineError} may be given besides its code and text. */
 export interface PipelineErrorOptions extends ErrorOptions {
   /**

@@ -4,9 +4,10 @@
  */
 import type { LineDecoder } from './decode/line-decoder.ts';
 import { PgoutputDecoder } from './decode/pgoutput/decoder.ts';
+import type { PluginName } from './decode/plugin-names.ts';
 import { TestDecodingDecoder } from './decode/test-decoding/decoder.ts';
 import { Wal2jsonDecoder } from './decode/wal2json/decoder.ts';
-import { pgoutput, type PluginName, type SlotPlugin, testDecoding, wal2json } from './postgres/plugins.ts';
+import { pgoutput, type SlotPlugin, testDecoding, wal2json } from './postgres/plugins.ts';
 import { TypeNames } from './postgres/type-names.ts';
 
 /** The parts of one plugin, to be kept from run to run. */

@@ -2,7 +2,12 @@
  * What settings, each right by itself, have against each other: one place for the app's settings and the constructs' props.
  * Pure. Knows neither the context nor CloudFormation.
  */
+import { DEFAULT_FORMAT, FORMAT_FACTS, FORMAT_NAMES } from './format-facts.ts';
 import type { PartialSettings } from './pipeline-settings.ts';
+
+const FORMATS_WITH_MESSAGES = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(
+  FORMAT_NAMES.filter((name) => FORMAT_FACTS[name].hasMessages),
+);
 
 /**
  * @param settings - what was given, under the settings' names
@@ -21,10 +26,10 @@ export function publishingFaults(settings: PartialSettings): string[] {
     faults.push(
       `compression cannot be "${settings.compression}" without aggregation lines: the others have a form of their own.`,
     );
-  const { messages, format = 'csv-payload' } = settings;
-  if (messages !== undefined && !['json', 'debezium', 'module'].includes(format))
+  const { messages, format = DEFAULT_FORMAT } = settings;
+  if (messages !== undefined && !FORMAT_FACTS[format].hasMessages)
     faults.push(
-      `messages has no effect with format ${format}, which has no record for a logical message: it must be json, debezium or module.`,
+      `messages has no effect with format ${format}, which has no record for a logical message: it must be ${FORMATS_WITH_MESSAGES}.`,
     );
   if (messages !== undefined && settings.plugin === 'wal2json')
     faults.push('messages has no effect with plugin wal2json, whose messages are not read: leave one of them out.');

@@ -3,6 +3,7 @@
  * one, and an example. Pure; what two settings say of each other is checked in `setting-rules.ts`.
  */
 import { isIP } from 'node:net';
+import { FORMAT_NAMES } from './format-facts.ts';
 import type { PipelineSettings } from './pipeline-settings.ts';
 import { anyCase, choice, flag, integer, list, numberOf, patterns, type SettingKind, text } from './setting-kinds.ts';
 
@@ -79,7 +80,7 @@ export const STACK_SETTINGS: {
   ),
   slotFailover: choice('off', 'on'),
   sourceName: text('1 to 256 characters, none of them a control character', /^(?!.*:\/\/[^/]*@)[^\p{Cc}]{1,256}$/u),
-  format: choice('csv', 'csv-payload', 'json', 'debezium', 'dms', 'module'),
+  format: choice(...FORMAT_NAMES),
   formatter: text("a file's path", /^[^\p{Cc}]{1,1024}$/u),
   debeziumTime: choice('microseconds', 'isostring'),
   debeziumTransaction: choice('off', 'on'),

@@ -6,6 +6,7 @@ import type { IStream } from 'aws-cdk-lib/aws-kinesis';
 import { StartingPosition } from 'aws-cdk-lib/aws-lambda';
 import { KinesisEventSource, type KinesisEventSourceProps } from 'aws-cdk-lib/aws-lambda-event-sources';
 import type { Construct } from 'constructs';
+import { DEFAULT_FORMAT, FORMAT_FACTS } from './format-facts.ts';
 import { PropsError } from './prop-faults.ts';
 import type { SlotPublisherProps } from './slot-publisher-props.ts';
 
@@ -25,8 +26,8 @@ type PublisherOfStream = Construct & {
  * @throws {PropsError} where `filters` would make Lambda discard records that it cannot look into
  */
 export function eventSourceOf(publisher: PublisherOfStream, props: SlotEventSourceProps): KinesisEventSource {
-  const { aggregation = 'kpl', format = 'csv-payload' } = publisher.props;
-  if (props.filters !== undefined && (aggregation !== 'none' || format === 'csv' || format === 'csv-payload'))
+  const { aggregation = 'kpl', format = DEFAULT_FORMAT } = publisher.props;
+  if (props.filters !== undefined && (aggregation !== 'none' || !FORMAT_FACTS[format].isJson))
     throw new PropsError(publisher, [
       `filters cannot be given with aggregation ${aggregation} and format ${format}: Lambda discards each record that is not one JSON object, silently and for good. ` +
         'Filter in your code, or with tableIncludeList and operations. A filter needs aggregation none and a format of JSON.',

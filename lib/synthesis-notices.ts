@@ -1,4 +1,4 @@
-/** What was asked for, loses something in time, and is forgotten easily: said at each synthesis. Knows no construct but the stack. */
+/** Settings that were chosen on purpose and that lose something later: they are named at each synthesis. Knows no construct but the stack. */
 import { Annotations, type Stack } from 'aws-cdk-lib';
 import type { PipelineSettings } from './pipeline-settings.ts';
 

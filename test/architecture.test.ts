@@ -7,6 +7,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { ESLint } from 'eslint';
 
 const root = new URL('../', import.meta.url);
 const text = readFileSync(new URL('ARCHITECTURE.md', root), 'utf8');
@@ -45,8 +46,17 @@ describe('ARCHITECTURE.md', () => {
 });
 
 describe('imports', () => {
+  it('are held by a row of the linter for every file of lambda/, replica/ and lib/', async () => {
+    const eslint = new ESLint({ cwd: fileURLToPath(root) });
+    for (const file of globSync('{lambda,lib,replica}/**/*.ts', { cwd: fileURLToPath(root) })) {
+      const { rules } = (await eslint.calculateConfigForFile(file)) as { rules: Record<string, unknown> };
+      const isRoot = ['lambda/handler.ts', 'replica/function/handler.ts'].includes(file);
+      assert.ok(isRoot || rules['no-restricted-imports'] !== undefined, file);
+    }
+  });
+
   it('form no circle, those of types included', () => {
-    const files = globSync('{bin,lambda,lib,scripts}/**/*.ts', { cwd: fileURLToPath(root) });
+    const files = globSync('{bin,lambda,lib,replica,scripts}/**/*.ts', { cwd: fileURLToPath(root) });
     const imports = new Map(
       files.map((file) => [
         file,

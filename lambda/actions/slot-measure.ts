@@ -3,22 +3,13 @@
  * came about, and for one that found the slot locked. Changes nothing, and never fails.
  */
 import type { Container } from '../container.ts';
-import { type ErrorCode, PipelineError } from '../errors.ts';
+import { CONNECTION_ERRORS, PipelineError } from '../errors.ts';
 import { readFlushLsn, readSlotRow } from '../postgres/status-queries.ts';
 import type { SlotMeasure } from '../run/run-metrics.ts';
 import { type InvocationDeadlines, withConnection } from './connections.ts';
 
 /** A server that is slow to answer is not waited for: the next minute's run asks again. */
 const TIMEOUT_MS = 3_000;
-
-/** Where the server was not reached, it will not be now. */
-const NO_ANSWER: ReadonlySet<ErrorCode> = new Set([
-  'DATABASE_UNREACHABLE',
-  'DATABASE_AUTH_FAILED',
-  'POOLER_REFUSED',
-  'SERVERS_DIFFER',
-  'SERVER_IS_STANDBY',
-] satisfies ErrorCode[]);
 
 /**
  * Reads lag and retained WAL.
@@ -33,7 +24,7 @@ export async function measureSlot(
   deadlines: InvocationDeadlines,
   after?: unknown,
 ): Promise<SlotMeasure | undefined> {
-  if (after instanceof PipelineError && NO_ANSWER.has(after.code)) return undefined;
+  if (after instanceof PipelineError && CONNECTION_ERRORS.has(after.code)) return undefined;
   const functionDeadline = Math.min(deadlines.functionDeadline, container.clock.now() + TIMEOUT_MS);
   try {
     return await withConnection(container, { ...deadlines, functionDeadline }, async (connection) => {

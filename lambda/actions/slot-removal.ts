@@ -2,10 +2,10 @@
  * What becomes of the slot when its resource is deleted: dropped only where it is the stack's own and nobody else reads it;
  * else left, with the SQL to drop it by hand. Knows no creation.
  */
+import { isReadablePlugin } from '../decode/plugin-names.ts';
 import { PipelineError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { codeOf } from '../postgres/error-context.ts';
-import { isReadablePlugin } from '../postgres/plugins.ts';
 import { CONTROL_LOCK_SUFFIX } from '../postgres/session.ts';
 import { dropSlot } from '../postgres/slot-create-drop.ts';
 import { acquireSlotLock, describeHolder, type Holder, lockKey, readHolder } from '../postgres/slot-lock.ts';

@@ -3,6 +3,7 @@
  * calls a slot good that a run refuses. Pure: facts in, a result out.
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import { isReadablePlugin } from '../decode/plugin-names.ts';
 import { isLost, lostRemedy } from '../lost-slot.ts';
 import { type Finding, ok } from './finding.ts';
 
@@ -57,7 +58,7 @@ const OTHER_NAME = 'Use another SLOT_NAME. Whoever made this slot may need it.';
 
 /** @param found - a slot's plugin @returns what to do where PLUGIN names another */
 export function otherPlugin(found: string | undefined): string {
-  return found === 'test_decoding' || found === 'pgoutput' || found === 'wal2json'
+  return isReadablePlugin(found)
     ? `If the slot is this pipeline's, set PLUGIN=${found}. Otherwise: ${OTHER_NAME}`
     : OTHER_NAME;
 }

@@ -1,6 +1,6 @@
 /**
- * One peek: the rows as they stream, and the messages in them. The server works it out once and is read
- * twice, COMMIT rows first, so that a transaction's commit LSN and time are known before its first change.
+ * One peek: the rows as they stream, and the messages in them. The server works the result out once, and it is
+ * read twice, COMMIT rows first, so that a transaction's commit LSN and time are known before its first change.
  * Leaves lines to the decoder; knows nothing of batches and rounds.
  */
 import { isUtf8 } from 'node:buffer';

@@ -3,21 +3,10 @@
  * gets here as UTF-8. What its rows say is its decoder's to know (`decode/`).
  */
 import pg from 'pg';
+import type { PluginName } from '../decode/plugin-names.ts';
 import { OWN_PREFIX } from '../snapshot/own-message.ts';
 import { codeOf } from './error-context.ts';
 import type { Queryable } from './status-queries.ts';
-
-/** A plugin's name, as `pg_replication_slots` has it. */
-export type PluginName = 'test_decoding' | 'pgoutput' | 'wal2json';
-
-/**
- * Whether a slot of that plugin can be this project's.
- *
- * @param name - a slot's plugin, as the server has it
- */
-export function isReadablePlugin(name: string | undefined): name is PluginName {
-  return name === 'test_decoding' || name === 'pgoutput' || name === 'wal2json';
-}
 
 /** How a slot of one plugin is read. */
 export interface SlotPlugin {

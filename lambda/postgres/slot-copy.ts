@@ -4,12 +4,12 @@
  * Knows no invocation and no CloudFormation; who may call it, and under which lock, is decided above.
  */
 import { formatLsn } from '../decode/lsn.ts';
+import { isReadablePlugin } from '../decode/plugin-names.ts';
 import { PipelineError } from '../errors.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 import { isDecodingFailure, shownReport } from './decoding-failure.ts';
 import { codeOf } from './error-context.ts';
 import type { Notice } from './notices.ts';
-import { isReadablePlugin } from './plugins.ts';
 import { isAboutPublication } from './publication-errors.ts';
 import { requirePublications } from './publication-queries.ts';
 import { createSlot, dropSlot, requireUsable } from './slot-create-drop.ts';

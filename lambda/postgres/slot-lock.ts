@@ -1,6 +1,6 @@
 /**
- * The lock of a slot (I6): a session advisory lock, held by the connection that peeks. Its holder may publish. It is held
- * from `openSession` until the session closes, or until the server ends the connection (`session-settings.ts`).
+ * The lock of a slot (I6): a session advisory lock. Its holder may publish. A run's is held by the connection that peeks, from
+ * `openSession` until the session closes; an action's by a connection of its own; in both cases until the server ends that connection.
  * A holder of ours that is past its time is ended; any other is named and left alone.
  * Knows nothing of what is done under the lock.
  */

@@ -2,10 +2,11 @@
  * What a slot's row says against reading it, as the errors an operator meets. Pure. A slot that is missing or lost is
  * reported, and never created again, which would hide the gap (I9).
  */
+import { isReadablePlugin } from '../decode/plugin-names.ts';
 import { PipelineError } from '../errors.ts';
 import { isLost, slotLost } from '../lost-slot.ts';
 import { codeOf, type ErrorContext } from './error-context.ts';
-import { isReadablePlugin, TEST_DECODING } from './plugins.ts';
+import { TEST_DECODING } from './plugins.ts';
 import { translate } from './sql-errors.ts';
 import { standbyFault, standbyRefusal } from './standby-server.ts';
 import { type Queryable, SLOT_JSON, type SlotRow, toSlotRow } from './status-queries.ts';

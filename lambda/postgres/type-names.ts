@@ -1,5 +1,6 @@
 /**
- * Types by their numbers, and the words that SQL keeps for itself: what pgoutput's decoder has to know of the server.
+ * Types by their numbers, and the words that SQL keeps for itself: what the decoders of pgoutput and wal2json have to know of the
+ * server.
  * Kept by the handler from run to run, and read again when a type was made or dropped.
  */
 import type { ServerNames } from '../decode/pgoutput/names.ts';

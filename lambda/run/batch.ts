@@ -5,11 +5,8 @@
 import type { Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import type { ResumePosition } from '../decode/resume-position.ts';
-import { PipelineError } from '../errors.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
-import type { Clock, Log, Publisher, Session } from '../ports.ts';
 import type { Peek } from '../ports.ts';
-import type { Filters } from '../settings/filters.ts';
 import { OWN_PREFIX } from '../snapshot/own-message.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
 import { AlterationOrder } from '../transform/alterations.ts';
@@ -17,63 +14,12 @@ import { type Counts, noCounts } from '../transform/counts.ts';
 import { KeyHistoryCache } from '../transform/key-history-cache.ts';
 import { SkippedLog } from '../transform/skipped-log.ts';
 import { TablePolicies } from '../transform/table-policies.ts';
-import { Transformer, type TransformerParts } from '../transform/transform.ts';
-import type { Advancer } from './advancer.ts';
+import { Transformer } from '../transform/transform.ts';
+import type { Batch, BatchParts, BatchPorts } from './batch-ports.ts';
 import { CatalogWaits } from './catalog-waits.ts';
-import type { RunMarks } from './marks.ts';
 import { latestEnd } from './message-end.ts';
 import { PublishQueue } from './publish-queue.ts';
-import type { RowsToPublish, SnapshotRun } from './snapshot-run.ts';
-
-/** What is to be published, and how. */
-export interface BatchParts extends Omit<
-  TransformerParts,
-  'policies' | 'keyHistory' | 'alterations' | 'skippedLog' | 'resume' | 'snapshots'
-> {
-  /** Which tables and columns are wanted. */
-  readonly filters: Filters;
-}
-
-/** What a reader works with. */
-export interface BatchPorts {
-  readonly session: Session;
-  readonly publisher: Publisher;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly advancer: Advancer;
-  /** Undefined: tables cannot be read beside the slot. */
-  readonly snapshots?: SnapshotRun | undefined;
-  /** Undefined: no marks are published. */
-  readonly marks?: RunMarks | undefined;
-  /** Tables whose changes are left out, as far as the log has named them. */
-  readonly warmState: { readonly loggedTables: Set<string> };
-  /** @returns whether to take on no more work, asked after each block */
-  readonly shouldStop: () => boolean;
-  /** @returns whether to end before the next transaction, asked at each but the first of a batch */
-  readonly shouldHandOver: () => boolean;
-  /** @returns milliseconds since 1970: no request may end after it */
-  readonly sendingDeadline: () => number;
-  /** Called when a round was acknowledged. */
-  readonly onAcknowledged: () => void;
-}
-
-/** What became of one batch. */
-export interface Batch {
-  /**
-   * `whole`: all of it is acknowledged or counted. `commit-pending`: the catalogs say nothing yet of the transaction
-   * named by {@link BatchProcessor.pendingCommit}; `beyond-bound`: the commit record of the next transaction ends behind what
-   * standbys have confirmed; `handed-over`: somebody waits for the slot. All before it is acknowledged or counted.
-   */
-  readonly ended: 'whole' | 'throttled' | 'deadline' | 'commit-pending' | 'beyond-bound' | 'handed-over';
-  /** Rows read, as the peek's limit counts them. */
-  readonly rows: number;
-  /** Milliseconds to the first row. */
-  readonly firstRowMs: number;
-  /** The newest boundary; undefined where no transaction was completed. */
-  readonly boundary: Lsn | undefined;
-  /** Commit time of the first transaction that is not published whole; undefined where there is none in the batch. */
-  readonly oldestUnpublishedMicros: bigint | undefined;
-}
+import { publishRows } from './publish-rows.ts';
 
 /** Two rounds as slow as the slowest so far must fit between the end of reading and the end of sending. */
 const RESERVED_ROUNDS = 2;
@@ -235,17 +181,6 @@ export class BatchProcessor {
     await this.#finish(transformer);
   }
 
-  /**
-   * Sends the marks that end a drain.
-   *
-   * @param position - the slot's: everything up to it is acknowledged
-   */
-  async sealMarks(position: Lsn): Promise<void> {
-    const transformer = this.#theTransformer();
-    this.#ports.marks?.seal(transformer, position);
-    await this.#finish(transformer);
-  }
-
   #theTransformer(): Transformer {
     return (this.#transformer ??= new Transformer({
       ...this.#parts,
@@ -326,7 +261,10 @@ export class BatchProcessor {
           const rows = snapshots.message(message, block.rowLsn());
           if (rows !== undefined) {
             const begun = this.#ports.clock.now();
-            const isWhole = await this.#publishRows(rows, transformer, snapshots);
+            const isWhole = await publishRows(rows, snapshots, transformer, {
+              send: () => this.#send(transformer),
+              shouldStop,
+            });
             snapshots.addWorkMs(this.#ports.clock.now() - begun);
             this.#ports.marks?.rowsRead(rows.chunk.table);
             if (!isWhole) return 'deadline';
@@ -375,37 +313,6 @@ export class BatchProcessor {
     if (!this.#queue.canSend) return;
     this.#acknowledge(transformer.ackPosition());
     this.#ports.snapshots?.tracker.acknowledged();
-  }
-
-  /** Publishes the rows of a chunk. @returns false when no more can be sent: then they all come again */
-  async #publishRows(
-    { chunk, place }: RowsToPublish,
-    transformer: Transformer,
-    snapshots: SnapshotRun,
-  ): Promise<boolean> {
-    let ordinal = 0;
-    for (const row of chunk.rows.values()) {
-      try {
-        const outcome = transformer.publishSnapshotRow(row, place, ++ordinal);
-        if (outcome === 'filtered') {
-          snapshots.leaveOut(chunk.table);
-          return true;
-        }
-        if (outcome === 'published') snapshots.rowsPublished++;
-        else snapshots.rowsLeftOut++;
-      } catch (error) {
-        if (!(error instanceof PipelineError)) throw error;
-        // A snapshot must never keep changes from being published.
-        snapshots.refuseRow(chunk.table, error);
-        return true;
-      }
-      if (transformer.closed.length === 0) continue;
-      if (!(await this.#send(transformer)) || this.#ports.shouldStop()) {
-        snapshots.abandon();
-        return false;
-      }
-    }
-    return true;
   }
 
   #acknowledge(position: AckPosition): void {

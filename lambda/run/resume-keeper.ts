@@ -1,5 +1,5 @@
 /**
- * Takes and checks positions inside a transaction, by what the server says of readings of the slot.
+ * Takes and checks positions inside a transaction, by what the server shows of who has read the slot since.
  * What a position is, and why it needs proof, is in `decode/resume-position.ts`.
  */
 import type { Lsn } from '../decode/lsn.ts';

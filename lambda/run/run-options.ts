@@ -3,7 +3,7 @@
  */
 import type { ResumePosition } from '../decode/resume-position.ts';
 import type { Clock, Log, Metrics, Publisher, Session } from '../ports.ts';
-import type { BatchParts } from './batch.ts';
+import type { BatchParts } from './batch-ports.ts';
 import type { MarkOptions } from './marks.ts';
 import type { CountReporter } from './run-metrics.ts';
 import type { SnapshotAnswer } from './snapshot-run.ts';

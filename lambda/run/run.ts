@@ -1,46 +1,38 @@
 /**
- * The run loop: batches from the slot to the stream until caught up, out of time, or at a bound.
+ * One run: it reads and publishes what the slot holds until it is caught up, out of time, or at a bound, and answers.
  * Ports in, an answer out; knows no SQL, no SDK and no environment.
  *
  * A batch is one peek. Its rounds are acknowledged one after the other, and the slot follows what is acknowledged,
  * never more (I1, I2). A crash anywhere repeats records; it loses and reorders none.
  *
- * When a run stops is decided here (`#readBatches`, `#hasTime`), in the middle of a batch by `batch.ts`, for standbys by
+ * When a run stops is decided by `read-loop.ts` and `run-deadline.ts`, in the middle of a batch by `batch.ts`, for standbys by
  * `read-bound-tracker.ts`, for a stream that refuses or does not answer by `publish-queue.ts`, and after it has caught up by
- * `linger.ts`. The reasons are in `answer.ts`; which of them are errors, in `run-outcome.ts`.
+ * `linger.ts`. Where another one has the lock, `actions/run-and-drain.ts` answers without a run. The reasons are in `answer.ts`; which
+ * of them are errors, in `run-outcome.ts`.
  */
-import type { Lsn } from '../decode/lsn.ts';
-import { type ErrorCode, PipelineError } from '../errors.ts';
-import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
+import { PipelineError, SKIPPABLE_ERRORS } from '../errors.ts';
 import { copyCounts } from '../transform/counts.ts';
 import { Advancer } from './advancer.ts';
 import { ageSeconds, type RunAnswer, type StopReason } from './answer.ts';
 import { BatchProcessor } from './batch.ts';
 import { Heartbeat } from './heartbeat.ts';
+import { awaitLastHolder } from './in-flight-grace.ts';
 import { hasNothingToRead, Linger } from './linger.ts';
 import { RunMarks } from './marks.ts';
-import { type PeekPlan, PeekPlanner } from './peek-planner.ts';
+import { PeekPlanner } from './peek-planner.ts';
 import { describeStandbys, ReadBoundTracker } from './read-bound-tracker.ts';
+import { ReadLoop } from './read-loop.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
+import { RunDeadline } from './run-deadline.ts';
 import { CountReporter, type ReportedCounts } from './run-metrics.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
 import { assertProgress, createAnswer, type RunOutcome } from './run-outcome.ts';
 import { SnapshotRun } from './snapshot-run.ts';
 import { TimedSlot } from './timed-slot.ts';
-import type { FailedPeek } from './undecodable-errors.ts';
+import { rememberPosition } from './warm-state.ts';
 
 /** How often a run that lingers says that it is well where it finds no time to say more. */
 const BUSY_HEARTBEAT_MS = 75_000;
-/** Failures that skip-transaction gets past. */
-const SKIPPABLE: ReadonlySet<ErrorCode> = new Set([
-  'DECODE_FAILED',
-  'TRANSACTION_UNDECODABLE',
-  'KEY_UNRESOLVED',
-  'FORMAT_FAILED',
-  'RECORD_TOO_LARGE',
-]);
-/** Kept for the answer itself, the closing of a peek and what else is not measured. */
-const ANSWER_MS = 500;
 
 /**
  * Publishes what the slot holds.
@@ -74,11 +66,8 @@ class RunLoop {
   readonly #linger: Linger | undefined;
   readonly #marks: RunMarks | undefined;
   readonly #snapshots: SnapshotRun | undefined;
-  /** Up to where everything was read: ahead of the slot's position only while a snapshot holds that. */
-  #readUpto: Lsn = 0n;
-  #deadline: number;
-  #batchCount = 0;
-  #oldestUnpublishedMicros: bigint | undefined;
+  readonly #deadline: RunDeadline;
+  readonly #readLoop: ReadLoop;
   #graceCutShort = false;
 
   constructor(given: RunPorts, options: RunOptions) {
@@ -90,15 +79,19 @@ class RunLoop {
     this.#linger = this.#createLinger(given, heartbeat);
     const ports = this.#linger === undefined ? given : { ...given, session: this.#linger.withTimedSlot(given.session) };
     this.#ports = ports;
-    this.#deadline = ports.warmState.deadline = options.deadline;
+    this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
+    this.#deadline = new RunDeadline(options, {
+      ...ports,
+      advancer: this.#advancer,
+      readingDeadline: () => this.#batches.readingDeadline(),
+    });
     this.#planner = new PeekPlanner(ports, options.maxRows);
     this.#resumes = new ResumeKeeper(ports.session.slot, ports.log);
     this.#readBound = new ReadBoundTracker({
       ...ports,
       isDrain: options.action === 'drain',
-      hasTime: () => this.#hasTime(),
+      hasTime: () => this.#deadline.hasTime(),
     });
-    this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
     this.#snapshots = this.#createSnapshots(ports);
     const reading = (): readonly string[] => this.#snapshots?.tables ?? [];
     this.#marks = options.marks && new RunMarks(options.marks, { ...ports, lingers, reading });
@@ -107,14 +100,24 @@ class RunLoop {
       advancer: this.#advancer,
       snapshots: this.#snapshots,
       marks: this.#marks,
-      // What follows the last round must fit in: two advances by the cost measured, and the answer (I7).
-      sendingDeadline: () => this.#deadline - ANSWER_MS - 2 * this.#advancer.costMs,
+      sendingDeadline: () => this.#deadline.sendingDeadline(),
       shouldStop: () => this.#shouldStop(),
       shouldHandOver: () => this.#isAwaited(),
       onAcknowledged: () => {
         heartbeat.beat(this.#batches.counts.records);
         this.#tellProgress();
       },
+    });
+    this.#readLoop = new ReadLoop({
+      slot: ports.session.slot,
+      planner: this.#planner,
+      batches: this.#batches,
+      advancer: this.#advancer,
+      readBound: this.#readBound,
+      deadline: this.#deadline,
+      snapshots: this.#snapshots,
+      isAwaited: () => this.#isAwaited(),
+      maxBatches: options.maxBatches,
     });
   }
 
@@ -129,26 +132,30 @@ class RunLoop {
 
   async execute(): Promise<RunAnswer> {
     const { session, warmState } = this.#ports;
-    await this.#awaitInFlightRequests();
+    this.#graceCutShort = await awaitLastHolder({
+      ...this.#ports,
+      graceMs: this.#options.inFlightGraceMs,
+      readingDeadline: this.#batches.readingDeadline(),
+    });
     this.#advancer.position = (await session.slot.position()).confirmedFlush;
     this.#snapshots?.begin(this.#advancer.position);
     this.#batches.resume = await this.#resumes.validate(this.#options.resume ?? warmState.resume);
     warmState.resume = undefined;
     let stopped: StopReason;
     try {
-      if (this.#marks?.mustOpen === true && this.#hasTime()) await this.#batches.openMarks(this.#advancer.position);
+      if (this.#marks?.mustOpen === true && this.#deadline.hasTime())
+        await this.#batches.openMarks(this.#advancer.position);
       stopped = await this.#loop();
       if (this.#linger !== undefined && this.#marks !== undefined) await this.#batches.sendMarks();
       await this.#releaseSlot(stopped);
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       await this.#advancer.advanceAgain();
-      if (this.#options.action === 'drain' && stopped === 'caught-up' && this.#hasTime())
-        await this.#batches.sealMarks(this.#advancer.position);
     } catch (error) {
       await this.#afterFailure(error);
       throw error;
     } finally {
-      this.#rememberReached();
+      const { boundary, progress } = this.#batches;
+      rememberPosition(warmState, this.#advancer.position, boundary, progress?.transaction.commitLsn);
     }
     warmState.resume = await this.#resumes.next(this.#batches);
     assertProgress(this.#ports, this.#options, this.#end(stopped));
@@ -183,10 +190,10 @@ class RunLoop {
       isHeldBack: () => (this.#batches.boundary ?? 0n) > this.#advancer.position,
       onWaiting: () => this.#tellProgress(),
       ...(stop === undefined ? {} : { stop }),
-      hasTime: (ms) => this.#hasTime() && clock.now() + ms < this.#batches.readingDeadline(),
+      hasTime: (ms) => this.#deadline.hasTime() && clock.now() + ms < this.#batches.readingDeadline(),
       budgetMs: () => {
         if (action === 'drain') return Infinity;
-        const whole = this.#linger === undefined ? this.#deadline : clock.now();
+        const whole = this.#linger === undefined ? this.#deadline.at : clock.now();
         return ((whole - startedAt) * snapshotSharePercent) / 100;
       },
     });
@@ -207,28 +214,6 @@ class RunLoop {
     if ((this.#batches.boundary ?? 0n) > this.#advancer.position) await this.#snapshots.restartLater();
   }
 
-  /** The holder that was ended may have sent a request last, which must not arrive after one of ours (I3, I6). */
-  async #awaitInFlightRequests(): Promise<void> {
-    const { session, clock, stop } = this.#ports;
-    if (!session.tookOver) return;
-    const left = Math.max(0, this.#batches.readingDeadline() - clock.now());
-    // It may have been ended while this run still waited for the lock behind another.
-    const since = session.tookOverAt ?? clock.now();
-    const graceMs = Math.max(0, since + this.#options.inFlightGraceMs - clock.now());
-    // Where the time is over first, or a stop is asked for, nothing is sent at all.
-    this.#graceCutShort = left < graceMs;
-    await clock.sleep(Math.min(graceMs, left), stop);
-  }
-
-  /** Sent and acknowledged, whether or not the slot could be advanced over it; and where the slot is. */
-  #rememberReached(): void {
-    const { warmState } = this.#ports;
-    warmState.position = this.#advancer.position;
-    const { boundary, progress } = this.#batches;
-    for (const lsn of [this.#advancer.position, boundary, progress?.transaction.commitLsn])
-      if (lsn !== undefined && lsn > (warmState.reached ?? 0n)) warmState.reached = lsn;
-  }
-
   /** Only a run that lingers has one. */
   #createLinger({ session, clock, log, metrics, stop }: RunPorts, heartbeat: Heartbeat): Linger | undefined {
     const { lingerDutyPercent } = this.#options;
@@ -240,25 +225,19 @@ class RunLoop {
       metrics,
       dutyPercent: lingerDutyPercent,
       ...(stop === undefined ? {} : { stop }),
-      hasTime: () => this.#hasTime(),
+      hasTime: () => this.#deadline.hasTime(),
       isAwaited: () => this.#isAwaited(),
       state: () => ({
         counts: this.#reportedCounts(),
-        position: this.#readPosition,
+        position: this.#readLoop.position,
         catalogMs: this.#batches.catalogMs,
-        oldestUnpublishedMicros: this.#oldestUnpublishedMicros,
+        oldestUnpublishedMicros: this.#readLoop.oldestUnpublishedMicros,
         standbys: describeStandbys(this.#readBound.awaited),
       }),
       reporter: this.#reporter,
       heartbeat,
       isDue: () => this.#snapshots?.isDue() === true || this.#marks?.isDue === true,
     });
-  }
-
-  /** Up to where there is nothing left to be read. */
-  get #readPosition(): Lsn {
-    const { position } = this.#advancer;
-    return position > this.#readUpto ? position : this.#readUpto;
   }
 
   /** Batch after batch; a run that lingers goes on when there is something new. */
@@ -279,76 +258,14 @@ class RunLoop {
   /** Batch after batch, and what a snapshot has to do, until there is nothing more to read for now. */
   async #readBatches(): Promise<StopReason> {
     for (;;) {
-      const stopped = await this.#readToEnd();
+      const stopped = await this.#readLoop.readToEnd();
       if (stopped !== 'caught-up' || this.#snapshots === undefined) return stopped;
       const readsOn = await this.#snapshots.step();
       // One that has ended holds the slot no more.
-      await this.#advancer.advanceTo(this.#readPosition);
+      await this.#advancer.advanceTo(this.#readLoop.position);
       if (!readsOn) return stopped;
       await this.#linger?.workedOnSnapshot(stopped);
       this.#readBound.restart();
-    }
-  }
-
-  async #readToEnd(): Promise<StopReason> {
-    const { session } = this.#ports;
-    for (;;) {
-      // Not before anything is read: after an outage several may wait, and each would give the slot to the next at once.
-      if (this.#batchCount > 0 && this.#isAwaited()) return 'handed-over';
-      const searching = this.#planner.search !== undefined;
-      if (!searching && this.#batchCount >= (this.#options.maxBatches ?? Infinity)) return 'max-batches';
-      if (!this.#hasTime()) return 'deadline';
-      const slot = await session.slot.position();
-      const reach = await this.#readBound.next(this.#readPosition);
-      if (typeof reach === 'string') return reach;
-      // Where the slot cannot follow, each peek has to reach the end: a smaller one would read the same again.
-      const isHeld = this.#snapshots?.holdsSlot === true && !searching;
-      const plan: PeekPlan = isHeld
-        ? { position: this.#advancer.position, upto: reach.bound, rows: undefined }
-        : this.#planner.next(this.#advancer.position, reach.bound);
-      const { upto, rows } = plan;
-      const budgetMs = this.#peekBudgetMs();
-      const batch = await this.#batches.process(upto, rows, budgetMs, reach.confirmed);
-      if (batch instanceof PeekTooLargeError || batch instanceof ServerDecodingError) {
-        this.#onFailedPeek(plan, batch, budgetMs);
-        if (isHeld) await this.#snapshots.restartLater();
-        // Whole transactions may have come before a cancellation took effect: the next peek must not give them again.
-        await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
-        continue;
-      }
-      this.#planner.onPeekRead();
-      if (!searching || batch.rows > 0) this.#batchCount++;
-      this.#oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
-      if (batch.ended === 'beyond-bound') {
-        await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
-        this.#readBound.exhaust(reach.bound);
-        continue;
-      }
-      if (batch.ended !== 'whole') return batch.ended;
-      const full = rows !== undefined && batch.rows >= rows;
-      // Only a boundary of this batch counts: an earlier one is at or before the position where it began.
-      const boundary =
-        batch.boundary !== undefined && batch.boundary > slot.confirmedFlush ? batch.boundary : undefined;
-      // A peek that was not full saw everything up to `upto`, and all of it is acknowledged or counted: I2.
-      const done = full ? boundary : upto;
-      if (done !== undefined && done > this.#readUpto) this.#readUpto = done;
-      if (isHeld) {
-        await this.#advancer.advanceTo(upto);
-        if (upto >= reach.caughtUpAt) return 'caught-up';
-        continue;
-      }
-      this.#planner.succeeded(plan, {
-        done,
-        rowsRead: batch.rows,
-        limitedBy: full ? 'rows' : upto < reach.bound ? 'wal' : 'nothing',
-        firstRowMs: batch.firstRowMs,
-        budgetMs,
-        slot,
-      });
-      // A step of a search without rows is followed by another: one advance after the last of them is enough.
-      if (done !== undefined && (!searching || batch.rows > 0)) await this.#advancer.advanceTo(done);
-      if (!searching && !full && upto >= reach.caughtUpAt) return 'caught-up';
-      if (full || upto < reach.bound) this.#readBound.restart();
     }
   }
 
@@ -357,50 +274,15 @@ class RunLoop {
     return this.#linger !== undefined && this.#ports.session.isLockAwaited();
   }
 
-  /** Whether a batch is still worth beginning. */
-  #hasTime(): boolean {
-    const { clock, stop, session } = this.#ports;
-    if (session.lost.aborted) throw session.lost.reason;
-    return stop?.aborted !== true && clock.now() < this.#batches.readingDeadline();
-  }
-
   /** Whether to take on no more of a batch. */
   #shouldStop(): boolean {
-    if (this.#hasTime()) return false;
+    if (this.#deadline.hasTime()) return false;
     const started = this.#batches.boundary === undefined && !this.#advancer.hasAdvanced;
     if (!started || this.#resumes.canResumeLater || this.#ports.stop?.aborted === true) return true;
     // Cut here, the next run would begin the same transaction again, and every run after it.
-    return !this.#useFunctionDeadline(
+    return !this.#deadline.useFunctionDeadline(
       'The first transaction is larger than a run, and nothing says that the next run may go on with it',
     );
-  }
-
-  /** Takes the function's own deadline. The schedule's is there so that runs do not overlap, which the lock sees to as well. */
-  #useFunctionDeadline(why: string): boolean {
-    if (this.#deadline >= this.#options.functionDeadline) return false;
-    this.#deadline = this.#ports.warmState.deadline = this.#options.functionDeadline;
-    this.#ports.log.warn(`${why}: this run goes on until the deadline of the function.`, {
-      remainingMs: this.#deadline - this.#ports.clock.now(),
-    });
-    return true;
-  }
-
-  /** How long the server may work before the first row: what is left, less a share for what it finds. */
-  #peekBudgetMs(): number {
-    const left = this.#batches.readingDeadline() - this.#ports.clock.now();
-    return Math.max(1, Math.floor(left * 0.7));
-  }
-
-  /** A peek did not reach its first row. The next is smaller, or a step of a search: see that there is time for it. */
-  #onFailedPeek(plan: PeekPlan, error: FailedPeek, budgetMs: number): void {
-    // The slot may have followed what came before the failure.
-    const next = this.#planner.failed({ ...plan, position: this.#advancer.position }, error, budgetMs);
-    if (next === 'first-step') {
-      this.#useFunctionDeadline('Finding the transaction takes a peek a step');
-    } else if (this.#batchCount === 0 && (next === 'same' || (next === 'smaller' && !this.#hasTime()))) {
-      // Reading again from restart_lsn takes longer than this run may: the schedule would never get past it.
-      this.#useFunctionDeadline('Not even a small peek finishes in maxSeconds');
-    }
   }
 
   /** After an error: keep what is acknowledged, and let nothing hide the error itself. */
@@ -409,7 +291,7 @@ class RunLoop {
     if (session.lost.aborted) return;
     try {
       // What is to be skipped has to be the first that is left.
-      if (error instanceof PipelineError && SKIPPABLE.has(error.code)) await this.#snapshots?.restartLater();
+      if (error instanceof PipelineError && SKIPPABLE_ERRORS.has(error.code)) await this.#snapshots?.restartLater();
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       warmState.resume = await this.#resumes.next(this.#batches);
     } catch (failure) {
@@ -429,12 +311,12 @@ class RunLoop {
       batches: this.#batches,
       planner: this.#planner,
       readBound: this.#readBound,
-      batchCount: this.#batchCount,
+      batchCount: this.#readLoop.batchCount,
       position: this.#advancer.position,
       advanced: this.#advancer.hasAdvanced,
       graceCutShort: this.#graceCutShort,
-      usedFunctionDeadline: this.#deadline >= this.#options.functionDeadline,
-      oldestUnpublishedMicros: this.#oldestUnpublishedMicros,
+      usedFunctionDeadline: this.#deadline.isFunctionDeadline,
+      oldestUnpublishedMicros: this.#readLoop.oldestUnpublishedMicros,
     };
   }
 }

@@ -52,3 +52,17 @@ export function coldState(): WarmState {
     firstUnread: undefined,
   };
 }
+
+/**
+ * Remembers how far a run came, whether or not the slot could be advanced that far.
+ *
+ * @param state - the container's
+ * @param position - where the slot is
+ * @param published - commit LSNs up to which something was acknowledged
+ */
+export function rememberPosition(state: WarmState, position: Lsn, ...published: readonly (Lsn | undefined)[]): void {
+  state.position = position;
+  for (const lsn of [position, ...published]) {
+    if (lsn !== undefined && lsn > (state.reached ?? 0n)) state.reached = lsn;
+  }
+}

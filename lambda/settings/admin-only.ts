@@ -1,5 +1,5 @@
 /**
- * What destroys is granted apart: IAM cannot look into a payload, but it tells an alias of the function from the function
+ * Destructive actions need a grant of their own: IAM cannot look into a payload, but it tells an alias of the function from the function
  * itself. Actions that ADMIN_ONLY lists are done through the alias `admin` alone. Pure; knows no action's meaning.
  */
 import { PipelineError } from '../errors.ts';

@@ -7,6 +7,7 @@ import { type EffectiveSetting, effectiveSettings } from './effective-settings.t
 import { environmentFaults } from './environment-faults.ts';
 import { environmentWarnings } from './environment-warnings.ts';
 import type { Filters } from './filters.ts';
+import { FORMAT_FACTS, formatsWith } from './format-facts.ts';
 import { misspeltSettings } from './misspelt.ts';
 import { type SettingName, SETTINGS, type SettingValues } from './settings-table.ts';
 
@@ -181,9 +182,9 @@ function contradictions(values: Partial<SettingValues>, env: Readonly<Record<str
     );
   }
   const format = values.FORMAT;
-  if (given('MESSAGES') && (format === 'csv' || format === 'csv-payload' || format === 'dms')) {
+  if (given('MESSAGES') && format !== undefined && !FORMAT_FACTS[format].hasMessages) {
     faults.push(
-      `MESSAGES cannot be set with FORMAT "${format}", which has no record for a logical message (allowed then: nothing). Set FORMAT to json, debezium or module.`,
+      `MESSAGES cannot be set with FORMAT "${format}", which has no record for a logical message (allowed then: nothing). Set FORMAT to ${formatsWith('hasMessages')}.`,
     );
   }
   if (given('MESSAGES') && values.PLUGIN === 'wal2json') {
@@ -278,7 +279,7 @@ function warningsOf(values: SettingValues): string[] {
       `AGGREGATION "none" with PARTITION_BY "${values.PARTITION_BY}" is slow: a request carries one record of a partition key. Aggregate, or partition by primary-key.`,
     );
   }
-  if (values.COLUMN_EXCLUDE_LIST.length > 0 && (values.FORMAT === 'csv' || values.FORMAT === 'csv-payload')) {
+  if (values.COLUMN_EXCLUDE_LIST.length > 0 && !FORMAT_FACTS[values.FORMAT].hasColumns) {
     warnings.push(
       `COLUMN_EXCLUDE_LIST has no effect with FORMAT "${values.FORMAT}", which publishes no columns but the key.`,
     );

@@ -1,5 +1,5 @@
 /**
- * Variables that AWS's SDK reads by itself, and of which it makes an error that does not name them. Pure; knows no setting of ours.
+ * Variables that AWS's SDK reads by itself: it refuses a wrong value without naming the variable. Pure; knows no setting of ours.
  */
 
 /** A region's name, of every partition: eu-central-1, us-gov-west-1, us-iso-east-1, eusc-de-east-1. */

@@ -4,6 +4,8 @@
  * other is checked in `config.ts`.
  */
 import * as z from 'zod/mini';
+import { PLUGIN_NAMES } from '../decode/plugin-names.ts';
+import { FORMAT_NAMES } from './format-facts.ts';
 import {
   convert,
   like,
@@ -101,7 +103,7 @@ export const SETTINGS = {
     'pg2kinesis',
   ),
   PLUGIN: {
-    ...choice(['test_decoding', 'pgoutput', 'wal2json'], "the slot's output plugin"),
+    ...choice(PLUGIN_NAMES, "the slot's output plugin"),
     default: 'test_decoding',
   },
   PUBLICATIONS: optional(
@@ -131,7 +133,7 @@ export const SETTINGS = {
     'pg2kinesis',
   ),
   FORMAT: {
-    ...choice(['csv', 'csv-payload', 'json', 'debezium', 'dms', 'module'], 'how a change is written'),
+    ...choice(FORMAT_NAMES, 'how a change is written'),
     default: 'csv-payload',
   },
   FORMATTER: optional(

@@ -1,6 +1,6 @@
 /**
- * The chunk that waits for its watermark, and what the changes read meanwhile do to it: each makes a row untrue that the chunk's
- * MVCC snapshot does not see changed. Pure; knows no state and no slot.
+ * The chunk that waits for its watermark, and what the changes read meanwhile do to it: a change that the chunk's MVCC
+ * snapshot does not see makes its row stale. Pure; knows no state and no slot.
  */
 import { type Chunk, keyText, type KeyValues } from './chunk.ts';
 

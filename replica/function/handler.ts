@@ -1,5 +1,5 @@
 /**
- * The Lambda function of a `StreamReplica`: the composition root, and the only file of the replica with module-scope state.
+ * The Lambda function that applies a stream's records: the composition root. What outlives an invocation is here.
  * Lambda invokes it with records of one shard.
  */
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';

@@ -50,10 +50,9 @@ export class PostgresTarget implements Target {
   }
 
   async begin(): Promise<TargetTransaction> {
-    const stopAt = await this.translatingErrors(() => this.#positions.hold());
+    await this.translatingErrors(() => this.#positions.hold());
     const counted: (readonly [table: string, changes: number])[] = [];
     return {
-      stopAt,
       write: async (tables, awaits) => {
         // Not the tables themselves: a large transaction has many parts.
         counted.push(...tables.map(({ schema, name, changes }) => [`${schema}.${name}`, changes] as const));

@@ -8,7 +8,6 @@ import type { CopyingTables } from './copying.ts';
 import { Fold, type FoldedTable } from './fold.ts';
 import type { Intake } from './intake.ts';
 import type { WaitingRecord } from './lane.ts';
-import type { Cut } from './lanes.ts';
 import type { Change, Fork } from './record.ts';
 import type { ShardPosition } from './shards.ts';
 
@@ -32,8 +31,6 @@ export type AwaitsRows = (schema: string, table: string) => boolean;
 
 /** A transaction of the target. */
 export interface TargetTransaction {
-  /** The batch may not go beyond this; undefined: as far as it can. */
-  readonly stopAt?: Lsn | undefined;
   /**
    * Makes the tables what they are after the changes. May be called several times.
    *
@@ -115,13 +112,7 @@ export class Applier {
   async #apply(transaction: TargetTransaction): Promise<Applied | undefined> {
     const { intake, store, batchChanges = BATCH_CHANGES } = this.#options;
     const { lanes, shards } = intake;
-    let cut: Cut = lanes.cut;
-    const { stopAt } = transaction;
-    if (stopAt !== undefined && stopAt < cut.lsn) cut = { lsn: stopAt, ms: undefined };
-    if (cut.lsn <= lanes.applied) {
-      await transaction.rollback();
-      return undefined;
-    }
+    let cut = lanes.cut;
     const awaits = lanes.copying.until(cut.lsn);
     let fold = new Fold();
     let changes = 0;

@@ -5,8 +5,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { METRICS } from '../../lambda/metrics.ts';
+import { FORMAT_FACTS } from '../../lambda/settings/format-facts.ts';
 import { type Setting, SETTINGS as VARIABLES } from '../../lambda/settings/settings-table.ts';
 import { NAMESPACE as EMITTED_NAMESPACE } from '../../lambda/telemetry/telemetry.ts';
+import { FORMAT_FACTS as STACK_FORMAT_FACTS } from '../../lib/format-facts.ts';
 import { NAMESPACE, SLOT_METRICS } from '../../lib/slot-metrics.ts';
 import { STACK_SETTINGS } from '../../lib/stack-settings-table.ts';
 import { readPage } from '../../scripts/docs.ts';
@@ -172,5 +174,13 @@ describe('lib/ and lambda/', () => {
         assert.equal(value, setting.default, `${page}: ${name}`);
       }
     }
+  });
+});
+
+describe('the tables of formats', () => {
+  it('name the same formats, and say of each whether it has a record for a logical message', () => {
+    const messages = (facts: Readonly<Record<string, { readonly hasMessages: boolean }>>): unknown =>
+      Object.entries(facts).map(([name, { hasMessages }]) => [name, hasMessages]);
+    assert.deepEqual(messages(STACK_FORMAT_FACTS), messages(FORMAT_FACTS));
   });
 });

@@ -82,9 +82,9 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   },
   {
     effect: 'A run keeps time for one advance in place of two.',
-    file: 'lambda/run/run.ts',
-    code: 'ANSWER_MS - 2 * this.#advancer.costMs',
-    wrong: 'ANSWER_MS - this.#advancer.costMs',
+    file: 'lambda/run/run-deadline.ts',
+    code: 'ANSWER_MS - 2 * this.#ports.advancer.costMs',
+    wrong: 'ANSWER_MS - this.#ports.advancer.costMs',
     tests: 'test/lambda/run/run-bounds.test.ts',
     test: 'I7: answers in time though its last round takes all of its time, and two advances follow',
   },
@@ -130,8 +130,8 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   },
   {
     effect: 'A run that has read batches takes the deadline of the function.',
-    file: 'lambda/run/run.ts',
-    code: 'this.#batchCount === 0 && (next',
+    file: 'lambda/run/read-loop.ts',
+    code: 'this.batchCount === 0 && (next',
     wrong: '(next',
     tests: 'test/lambda/run/run-bounds.test.ts',
     test: 'I7: that has published takes no longer because a later peek does not finish',

@@ -4,6 +4,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
+import type { PluginName } from '../../lambda/decode/plugin-names.ts';
 import { FORMATS } from '../../lambda/format/formats.ts';
 import { messageKeyWriter, partitionKeyWriter } from '../../lambda/format/partition-key.ts';
 import type { FormatOptions } from '../../lambda/format/record.ts';
@@ -11,7 +12,6 @@ import { createPacker } from '../../lambda/pack/packer.ts';
 import { type PluginParts, pluginParts } from '../../lambda/plugin-parts.ts';
 import type { Clock, Publisher, Session } from '../../lambda/ports.ts';
 import { createDatabase } from '../../lambda/postgres/connection.ts';
-import type { PluginName } from '../../lambda/postgres/plugins.ts';
 import { PrimaryKeyCache } from '../../lambda/postgres/primary-key-cache.ts';
 import { openSession } from '../../lambda/postgres/session.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';

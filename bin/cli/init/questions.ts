@@ -1,4 +1,5 @@
 /** What `init` asks for: each has a flag, a question and what is allowed. Knows no prompt and no file. */
+import { FORMAT_NAMES } from '../../../lambda/settings/format-facts.ts';
 import { SETTINGS } from '../../../lambda/settings/settings-table.ts';
 
 /** Where the settings go: `env`, a file for the command line; `cdk`, cdk.json for a stack. */
@@ -56,6 +57,9 @@ const DATABASE: readonly Question[] = [
   { name: 'database', flag: '--database <name>', ask: 'Database to capture', fault: matches(/./, 'a name') },
 ];
 
+// A formatter of the user's own needs more than a name.
+const FORMATS = FORMAT_NAMES.filter((name) => name !== 'module');
+
 const SLOT: readonly Question[] = [
   {
     name: 'slot',
@@ -69,8 +73,8 @@ const SLOT: readonly Question[] = [
     flag: '--format <format>',
     ask: 'Format of the records (json has ids to drop repeats by)',
     fallback: 'json',
-    // A formatter of the user's own needs more than a name.
-    fault: matches(/^(csv|csv-payload|json|debezium|dms)$/, 'csv, csv-payload, json, debezium or dms'),
+    fault: (value) =>
+      FORMATS.some((name) => name === value) ? undefined : `It has to be one of ${FORMATS.join(', ')}.`,
   },
 ];
 

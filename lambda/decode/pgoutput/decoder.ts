@@ -6,6 +6,7 @@
  * @see https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
  */
 import { isUtf8 } from 'node:buffer';
+import type { LineDecoder } from '../line-decoder.ts';
 import type { Line } from '../line-decoder.ts';
 import { type Ignored, type Truncate, type Tuple, UTF8_TEXT, ValueKind } from '../messages.ts';
 import { emptyChange, emptyTuple } from '../reused-row.ts';
@@ -55,7 +56,7 @@ const IN_IDENTITY = 1;
  * decoder.begin();
  * for (const row of rows) decoder.decode(row, 0, row.length);
  */
-export class PgoutputDecoder {
+export class PgoutputDecoder implements LineDecoder {
   /** Messages of more bytes are to be shortened before they are decoded. */
   readonly maxLineBytes: number;
   readonly shortener: PgoutputRowShortener;

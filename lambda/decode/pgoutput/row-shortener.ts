@@ -4,6 +4,7 @@
  * read. Pure; knows where values begin and end, and no row's meaning.
  */
 import { KeptBytes } from '../kept-bytes.ts';
+import type { RowShortener } from '../line-decoder.ts';
 import { MAX_PREFIX_BYTES } from '../messages.ts';
 
 /** What is written in place of a value that was left out: not the plugin's. */
@@ -61,7 +62,7 @@ const FIELD_BYTES: Readonly<Partial<Record<Field, number>>> = {
 };
 
 /** Keeps the readable rest of a message. Used again for the next one. */
-export class PgoutputRowShortener {
+export class PgoutputRowShortener implements RowShortener {
   readonly #limits: PgoutputLimits;
   readonly #kept = new KeptBytes();
   #field: Field = 'kind';

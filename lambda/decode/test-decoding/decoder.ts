@@ -5,6 +5,7 @@
  *
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
+import type { LineDecoder } from '../line-decoder.ts';
 import type { Line } from '../line-decoder.ts';
 import type { RowChange, Truncate, Tuple } from '../messages.ts';
 import { UndecodableError } from '../messages.ts';
@@ -56,7 +57,7 @@ const COLUMNS_LIMIT = 2_048;
  * const line = new TestDecodingDecoder().decode(bytes, 0, bytes.length);
  * if (line.kind === 'change') console.log(line.operation, line.table.printed, line.newTuple?.count);
  */
-export class TestDecodingDecoder {
+export class TestDecodingDecoder implements LineDecoder {
   readonly #interner: NameInterner;
   readonly #new = emptyTuple();
   readonly #old = emptyTuple();

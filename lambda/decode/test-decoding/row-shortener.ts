@@ -4,6 +4,7 @@
  * key after a large value can still be read. Pure; knows how values and names are quoted, and no row's meaning.
  */
 import { KeptBytes } from '../kept-bytes.ts';
+import type { RowShortener } from '../line-decoder.ts';
 import { MAX_PREFIX_BYTES } from '../messages.ts';
 import { MESSAGE_BYTE } from './message-line.ts';
 import { ELIDED } from './value.ts';
@@ -57,7 +58,7 @@ export function limitsForRecord(maxRecordBytes: number): ShortenerLimits {
 }
 
 /** Keeps the readable rest of a line. Used again for the next one. */
-export class TestDecodingRowShortener {
+export class TestDecodingRowShortener implements RowShortener {
   readonly #limits: ShortenerLimits;
   readonly #kept = new KeptBytes();
   #place: Place = 'start';

@@ -6,6 +6,7 @@
  * @see https://github.com/eulerto/wal2json
  */
 import { isUtf8 } from 'node:buffer';
+import type { LineDecoder } from '../line-decoder.ts';
 import type { BeginLine, CommitLine, Line } from '../line-decoder.ts';
 import { type Ignored, type RowChange, type TableName, type Truncate, UTF8_TEXT } from '../messages.ts';
 import type { ServerNames } from '../pgoutput/names.ts';
@@ -61,7 +62,7 @@ interface KnownTable {
  * decoder.begin(false);
  * for (const row of rows) decoder.decode(row, 0, row.length);
  */
-export class Wal2jsonDecoder {
+export class Wal2jsonDecoder implements LineDecoder {
   /** Lines of more bytes are to be shortened before they are decoded. */
   readonly maxLineBytes: number;
   readonly shortener: Wal2jsonRowShortener;

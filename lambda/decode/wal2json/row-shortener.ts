@@ -4,6 +4,7 @@
  * after a large value can still be read. Pure; knows how strings are quoted, and no row's meaning.
  */
 import { KeptBytes } from '../kept-bytes.ts';
+import type { RowShortener } from '../line-decoder.ts';
 
 /** Stands for a value that was left out: no JSON has it. */
 export const ELIDED = Buffer.from('elided', 'latin1');
@@ -39,7 +40,7 @@ export function limitsFor(maxRecordBytes: number): Wal2jsonLimits {
 }
 
 /** Keeps the readable rest of a line. Used again for the next one. */
-export class Wal2jsonRowShortener {
+export class Wal2jsonRowShortener implements RowShortener {
   readonly #limits: Wal2jsonLimits;
   readonly #kept = new KeptBytes();
   #place: 'outside' | 'kept' | 'left-out' = 'outside';

@@ -1,5 +1,5 @@
 /**
- * A mark in the format `json`: all records of its lane with a commit LSN up to its own stand before it.
+ * A mark in the format `json`: every record of its lane with a commit LSN at or below the mark's comes before it.
  *
  * `{"op":"MARK","source":…,"commitLsn":…,"commitTime":…,"lane":…,"lanes":…,"system":…,"timeline":…[,"forks":[[timeline,lsn],…]]}`
  *

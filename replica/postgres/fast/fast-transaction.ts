@@ -1,6 +1,6 @@
 /**
- * One transaction of a PostgreSQL whose rows are applied as their changes come. Parts are savepoints, so rows that a part writes
- * have a transaction id of their own, in which they are as its note. Knows no rule: these are in `../../rules/fast`.
+ * One transaction of a PostgreSQL whose rows are applied as their changes come. Each part is a savepoint: the rows that
+ * it writes and its row in `replica_note` have one transaction id, by which these rows are found. Knows no rule: these are in `../../rules/fast`.
  */
 import type pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../../../lambda/decode/lsn.ts';

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { ByteWriter } from '../../../lambda/format/byte-writer.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
+import { FORMAT_FACTS } from '../../../lambda/settings/format-facts.ts';
 import { SETTINGS } from '../../../lambda/settings/settings-table.ts';
 import { FORMAT_OPTIONS, recordOf, truncateOf, written } from '../../support/changes.ts';
 
@@ -13,6 +14,11 @@ describe('FORMATS', () => {
   });
 
   for (const [name, make] of Object.entries(FORMATS)) {
+    it(`${name}: has a record for a logical message where the settings say so`, () => {
+      const facts = FORMAT_FACTS[name as keyof typeof FORMATS];
+      assert.equal(make(FORMAT_OPTIONS).writeMessage !== undefined, facts.hasMessages);
+    });
+
     it(`${name}: appends, and leaves alone what stands before`, () => {
       const out = new ByteWriter(1);
       out.ascii('before');

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { PluginName } from '../../../lambda/postgres/plugins.ts';
+import type { PluginName } from '../../../lambda/decode/plugin-names.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { type JsonRecord, Pipeline, type PipelineOptions } from '../../support/real-pipeline.ts';
 

@@ -1,0 +1,129 @@
+/**
+ * Peek after peek, until there is nothing more to read for now: how much each may hold, what became of it, and how far the slot
+ * may follow (I2). Knows no SQL; the rows of a peek are published by the batch processor.
+ */
+import type { Lsn } from '../decode/lsn.ts';
+import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
+import type { Slot } from '../ports.ts';
+import type { Advancer } from './advancer.ts';
+import type { StopReason } from './answer.ts';
+import type { BatchProcessor } from './batch.ts';
+import type { PeekPlan, PeekPlanner } from './peek-planner.ts';
+import type { ReadBoundTracker } from './read-bound-tracker.ts';
+import type { RunDeadline } from './run-deadline.ts';
+import type { SnapshotRun } from './snapshot-run.ts';
+import type { FailedPeek } from './undecodable-errors.ts';
+
+/** What reading works with. */
+export interface ReadLoopParts {
+  readonly slot: Slot;
+  readonly planner: PeekPlanner;
+  readonly batches: BatchProcessor;
+  readonly advancer: Advancer;
+  readonly readBound: ReadBoundTracker;
+  readonly deadline: RunDeadline;
+  /** Undefined: tables cannot be read beside the slot. */
+  readonly snapshots: SnapshotRun | undefined;
+  /** @returns whether somebody waits for the slot */
+  readonly isAwaited: () => boolean;
+  /** The most batches. @default no limit */
+  readonly maxBatches?: number | undefined;
+}
+
+/** One run's reading. */
+export class ReadLoop {
+  /** How many peeks were read. */
+  batchCount = 0;
+  /** Commit time of the first transaction that is not published whole; undefined where there is none. */
+  oldestUnpublishedMicros: bigint | undefined;
+  readonly #parts: ReadLoopParts;
+  /** Up to where everything was read: ahead of the slot's position only while a snapshot holds that. */
+  #readUpto: Lsn = 0n;
+
+  /** @param parts - what it works with */
+  constructor(parts: ReadLoopParts) {
+    this.#parts = parts;
+  }
+
+  /** Up to where there is nothing left to be read. */
+  get position(): Lsn {
+    const { position } = this.#parts.advancer;
+    return position > this.#readUpto ? position : this.#readUpto;
+  }
+
+  /** Reads until there is nothing more. @returns why it ended */
+  async readToEnd(): Promise<StopReason> {
+    const { slot, planner, batches, advancer, snapshots, readBound, deadline, maxBatches = Infinity } = this.#parts;
+    for (;;) {
+      // Not before anything is read: after an outage several may wait, and each would give the slot to the next at once.
+      if (this.batchCount > 0 && this.#parts.isAwaited()) return 'handed-over';
+      const searching = planner.search !== undefined;
+      if (!searching && this.batchCount >= maxBatches) return 'max-batches';
+      if (!deadline.hasTime()) return 'deadline';
+      const slotPosition = await slot.position();
+      const range = await readBound.next(this.position);
+      if (typeof range === 'string') return range;
+      // Where the slot cannot follow, each peek has to range the end: a smaller one would read the same again.
+      const isHeld = snapshots?.holdsSlot === true && !searching;
+      const plan: PeekPlan = isHeld
+        ? { position: advancer.position, upto: range.bound, rows: undefined }
+        : planner.next(advancer.position, range.bound);
+      const { upto, rows } = plan;
+      const budgetMs = deadline.peekBudgetMs();
+      const batch = await batches.process(upto, rows, budgetMs, range.confirmed);
+      if (batch instanceof PeekTooLargeError || batch instanceof ServerDecodingError) {
+        this.#onFailedPeek(plan, batch, budgetMs);
+        if (isHeld) await snapshots.restartLater();
+        // Whole transactions may have come before a cancellation took effect: the next peek must not give them again.
+        await advancer.advanceTo(batches.boundary ?? advancer.position);
+        continue;
+      }
+      planner.onPeekRead();
+      if (!searching || batch.rows > 0) this.batchCount++;
+      this.oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
+      if (batch.ended === 'beyond-bound') {
+        await advancer.advanceTo(batches.boundary ?? advancer.position);
+        readBound.exhaust(range.bound);
+        continue;
+      }
+      if (batch.ended !== 'whole') return batch.ended;
+      const full = rows !== undefined && batch.rows >= rows;
+      // Only a boundary of this batch counts: an earlier one is at or before the position where it began.
+      const boundary =
+        batch.boundary !== undefined && batch.boundary > slotPosition.confirmedFlush ? batch.boundary : undefined;
+      // A peek that was not full saw everything up to `upto`, and all of it is acknowledged or counted: I2.
+      const done = full ? boundary : upto;
+      if (done !== undefined && done > this.#readUpto) this.#readUpto = done;
+      if (isHeld) {
+        await advancer.advanceTo(upto);
+        if (upto >= range.caughtUpAt) return 'caught-up';
+        continue;
+      }
+      planner.succeeded(plan, {
+        done,
+        rowsRead: batch.rows,
+        limitedBy: full ? 'rows' : upto < range.bound ? 'wal' : 'nothing',
+        firstRowMs: batch.firstRowMs,
+        budgetMs,
+        slot: slotPosition,
+      });
+      // A step of a search without rows is followed by another: one advance after the last of them is enough.
+      if (done !== undefined && (!searching || batch.rows > 0)) await advancer.advanceTo(done);
+      if (!searching && !full && upto >= range.caughtUpAt) return 'caught-up';
+      if (full || upto < range.bound) readBound.restart();
+    }
+  }
+
+  /** A peek did not range its first row. The next is smaller, or a step of a search: see that there is time for it. */
+  #onFailedPeek(plan: PeekPlan, error: FailedPeek, budgetMs: number): void {
+    const { planner, advancer, deadline } = this.#parts;
+    // The slot may have followed what came before the failure.
+    const next = planner.failed({ ...plan, position: advancer.position }, error, budgetMs);
+    if (next === 'first-step') {
+      deadline.useFunctionDeadline('Finding the transaction takes a peek a step');
+    } else if (this.batchCount === 0 && (next === 'same' || (next === 'smaller' && !deadline.hasTime()))) {
+      // Reading again from restart_lsn takes longer than this run may: the schedule would never get past it.
+      deadline.useFunctionDeadline('Not even a small peek finishes in maxSeconds');
+    }
+  }
+}
