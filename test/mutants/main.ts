@@ -134,8 +134,9 @@ function report(
     console.log(`- ${before}\n+ ${after}`);
   }
   const files = new Set(tried.map(({ mutant }) => mutant.file));
+  const isSample = (flags.sample ?? module.sample) !== undefined;
   for (const row of EQUIVALENT_MUTANTS) {
-    if (!files.has(row.file) || alive.some(({ mutant }) => matches(row, mutant)) || module.sample) continue;
+    if (!files.has(row.file) || alive.some(({ mutant }) => matches(row, mutant)) || isSample) continue;
     console.log(
       `\nNo survivor is like this row of equivalent-mutants.ts:\n${row.file}\n- ${row.before}\n+ ${row.after}`,
     );

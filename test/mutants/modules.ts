@@ -49,7 +49,7 @@ export const MODULES: readonly Module[] = [
   {
     name: 'run',
     mutate: 'lambda/run/**/*.ts',
-    tests: ['test/lambda/run/!(*.pg).test.ts'],
+    tests: ['test/lambda/run/!(*.pg).test.ts', 'test/lambda/transform/{formatter,messages}.test.ts'],
     least: 90,
   },
   {

@@ -157,6 +157,7 @@ describe('intervalMicros', () => {
     ['P1Y2M3DT4H5M6.78S', 37_091_106_780_000n],
     ['P-1Y-2M3DT-4H-5M-6.78S', -36_572_706_780_000n],
     ['P1DT-1H', 82_800_000_000n],
+    ['P10Y11M12DT13H14M15.5S', 345_588_255_500_000n],
   ] as const)
     it(`of ${text} is ${micros}`, () => assert.equal(intervalMicros(text), micros));
 

@@ -145,4 +145,64 @@ export const FORMAT: readonly EquivalentMutants[] = [
     reason: 'An own property is the same, however it came to be.',
     changes: [["if (name === '__proto__')", 'if (true)']],
   },
+  {
+    file: 'lambda/format/byte-writer.ts',
+    reason: 'Only how the memory grows: the same bytes.',
+    changes: [['const bytes = this.reserve(end - start);', 'const bytes = this.reserve(end + start);']],
+  },
+  {
+    file: 'lambda/format/debezium/temporal.ts',
+    reason: 'Behind the seconds there is no other dot.',
+    changes: [
+      [
+        "return `\"${isoDay(read)}T${clock.slice(0, 8)}.${(/^\\.(\\d+)/.exec(clock.slice(8))?.[1] ?? '').padEnd(6, '0')}Z\"...",
+        "return `\"${isoDay(read)}T${clock.slice(0, 8)}.${(/\\.(\\d+)/.exec(clock.slice(8))?.[1] ?? '').padEnd(6, '0')}Z\"`...",
+      ],
+    ],
+  },
+  {
+    file: 'lambda/format/fields.ts',
+    reason: 'Each column has a place of its own all the same: more memory, the same values.',
+    changes: [['const place = header.id % MAX_COLUMNS;', 'const place = header.id * MAX_COLUMNS;']],
+  },
+  {
+    file: 'lambda/format/json/json.ts',
+    reason: 'Each column has a place of its own all the same: more memory, the same values.',
+    changes: [['const place = header.id % MAX_COLUMNS;', 'const place = header.id * MAX_COLUMNS;']],
+  },
+  {
+    file: 'lambda/format/json/json.ts',
+    reason: 'An empty set has nothing.',
+    changes: [['if (omitted.size === 0) return false;', 'if (false) return false;']],
+  },
+  {
+    file: 'lambda/format/module/value-readers.ts',
+    reason: 'A number of 15 digits is safe either way.',
+    changes: [
+      [
+        'if (end - start <= SAFE_DIGITS) return integer(bytes, start, end);',
+        'if (end - start < SAFE_DIGITS) return integer(bytes, start, end);',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/format/partition-key.ts',
+    reason: 'No part of a primary key is NULL.',
+    changes: [
+      [
+        'const fields = new FieldWriter(debeziumTypes(time, types), { nulls: true });',
+        'const fields = new FieldWriter(debeziumTypes(time, types), { nulls: false });',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/format/temporal.ts',
+    reason: 'Only what is remembered is not used: the same bytes.',
+    changes: [
+      [
+        'if (at !== lastSecond.at) lastSecond = { at, text: new Date(at * 1000).toISOString().slice(0, -5) };',
+        'if (true) lastSecond = { at, text: new Date(at * 1000).toISOString().slice(0, -5) };',
+      ],
+    ],
+  },
 ];

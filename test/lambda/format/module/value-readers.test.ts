@@ -33,6 +33,7 @@ describe('ChangeMaker', () => {
     ['json', "' null'", null],
     ['bytea', "'\\x00ff10'", Buffer.from([0, 255, 16])],
     ['bytea', "'\\x'", Buffer.alloc(0)],
+    ['bytea', "'\\000ab'", '\\000ab'],
     ['timestamp with time zone', "'2026-01-02 03:04:05.678901+00'", '2026-01-02T03:04:05.678901Z'],
     ['timestamp without time zone', "'infinity'", 'infinity'],
     ['date', "'2026-01-02'", '2026-01-02'],
