@@ -76,6 +76,8 @@ describe('the old row of an UPDATE', () => {
     ['is there where all columns are listed: the whole row was logged', [A, B], [A, B], ['a'], true],
     ['is there where all columns are listed and there is no key', [A, B], [A, B], [], true],
     ['is there where more is listed than the new row has', [A], [A, B], ['a'], true],
+    ['is there where all columns are listed, as many as the key has, and are not the key', [B], [B], ['a'], true],
+    ['is there where all columns are listed, and only the first is of the key', [A, C], [A, C], ['a', 'b'], true],
     ['is there where a value is another kind of the same text', [['a', '1'], B], [['a', '"1"']], ['a'], true],
     ['is there where a value has more at its end', [A, B], [['a', '"12"']], ['a'], true],
     ['is there where it has a column that the new row lacks', [B, C], [A], ['a'], true],
