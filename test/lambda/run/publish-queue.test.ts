@@ -61,6 +61,20 @@ describe('the publish queue', () => {
     assert.deepEqual([queue.stopped, queue.canSend, unsent.length, acknowledged()], ['throttled', false, 1, 0]);
   });
 
+  it('says of a record that Kinesis finds too large that it is a logical message outside a transaction', async () => {
+    const queue = new PublishQueue({
+      publisher: { publish: () => Promise.reject(new PipelineError('RECORD_TOO_LARGE', 'Too large.')) },
+      clock: new TestClock(),
+      signal: new AbortController().signal,
+      deadline: () => 1_000_000,
+      acknowledged: () => undefined,
+    });
+    await queue.send(round, { ...position, largest: { bytes: 2_000_000, table: undefined, commitLsn: undefined } });
+    await assert.rejects(queue.waitForAcknowledgement(), {
+      message: /The largest record sent has 2000000 bytes: of a logical message, outside a transaction\./,
+    });
+  });
+
   it('says of a record that Kinesis finds too large which change it is of', async () => {
     const queue = new PublishQueue({
       publisher: {
