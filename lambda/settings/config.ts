@@ -98,7 +98,7 @@ export interface Config {
  * Reads the settings. An empty variable counts as unset; variables it does not know are not looked at.
  *
  * @param env - the environment's variables
- * @throws {PipelineError} CONFIG_INVALID, one message that names every bad setting and what is allowed, and shows no value
+ * @throws {PipelineError} CONFIG_INVALID, one message that names every setting that is missing or not valid, and what is allowed, and shows no value
  *
  * @example readConfig({ PGHOST: 'db', PGDATABASE: 'app', PGUSER: 'cdc', PGPASSWORD: '...' }).slot // 'pg2kinesis'
  */
@@ -107,7 +107,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const values = readValues(env, faults);
   faults.push(...contradictions(values, env), ...environmentFaults(env));
   if (faults.length > 0) {
-    const count = faults.length === 1 ? 'A setting is bad' : `${faults.length} settings are bad`;
+    const count =
+      faults.length === 1 ? 'A setting is missing or not valid' : `${faults.length} settings are missing or not valid`;
     throw new PipelineError('CONFIG_INVALID', `${count}, nothing was done. ${faults.join(' ')}`);
   }
   // No fault: what has a default has a value.
@@ -136,7 +137,7 @@ function readValues(env: Readonly<Record<string, string | undefined>>, faults: s
       // Whoever sets a URL, a secret's JSON or a password in the wrong place must not find it in a log (I10).
       const reason = typeof why === 'string' ? `: ${why}` : '';
       const length = `${text.length} character${text.length === 1 ? '' : 's'}`;
-      faults.push(`${name} cannot be what was given, ${length}${reason} (allowed: ${setting.allowed}).`);
+      faults.push(`${name} has a value that is not allowed, of ${length}${reason} (allowed: ${setting.allowed}).`);
     }
   }
   return values as Partial<SettingValues>;

@@ -12,7 +12,7 @@ const ENDPOINTS = [
 ];
 
 /**
- * Says which variables cannot be what they are.
+ * Says which variables have values that are not allowed.
  *
  * @param env - the environment's variables
  * @returns a sentence each, without values
@@ -22,7 +22,7 @@ export function environmentFaults(env: Readonly<Record<string, string | undefine
   const refuse = (name: string, allowed: string): void => {
     const { length } = env[name] ?? '';
     faults.push(
-      `${name} cannot be what was given, ${length} character${length === 1 ? '' : 's'} (allowed: ${allowed}).`,
+      `${name} has a value that is not allowed, of ${length} character${length === 1 ? '' : 's'} (allowed: ${allowed}).`,
     );
   };
   const region = env['AWS_REGION'] ?? '';

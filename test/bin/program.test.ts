@@ -98,7 +98,7 @@ describe('pg2kinesis', () => {
     assert.equal(out, '');
     assert.match(
       err,
-      /^CONFIG_INVALID: A setting is bad, nothing was done\. LANES cannot be what was given, 1 character/,
+      /^CONFIG_INVALID: A setting is missing or not valid, nothing was done\. LANES has a value that is not allowed, of 1 character/,
     );
     assert.ok(!/^\s+at /m.test(err));
   });

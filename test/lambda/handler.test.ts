@@ -39,7 +39,7 @@ describe('handler', () => {
       assert.equal(error?.name, 'CONFIG_INVALID');
       assert.match(
         error.message,
-        /FORMAT cannot be what was given, 3 characters \(.*LANES cannot be what was given, 2 characters \(/,
+        /FORMAT has a value that is not allowed, of 3 characters \(.*LANES has a value that is not allowed, of 2 characters \(/,
       );
     }
     const [line] = container.lines().filter(({ level }) => level === 'ERROR');

@@ -24,7 +24,10 @@ export function connecting(it: It, environment: () => Environment): void {
     });
   };
   const nothing = { PGHOST: '', PGDATABASE: '', PGUSER: '', PGPASSWORD: '' };
-  step('A2 no environment', 'check', nothing, { status: 2, said: /3 settings are bad.*PGHOST.*PGDATABASE.*PGUSER/s });
+  step('A2 no environment', 'check', nothing, {
+    status: 2,
+    said: /3 settings are missing or not valid.*PGHOST.*PGDATABASE.*PGUSER/s,
+  });
   step(
     'A3 tail without a region',
     'tail',
@@ -214,7 +217,7 @@ export function connecting(it: It, environment: () => Environment): void {
     await environment().expect('run', { ...over, PGUSER: 'postgres' }, { status: 1, said: /PGUSER is set and wins/ });
     await vault.stop();
   });
-  step('G1 a bad setting', 'run', { LANES: '3' }, { status: 2, said: /LANES cannot be what was given/ });
+  step('G1 a bad setting', 'run', { LANES: '3' }, { status: 2, said: /LANES has a value that is not allowed/ });
   step(
     'G2 misspelt names',
     'check',

@@ -156,7 +156,7 @@ describe('readConfig', () => {
     it(`fails for ${name}=${JSON.stringify(value)}, without showing it, and says what is allowed`, () => {
       const message = refusal({ ...LOGIN, [name]: value });
       assert.ok(
-        message.includes(`${name} cannot be what was given, ${value.length} character`) &&
+        message.includes(`${name} has a value that is not allowed, of ${value.length} character`) &&
           !message.includes('Invalid input'),
         message,
       );
@@ -174,7 +174,7 @@ describe('readConfig', () => {
       TABLE_INCLUDE_LIST: 'ok,(,also[',
     });
     for (const part of [
-      '6 settings are bad',
+      '6 settings are missing or not valid',
       'PGDATABASE is not set',
       'PGUSER is not set',
       'LANES',
@@ -239,7 +239,7 @@ describe('readConfig', () => {
   it('fails once for bad settings and for what the SDK would stumble over', () => {
     assert.throws(
       () => readConfig({ ...LOGIN, LANES: '7', PGHOST: 'db:5433', AWS_REGION: 'x', AWS_ENDPOINT_URL: 'localhost:1' }),
-      /CONFIG_INVALID: 4 settings are bad, nothing was done\. PGHOST .*its port in PGPORT\)\. LANES .* AWS_REGION .* AWS_ENDPOINT_URL cannot be/,
+      /CONFIG_INVALID: 4 settings are missing or not valid, nothing was done\. PGHOST .*its port in PGPORT\)\. LANES .* AWS_REGION .* AWS_ENDPOINT_URL has a value/,
     );
   });
 

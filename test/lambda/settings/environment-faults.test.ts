@@ -18,7 +18,10 @@ describe('environmentFaults', () => {
   ] as const) {
     it(`refuses ${name}=${value}, and does not show the value`, () => {
       const [fault = '', ...others] = environmentFaults({ [name]: value });
-      assert.match(fault, new RegExp(`^${name} cannot be what was given, ${value.length} characters? \\(allowed: `));
+      assert.match(
+        fault,
+        new RegExp(`^${name} has a value that is not allowed, of ${value.length} characters? \\(allowed: `),
+      );
       assert.deepEqual(others, []);
       assert.doesNotMatch(fault, /eu central|Frankfurt|localhost|s3cret|amazonaws/);
     });
