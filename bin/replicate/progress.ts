@@ -1,9 +1,9 @@
-/** How a replica gets on, as text or as JSON. Knows nothing of how it does it. */
+/** Prints how far a replica is, as text or as JSON. Knows no stream and no target. */
 import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
 import type { CopyingTables } from '../../replica/rules/copying.ts';
 import type { Output } from '../cli/terminal.ts';
 
-/** What there is to say. */
+/** How far a replica is. */
 export interface ReplicaReading {
   readonly cut: Lsn;
   /** When the cut was committed at the source; undefined: nothing was applied yet. */
@@ -12,7 +12,7 @@ export interface ReplicaReading {
   readonly caughtUp: boolean;
   /** Changes applied since the beginning, by table. */
   readonly tables: ReadonlyMap<string, number>;
-  /** What was read and is not applied, in bytes of records. */
+  /** Size of the changes that were read and are not applied yet, in bytes of their records. */
   readonly waitingBytes: number;
   /** Changes left out because their old row was not there. */
   readonly missing: number;
@@ -42,7 +42,7 @@ export class Progress {
     const seconds = Math.max(0.001, (nowMs - this.#last.ms) / 1000);
     const rate = Math.round((changes - this.#last.changes) / seconds);
     this.#last = { changes, ms: nowMs };
-    // Where nothing was written since, the last commit is old, and the copy is not.
+    // Where the source has written nothing since, the last commit is old, though the copy is up to date.
     const lag = caughtUp ? 0 : cutMs === undefined ? undefined : Math.max(0, Math.round((nowMs - cutMs) / 100) / 10);
     if (this.#json) {
       this.#out.write(

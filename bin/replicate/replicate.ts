@@ -1,6 +1,6 @@
 /**
- * `pg2kinesis replicate`: reads a stream and keeps another PostgreSQL equal to the source. It composes: the rules, the reader
- * of the stream, what waits, and the target are other files'.
+ * `pg2kinesis replicate`: reads a stream and keeps another PostgreSQL database equal to the source. Only puts the parts together:
+ * the rules, the reader of the stream, the store of waiting changes, the target.
  */
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { systemClock } from '../../lambda/clock.ts';
@@ -27,14 +27,14 @@ import { ReplicaShardPlan } from './shard-plan.ts';
 import { describeStream, type Stream } from './stream.ts';
 
 const DEFAULT_NAME = 'pg2kinesis';
-/** How often it says how it gets on. */
+/** How often progress is printed. */
 const PROGRESS_MS = 10_000;
 
 /** What a replication acts on; the process's own unless given. */
 export interface ReplicateEnvironment {
   /** @default one made of the AWS_* variables, in the region of a stream's ARN */
   readonly client?: KinesisClient;
-  /** Records without marks, or of other lanes, for so long mean that there will be none. @default a minute */
+  /** After this time without marks, or with records of other lanes only, it is certain that none will come. @default a minute */
   readonly patienceMs?: number;
 }
 
@@ -75,7 +75,7 @@ export async function replicate(
   }
 }
 
-/** What it takes to follow a stream. */
+/** What a replication is made of. */
 interface Following {
   readonly options: ReplicateOptions;
   readonly terminal: Terminal;
@@ -86,7 +86,7 @@ interface Following {
   readonly connection: TargetConnection;
 }
 
-/** Goes on at the target's position, and says how it gets on. */
+/** Continues at the target's position, and prints progress. */
 async function follow(following: Following): Promise<void> {
   const { options, terminal, client, patienceMs, stop, stream, connection } = following;
   const { triggers: allowTriggers = false, skipMissing = false } = options;

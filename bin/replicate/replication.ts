@@ -1,6 +1,6 @@
 /**
- * A replication under way: one part reads the stream, another applies what every lane was read up to, side by side. Reading
- * waits where too much can be applied. Knows no SQL.
+ * A replication: one loop reads the stream, another applies changes up to where every lane was read, both at the same time. The
+ * reading waits when too many changes could be applied already. Knows no SQL.
  */
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { systemClock } from '../../lambda/clock.ts';
@@ -16,9 +16,9 @@ import type { ReplicaReading } from './progress.ts';
 import type { ReplicaShardPlan } from './shard-plan.ts';
 import { Signal } from './signal.ts';
 
-/** How long the applier sleeps when nothing comes. */
+/** How long the applying loop sleeps when there is nothing to apply. */
 const IDLE_MS = 250;
-/** Reading waits for the applier where so much can be applied, in characters of records. */
+/** With more waiting changes than this, in characters of records, the reading waits for the applying. */
 const MAX_WAITING_CHARS = 128 * 1024 * 1024;
 
 /** What a replication works with. */
@@ -30,7 +30,7 @@ export interface ReplicationParts {
   readonly once: boolean;
   /** Records without marks, or of other lanes, for so long mean that there will be none. */
   readonly patienceMs: number;
-  /** Ends it after the batch that is under way. */
+  /** Ends the replication after the current batch. */
   readonly stop: AbortSignal;
   readonly intake: Intake;
   readonly plan: ReplicaShardPlan;
@@ -38,16 +38,16 @@ export interface ReplicationParts {
   readonly store: SpillStore;
   /** When the position's cut was committed at the source; undefined: nothing was applied. */
   readonly cutMs: number | undefined;
-  /** Tells a person something. */
+  /** Writes a message for the user. */
   readonly tell: (text: string) => void;
 }
 
-/** See the head of the file. */
+/** One replication. */
 export class Replication {
   readonly #parts: ReplicationParts;
   readonly #wake = new Signal();
   readonly #applied = new Signal();
-  /** How far behind the tip each shard was read, in milliseconds. */
+  /** For each shard, how far its last read record is behind the newest one, in milliseconds. */
   readonly #behind = new Map<string, number>();
   #waiting = 0;
   #unspilledBytes = 0;
@@ -161,7 +161,7 @@ export class Replication {
       this.#waiting = store.spill(intake.lanes);
     }
     this.#wake.send();
-    // Only where something can be applied: else what is waited for may be what is read next.
+    // Wait only while something can be applied. Otherwise the record that is needed for that may be the next one to be read.
     while (this.#waiting > MAX_WAITING_CHARS && intake.lanes.cut.lsn > intake.lanes.applied && !signal.aborted)
       await this.#applied.wait(IDLE_MS);
   }

@@ -1,12 +1,12 @@
 /**
- * Where a replica reads each shard of the stream from, and whether what it has not read yet is still there. Records that the
- * stream has given up are never passed over in silence.
+ * Where a replica begins to read each shard of the stream, and whether the records that it has not read are still there. If the
+ * stream has deleted some of them, the replica fails: it never skips them.
  */
 import { ReplicaError } from '../../replica/errors.ts';
 import type { ShardPosition, Shards } from '../../replica/rules/shards.ts';
 import type { ShardPlan, StartPosition } from '../stream-reader.ts';
 
-/** What a plan is made of. */
+/** What the plan is made from. */
 export interface ReplicaShardPlanOptions {
   readonly shards: Shards;
   readonly saved: ReadonlyMap<string, ShardPosition>;
@@ -17,11 +17,11 @@ export interface ReplicaShardPlanOptions {
   readonly retentionMs: number;
 }
 
-/** See the head of the file. */
+/** Where to begin in each shard. */
 export class ReplicaShardPlan implements ShardPlan {
   readonly #shards: Shards;
   readonly #saved: ReadonlyMap<string, ShardPosition>;
-  /** Shards whose saved record has to come first. */
+  /** By shard, the saved record: it has to be the first one that is read. */
   readonly #expected = new Map<string, string>();
 
   /** @throws {ReplicaError} POSITION_TRIMMED */

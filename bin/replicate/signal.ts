@@ -1,18 +1,18 @@
-/** A signal between two that work side by side in one process. Knows nothing of them. */
+/** A signal between two loops of one process. Knows nothing of them. */
 import { systemClock } from '../../lambda/clock.ts';
 
-/** Wakes those who wait. */
+/** Wakes whoever waits for it. */
 export class Signal {
   #waiters: (() => void)[] = [];
   #sent = false;
 
-  /** Ends the waits that are under way; or the next one. */
+  /** Ends all current waits. If there is none, the next one ends at once. */
   send(): void {
     if (this.#waiters.length === 0) this.#sent = true;
     for (const wake of this.#waiters.splice(0)) wake();
   }
 
-  /** Waits for it, at most so long. */
+  /** Waits for the signal. @param ms - the longest wait, in milliseconds */
   async wait(ms: number): Promise<void> {
     if (this.#sent) {
       this.#sent = false;

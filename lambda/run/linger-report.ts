@@ -1,6 +1,6 @@
 /**
- * What a lingering run says to CloudWatch each minute: as much as a run of its own would have said at its end, so that
- * alarms and graphs stay true while it stays. Decides nothing.
+ * The metrics that a lingering run sends each minute: the same as a run of one minute would send at its end, so that alarms and
+ * graphs work as before. Decides nothing.
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { Clock, Log, Metrics } from '../ports.ts';
@@ -16,7 +16,7 @@ export interface LingerReportPorts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly reporter: CountReporter;
-  /** Has nothing to say of a minute that is reported here. */
+  /** Is reset at each report, as it need not report that minute too. */
   readonly heartbeat: Heartbeat;
 }
 

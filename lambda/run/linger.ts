@@ -1,6 +1,7 @@
 /**
- * How a run waits that has caught up and stays (LINGER=on): until the WAL moves, as long as the server's share allows, and
- * only until somebody waits for the lock or the time is over. Ports in; reads no batch and knows no SQL.
+ * How a run with LINGER=on waits after it has caught up. It waits until something new is in the WAL, and at least as long as
+ * LINGER_DUTY says, to spare the server. The wait ends when another run waits for the lock, or the time is over. Ports in; reads no
+ * batch and knows no SQL.
  */
 import type { Session } from '../ports.ts';
 import type { StopReason } from './answer.ts';
@@ -15,7 +16,7 @@ export interface LingerPorts extends LingerReportPorts {
   readonly hasTime: () => boolean;
   /** @returns whether somebody waits for the slot */
   readonly isAwaited: () => boolean;
-  /** @returns whether there is something to do though nothing new was written */
+  /** @returns whether there is something to do without new WAL: marks, or a snapshot */
   readonly isDue: () => boolean;
   /** @returns how far the run is */
   readonly state: () => LingerState;
@@ -24,14 +25,14 @@ export interface LingerPorts extends LingerReportPorts {
 /** Why a wait ended: something was written; somebody waits for the slot; the time is over, or a stop was asked for. */
 export type LingerEnd = 'moved' | 'awaited' | 'over';
 
-/** While nothing moves, the WAL is looked at after so long, and each time after half as long again, up to the last. */
+/** How often the end of the WAL is polled: the first pause, and the longest. Each pause is 1.5 times the one before. */
 const MIN_POLL_MS = 100;
 const MAX_POLL_MS = 400;
-/** A pause for the server's sake that is longer is worth a line in the log. */
+/** A pause to spare the server that is longer than this gets a line in the log. */
 const SLOW_MS = 2_000;
 
 /**
- * Whether a run that lingers waits, where another would end.
+ * Whether a run that lingers waits for more, where another run would end.
  *
  * @param stopped - why there is nothing to read
  */
@@ -39,7 +40,7 @@ export function hasNothingToRead(stopped: StopReason): boolean {
   return stopped === 'caught-up' || stopped === 'commit-pending' || stopped.startsWith('waiting-');
 }
 
-/** Waits for what comes. */
+/** Waits for the next batch. */
 export class Linger {
   readonly #ports: LingerPorts;
   readonly #report: LingerReport;
@@ -54,7 +55,7 @@ export class Linger {
     this.#roundBegun = ports.clock.now();
   }
 
-  /** @returns the session, its slot measured */
+  /** @returns the session, with a slot that measures how long the server works */
   withTimedSlot(session: Session): Session {
     return { ...session, slot: this.#ports.slot };
   }
@@ -69,7 +70,7 @@ export class Linger {
     const { position, catalogMs } = state();
     slot.busyMs += catalogMs - this.#catalogMs;
     this.#catalogMs = catalogMs;
-    // What could not be read a moment ago is not tried again at once.
+    // Do not try again at once what could not be read a moment ago.
     let pauseMs = stopped === 'caught-up' ? 0 : MAX_POLL_MS;
     for (;;) {
       if (isAwaited()) return 'awaited';
@@ -88,7 +89,7 @@ export class Linger {
   }
 
   /**
-   * Something was done that has its own share of the time, as a snapshot: a report may be due, and it is no reason to rest.
+   * Work was done that has its own share of the time, as a snapshot has. A report may be due; the server needs no pause for it.
    *
    * @param stopped - why there was nothing more to read
    */
@@ -97,13 +98,13 @@ export class Linger {
     this.#beginRound();
   }
 
-  /** A round begins: what it costs the server counts from here. */
+  /** A round begins: the server's work is counted from here. */
   #beginRound(): void {
     this.#roundBegun = this.#ports.clock.now();
     this.#ports.slot.busyMs = 0;
   }
 
-  /** How long the server is to rest before the next batch. */
+  /** How long to wait before the next batch, so that LINGER_DUTY is kept, in milliseconds. */
   #restMs(): number {
     const { slot, clock, dutyPercent } = this.#ports;
     return Math.max(0, this.#roundBegun + (slot.busyMs * 100) / dutyPercent - clock.now());

@@ -11,7 +11,7 @@ export class HeldChunk<Row> {
   readonly watermark: string;
   /** How many rows it had when it was read. */
   readonly count: number;
-  /** Keys that came on the list of rows to be read again after it was read. */
+  /** Keys of rows to be read again that were added after the chunk was read. */
   readonly fresh = new Set<string>();
 
   /**
@@ -35,7 +35,7 @@ export class HeldChunk<Row> {
   }
 
   /**
-   * Takes out the row that a change was made from. A row of the new key is not there: whoever made room for it came before.
+   * Takes out the row before a change. The chunk has no row of the new key: the change that removed that row came before.
    *
    * @param table - as printed
    * @param xid - of the transaction, 32 bits

@@ -1,8 +1,8 @@
 /**
- * The messages in the WAL that say how far a snapshot has come: what they hold, written and read. Pure: who emits and reads
- * them knows the server.
+ * The content of the messages in the WAL that say how far a snapshot is: how it is written and read. Pure; other files emit the
+ * messages and read them from the slot.
  *
- * Any role of the database can emit a message, so nothing in one is trusted: names are quoted again, values are literals.
+ * Any role of the database can emit such a message, so its content is not trusted: names are quoted again, values become literals.
  */
 import * as z from 'zod/mini';
 import { ascii } from './ascii.ts';

@@ -1,6 +1,6 @@
 /**
- * How far a snapshot has come, and what changes that: tables are asked for or ended, a chunk was published, rows are to be
- * read again. Pure; each change is a new value.
+ * How far a snapshot is, and what changes that: tables are requested or ended, a chunk is published, rows have to be read again.
+ * Pure: each function returns a new state.
  */
 import { encodedLength } from './ascii.ts';
 import { type ChunkRequest, keyText, type KeyValues } from './chunk.ts';
@@ -10,13 +10,13 @@ import type { HeldChunk } from './held-chunk.ts';
 export interface CurrentTable {
   /** As the plugin prints it. */
   readonly name: string;
-  /** What its key was when the first chunk was read: another key makes the cursor meaningless. */
+  /** Its primary key when the first chunk was read. If it is another one now, the cursor is useless. */
   readonly key: string;
   /** The key of the last row read; undefined: none is. */
   readonly cursor: KeyValues | undefined;
-  /** Whether the last row was read: what is left is `again`. */
+  /** Whether the table's last row was read: only the rows of `again` are left. */
   readonly atEnd: boolean;
-  /** Rows to be read, or read again: a key change brought them here without values that nobody else has. */
+  /** Keys of rows to be read, or read again: a key change moved them here and did not show all their values. */
   readonly again: readonly KeyValues[];
   /** How many rows were published. */
   readonly rows: number;
@@ -29,7 +29,7 @@ export interface SnapshotProgress {
   readonly begunAt: number;
   /** No chunk is read before every transaction before this one (64 bits) is over; undefined: not known yet. */
   readonly barrier: bigint | undefined;
-  /** Undefined: none is begun. */
+  /** Undefined: no table is begun. */
   readonly current: CurrentTable | undefined;
   /** Tables that are not begun, as printed. */
   readonly pending: readonly string[];
@@ -45,7 +45,7 @@ export interface SnapshotRequest {
   readonly begunAt: number;
   /** As printed. */
   readonly tables: readonly string[];
-  /** Whether tables that are under way begin anew: what an earlier message says of them is not so. */
+  /** Whether tables that are being read start again: earlier messages about them no longer hold. */
   readonly anew: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * How far the slot may be advanced while a snapshot is under way: right before the newest message that says everything, once
- * all that was read before it is acknowledged. Pure; knows positions, and nothing of what a message says.
+ * How far the slot may be advanced during a snapshot: to right before the newest message that holds the whole state, once all that
+ * was read before that message is acknowledged. Pure; knows positions only.
  */
 import type { Lsn } from '../decode/lsn.ts';
 
@@ -39,7 +39,7 @@ export class SlotPosition {
     return before;
   }
 
-  /** @param before - the position right before a message that says everything */
+  /** @param before - the position right before a message that holds the whole state */
   allowOnceAcknowledged(before: Lsn): void {
     this.#allowedOnceAcknowledged = before;
   }

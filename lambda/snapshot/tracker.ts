@@ -2,9 +2,9 @@
  * A snapshot as one run sees it: what is under way, which rows of the chunk that is held are still true, what a consumer
  * would lack, and how far the slot may go. Pure: it is told what is read from the slot, in order, and what is acknowledged.
  *
- * Why it is right: what the chunk's MVCC snapshot sees is in the WAL before the watermark, and so was published before it. What
- * it does not see and is before the watermark is newer than the row, and takes it out of the chunk. What is behind the watermark is
- * newer, and comes later.
+ * Why it is right: a change that the chunk's MVCC snapshot sees is in the WAL before the watermark, so it was published before the
+ * chunk's rows. A change before the watermark that the snapshot does not see is newer than the row, and takes the row out of the
+ * chunk. A change after the watermark is newer, too, and is published later.
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { type Chunk, type ChunkRequest, keyText, type KeyValues } from './chunk.ts';
@@ -48,7 +48,7 @@ export class SnapshotTracker<Row> {
   #progress: SnapshotProgress | undefined;
   #finished: SnapshotProgress | undefined;
   #held: HeldChunk<Row> | undefined;
-  /** The state has what the message that was written last does not say. */
+  /** The state has changes that the last written message does not hold. */
   #hasUnsaved = false;
   readonly #position = new SlotPosition();
   /** Nothing is under way any more, but not everything is acknowledged. */
@@ -60,12 +60,12 @@ export class SnapshotTracker<Row> {
   #mayTakeUp = true;
   readonly #slot: string;
 
-  /** @param slot - the slot's name: messages for others are none of ours */
+  /** @param slot - the slot's name: messages for other slots are ignored */
   constructor(slot: string) {
     this.#slot = slot;
   }
 
-  /** @param position - where the slot stands. Called once, before anything is read */
+  /** @param position - the slot's position. Called once, before anything is read */
   begin(position: Lsn): void {
     this.#position.begin(position);
   }
@@ -75,12 +75,12 @@ export class SnapshotTracker<Row> {
     return this.#progress;
   }
 
-  /** What the last one had come to when it ended; undefined: none has. */
+  /** The state of the last snapshot when it ended; undefined: none has ended. */
   get finished(): SnapshotProgress | undefined {
     return this.#finished;
   }
 
-  /** Whether the state has what no message says yet: the slot cannot follow. */
+  /** Whether the state has changes that no message in the WAL holds yet: then the slot cannot be advanced. */
   get hasUnsavedState(): boolean {
     return this.#hasUnsaved;
   }
@@ -108,8 +108,8 @@ export class SnapshotTracker<Row> {
   }
 
   /**
-   * A message outside transactions was read. Where it is the watermark of the chunk that is held, what is left of that is to be
-   * published here.
+   * A message outside transactions was read. If it is the watermark of the held chunk, the rows that are left of the chunk are
+   * published at this place.
    *
    * @param content - its content; undefined: it is not ours
    * @param lsn - the position right behind it
@@ -146,14 +146,14 @@ export class SnapshotTracker<Row> {
    * A change was read.
    *
    * @param change - its keys
-   * @returns the row that it was made from, where values that it lacks are to be taken from that
+   * @returns the row before the change, if the change lacks values that are to be taken from that row
    */
   changed(change: KeyChange): Row | undefined {
     const { table, xid, key, oldKey, incomplete } = change;
     if (this.#progress === undefined) return undefined;
     const row = this.#held?.strike(table, xid, oldKey ?? key);
     const isMove = oldKey !== undefined;
-    // A consumer that never got the old row has no other source. And whoever gets no change at all needs the row.
+    // A consumer that never got the old row cannot know the missing values. One that does not get the change needs the whole row.
     if ((isMove && incomplete && row === undefined) || (row !== undefined && !change.published)) {
       if (change.operation !== 'DELETE') this.#readAgain(table, key);
     }
@@ -177,7 +177,7 @@ export class SnapshotTracker<Row> {
    * @param xid - of the transaction, 32 bits
    */
   changedUnknown(table: string, xid: number): void {
-    // It may be any row's: the chunk is read once more.
+    // It may belong to any row: the chunk is read once more.
     if (this.#held?.isOlderThan(table, xid) === true) this.drop();
   }
 
@@ -202,11 +202,11 @@ export class SnapshotTracker<Row> {
   }
 
   /**
-   * Holds what was read until its watermark is.
+   * Holds a chunk until its watermark is read.
    *
    * @param chunk - as {@link next} asked for
    * @param watermark - a text that no other message has
-   * @returns the content of the message that is to be emitted now: it is the watermark, and says what is so behind it
+   * @returns the content of the message to be emitted now: it is the watermark, and holds the state after the chunk
    */
   hold(chunk: Chunk<Row>, watermark: string): string {
     const held = new HeldChunk(chunk, watermark);
@@ -217,10 +217,10 @@ export class SnapshotTracker<Row> {
   }
 
   /**
-   * The state as it is, so that the slot may follow, or so that what was waited for is known to the next run.
+   * Saves the state without a chunk: so that the slot can be advanced, or so that the next run knows what was waited for.
    *
    * @param watermark - a text that no other message has
-   * @returns the content of the message that is to be emitted now. Not while a chunk is held
+   * @returns the content of the message to be emitted now. Not to be called while a chunk is held
    */
   save(watermark: string): string {
     this.#awaitedMessage = { watermark, isState: true };
@@ -228,14 +228,14 @@ export class SnapshotTracker<Row> {
     return encodeMessage(this.#slot, { kind: 'state', mark: watermark, progress: this.#require() });
   }
 
-  /** The chunk that is held is not to be published. */
+  /** Drops the held chunk: it is not published. */
   drop(): void {
     if (this.#held !== undefined) this.#awaitedMessage = { watermark: this.#held.watermark, isState: false };
     this.#held = undefined;
   }
 
   /**
-   * The table that is read is to be read no further.
+   * Ends the reading of a table.
    *
    * @param table - as printed
    */
@@ -244,8 +244,8 @@ export class SnapshotTracker<Row> {
   }
 
   /**
-   * What is left, as a new request: for a run that cannot read on to the next message of state, so that the slot may go on.
-   * The table that is being read begins anew then.
+   * Requests what is left as a new snapshot, for a run that cannot read up to the next message of state: so the slot can be
+   * advanced. The table that is being read starts from its beginning.
    *
    * @returns the content of the message that is to be emitted, before {@link release} is called
    */
@@ -253,7 +253,7 @@ export class SnapshotTracker<Row> {
     const progress = this.#require();
     const { id, begunAt } = progress;
     const tables = tablesUnderWay(progress);
-    // A run that begins right before a message of this one takes that for true, and comes here before it does anything.
+    // A run that begins right before an older message adopts that first, and then reads this one before it does anything.
     return encodeMessage(this.#slot, { kind: 'begin', id, begunAt, tables, anew: true });
   }
 
@@ -266,7 +266,7 @@ export class SnapshotTracker<Row> {
     this.#isAbandoned = true;
   }
 
-  /** What is under way is left to a message further on. */
+  /** Forgets the current snapshot: a later message in the WAL requests it again. */
   release(): void {
     this.#progress = this.#held = this.#awaitedMessage = undefined;
     this.#isEnding = this.#hasUnsaved = this.#isAbandoned = false;
@@ -277,7 +277,7 @@ export class SnapshotTracker<Row> {
     if (isDone(progress)) return;
     this.#progress = progress;
     this.#mayTakeUp = this.#hasUnsaved = false;
-    // What came before it in this reading is acknowledged only later.
+    // What was read before it is acknowledged only later.
     this.#position.allowOnceAcknowledged(before);
   }
 
@@ -307,7 +307,7 @@ export class SnapshotTracker<Row> {
   #reachWatermark(held: HeldChunk<Row>, before: Lsn): Chunk<Row> {
     this.#held = undefined;
     this.#take(afterChunk(this.#require(), held));
-    // Only before a message that says everything may the slot be.
+    // The slot may only be advanced to right before a message that holds the whole state.
     if (!this.#hasUnsaved) this.#position.allowOnceAcknowledged(before);
     return held.chunk;
   }

@@ -1,5 +1,5 @@
 /**
- * The connection to a replica's target: where it leads, and the settings that the meaning of a value's text depends on.
+ * The connection to a replica's target: its address, and the session settings on which the meaning of a value's text depends.
  * Knows no table.
  */
 import pg from 'pg';
@@ -70,12 +70,12 @@ const SETTINGS: readonly (readonly [name: string, value: string])[] = [
   ['xmloption', 'content'],
   ['bytea_output', 'hex'],
   ['extra_float_digits', '3'],
-  // An error rather than rows that are not seen.
+  // With row-level security, fail instead of missing rows silently.
   ['row_security', 'off'],
   ['default_transaction_isolation', 'read committed'],
   ['default_transaction_read_only', 'off'],
   ['default_transaction_deferrable', 'off'],
-  // A batch takes as long as it takes.
+  // No time-out: a batch may take long.
   ['statement_timeout', '0'],
   ['transaction_timeout', '0'],
   ['lock_timeout', '0'],
@@ -112,7 +112,7 @@ export async function connectTarget(address: TargetAddress): Promise<TargetConne
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: CONNECT_MS,
   });
-  // Whoever waits for a query is told by its rejection.
+  // A query that waits is rejected as well, so nothing is lost here.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -150,7 +150,7 @@ export function codeOf(error: unknown): string {
 /** @param address - of the target @param error - of connecting to it, or of a connection that broke */
 export function unreachable({ host, port, database, user }: TargetAddress, error: unknown): ReplicaError {
   const code = codeOf(error);
-  // The server's words on a refused log-in name users, databases and addresses; no row was read.
+  // The server's message on a refused log-in names users, databases and addresses, and no row's value.
   const words = error instanceof Error && /^(28|3D)/.test(code) ? `: ${error.message}` : '';
   const reason = code === '' && error instanceof Error ? error.message : code;
   return new ReplicaError(

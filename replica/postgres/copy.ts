@@ -18,7 +18,7 @@ const BLOCK = 64 * 1024;
 export async function copyRows(client: pg.Client, into: string, lines: Iterable<string>): Promise<number> {
   const stream = client.query(copyFrom(`COPY ${into} FROM STDIN`));
   const done = finished(stream);
-  // Awaited below; a failure before that is no unhandled one.
+  // Awaited below. Handled here already, so that a failure before that is not an unhandled rejection.
   done.catch(() => undefined);
   let block = '';
   for (const line of lines) {

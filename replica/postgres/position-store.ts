@@ -1,6 +1,6 @@
 /**
- * Where a replica is, kept in the target: so rows and position are committed together. And which replica may write: each
- * one that begins raises the epoch, and a batch of an older one finds no row to update.
+ * A replica's position, saved at the target, so that rows and position are committed together. It also decides which replica may
+ * write: each one that begins raises the epoch, and a batch of an older one finds no row to update.
  */
 import type pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
@@ -30,7 +30,7 @@ const THERE = `SELECT to_regclass('pg2kinesis.replica_shard') IS NOT NULL
 
 /** How a replica begins. */
 export interface Beginning {
-  /** Where a copy that was loaded otherwise begins. */
+  /** The commit LSN after which a copy begins whose rows were loaded in another way. */
   readonly startAfter?: Lsn | undefined;
   /** Goes on though another replica is at work, which then stops. */
   readonly takeOver: boolean;
@@ -76,13 +76,13 @@ interface Row {
   readonly copying: 'awaited' | 'all' | (readonly [string, string])[] | null;
 }
 
-/** Makes the tables where they are not there: so a user without the right to create can be given them. */
+/** Creates the tables where they are missing. An administrator can create them before, for a user without that right. */
 export async function createPositionTables(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ there: boolean }>(THERE);
   if (rows[0]?.there !== true) await client.query(CREATE);
 }
 
-/** See the head of the file. */
+/** Reads and saves the position of one replica. */
 export class PositionStore {
   readonly #client: pg.Client;
   readonly #name: string;
@@ -98,7 +98,7 @@ export class PositionStore {
   }
 
   /**
-   * Begins: makes the tables where they are not there, takes the lock, raises the epoch, and reads where to go on.
+   * Begins: creates its tables where they are missing, takes the lock, raises the epoch, and reads where to continue.
    *
    * @param stream - that is read
    * @param beginning - how
@@ -206,10 +206,10 @@ export class PositionStore {
     for (const [id, shard] of changed) this.#shards.set(id, JSON.stringify(shard));
   }
 
-  /** A lock of the session, for a good message; what keeps two apart is the epoch. */
+  /** A lock of the session, so that a second replica gets a clear message. What protects the rows is the epoch. */
   async #lock(): Promise<void> {
     const key = `hashtext('pg2kinesis.replica'), hashtext($1)`;
-    // Of one that was killed a moment ago the server may not have heard yet.
+    // The server may not have noticed yet that the last replica was killed.
     for (let attempt = 0; attempt < 20; attempt++) {
       const { rows } = await this.#client.query<{ locked: boolean }>(
         `SELECT pg_try_advisory_lock(${key}) AS locked, pg_sleep(CASE WHEN $2 THEN 0.25 ELSE 0 END)`,

@@ -1,6 +1,6 @@
 /**
- * What is to be written of a table, from what the batch made of it: which keys go, which rows come, and which of these need
- * values that only the old rows have. Pure.
+ * Plans the writing of one table's changes: which keys are deleted, which rows are inserted, and which of these take values from
+ * the old rows. Pure.
  */
 import { ReplicaError } from '../errors.ts';
 import { DELETED, type FinalRow, type FoldedTable } from '../rules/fold.ts';
@@ -20,7 +20,7 @@ export interface RowGroup {
   readonly oldKeys: string[];
 }
 
-/** See the head of the file. */
+/** What to write to one table. */
 export interface TablePlan {
   readonly schema: string;
   readonly name: string;
@@ -28,16 +28,16 @@ export interface TablePlan {
   readonly isEmptied: boolean;
   /** The key's columns, by their indexes, and the operators that compare them. */
   readonly key: readonly { readonly column: TargetColumn; readonly index: number; readonly equals: string }[];
-  /** Values of the touched keys: an array a column. */
+  /** The keys to delete: an array of values for each column of the key. */
   readonly deleted: (string | null)[][];
-  /** Complete rows, or new ones, whose other columns have defaults. */
+  /** Rows that need no old row: they are complete, or new, and their other columns have defaults. */
   readonly complete: readonly RowGroup[];
-  /** Rows whose other columns are those of the old row. */
+  /** Rows that take the values of their other columns from the old row. */
   readonly filled: readonly RowGroup[];
 }
 
 /**
- * Plans.
+ * Plans the writing of a table.
  *
  * @param folded - what the batch made of the table
  * @param table - as it is at the target

@@ -1,6 +1,6 @@
 /**
- * Writes what is planned of each table: all deletes of all tables first, then all inserts. So a unique value that one row gives
- * up and another takes is never in the way. Old rows that others need are saved before.
+ * Writes the planned changes: first all deletes of all tables, then all inserts. So a unique value that moves from one row to
+ * another never conflicts. Old rows whose values are needed are saved to a temporary table before.
  */
 import type pg from 'pg';
 import { ReplicaError } from '../errors.ts';
@@ -15,7 +15,7 @@ export interface TableWriterOptions {
   readonly skipMissing: boolean;
 }
 
-/** See the head of the file. */
+/** Writes to the tables of one target. */
 export class TableWriter {
   /** How many changes were left out because their old row was not there. */
   missing = 0;
@@ -23,7 +23,7 @@ export class TableWriter {
   awaitingRead = 0;
   readonly #client: pg.Client;
   readonly #skipMissing: boolean;
-  /** Tables whose temporary one has been made in this session. */
+  /** Tables for which this session has a temporary table. */
   #staged = new Set<string>();
 
   constructor({ client, skipMissing }: TableWriterOptions) {
@@ -31,7 +31,7 @@ export class TableWriter {
     this.#skipMissing = skipMissing;
   }
 
-  /** Tells that the transaction was undone, and with it temporary tables that it made. */
+  /** The transaction was rolled back, and with it the temporary tables that it created. */
   forget(): void {
     this.#staged = new Set();
   }
@@ -109,7 +109,7 @@ export class TableWriter {
     for (const [g, group] of filled.entries()) {
       const all = [...group.columns, ...lackingOf(table, group)];
       await this.#insertFrom(table, all, `g = ${g} AND found`);
-      // Nothing that the source did not send is lacking: what is left is the target's own columns.
+      // The source has sent every value; only columns that the target alone has are left.
       if (!group.needsOld) await this.#insertFrom(table, group.columns, `g = ${g} AND NOT found`);
     }
   }

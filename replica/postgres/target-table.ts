@@ -1,6 +1,6 @@
 /**
- * A table of the target, as its catalogs have it: columns and how their values are read, the key and its operators, and what
- * stands in the way of writing. Knows no change.
+ * A table of the target, read from the catalogs: its columns and their types, its key and the key's operators, and what would
+ * interfere with writing (triggers, rules, row-level security). Knows no change.
  */
 import type pg from 'pg';
 import type { ValueKind } from './values.ts';
@@ -18,7 +18,7 @@ export interface TargetColumn {
 /** A unique index that can be a key. */
 interface TargetKey {
   readonly columns: readonly string[];
-  /** The operator by which the index takes two values for equal, one a column: `OPERATOR(pg_catalog.=)`. */
+  /** For each column the operator with which the index compares for equality: `OPERATOR(pg_catalog.=)`. */
   readonly equals: readonly string[];
 }
 
@@ -27,7 +27,7 @@ export interface TargetTable {
   readonly oid: string;
   /** Its name, with its schema, quoted. */
   readonly sql: string;
-  /** The same for its own rows only, without those that inherit; a partitioned table has none of its own. */
+  /** The same with ONLY, so without tables that inherit from it; a partitioned table is named as it is. */
   readonly only: string;
   readonly columns: readonly TargetColumn[];
   readonly keys: readonly TargetKey[];
@@ -137,7 +137,7 @@ export async function readTargetTable(
 
 function kindOf({ bare, isDomain, element, elementIsDomain, delimiter }: ColumnRow): ValueKind {
   if (isDomain) return { kind: 'domain' };
-  // As records have it: what is printed as an array is one. A quoted name ends in a quote.
+  // As in records: a type whose name ends in [] is an array. A quoted name ends in a quote.
   if (!bare.endsWith('[]') || element === null) return scalarKind(bare);
   return {
     kind: 'array',

@@ -1,6 +1,6 @@
 /**
- * A PostgreSQL as a replica's target: each batch in one transaction, with the position. Refuses tables that it could not keep
- * equal. Knows no stream.
+ * A PostgreSQL database as a replica's target: each batch is written in one transaction, with the position. Refuses a table that
+ * could not be kept equal to the source's. Knows no stream.
  */
 import pg from 'pg';
 import { ReplicaError } from '../errors.ts';
@@ -12,7 +12,7 @@ import { planTable } from './table-plan.ts';
 import { TableWriter } from './table-writer.ts';
 import { readTargetTable, type TargetTable } from './target-table.ts';
 
-/** What is allowed. */
+/** What the user has allowed. */
 export interface TargetOptions {
   /** Writes to tables whose triggers fire for replicas, too. */
   readonly allowTriggers: boolean;
@@ -22,7 +22,7 @@ export interface TargetOptions {
   readonly examine?: (table: TargetTable) => Promise<void>;
 }
 
-/** See the head of the file. */
+/** Writes to one target. */
 export class PostgresTarget implements Target {
   readonly #connection: TargetConnection;
   readonly #positions: PositionStore;
@@ -54,7 +54,7 @@ export class PostgresTarget implements Target {
     const counted: (readonly [table: string, changes: number])[] = [];
     return {
       write: async (tables, awaits) => {
-        // Not the tables themselves: a large transaction has many parts.
+        // Only the counts are kept: a large transaction is written in many parts.
         counted.push(...tables.map(({ schema, name, changes }) => [`${schema}.${name}`, changes] as const));
         await this.translatingErrors(() => this.write(tables, awaits));
       },
@@ -72,14 +72,14 @@ export class PostgresTarget implements Target {
     };
   }
 
-  /** Tells that what the transaction did was undone: tables are read again. */
+  /** The transaction was rolled back: the tables are looked up again. */
   forget(): void {
     this.#writer.forget();
     this.#tables.clear();
   }
 
   /**
-   * Makes tables what they are after the changes, in the transaction that is open.
+   * Writes the changes of some tables, in the open transaction.
    *
    * @param awaits - tells whether rows of a table may be missing, which come later @default none may
    */
@@ -148,7 +148,7 @@ export class PostgresTarget implements Target {
     );
   }
 
-  /** Puts an error of the target in words. No value of a row is in them: the server's own may quote some. */
+  /** Turns an error of the target into a ReplicaError. The server's own text is not shown: it may quote a row's values. */
   async translatingErrors<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -158,7 +158,7 @@ export class PostgresTarget implements Target {
       if (!(error instanceof pg.DatabaseError) || /^(08|57|53|58|XX)/.test(codeOf(error)))
         throw unreachable(address, error);
       const { code = '', schema, constraint, dataType } = error;
-      // COPY tells table and column here only; what follows is the value.
+      // For COPY, table and column are only in this text. What follows them is the value, which is not shown.
       const [, copied, copiedColumn] = /^COPY (\S+), line \d+, column (.+?): /m.exec(error.where ?? '') ?? [];
       const { table = copied, column = copiedColumn } = error;
       const where = [

@@ -1,6 +1,6 @@
 /**
- * Values: as a record has them, to the text that PostgreSQL reads, by the type of the target's column. Written from
- * docs/records.md. Numbers and documents are taken by their own text, never by way of a double. Pure.
+ * Turns a value of a record into the text that PostgreSQL reads, by the type of the target's column, as docs/records.md describes
+ * values. Numbers and JSON documents keep their text, and never become a double. Pure.
  */
 import type { JsonText } from '../rules/fold.ts';
 import { itemsOf } from '../rules/json-text.ts';
@@ -37,7 +37,7 @@ export function textOf(source: Exclude<JsonText, undefined>, kind: ValueKind): s
 }
 
 /**
- * The other way round.
+ * The opposite of {@link textOf}.
  *
  * @param text - a value's text, as the server writes it; null: SQL's NULL
  * @param kind - of the column's type
@@ -53,7 +53,7 @@ function unquoted(source: string): string {
   return source.includes('\\') ? (JSON.parse(source) as string) : source.slice(1, -1);
 }
 
-/** Base64 has no backslash: what begins with one is the server's own text. */
+/** A bytea. Base64 has no backslash, so a text that begins with one is the server's own form. */
 function bytesText(text: string): string {
   return text.startsWith('\\x') ? text : `\\x${Buffer.from(text, 'base64').toString('hex')}`;
 }

@@ -1,6 +1,6 @@
 /**
- * Applies what every lane was read up to: in batches of whole transactions, each in one transaction of the target, with the
- * position. Knows the target and the store of what waits as ports.
+ * Applies changes up to the commit LSN that every lane was read to. A batch is a number of whole transactions of the source; it is
+ * written in one transaction of the target, together with the position. Target and store of waiting changes are ports.
  */
 import type { Lsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
@@ -22,24 +22,24 @@ export interface Position {
   readonly timelines: readonly (number | undefined)[];
   readonly forks: readonly Fork[];
   readonly shards: ReadonlyMap<string, ShardPosition>;
-  /** Tables whose rows a snapshot is still to bring: until there are none the target equals no state of the source. */
+  /** Tables whose rows a snapshot has not brought yet. As long as there are any, the target equals no state of the source. */
   readonly copying: CopyingTables;
 }
 
-/** Tells whether rows of a table are still to come. */
+/** @returns whether rows of a table may be missing at the target, because a snapshot brings them later */
 export type AwaitsRows = (schema: string, table: string) => boolean;
 
 /** A transaction of the target. */
 export interface TargetTransaction {
   /**
-   * Makes the tables what they are after the changes. May be called several times.
+   * Writes the changes of some tables. May be called several times.
    *
-   * @param awaits - whether rows of a table may be missing, which come later
+   * @param awaits - whether rows of a table may be missing, because they come later
    */
   write(tables: readonly FoldedTable[], awaits: AwaitsRows): Promise<void>;
-  /** Keeps the position, and commits both. */
+  /** Saves the position, and commits rows and position together. */
   commit(position: Position): Promise<void>;
-  /** Undoes all of it. */
+  /** Rolls everything back. */
   rollback(): Promise<void>;
 }
 
@@ -49,7 +49,7 @@ export interface Target {
   begin(): Promise<TargetTransaction>;
 }
 
-/** What waits, wherever it is kept. */
+/** Where changes wait until they are applied. */
 export interface WaitingStore {
   load(record: WaitingRecord<Change>): Iterable<Change>;
   release(records: readonly WaitingRecord<Change>[]): void;
@@ -60,7 +60,7 @@ export interface ApplierOptions {
   readonly intake: Intake;
   readonly target: Target;
   readonly store: WaitingStore;
-  /** A batch ends with the transaction in which it has so many changes. @default 50,000 */
+  /** A batch ends after the transaction that brings it to this number of changes. @default 50,000 */
   readonly batchChanges?: number;
 }
 
@@ -73,10 +73,10 @@ export interface Applied {
 }
 
 const BATCH_CHANGES = 50_000;
-/** So many changes are folded at a time: it bounds the memory, and keeps statements small. */
+/** How many changes are folded at a time. It bounds the memory, and keeps statements small. */
 const PART_CHANGES = 20_000;
 
-/** See the head of the file. */
+/** Applies batch after batch. */
 export class Applier {
   readonly #options: ApplierOptions;
   /** Nothing is applied before a mark of the first lane has come up to here. */
@@ -122,7 +122,7 @@ export class Applier {
         cut = { lsn: last.lsn, ms: last.commitMs };
         break;
       }
-      // The two halves of a move are written together: the row is carried from one to the other.
+      // The two halves of a key change are written together: the second takes its values from the first.
       if (fold.changes >= Math.min(PART_CHANGES, batchChanges) && change.oldKey === undefined) {
         await transaction.write(fold.tables, awaits);
         fold = new Fold();
@@ -133,7 +133,7 @@ export class Applier {
     }
     if (fold.changes > 0) await transaction.write(fold.tables, awaits);
     if (lanes.cut.lsn < cut.lsn) {
-      // Meanwhile a mark said that the source has lost some of it.
+      // While this was written, a mark said that the source has lost some of these changes.
       await transaction.rollback();
       return undefined;
     }

@@ -1,6 +1,6 @@
 /**
- * Which tables a snapshot is bringing the rows of. Until it is through with a table, rows of it may be missing at the target,
- * and the target equals no state of the source. The marks of the first lane tell. Pure.
+ * For which tables a snapshot still brings rows. Until it is finished with a table, rows of it may be missing at the target, and
+ * the target equals no state of the source. The marks of the first lane say how far the snapshot is. Pure.
  */
 import type { Lsn } from '../../lambda/decode/lsn.ts';
 
@@ -9,9 +9,9 @@ export type TableIds = readonly string[] | 'all';
 
 /** What a mark says of a snapshot. */
 export interface SnapshotWord {
-  /** Tables that it is not through with. */
+  /** Tables that it is not finished with. */
   readonly reading: TableIds;
-  /** Tables that it is through with since the mark before. */
+  /** Tables that it finished since the last mark. */
   readonly read: TableIds;
 }
 
@@ -23,7 +23,7 @@ export function tableId(schema: string, table: string): string {
   return JSON.stringify([schema, table]);
 }
 
-/** See the head of the file. */
+/** Follows the snapshots of one source. */
 export class Copying {
   /** As of what is applied. */
   #tables: CopyingTables;

@@ -1,9 +1,9 @@
 /**
- * Folds the changes of a batch to one final state a key: INSERT forgets what was, UPDATE overlays, a move carries its row
- * along, TRUNCATE empties. Pure: the changes come in commit order, and nothing is known of the target.
+ * Reduces the changes of a batch to one final state for each key. INSERT replaces the row, UPDATE changes some of its values, a key
+ * change takes the row to its new key, TRUNCATE removes all rows. Pure: changes come in commit order; knows no target.
  *
- * Keys are told apart by their text. Keys that are equal to the server and differ in their text (`1.0` and `1.00`) do no harm:
- * the source has one of them at a time, and whoever writes deletes all touched keys before it inserts any.
+ * Keys are compared by their text. Two texts of one key (`1.0` and `1.00`) do no harm: the source has only one of them at a time,
+ * and the writer deletes all keys of the batch before it inserts any.
  */
 import { ReplicaError } from '../errors.ts';
 import { eachMember } from './json-text.ts';
@@ -12,20 +12,20 @@ import type { Change } from './record.ts';
 /** A value as it is written in the record; null: SQL's NULL; undefined: not sent. JSON's null is the text `null`. */
 export type JsonText = string | null | undefined;
 
-/** How a key ends. */
+/** The row of a key at the end of the batch. */
 export interface FinalRow {
   /** Values by the table's {@link FoldedTable.columns}. */
   readonly values: readonly JsonText[];
   /**
-   * The key of the row, as it was before the batch, that has what `values` lack; undefined: the row is new, and lacks
-   * nothing but what has a default.
+   * The key that the row had before the batch: at the target it has the values that `values` lack. Undefined: the row is new,
+   * and lacks only columns with a default.
    */
   readonly base: string | undefined;
-  /** Indexes of columns whose value only `base` can tell: the source did not send it. */
+  /** Indexes of columns that the source did not send: their values are those of the row `base`. */
   readonly needs: readonly number[];
 }
 
-/** A key whose row is gone. */
+/** The row of this key was deleted. */
 export const DELETED = Symbol('gone');
 
 /** What a batch makes of a table. */
@@ -34,9 +34,9 @@ export interface FoldedTable {
   readonly name: string;
   /** Columns that the records name, each once. */
   readonly columns: readonly string[];
-  /** Whether it is emptied first. */
+  /** Whether all its rows are removed first, by TRUNCATE. */
   readonly isEmptied: boolean;
-  /** Every key that was touched, as JSON, and how it ends. */
+  /** Every key that the batch changed, as JSON, and its row at the end. */
   readonly rows: ReadonlyMap<string, FinalRow | typeof DELETED>;
   /** How many changes were folded. */
   readonly changes: number;
@@ -54,7 +54,7 @@ class TableFold implements FoldedTable {
   isEmptied = false;
   changes = 0;
   readonly #index = new Map<string, number>();
-  /** Rows on their way from an old key to a new one, by the new one. */
+  /** Rows whose key change is half read, by their new key. */
   readonly #moving = new Map<string, FinalRow | typeof DELETED>();
 
   constructor(schema: string, name: string) {
@@ -89,7 +89,7 @@ class TableFold implements FoldedTable {
     this.#moving.set(key, row === undefined ? DELETED : { values, base: undefined, needs: NONE });
   }
 
-  /** The row that a change sets values of. */
+  /** The row that a change sets values of, before it. */
   #before({ op, oldKey }: Change, key: string): FinalRow | typeof DELETED {
     if (oldKey === undefined) return op === 'INSERT' ? NEW_ROW : this.#at(key);
     const moved = this.#moving.get(key);
@@ -97,7 +97,7 @@ class TableFold implements FoldedTable {
     return moved ?? this.#at(oldKey);
   }
 
-  /** A key as it is now: untouched, it is the target's. */
+  /** A key's row now. Where the batch has not changed it, it is the target's row. */
   #at(key: string): FinalRow | typeof DELETED {
     return this.rows.get(key) ?? (this.isEmptied ? DELETED : { values: [], base: key, needs: NONE });
   }

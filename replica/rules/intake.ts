@@ -85,7 +85,7 @@ export function lostHistory(fork: Lsn, timeline: number, applied: Lsn): ReplicaE
   );
 }
 
-/** See the head of the file. */
+/** Takes the records of all shards. */
 export class Intake {
   readonly shards: Shards;
   readonly counts: IntakeCounts = { changes: 0, marks: 0, repeats: 0, leftOut: 0 };
@@ -97,7 +97,7 @@ export class Intake {
   readonly #makeLanes: (start: ConstructorParameters<typeof Lanes<Change>>[0]) => Lanes<Change>;
 
   /**
-   * @param saved - where to go on
+   * @param saved - where to continue
    * @param shards - of the stream
    * @param source - the source to copy, where the stream has several; others are left out
    */
@@ -120,7 +120,7 @@ export class Intake {
    * Takes a Kinesis record.
    *
    * @param record - the next of its shard
-   * @returns false: not yet; it has to be given again when more was applied, and its shard waits until then
+   * @returns false: it cannot be taken yet. Give it again when more was applied; its shard waits until then
    * @throws {ReplicaError} HISTORY_CHANGED, STREAM_CHANGED, RECORD_UNUSABLE
    */
   take(record: KinesisRecord): boolean {
@@ -132,7 +132,7 @@ export class Intake {
     for (const each of records) if (each.kind === 'change') changes.push(each);
     if (count !== this.lanes.lanes.length && records.length > 0) {
       const isDone = this.lanes.lanes.length > 0 && changes.every(({ lsn }) => lsn <= this.lanes.applied);
-      // Read again from a position of before LANES was changed.
+      // These are read again, from a position before LANES was changed.
       if (isDone && changes.length > 0) return this.#pass(record);
       if (!this.#changeLanes(count)) return false;
     }

@@ -1,6 +1,6 @@
 /**
- * JSON by its own text: the members of an object and the items of an array, each value as it is written. A number must not
- * go through a double, and a document keeps its blanks and its duplicate keys. Knows nothing of changes.
+ * Splits JSON without parsing its values: the members of an object, the items of an array, each as it is written. So a number
+ * is never turned into a double, and a document keeps its blanks and its duplicate keys. Knows nothing of changes.
  */
 
 const QUOTE = 0x22;

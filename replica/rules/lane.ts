@@ -1,6 +1,6 @@
 /**
- * One lane as it is read: what waits in it, how far it reaches, and its timeline. A lane is in commit order; its records come
- * again after a crash of the producer. Pure.
+ * One lane: the changes that wait in it, the commit LSN up to which it was read, and its timeline. A lane is in commit order; after
+ * a crash of the producer its records come again. Pure.
  */
 import type { Lsn } from '../../lambda/decode/lsn.ts';
 import type { Fork, Mark } from './record.ts';
@@ -30,7 +30,7 @@ export interface WaitingRecord<T extends WaitingChange> {
   readonly place: Place;
   /** In order; undefined while they are in a file. */
   entries: T[] | undefined;
-  /** Where they are then: a handle of whoever wrote the file. */
+  /** Where they are in a file: the store's own value. */
   stored: unknown;
   readonly first: Lsn;
   last: Lsn;
@@ -38,16 +38,16 @@ export interface WaitingRecord<T extends WaitingChange> {
   size: number;
 }
 
-/** A timeline that began in the lane. */
+/** The place in the lane where a timeline began. */
 interface Opening {
   readonly place: Place;
   readonly timelineBefore: number | undefined;
 }
 
-/** Ordinals are below it. */
+/** Greater than every ordinal. */
 const AFTER_ALL = Infinity;
 
-/** See the head of the file. */
+/** One lane. */
 export class Lane<T extends WaitingChange> {
   readonly waitingRecords: WaitingRecord<T>[] = [];
   /** All records of the lane up to this commit LSN have been read. */
@@ -60,7 +60,7 @@ export class Lane<T extends WaitingChange> {
   marks: { readonly lsn: Lsn; readonly place: Place }[] = [];
   /** The server's timeline, by the lane's last mark; undefined before the first. */
   timeline: number | undefined;
-  /** The greatest change read. What is not above it is a repeat. */
+  /** The last change read, in commit order. A change that is not after it is a repeat. */
   #last: { readonly lsn: Lsn; readonly ordinal: number };
   #openings: Opening[] = [];
 
@@ -98,12 +98,12 @@ export class Lane<T extends WaitingChange> {
     return true;
   }
 
-  /** Whether a change is not above what was read of the lane. */
+  /** Whether a change was read before. */
   isRepeat({ lsn, ordinal }: WaitingChange): boolean {
     return lsn < this.#last.lsn || (lsn === this.#last.lsn && ordinal <= this.#last.ordinal);
   }
 
-  /** How far a change shows that the lane was read. Its transaction may go on, so not up to its own commit LSN. */
+  /** Up to where the lane was certainly read, by a change. More of its transaction may follow: its own commit LSN does not count. */
   readUptoAfter({ lsn }: WaitingChange): Lsn {
     return lsn - 1n;
   }
@@ -114,14 +114,14 @@ export class Lane<T extends WaitingChange> {
    * @param mark - the next record of the lane
    * @param place - the Kinesis record that it is in
    * @param applied - the cut that is applied
-   * @returns the fork, where the target holds changes from behind it, which the source has lost
+   * @returns the LSN of the fork, where the target already holds changes after it, which the source has lost
    */
   mark(mark: Mark, place: Place, applied: Lsn): Lsn | undefined {
-    // A request of before a failover that came late: nothing of it counts.
+    // A request from before a failover arrived late: its mark does not count.
     if (this.timeline !== undefined && mark.timeline < this.timeline) return undefined;
     if (mark.forks !== undefined && mark.timeline !== this.timeline) {
       const fork = forkAfter(mark.forks, this.timeline);
-      // Without a timeline nothing was read before that could be of a lost history.
+      // Without a timeline nothing was read yet, so nothing can belong to a lost history.
       if (fork !== undefined && this.timeline !== undefined) {
         if (applied > fork) return fork;
         this.#forget(fork);
@@ -135,7 +135,7 @@ export class Lane<T extends WaitingChange> {
     return undefined;
   }
 
-  /** Forgets what is applied. @returns what is not needed any more */
+  /** Removes what is applied. @returns what was removed */
   release(applied: Lsn): WaitingRecord<T>[] {
     this.marks = this.marks.filter(({ lsn }) => lsn > applied);
     const end = this.waitingRecords.findIndex(({ last }) => last > applied);
@@ -143,7 +143,7 @@ export class Lane<T extends WaitingChange> {
   }
 
   /**
-   * The lane's timeline at a position: the one before the first opening that is read again from there.
+   * The lane's timeline at a position: the one before the first timeline whose beginning is read again from there.
    *
    * @param saved - the number of the saved Kinesis record of a shard
    */
@@ -152,13 +152,13 @@ export class Lane<T extends WaitingChange> {
     return again === undefined ? this.timeline : again.timelineBefore;
   }
 
-  /** Drops what is above a fork: the source has lost it. */
+  /** Drops the changes after a fork: the source has lost them. */
   #forget(fork: Lsn): void {
     while ((this.waitingRecords.at(-1)?.first ?? fork) > fork) this.waitingRecords.pop();
     const tail = this.waitingRecords.at(-1);
     if (tail !== undefined && tail.last > fork) {
       tail.entries = tail.entries?.filter(({ lsn }) => lsn <= fork);
-      // What is in a file is left out when it is read.
+      // Changes in a file are left out when they are read back.
       tail.last = fork;
     }
     if (this.#last.lsn > fork) this.#last = { lsn: fork, ordinal: AFTER_ALL };
@@ -183,7 +183,7 @@ export class Lane<T extends WaitingChange> {
 /**
  * @param forks - a server's history
  * @param timeline - one of it; undefined: before all
- * @returns where the history first left that timeline; undefined: it did not
+ * @returns the LSN at which the history first left that timeline; undefined: it did not
  */
 export function forkAfter(forks: readonly Fork[], timeline: number | undefined): Lsn | undefined {
   let least: Lsn | undefined;

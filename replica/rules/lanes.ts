@@ -18,14 +18,14 @@ export interface LanesStart {
   readonly copying?: CopyingTables;
 }
 
-/** A cut: the target is to equal the source at it. */
+/** A consistent cut: a commit LSN at which the target is to equal the source. */
 export interface Cut {
   readonly lsn: Lsn;
   /** When it was committed at the source, milliseconds since 1970; undefined: unknown. */
   readonly ms: number | undefined;
 }
 
-/** See the head of the file. */
+/** The lanes of one stream. */
 export class Lanes<T extends WaitingChange> {
   readonly lanes: readonly Lane<T>[];
   /** What is applied. */
@@ -41,7 +41,7 @@ export class Lanes<T extends WaitingChange> {
     this.lanes = Array.from({ length: start.count }, (_, i) => makeLane(start.cut, start.timelines[i]));
   }
 
-  /** The longest history that a mark told. */
+  /** The longest history of timelines that a mark has brought. */
   get forks(): readonly Fork[] {
     return this.#forks;
   }
@@ -51,7 +51,7 @@ export class Lanes<T extends WaitingChange> {
     return this.#lane(lane).take(change, place);
   }
 
-  /** @returns the fork, where the target holds what the source has lost */
+  /** @returns the LSN of the fork, where the target already holds changes that the source has lost */
   mark(mark: Mark, place: Place): Lsn | undefined {
     const lane = this.#lane(mark.lane);
     const { timeline } = lane;
@@ -78,13 +78,16 @@ export class Lanes<T extends WaitingChange> {
     return this.lanes[0]?.marked ?? this.applied;
   }
 
-  /** How far a lane was read. Where its timeline was left, what is behind may come anew: no further than there. */
+  /**
+   * How far a lane was read. Where the server left the lane's timeline, other changes may follow: then it counts only up to
+   * there.
+   */
   readUptoOf(lane: Lane<T>): Lsn {
     const fork = forkAfter(this.#forks, lane.timeline);
     return fork !== undefined && fork < lane.readUpto ? fork : lane.readUpto;
   }
 
-  /** Tells that everything up to a cut is applied. @returns what is not needed any more */
+  /** Everything up to a cut is applied. @returns the records that are not needed any more */
   release(applied: Lsn): WaitingRecord<T>[] {
     this.applied = applied;
     this.copying.release(applied);
@@ -96,7 +99,7 @@ export class Lanes<T extends WaitingChange> {
     return this.lanes.map((lane) => lane.timelineAt(saved));
   }
 
-  /** The first Kinesis record of each shard that holds something which is not applied, or a mark above that. */
+  /** For each shard the first Kinesis record with a change that is not applied, or with a mark after what is applied. */
   firstWaiting(): Map<string, Place> {
     const first = new Map<string, Place>();
     for (const { waitingRecords, marks } of this.lanes) {
@@ -199,7 +202,7 @@ class Head<T extends WaitingChange> {
     upto: Lsn,
     load: (record: WaitingRecord<T>) => Iterable<T>,
   ) {
-    // A copy: more is read meanwhile.
+    // A copy: more records are read while this is applied.
     this.#records = records.filter(({ first }) => first <= upto);
     this.#after = after;
     this.#upto = upto;

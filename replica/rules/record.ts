@@ -1,6 +1,6 @@
 /**
- * A user record of FORMAT=json as the replica needs it: its place in the commit order, its table and key, and its row as text.
- * Pure. What a value means to the target is for `../postgres/values.ts`.
+ * A user record of FORMAT=json, read as far as a replica needs it: its place in the commit order, its table and key, its row as
+ * text. Pure. How a value is written at the target is in `../postgres/values.ts`.
  */
 import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
@@ -32,7 +32,7 @@ export interface Change {
   readonly size: number;
 }
 
-/** Where a history left another one: the timeline that began, and the LSN up to which both are the same. */
+/** Where a new timeline left the old one: the new timeline, and the LSN up to which both are the same. */
 export type Fork = readonly [timeline: number, lsn: Lsn];
 
 /** All records of the lane with a commit LSN up to `lsn` are before this one. */
@@ -45,7 +45,7 @@ export interface Mark {
   readonly lanes: number;
   readonly system: string;
   readonly timeline: number;
-  /** On the marks that a run begins with: how the server's history came about. */
+  /** The server's history of timelines; only on the marks that a run begins with. */
   readonly forks: readonly Fork[] | undefined;
   /** What it says of a snapshot; undefined: nothing, as it is of another lane than the first, or a run began with it. */
   readonly snapshot: SnapshotWord | undefined;
@@ -101,7 +101,7 @@ function parsed(source: string | undefined): unknown {
 }
 
 function textOf(source: string | undefined): string {
-  // Nearly all are plain strings, and the parser takes ten times as long.
+  // Nearly all are plain strings; JSON.parse would take ten times as long.
   if (source?.startsWith('"') === true && !source.includes('\\')) return source.slice(1, -1);
   const value = parsed(source);
   if (typeof value !== 'string') throw new SyntaxError('A record of the stream lacks a field.');
@@ -114,7 +114,7 @@ function numberOf(source: string | undefined): number {
   return value;
 }
 
-/** Records of a transaction are together: its LSN and time are read once. */
+/** The records of a transaction follow each other, so its LSN and time are parsed once. */
 let lastLsn = { text: '', lsn: 0n };
 let lastTime = { text: '', ms: 0 };
 

@@ -1,15 +1,15 @@
 /**
- * The shards of a stream: which may be read, and how far each is done with. A split's or a merger's child holds what follows
- * its parents' records, so it is read after them, and after theirs: an empty shard in between opens nothing. Pure.
+ * The shards of a stream: which may be read, and how far each one is finished. The child of a split or a merge holds what follows
+ * its parents' records, so it is read only after its parents, and after the parents of these. Pure.
  */
 import type { Place } from './lane.ts';
 
-/** How far a shard is done with: what is kept in the target. */
+/** How far a shard is finished, as it is saved at the target. */
 export interface ShardPosition {
-  /** The last Kinesis record before which everything is applied, dropped, or a mark; undefined: none. */
+  /** The last Kinesis record up to which everything is applied or needs no applying; undefined: none. */
   readonly sequence: string | undefined;
   readonly arrivedMs: number | undefined;
-  /** Whether the shard is closed, and all of it is done with. */
+  /** Whether the shard is closed, and all of it is finished. */
   readonly atEnd: boolean;
 }
 
@@ -28,18 +28,18 @@ export interface NumberedPosition extends ShardPosition {
   readonly n: number;
 }
 
-/** See the head of the file. */
+/** The shards of one stream. */
 export class Shards {
   readonly #shards = new Map<string, Shard>();
 
-  /** Tells what the stream has. A parent that it has no more is done with. */
+  /** Adds a shard of the stream. A parent that the stream has no more counts as read. */
   addShard(id: string, parents: readonly string[]): void {
     const known = this.#shards.get(id);
     if (known === undefined) this.#shards.set(id, { parents, last: undefined, ended: false });
     else known.parents = parents;
   }
 
-  /** Tells where a shard is gone on with. */
+  /** Sets where the reading of a shard continues. */
   resume(id: string, { sequence, arrivedMs = 0, atEnd }: ShardPosition): void {
     const shard = this.#of(id);
     shard.ended = atEnd;
@@ -50,12 +50,12 @@ export class Shards {
   addRecord(id: string, sequence: string, arrivedMs: number): Place {
     const shard = this.#of(id);
     const place = { shard: id, n: (shard.last?.n ?? 0) + 1, sequence, arrivedMs, before: shard.last };
-    // Without its own predecessor: a chain of them would keep every record.
+    // Without its own predecessor: a chain of predecessors would keep every record in memory.
     shard.last = { shard: id, n: place.n, sequence, arrivedMs };
     return place;
   }
 
-  /** Tells that a shard is closed, and all of it was read. */
+  /** A shard is closed, and all of it was read. */
   markEnded(id: string): void {
     this.#of(id).ended = true;
   }
@@ -71,10 +71,10 @@ export class Shards {
   }
 
   /**
-   * How far each shard is done with: up to the last Kinesis record before the first that holds something which waits.
-   * A child's position is none before all that is before it is done with: else its parents would not be read again.
+   * How far each shard is finished: up to the last Kinesis record before the first one that still waits.
+   * A child has no position before its parents are finished: with one, its parents would not be read again after a restart.
    *
-   * @param waiting - that first one, of each shard that has one
+   * @param waiting - for each shard the first record that waits, if there is one
    */
   positions(waiting: ReadonlyMap<string, Place>): Map<string, NumberedPosition> {
     const done = new Map<string, NumberedPosition>();

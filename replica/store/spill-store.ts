@@ -1,6 +1,6 @@
 /**
- * Keeps what waits to be applied: in memory up to a limit, then in files, which are gone when this process is. They need not
- * outlive it: what was not applied is read again from the stream. Knows no table.
+ * Keeps changes until they are applied: in memory up to a limit, then in temporary files. The files are removed when this process
+ * ends: what was not applied is read again from the stream. Knows no table.
  */
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,10 +10,10 @@ import type { WaitingRecord } from '../rules/lane.ts';
 import type { Lanes } from '../rules/lanes.ts';
 import { type Change, readRecord } from '../rules/record.ts';
 
-/** Changes in memory, in characters of their records: with what is made of them, about three times that in bytes. */
+/** How much may wait in memory, in characters of records. The process needs about three times as many bytes for them. */
 const MAX_MEMORY_CHARS = 6 * 1024 * 1024;
 
-/** A file is given up as soon as nothing in it is needed: so they are not large. */
+/** The size of a file. One is deleted as soon as nothing in it is needed, so files are kept small. */
 const MAX_SEGMENT_BYTES = 64 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
@@ -37,7 +37,7 @@ class Spilled {
   }
 }
 
-/** See the head of the file. */
+/** Keeps waiting changes in memory and in files. */
 export class SpillStore implements WaitingStore {
   readonly #memory: number;
   readonly #segments = new Set<Segment>();
@@ -49,7 +49,7 @@ export class SpillStore implements WaitingStore {
   }
 
   /**
-   * Puts what is needed last into a file, where there is too much in memory.
+   * Where there is too much in memory, writes to a file what will be needed last.
    *
    * @returns how much waits now, in memory and in files, in characters
    */
@@ -68,7 +68,7 @@ export class SpillStore implements WaitingStore {
     return memory + stored;
   }
 
-  /** Read one by one: of each lane a record is open at a time. */
+  /** @returns the changes of a record, from memory or from its file */
   load(record: WaitingRecord<Change>): Iterable<Change> {
     return record.entries ?? (record.stored instanceof Spilled ? readSpilled(record.stored) : []);
   }
@@ -82,7 +82,7 @@ export class SpillStore implements WaitingStore {
     }
   }
 
-  /** Gives up all files. */
+  /** Deletes all files. */
   [Symbol.dispose](): void {
     for (const segment of this.#segments) this.#close(segment);
   }
@@ -103,7 +103,7 @@ export class SpillStore implements WaitingStore {
     const full = this.#current;
     const dir = mkdtempSync(join(tmpdir(), 'pg2kinesis-replicate-'));
     this.#current = { fd: openSync(join(dir, 'waiting'), 'wx+', 0o600), size: 0, needed: 0 };
-    // Without a name it is gone as soon as it is closed, however this process ends.
+    // The file's name is removed at once: the file itself goes when it is closed, however this process ends.
     rmSync(dir, { recursive: true, force: true });
     this.#segments.add(this.#current);
     if (full?.needed === 0) this.#close(full);
