@@ -82,10 +82,15 @@ async function drainOnTerminal(
 ): Promise<number> {
   const { json = false, maxSeconds = target.deployed ? WEEK_SECONDS : LAMBDA_SECONDS } = options;
   const answer = await drain(payload, { target, terminal, clock: systemClock, stop, json, maxSeconds });
+  printAfterProgress(answer, json, terminal, target.log);
+  return statusOf(answer);
+}
+
+/** Prints the answer of an action that has shown its progress. */
+function printAfterProgress(answer: Answer, json: boolean, terminal: Terminal, log: Log): void {
   if (json) terminal.stdout.write(jsonLine({ event: 'answer', ...answer }));
   else terminal.stdout.write(renderAnswer(answer, terminal, systemClock.now()));
-  warnOfResume(answer, target.log);
-  return statusOf(answer);
+  warnOfResume(answer, log);
 }
 
 /** A snapshot, with its progress. */
@@ -98,9 +103,7 @@ async function snapshotOnTerminal(
 ): Promise<number> {
   const { json = false } = options;
   const answer = await takeSnapshot(payload, { target, terminal, clock: systemClock, stop, json });
-  if (json) terminal.stdout.write(jsonLine({ event: 'answer', ...answer }));
-  else terminal.stdout.write(renderAnswer(answer, terminal, systemClock.now()));
-  warnOfResume(answer, target.log);
+  printAfterProgress(answer, json, terminal, target.log);
   const { done = true, givenUp = [] } = answer.snapshot ?? {};
   return done && givenUp.length === 0 ? EXIT.ok : EXIT.incomplete;
 }

@@ -54,16 +54,10 @@ const SETTINGS = {
   max_locks_per_transaction: '1024',
 };
 
-/** Starts all of it. @param settings - the server's, besides */
-export async function startEnvironment(settings: Readonly<Record<string, string>> = {}): Promise<BenchEnvironment> {
-  const sink = spawn(process.execPath, [pathOf('sink.ts')], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const [port] = (await once(createInterface({ input: sink.stdout }), 'line')) as [string];
-  const server = await startPostgres({ settings: { ...SETTINGS, ...settings } });
-  const [row] = await server.sql<{ file: string }>(`SELECT pg_read_file('postmaster.pid') AS file`);
-  const postmaster = Number((row?.file ?? '').split('\n')[0]);
+/** @param server - the database @returns the variables that lead the function to it, and to AWS */
+export function connectionVariables(server: PostgresServer): Readonly<Record<string, string>> {
   const { host, user, password, database } = server.connection;
-  const variables = {
-    PATH: process.env['PATH'] ?? '',
+  return {
     PGHOST: host,
     PGPORT: String(server.port),
     PGDATABASE: database,
@@ -73,6 +67,19 @@ export async function startEnvironment(settings: Readonly<Record<string, string>
     AWS_REGION: 'eu-central-1',
     AWS_ACCESS_KEY_ID: 'bench',
     AWS_SECRET_ACCESS_KEY: 'bench',
+  };
+}
+
+/** Starts all of it. @param settings - the server's, besides */
+export async function startEnvironment(settings: Readonly<Record<string, string>> = {}): Promise<BenchEnvironment> {
+  const sink = spawn(process.execPath, [pathOf('sink.ts')], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const [port] = (await once(createInterface({ input: sink.stdout }), 'line')) as [string];
+  const server = await startPostgres({ settings: { ...SETTINGS, ...settings } });
+  const [row] = await server.sql<{ file: string }>(`SELECT pg_read_file('postmaster.pid') AS file`);
+  const postmaster = Number((row?.file ?? '').split('\n')[0]);
+  const variables = {
+    PATH: process.env['PATH'] ?? '',
+    ...connectionVariables(server),
     AWS_ENDPOINT_URL_KINESIS: `http://127.0.0.1:${port}`,
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '1024',
     LOG_LEVEL: 'ERROR',

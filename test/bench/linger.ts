@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { type Container, startContainer } from '../chaos/container.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { cpuMs, limitCpu } from './cpu-limit.ts';
+import { connectionVariables } from './environment.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -91,17 +92,8 @@ async function measure(name: keyof typeof CASES, server: PostgresServer): Promis
       openMib * 1000,
     ]);
   }
-  const { host, user, password, database } = server.connection;
   const environment = {
-    PGHOST: host,
-    PGPORT: String(server.port),
-    PGDATABASE: database,
-    PGUSER: user,
-    PGPASSWORD: password,
-    PGSSLMODE: 'disable',
-    AWS_REGION: 'eu-central-1',
-    AWS_ACCESS_KEY_ID: 'bench',
-    AWS_SECRET_ACCESS_KEY: 'bench',
+    ...connectionVariables(server),
     AWS_ENDPOINT_URL_KINESIS: endpoint,
     FORMAT: 'csv',
     AGGREGATION: 'none',
