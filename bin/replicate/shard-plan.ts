@@ -42,7 +42,7 @@ export class ReplicaShardPlan implements ShardPlan {
 
   checkShards(ids: ReadonlySet<string>): void {
     for (const [id, { atEnd }] of this.#saved)
-      if (!atEnd && !ids.has(id)) throw trimmed(`The stream has shard ${id} no more, which was not read to its end.`);
+      if (!atEnd && !ids.has(id)) throw trimmed(`The stream no longer has shard ${id}, which was not read to its end.`);
   }
 
   addShard(id: string, parents: readonly string[]): void {

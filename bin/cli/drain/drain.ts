@@ -86,7 +86,7 @@ export async function drain(payload: Payload, parts: DrainParts): Promise<RunAns
     }
   } catch (error) {
     display.clear();
-    target.log.info(`Where it stood: ${describeState(state())}.`);
+    target.log.info(`Where the drain was: ${describeState(state())}.`);
     throw error;
   } finally {
     over.abort();

@@ -82,7 +82,7 @@ function published({ published: changes, transactions, kinesisRecords, bytes, du
 }
 
 function left({ lagBytes, lagSeconds }: RunAnswer): string {
-  if (lagBytes === undefined) return 'not known how far behind';
+  if (lagBytes === undefined) return 'lag unknown';
   if (lagBytes === 0) return 'nothing left';
   return `${size(lagBytes)} left${lagSeconds === undefined ? '' : `, the first commit in it ${duration(lagSeconds)} old`}`;
 }
@@ -99,14 +99,14 @@ export function sentence(answer: Answer): string | undefined {
         : `The slot ${answer.slot} was there already${at}.${answer.converted === true ? ' It was made a failover slot.' : failover}`;
     }
     case 'copy-slot':
-      return `The slot ${answer.slot} (${answer.plugin}) was made where ${answer.from} stands${answer.confirmedFlushLsn === undefined ? '' : `, at ${answer.confirmedFlushLsn}`}. ${answer.from} is kept.`;
+      return `The slot ${answer.slot} (${answer.plugin}) was made at the position of ${answer.from}${answer.confirmedFlushLsn === undefined ? '' : `, at ${answer.confirmedFlushLsn}`}. ${answer.from} is kept.`;
     case 'drop-slot':
       if (!answer.dropped) return `There was no slot ${answer.slot}.`;
       return `The slot ${answer.slot} was dropped${answer.discarded === undefined ? '' : ', with changes in it that nobody had read'}.`;
     case 'snapshot-stop':
       return `The snapshot of slot ${answer.slot} is ended by the run that is under way, or the next one.`;
     case 'refresh-keys':
-      return `The primary keys were read again: ${counted(answer.tables, 'table')} with one.`;
+      return `The primary keys were read again: ${counted(answer.tables, 'table')} with a primary key.`;
     case 'skip-transaction': {
       const { commitLsn, xid, commitTime } = answer.skipped;
       const passed =

@@ -100,7 +100,7 @@ export function functionFailed(name: string, text: string): FunctionError {
     readonly errorType?: unknown;
     readonly errorMessage?: unknown;
   };
-  const message = typeof errorMessage === 'string' ? errorMessage : 'It said nothing about why.';
+  const message = typeof errorMessage === 'string' ? errorMessage : 'It gave no reason.';
   // The message of an error of the table begins with its code, and says what to do.
   if (typeof errorType === 'string' && errorType in REMEDIES) return new FunctionError(errorType, message);
   const kind = typeof errorType === 'string' ? errorType : 'Unhandled';

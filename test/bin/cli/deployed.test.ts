@@ -62,7 +62,7 @@ describe('--function', () => {
         async ({ seen, env }) => {
           const { status, out, err } = await runCli([...args, '--function', 'orders-fn:admin'], env);
           assert.equal(status, 0, err);
-          assert.match(out, /3 tables with one/);
+          assert.match(out, /3 tables with a primary key/);
           assert.deepEqual(seen, [{ name: 'orders-fn:admin', payload, region: 'eu-west-1' }]);
         },
       ));
@@ -279,7 +279,7 @@ describe('drain --function', () => {
         await under;
         interrupt();
         const { status, err } = await ended;
-        assert.match(err, /Where it stood: 0 % of 256 bytes/);
+        assert.match(err, /Where the drain was: 0 % of 256 bytes/);
         assert.match(err, /INTERRUPTED: This command waits no longer\. The function f goes on by itself/);
         assert.equal(status, 3);
       },

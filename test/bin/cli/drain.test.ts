@@ -142,7 +142,7 @@ describe('a drain that is watched', () => {
       maxSeconds: 900,
     };
     await assert.rejects(drain({ action: 'drain' }, parts), /it broke/);
-    assert.match(JSON.stringify(log.lines), /Where it stood: 0 % of 16 bytes, 4 changes/);
+    assert.match(JSON.stringify(log.lines), /Where the drain was: 0 % of 16 bytes, 4 changes/);
     assert.match(err, /0 % of 16 bytes/);
   });
 

@@ -146,8 +146,11 @@ describe('an answer for people', () => {
       { action: 'drop-slot', slot: 's', dropped: true, discarded: { walBytes: 1, since: undefined } },
       /dropped, with changes in it/,
     ],
-    [{ action: 'copy-slot', slot: 's', from: 'o', plugin: 'pgoutput' }, /^The slot s \(pgoutput\) was made where o/],
-    [{ action: 'refresh-keys', tables: 1 }, /read again: 1 table with one/],
+    [
+      { action: 'copy-slot', slot: 's', from: 'o', plugin: 'pgoutput' },
+      /^The slot s \(pgoutput\) was made at the position of o\./,
+    ],
+    [{ action: 'refresh-keys', tables: 1 }, /read again: 1 table with a primary key/],
     [
       { action: 'skip-transaction', slot: 's', skipped: { commitLsn: '0/1', xid: 7 }, advancedTo: '0/1' },
       /commit LSN 0\/1 \(xid 7\) was skipped: consumers lack its changes/,

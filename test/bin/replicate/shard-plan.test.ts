@@ -51,7 +51,7 @@ describe('the shards that a replica reads', () => {
 
   it('fail where a shard is gone, or its position is refused; other errors are what they are', () => {
     const shards = plan({ a: at('7', 90 * HOUR), b: at('5', HOUR, true) });
-    assert.throws(() => shards.checkShards(new Set(['c'])), /POSITION_TRIMMED: The stream has shard a no more/);
+    assert.throws(() => shards.checkShards(new Set(['c'])), /POSITION_TRIMMED: The stream no longer has shard a/);
     const refused = Object.assign(new Error('no'), { name: 'InvalidArgumentException' });
     assert.match(String(shards.translateError('a', refused)), /POSITION_TRIMMED/);
     assert.equal(shards.translateError('new', refused), refused);
