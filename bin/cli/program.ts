@@ -99,20 +99,21 @@ function addDemo(program: Command, done: (status: number) => void): void {
     .option('--seconds <n>', 'end by itself after so long', number(1, false))
     .option('--rate <n>', 'changes a second, roughly', number(1, false))
     .option('--every <seconds>', 'seconds between two invocations', number(0.1, false))
-    .option('--shards <n>', 'shards of the stream', number(1, true));
+    .option('--shards <n>', 'shards of the stream', number(1, true))
+    .option('--no-kills', 'never kill the function');
   for (const name of DEMO_SETTINGS) {
     const { about, allowed } = SETTINGS[name];
     demo.addOption(new Option(`${flagOf(name)} <value>`, `${about}: ${allowed}`));
   }
-  demo.action(async (given: Readonly<Record<string, string | number>>) => {
+  demo.action(async ({ kills, ...given }: { kills: boolean } & Readonly<Record<string, string | number | boolean>>) => {
     const settings: Record<string, string> = {};
     const options: Record<string, number> = {};
     for (const [field, value] of Object.entries(given)) {
       if (typeof value === 'number') options[field] = value;
-      else settings[field.replace(/[A-Z]/g, '_$&').toUpperCase()] = value;
+      else if (typeof value === 'string') settings[field.replace(/[A-Z]/g, '_$&').toUpperCase()] = value;
     }
     const { runDemo } = await import('../demo/demo.ts');
-    done(await runDemo({ ...options, settings } satisfies DemoOptions));
+    done(await runDemo({ ...options, kills, settings } satisfies DemoOptions));
   });
 }
 

@@ -23,6 +23,8 @@ export interface ConsumerOptions {
   readonly verifier: Verifier;
   /** Shown each record: its shard's number and its text. */
   readonly onText: (shard: string, text: string) => void;
+  /** Called with each row that a snapshot has read. @default they are no part of what is shown */
+  readonly onRead?: () => void;
   /** For tests, which lose or swap records with it. @default each record as it is */
   readonly tamper?: ((record: UserRecord) => readonly UserRecord[]) | undefined;
 }
@@ -42,6 +44,11 @@ export function consumer(options: ConsumerOptions): (record: StreamRecord) => vo
     // With MARKS=on the stream holds marks, which are no changes.
     if (text.startsWith('{"op":"MARK",')) return;
     onText(shardNumber(record.shardId), text);
+    // A row that was there before. Whether it is right is seen in the second PostgreSQL.
+    if (options.onRead !== undefined && /^\{"id":"[^"]*","source":"(?:[^"\\]|\\.)*","op":"READ",/.test(text)) {
+      options.onRead();
+      return;
+    }
     try {
       const parsed = parseRecord(text, format);
       const partitionKey = aggregation === 'lines' ? undefined : user.partitionKey;

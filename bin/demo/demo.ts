@@ -2,17 +2,18 @@
  * The demo: starts a database, a stream and the real function, writes, invokes, reads back, and proves at the end that
  * everything arrived. Composes the other files here. Leaves no process and no file behind, however it ends.
  */
-import { setTimeout as wait } from 'node:timers/promises';
-import type { RunAnswer } from '../../lambda/run/answer.ts';
 import type { UserRecord } from '../../lib/consumer/deaggregate.ts';
 import { readStream } from '../stream-reader.ts';
 import { consumer, hashKeyRanges } from './consumer.ts';
-import { type LocalFunction, startFunction } from './function.ts';
+import { startFunction } from './function.ts';
 import { InterruptedError, Interruption } from './interruption.ts';
+import { KillableFunction } from './killable-function.ts';
 import { Ledger } from './ledger.ts';
+import { describe, drain, invokeOnSchedule, repeat } from './schedule.ts';
 import { type Output, Screen } from './screen.ts';
+import { SecondPostgres } from './second-postgres.ts';
 import { assertInstalled, type Servers, startServers } from './servers.ts';
-import { type DemoConfig, passedSettings, validateSettings } from './settings.ts';
+import { type DemoConfig, passedSettings, validateSettings, whyNoCopy } from './settings.ts';
 import { kilobytes, type Runs, succeeded, summary } from './summary.ts';
 import { Verifier } from './verifier.ts';
 import { makeWriters } from './writer.ts';
@@ -27,6 +28,8 @@ export interface DemoOptions {
   readonly every?: number;
   /** Shards of the stream. @default 4 */
   readonly shards?: number;
+  /** Whether the function is killed now and then. @default true */
+  readonly kills?: boolean;
   /** Settings of the function to pass through, by the variables' names: `{ FORMAT: 'json' }`; its config checks them. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -39,14 +42,8 @@ export interface DemoEnvironment {
   readonly tamper?: (record: UserRecord) => readonly UserRecord[];
 }
 
-/** What the schedule sends. */
-const SCHEDULED_RUN = { action: 'run', maxSeconds: 50 } as const;
-/** What is sent at the end. */
-const DRAIN = { action: 'drain', maxSeconds: 50 } as const;
-/** Failures in a row after which the demo gives up; the schedule would go on. */
-const MAX_FAILURES = 3;
-/** Drains in a row that may end before they have caught up. */
-const MAX_DRAINS = 20;
+/** Rows in each table that has a key, before anything is captured. */
+const ROWS_BEFORE = 500;
 const STATUS_EVERY_MS = 1000;
 const INTERRUPTED = 130;
 
@@ -99,27 +96,45 @@ async function demonstrate(demo: Demo): Promise<number> {
   const { options, settings, config, screen, stack, interruption } = demo;
   const { stop } = interruption;
   const shards = options.shards ?? 4;
-  screen.line(`Starting PostgreSQL 18 and Kinesis with ${shards} shards.`);
-  const servers = await interruption.starting(startServers(stack, config.stream.name, shards));
-  const lambda = startFunction({ ...servers.env, ...settings }, (line) => screen.line(`function: ${line}`));
+  const whyNone = whyNoCopy(config);
+  const copies = whyNone === undefined;
+  screen.line(`Starting PostgreSQL 18${copies ? ', a second one' : ''} and Kinesis with ${shards} shards.`);
+  const servers = await interruption.starting(startServers(stack, config.stream.name, shards, copies));
+  const { second } = servers;
+  // With SNAPSHOT=initial making the slot asks for the rows that are there, too.
+  const environment = { ...servers.env, ...settings, ...(copies ? { SNAPSHOT: 'initial' } : {}) };
+  const lambda = new KillableFunction(() => startFunction(environment, (line) => screen.line(`function: ${line}`)));
   stack.defer(() => lambda.stop());
+  const ledger = new Ledger({ ...config, source: config.source ?? `${servers.env.PGDATABASE}/${config.slot}` });
+  const verifier = new Verifier();
+  const writers = await makeWriters({
+    connect: () => servers.postgres.client(),
+    rate: options.rate ?? 60,
+    random: Math.random,
+    onCommit: (transaction) => {
+      for (const expected of ledger.commit(transaction)) verifier.expect(expected);
+    },
+  });
+  for (const writer of writers) await interruption.starting(writer.fill(ROWS_BEFORE));
   await interruption.starting(lambda.invoke({ action: 'create-slot' }));
   screen.line(
     `PostgreSQL on port ${servers.postgres.port}, slot ${config.slot}; Kinesis at ${servers.kinesis.endpoint}, stream ${config.stream.name}.\n` +
+      (second === undefined
+        ? `There is no second PostgreSQL: ${whyNone ?? ''}.\n`
+        : `A second PostgreSQL on port ${second.port}, its tables empty. ${ROWS_BEFORE} rows in each table of the first come by a snapshot.\n`) +
       `FORMAT=${config.format} PARTITION_BY=${config.partitionBy} AGGREGATION=${config.aggregation} LANES=${config.lanes}; Ctrl-C ends and verifies.`,
   );
-
-  const ledger = new Ledger({ ...config, source: config.source ?? `${servers.env.PGDATABASE}/${config.slot}` });
-  const verifier = new Verifier();
   const runs: Runs = {
     answered: 0,
     failed: 0,
+    killed: 0,
     published: 0,
     noPrimaryKey: 0,
     filtered: 0,
     kinesisRecords: 0,
     bytes: 0,
   };
+  let snapshotRows = 0;
   const allRead = new AbortController();
   const stopReading = new AbortController();
   stack.defer(() => stopReading.abort());
@@ -147,6 +162,7 @@ async function demonstrate(demo: Demo): Promise<number> {
         shards: hashKeyRanges(await servers.kinesis.shards(config.stream.name)),
         verifier,
         onText: (shard, text) => screen.record(`shard ${shard}  ${text}`),
+        ...(copies ? { onRead: () => snapshotRows++ } : {}),
         tamper: demo.tamper,
       }),
     }),
@@ -155,19 +171,32 @@ async function demonstrate(demo: Demo): Promise<number> {
     const lag = await lagBytes(servers, config.slot);
     return `${new Date().toTimeString().slice(0, 8)}  ${ledger.keyed + ledger.keyless} changes made, ${verifier.distinct} of ${verifier.expected} records received, lag ${kilobytes(lag)}`;
   };
-  const writers = await makeWriters({
-    connect: () => servers.postgres.client(),
-    rate: options.rate ?? 60,
-    random: Math.random,
-    onCommit: (transaction) => {
-      for (const expected of ledger.commit(transaction)) verifier.expect(expected);
-    },
-  });
+  const copy =
+    second === undefined
+      ? undefined
+      : new SecondPostgres({
+          first: servers.postgres,
+          second,
+          client: servers.kinesis.client,
+          stream: config.stream.name,
+        });
+  stack.defer(() => copy?.stop());
+  const copying = copy === undefined ? undefined : stopAllOnError(copy.run());
   const timer =
     options.seconds === undefined ? undefined : setTimeout(() => interruption.ask(), options.seconds * 1000);
   await Promise.all([
     ...writers.map((writer) => stopAllOnError(writer.write(stop))),
-    stopAllOnError(invokeOnSchedule(lambda, runs, (options.every ?? 2) * 1000, screen, stop)),
+    stopAllOnError(
+      invokeOnSchedule({
+        lambda,
+        runs,
+        everyMs: (options.every ?? 2) * 1000,
+        screen,
+        stop,
+        hasSnapshot: copies,
+        kills: options.kills ?? true,
+      }),
+    ),
     stopAllOnError(repeat(STATUS_EVERY_MS, stop, async () => screen.flush(await status()))),
   ]);
   clearTimeout(timer);
@@ -178,59 +207,16 @@ async function demonstrate(demo: Demo): Promise<number> {
     allRead.abort();
     await reading;
     screen.flush(await status());
+    copy?.stop();
+    await copying;
   }
   if (failure !== undefined) throw failure instanceof Error ? failure : new Error(describe(failure));
+  await copy?.catchUp();
+  const compared = await copy?.compare();
   screen.end();
-  const findings = { ledger, comparison: verifier.comparison(), runs };
+  const findings = { ledger, comparison: verifier.comparison(), runs, snapshotRows, compared };
   screen.line(summary(findings).join('\n'));
   return succeeded(findings) ? 0 : 1;
-}
-
-/** Invokes the function as the schedule does, only more often, and one invocation after the other. */
-async function invokeOnSchedule(
-  lambda: LocalFunction,
-  runs: Runs,
-  everyMs: number,
-  screen: Screen,
-  stop: AbortSignal,
-): Promise<void> {
-  let failures = 0;
-  await repeat(everyMs, stop, async () => {
-    try {
-      count(runs, await lambda.invoke(SCHEDULED_RUN));
-      failures = 0;
-    } catch (error) {
-      runs.failed++;
-      screen.line(`The function failed. ${describe(error)}`);
-      if (++failures === MAX_FAILURES)
-        throw new Error(`The function has failed ${failures} times in a row; the demo has ended.`, { cause: error });
-    }
-  });
-}
-
-/** Publishes all that was committed. */
-async function drain(lambda: LocalFunction, runs: Runs, screen: Screen): Promise<void> {
-  for (let i = 0; i < MAX_DRAINS; i++) {
-    try {
-      if (count(runs, await lambda.invoke(DRAIN)).caughtUp) return;
-    } catch (error) {
-      runs.failed++;
-      screen.line(`The function failed. ${describe(error)}`);
-    }
-  }
-  screen.line(`The function has not caught up in ${MAX_DRAINS} runs.`);
-}
-
-/** Adds an answer to what the function said before. */
-function count(runs: Runs, answer: unknown): RunAnswer {
-  const run = answer as RunAnswer;
-  runs.answered++;
-  runs.published += run.published;
-  runs.noPrimaryKey += run.skipped.noPrimaryKey;
-  runs.filtered += run.skipped.filtered;
-  runs.kinesisRecords += run.kinesisRecords;
-  runs.bytes += run.bytes;
-  return run;
 }
 
 async function lagBytes(servers: Servers, slot: string): Promise<number> {
@@ -239,16 +225,4 @@ async function lagBytes(servers: Servers, slot: string): Promise<number> {
     [slot],
   );
   return Number(row?.lag ?? 0);
-}
-
-/** Does something again and again, with a pause after each time. */
-async function repeat(everyMs: number, stop: AbortSignal, action: () => Promise<void>): Promise<void> {
-  while (!stop.aborted) {
-    await action();
-    await wait(everyMs, undefined, { signal: stop }).catch(() => undefined);
-  }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,7 +2,7 @@
  * The demo's own PostgreSQL 18 and Kinesis, with the tables, the role and the stream it needs; gone when the demo is.
  * Knows nothing of the pipeline.
  */
-import { definitions } from './tables.ts';
+import { definitions, quoted, TABLES } from './tables.ts';
 
 /**
  * Looks whether both servers are installed, before anything is begun.
@@ -32,36 +32,54 @@ async function support() {
 /** What the demo needs of its servers. */
 export type Servers = Awaited<ReturnType<typeof startServers>>;
 
-/** The role that the function connects as: it may replicate, and read or write no table. */
+/** The role that the function connects as: it may replicate, and read no table but for a snapshot of it. */
 const ROLE = { user: 'pg2kinesis', password: 'demo' } as const;
 
+function grants(forSnapshot: boolean): string[] {
+  if (!forSnapshot) return [];
+  const schemas = [...new Set(TABLES.map(({ schema }) => quoted(schema)))].join(', ');
+  return [
+    `GRANT USAGE ON SCHEMA ${schemas} TO ${ROLE.user}`,
+    `GRANT SELECT ON ALL TABLES IN SCHEMA ${schemas} TO ${ROLE.user}`,
+  ];
+}
+
 /**
- * Starts both servers and prepares them.
+ * Starts the servers and prepares them.
  *
  * @param stack - what is started is stopped and removed when it is disposed of, whatever state it is in
  * @param stream - the stream to make
  * @param shards - how many shards it has
+ * @param withSecond - whether there is a second PostgreSQL, with the same tables, empty
  */
-export async function startServers(stack: AsyncDisposableStack, stream: string, shards: number) {
+export async function startServers(stack: AsyncDisposableStack, stream: string, shards: number, withSecond = false) {
   const { startPostgres, startKinesis, EMULATOR } = await support();
   // Named here, as PG2KINESIS_TEST_POSTGRES is for the tests.
   const postgresStarting = startPostgres({ version: '18' });
+  const secondStarting = withSecond ? startPostgres({ version: '18' }) : undefined;
   const kinesisStarting = startKinesis();
-  for (const starting of [postgresStarting, kinesisStarting]) {
+  for (const starting of [postgresStarting, kinesisStarting, secondStarting]) {
     stack.defer(async () => {
-      await (await starting.catch(() => undefined))?.stop();
+      await (await starting?.catch(() => undefined))?.stop();
     });
   }
-  const [postgres, kinesis] = await Promise.all([postgresStarting, kinesisStarting]);
+  const [postgres, kinesis, second] = await Promise.all([postgresStarting, kinesisStarting, secondStarting]);
   await Promise.all([
     postgres.sql(
-      [...definitions(), `CREATE ROLE ${ROLE.user} LOGIN REPLICATION PASSWORD '${ROLE.password}'`].join(';\n'),
+      [
+        ...definitions(),
+        `CREATE ROLE ${ROLE.user} LOGIN REPLICATION PASSWORD '${ROLE.password}'`,
+        ...grants(withSecond),
+      ].join(';\n'),
     ),
+    second?.sql(definitions().join(';\n')),
     kinesis.createStream(stream, shards),
   ]);
   const { host, port, database } = postgres.connection;
   return {
     postgres,
+    /** Where a copy is kept; undefined: nowhere. */
+    second,
     kinesis,
     /** The function's environment: how it reaches both, and nothing of ours. */
     env: {

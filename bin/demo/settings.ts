@@ -37,8 +37,25 @@ export function passedSettings(
     const value = given[name] ?? env[name];
     if (value !== undefined && value !== '') settings[name] = value;
   }
+  // The format that a new pipeline should take, and the one that a second PostgreSQL is made of.
+  settings['FORMAT'] ??= 'json';
   if (settings['FORMAT'] === 'module') settings['FORMATTER'] ??= OWN_FORMATTER;
+  if (settings['FORMAT'] === 'json' && settings['AGGREGATION'] !== 'none') settings['MARKS'] ??= 'on';
   return settings;
+}
+
+/**
+ * Whether the stream can be copied into a second PostgreSQL.
+ *
+ * @param config - as {@link validateSettings} gives it
+ * @returns why not; undefined: it can
+ */
+export function whyNoCopy({ marks, operations, filters }: DemoConfig): string | undefined {
+  if (!marks) return 'the stream has no marks, which FORMAT=json with AGGREGATION=kpl or lines and MARKS=on has';
+  if (operations.size < 4) return 'OPERATIONS leaves changes out';
+  return filters.tableInclude.length + filters.tableExclude.length + filters.columnExclude.length > 0
+    ? 'tables or columns are excluded'
+    : undefined;
 }
 
 /** What the demo can read back. */

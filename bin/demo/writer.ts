@@ -70,6 +70,17 @@ export class Writer {
   }
 
   /**
+   * Inserts rows that are there before anything is captured: the ledger is told nothing of them.
+   *
+   * @param count - how many in each table that has a key
+   */
+  async fill(count: number): Promise<void> {
+    const draft: Draft = { changes: [], touched: new Set(), truncated: new Set() };
+    for (const table of this.#options.tables) if (table.key.length > 0) await this.#insert(table, count, draft);
+    for (const change of draft.changes) this.#apply(change);
+  }
+
+  /**
    * Writes until told to stop, and finishes the transaction it is in.
    *
    * @param signal - aborts when it has to stop
