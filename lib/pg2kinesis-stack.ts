@@ -142,6 +142,12 @@ export class Pg2KinesisStack extends Stack {
       value: invokeCommand(functionName, this.region, 'drain'),
       description: 'Works off a backlog, for up to 15 minutes',
     });
+    if (settings.marks === 'on') {
+      new CfnOutput(this, 'ReplicateCommand', {
+        value: `npx pg2kinesis replicate --stream ${stream.streamArn} --to postgres://user@host:5432/database`,
+        description: 'Keeps another PostgreSQL equal to the source: MARKS is on',
+      });
+    }
     new CfnOutput(this, 'StatusCommand', {
       value: invokeCommand(functionName, this.region, 'status'),
       description: 'Tells lag, retained WAL and what holds it',

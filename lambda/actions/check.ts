@@ -5,6 +5,7 @@
 import type { Container } from '../container.ts';
 import { PipelineError } from '../errors.ts';
 import type { Finding } from '../health/finding.ts';
+import { checkMarks } from '../health/marks-health.ts';
 import { checkServer } from '../health/server-health.ts';
 import { checkStream } from '../health/stream-health.ts';
 import { readCheck } from '../postgres/check-queries.ts';
@@ -57,7 +58,13 @@ export async function check(
       (error: unknown): Finding[] => [faultOf('settings', error)],
     ),
   ]);
-  const findings = [...server, checkStream(stream, config), ...formatter, ...config.warnings.map(warning)];
+  const findings = [
+    ...server,
+    checkStream(stream, config),
+    ...checkMarks(config),
+    ...formatter,
+    ...config.warnings.map(warning),
+  ];
   // What could not be found out is not ok: a run may fail by it.
   const ok = findings.every(({ state }) => state === 'ok' || state === 'warning');
   return { action: 'check', slot: config.slot, ok, findings, settings };

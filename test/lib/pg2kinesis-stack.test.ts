@@ -344,6 +344,8 @@ describe('the outputs', () => {
       'DrainCommand',
       'StatusCommand',
     ]);
+    const marked = synthesise({ marks: 'on', format: 'json' }).template.toJSON()['Outputs'] as object;
+    assert.match(JSON.stringify(marked), /"ReplicateCommand":.*npx pg2kinesis replicate --stream /);
     assert.deepEqual(outputs['FunctionName']?.Value, { Ref: own.id });
     for (const [name, action] of [
       ['FirstCheckCommand', 'check'],
