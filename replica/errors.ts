@@ -77,6 +77,25 @@ export const REPLICA_ERRORS = {
     exit: REPLICA_EXIT.failed,
     remedy: 'Check that the target is up and that --to is right, then start again: it goes on where it was.',
   },
+  SOURCE_UNREACHABLE: {
+    exit: REPLICA_EXIT.failed,
+    remedy: 'Check that the source is up, that --from is right and that its user may read it, then start again.',
+  },
+  DEFINITIONS_REFUSED: {
+    exit: REPLICA_EXIT.permanent,
+    remedy:
+      'Make at the target what is missing there (for example an extension), or make the tables yourself and start without --create-tables.',
+  },
+  VERIFY_IMPOSSIBLE: {
+    exit: REPLICA_EXIT.failed,
+    remedy:
+      'The user of --from needs REPLICATION, and the source a free replication slot; transactions that write must come to an end.',
+  },
+  COPY_DIFFERS: {
+    exit: REPLICA_EXIT.permanent,
+    remedy:
+      'Find out who else writes to the copy. Make it anew: empty its tables, delete its position (docs/replica.md), and begin again.',
+  },
   REPLICA_BUSY: {
     exit: REPLICA_EXIT.takenOver,
     remedy: 'Stop the other one, or start with --take-over: the other one then stops at its next batch.',

@@ -147,6 +147,21 @@ function addReplicate(program: Command, terminal: Terminal, done: (status: numbe
     .option('--start-after <lsn>', 'the target holds everything up to this commit LSN already', lsn)
     .option('--await-snapshot', 'of a copy that begins: its rows come by a snapshot, which is still to be asked for')
     .option('--fast', 'apply changes as they come: equal at the end, a mixture in between; for tables that can bear it')
+    .option(
+      '--from <address>',
+      'the source, for --create-tables, --verify and --finish (REPLICATE_FROM, REPLICATE_FROM_PASSWORD)',
+    )
+    .option(
+      '--create-tables <file>',
+      'of a copy that begins: make its tables by pg_dump; indexes and foreign keys go into the file',
+    )
+    .option('--pg-dump <program>', 'its name or path (pg_dump unless given)')
+    .option('--verify', 'compare the copy with the source, while a replica is at work')
+    .option(
+      '--finish',
+      'end when the copy has come to the present end of the source, and print what sets its sequences',
+    )
+    .option('--yes', 'with --finish: set them')
     .option('--once', 'end when everything is applied that was in the stream at the beginning')
     .option('--take-over', 'go on though another one is at work, which then stops')
     .option('--triggers', 'write to tables whose triggers fire for replicas, too')

@@ -17,6 +17,18 @@ export interface ReplicateOptions {
   readonly awaitSnapshot?: boolean;
   /** Applies changes as they come, without waiting until they are whole transactions. For tables that can bear it. */
   readonly fast?: boolean;
+  /** The source: an address as `to`. */
+  readonly from?: string;
+  /** Makes the tables of a copy that begins, as they are at the source; indexes and foreign keys go into this file. */
+  readonly createTables?: string;
+  /** pg_dump, by its name or path. @default 'pg_dump' */
+  readonly pgDump?: string;
+  /** Compares the copy with the source instead, while a replica is at work. */
+  readonly verify?: boolean;
+  /** Ends when the copy has come to the source's present end, and prints what sets its sequences. */
+  readonly finish?: boolean;
+  /** Sets them, with `finish`. */
+  readonly yes?: boolean;
   /** Goes on though another one is at work, which then stops. */
   readonly takeOver?: boolean;
   /** Writes to tables whose triggers fire for replicas, too. */

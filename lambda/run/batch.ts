@@ -181,6 +181,17 @@ export class BatchProcessor {
     await this.#finish(transformer);
   }
 
+  /**
+   * Sends the marks that end a drain.
+   *
+   * @param position - the slot's: everything up to it is acknowledged
+   */
+  async sealMarks(position: Lsn): Promise<void> {
+    const transformer = this.#theTransformer();
+    this.#ports.marks?.seal(transformer, position);
+    await this.#finish(transformer);
+  }
+
   #theTransformer(): Transformer {
     return (this.#transformer ??= new Transformer({
       ...this.#parts,

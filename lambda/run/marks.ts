@@ -61,6 +61,7 @@ export class RunMarks {
   readonly #keys: readonly Buffer[];
   /** Of the marks that were written last. */
   #writtenAt: number;
+  #writtenLsn: Lsn = 0n;
   #bytes = 0;
   #records = 0;
   #seen: AckPosition['marked'];
@@ -113,6 +114,19 @@ export class RunMarks {
     this.#read.add(table);
   }
 
+  /**
+   * At the end of a drain that has caught up: everything up to the slot's position is before these marks, so whoever waits for
+   * the source's present end has it.
+   *
+   * @param position - the slot's
+   */
+  seal(transformer: Transformer, position: Lsn): void {
+    if (position <= this.#writtenLsn) return;
+    this.#write(transformer, position, BigInt(Math.trunc(this.#ports.clock.now())) * 1000n, {
+      reading: tablesOf(this.#ports.reading()),
+    });
+  }
+
   /** After a COMMIT: marks a long batch now and then. */
   committed(transformer: Transformer): void {
     const waited = this.#ports.clock.now() - this.#writtenAt;
@@ -162,6 +176,7 @@ export class RunMarks {
     const { source, lanes, system, timeline } = this.#options;
     const mark: Mark = { source, commitLsn, commitTimeMicros, lanes, system, timeline, ...more };
     transformer.mark(this.#keys, (lane) => Buffer.from(jsonMark(mark, lane)));
+    this.#writtenLsn = commitLsn;
     this.#writtenAt = this.#ports.clock.now();
     this.#bytes = transformer.counts.bytes;
     this.#records = transformer.counts.records;

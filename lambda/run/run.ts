@@ -150,6 +150,8 @@ class RunLoop {
       await this.#releaseSlot(stopped);
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       await this.#advancer.advanceAgain();
+      if (this.#options.action === 'drain' && stopped === 'caught-up' && this.#hasTime())
+        await this.#batches.sealMarks(this.#advancer.position);
     } catch (error) {
       await this.#afterFailure(error);
       throw error;

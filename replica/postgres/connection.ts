@@ -1,14 +1,14 @@
 /**
- * The connection to a replica's target: its address, and the session settings on which the meaning of a value's text depends.
- * Knows no table.
+ * The connections to a replica's target and to its source: where they lead, and the settings that the meaning of a value's
+ * text depends on. Knows no table.
  */
 import pg from 'pg';
 import { CONNECT_MS } from '../../lambda/postgres/connection.ts';
 import { createTls, type SslMode } from '../../lambda/postgres/tls.ts';
 import { ReplicaError } from '../errors.ts';
 
-/** Where a target is, and how to log in. */
-export interface TargetAddress {
+/** Where a database is, and how to log in. */
+export interface PostgresAddress {
   readonly host: string;
   readonly port: number;
   readonly database: string;
@@ -22,16 +22,17 @@ export interface TargetAddress {
 const SSL_MODES: readonly SslMode[] = ['verify-full', 'verify-ca', 'require', 'disable'];
 
 /**
- * Reads the address of a target.
+ * Reads the address of a database.
  *
+ * @param option - that it is given by
  * @param text - `postgres://user:password@host:port/database?sslmode=...`
  * @param password - where the address has none
  * @throws {ReplicaError} REPLICA_USAGE; the message shows nothing of it
  */
-export function parseTargetAddress(text: string, password: string | undefined): TargetAddress {
+export function parseAddress(option: string, text: string, password: string | undefined): PostgresAddress {
   const wrong = (what: string): ReplicaError =>
-    new ReplicaError('REPLICA_USAGE', `--to ${what}. Nothing was done.`, {
-      remedy: 'Give it as postgres://user@host:5432/database, with ?sslmode=disable where the target has no TLS.',
+    new ReplicaError('REPLICA_USAGE', `${option} ${what}. Nothing was done.`, {
+      remedy: 'Give it as postgres://user@host:5432/database, with ?sslmode=disable where it has no TLS.',
     });
   let url: URL;
   try {
@@ -85,22 +86,70 @@ const SETTINGS: readonly (readonly [name: string, value: string])[] = [
   ['max_parallel_workers_per_gather', '0'],
 ];
 
-/** A connection, ready to write. */
-export interface TargetConnection {
+/** A connection. */
+export interface PostgresConnection {
   readonly client: pg.Client;
-  readonly address: TargetAddress;
+  readonly address: PostgresAddress;
   readonly versionNum: number;
+}
+
+/** One that is ready to write. */
+export interface TargetConnection extends PostgresConnection {
   /** Whether triggers and foreign keys are switched off for this session. */
   readonly isReplicaRole: boolean;
 }
 
 /**
- * Connects.
+ * Connects to the target.
  *
  * @param address - of the target
  * @throws {ReplicaError} TARGET_UNREACHABLE
  */
-export async function connectTarget(address: TargetAddress): Promise<TargetConnection> {
+export async function connectTarget(address: PostgresAddress): Promise<TargetConnection> {
+  try {
+    const connection = await connect(address);
+    return { ...connection, isReplicaRole: await takeReplicaRole(connection.client) };
+  } catch (error) {
+    throw unreachable(address, error);
+  }
+}
+
+/**
+ * Connects to the source, to read.
+ *
+ * @param address - of the source
+ * @throws {ReplicaError} SOURCE_UNREACHABLE
+ */
+export async function connectSource(address: PostgresAddress): Promise<PostgresConnection> {
+  try {
+    return await connect(address);
+  } catch (error) {
+    throw new ReplicaError('SOURCE_UNREACHABLE', `The source ${refusal(address, error)}. Nothing was done.`, {
+      cause: error,
+    });
+  }
+}
+
+async function connect(address: PostgresAddress): Promise<PostgresConnection> {
+  const client = createClient(address);
+  try {
+    await client.connect();
+    const set = SETTINGS.map(
+      ([name, value]) =>
+        `CASE WHEN current_setting('${name}', true) IS NOT NULL THEN set_config('${name}', '${value}', false) END`,
+    );
+    const { rows } = await client.query<{ version: string }>(
+      `SELECT ${set.join(', ')}, current_setting('server_version_num') AS version`,
+    );
+    return { client, address, versionNum: Number(rows[0]?.version) };
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** @param more - settings of the client @returns one that is not connected yet */
+export function createClient(address: PostgresAddress, more: pg.ClientConfig = {}): pg.Client {
   const { sslMode, sslRootCert, ...login } = address;
   const client = new pg.Client({
     ...login,
@@ -111,23 +160,11 @@ export async function connectTarget(address: TargetAddress): Promise<TargetConne
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: CONNECT_MS,
+    ...more,
   });
   // A query that waits is rejected as well, so nothing is lost here.
   client.on('error', () => undefined);
-  try {
-    await client.connect();
-    const set = SETTINGS.map(
-      ([name, value]) =>
-        `CASE WHEN current_setting('${name}', true) IS NOT NULL THEN set_config('${name}', '${value}', false) END`,
-    );
-    const { rows } = await client.query<{ version: string }>(
-      `SELECT ${set.join(', ')}, current_setting('server_version_num') AS version`,
-    );
-    return { client, address, versionNum: Number(rows[0]?.version), isReplicaRole: await takeReplicaRole(client) };
-  } catch (error) {
-    await client.end().catch(() => undefined);
-    throw unreachable(address, error);
-  }
+  return client;
 }
 
 /** Switches triggers and foreign keys off, where the user may. */
@@ -148,14 +185,18 @@ export function codeOf(error: unknown): string {
 }
 
 /** @param address - of the target @param error - of connecting to it, or of a connection that broke */
-export function unreachable({ host, port, database, user }: TargetAddress, error: unknown): ReplicaError {
+export function unreachable(address: PostgresAddress, error: unknown): ReplicaError {
+  return new ReplicaError(
+    'TARGET_UNREACHABLE',
+    `The target ${refusal(address, error)}. What was not committed there was not applied.`,
+    { cause: error },
+  );
+}
+
+function refusal({ host, port, database, user }: PostgresAddress, error: unknown): string {
   const code = codeOf(error);
   // The server's message on a refused log-in names users, databases and addresses, and no row's value.
   const words = error instanceof Error && /^(28|3D)/.test(code) ? `: ${error.message}` : '';
   const reason = code === '' && error instanceof Error ? error.message : code;
-  return new ReplicaError(
-    'TARGET_UNREACHABLE',
-    `The target "${database}" at ${host}:${port} cannot be worked with as "${user}" (${reason}${words}). What was not committed there was not applied.`,
-    { cause: error },
-  );
+  return `"${database}" at ${host}:${port} cannot be worked with as "${user}" (${reason}${words})`;
 }

@@ -20,13 +20,13 @@ export interface StreamIdentity {
 const CREATE = `CREATE SCHEMA IF NOT EXISTS pg2kinesis;
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica (name text PRIMARY KEY, source text, stream_arn text, stream_created timestamptz,
     mode text, cut pg_lsn, cut_time timestamptz, system text, lane_timelines int[], forks jsonb, epoch bigint, updated_at timestamptz);
-  ALTER TABLE pg2kinesis.replica ADD COLUMN IF NOT EXISTS copying jsonb;
+  ALTER TABLE pg2kinesis.replica ADD COLUMN IF NOT EXISTS copying jsonb, ADD COLUMN IF NOT EXISTS stop_at pg_lsn, ADD COLUMN IF NOT EXISTS stop_pid int;
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_shard (name text, shard text, sequence text, arrived timestamptz, at_end boolean,
     PRIMARY KEY (name, shard))`;
 
 /** Whether the tables are there, with the columns that came last. */
 const THERE = `SELECT to_regclass('pg2kinesis.replica_shard') IS NOT NULL
-  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica') AND attname = 'copying') AS there`;
+  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica') AND attname = 'stop_pid') AS there`;
 
 /** How a replica begins. */
 export interface Beginning {
@@ -151,14 +151,28 @@ export class PositionStore {
     };
   }
 
-  /** Begins a transaction in which nobody else may write. @throws {ReplicaError} TAKEN_OVER */
-  async hold(): Promise<void> {
+  /** Whether there is a position: the copy has begun. */
+  async hasBegun(): Promise<boolean> {
+    await createPositionTables(this.#client);
+    const { rowCount } = await this.#client.query('SELECT FROM pg2kinesis.replica WHERE name = $1', [this.#name]);
+    return rowCount === 1;
+  }
+
+  /**
+   * Begins a transaction in which nobody else may write.
+   *
+   * @returns where to stop, as long as a session wants it; undefined: nowhere
+   * @throws {ReplicaError} TAKEN_OVER
+   */
+  async hold(): Promise<Lsn | undefined> {
     await this.#client.query('BEGIN');
-    const { rowCount } = await this.#client.query(
-      'UPDATE pg2kinesis.replica SET updated_at = now() WHERE name = $1 AND epoch = $2',
+    const { rows } = await this.#client.query<{ stop: string | null }>(
+      `UPDATE pg2kinesis.replica SET updated_at = now() WHERE name = $1 AND epoch = $2
+       RETURNING CASE WHEN EXISTS (SELECT FROM pg_stat_activity WHERE pid = stop_pid) THEN stop_at::text END AS stop`,
       [this.#name, this.#epoch],
     );
-    if (rowCount === 1) return;
+    const [row] = rows;
+    if (row !== undefined) return row.stop === null ? undefined : lsnOf(row.stop);
     await this.#client.query('ROLLBACK');
     throw new ReplicaError(
       'TAKEN_OVER',

@@ -50,9 +50,10 @@ export class PostgresTarget implements Target {
   }
 
   async begin(): Promise<TargetTransaction> {
-    await this.translatingErrors(() => this.#positions.hold());
+    const stopAt = await this.translatingErrors(() => this.#positions.hold());
     const counted: (readonly [table: string, changes: number])[] = [];
     return {
+      stopAt,
       write: async (tables, awaits) => {
         // Only the counts are kept: a large transaction is written in many parts.
         counted.push(...tables.map(({ schema, name, changes }) => [`${schema}.${name}`, changes] as const));

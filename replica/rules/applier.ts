@@ -8,6 +8,7 @@ import type { CopyingTables } from './copying.ts';
 import { Fold, type FoldedTable } from './fold.ts';
 import type { Intake } from './intake.ts';
 import type { WaitingRecord } from './lane.ts';
+import type { Cut } from './lanes.ts';
 import type { Change, Fork } from './record.ts';
 import type { ShardPosition } from './shards.ts';
 
@@ -31,6 +32,8 @@ export type AwaitsRows = (schema: string, table: string) => boolean;
 
 /** A transaction of the target. */
 export interface TargetTransaction {
+  /** The batch may not go beyond this; undefined: as far as it can. */
+  readonly stopAt?: Lsn | undefined;
   /**
    * Writes the changes of some tables. May be called several times.
    *
@@ -112,7 +115,13 @@ export class Applier {
   async #apply(transaction: TargetTransaction): Promise<Applied | undefined> {
     const { intake, store, batchChanges = BATCH_CHANGES } = this.#options;
     const { lanes, shards } = intake;
-    let cut = lanes.cut;
+    let cut: Cut = lanes.cut;
+    const { stopAt } = transaction;
+    if (stopAt !== undefined && stopAt < cut.lsn) cut = { lsn: stopAt, ms: undefined };
+    if (cut.lsn <= lanes.applied) {
+      await transaction.rollback();
+      return undefined;
+    }
     const awaits = lanes.copying.until(cut.lsn);
     let fold = new Fold();
     let changes = 0;

@@ -225,6 +225,21 @@ describe('marks', () => {
     assert.equal(await opened(), 0);
   });
 
+  it('end a drain at the slot’s position, though nothing was published', async () => {
+    const pipeline = new Pipeline();
+    const { slot } = pipeline;
+    await pipeline.run({ action: 'drain' });
+    const before = pipeline.marked.length;
+    slot.flushed += 0x1000n;
+    await pipeline.run({ action: 'run' });
+    assert.equal(pipeline.marked.length, before);
+    slot.flushed += 0x1000n;
+    await pipeline.run({ action: 'drain' });
+    assert.equal(pipeline.marked.length, before + LANES);
+    assert.equal(lsnOf(pipeline.marked.at(-1)?.commitLsn ?? ''), slot.confirmed);
+    assert.equal(slot.confirmed, slot.flushed);
+  });
+
   it('fork at 0/0 where the server does not tell its history', async () => {
     const pipeline = new Pipeline();
     pipeline.marks = { ...MARKS, timeline: 2, forks: () => Promise.resolve(undefined) };

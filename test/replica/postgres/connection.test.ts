@@ -1,11 +1,11 @@
 /** The address of a replica's target. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseTargetAddress } from '../../../replica/postgres/connection.ts';
+import { parseAddress } from '../../../replica/postgres/connection.ts';
 
 describe("the address of a replica's target", () => {
   it('is read, with what it leaves open', () => {
-    const read = parseTargetAddress('postgres://a%20b:p%40ss@db.example:6543/my%20db?sslmode=require', undefined);
+    const read = parseAddress('--to', 'postgres://a%20b:p%40ss@db.example:6543/my%20db?sslmode=require', undefined);
     assert.deepEqual(read, {
       host: 'db.example',
       port: 6543,
@@ -15,7 +15,7 @@ describe("the address of a replica's target", () => {
       sslMode: 'require',
       sslRootCert: undefined,
     });
-    const { port, password, sslMode } = parseTargetAddress('postgresql://me@db/app', 'given');
+    const { port, password, sslMode } = parseAddress('--to', 'postgresql://me@db/app', 'given');
     assert.deepEqual({ port, password, sslMode }, { port: 5432, password: 'given', sslMode: 'verify-full' });
   });
 
@@ -31,7 +31,7 @@ describe("the address of a replica's target", () => {
   ] as const) {
     it(`fails where it ${fault.source}, and shows nothing of it`, () => {
       assert.throws(
-        () => parseTargetAddress(text, undefined),
+        () => parseAddress('--to', text, undefined),
         (error: Error) =>
           error.name === 'REPLICA_USAGE' && fault.test(error.message) && !error.message.includes('secret'),
       );

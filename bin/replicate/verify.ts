@@ -1,0 +1,150 @@
+/**
+ * `pg2kinesis replicate --verify`: compares the copy with the source, while both are written to. A state of the source is
+ * held, and the replica that is at work stops at that very state for a moment, so that it can be held at the copy, too.
+ */
+import { systemClock } from '../../lambda/clock.ts';
+import { formatLsn } from '../../lambda/decode/lsn.ts';
+import { ReplicaError } from '../../replica/errors.ts';
+import {
+  compareTable,
+  type Comparison,
+  type Difference,
+  lockTables,
+  tablesToCompare,
+} from '../../replica/postgres/compare.ts';
+import { connectTarget, type PostgresAddress, type TargetConnection } from '../../replica/postgres/connection.ts';
+import { type ExportedState, exportState } from '../../replica/postgres/exported-state.ts';
+import { StopAt } from '../../replica/postgres/stop-at.ts';
+import { EXIT, type Terminal } from '../cli/terminal.ts';
+import { connectFrom } from './beginning.ts';
+import type { ReplicateOptions } from './options.ts';
+
+/** How long transactions that write may keep it waiting. The replica waits as long. */
+const PATIENCE_MS = 60_000;
+/** A table may be truncated between the state and its lock. */
+const MAX_ATTEMPTS = 10;
+const POLL_MS = 200;
+/** How often it says what it waits for. */
+const TELL_MS = 10_000;
+
+/**
+ * Compares.
+ *
+ * @param options - of the command
+ * @param address - of the target
+ * @param terminal - environment and output
+ * @param signal - ends it
+ * @returns the exit status
+ * @throws {ReplicaError} VERIFY_IMPOSSIBLE; COPY_DIFFERS
+ */
+export async function verify(
+  options: ReplicateOptions,
+  address: PostgresAddress,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<number> {
+  const isOver = (): boolean => signal.aborted;
+  const source = await connectFrom(options, terminal, '--verify');
+  await source.client.end();
+  const control = await connectTarget(address);
+  const held = await connectTarget(address);
+  try {
+    const stopAt = new StopAt(control.client, options.name ?? 'pg2kinesis');
+    await stopAt.here();
+    const { state, comparison } = await holdSource(source.address, control.client);
+    try {
+      await stopAt.set(state.lsn);
+      await reach(stopAt, state.lsn, terminal, signal);
+      if (isOver()) return EXIT.ok;
+      await held.client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      await lockTables(held.client, comparison.tables);
+      await stopAt.goOn();
+      terminal.stderr.write(`Comparing at ${formatLsn(state.lsn)}. The replica goes on.\n`);
+      const { tables, lacking, lackingColumns } = comparison;
+      let differing = 0;
+      let rows = 0;
+      for (const table of tables) {
+        if (isOver()) return EXIT.ok;
+        const found = await compareTable(state.client, held.client, table);
+        rows += found.rows;
+        if (!isEqual(found)) differing++;
+        print(table.sql, found, terminal, options.json === true);
+      }
+      for (const name of lacking) terminal.stderr.write(`${name} is not at the copy, and was not compared.\n`);
+      for (const name of lackingColumns)
+        terminal.stderr.write(`The column ${name} is not at the copy, and was not compared.\n`);
+      if (differing > 0) {
+        throw new ReplicaError(
+          'COPY_DIFFERS',
+          `${differing} of ${tables.length} tables differ from the source as it was at ${formatLsn(state.lsn)}.`,
+        );
+      }
+      terminal.stderr.write(`Equal: ${tables.length} tables, ${rows} rows, at ${formatLsn(state.lsn)}.\n`);
+      return EXIT.ok;
+    } finally {
+      await state.close();
+    }
+  } finally {
+    // With the control connection the replica's stop is gone, however this ends.
+    await control.client.end().catch(() => undefined);
+    await held.client.end().catch(() => undefined);
+  }
+}
+
+/** Holds a state of the source, in which no table is truncated until it was compared. */
+async function holdSource(
+  address: PostgresAddress,
+  target: TargetConnection['client'],
+): Promise<{ readonly state: ExportedState; readonly comparison: Comparison }> {
+  for (let attempt = 1; ; attempt++) {
+    const state = await exportState(address, `pg2kinesis_verify_${process.pid}`, PATIENCE_MS);
+    try {
+      const comparison = await tablesToCompare(state.client, target);
+      if (await lockTables(state.client, comparison.tables)) return { state, comparison };
+      if (attempt === MAX_ATTEMPTS)
+        throw new ReplicaError(
+          'VERIFY_IMPOSSIBLE',
+          'Tables of the source are truncated or rewritten all the time. Nothing was compared.',
+        );
+    } catch (error) {
+      await state.close();
+      throw error;
+    }
+    await state.close();
+  }
+}
+
+async function reach(stopAt: StopAt, lsn: bigint, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  let toldAt = systemClock.now();
+  for (;;) {
+    const at = await stopAt.cut();
+    if (at >= lsn || signal.aborted) return;
+    if (systemClock.now() - toldAt >= TELL_MS) {
+      toldAt = systemClock.now();
+      terminal.stderr.write(
+        `Waiting for the copy to come to ${formatLsn(lsn)}; it is at ${formatLsn(at)}. That takes a replica at work, and a change that is published, or a drain.\n`,
+      );
+    }
+    await systemClock.sleep(POLL_MS, signal);
+  }
+}
+
+function isEqual({ missing, extra, different }: Difference): boolean {
+  return missing.length + extra.length + different.length === 0;
+}
+
+function print(table: string, found: Difference, { stdout }: Terminal, json: boolean): void {
+  const { rows, missing, extra, different, isMore } = found;
+  if (json) {
+    const equal = isEqual(found);
+    const keys = equal ? {} : { missing, extra, different, more: isMore };
+    stdout.write(`${JSON.stringify({ event: 'verify', table, equal, rows, ...keys })}\n`);
+    return;
+  }
+  const parts = Object.entries({ missing, extra, different })
+    .filter(([, keys]) => keys.length > 0)
+    .map(([kind, keys]) => `${kind}: ${keys.join(', ')}`);
+  stdout.write(
+    `${table}: ${parts.length === 0 ? `equal, ${rows} rows` : `${parts.join('; ')}${isMore ? '; and more' : ''}`}\n`,
+  );
+}

@@ -1,0 +1,76 @@
+/** Sequences: no record of the stream tells of them, so they are read at the source, and set at the target. */
+import type pg from 'pg';
+import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
+import { ReplicaError } from '../errors.ts';
+
+/** A sequence of the source. */
+export interface SequenceState {
+  /** Its name, with its schema, quoted. */
+  readonly sql: string;
+  readonly lastValue: string;
+  readonly isCalled: boolean;
+}
+
+const SEQUENCES = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sql
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind = 'S' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1`;
+
+/** @param source - a client of it @returns up to where its WAL is on disk */
+export async function flushLsn(source: pg.Client): Promise<Lsn> {
+  const { rows } = await source.query<{ lsn: string }>(
+    'SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text AS lsn',
+  );
+  return parseLsn(rows[0]?.lsn ?? '') ?? 0n;
+}
+
+/** @throws {ReplicaError} SOURCE_UNREACHABLE where one may not be read */
+export async function readSequences(source: pg.Client): Promise<SequenceState[]> {
+  const { rows } = await source.query<{ sql: string }>(SEQUENCES);
+  const found: SequenceState[] = [];
+  for (const { sql } of rows) {
+    try {
+      const state = await source.query<{ value: string; called: boolean }>(
+        `SELECT last_value::text AS value, is_called AS called FROM ${sql}`,
+      );
+      const [row] = state.rows;
+      if (row !== undefined) found.push({ sql, lastValue: row.value, isCalled: row.called });
+    } catch (error) {
+      throw new ReplicaError(
+        'SOURCE_UNREACHABLE',
+        `The sequence ${sql} of the source cannot be read. No sequence was set.`,
+        {
+          remedy: `Grant it: GRANT SELECT ON SEQUENCE ${sql} TO ...`,
+          cause: error,
+        },
+      );
+    }
+  }
+  return found;
+}
+
+/** What sets sequences: statements, and names of those that the target does not have. */
+export interface SequencePlan {
+  readonly statements: readonly string[];
+  readonly missing: readonly string[];
+}
+
+/** @param target - a client of it @param sequences - of the source */
+export async function planSequences(target: pg.Client, sequences: readonly SequenceState[]): Promise<SequencePlan> {
+  const { rows } = await target.query<{ sql: string }>(SEQUENCES);
+  const there = new Set(rows.map(({ sql }) => sql));
+  const quoted = (name: string): string => `'${name.replaceAll("'", "''")}'`;
+  return {
+    statements: sequences
+      .filter(({ sql }) => there.has(sql))
+      .map(
+        ({ sql, lastValue, isCalled }) =>
+          `SELECT pg_catalog.setval(${quoted(sql)}, ${lastValue}, ${String(isCalled)});`,
+      ),
+    missing: sequences.filter(({ sql }) => !there.has(sql)).map(({ sql }) => sql),
+  };
+}
+
+/** Sets them all, or none. */
+export async function setSequences(target: pg.Client, { statements }: SequencePlan): Promise<void> {
+  await target.query(['BEGIN;', ...statements, 'COMMIT'].join(' '));
+}

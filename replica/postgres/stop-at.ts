@@ -1,0 +1,86 @@
+/**
+ * Stops the replica that is at work at an LSN, for as long as the session that asked for it lives: the tables of the position
+ * are how the two meet. The replica's side is the position store's.
+ */
+import type pg from 'pg';
+import { formatLsn, type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
+import { ReplicaError } from '../errors.ts';
+
+/** See the head of the file. */
+export class StopAt {
+  readonly #client: pg.Client;
+  readonly #name: string;
+
+  /**
+   * @param client - of the target: the stop ends with its session
+   * @param name - the copy's
+   */
+  constructor(client: pg.Client, name: string) {
+    this.#client = client;
+    this.#name = name;
+  }
+
+  /**
+   * Stops it where it is.
+   *
+   * @throws {ReplicaError} REPLICA_USAGE where there is no copy; VERIFY_IMPOSSIBLE where rows are still to come
+   */
+  async here(): Promise<void> {
+    const { rows: found } = await this.#client.query<{ there: boolean }>(
+      `SELECT to_regclass('pg2kinesis.replica') IS NOT NULL AS there`,
+    );
+    const { rows } = await this.#client.query<{ copying: unknown; mode: string }>(
+      found[0]?.there === true
+        ? `UPDATE pg2kinesis.replica SET stop_at = cut, stop_pid = pg_backend_pid() WHERE name = $1 RETURNING copying, mode`
+        : 'SELECT WHERE $1::text IS NULL',
+      [this.#name],
+    );
+    const [row] = rows;
+    if (row === undefined) {
+      throw new ReplicaError(
+        'REPLICA_USAGE',
+        `There is no copy "${this.#name}" in this database. Nothing was compared.`,
+        {
+          remedy: 'Correct --to or --name.',
+        },
+      );
+    }
+    if (row.mode !== 'consistent') {
+      throw new ReplicaError(
+        'VERIFY_IMPOSSIBLE',
+        `The copy "${this.#name}" is not kept equal at each moment (--fast). Nothing was compared.`,
+      );
+    }
+    if (row.copying !== null) {
+      throw new ReplicaError(
+        'VERIFY_IMPOSSIBLE',
+        `A snapshot is still to bring rows of the copy "${this.#name}". Nothing was compared.`,
+        { remedy: 'Wait until the snapshot is over.' },
+      );
+    }
+  }
+
+  /** Lets it go on up to an LSN. */
+  async set(lsn: Lsn): Promise<void> {
+    await this.#client.query('UPDATE pg2kinesis.replica SET stop_at = $2 WHERE name = $1', [
+      this.#name,
+      formatLsn(lsn),
+    ]);
+  }
+
+  /** Lets it go on. */
+  async goOn(): Promise<void> {
+    await this.#client.query('UPDATE pg2kinesis.replica SET stop_at = NULL, stop_pid = NULL WHERE name = $1', [
+      this.#name,
+    ]);
+  }
+
+  /** How far it is. */
+  async cut(): Promise<Lsn> {
+    const { rows } = await this.#client.query<{ cut: string }>(
+      'SELECT cut::text FROM pg2kinesis.replica WHERE name = $1',
+      [this.#name],
+    );
+    return parseLsn(rows[0]?.cut ?? '') ?? 0n;
+  }
+}

@@ -1,0 +1,166 @@
+// How a copy begins, is compared, and takes over: --create-tables, --verify and --finish, end to end.
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { runCli } from '../support/cli.ts';
+import { randomOf } from './rules/model/random.ts';
+import { Bank, BANK_TABLES, FILL } from './support/bank.ts';
+import { POST_DATA, PRE_DATA, SOURCE } from './support/dumped.ts';
+import { hashes, kill, ReplicaRig } from './support/replica-rig.ts';
+
+let rig: ReplicaRig;
+let dir: string;
+let program: string;
+let later: string;
+
+/** A program that writes what pg_dump wrote, once. @param version - that it says it is of */
+function fakeDump(version: number): string {
+  const path = join(dir, `pg_dump_${version}`);
+  const text = (which: string): string => JSON.stringify(join(dir, which));
+  writeFileSync(join(dir, 'pre-data'), PRE_DATA);
+  writeFileSync(join(dir, 'post-data'), POST_DATA);
+  writeFileSync(
+    path,
+    `#!/bin/sh
+case "$*" in
+*--version*) echo 'pg_dump (PostgreSQL) ${version}.1';;
+*--section=pre-data*) [ "$PGPASSWORD" != '' ] && cat ${text('pre-data')};;
+*--section=post-data*) cat ${text('post-data')};;
+esac`,
+  );
+  chmodSync(path, 0o700);
+  return path;
+}
+
+const replicate = (...flags: string[]) => runCli(['replicate', ...flags], rig.env());
+
+describe('a copy that begins with nothing', () => {
+  before(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'pg2kinesis-test-'));
+    later = join(dir, 'later.sql');
+    program = fakeDump(99);
+    rig = await ReplicaRig.start();
+    await rig.source.sql(SOURCE);
+    await rig.source.sql(`${FILL}; INSERT INTO public.fixed VALUES (1, 'a'), (2, 'b'), (3, 'c')`);
+    await rig.source.sql('GRANT SELECT ON ALL TABLES IN SCHEMA public TO cdc');
+    await rig.createSlot();
+  });
+  after(async () => {
+    await rig.stop();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  it('refuses to make tables without the source, or with a pg_dump that is missing or too old', async () => {
+    const cases: readonly (readonly [flags: readonly string[], message: RegExp])[] = [
+      [[], /REPLICA_USAGE: --create-tables takes the source's address/],
+      [
+        ['--from', rig.from, '--pg-dump', join(dir, 'none')],
+        /REPLICA_USAGE: .*cannot be run\. Nothing was made\. The source is PostgreSQL \d+/,
+      ],
+      [
+        ['--from', rig.from, '--pg-dump', fakeDump(9)],
+        /REPLICA_USAGE: .* is of PostgreSQL 9, and the source is PostgreSQL \d+/,
+      ],
+      [['--from', 'postgres://me:secret@127.0.0.1:1/x?sslmode=disable', '--pg-dump', program], /SOURCE_UNREACHABLE/],
+    ];
+    for (const [flags, message] of cases) {
+      const { status, err } = await replicate('--create-tables', later, ...flags);
+      assert.notEqual(status, 0);
+      assert.match(err, message);
+      assert.doesNotMatch(err, /secret/);
+    }
+    assert.ok(!existsSync(later));
+  });
+
+  it('makes tables and keys in one transaction, and leaves indexes and foreign keys for later', async () => {
+    const none = await replicate('--verify', '--from', rig.from);
+    assert.match(none.err, /REPLICA_USAGE: There is no copy "pg2kinesis" in this database/);
+    await rig.target.sql('CREATE TABLE public.left_accounts (id integer)');
+    const flags = ['--once', '--create-tables', later, '--from', rig.from, '--pg-dump', program];
+    const refused = await replicate(...flags);
+    assert.equal(refused.status, 3);
+    assert.match(refused.err, /DEFINITIONS_REFUSED: .*already exists.* Use an empty database/);
+    assert.ok(!existsSync(later));
+    await rig.target.sql('DROP TABLE public.left_accounts');
+    await rig.drain();
+    const { status, err } = await replicate(...flags);
+    assert.equal(status, 0, err);
+    assert.match(err, /Made the tables of "postgres", with their keys\./);
+    assert.match(err, /Not taken over: 1 TRIGGER\./);
+    assert.match(
+      err,
+      /pg2kinesis snapshot --tables 'public\.fixed,public\.left_accounts,public\.orders,public\.right_accounts'/,
+    );
+    const script = readFileSync(later, 'utf8');
+    assert.match(script, /CREATE INDEX orders_day/);
+    assert.match(script, /FOREIGN KEY/);
+    assert.doesNotMatch(script, /TRIGGER|PRIMARY KEY/);
+    // A service's command line stays as it is.
+    const again = await replicate(...flags);
+    assert.equal(again.status, 0, again.err);
+    assert.match(again.err, /The copy has begun: --create-tables makes nothing\./);
+  });
+
+  it('is found equal under load, and different where it is, by key', async () => {
+    const snapshot = await rig.environment.container({ MARKS: 'on' });
+    await snapshot.run({ action: 'snapshot', tables: ['public.fixed', ...BANK_TABLES] });
+    await snapshot.kill();
+    const early = await replicate('--verify', '--from', rig.from);
+    assert.equal(early.status, 1);
+    assert.match(early.err, /VERIFY_IMPOSSIBLE: A snapshot is still to bring rows/);
+    assert.equal((await rig.catchUp()).status, 0);
+    await rig.target.sql(readFileSync(later, 'utf8'));
+    const bank = new Bank(await rig.source.client(), 7);
+    const { int } = randomOf(7);
+    const over = new AbortController();
+    const container = await rig.environment.container({ MARKS: 'on' });
+    const write = async (): Promise<void> => {
+      for (; !over.signal.aborted; await wait(int(20))) await bank.write();
+    };
+    const run = async (): Promise<void> => {
+      while (!over.signal.aborted) await container.invoke({ action: 'run', maxSeconds: 5 });
+    };
+    const replica = rig.begin();
+    const others = [write(), run()];
+    try {
+      for (let i = 0; i < 2; i++) {
+        const { status, out, err } = await replicate('--verify', '--json', '--from', rig.from);
+        assert.equal(status, 0, `${err}${out}`);
+        assert.match(err, /Equal: 4 tables, \d+ rows, at /);
+        assert.match(out, /"table":"public\.left_accounts","equal":true,"rows":10\}/);
+      }
+      await rig.target.sql(`UPDATE public.fixed SET v = 'secret' WHERE id = 3;
+        INSERT INTO public.fixed VALUES (77, 'secret'); DELETE FROM public.fixed WHERE id = 2`);
+      const { status, out, err } = await replicate('--verify', '--from', rig.from);
+      assert.equal(status, 3, err);
+      assert.match(err, /COPY_DIFFERS: 1 of 4 tables differ/);
+      assert.match(out, /^public\.fixed: missing: \(2\); extra: \(77\); different: \(3\)$/m);
+      assert.doesNotMatch(out + err, /secret/);
+    } finally {
+      over.abort();
+      await Promise.all(others);
+      await kill(replica);
+      await container.kill();
+    }
+  });
+
+  it('comes to the source’s end, and has its sequences set', async () => {
+    await rig.source.sql(`SELECT nextval('public.numbers'), nextval('public.numbers'); CREATE SEQUENCE public.later`);
+    const ended = replicate('--finish', '--from', rig.from);
+    await rig.drain();
+    const { status, out, err } = await ended;
+    assert.equal(status, 0, err);
+    assert.match(out, /^SELECT pg_catalog\.setval\('public\.numbers', 2, true\);$/m);
+    assert.match(err, /The sequence public\.later is not at the copy\./);
+    const set = replicate('--finish', '--yes', '--from', rig.from);
+    await rig.drain();
+    assert.equal((await set).status, 0);
+    assert.deepEqual(await rig.target.sql('SELECT last_value::int, is_called FROM public.numbers'), [
+      { last_value: 2, is_called: true },
+    ]);
+    assert.deepEqual(await hashes(rig.target, BANK_TABLES), await hashes(rig.source, BANK_TABLES));
+  });
+});

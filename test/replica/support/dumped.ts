@@ -1,0 +1,189 @@
+/** Definitions of a source, and what pg_dump 15.18 writes of them: tests cannot rely on that program being there. */
+import { BANK } from './bank.ts';
+
+/** The source. */
+export const SOURCE = `${BANK}
+  CREATE TABLE public.fixed (id integer PRIMARY KEY, v text);
+  CREATE SEQUENCE public.numbers;
+  CREATE INDEX orders_day ON public.orders (day);
+  CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+  CREATE TRIGGER noted AFTER INSERT ON public.orders FOR EACH ROW EXECUTE PROCEDURE public.note();`;
+
+/** `--section=pre-data` */
+export const PRE_DATA = String.raw`--
+-- PostgreSQL database dump
+--
+
+\restrict llIVz4QfC9yOyBNLk1wWOprNwu8mhUAcGkFbXSl9WfjmobbJtsaj6zuVGA0oKIr
+
+-- Dumped from database version 15.18
+-- Dumped by pg_dump version 15.18 (Debian 15.18-0+deb12u1)
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+--
+-- Name: note(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.note() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN RETURN NULL; END$$;
+
+SET default_table_access_method = heap;
+
+--
+-- Name: fixed; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.fixed (
+    id integer NOT NULL,
+    v text
+);
+
+--
+-- Name: left_accounts; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.left_accounts (
+    id integer NOT NULL,
+    amount integer NOT NULL,
+    note text
+);
+ALTER TABLE ONLY public.left_accounts ALTER COLUMN note SET STORAGE EXTERNAL;
+
+--
+-- Name: numbers; Type: SEQUENCE; Schema: public; Owner: -
+--
+
+CREATE SEQUENCE public.numbers
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+--
+-- Name: orders; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.orders (
+    id numeric NOT NULL,
+    part text NOT NULL,
+    account numeric,
+    doc jsonb,
+    day date,
+    big text
+);
+ALTER TABLE ONLY public.orders ALTER COLUMN big SET STORAGE EXTERNAL;
+
+--
+-- Name: right_accounts; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.right_accounts (
+    id numeric NOT NULL,
+    amount integer NOT NULL,
+    rank integer,
+    note text
+);
+ALTER TABLE ONLY public.right_accounts ALTER COLUMN note SET STORAGE EXTERNAL;
+
+--
+-- PostgreSQL database dump complete
+--
+
+\unrestrict llIVz4QfC9yOyBNLk1wWOprNwu8mhUAcGkFbXSl9WfjmobbJtsaj6zuVGA0oKIr
+
+`;
+
+/** `--section=post-data` */
+export const POST_DATA = String.raw`--
+-- PostgreSQL database dump
+--
+
+\restrict I9zorFKNifiF2bTua8ptPv3dIosnqHxuQoqNdCSchJgGvupyeUW2bRJ7B0kUsVI
+
+-- Dumped from database version 15.18
+-- Dumped by pg_dump version 15.18 (Debian 15.18-0+deb12u1)
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+--
+-- Name: fixed fixed_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.fixed
+    ADD CONSTRAINT fixed_pkey PRIMARY KEY (id);
+
+--
+-- Name: left_accounts left_accounts_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.left_accounts
+    ADD CONSTRAINT left_accounts_pkey PRIMARY KEY (id);
+
+--
+-- Name: orders orders_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_pkey PRIMARY KEY (part, id);
+
+--
+-- Name: right_accounts right_accounts_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.right_accounts
+    ADD CONSTRAINT right_accounts_pkey PRIMARY KEY (id);
+
+--
+-- Name: right_accounts right_accounts_rank_key; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.right_accounts
+    ADD CONSTRAINT right_accounts_rank_key UNIQUE (rank);
+
+--
+-- Name: orders_day; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX orders_day ON public.orders USING btree (day);
+
+--
+-- Name: orders noted; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER noted AFTER INSERT ON public.orders FOR EACH ROW EXECUTE FUNCTION public.note();
+
+--
+-- Name: orders orders_account_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_account_fkey FOREIGN KEY (account) REFERENCES public.right_accounts(id) ON UPDATE CASCADE ON DELETE CASCADE;
+
+--
+-- PostgreSQL database dump complete
+--
+
+\unrestrict I9zorFKNifiF2bTua8ptPv3dIosnqHxuQoqNdCSchJgGvupyeUW2bRJ7B0kUsVI
+
+`;
