@@ -150,7 +150,7 @@ class RunLoop {
       await this.#releaseSlot(stopped);
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       await this.#advancer.advanceAgain();
-      if (this.#options.action === 'drain' && stopped === 'caught-up' && this.#hasTime())
+      if (this.#options.action === 'drain' && stopped === 'caught-up' && this.#deadline.hasTime())
         await this.#batches.sealMarks(this.#advancer.position);
     } catch (error) {
       await this.#afterFailure(error);
