@@ -67,7 +67,7 @@ export async function tryCommands({ moto, server, stack, functionName, start }: 
     assert.match(drained.out, /^drain +Caught up\.$/m);
     assert.match(drained.out, /^published +3,000 changes of 1 transaction/m);
     assert.match((await cli(0, 'status')).out, /^last (?:advance|read) +[\d.]+ s ago/m);
-    assert.match((await cli(0, 'refresh-keys')).out, /1 table with one\.$/m);
+    assert.match((await cli(0, 'refresh-keys')).out, /1 table with a primary key\.$/m);
     assert.match((await cli(0, 'tables')).out, /^public\.users +id +DEFAULT +published$/m);
     await server.sql("INSERT INTO users VALUES (501, 'left out')");
     const wrong = await cli(2, 'skip-transaction', '0/1');
