@@ -113,6 +113,8 @@ async function requireReadable(waiting: Connection, watching: Connection, from: 
   }
   const isMissing = notices.some(isAboutPublication);
   if (!isMissing && failure === undefined) return;
+  // A backend reports its error before it lets go of the slot, and answers the next statement after that.
+  await client.query('SELECT').catch(() => undefined);
   await dropSlot(watching, to);
   if (!isMissing) {
     // It may fail at a transaction that the old plugin can read, or that has to be skipped there.
