@@ -65,7 +65,7 @@ describe('a deployed function', { concurrency: 1 }, () => {
     const { out } = await cli('status');
     assert.match(out, /^lag +none: everything up to/m);
     assert.match(out, /^last advance +[\d.]+ s ago/m);
-    assert.match((await cli('refresh-keys')).out, /1 table with one\.$/m);
+    assert.match((await cli('refresh-keys')).out, /1 table with a primary key\.$/m);
   });
 
   it('lists its tables', async () => {
