@@ -13,19 +13,20 @@ describe('a notice', () => {
       code: '55000',
       routine: 'LoadPublications',
       message: 'Veröffentlichung fehlt',
+      count: 1,
     });
-    assert.deepEqual(parseNotice(notice('Rr', 'Mm', 'Cc')), { code: 'c', routine: 'r', message: 'm' });
+    assert.deepEqual(parseNotice(notice('Rr', 'Mm', 'Cc')), { code: 'c', routine: 'r', message: 'm', count: 1 });
   });
 
   it('may lack each of them', () => {
-    assert.deepEqual(parseNotice(notice()), { code: '', routine: '', message: '' });
-    assert.deepEqual(parseNotice(Buffer.alloc(0)), { code: '', routine: '', message: '' });
-    assert.deepEqual(parseNotice(notice('M')), { code: '', routine: '', message: '' });
+    assert.deepEqual(parseNotice(notice()), { code: '', routine: '', message: '', count: 1 });
+    assert.deepEqual(parseNotice(Buffer.alloc(0)), { code: '', routine: '', message: '', count: 1 });
+    assert.deepEqual(parseNotice(notice('M')), { code: '', routine: '', message: '', count: 1 });
   });
 
   it('ends at its zero byte, and where it is cut', () => {
     assert.equal(parseNotice(Buffer.from('C1\0\0M2\0')).message, '');
-    assert.deepEqual(parseNotice(Buffer.from('C55000\0Mcut')), { code: '55000', routine: '', message: '' });
+    assert.deepEqual(parseNotice(Buffer.from('C55000\0Mcut')), { code: '55000', routine: '', message: '', count: 1 });
   });
 });
 
