@@ -24,7 +24,9 @@ const ACTIONS = [
   { action: 'refresh-keys' },
   { action: 'skip-transaction', commitLsn: '0/1' },
   { action: 'snapshot', tables: ['public.t'] },
+  // What it writes is read by a run, and unread until then.
   { action: 'snapshot-stop' },
+  { action: 'drain' },
   { action: 'drop-slot' },
 ] as const;
 /** What needs more than a pool in session mode to succeed. */
