@@ -9,6 +9,7 @@ import { REMEDIES } from '../lambda/errors.ts';
 import { METRICS } from '../lambda/metrics.ts';
 import { SETTINGS } from '../lambda/settings/settings-table.ts';
 import { STACK_SETTINGS } from '../lib/stack-settings-table.ts';
+import { type Cost, costArithmetic, costTable } from './cost.ts';
 import { type Speed, speedSummary, speedTables } from './speed.ts';
 import { barsOf, drawBars, THEMES } from './speed-plot.ts';
 
@@ -38,12 +39,19 @@ export const PARTS: Readonly<Record<string, () => string>> = {
   metrics: metricsTable,
   speed: () => speedTables(readSpeed()),
   'speed-summary': () => speedSummary(readSpeed()),
+  cost: () => costTable(readCost()),
+  'cost-arithmetic': () => costArithmetic(readCost()),
   ...Object.fromEntries(Object.entries(REMEDIES).map(([code, remedy]) => [`remedy ${code}`, () => `**${remedy}**\n`])),
 };
 
 /** What the benchmark measured last: `npm run bench -- --save`. */
 function readSpeed(): Speed {
   return JSON.parse(readPage('docs/speed.json')) as Speed;
+}
+
+/** What a minute's changes took last: `npm run bench -- --only cost --save`. */
+function readCost(): Cost {
+  return JSON.parse(readPage('docs/cost.json')) as Cost;
 }
 
 /** The pictures that are drawn from the benchmark: their texts by path. */

@@ -17,8 +17,8 @@ export const THEMES = {
 } as const;
 
 const ROW = 34;
-const LABEL = 200;
-const WIDTH = 760;
+const LABEL = 250;
+const WIDTH = 810;
 const BARS = 390;
 
 /**
