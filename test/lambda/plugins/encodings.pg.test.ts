@@ -72,11 +72,14 @@ describe('a database of another encoding', () => {
       await client.query(insert(6));
       await client.query(insert(7));
       if (encoding === 'WIN1252' && TESTED_MAJOR >= 12) {
-        await assert.rejects(copy(database), (error: unknown) => {
-          assert.ok(error instanceof PipelineError && error.code === 'TRANSACTION_UNDECODABLE', String(error));
-          assert.match(error.message, /22P05.*was not made.*Drain "win1252_test_decoding" by its own plugin/);
-          return true;
-        });
+        // Again and again: a backend lets go of the slot a moment after it has reported its error, and the copy must be dropped.
+        for (let attempt = 0; attempt < 40; attempt++) {
+          await assert.rejects(copy(database), (error: unknown) => {
+            assert.ok(error instanceof PipelineError && error.code === 'TRANSACTION_UNDECODABLE', String(error));
+            assert.match(error.message, /22P05.*was not made.*Drain "win1252_test_decoding" by its own plugin/);
+            return true;
+          });
+        }
       }
       for (const plugin of PLUGINS) {
         const pipeline = pipelineBy(plugin);
