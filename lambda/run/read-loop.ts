@@ -63,7 +63,7 @@ export class ReadLoop {
       const slotPosition = await slot.position();
       const range = await readBound.next(this.position);
       if (typeof range === 'string') return range;
-      // Where the slot cannot follow, each peek has to range the end: a smaller one would read the same again.
+      // Where the slot cannot follow, each peek has to reach the end: a smaller one would read the same again.
       const isHeld = snapshots?.holdsSlot === true && !searching;
       const plan: PeekPlan = isHeld
         ? { position: advancer.position, upto: range.bound, rows: undefined }
@@ -114,7 +114,7 @@ export class ReadLoop {
     }
   }
 
-  /** A peek did not range its first row. The next is smaller, or a step of a search: see that there is time for it. */
+  /** A peek did not reach its first row. The next is smaller, or a step of a search: see that there is time for it. */
   #onFailedPeek(plan: PeekPlan, error: FailedPeek, budgetMs: number): void {
     const { planner, advancer, deadline } = this.#parts;
     // The slot may have followed what came before the failure.
