@@ -2,6 +2,7 @@
 import { Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { databaseLocation, engineFaults } from './database-location.ts';
+import { DEFAULT_FORMAT } from './format-facts.ts';
 import { arnFaults, durationFaults, faultOf, refuse } from './prop-faults.ts';
 import { STACK_SETTINGS } from './stack-settings-table.ts';
 import type { StreamReplicaProps } from './stream-replica-props.ts';
@@ -65,7 +66,7 @@ export function checkReplica(construct: Construct, props: StreamReplicaProps): v
 /** What the publisher writes has to be what a replica can read. */
 function publisherFaults({ publisher }: StreamReplicaProps): string[] {
   if (publisher === undefined) return [];
-  const { format = 'csv-payload', aggregation = 'kpl', marks = 'off', partitionBy = 'primary-key' } = publisher.props;
+  const { format = DEFAULT_FORMAT, aggregation = 'kpl', marks = 'off', partitionBy = 'primary-key' } = publisher.props;
   return [
     ...(format === 'json' ? [] : [`publisher cannot have format ${format}: a replica reads json.`]),
     ...(aggregation === 'none'

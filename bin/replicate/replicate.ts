@@ -4,8 +4,7 @@
  */
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { systemClock } from '../../lambda/clock.ts';
-import { formatLsn } from '../../lambda/decode/lsn.ts';
-import { ReplicaError } from '../../replica/errors.ts';
+import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
 import { connectTarget, parseAddress, type TargetConnection } from '../../replica/postgres/connection.ts';
 import { refuseUnfit } from '../../replica/postgres/fast/fast-table.ts';
 import { PostgresFastTarget, prepareFastTables } from '../../replica/postgres/fast/fast-target.ts';
@@ -21,6 +20,7 @@ import { onInterrupt } from '../cli/interrupt-handler.ts';
 import { EXIT, type Terminal } from '../cli/terminal.ts';
 import { readingClient } from '../reading-client.ts';
 import { Finish, makeTables } from './beginning.ts';
+import { refuseContradictions } from './contradictions.ts';
 import { FastReplication } from './fast-replication.ts';
 import type { ReplicateOptions } from './options.ts';
 import { Progress, type ReplicaReading } from './progress.ts';
@@ -47,7 +47,7 @@ export interface ReplicateEnvironment {
  * @param options - what to copy, and where to
  * @param terminal - environment, output and signals
  * @param environment - client and patience
- * @returns the exit status: 0, ended on request
+ * @returns the exit status: 0, ended on request; 1, ended before `--finish` was
  * @throws {ReplicaError} with the exit status of its kind
  */
 export async function replicate(
@@ -55,6 +55,7 @@ export async function replicate(
   terminal: Terminal,
   environment: ReplicateEnvironment = {},
 ): Promise<number> {
+  refuseContradictions(options);
   const address = parseAddress('--to', options.to, terminal.env['REPLICATE_PASSWORD']);
   const client = environment.client ?? readingClient(options.stream);
   const stop = new AbortController();
@@ -68,7 +69,8 @@ export async function replicate(
     try {
       const { patienceMs = 60_000 } = environment;
       const following = { options, terminal, client, patienceMs, stop, stream, connection };
-      await (options.fast === true ? followFast(following) : follow(following));
+      if (options.fast !== true) return await follow(following);
+      await followFast(following);
     } finally {
       await connection.client.end().catch(() => undefined);
     }
@@ -90,13 +92,35 @@ interface Following {
   readonly connection: TargetConnection;
 }
 
-/** Continues at the target's position, and prints progress. */
-async function follow(following: Following): Promise<void> {
+/** Continues at the target's position, and prints progress. @returns the exit status */
+async function follow(following: Following): Promise<number> {
+  const { options, terminal, connection } = following;
+  if (options.finish !== true) {
+    await replicateUpto(following, undefined);
+    return EXIT.ok;
+  }
+  // Before the target is touched: the source may be missing.
+  const finish = await Finish.begin(options, terminal);
+  try {
+    if (await replicateUpto(following, finish.lsn)) {
+      await finish.setSequences(connection);
+      return EXIT.ok;
+    }
+    terminal.stderr.write(
+      `Ended before the copy had come to ${formatLsn(finish.lsn)}: no sequence was looked at. Start it again.\n`,
+    );
+    return EXIT.failed;
+  } finally {
+    await finish.close();
+  }
+}
+
+/** @returns whether everything up to `until` is applied */
+async function replicateUpto(following: Following, until: Lsn | undefined): Promise<boolean> {
   const { options, terminal, client, patienceMs, stop, stream, connection } = following;
   const { triggers: allowTriggers = false, skipMissing = false } = options;
   const positions = new PositionStore(connection.client, options.name ?? DEFAULT_NAME);
   const { saved, shards, plan } = await begin(following, positions);
-  const finish = options.finish === true ? await Finish.begin(options, terminal) : undefined;
   const intake = new Intake(saved, shards, options.source);
   const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing });
   using store = new SpillStore();
@@ -105,7 +129,7 @@ async function follow(following: Following): Promise<void> {
     client,
     stream: options.stream,
     once: options.once === true,
-    until: finish?.lsn,
+    until,
     patienceMs,
     stop: stop.signal,
     intake,
@@ -116,15 +140,11 @@ async function follow(following: Following): Promise<void> {
     tell: (text) => terminal.stderr.write(`${text}\n`),
   });
   terminal.stderr.write(`Replicating ${stream.arn} to ${placeOf(connection)}, from ${formatLsn(saved.cut)} on.\n`);
-  try {
-    await reporting(following, replication, () => {
-      const { changes: tables, missing, awaitingRead } = target;
-      return { ...replication.reading, tables, missing, awaitingRead };
-    });
-    if (replication.hasReached) await finish?.setSequences(connection);
-  } finally {
-    await finish?.close();
-  }
+  await reporting(following, replication, () => {
+    const { changes: tables, missing, awaitingRead } = target;
+    return { ...replication.reading, tables, missing, awaitingRead };
+  });
+  return replication.hasReached;
 }
 
 /** The same, applying changes as they come. */
@@ -132,20 +152,11 @@ async function followFast(following: Following): Promise<void> {
   const { options, terminal, client: kinesis, patienceMs, stop, stream, connection } = following;
   const { client } = connection;
   const { triggers: allowTriggers = false, name = DEFAULT_NAME, source } = options;
-  if (options.finish === true) {
-    throw new ReplicaError(
-      'REPLICA_USAGE',
-      '--finish is not for --fast: a copy of that kind knows no state of the source.',
-      {
-        remedy: 'End all writing at the source, drain, wait until the copy has caught up, and set its sequences.',
-      },
-    );
-  }
-  // Where a row is that a snapshot is still to bring cannot be told here: it is left out as any other.
-  const skipMissing = options.skipMissing === true || options.awaitSnapshot === true;
   const positions = new PositionStore(client, name, 'fast');
   await prepareFastTables(client, name);
-  const { saved, shards, plan } = await begin(following, positions);
+  const { saved, shards, plan, awaitsSnapshot } = await begin(following, positions);
+  // Where a row is that a snapshot is still to bring cannot be told here: it is left out as any other.
+  const skipMissing = options.skipMissing === true || options.awaitSnapshot === true || awaitsSnapshot;
   const examine = (table: TargetTable): Promise<void> => refuseUnfit(client, table);
   const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing, examine });
   const applier = new FastApplier({
@@ -195,7 +206,7 @@ async function begin({ options, stream, terminal, connection }: Following, posit
     now: systemClock.now(),
     retentionMs: stream.retentionMs,
   });
-  return { saved, shards, plan };
+  return { saved, shards, plan, awaitsSnapshot };
 }
 
 /** Runs, and says now and then how it gets on. */

@@ -1,0 +1,36 @@
+/** Options of `replicate` that do not go together. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { refuseContradictions } from '../../../bin/replicate/contradictions.ts';
+import type { ReplicateOptions } from '../../../bin/replicate/options.ts';
+import { ReplicaError } from '../../../replica/errors.ts';
+
+const OPTIONS: ReplicateOptions = { to: 'postgres://a@b/c', stream: 's' };
+
+describe('options that contradict each other', () => {
+  for (const [over, said] of [
+    [{ verify: true, finish: true }, /^REPLICA_USAGE: --verify only compares, and --finish would have no effect\./],
+    [{ verify: true, createTables: 'x', fast: true, once: true }, /and --create-tables, --fast, --once would/],
+    [{ yes: true }, /--yes sets the sequences of --finish, which was not given\./],
+    [{ finish: true, fast: true }, /--finish is not for --fast/],
+    [{ finish: true, once: true }, /--finish waits until .* and --once ends/],
+    [{ startAfter: 1n, awaitSnapshot: true }, /--start-after says .* and --await-snapshot/],
+  ] as const)
+    it(`are refused: ${Object.keys(over).join(', ')}`, () => {
+      assert.throws(
+        () => refuseContradictions({ ...OPTIONS, ...over }),
+        (error: unknown) =>
+          error instanceof ReplicaError && said.test(error.message) && error.message.includes('Nothing was done.'),
+      );
+    });
+
+  for (const over of [
+    {},
+    { verify: true, from: 'postgres://a@b/c' },
+    { finish: true, yes: true },
+    { fast: true, awaitSnapshot: true, once: true },
+    { createTables: 'x', fast: true, takeOver: true },
+    { startAfter: 1n, createTables: 'x' },
+  ] satisfies Partial<ReplicateOptions>[])
+    it(`are not: ${JSON.stringify(Object.keys(over))}`, () => refuseContradictions({ ...OPTIONS, ...over }));
+});
