@@ -64,6 +64,8 @@ export class StreamReplica extends Construct implements iam.IGrantable, ec2.ICon
   readonly topic: sns.ITopic | undefined;
   /** Records are not applied, or too slowly. */
   readonly behind: cloudwatch.Alarm;
+  /** Lambda gives the function nothing, not even the marks that come each hour. */
+  readonly silent: cloudwatch.Alarm;
   /** Records were left out: the copy is not equal any more. */
   readonly leftOut: cloudwatch.Alarm;
 
@@ -154,6 +156,17 @@ export class StreamReplica extends Construct implements iam.IGrantable, ec2.ICon
       runbook: props.runbookUrl,
       description: `The oldest record that is not applied is over ${age.toSeconds()} seconds old: records cannot be applied, or more is published than is applied. First: read the newest error in the function's log: its code and message say what to do.`,
     });
+    this.silent = this.alarm('Silent', {
+      metric: this.function.metricInvocations({ period: Duration.hours(1), statistic: cloudwatch.Stats.SUM }),
+      threshold: 1,
+      isBelow: true,
+      // Marks come each hour and a little later.
+      periods: 3,
+      missing: cloudwatch.TreatMissingData.BREACHING,
+      runbook: props.runbookUrl,
+      description:
+        'Lambda has given the function nothing for three hours, though a pipeline writes marks each hour: the event source mapping is disabled, may not read the stream any more, or the pipeline does not run. First: aws lambda list-event-source-mappings for the function, and read its state and last result.',
+    });
     this.leftOut = this.alarm('LeftOut', {
       metric: this.failures.metricApproximateNumberOfMessagesVisible({
         period: MINUTE,
@@ -195,6 +208,8 @@ export class StreamReplica extends Construct implements iam.IGrantable, ec2.ICon
       readonly metric: cloudwatch.IMetric;
       readonly threshold: number;
       readonly periods: number;
+      /** @default false */
+      readonly isBelow?: boolean;
       readonly missing: cloudwatch.TreatMissingData;
       readonly runbook: string | undefined;
       readonly description: string;
@@ -204,7 +219,10 @@ export class StreamReplica extends Construct implements iam.IGrantable, ec2.ICon
       alarmDescription: `${rule.description} ${runbookSentence(rule.runbook, `Replica${id}`)}`,
       metric: rule.metric,
       threshold: rule.threshold,
-      comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+      comparisonOperator:
+        rule.isBelow === true
+          ? cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+          : cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
       evaluationPeriods: rule.periods,
       datapointsToAlarm: rule.periods,
       treatMissingData: rule.missing,

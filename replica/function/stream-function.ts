@@ -16,7 +16,7 @@ import type { FunctionSettings } from './settings.ts';
 import { answerOf, batchOf, type StreamBatch } from './stream-batch.ts';
 
 /** Metrics of the function. */
-export type StreamFunctionMetric = 'ReplicaChanges' | 'ReplicaLagSeconds' | 'ReplicaWaiting';
+export type StreamFunctionMetric = 'ReplicaChanges' | 'ReplicaLagSeconds' | 'ReplicaWaiting' | 'ReplicaMissing';
 
 /** What a function works with. */
 export interface StreamFunctionOptions {
@@ -34,6 +34,7 @@ const ABANDONED_MS = 30_000;
 interface Ready {
   readonly connection: TargetConnection;
   readonly applier: FastApplier;
+  readonly target: PostgresTarget;
 }
 
 /** See the head of the file. */
@@ -55,8 +56,8 @@ export class StreamFunction {
   async invoke(event: KinesisStreamEvent): Promise<KinesisStreamBatchResponse> {
     const batch = batchOf(event);
     if (batch === undefined) return { batchItemFailures: [] };
-    const outcome = await this.#apply(batch);
-    this.#report(batch, outcome);
+    const { outcome, missing } = await this.#apply(batch);
+    this.#report(batch, outcome, missing);
     return answerOf(batch, outcome.done);
   }
 
@@ -67,16 +68,23 @@ export class StreamFunction {
     await ready?.connection.client.end().catch(() => undefined);
   }
 
-  async #apply(batch: StreamBatch): Promise<FastOutcome> {
+  /** @returns what became of it, and how many updates were left out because their row was not there */
+  async #apply(batch: StreamBatch): Promise<{ readonly outcome: FastOutcome; readonly missing: number }> {
     const isReused = this.#ready !== undefined;
     try {
-      return await (await this.#connect(batch.streamArn)).applier.apply(batch.records);
+      return await this.#applyTo(await this.#connect(batch.streamArn), batch);
     } catch (error) {
       await this.close();
       // A container that was frozen for a while finds its connection gone. What was committed is a repeat now.
       if (!isReused || !(error instanceof ReplicaError) || error.code !== 'TARGET_UNREACHABLE') throw error;
-      return await (await this.#connect(batch.streamArn)).applier.apply(batch.records);
+      return await this.#applyTo(await this.#connect(batch.streamArn), batch);
     }
+  }
+
+  async #applyTo({ applier, target }: Ready, { records }: StreamBatch) {
+    const before = target.missing;
+    const outcome = await applier.apply(records);
+    return { outcome, missing: target.missing - before + outcome.counts.missing };
   }
 
   async #connect(streamArn: string): Promise<Ready> {
@@ -105,7 +113,7 @@ export class StreamFunction {
       examine: (table) => refuseUnfit(client, table),
     });
     const applier = new FastApplier({ target: new PostgresFastTarget({ client, name, target }), source, skipMissing });
-    return (this.#ready = { connection, applier });
+    return (this.#ready = { connection, applier, target });
   }
 
   #logIn({ host, port, database, user, password }: Login): Promise<TargetConnection> {
@@ -113,13 +121,15 @@ export class StreamFunction {
     return connectTarget({ host, port, database, user, password, sslMode, sslRootCert });
   }
 
-  #report({ shard, records }: StreamBatch, { counts, done, failure, waiting }: FastOutcome): void {
+  #report({ shard, records }: StreamBatch, { counts, done, failure, waiting }: FastOutcome, missing: number): void {
     const { log, metric, clock } = this.#options;
     const { commitMs, ...counted } = counts;
     metric('ReplicaChanges', counts.changes);
     metric('ReplicaWaiting', waiting);
+    // With SKIP_MISSING only: nobody has to pay for it otherwise.
+    if (missing > 0) metric('ReplicaMissing', missing);
     if (commitMs !== undefined) metric('ReplicaLagSeconds', Math.max(0, (clock.now() - commitMs) / 1000));
-    log.info('Applied.', { shard, records: records.length, done, ...counted });
+    log.info('Applied.', { shard, records: records.length, done, ...counted, missing });
     if (failure === undefined) return;
     log.error(failure.message, { code: failure.code, shard, sequence: records[done]?.sequence });
   }

@@ -65,7 +65,8 @@ interface Row {
   readonly mode: ReplicaMode;
   readonly source: string | null;
   readonly arn: string;
-  readonly created: Date;
+  /** Null: begun by a function, which is not told. */
+  readonly created: Date | null;
   readonly cut: string;
   readonly cutTime: Date | null;
   readonly updated: Date;
@@ -125,10 +126,11 @@ export class PositionStore {
     if (row === undefined) throw new Error('The position gave no row.');
     this.#epoch = row.epoch;
     refuseOtherMode(this.#name, row.mode, this.#mode);
-    if (row.arn !== stream.arn || row.created.getTime() !== stream.createdMs) {
+    if (row.arn !== stream.arn || (row.created !== null && row.created.getTime() !== stream.createdMs)) {
+      const made = row.created === null ? '' : ` that was made at ${row.created.toISOString()}`;
       throw new ReplicaError(
         'STREAM_CHANGED',
-        `The copy "${this.#name}" is of the stream ${row.arn} that was made at ${row.created.toISOString()}, and the one that is read is ${stream.arn}, made at ${new Date(stream.createdMs).toISOString()}. Nothing was applied.`,
+        `The copy "${this.#name}" is of the stream ${row.arn}${made}, and the one that is read is ${stream.arn}, made at ${new Date(stream.createdMs).toISOString()}. Nothing was applied.`,
       );
     }
     if (startAfter !== undefined && row.epoch !== '1') {

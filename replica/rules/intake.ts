@@ -69,6 +69,17 @@ export function otherSource(source: string, ours: string): ReplicaError {
   );
 }
 
+/** The failure where another source is asked for than the copy is of: what is asked for would be dropped as another's. */
+export function renamedSource(wanted: string, ours: string): ReplicaError {
+  return new ReplicaError(
+    'STREAM_CHANGED',
+    `The copy is of the source "${ours}", and "${wanted}" is asked for. Nothing of "${wanted}" was applied.`,
+    {
+      remedy: `Ask for "${ours}". Or, if it is the same database under a new name: when every shard has come to this failure, run UPDATE pg2kinesis.replica SET source = '${wanted.replaceAll("'", "''")}' with the copy's name at the target.`,
+    },
+  );
+}
+
 /** The failure where the source is another server. @param applied - up to where it was copied */
 export function otherServer(system: string, ours: string, applied: Lsn): ReplicaError {
   return new ReplicaError(

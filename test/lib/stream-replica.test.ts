@@ -184,7 +184,7 @@ describe('a StreamReplica', () => {
     assert.ok(!others.some((right) => right.includes('secretsmanager')));
   });
 
-  it('raises an alarm where records are not applied, and where Lambda has given some up', () => {
+  it('raises an alarm where records are not applied, where none come, and where Lambda has given some up', () => {
     const { template } = made({ iteratorAge: Duration.minutes(10), runbookUrl: 'https://wiki.example.com/runbook' });
     template.hasResourceProperties('AWS::CloudWatch::Alarm', {
       Namespace: 'AWS/Lambda',
@@ -194,6 +194,16 @@ describe('a StreamReplica', () => {
       EvaluationPeriods: 5,
       TreatMissingData: 'ignore',
       AlarmDescription: Match.stringLikeRegexp('over 600 seconds old.*runbook#alarm-replicabehind'),
+      AlarmActions: [{ Ref: Match.stringLikeRegexp('^CopyTopic') }],
+    });
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      MetricName: 'Invocations',
+      ComparisonOperator: 'LessThanThreshold',
+      Threshold: 1,
+      Period: 3600,
+      EvaluationPeriods: 3,
+      TreatMissingData: 'breaching',
+      AlarmDescription: Match.stringLikeRegexp('nothing for three hours.*runbook#alarm-replicasilent'),
       AlarmActions: [{ Ref: Match.stringLikeRegexp('^CopyTopic') }],
     });
     template.hasResourceProperties('AWS::CloudWatch::Alarm', {

@@ -6,7 +6,15 @@
 import { formatLsn, type Lsn } from '../../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../../errors.ts';
 import { Fold, refuseUnusable } from '../fold.ts';
-import { inNoLane, type KinesisRecord, laneOf, lostHistory, otherServer, otherSource } from '../intake.ts';
+import {
+  inNoLane,
+  type KinesisRecord,
+  laneOf,
+  lostHistory,
+  otherServer,
+  otherSource,
+  renamedSource,
+} from '../intake.ts';
 import { type Change, type Mark, readRecord } from '../record.ts';
 import type { ShardPosition } from '../shards.ts';
 import { type CarriedRow, type FastTarget, type FastTransaction, keyName, type TableName } from './fast-target.ts';
@@ -45,6 +53,8 @@ export interface FastCounts {
   deferred: number;
   /** Moves left out because their old row was not there. */
   missing: number;
+  /** Changes and marks of other sources. */
+  foreign: number;
   /** When the newest of them was committed at the source; undefined: none. */
   commitMs: number | undefined;
 }
@@ -157,6 +167,7 @@ const noCounts = (): FastCounts => ({
   truncated: 0,
   deferred: 0,
   missing: 0,
+  foreign: 0,
   commitMs: undefined,
 });
 
@@ -187,6 +198,7 @@ class Work {
     this.#isNoted = false;
     const at = laneOf(record.partitionKey);
     const ours = items.map((item) => this.#isOurs(item.source));
+    this.#drafts.foreign += ours.filter((each) => !each).length;
     if (!ours.includes(true)) return;
     if (at === undefined) throw inNoLane();
     if (!this.#isLane(at.count, items)) return;
@@ -207,6 +219,10 @@ class Work {
         throw new ReplicaError(
           'MARKS_MISSING',
           `The stream holds changes of more than 20 minutes in lane ${at.lane} and no marks. What comes after ${formatLsn(position.lsn)} in that lane was not applied.`,
+          {
+            remedy:
+              'Set MARKS=on (marks in the stack). If it was set only after these changes: load the target by pg_dump, and begin the copy with START_AFTER, or --start-after, behind them (docs/replica.md).',
+          },
         );
       }
       this.#positions.set(at.lane, next);
@@ -227,6 +243,7 @@ class Work {
     state.source ??= wanted ?? source;
     if (source === state.source) return true;
     if (wanted === undefined) throw otherSource(source, state.source);
+    if (source === wanted) throw renamedSource(wanted, state.source);
     return false;
   }
 

@@ -14,6 +14,7 @@ import { systemClock } from '../../../lambda/clock.ts';
 import { createCredentials } from '../../../lambda/postgres/credentials.ts';
 import { readSettings } from '../../../replica/function/settings.ts';
 import { StreamFunction } from '../../../replica/function/stream-function.ts';
+import { PositionStore } from '../../../replica/postgres/position-store.ts';
 import { type Environment, eventually, NAME, startEnvironment } from '../../chaos/environment.ts';
 import { runCli } from '../../support/cli.ts';
 import { EventSource } from '../../support/event-source.ts';
@@ -35,6 +36,7 @@ const DEFINITIONS = `
 let environment: Environment;
 let target: PostgresServer;
 const logged: string[] = [];
+const measured: [name: string, value: number][] = [];
 const open: StreamFunction[] = [];
 
 /** A container of the function. */
@@ -56,7 +58,7 @@ function container(over: Readonly<Record<string, string>> = {}): StreamFunction 
     credentials: createCredentials({ settings: settings.database, secrets: none, iamToken: none }),
     clock: systemClock,
     log: { debug: line, info: () => undefined, warn: line, error: line },
-    metric: () => undefined,
+    metric: (name, value) => measured.push([name, value]),
   });
   open.push(made);
   return made;
@@ -73,6 +75,47 @@ async function hashes(server: PostgresServer, database = 'postgres'): Promise<Re
   }
   await client.end();
   return found;
+}
+
+const ARN = 'arn:aws:kinesis:us-east-1:000000000000:stream/by-hand';
+
+/** An INSERT, by hand. */
+function change(source: string, id: number) {
+  const commitLsn = `0/${(0x1000 + id).toString(16).toUpperCase()}`;
+  return {
+    id: `${commitLsn}@1#1`,
+    source,
+    op: 'INSERT',
+    schema: 'public',
+    table: 'places',
+    key: { id },
+    row: { id, body: 'b', big: 'B' },
+    xid: id,
+    commitLsn,
+    ordinal: 1,
+    commitTime: '2026-01-02T03:04:05.678901Z',
+  };
+}
+
+/** What Lambda hands over: a Kinesis record for each, all of one lane, as AGGREGATION=lines writes them. */
+function eventOf(...changes: readonly object[]): KinesisStreamEvent {
+  const Records = changes.map((each, i) => ({
+    eventID: `shardId-000000000000:${i + 1}`,
+    eventSourceARN: ARN,
+    kinesis: {
+      sequenceNumber: String(i + 1),
+      partitionKey: 'lane-0-of-1',
+      approximateArrivalTimestamp: 1_767_323_045,
+      data: Buffer.from(`${JSON.stringify(each)}\n`).toString('base64'),
+    },
+  }));
+  return { Records } as unknown as KinesisStreamEvent;
+}
+
+async function placesAt(): Promise<number[]> {
+  return (await target.sql<{ id: number }>('SELECT id FROM public.places WHERE id < 900 ORDER BY id')).map(
+    ({ id }) => id,
+  );
 }
 
 /** Statements of one transaction. */
@@ -246,6 +289,48 @@ describe('the function of a StreamReplica', () => {
     const refused = await runCli(['replicate', '--fast', '--once', '--name', 'third'], env);
     assert.equal(refused.status, 3, refused.err);
     assert.match(refused.err, /FAST_REFUSED: The table public\.notes .*DROP INDEX public\.notes_twice;/);
+  });
+
+  it('applies what is of the copy’s source, and stops where the source has another name: it dropped all of it as another’s', async () => {
+    await target.sql('CREATE TABLE IF NOT EXISTS public.places (id int PRIMARY KEY, body text, big text)');
+    const own = { REPLICA_NAME: 'renamed' };
+    assert.deepEqual(await container(own).invoke(eventOf(change('old', 1))), { batchItemFailures: [] });
+    const asked = container({ ...own, SOURCE_NAME: 'new' });
+    const answer = await asked.invoke(
+      eventOf(change('old', 2), change('other', 3), change('new', 4), change('new', 5)),
+    );
+    assert.deepEqual(answer, { batchItemFailures: [{ itemIdentifier: '3' }] });
+    assert.match(
+      logged.at(-1) ?? '',
+      /STREAM_CHANGED: The copy is of the source "old", and "new" is asked for\..*UPDATE pg2kinesis\.replica SET source = 'new'/,
+    );
+    assert.deepEqual(await placesAt(), [1, 2]);
+    // As the message says.
+    await target.sql(`UPDATE pg2kinesis.replica SET source = 'new' WHERE name = 'renamed'`);
+    assert.deepEqual(await asked.invoke(eventOf(change('new', 4), change('new', 5))), { batchItemFailures: [] });
+    assert.deepEqual(await placesAt(), [1, 2, 4, 5]);
+    // A process that goes on with it, in the other way of following, is refused by name.
+    const store = new PositionStore(await target.client(), 'renamed');
+    const stream = { arn: ARN, createdMs: 1 };
+    await assert.rejects(
+      store.begin(stream, { startAfter: undefined, takeOver: false, awaitsSnapshot: false }),
+      /REPLICA_USAGE: The copy "renamed" was begun with --fast/,
+    );
+    const fast = new PositionStore(await target.client(), 'renamed', 'fast');
+    const begun = await fast.begin(stream, { startAfter: undefined, takeOver: true, awaitsSnapshot: false });
+    assert.equal(begun.source, 'new');
+  });
+
+  it('counts updates whose row is not there, where it may leave them out', async () => {
+    await target.sql('CREATE TABLE IF NOT EXISTS public.places (id int PRIMARY KEY, body text, big text)');
+    const own = { REPLICA_NAME: 'missing', SKIP_MISSING: 'on' };
+    const update = { ...change('s', 900), op: 'UPDATE', row: { id: 900, body: 'b' }, unchanged: ['big'] };
+    measured.length = 0;
+    assert.deepEqual(await container(own).invoke(eventOf(update)), { batchItemFailures: [] });
+    assert.deepEqual(
+      measured.filter(([name]) => name === 'ReplicaMissing'),
+      [['ReplicaMissing', 1]],
+    );
   });
 
   it('answers an empty event, and names each setting that is wrong', async () => {
