@@ -123,5 +123,5 @@ export function speedSummary({ lines, machine }: Speed): string {
     const ratio = peer === undefined ? '' : ` (${(peer.wallMs / wallMs).toFixed(2)} times \`${PEER}\`)`;
     return `${(Math.round(changes / wallMs) * 1000).toLocaleString('en-US')} as \`${subject}\`${ratio}`;
   });
-  return `Changes a second that one function publishes on ${machine}:\n${told.join(', ')}.\n`;
+  return `Changes a second that one function publishes on ${machine}, beside \`${PEER}\` of test_decoding:\n${told.join(', ')}.\n`;
 }

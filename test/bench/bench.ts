@@ -245,7 +245,7 @@ try {
     console.log(speedText(pipelines));
     lines.push(...pipelines);
   }
-  const machine = `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), Node.js ${process.versions.node}, PostgreSQL ${environment.server.versionNum}`;
+  const machine = `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), Node.js ${process.versions.node}, PostgreSQL ${Math.floor(environment.server.versionNum / 10_000)}.${environment.server.versionNum % 10_000}`;
   if (wanted?.includes('cost') !== false) {
     const cost = await benchCost(environment, machine);
     console.log(costTable(cost));
