@@ -21,7 +21,7 @@ export interface WantedMessages {
 }
 
 /** What a writer works with. */
-export interface MessageWriterParts {
+export interface LogicalMessageWriterParts {
   readonly format: Format;
   /** Undefined: none are. */
   readonly messages?: WantedMessages | undefined;
@@ -43,13 +43,13 @@ export interface MessagePlace {
 }
 
 /** Writes message after message into the same memory. */
-export class MessageWriter {
-  readonly #parts: MessageWriterParts;
+export class LogicalMessageWriter {
+  readonly #parts: LogicalMessageWriterParts;
   readonly #data = new ByteWriter(64);
   readonly #partitionKey = new ByteWriter(64);
 
   /** @param parts - what it works with */
-  constructor(parts: MessageWriterParts) {
+  constructor(parts: LogicalMessageWriterParts) {
     this.#parts = parts;
   }
 
