@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { EQUIVALENT_MUTANTS } from './equivalent-mutants.ts';
 import { type Module, MODULES } from './modules.ts';
-import { fingerprint, identity, loadResults, type Result, saveResults } from './results.ts';
+import { fingerprint, identity, loadCoverage, loadResults, type Result, saveCoverage, saveResults } from './results.ts';
 import { candidates, Workers } from './run-tests.ts';
 import { makeSandbox, type Mutant, ROOT } from './sandbox.ts';
 import { tryNamed } from './try-named.ts';
@@ -79,16 +79,22 @@ async function gate(module: Module): Promise<boolean> {
     if (known?.status === 'refused') continue;
     const asBefore = known?.tests !== undefined && known.tests === (known.by ? tests.get(known.by) : allTests);
     if (asBefore) continue;
-    if (known !== undefined || accepts(mutant)) open.push(mutant);
-    else results.set(source(mutant), { status: 'refused' });
+    const isAccepted = known !== undefined || accepts(mutant);
+    if (isAccepted) open.push(mutant);
+    if (known === undefined) results.set(source(mutant), { status: isAccepted ? 'unreached' : 'refused' });
   }
   await saveResults(module.name, results);
 
   const coverage = new Map<string, FileCoverage>();
   if (open.length > 0) {
-    await inParallel(sandbox.dir, tests.keys(), async (file, workers) => {
-      coverage.set(file, await workers.measure(file));
+    const kept = await loadCoverage(module.name, sandbox.sources);
+    await inParallel(sandbox.dir, tests, async ([file, hash], workers) => {
+      const earlier = kept.files[file];
+      const measured = earlier?.tests === hash ? earlier.coverage : await workers.measure(file);
+      kept.files[file] = { tests: hash, coverage: measured };
+      coverage.set(file, measured);
     });
+    await saveCoverage(module.name, kept);
     console.log(`${open.length} to be tried; ${seconds(began)} s so far`);
   }
   let done = 0;
@@ -101,7 +107,7 @@ async function gate(module: Module): Promise<boolean> {
   await saveResults(module.name, results);
 
   async function check(mutant: Mutant, likely: string | undefined, workers: Workers): Promise<Result> {
-    const reaching = candidates(mutant.id, coverage);
+    const reaching = candidates(mutant.id, coverage, module.mostMs);
     if (reaching.length === 0) return { status: 'unreached', tests: allTests };
     reaching.sort((a, b) => Number(b.file === likely) - Number(a.file === likely));
     for (const candidate of reaching) {

@@ -11,6 +11,8 @@ export interface Module {
   readonly least: number;
   /** How many mutants are tried where all of them would take hours; all of them unless given. */
   readonly sample?: number;
+  /** A mutant is tried by tests that take so long together, the quickest first. @default all that reach it */
+  readonly mostMs?: number;
 }
 
 export const MODULES: readonly Module[] = [
@@ -55,8 +57,15 @@ export const MODULES: readonly Module[] = [
   {
     name: 'postgres',
     mutate: 'lambda/postgres/**/*.ts',
-    tests: ['test/lambda/postgres/**/*.test.ts'],
+    tests: [
+      'test/lambda/postgres/**/*.test.ts',
+      'test/lambda/actions/{actions,failed-run,server-history,slot-lifecycle,slot-states,snapshot}{,.pg}.test.ts',
+      'test/lambda/plugins/{altered-tables,equality,plugin-change,publication-advice,publications}.pg.test.ts',
+      'test/lambda/run/{overlapping-migrations,standby,undecodable}.pg.test.ts',
+      'test/lambda/snapshot/*.pg.test.ts',
+    ],
     least: 90,
     sample: 300,
+    mostMs: 60_000,
   },
 ];

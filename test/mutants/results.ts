@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Mutant, ROOT } from './sandbox.ts';
+import type { FileCoverage } from './worker.ts';
 
 /** What became of a mutant. `refused`: the compiler does not accept it. `unreached`: no test comes by. */
 export type Status = 'killed' | 'survived' | 'unreached' | 'refused';
@@ -45,4 +46,29 @@ export async function loadResults(module: string): Promise<Map<string, Result>> 
 export async function saveResults(module: string, results: ReadonlyMap<string, Result>): Promise<void> {
   await mkdir(DIRECTORY, { recursive: true });
   await writeFile(join(DIRECTORY, `${module}.json`), JSON.stringify(Object.fromEntries(results)));
+}
+
+/** What each test file reaches, as an earlier run measured it: holds as long as the module and the test file are the same. */
+export interface KeptCoverage {
+  /** The fingerprint of the whole module. */
+  readonly sources: string;
+  readonly files: Record<string, { readonly tests: string; readonly coverage: FileCoverage }>;
+}
+
+/** @returns what is kept of a module; nothing where it has changed */
+export async function loadCoverage(module: string, sources: ReadonlyMap<string, string>): Promise<KeptCoverage> {
+  const now = fingerprint([...sources].sort().join());
+  try {
+    const kept = JSON.parse(await readFile(join(DIRECTORY, `${module}-coverage.json`), 'utf8')) as KeptCoverage;
+    if (kept.sources === now) return kept;
+  } catch {
+    // There is none.
+  }
+  return { sources: now, files: {} };
+}
+
+/** Keeps it for the next run. */
+export async function saveCoverage(module: string, kept: KeptCoverage): Promise<void> {
+  await mkdir(DIRECTORY, { recursive: true });
+  await writeFile(join(DIRECTORY, `${module}-coverage.json`), JSON.stringify(kept));
 }

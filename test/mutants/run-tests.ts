@@ -6,49 +6,57 @@ import type { Answer, FileCoverage, Question } from './worker.ts';
 /** How long the import of a test file may take: on a machine with much else to do it has taken a minute. */
 const IMPORT_MS = 240_000;
 
-/** The tests of one file that reach a mutant. */
+/** So many workers a lane keeps; fewer where each may hold a server. */
+const MOST_WORKERS = 30;
+const MOST_SERVERS = 8;
+
+/** Tests of one file that reach a mutant. */
 export interface Candidate {
   readonly file: string;
-  readonly tests: readonly string[];
-  /** Whether code outside of tests reaches it: then the file has to be imported with the mutant active. */
-  readonly outside: boolean;
+  /** Undefined: the whole file has to be imported with the mutant active, as code outside of tests reaches it. */
+  readonly tests: readonly string[] | undefined;
   /** How long they take without a mutant, in milliseconds, and how often they reach it. */
   readonly ms: number;
   readonly hits: number;
 }
 
+/** What a process of its own takes besides its tests. */
+const START_MS = 2_000;
+
 /**
  * @param id - the mutant's number
  * @param coverage - what each test file reaches
- * @returns the files whose tests reach it, the quickest first
+ * @param mostMs - no more tests are given than take so long, but for the quickest
+ * @returns what can notice it, the quickest first
  */
-export function candidates(id: string, coverage: ReadonlyMap<string, FileCoverage>): Candidate[] {
+export function candidates(id: string, coverage: ReadonlyMap<string, FileCoverage>, mostMs = Infinity): Candidate[] {
   const found: Candidate[] = [];
   for (const [file, { tests, outside }] of coverage) {
     const reaching = Object.entries(tests).filter(([, test]) => id in test.hits);
-    if (!(id in outside) && reaching.length === 0) continue;
     const quickest = reaching.sort(([, a], [, b]) => a.ms - b.ms);
-    found.push({
-      file,
-      tests: quickest.map(([name]) => name),
-      outside: id in outside,
-      ms: (id in outside ? Object.entries(tests) : reaching).reduce((sum, [, test]) => sum + test.ms, 0),
-      hits: reaching.reduce((sum, [, test]) => sum + (test.hits[id] ?? 0), outside[id] ?? 0),
-    });
+    const hits = reaching.reduce((sum, [, test]) => sum + (test.hits[id] ?? 0), outside[id] ?? 0);
+    const sum = (all: readonly (readonly [string, { ms: number }])[]) => all.reduce((ms, [, test]) => ms + test.ms, 0);
+    if (reaching.length > 0) {
+      const chosen = quickest.filter((_, i) => i === 0 || sum(quickest.slice(0, i + 1)) <= mostMs);
+      // Tests that share a server may build on those before them.
+      const names = new Set(chosen.map(([name]) => name));
+      const given = file.includes('.pg.') ? Object.entries(tests).filter(([name]) => names.has(name)) : chosen;
+      found.push({ file, tests: given.map(([name]) => name), ms: sum(given), hits });
+    }
+    if (id in outside) found.push({ file, tests: undefined, ms: START_MS + sum(Object.entries(tests)), hits });
   }
-  return found.sort((a, b) => a.ms - b.ms);
+  found.sort((a, b) => a.ms - b.ms);
+  return found.filter((_, i) => i === 0 || found.slice(0, i + 1).reduce((ms, each) => ms + each.ms, 0) <= mostMs);
 }
 
 /** Workers of one lane of the gate, one a test file; used for one mutant at a time. */
 export class Workers {
   readonly #dir: string;
-  readonly #most: number;
   readonly #running = new Map<string, ChildProcess>();
 
-  /** @param most - how many are kept: each may hold a server */
-  constructor(dir: string, most = 8) {
+  /** @param dir - the sandbox's */
+  constructor(dir: string) {
     this.#dir = dir;
-    this.#most = most;
   }
 
   /** @returns what each test of the file reaches. @throws {Error} when a test fails though no mutant is active */
@@ -64,16 +72,25 @@ export class Workers {
     const { file, tests, ms, hits } = candidate;
     const limit = Math.max(10_000, hits * 100);
     const timeout = 20_000 + ms * 10;
-    if (candidate.outside) return !(await passesAlone(this.#dir, file, id, limit, timeout + 20_000));
-    const question = { mutant: id, tests, limit };
-    let answer = await this.#ask(file, question, timeout);
-    if (answer && 'outcome' in answer && answer.outcome === 'spoilt') {
-      // Something was left behind, by this mutant or by one before: a new worker tells.
-      await this.#end(file);
-      answer = await this.#ask(file, question, timeout);
-      await this.#end(file);
-    }
-    return answer === undefined || ('outcome' in answer && answer.outcome !== 'survived');
+    const inWorker = tests && (await this.#outcome(file, { mutant: id, tests, limit }, timeout));
+    if (inWorker === 'killed' || inWorker === 'survived') return inWorker === 'killed';
+    // These tests cannot be run by themselves: the whole file can.
+    return !(await passesAlone(this.#dir, file, id, limit, timeout + 60_000));
+  }
+
+  /** @returns what becomes of it in a worker. `spoilt`: the tests fail without the mutant, too */
+  async #outcome(file: string, question: Question, timeout: number): Promise<'killed' | 'survived' | 'spoilt'> {
+    const ask = async () => {
+      const answer = await this.#ask(file, question, timeout);
+      return answer && 'outcome' in answer ? answer.outcome : 'killed';
+    };
+    const first = await ask();
+    if (first !== 'spoilt') return first;
+    // Something was left behind, by this mutant or by one before: a new worker tells.
+    await this.#end(file);
+    const again = await ask();
+    await this.#end(file);
+    return again;
   }
 
   /** Ends all. */
@@ -96,7 +113,8 @@ export class Workers {
       this.#running.set(file, there);
       return there;
     }
-    for (const [oldest] of this.#running) if (this.#running.size >= this.#most) await this.#end(oldest);
+    const most = file.includes('.pg.') ? MOST_SERVERS : MOST_WORKERS;
+    for (const [oldest] of this.#running) if (this.#running.size >= most) await this.#end(oldest);
     const made = fork(join(this.#dir, 'test/mutants/worker.ts'), [join(this.#dir, file)], {
       cwd: this.#dir,
       detached: true,
