@@ -5,7 +5,7 @@
 import type { RowChange } from '../decode/messages.ts';
 import type { Key } from '../format/record.ts';
 import { emptyKey, locateKey, sameKey } from './row-key.ts';
-import type { TablePolicy } from './table-policies.ts';
+import type { TablePolicy } from './table-policy.ts';
 
 /**
  * What became of a search. `key-not-sent`: the server did not send it. `no-primary-key`: the table had none when the

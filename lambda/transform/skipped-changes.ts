@@ -9,7 +9,8 @@ import type { AlterationOrder } from './alterations.ts';
 import type { Counts, Skipped } from './counts.ts';
 import type { KeyHistoryCache } from './key-history-cache.ts';
 import type { SkippedLog } from './skipped-log.ts';
-import { isSkippedInDoubt, skipReason, type TablePolicies, type TablePolicy } from './table-policies.ts';
+import type { TablePolicies } from './table-policies.ts';
+import { isSkippedInDoubt, skipReason, type TablePolicy } from './table-policy.ts';
 
 /** What the reasons are taken from, and where they are logged. */
 export interface SkippedChangesParts {

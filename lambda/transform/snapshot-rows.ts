@@ -7,7 +7,7 @@ import type { Key } from '../format/record.ts';
 import type { HeldRow } from '../snapshot/row-set.ts';
 import type { SnapshotTracker } from '../snapshot/tracker.ts';
 import { ChangeKeys } from './change-keys.ts';
-import type { TablePolicy } from './table-policies.ts';
+import type { TablePolicy } from './table-policy.ts';
 
 const LOWER_T = 0x74;
 

@@ -18,7 +18,7 @@ import { type ClosedRound, Rounds } from './rounds.ts';
 import { emptyKey, locateKey } from './row-key.ts';
 import { SkippedChanges, type SkippedChangesParts } from './skipped-changes.ts';
 import type { SnapshotRows } from './snapshot-rows.ts';
-import type { TablePolicy } from './table-policies.ts';
+import type { TablePolicy } from './table-policy.ts';
 import { TransactionCursor } from './transaction-cursor.ts';
 import { asOperatorError, keyUnresolved, recordTooLarge } from './transform-errors.ts';
 

@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import type { TableName, Transaction } from '../../../lambda/decode/messages.ts';
 import type { EarlierEntry, PrimaryKeys, TableEntry } from '../../../lambda/ports.ts';
 import { compilePatterns, type Filters, NO_FILTERS } from '../../../lambda/settings/filters.ts';
-import { isSkippedInDoubt, skipReason, TablePolicies } from '../../../lambda/transform/table-policies.ts';
+import { TablePolicies } from '../../../lambda/transform/table-policies.ts';
+import { isSkippedInDoubt, skipReason } from '../../../lambda/transform/table-policy.ts';
 import { isBefore } from '../../../lambda/transform/transaction-order.ts';
 
 const T: TableName = { printed: 'public.t', schema: 'public', name: 't' };
