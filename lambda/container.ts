@@ -4,7 +4,7 @@
  */
 import type { Formatter } from '../lib/formatter/formatter.ts';
 import { readSecretText, signIamToken } from './aws-credentials.ts';
-import type { LineDecoder } from './decode/line-decoder.ts';
+import type { PluginDecoder } from './decode/plugin-decoder.ts';
 import { PipelineError } from './errors.ts';
 import { loadFormatter } from './formatter-module.ts';
 import { createKinesisClient } from './kinesis/client.ts';
@@ -30,7 +30,7 @@ export interface Container {
   readonly database: Database;
   readonly keys: PrimaryKeyCache;
   readonly typeCatalog: TypeCatalog;
-  readonly decoder: LineDecoder;
+  readonly decoder: PluginDecoder;
   /** What the decoder has to know of the server's types; undefined: nothing. */
   readonly typeNames: TypeNames | undefined;
   readonly publisher: Publisher;

@@ -2,8 +2,8 @@
  * What belongs to an output plugin: how a slot of it is asked, and what decodes its rows. For the container; knows no
  * other setting.
  */
-import type { LineDecoder } from './decode/line-decoder.ts';
 import { PgoutputDecoder } from './decode/pgoutput/decoder.ts';
+import type { PluginDecoder } from './decode/plugin-decoder.ts';
 import type { PluginName } from './decode/plugin-names.ts';
 import { TestDecodingDecoder } from './decode/test-decoding/decoder.ts';
 import { Wal2jsonDecoder } from './decode/wal2json/decoder.ts';
@@ -13,7 +13,7 @@ import { TypeNames } from './postgres/type-names.ts';
 /** The parts of one plugin, to be kept from run to run. */
 export interface PluginParts {
   readonly plugin: SlotPlugin;
-  readonly decoder: LineDecoder;
+  readonly decoder: PluginDecoder;
   /** What the decoder has to know of the server's types; undefined: nothing. */
   readonly typeNames: TypeNames | undefined;
 }

@@ -217,7 +217,7 @@ describe('docs', () => {
     const out = new ByteWriter();
     const bytes = Buffer.from('{"paid":true}');
     const message = { prefix: 'orders/42', bytes, start: 0, end: bytes.length, lsn: 0x16b3700n, transaction };
-    FORMATS.json({ ...FORMAT_OPTIONS, source: 'app/pg2kinesis' }).writeMessage?.(
+    FORMATS.json({ ...FORMAT_OPTIONS, source: 'app/pg2kinesis' }).writeLogicalMessage?.(
       { ...message, ordinal: 3, place: 1, truncated: false },
       out,
       new ByteWriter(),

@@ -9,12 +9,12 @@ import { FORMATS } from '../format/formats.ts';
 import {
   debeziumKeyWriter,
   debeziumMessageKey,
-  messageKeyWriter,
+  logicalMessageKeyWriter,
   partitionKeyWriter,
 } from '../format/partition-key.ts';
 import type { TypeFacts } from '../format/record.ts';
 import { isSupported } from '../pack/compression.ts';
-import { createPacker } from '../pack/packer.ts';
+import { createPacker } from '../pack/create-packer.ts';
 import type { ServerIdentity } from '../ports.ts';
 import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
 import { CONTROL_LOCK_SUFFIX } from '../postgres/session.ts';
@@ -189,7 +189,9 @@ async function publish(
             ? undefined
             : {
                 prefixes: config.messages,
-                partitionKey: config.debeziumKeys ? debeziumMessageKey : messageKeyWriter(config.partitionBy, source),
+                partitionKey: config.debeziumKeys
+                  ? debeziumMessageKey
+                  : logicalMessageKeyWriter(config.partitionBy, source),
               },
         packer: createPacker(config),
         operations: config.operations,

@@ -11,13 +11,13 @@ import { debeziumTypes } from './debezium/types.ts';
 import { FieldWriter } from './fields.ts';
 import { writeKeyText } from './key-text.ts';
 import { memoise, memoiseLast } from './memo.ts';
-import type { ChangeRecord, DebeziumOptions, MessageRecord, PartitionMode, TypeFacts } from './record.ts';
+import type { ChangeRecord, DebeziumOptions, LogicalMessageRecord, PartitionMode, TypeFacts } from './record.ts';
 
 /** Appends a record's partition key, UTF-8, to `out`. */
 export type PartitionKeyWriter = (record: ChangeRecord, out: ByteWriter) => void;
 
 /** Appends a logical message's partition key, UTF-8, to `out`. */
-export type MessageKeyWriter = (record: MessageRecord, out: ByteWriter) => void;
+export type LogicalMessageKeyWriter = (record: LogicalMessageRecord, out: ByteWriter) => void;
 
 /** The longest partition key Kinesis takes, in characters. */
 const MAX_CHARACTERS = 256;
@@ -94,7 +94,7 @@ export function debeziumKeyWriter(time: DebeziumOptions['time'], types: TypeFact
  * @param source - the source's name
  * @returns the function; a key of more than 256 characters it replaces by its SHA-256 in hex
  */
-export function messageKeyWriter(mode: PartitionMode, source: string): MessageKeyWriter {
+export function logicalMessageKeyWriter(mode: PartitionMode, source: string): LogicalMessageKeyWriter {
   return ({ transaction, prefix }, out) => {
     const start = out.length;
     if (mode === 'transaction' && transaction !== undefined) out.decimal(transaction.xid);
@@ -105,7 +105,7 @@ export function messageKeyWriter(mode: PartitionMode, source: string): MessageKe
 }
 
 /** Writes a logical message's partition key as Debezium Server's Kinesis sink does: `{"prefix":"orders/42"}`. */
-export function debeziumMessageKey({ prefix }: MessageRecord, out: ByteWriter): void {
+export function debeziumMessageKey({ prefix }: LogicalMessageRecord, out: ByteWriter): void {
   const start = out.length;
   out.utf8(JSON.stringify({ prefix }));
   shortenPartitionKey(out, start);

@@ -42,7 +42,7 @@ export interface ChangeRecord {
 }
 
 /** One logical message to be written. Reused: valid during one call of a format. */
-export interface MessageRecord {
+export interface LogicalMessageRecord {
   /** Text; may be empty. */
   prefix: string;
   /** What holds the content. */
@@ -96,7 +96,7 @@ export interface Format {
    * @param partitionKey - holds the record's partition key; may be replaced
    * @returns false: the record is left out
    */
-  writeMessage?(record: MessageRecord, out: ByteWriter, partitionKey: ByteWriter): boolean;
+  writeLogicalMessage?(record: LogicalMessageRecord, out: ByteWriter, partitionKey: ByteWriter): boolean;
 }
 
 /**

@@ -5,7 +5,8 @@
 import type { AggregateLayout } from './aggregation.ts';
 import { keyHash, laneOfHash, lanes } from './lanes.ts';
 import { OpenLane } from './open-lane.ts';
-import type { KinesisRecord, Packer, Round } from './round.ts';
+import type { Packer } from './packer.ts';
+import type { KinesisRecord, Round } from './round.ts';
 import type { SizeLimits } from './size-limits.ts';
 import { WriterPool } from './writer-pool.ts';
 

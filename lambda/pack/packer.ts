@@ -1,58 +1,28 @@
 /**
- * Makes the packer for AGGREGATION. To add a layout of aggregated records, write one like `kpl.ts` and `lines.ts`, and
- * choose it here.
+ * How user records are gathered into rounds: what every packer offers. Types only; `create-packer.ts` chooses one.
  */
-import { type Compression, compressor } from './compression.ts';
-import { kpl } from './kpl.ts';
-import { LanePacker } from './lane-packer.ts';
-import { lines } from './lines.ts';
-import type { Packer } from './round.ts';
-import { type SizeLimits, sizeLimitsFor } from './size-limits.ts';
-import { UnaggregatedPacker } from './unaggregated-packer.ts';
+import type { Round } from './round.ts';
 
-/** How user records become Kinesis records: the values of AGGREGATION. */
-export type Aggregation = 'kpl' | 'lines' | 'none';
-
-/** What a packer depends on. */
-export interface PackerOptions {
-  /** How user records become Kinesis records. */
-  readonly aggregation: Aggregation;
-  /** How a lane's lines are compressed; with `lines` only. @default none */
-  readonly compression?: Compression;
-  /** How many lanes: a power of two, 1 to 256. Without aggregation it means nothing. */
-  readonly lanes: number;
-  /** What the stream allows for a Kinesis record, data and partition key together, in bytes: 1 MiB to 10 MiB. */
-  readonly maxRecordBytes: number;
+/** Gathers user records into rounds. */
+export interface Packer {
   /**
-   * The other limits, for tests.
+   * Whether one user record can be sent at all.
    *
-   * @default those of Kinesis, `sizeLimitsFor(maxRecordBytes)`
+   * @param partitionKeyBytes - its partition key's length, UTF-8 bytes
+   * @param dataBytes - its data's length
    */
-  readonly limits?: Partial<Omit<SizeLimits, 'recordBytes'>>;
-}
-
-/**
- * Makes a packer.
- *
- * @param options - see {@link PackerOptions}
- * @returns an empty packer
- * @throws {RangeError} when the number of lanes is no power of two from 1 to 256
- * @example
- * const packer = createPacker({ aggregation: 'kpl', lanes: 64, maxRecordBytes: 1024 * 1024 });
- * const full = packer.add(partitionKey, data);
- * if (full !== undefined) {
- *   await publisher.publish(full, deadline, signal);
- *   packer.release(full);
- * }
- */
-export function createPacker(options: PackerOptions): Packer {
-  const limits: SizeLimits = { ...sizeLimitsFor(options.maxRecordBytes), ...options.limits };
-  switch (options.aggregation) {
-    case 'kpl':
-      return new LanePacker(kpl, options.lanes, limits);
-    case 'lines':
-      return new LanePacker(lines, options.lanes, limits, compressor(options.compression ?? 'none'));
-    case 'none':
-      return new UnaggregatedPacker(limits);
-  }
+  fits(partitionKeyBytes: number, dataBytes: number): boolean;
+  /**
+   * Adds a user record that fits. Copies both.
+   *
+   * @param partitionKey - UTF-8, at most 256 characters
+   * @param data - the record's data
+   * @param barrier - if given, the record's round holds only records of the same barrier
+   * @returns the round that had to be closed before this record could be added, if any: send it
+   */
+  add(partitionKey: Buffer, data: Buffer, barrier?: string): Round | undefined;
+  /** Closes the open round. @returns it, or undefined when there is none */
+  flush(): Round | undefined;
+  /** Gives a round's memory back once it is acknowledged. Its entries must not be read again. */
+  release(round: Round): void;
 }

@@ -3,7 +3,8 @@
  * decides the shard. At most one of a partition key a round, so that a partial failure cannot reorder a key (I3).
  */
 import type { ByteWriter } from '../format/byte-writer.ts';
-import type { Packer, Round } from './round.ts';
+import type { Packer } from './packer.ts';
+import type { Round } from './round.ts';
 import type { SizeLimits } from './size-limits.ts';
 import { WriterPool } from './writer-pool.ts';
 

@@ -4,8 +4,8 @@
  *
  * @see https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS-BINARY
  */
-import type { RowShortener } from '../decode/line-decoder.ts';
 import type { Lsn } from '../decode/lsn.ts';
+import type { RowShortener } from '../decode/plugin-decoder.ts';
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 /** Signature, flags, and the length of a header extension, which is always 0. */

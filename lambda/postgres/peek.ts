@@ -1,10 +1,9 @@
 /**
  * One peek: the rows as they stream, and the messages in them. The server works the result out once, and it is
  * read twice, COMMIT rows first, so that a transaction's commit LSN and time are known before its first change.
- * Leaves lines to the decoder; knows nothing of batches and rounds.
+ * Leaves the rows to the decoder; knows nothing of batches and rounds.
  */
 import { isUtf8 } from 'node:buffer';
-import type { BeginLine, Line, LineDecoder } from '../decode/line-decoder.ts';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import {
   type Begin,
@@ -14,6 +13,7 @@ import {
   UndecodableError,
   UTF8_TEXT,
 } from '../decode/messages.ts';
+import type { DecodedBegin, DecodedMessage, PluginDecoder } from '../decode/plugin-decoder.ts';
 import { TYPE_NUMBER } from '../decode/wal2json/row.ts';
 import { PipelineError, transactionUndecodable } from '../errors.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
@@ -38,7 +38,7 @@ import { isAboutPublication, publicationMissing } from './publication-errors.ts'
 /** What a peek works with. */
 export interface PeekParts extends CopyParts {
   readonly slotName: string;
-  readonly decoder: LineDecoder;
+  readonly decoder: PluginDecoder;
   /** Puts an error of the server in the operator's words; it may ask the control connection. */
   readonly translateError: (error: unknown) => Promise<unknown>;
 }
@@ -74,7 +74,7 @@ export class SlotPeek implements Peek, MessageBlock {
    */
   constructor(parts: PeekParts, upto: Lsn, limit: number | undefined, timeoutMs: number) {
     this.#parts = parts;
-    this.#in = new BinaryCopyReader(parts.decoder.maxLineBytes, parts.decoder.shortener);
+    this.#in = new BinaryCopyReader(parts.decoder.maxRowBytes, parts.decoder.shortener);
     this.#anyBytes = parts.reader.encoding === 'SQL_ASCII';
     const none: Transaction = { xid: 0, commitLsn: 0n, commitTimeMicros: 0n };
     this.#begin = { kind: 'begin', transaction: none };
@@ -142,11 +142,11 @@ export class SlotPeek implements Peek, MessageBlock {
       if (!this.#in.next()) return undefined;
     }
     this.rows++;
-    const line = this.#decode();
-    switch (line.kind) {
+    const decoded = this.#decode();
+    switch (decoded.kind) {
       case 'begin': {
         if (this.#transaction !== undefined) throw this.#undecodable('COMMIT before another BEGIN');
-        const transaction = begun(this.#commits.take(), line);
+        const transaction = begun(this.#commits.take(), decoded);
         if (transaction === undefined) throw this.#undecodable('BEGIN of the next transaction committed');
         this.#transaction = transaction;
         this.#begin.transaction = transaction;
@@ -154,7 +154,7 @@ export class SlotPeek implements Peek, MessageBlock {
       }
       case 'commit': {
         const transaction = this.#transaction;
-        const isItsOwn = transaction !== undefined && (line.xid === undefined || line.xid === transaction.xid);
+        const isItsOwn = transaction !== undefined && (decoded.xid === undefined || decoded.xid === transaction.xid);
         if (!isItsOwn || transaction.commitLsn !== this.#in.lsn()) {
           throw this.#undecodable('COMMIT of the transaction begun last');
         }
@@ -163,15 +163,15 @@ export class SlotPeek implements Peek, MessageBlock {
         return this.#commit satisfies Commit;
       }
       case 'ignored':
-        return line;
+        return decoded;
       case 'message':
-        if (line.transactional !== (this.#transaction !== undefined)) {
+        if (decoded.transactional !== (this.#transaction !== undefined)) {
           throw this.#undecodable('a message in its transaction, or between two');
         }
-        return line;
+        return decoded;
       default:
         if (this.#transaction === undefined) throw this.#undecodable('BEGIN before a change');
-        return line;
+        return decoded;
     }
   }
 
@@ -196,25 +196,25 @@ export class SlotPeek implements Peek, MessageBlock {
         this.#inChanges = this.#pending = true;
         return true;
       }
-      const line = this.#decode();
-      if (line.kind !== 'commit' || line.commitTimeMicros === undefined) {
+      const decoded = this.#decode();
+      if (decoded.kind !== 'commit' || decoded.commitTimeMicros === undefined) {
         throw this.#undecodable('COMMIT with its time');
       }
-      this.#commits.add(line.xid ?? UNKNOWN_XID, this.#in.lsn(), line.commitTimeMicros);
+      this.#commits.add(decoded.xid ?? UNKNOWN_XID, this.#in.lsn(), decoded.commitTimeMicros);
     }
     return false;
   }
 
-  #decode(): Line {
+  #decode(): DecodedMessage {
     const { bytes, start, end, oversizeBytes } = this.#in;
     const { decoder } = this.#parts;
     const isText = decoder.isBinary !== true && bytes[start] !== decoder.messageByte;
     const readable = !isText || isUtf8(bytes.subarray(start, end));
     if (this.#anyBytes && !readable) throw this.#undecodable(UTF8_TEXT);
     try {
-      const line = decoder.decode(bytes, start, end, oversizeBytes);
-      if (readable || decoder.repair === undefined) return line;
-      const repaired = decoder.repair(bytes, start, end, line);
+      const decoded = decoder.decode(bytes, start, end, oversizeBytes);
+      if (readable || decoder.repair === undefined) return decoded;
+      const repaired = decoder.repair(bytes, start, end, decoded);
       return decoder.decode(repaired, 0, repaired.length, oversizeBytes);
     } catch (error) {
       if (error instanceof UndecodableError && error.expected === TYPE_NUMBER) throw this.#tooOld(error);
@@ -277,8 +277,8 @@ export class SlotPeek implements Peek, MessageBlock {
   }
 }
 
-/** @returns the transaction that begins, or undefined where the line is not of the next commit */
-function begun(next: Transaction | undefined, { xid, commitTimeMicros }: BeginLine): Transaction | undefined {
+/** @returns the transaction that begins, or undefined where the row is not of the next commit */
+function begun(next: Transaction | undefined, { xid, commitTimeMicros }: DecodedBegin): Transaction | undefined {
   if (next === undefined || xid === undefined) return undefined;
   if (next.xid === xid) return next;
   return next.xid === UNKNOWN_XID && next.commitTimeMicros === commitTimeMicros ? { ...next, xid } : undefined;

@@ -2,7 +2,7 @@
  * The database side of a run: two connections opened at once, the lock taken, the slot checked.
  * Composes the files of `postgres/`; decides nothing that the run decides.
  */
-import type { LineDecoder } from '../decode/line-decoder.ts';
+import type { PluginDecoder } from '../decode/plugin-decoder.ts';
 import type { Clock, Log, Session } from '../ports.ts';
 import { closeGracefully } from './close-connection.ts';
 import { WalCommitHistory } from './commit-history.ts';
@@ -42,7 +42,7 @@ export interface SessionOptions {
   /** What the decoder has to know of types. Survives from run to run. @default it needs nothing */
   readonly typeNames?: TypeNames | undefined;
   /** Survives from run to run, with its interned names. */
-  readonly decoder: LineDecoder;
+  readonly decoder: PluginDecoder;
   /** What the stream allows for a record. @default 1 MiB */
   readonly maxRecordBytes?: number;
   readonly clock: Clock;

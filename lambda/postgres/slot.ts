@@ -4,8 +4,8 @@
  * Knows no batch and no stream. The run sees to it that an advance goes only where I2 allows.
  */
 import type pg from 'pg';
-import type { LineDecoder } from '../decode/line-decoder.ts';
 import { formatLsn, type Lsn, parseLsn } from '../decode/lsn.ts';
+import type { PluginDecoder } from '../decode/plugin-decoder.ts';
 import { PipelineError } from '../errors.ts';
 import type { Clock, Peek, ReadBound, Slot } from '../ports.ts';
 import { confirmPosition } from './confirm-position.ts';
@@ -22,7 +22,7 @@ export interface SlotParts extends Awaiting {
   readonly reader: Connection;
   readonly control: Connection;
   readonly slotName: string;
-  readonly decoder: LineDecoder;
+  readonly decoder: PluginDecoder;
   readonly clock: Clock;
   /** Opens a connection for the replication protocol. */
   readonly openReplication: () => Promise<pg.Client>;

@@ -2,8 +2,8 @@
  * From the names of tables to those that a snapshot reads: partitions in place of a partitioned table, and why a table
  * cannot be read. And what is under way, from the message that the slot stands right before.
  */
-import type { LineDecoder } from '../decode/line-decoder.ts';
 import type { LogicalMessage } from '../decode/messages.ts';
+import type { PluginDecoder } from '../decode/plugin-decoder.ts';
 import { decodeMessage, OWN_PREFIX } from '../snapshot/own-message.ts';
 import { begin, type SnapshotProgress } from '../snapshot/progress.ts';
 import type { Connection } from './connection.ts';
@@ -140,7 +140,7 @@ export async function readUnderWay(
   { client, plugin }: Connection,
   slotName: string,
   forSlot: string,
-  decoder: LineDecoder,
+  decoder: PluginDecoder,
 ): Promise<SnapshotProgress | undefined> {
   const { rows } = await client.query<{ data: Buffer }>(
     `SELECT ${plugin.data('UTF8')} AS data FROM pg_logical_slot_peek_binary_changes($1, NULL, 1, ${plugin.options}) p LIMIT 1`,

@@ -3,7 +3,7 @@
  * server.
  * Kept by the handler from run to run, and read again when a type was made or dropped.
  */
-import type { ServerNames } from '../decode/pgoutput/names.ts';
+import type { ServerNames } from '../decode/server-names.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 
 /** The same as long as there are the same types. */

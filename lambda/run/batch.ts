@@ -17,7 +17,7 @@ import { TablePolicies } from '../transform/table-policies.ts';
 import { Transformer } from '../transform/transform.ts';
 import type { Batch, BatchParts, BatchPorts } from './batch-ports.ts';
 import { CatalogWaits } from './catalog-waits.ts';
-import { latestEnd } from './message-end.ts';
+import { latestEnd } from './logical-message-end.ts';
 import { PublishQueue } from './publish-queue.ts';
 import { publishRows } from './publish-rows.ts';
 

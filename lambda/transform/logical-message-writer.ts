@@ -6,32 +6,32 @@ import type { Lsn } from '../decode/lsn.ts';
 import { type LogicalMessage, MAX_PREFIX_BYTES, type Transaction } from '../decode/messages.ts';
 import { ByteWriter } from '../format/byte-writer.ts';
 import { FormatterError } from '../format/module/module.ts';
-import type { MessageKeyWriter } from '../format/partition-key.ts';
-import type { Format, MessageRecord } from '../format/record.ts';
-import type { Packer } from '../pack/round.ts';
+import type { LogicalMessageKeyWriter } from '../format/partition-key.ts';
+import type { Format, LogicalMessageRecord } from '../format/record.ts';
+import type { Packer } from '../pack/packer.ts';
 import { OWN_PREFIX } from '../snapshot/own-message.ts';
-import { messageFormatFailed, messageTooLarge } from './transform-errors.ts';
+import { logicalMessageFormatFailed, logicalMessageTooLarge } from './transform-errors.ts';
 
 /** Which logical messages are published, and under which keys. */
-export interface WantedMessages {
+export interface WantedLogicalMessages {
   /** Expressions on the whole prefix. */
   readonly prefixes: readonly RegExp[];
   /** Writes a message's partition key. */
-  readonly partitionKey: MessageKeyWriter;
+  readonly partitionKey: LogicalMessageKeyWriter;
 }
 
 /** What a writer works with. */
 export interface LogicalMessageWriterParts {
   readonly format: Format;
   /** Undefined: none are. */
-  readonly messages?: WantedMessages | undefined;
+  readonly messages?: WantedLogicalMessages | undefined;
   readonly packer: Pick<Packer, 'fits'>;
   /** What to do with a record too large to send. */
   readonly oversize: 'key-only' | 'fail';
 }
 
 /** Where a message is. */
-export interface MessagePlace {
+export interface LogicalMessagePlace {
   /** Its own position. */
   readonly lsn: Lsn;
   /** The transaction that it is part of. */
@@ -69,13 +69,13 @@ export class LogicalMessageWriter {
    * @returns whether it was written, whole or without its content; `left-out`: it is not wanted, or its prefix is too long
    * @throws {PipelineError} RECORD_TOO_LARGE, where nothing may be left out; FORMAT_FAILED
    */
-  write(message: LogicalMessage, at: MessagePlace): 'whole' | 'shortened' | 'left-out' {
+  write(message: LogicalMessage, at: LogicalMessagePlace): 'whole' | 'shortened' | 'left-out' {
     const { messages, oversize, format } = this.#parts;
     const { prefix, bytes, start, end, size } = message;
     if (messages === undefined || prefix === undefined || prefix === OWN_PREFIX) return 'left-out';
     if (Buffer.byteLength(prefix) > MAX_PREFIX_BYTES) return 'left-out';
     if (!messages.prefixes.some((wanted) => wanted.test(prefix))) return 'left-out';
-    const record: MessageRecord = { ...at, prefix, bytes, start, end, truncated: end - start < size };
+    const record: LogicalMessageRecord = { ...at, prefix, bytes, start, end, truncated: end - start < size };
     this.#partitionKey.clear();
     messages.partitionKey(record, this.#partitionKey);
     let written = size;
@@ -84,12 +84,12 @@ export class LogicalMessageWriter {
       if (this.#fits()) return 'whole';
       written = this.#data.length;
     }
-    if (oversize === 'fail') throw messageTooLarge(at, written);
+    if (oversize === 'fail') throw logicalMessageTooLarge(at, written);
     record.truncated = true;
     if (!this.#format(record)) return 'left-out';
     if (this.#fits()) return 'shortened';
     if (format.decide === undefined) return 'left-out';
-    throw messageFormatFailed(at, `returned ${this.#data.length} bytes, more than a Kinesis record may have`);
+    throw logicalMessageFormatFailed(at, `returned ${this.#data.length} bytes, more than a Kinesis record may have`);
   }
 
   #fits(): boolean {
@@ -97,12 +97,12 @@ export class LogicalMessageWriter {
   }
 
   /** @returns false: the record is left out */
-  #format(record: MessageRecord): boolean {
+  #format(record: LogicalMessageRecord): boolean {
     this.#data.clear();
     try {
-      return this.#parts.format.writeMessage?.(record, this.#data, this.#partitionKey) === true;
+      return this.#parts.format.writeLogicalMessage?.(record, this.#data, this.#partitionKey) === true;
     } catch (error) {
-      throw error instanceof FormatterError ? messageFormatFailed(record, error.message) : error;
+      throw error instanceof FormatterError ? logicalMessageFormatFailed(record, error.message) : error;
     }
   }
 }

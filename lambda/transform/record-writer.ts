@@ -5,7 +5,7 @@
 import { ByteWriter } from '../format/byte-writer.ts';
 import { FormatterError } from '../format/module/module.ts';
 import type { ChangeRecord, Format } from '../format/record.ts';
-import type { Packer } from '../pack/round.ts';
+import type { Packer } from '../pack/packer.ts';
 import { bytesOfIncompleteRow } from './incomplete-row.ts';
 import { formatFailed, recordTooLarge } from './transform-errors.ts';
 

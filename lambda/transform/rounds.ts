@@ -4,7 +4,8 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { TableName } from '../decode/messages.ts';
-import type { Packer, Round } from '../pack/round.ts';
+import type { Packer } from '../pack/packer.ts';
+import type { Round } from '../pack/round.ts';
 import type { AckPosition, LargestRecord } from './ack-position.ts';
 import { copyCounts, type Counts } from './counts.ts';
 import type { TransactionCursor } from './transaction-cursor.ts';

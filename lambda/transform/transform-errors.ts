@@ -71,7 +71,7 @@ export interface FailedMessage {
  * @param message - the message
  * @param size - the record's size in bytes
  */
-export function messageTooLarge(message: FailedMessage, size: number): PipelineError {
+export function logicalMessageTooLarge(message: FailedMessage, size: number): PipelineError {
   return new PipelineError(
     'RECORD_TOO_LARGE',
     `The record of the logical message at ${formatLsn(message.lsn)} has ${size} bytes, more than a Kinesis record may, ${messageNotPublished(message)}`,
@@ -90,7 +90,7 @@ export function messageTooLarge(message: FailedMessage, size: number): PipelineE
  * @param message - the message
  * @param how - what it did, without anything of the message
  */
-export function messageFormatFailed(message: FailedMessage, how: string): PipelineError {
+export function logicalMessageFormatFailed(message: FailedMessage, how: string): PipelineError {
   return new PipelineError(
     'FORMAT_FAILED',
     `The formatter ${how}, for the logical message at ${formatLsn(message.lsn)}, ${messageNotPublished(message)}`,

@@ -5,8 +5,8 @@
  */
 import { createHash, hash } from 'node:crypto';
 import { createRequire } from 'node:module';
+import { createPacker, type PackerOptions } from '../../lambda/pack/create-packer.ts';
 import { keyHash } from '../../lambda/pack/lanes.ts';
-import { createPacker, type PackerOptions } from '../../lambda/pack/packer.ts';
 import type { Round } from '../../lambda/pack/round.ts';
 
 const RECORDS = 400_000;

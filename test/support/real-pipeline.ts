@@ -6,9 +6,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import type { PluginName } from '../../lambda/decode/plugin-names.ts';
 import { FORMATS } from '../../lambda/format/formats.ts';
-import { messageKeyWriter, partitionKeyWriter } from '../../lambda/format/partition-key.ts';
+import { logicalMessageKeyWriter, partitionKeyWriter } from '../../lambda/format/partition-key.ts';
 import type { FormatOptions } from '../../lambda/format/record.ts';
-import { createPacker } from '../../lambda/pack/packer.ts';
+import { createPacker } from '../../lambda/pack/create-packer.ts';
 import { type PluginParts, pluginParts } from '../../lambda/plugin-parts.ts';
 import type { Clock, Publisher, Session } from '../../lambda/ports.ts';
 import { createDatabase } from '../../lambda/postgres/connection.ts';
@@ -219,7 +219,7 @@ export class Pipeline {
           messages:
             messages === ''
               ? undefined
-              : { prefixes: compilePatterns(messages), partitionKey: messageKeyWriter('primary-key', 'test') },
+              : { prefixes: compilePatterns(messages), partitionKey: logicalMessageKeyWriter('primary-key', 'test') },
           packer: createPacker({ aggregation: 'none', lanes: 64, maxRecordBytes: 1024 * 1024 }),
           filters: {
             tableInclude: compilePatterns(include),

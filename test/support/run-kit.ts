@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { FORMATS } from '../../lambda/format/formats.ts';
 import { partitionKeyWriter } from '../../lambda/format/partition-key.ts';
 import type { MetricName } from '../../lambda/metrics.ts';
-import { createPacker } from '../../lambda/pack/packer.ts';
+import { createPacker } from '../../lambda/pack/create-packer.ts';
 import type { Round } from '../../lambda/pack/round.ts';
 import type { Clock, Log, Metrics, PrimaryKeys, Published, Publisher, Session } from '../../lambda/ports.ts';
 import type { RunOptions, RunPorts } from '../../lambda/run/run-options.ts';

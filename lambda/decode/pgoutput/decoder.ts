@@ -6,14 +6,14 @@
  * @see https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
  */
 import { isUtf8 } from 'node:buffer';
-import type { LineDecoder } from '../line-decoder.ts';
-import type { Line } from '../line-decoder.ts';
 import { type Ignored, type Truncate, type Tuple, UTF8_TEXT, ValueKind } from '../messages.ts';
+import type { PluginDecoder } from '../plugin-decoder.ts';
+import type { DecodedMessage } from '../plugin-decoder.ts';
+import { type Relation, RelationInterner, type SentColumn } from '../relations.ts';
 import { emptyChange, emptyTuple } from '../reused-row.ts';
+import { sentTypeName, type ServerNames } from '../server-names.ts';
 import { readLogicalMessage } from './logical-message.ts';
-import { sentTypeName, type ServerNames } from './names.ts';
 import { MessageReader } from './reader.ts';
-import { type Relation, RelationInterner, type SentColumn } from './relations.ts';
 import { repairMessage } from './repair.ts';
 import { ELIDED_VALUE, limitsFor, PgoutputRowShortener } from './row-shortener.ts';
 import { readBegin, readCommit } from './transaction-messages.ts';
@@ -56,9 +56,9 @@ const IN_IDENTITY = 1;
  * decoder.begin();
  * for (const row of rows) decoder.decode(row, 0, row.length);
  */
-export class PgoutputDecoder implements LineDecoder {
+export class PgoutputDecoder implements PluginDecoder {
   /** Messages of more bytes are to be shortened before they are decoded. */
-  readonly maxLineBytes: number;
+  readonly maxRowBytes: number;
   readonly shortener: PgoutputRowShortener;
   readonly isBinary = true;
 
@@ -87,7 +87,7 @@ export class PgoutputDecoder implements LineDecoder {
     this.#names = names;
     this.#interner = new RelationInterner(names, namesLimit);
     const limits = limitsFor(maxRecordBytes);
-    this.maxLineBytes = limits.messageBytes;
+    this.maxRowBytes = limits.messageBytes;
     this.shortener = new PgoutputRowShortener(limits);
   }
 
@@ -114,7 +114,7 @@ export class PgoutputDecoder implements LineDecoder {
    * @returns what it says; a change is valid until the next call
    * @throws {UndecodableError} when it is not exactly the protocol
    */
-  decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): Line {
+  decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): DecodedMessage {
     const reader = this.#reader;
     reader.open(bytes, start, end);
     const kind = reader.byte('a message');

@@ -4,8 +4,8 @@
  * read. Pure; knows where values begin and end, and no row's meaning.
  */
 import { KeptBytes } from '../kept-bytes.ts';
-import type { RowShortener } from '../line-decoder.ts';
 import { MAX_PREFIX_BYTES } from '../messages.ts';
+import type { RowShortener } from '../plugin-decoder.ts';
 
 /** What is written in place of a value that was left out: not the plugin's. */
 export const ELIDED_VALUE = 0x65;

@@ -3,14 +3,14 @@
  *
  * @see https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
  */
-import type { BeginLine, CommitLine } from '../line-decoder.ts';
+import type { DecodedBegin, DecodedCommit } from '../plugin-decoder.ts';
 import type { MessageReader } from './reader.ts';
 
 /** Microseconds from 1970-01-01 to 2000-01-01, from which PostgreSQL counts. */
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
 
 /** @param reader - behind the kind of a Begin @returns what it says */
-export function readBegin(reader: MessageReader): BeginLine {
+export function readBegin(reader: MessageReader): DecodedBegin {
   reader.int64("a commit record's LSN");
   const commitTimeMicros = reader.int64('a commit time') + POSTGRES_EPOCH_MICROS;
   const xid = reader.uint32('a transaction id');
@@ -19,7 +19,7 @@ export function readBegin(reader: MessageReader): BeginLine {
 }
 
 /** @param reader - behind the kind of a Commit @returns what it says */
-export function readCommit(reader: MessageReader): CommitLine {
+export function readCommit(reader: MessageReader): DecodedCommit {
   if (reader.byte('flags') !== 0) throw reader.expected('flags of 0', 1);
   reader.int64("a commit record's LSN");
   reader.int64("a commit record's end");

@@ -5,15 +5,15 @@
  *
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
-import type { LineDecoder } from '../line-decoder.ts';
-import type { Line } from '../line-decoder.ts';
 import type { RowChange, Truncate, Tuple } from '../messages.ts';
 import { UndecodableError } from '../messages.ts';
+import type { PluginDecoder } from '../plugin-decoder.ts';
+import type { DecodedMessage } from '../plugin-decoder.ts';
 import { emptyChange, emptyTuple } from '../reused-row.ts';
 import { matchesAt } from './byte-pattern.ts';
 import type { KnownHeader, KnownTable } from './intern.ts';
 import { NameInterner } from './intern.ts';
-import { decodeMessage, MESSAGE_BYTE } from './message-line.ts';
+import { decodeLogicalMessage, MESSAGE_BYTE } from './logical-message.ts';
 import { repairLine } from './repair.ts';
 import { limitsForRecord, TestDecodingRowShortener } from './row-shortener.ts';
 import { literal, scanIdentifier, scanType, startsWithAt } from './scan.ts';
@@ -57,7 +57,7 @@ const COLUMNS_LIMIT = 2_048;
  * const line = new TestDecodingDecoder().decode(bytes, 0, bytes.length);
  * if (line.kind === 'change') console.log(line.operation, line.table.printed, line.newTuple?.count);
  */
-export class TestDecodingDecoder implements LineDecoder {
+export class TestDecodingDecoder implements PluginDecoder {
   readonly #interner: NameInterner;
   readonly #new = emptyTuple();
   readonly #old = emptyTuple();
@@ -70,7 +70,7 @@ export class TestDecodingDecoder implements LineDecoder {
   #foundAt = 0;
 
   /** Lines of more bytes are to be shortened before they are decoded. */
-  readonly maxLineBytes: number;
+  readonly maxRowBytes: number;
   readonly shortener: TestDecodingRowShortener;
   readonly messageByte = MESSAGE_BYTE;
   /** For lines with bytes that are no UTF-8. */
@@ -84,7 +84,7 @@ export class TestDecodingDecoder implements LineDecoder {
   constructor(namesLimit = NAMES_LIMIT, maxRecordBytes = 1024 * 1024) {
     this.#interner = new NameInterner(namesLimit);
     const limits = limitsForRecord(maxRecordBytes);
-    this.maxLineBytes = limits.lineBytes;
+    this.maxRowBytes = limits.lineBytes;
     this.shortener = new TestDecodingRowShortener(limits);
   }
 
@@ -101,7 +101,7 @@ export class TestDecodingDecoder implements LineDecoder {
    * @returns what it says; a change is valid until the next call
    * @throws {UndecodableError} when it is not exactly the plugin's grammar, or of a prepared transaction
    */
-  decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): Line {
+  decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): DecodedMessage {
     this.#change.oversizeBytes = oversizeBytes;
     switch (start < end ? bytes[start] : undefined) {
       case 0x74: // table
@@ -111,7 +111,7 @@ export class TestDecodingDecoder implements LineDecoder {
       case 0x43: // COMMIT
         return decodeCommit(bytes, start, end);
       case MESSAGE_BYTE:
-        return decodeMessage(bytes, start, end, oversizeBytes);
+        return decodeLogicalMessage(bytes, start, end, oversizeBytes);
       default:
         throw unknownLineError(bytes, start, end);
     }

@@ -3,8 +3,8 @@
  * Pure. Such lines are rare, so nothing here is fast.
  */
 import { isUtf8 } from 'node:buffer';
-import type { Line } from '../line-decoder.ts';
 import { type Tuple, ValueKind } from '../messages.ts';
+import type { DecodedMessage } from '../plugin-decoder.ts';
 import { repairValue } from '../raw-bytes.ts';
 
 /**
@@ -16,7 +16,7 @@ import { repairValue } from '../raw-bytes.ts';
  * @param line - what the decoder makes of it
  * @returns the line in UTF-8, to be decoded again
  */
-export function repairLine(bytes: Buffer, start: number, end: number, line: Line): Buffer {
+export function repairLine(bytes: Buffer, start: number, end: number, line: DecodedMessage): Buffer {
   const parts: Buffer[] = [];
   let at = start;
   if (line.kind === 'change') {

@@ -4,9 +4,9 @@
  * key after a large value can still be read. Pure; knows how values and names are quoted, and no row's meaning.
  */
 import { KeptBytes } from '../kept-bytes.ts';
-import type { RowShortener } from '../line-decoder.ts';
 import { MAX_PREFIX_BYTES } from '../messages.ts';
-import { MESSAGE_BYTE } from './message-line.ts';
+import type { RowShortener } from '../plugin-decoder.ts';
+import { MESSAGE_BYTE } from './logical-message.ts';
 import { ELIDED } from './value.ts';
 
 const QUOTE = 0x22;

@@ -4,8 +4,8 @@
  *
  * @see https://github.com/postgres/postgres/blob/master/contrib/test_decoding/test_decoding.c
  */
-import type { BeginLine, CommitLine } from '../line-decoder.ts';
 import { UndecodableError } from '../messages.ts';
+import type { DecodedBegin, DecodedCommit } from '../plugin-decoder.ts';
 import { parseTimestampMicros } from '../timestamp.ts';
 import { literal, readInteger, startsWithAt } from './scan.ts';
 
@@ -57,7 +57,7 @@ function skipXid(bytes: Buffer, at: number, end: number): number {
  * @returns what it says
  * @throws {UndecodableError} when it is anything else
  */
-export function decodeBegin(bytes: Buffer, start: number, end: number): BeginLine {
+export function decodeBegin(bytes: Buffer, start: number, end: number): DecodedBegin {
   if (!startsWithAt(bytes, start, end, BEGIN)) throw new UndecodableError('"BEGIN"', 0);
   const at = start + BEGIN.length;
   return at === end ? { kind: 'begin', xid: undefined } : { kind: 'begin', xid: readXid(bytes, at, end, start) };
@@ -80,7 +80,7 @@ function readXid(bytes: Buffer, at: number, end: number, start: number): number 
  * @returns what it says
  * @throws {UndecodableError} when it is anything else
  */
-export function decodeCommit(bytes: Buffer, start: number, end: number): CommitLine {
+export function decodeCommit(bytes: Buffer, start: number, end: number): DecodedCommit {
   if (!startsWithAt(bytes, start, end, COMMIT)) throw new UndecodableError('"COMMIT"', 0);
   let at = start + COMMIT.length;
   if (startsWithAt(bytes, at, end, PREPARED)) throw preparedTransactionError();

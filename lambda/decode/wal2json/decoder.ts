@@ -6,12 +6,12 @@
  * @see https://github.com/eulerto/wal2json
  */
 import { isUtf8 } from 'node:buffer';
-import type { LineDecoder } from '../line-decoder.ts';
-import type { BeginLine, CommitLine, Line } from '../line-decoder.ts';
 import { type Ignored, type RowChange, type TableName, type Truncate, UTF8_TEXT } from '../messages.ts';
-import type { ServerNames } from '../pgoutput/names.ts';
-import { RelationInterner } from '../pgoutput/relations.ts';
+import type { PluginDecoder } from '../plugin-decoder.ts';
+import type { DecodedBegin, DecodedCommit, DecodedMessage } from '../plugin-decoder.ts';
+import { RelationInterner } from '../relations.ts';
 import { emptyChange } from '../reused-row.ts';
+import type { ServerNames } from '../server-names.ts';
 import { parseTimestampMicros } from '../timestamp.ts';
 import { LineReader, literal } from './reader.ts';
 import { emptyRow, isRestated, type KnownColumn, type Row, RowReader } from './row.ts';
@@ -62,9 +62,9 @@ interface KnownTable {
  * decoder.begin(false);
  * for (const row of rows) decoder.decode(row, 0, row.length);
  */
-export class Wal2jsonDecoder implements LineDecoder {
+export class Wal2jsonDecoder implements PluginDecoder {
   /** Lines of more bytes are to be shortened before they are decoded. */
-  readonly maxLineBytes: number;
+  readonly maxRowBytes: number;
   readonly shortener: Wal2jsonRowShortener;
   readonly isBinary = true;
 
@@ -91,7 +91,7 @@ export class Wal2jsonDecoder implements LineDecoder {
     this.#interner = new RelationInterner(names, namesLimit);
     this.#rows = new RowReader(this.#reader, (column) => this.#interner.column(column));
     const limits = limitsFor(maxRecordBytes);
-    this.maxLineBytes = limits.lineBytes;
+    this.maxRowBytes = limits.lineBytes;
     this.shortener = new Wal2jsonRowShortener(limits);
   }
 
@@ -116,7 +116,7 @@ export class Wal2jsonDecoder implements LineDecoder {
    * @returns what it says; a change is valid until the next call
    * @throws {UndecodableError} when it is not exactly what wal2json writes
    */
-  decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): Line {
+  decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): DecodedMessage {
     const line = bytes.subarray(start, end);
     const isText = isUtf8(line);
     const reader = this.#reader;
@@ -148,7 +148,7 @@ export class Wal2jsonDecoder implements LineDecoder {
     }
   }
 
-  #transaction(action: typeof BEGIN | typeof COMMIT): BeginLine | CommitLine {
+  #transaction(action: typeof BEGIN | typeof COMMIT): DecodedBegin | DecodedCommit {
     const reader = this.#reader;
     reader.expect(XID);
     const xid = reader.integer('a transaction id');

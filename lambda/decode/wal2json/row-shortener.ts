@@ -4,7 +4,7 @@
  * after a large value can still be read. Pure; knows how strings are quoted, and no row's meaning.
  */
 import { KeptBytes } from '../kept-bytes.ts';
-import type { RowShortener } from '../line-decoder.ts';
+import type { RowShortener } from '../plugin-decoder.ts';
 
 /** Stands for a value that was left out: no JSON has it. */
 export const ELIDED = Buffer.from('elided', 'latin1');

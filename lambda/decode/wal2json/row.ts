@@ -4,8 +4,8 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { type Tuple, ValueKind } from '../messages.ts';
-import type { RelationColumn, SentColumn } from '../pgoutput/relations.ts';
 import { repairValue } from '../raw-bytes.ts';
+import type { RelationColumn, SentColumn } from '../relations.ts';
 import { type LineReader, literal } from './reader.ts';
 import { ELIDED } from './row-shortener.ts';
 

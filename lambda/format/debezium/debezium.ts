@@ -12,8 +12,8 @@ import type { ByteWriter } from '../byte-writer.ts';
 import { FieldWriter } from '../fields.ts';
 import { memoise, memoiseLast } from '../memo.ts';
 import { NULL } from '../null.ts';
-import type { ChangeRecord, Format, FormatOptions, MakeFormat, MessageRecord } from '../record.ts';
-import { writeDebeziumMessage } from './message.ts';
+import type { ChangeRecord, Format, FormatOptions, LogicalMessageRecord, MakeFormat } from '../record.ts';
+import { writeDebeziumLogicalMessage } from './logical-message.ts';
 import { sourceHead } from './source.ts';
 import { debeziumTypes } from './types.ts';
 
@@ -71,8 +71,8 @@ class DebeziumFormat implements Format {
     out.byte(CLOSE_BRACE);
   }
 
-  writeMessage(record: MessageRecord, out: ByteWriter): boolean {
-    writeDebeziumMessage(this.#options, record, out);
+  writeLogicalMessage(record: LogicalMessageRecord, out: ByteWriter): boolean {
+    writeDebeziumLogicalMessage(this.#options, record, out);
     return true;
   }
 

@@ -10,11 +10,11 @@ import { type ColumnHeader, type TableName, type Transaction, type Tuple, ValueK
 import type { ByteWriter } from '../byte-writer.ts';
 import { byOperation, memoise, memoiseLast } from '../memo.ts';
 import { NULL } from '../null.ts';
-import type { ArrayDelimiter, ChangeRecord, Format, Key, MakeFormat, MessageRecord } from '../record.ts';
+import type { ArrayDelimiter, ChangeRecord, Format, Key, LogicalMessageRecord, MakeFormat } from '../record.ts';
 import { isoMicros } from '../temporal.ts';
 import { jsonString } from '../text.ts';
 import type { Converter } from './converter.ts';
-import { writeJsonMessage } from './message.ts';
+import { writeJsonLogicalMessage } from './logical-message.ts';
 import { builtInDelimiter, converterFor, holdsJson, isJsonNull } from './value-converters.ts';
 
 const NEW_KEY = Buffer.from(',"newKey":', 'latin1');
@@ -99,8 +99,8 @@ class JsonFormat implements Format {
     out.copy(transaction.tail);
   }
 
-  writeMessage(record: MessageRecord, out: ByteWriter): boolean {
-    writeJsonMessage(this.#source, record, out);
+  writeLogicalMessage(record: LogicalMessageRecord, out: ByteWriter): boolean {
+    writeJsonLogicalMessage(this.#source, record, out);
     return true;
   }
 

@@ -6,9 +6,9 @@ import { isPromise } from 'node:util/types';
 import { ByteWriter } from '../byte-writer.ts';
 import { builtInDelimiter } from '../json/value-converters.ts';
 import { shortenPartitionKey } from '../partition-key.ts';
-import type { ChangeRecord, Format, MakeFormat, MessageRecord } from '../record.ts';
+import type { ChangeRecord, Format, LogicalMessageRecord, MakeFormat } from '../record.ts';
 import { ChangeMaker } from './change.ts';
-import { messageOf } from './message.ts';
+import { logicalMessageOf } from './logical-message.ts';
 import { describeThrown } from './thrown.ts';
 
 const NEWLINE = 0x0a;
@@ -80,8 +80,8 @@ export const moduleFormat: MakeFormat = (options) => {
     return take(() => formatter.format(change), out, partitionKey);
   };
 
-  const writeMessage = (record: MessageRecord, out: ByteWriter, partitionKey: ByteWriter): boolean => {
-    const message = messageOf(options.source, record);
+  const writeLogicalMessage = (record: LogicalMessageRecord, out: ByteWriter, partitionKey: ByteWriter): boolean => {
+    const message = logicalMessageOf(options.source, record);
     return take(() => formatter.formatMessage?.(message), out, partitionKey);
   };
 
@@ -90,7 +90,7 @@ export const moduleFormat: MakeFormat = (options) => {
     supportsDeleteWithoutKey: true,
     showsRow: true,
     decide,
-    writeMessage,
+    writeLogicalMessage,
     write: (record, out) => void decide(record, out, unused),
   };
   return format;

@@ -118,7 +118,7 @@ for (const plugin of PLUGINS) {
       });
     }
 
-    it('is a line of more bytes than four records', () => assert.equal(make().maxLineBytes, MOST_ROW));
+    it('is a line of more bytes than four records', () => assert.equal(make().maxRowBytes, MOST_ROW));
   });
 }
 
@@ -142,6 +142,6 @@ describe('the limits by the size of a record', () => {
 
   it('are those of a record of 1 MiB unless said otherwise', () => {
     for (const decoder of [new TestDecodingDecoder(), new PgoutputDecoder(NAMES), new Wal2jsonDecoder(NAMES)])
-      assert.equal(decoder.maxLineBytes, 4 * 1024 * 1024);
+      assert.equal(decoder.maxRowBytes, 4 * 1024 * 1024);
   });
 });

@@ -16,7 +16,7 @@ describe('FORMATS', () => {
   for (const [name, make] of Object.entries(FORMATS)) {
     it(`${name}: has a record for a logical message where the settings say so`, () => {
       const facts = FORMAT_FACTS[name as keyof typeof FORMATS];
-      assert.equal(make(FORMAT_OPTIONS).writeMessage !== undefined, facts.hasMessages);
+      assert.equal(make(FORMAT_OPTIONS).writeLogicalMessage !== undefined, facts.hasMessages);
     });
 
     it(`${name}: appends, and leaves alone what stands before`, () => {

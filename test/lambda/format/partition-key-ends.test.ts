@@ -6,16 +6,16 @@ import { ByteWriter } from '../../../lambda/format/byte-writer.ts';
 import {
   debeziumKeyWriter,
   debeziumMessageKey,
-  messageKeyWriter,
+  logicalMessageKeyWriter,
   partitionKeyWriter,
 } from '../../../lambda/format/partition-key.ts';
-import type { MessageRecord } from '../../../lambda/format/record.ts';
+import type { LogicalMessageRecord } from '../../../lambda/format/record.ts';
 import { recordOf, TRANSACTION } from '../../support/changes.ts';
 
 const BEFORE = 'b'.repeat(300);
 const sha256 = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex');
 const change = (id: string) => recordOf(`table public.t: INSERT: id[text]:'${id}'`, { key: ['id'] });
-const message = (prefix: string): MessageRecord => ({
+const message = (prefix: string): LogicalMessageRecord => ({
   prefix,
   bytes: Buffer.alloc(0),
   start: 0,
@@ -38,9 +38,12 @@ describe('a partition key', () => {
     ],
     'of a stream': [(source, out) => partitionKeyWriter('stream', source)(change('1'), out), (source) => source],
     "of Debezium's key": [(id, out) => debeziumKeyWriter('microseconds')(change(id), out), (id) => `{"id":"${id}"}`],
-    'of a message': [(prefix, out) => messageKeyWriter('primary-key', 's')(message(prefix), out), (prefix) => prefix],
+    'of a message': [
+      (prefix, out) => logicalMessageKeyWriter('primary-key', 's')(message(prefix), out),
+      (prefix) => prefix,
+    ],
     'of a message to a stream': [
-      (source, out) => messageKeyWriter('stream', source)(message('p'), out),
+      (source, out) => logicalMessageKeyWriter('stream', source)(message('p'), out),
       (source) => source,
     ],
     "of Debezium's message": [
@@ -71,7 +74,7 @@ describe('a partition key', () => {
     const out = new ByteWriter(8);
     partitionKeyWriter('transaction', 's')(change('1'), out);
     out.ascii(' ');
-    messageKeyWriter('transaction', 's')(message('p'), out);
+    logicalMessageKeyWriter('transaction', 's')(message('p'), out);
     assert.equal(out.toString(), '754 754');
   });
 });

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { isSupported } from '../../../lambda/pack/compression.ts';
-import type { PackerOptions } from '../../../lambda/pack/packer.ts';
+import type { PackerOptions } from '../../../lambda/pack/create-packer.ts';
 import { MAX_LANE_BYTES } from '../../../lambda/pack/size-limits.ts';
 import { userRecords } from '../../../lib/consumer/deaggregate.ts';
 import { timesSmaller } from '../../bench/compression.ts';

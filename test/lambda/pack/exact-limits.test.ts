@@ -6,10 +6,10 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import type { AggregateLayout } from '../../../lambda/pack/aggregation.ts';
+import { type Aggregation, createPacker } from '../../../lambda/pack/create-packer.ts';
 import { LanePacker } from '../../../lambda/pack/lane-packer.ts';
 import { laneOf } from '../../../lambda/pack/lanes.ts';
-import { type Aggregation, createPacker } from '../../../lambda/pack/packer.ts';
-import type { Packer } from '../../../lambda/pack/round.ts';
+import type { Packer } from '../../../lambda/pack/packer.ts';
 import { sizeLimitsFor } from '../../../lambda/pack/size-limits.ts';
 import { type Input, packAll, sizeOf } from './packer-fixtures.ts';
 

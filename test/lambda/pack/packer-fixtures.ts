@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
-import { createPacker, type PackerOptions } from '../../../lambda/pack/packer.ts';
+import { createPacker, type PackerOptions } from '../../../lambda/pack/create-packer.ts';
 import type { KinesisRecord, Round } from '../../../lambda/pack/round.ts';
 
 const SPACE = 2n ** 128n;

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
-import { type Aggregation, createPacker } from '../../../lambda/pack/packer.ts';
+import { type Aggregation, createPacker } from '../../../lambda/pack/create-packer.ts';
 import type { KinesisRecord } from '../../../lambda/pack/round.ts';
 import { deaggregate } from '../../support/deaggregate.ts';
 import { anyInputs, type Input, laneStart, packAll, sizeOf } from './packer-fixtures.ts';

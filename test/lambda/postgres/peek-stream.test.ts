@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { LineDecoder } from '../../../lambda/decode/line-decoder.ts';
+import type { PluginDecoder } from '../../../lambda/decode/plugin-decoder.ts';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { Wal2jsonDecoder } from '../../../lambda/decode/wal2json/decoder.ts';
 import { PeekTooLargeError } from '../../../lambda/peek-errors.ts';
@@ -46,7 +46,7 @@ const commit = (xid: number, lsn: bigint): Row => [lsn, `COMMIT ${xid} (at 2026-
 async function peeked(
   sleep: Clock['sleep'] = () => new Promise(() => undefined),
   cancelled = Promise.resolve(),
-  decoder: LineDecoder = new TestDecodingDecoder(),
+  decoder: PluginDecoder = new TestDecodingDecoder(),
 ) {
   const server = await startWireServer();
   let cancellations = 0;

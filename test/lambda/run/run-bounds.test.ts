@@ -1,7 +1,7 @@
 /** What a run keeps time for, where it stops, which deadline it takes, and the lag that it tells. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createPacker } from '../../../lambda/pack/packer.ts';
+import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import type { Publisher } from '../../../lambda/ports.ts';
 import { run } from '../../../lambda/run/run.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';

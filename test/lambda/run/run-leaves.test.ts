@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FORMATS } from '../../../lambda/format/formats.ts';
-import { createPacker } from '../../../lambda/pack/packer.ts';
+import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import { PeekTooLargeError } from '../../../lambda/peek-errors.ts';
 import type { KeyQuestion } from '../../../lambda/ports.ts';
 import { run } from '../../../lambda/run/run.ts';

@@ -1,7 +1,7 @@
 /** What counts as progress, which positions inside a transaction are kept, and what a run does not do twice. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createPacker } from '../../../lambda/pack/packer.ts';
+import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import { PeekTooLargeError } from '../../../lambda/peek-errors.ts';
 import type { Peek } from '../../../lambda/ports.ts';
 import { run } from '../../../lambda/run/run.ts';

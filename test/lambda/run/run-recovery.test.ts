@@ -5,7 +5,7 @@ import { parseLsn } from '../../../lambda/decode/lsn.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
 import type { Format } from '../../../lambda/format/record.ts';
-import { createPacker } from '../../../lambda/pack/packer.ts';
+import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import { PeekTooLargeError } from '../../../lambda/peek-errors.ts';
 import type { Peek, Publisher } from '../../../lambda/ports.ts';
 import { run } from '../../../lambda/run/run.ts';

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { FORMATS } from '../../../lambda/format/formats.ts';
-import { createPacker } from '../../../lambda/pack/packer.ts';
+import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import { run } from '../../../lambda/run/run.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';
 import { coldState } from '../../../lambda/run/warm-state.ts';

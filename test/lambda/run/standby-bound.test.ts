@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { formatLsn } from '../../../lambda/decode/lsn.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
-import { messageKeyWriter } from '../../../lambda/format/partition-key.ts';
+import { logicalMessageKeyWriter } from '../../../lambda/format/partition-key.ts';
 import { run } from '../../../lambda/run/run.ts';
 import { addRunMetrics } from '../../../lambda/run/run-metrics.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
@@ -56,7 +56,7 @@ describe('what a standby has not confirmed', () => {
     const content = 'x'.repeat(1_000);
     const lsn = slot.message(`message: transactional: 0 prefix: p, sz: 1000 content:${content}`);
     slot.idleWal(10_000n);
-    const messages = { prefixes: [/^p$/], partitionKey: messageKeyWriter('primary-key', 'test') };
+    const messages = { prefixes: [/^p$/], partitionKey: logicalMessageKeyWriter('primary-key', 'test') };
     const options = { messages, format: FORMATS.json(FORMAT_OPTIONS) };
     slot.standby = lsn + 1_050n;
     const answer = await run(kit.ports, kit.options(options));

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { formatLsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import { moduleFormat } from '../../../lambda/format/module/module.ts';
-import { createPacker } from '../../../lambda/pack/packer.ts';
+import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import { run } from '../../../lambda/run/run.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';
 import { skipFirstTransaction } from '../../../lambda/run/skip-first-transaction.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { formatLsn } from '../../../lambda/decode/lsn.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
-import { createPacker } from '../../../lambda/pack/packer.ts';
+import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import type { TableEntry } from '../../../lambda/ports.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import { run } from '../../../lambda/run/run.ts';

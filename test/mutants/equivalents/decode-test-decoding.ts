@@ -81,7 +81,7 @@ export const DECODE_TEST_DECODING: readonly EquivalentMutants[] = [
     ],
   },
   {
-    file: 'lambda/decode/test-decoding/message-line.ts',
+    file: 'lambda/decode/test-decoding/logical-message.ts',
     reason: 'The words before it come first.',
     changes: [
       [
@@ -91,7 +91,7 @@ export const DECODE_TEST_DECODING: readonly EquivalentMutants[] = [
     ],
   },
   {
-    file: 'lambda/decode/test-decoding/message-line.ts',
+    file: 'lambda/decode/test-decoding/logical-message.ts',
     reason: 'Behind the end nothing fits: what comes after a size has to be within the line.',
     changes: [
       [
@@ -105,7 +105,7 @@ export const DECODE_TEST_DECODING: readonly EquivalentMutants[] = [
     ],
   },
   {
-    file: 'lambda/decode/test-decoding/message-line.ts',
+    file: 'lambda/decode/test-decoding/logical-message.ts',
     reason: 'Reads one byte behind the end, and the check for the end comes after.',
     changes: [
       [

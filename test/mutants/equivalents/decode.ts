@@ -75,7 +75,7 @@ export const DECODE: readonly EquivalentMutants[] = [
     ],
   },
   {
-    file: 'lambda/decode/pgoutput/relations.ts',
+    file: 'lambda/decode/relations.ts',
     reason: 'Forgets one name sooner or later than it should: the same messages.',
     changes: [
       [

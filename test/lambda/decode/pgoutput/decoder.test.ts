@@ -1,9 +1,9 @@
 /** What pgoutput's messages say, each kind by itself, and what is refused. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Line } from '../../../../lambda/decode/line-decoder.ts';
 import { MAX_PREFIX_BYTES, UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
 import { PgoutputDecoder } from '../../../../lambda/decode/pgoutput/decoder.ts';
+import type { DecodedMessage } from '../../../../lambda/decode/plugin-decoder.ts';
 import {
   begin,
   commit,
@@ -34,10 +34,10 @@ const USERS: Table = {
 const MICROS = 1_767_323_045_678_901n;
 
 /** A decoder that has been told of the tables, and one message of theirs at a time, in the middle of other bytes. */
-function reading(...tables: readonly Table[]): (message: Buffer) => Line {
+function reading(...tables: readonly Table[]): (message: Buffer) => DecodedMessage {
   const decoder = new PgoutputDecoder(NAMES);
   decoder.begin();
-  const decode = (bytes: Buffer): Line => {
+  const decode = (bytes: Buffer): DecodedMessage => {
     const around = Buffer.concat([Buffer.from('IN\0'), bytes, Buffer.from('t\0\0\0\x01N')]);
     return decoder.decode(around, 3, 3 + bytes.length);
   };
@@ -45,7 +45,7 @@ function reading(...tables: readonly Table[]): (message: Buffer) => Line {
   return decode;
 }
 
-function row(line: Line): ReturnType<typeof shown> {
+function row(line: DecodedMessage): ReturnType<typeof shown> {
   assert.equal(line.kind, 'change');
   return shown(line);
 }

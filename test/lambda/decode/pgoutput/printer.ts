@@ -1,7 +1,7 @@
 /** Writes pgoutput's messages as the server's logicalrep_write_* functions do, and reads changes back. */
 import type { RowChange, Tuple } from '../../../../lambda/decode/messages.ts';
 import { ValueKind } from '../../../../lambda/decode/messages.ts';
-import type { ServerNames } from '../../../../lambda/decode/pgoutput/names.ts';
+import type { ServerNames } from '../../../../lambda/decode/server-names.ts';
 
 /** A value: text, bytes, NULL, or stored out of line and unchanged. */
 export type Value = string | Buffer | null | undefined;

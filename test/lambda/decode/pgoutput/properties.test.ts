@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Line } from '../../../../lambda/decode/line-decoder.ts';
 import { UndecodableError } from '../../../../lambda/decode/messages.ts';
 import { PgoutputDecoder } from '../../../../lambda/decode/pgoutput/decoder.ts';
+import type { DecodedMessage } from '../../../../lambda/decode/plugin-decoder.ts';
 import {
   begin,
   commit,
@@ -161,7 +161,7 @@ describe('a message that is shortened', () => {
         for (let at = 0; at < bytes.length; at += piece) shortener.write(bytes, at, Math.min(bytes.length, at + piece));
         const kept = shortener.end();
         assert.ok(kept.length <= header.length + 4 * maxRecordBytes + 8 * 8 * 1024 + 100);
-        const line: Line = decoder.decode(kept, header.length, kept.length, bytes.length);
+        const line: DecodedMessage = decoder.decode(kept, header.length, kept.length, bytes.length);
         assert.equal(line.kind, 'change');
         const { new: newCells, old: oldCells } = shown(line) as { new: unknown; old: unknown };
         const elided = (values: readonly Value[]) => values.map((sent) => (sent === large ? 'elided' : sent));

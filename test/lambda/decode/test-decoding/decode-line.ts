@@ -1,13 +1,13 @@
 /** One line at a time through the decoder, for the tables of lines: what it says, or where it is refused. */
 import assert from 'node:assert/strict';
-import type { Line } from '../../../../lambda/decode/line-decoder.ts';
 import type { RowChange, Tuple } from '../../../../lambda/decode/messages.ts';
 import { UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
+import type { DecodedMessage } from '../../../../lambda/decode/plugin-decoder.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { valueText } from '../../../../lambda/decode/test-decoding/text.ts';
 
 /** Decodes a line that stands in the middle of other bytes, which must not matter. */
-export function decode(line: string, decoder = new TestDecodingDecoder()): Line {
+export function decode(line: string, decoder = new TestDecodingDecoder()): DecodedMessage {
   const before = Buffer.from("x[integer]:'");
   const bytes = Buffer.concat([before, Buffer.from(line), Buffer.from(`' 0)" new-tuple: (no-tuple-data)`)]);
   return decoder.decode(bytes, before.length, before.length + Buffer.byteLength(line));

@@ -1,15 +1,15 @@
 /** test_decoding's lines, production by production: what is read, and where what is none is refused. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Line } from '../../../../lambda/decode/line-decoder.ts';
 import type { Tuple } from '../../../../lambda/decode/messages.ts';
+import type { DecodedMessage } from '../../../../lambda/decode/plugin-decoder.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { assertRefused, cells, decode, decodeRow } from './decode-line.ts';
 
 const MICROS = 1767323045678901n;
 
 describe('BEGIN and COMMIT', () => {
-  const lines: readonly (readonly [string, Line])[] = [
+  const lines: readonly (readonly [string, DecodedMessage])[] = [
     ['BEGIN 754', { kind: 'begin', xid: 754 }],
     ['BEGIN 0', { kind: 'begin', xid: 0 }],
     ['BEGIN 4294967295', { kind: 'begin', xid: 4294967295 }],
@@ -109,7 +109,8 @@ describe('rows', () => {
 describe('TRUNCATE', () => {
   for (const flags of [' (no-flags)', ' restart_seqs', ' cascade', ' restart_seqs cascade']) {
     it(`reads one table and several with${flags}`, () => {
-      const names = (line: Line): unknown => line.kind === 'truncate' && line.tables.map(({ printed }) => printed);
+      const names = (line: DecodedMessage): unknown =>
+        line.kind === 'truncate' && line.tables.map(({ printed }) => printed);
       assert.deepEqual(names(decode(`table a.b: TRUNCATE:${flags}`)), ['a.b']);
       assert.deepEqual(names(decode(`table a.b, "C".d, e."f, g": TRUNCATE:${flags}`)), ['a.b', '"C".d', 'e."f, g"']);
     });

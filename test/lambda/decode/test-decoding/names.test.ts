@@ -1,9 +1,9 @@
 /** What a decoder remembers of tables and columns, and that no line is read wrongly for it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Line } from '../../../../lambda/decode/line-decoder.ts';
 import type { RowChange } from '../../../../lambda/decode/messages.ts';
 import { UndecodableError } from '../../../../lambda/decode/messages.ts';
+import type { DecodedMessage } from '../../../../lambda/decode/plugin-decoder.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import { cells, decode, decodeRow } from './decode-line.ts';
 
@@ -61,7 +61,7 @@ describe('what a decoder remembers', () => {
     const bytes = Buffer.from(known);
     for (let end = 0; end < bytes.length; end++) {
       // The whole line stands in the buffer each time, but only a part of it is given.
-      let line: Line | undefined;
+      let line: DecodedMessage | undefined;
       try {
         line = decoder.decode(bytes, 0, end);
       } catch (error) {

@@ -2,15 +2,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Line } from '../../../../lambda/decode/line-decoder.ts';
 import type { Tuple } from '../../../../lambda/decode/messages.ts';
 import { UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
+import type { DecodedMessage } from '../../../../lambda/decode/plugin-decoder.ts';
 import { TestDecodingDecoder } from '../../../../lambda/decode/test-decoding/decoder.ts';
 import type { Row } from './printer.ts';
 import { printRow, printTable, readRow } from './printer.ts';
 import { HOSTILE, hostile, row, rowsOfATable, SECRET, table } from './random-rows.ts';
 
-function decode(decoder: TestDecodingDecoder, line: string): Line {
+function decode(decoder: TestDecodingDecoder, line: string): DecodedMessage {
   const bytes = Buffer.from(line);
   return decoder.decode(bytes, 0, bytes.length);
 }
@@ -107,7 +107,7 @@ describe('what test_decoding prints', () => {
 });
 
 /** What a change says, put together again from its names and ranges: the line itself, if nothing of it was passed over. */
-function reassemble(line: Line): string | undefined {
+function reassemble(line: DecodedMessage): string | undefined {
   if (line.kind !== 'change') return undefined;
   const part = (tuple: Tuple | undefined): string => {
     if (tuple === undefined) return ' (no-tuple-data)';
@@ -136,7 +136,7 @@ function reassemble(line: Line): string | undefined {
 }
 
 /** Decodes what may be damaged: a line, or the one error that is allowed, which gives nothing away (I10). */
-function decodeDamaged(decoder: TestDecodingDecoder, bytes: Buffer): Line | undefined {
+function decodeDamaged(decoder: TestDecodingDecoder, bytes: Buffer): DecodedMessage | undefined {
   try {
     return decoder.decode(bytes, 0, bytes.length);
   } catch (error) {

@@ -167,6 +167,6 @@ describe('the shortener', () => {
   });
 
   it('is given by a decoder, by the size of a record', () => {
-    assert.equal(new TestDecodingDecoder(undefined, 1_000).maxLineBytes, 4_000);
+    assert.equal(new TestDecodingDecoder(undefined, 1_000).maxRowBytes, 4_000);
   });
 });

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Line } from '../../../../lambda/decode/line-decoder.ts';
 import { UndecodableError, ValueKind } from '../../../../lambda/decode/messages.ts';
+import type { DecodedMessage } from '../../../../lambda/decode/plugin-decoder.ts';
 import { Wal2jsonDecoder } from '../../../../lambda/decode/wal2json/decoder.ts';
 import { limitsFor, Wal2jsonRowShortener } from '../../../../lambda/decode/wal2json/row-shortener.ts';
 import { cells, NAMES, shown } from '../pgoutput/printer.ts';
@@ -15,14 +15,16 @@ const INSERT = `I${TABLE},"columns":[{"name":"id","typeoid":23,"value":1},{"name
 const MICROS = 1_795_693_486_388_573n;
 
 /** Decodes one line in the middle of other bytes. */
-function decoding(decoder = new Wal2jsonDecoder(NAMES)): (line: string | Buffer, oversizeBytes?: number) => Line {
+function decoding(
+  decoder = new Wal2jsonDecoder(NAMES),
+): (line: string | Buffer, oversizeBytes?: number) => DecodedMessage {
   return (line, oversizeBytes) => {
     const bytes = Buffer.from(line);
     const around = Buffer.concat([Buffer.from('"\\'), bytes, Buffer.from('"}')]);
     return decoder.decode(around, 2, 2 + bytes.length, oversizeBytes);
   };
 }
-const row = (line: Line): ReturnType<typeof shown> => {
+const row = (line: DecodedMessage): ReturnType<typeof shown> => {
   assert.equal(line.kind, 'change');
   return shown(line);
 };

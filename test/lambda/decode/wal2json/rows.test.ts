@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type RowChange, type Tuple, ValueKind } from '../../../../lambda/decode/messages.ts';
-import type { ServerNames } from '../../../../lambda/decode/pgoutput/names.ts';
+import type { ServerNames } from '../../../../lambda/decode/server-names.ts';
 import { Wal2jsonDecoder } from '../../../../lambda/decode/wal2json/decoder.ts';
 import { Wal2jsonRowShortener } from '../../../../lambda/decode/wal2json/row-shortener.ts';
 import { NAMES } from '../pgoutput/printer.ts';

@@ -1,9 +1,9 @@
 /**
- * The tables that pgoutput's Relation messages tell of, by their numbers. A Relation comes before a table's first row in
- * each reading of the slot, and again after the table was altered. Pure; knows no row.
+ * Tables and columns as pgoutput (in its Relation messages) and wal2json (in each row) describe them: with unquoted names and
+ * with types by number. Here they get the names and headers that all plugins share. Pure; knows no row.
  */
-import type { ColumnHeader, TableName } from '../messages.ts';
-import { quoteIdentifier, type ServerNames } from './names.ts';
+import type { ColumnHeader, TableName } from './messages.ts';
+import { quoteIdentifier, type ServerNames } from './server-names.ts';
 
 /** A column of a {@link Relation}. */
 export interface RelationColumn {
@@ -14,7 +14,10 @@ export interface RelationColumn {
   readonly mayBeRaw: boolean;
 }
 
-/** A table as it was when the rows behind it were written. */
+/**
+ * A table as it was when the rows behind it were written. pgoutput sends it before a table's first row in each reading of the
+ * slot, and again after the table was altered.
+ */
 export interface Relation {
   readonly table: TableName;
   readonly columns: readonly RelationColumn[];
@@ -25,7 +28,7 @@ export interface Relation {
   readonly historicKey: readonly string[] | undefined;
 }
 
-/** What a Relation message says of a column. */
+/** What a plugin says of a column. */
 export interface SentColumn {
   readonly isKey: boolean;
   /** Unquoted. */
@@ -35,7 +38,7 @@ export interface SentColumn {
   readonly sentType: string | undefined;
 }
 
-/** What a Relation message says. */
+/** What a plugin says of a table: pgoutput in a Relation message. */
 export interface SentRelation {
   /** Unquoted; empty: pg_catalog. */
   readonly schema: string;

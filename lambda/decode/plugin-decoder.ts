@@ -1,11 +1,11 @@
 /**
- * What every plugin's decoder offers, and what it says of one row of a slot's data. Types only. The peek makes messages of it:
- * it knows the transaction's commit before its first row.
+ * What the decoder of each output plugin offers, and what it makes of one row of the slot's data. Types only. The peek knows
+ * each transaction's commit before its first row, and makes the messages of `messages.ts` from both.
  */
 import type { Ignored, LogicalMessage, RowChange, Truncate } from './messages.ts';
 
 /** A transaction begins. */
-export interface BeginLine {
+export interface DecodedBegin {
   readonly kind: 'begin';
   /** The transaction id, 32 bits unsigned; undefined where the slot was read without include-xids. */
   readonly xid: number | undefined;
@@ -14,7 +14,7 @@ export interface BeginLine {
 }
 
 /** A transaction is complete. */
-export interface CommitLine {
+export interface DecodedCommit {
   readonly kind: 'commit';
   /** The transaction id, 32 bits unsigned; undefined where the plugin says it at the beginning only. */
   readonly xid: number | undefined;
@@ -22,8 +22,8 @@ export interface CommitLine {
   readonly commitTimeMicros: bigint | undefined;
 }
 
-/** What a row says. A change is valid until the decoder's next call. */
-export type Line = BeginLine | CommitLine | RowChange | Truncate | LogicalMessage | Ignored;
+/** What one row of the slot's data was decoded to. A change is valid until the decoder's next call. */
+export type DecodedMessage = DecodedBegin | DecodedCommit | RowChange | Truncate | LogicalMessage | Ignored;
 
 /** What keeps the readable rest of a row that is too large to be kept; a decoder's shortener does. */
 export interface RowShortener {
@@ -35,22 +35,22 @@ export interface RowShortener {
   end(): Buffer;
 }
 
-/** What turns a row's bytes into a message; each plugin has one. */
-export interface LineDecoder {
-  decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): Line;
+/** Turns a row's bytes into a message. Each plugin has one. */
+export interface PluginDecoder {
+  decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): DecodedMessage;
   /**
    * Called before the first row of each reading.
    *
    * @param anyBytes - whether texts may be of bytes that are no UTF-8 and cannot be told, as in a SQL_ASCII database
    */
   begin?(anyBytes: boolean): void;
-  /** A row is no text as a whole: the decoder looks after the texts in it. @default a row is one text */
+  /** A row is no text as a whole: the decoder checks the texts in it. @default a row is one text */
   readonly isBinary?: boolean;
-  /** Lines of more bytes go through the shortener first. @default none do */
-  readonly maxLineBytes?: number;
+  /** Rows of more bytes go through the shortener first. @default none do */
+  readonly maxRowBytes?: number;
   /** With which byte a logical message begins: what follows is bytes, and no text to be looked at. */
   readonly messageByte?: number;
-  /** Writes a line again that has bytes which are no UTF-8. @default such a line is taken as it is */
-  readonly repair?: (bytes: Buffer, start: number, end: number, line: Line) => Buffer;
+  /** Writes a row again that has bytes which are no UTF-8. @default such a row is taken as it is */
+  readonly repair?: (bytes: Buffer, start: number, end: number, message: DecodedMessage) => Buffer;
   readonly shortener?: RowShortener;
 }

@@ -9,8 +9,8 @@
 import { isUtf8 } from 'node:buffer';
 import { formatLsn } from '../../decode/lsn.ts';
 import type { ByteWriter } from '../byte-writer.ts';
-import { messageId } from '../message-id.ts';
-import type { MessageRecord } from '../record.ts';
+import { logicalMessageId } from '../logical-message-id.ts';
+import type { LogicalMessageRecord } from '../record.ts';
 import { isoMicros } from '../temporal.ts';
 import { writeJsonString } from '../text.ts';
 
@@ -21,10 +21,10 @@ import { writeJsonString } from '../text.ts';
  * @param record - the message
  * @param out - it is appended to this
  */
-export function writeJsonMessage(source: string, record: MessageRecord, out: ByteWriter): void {
+export function writeJsonLogicalMessage(source: string, record: LogicalMessageRecord, out: ByteWriter): void {
   const { prefix, bytes, start, end, lsn, transaction, ordinal } = record;
   out.utf8(
-    `{"id":"${messageId(record)}","source":${JSON.stringify(source)},"op":"MESSAGE","prefix":${JSON.stringify(prefix)}`,
+    `{"id":"${logicalMessageId(record)}","source":${JSON.stringify(source)},"op":"MESSAGE","prefix":${JSON.stringify(prefix)}`,
   );
   if (record.truncated) {
     out.ascii(',"truncated":true');

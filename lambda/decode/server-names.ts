@@ -1,6 +1,7 @@
 /**
- * Names as pgoutput sends them, unquoted and types by number, made into names as `quote_identifier` and `format_type`
- * print them, so that the rest sees no difference between the plugins. Pure: what the server's catalogs say is handed in.
+ * Names as pgoutput and wal2json send them, unquoted and types by number, made into names as `quote_identifier` and
+ * `format_type` print them, so that the rest sees no difference between the plugins. Pure: what the server's catalogs say
+ * is handed in.
  *
  * @see https://github.com/postgres/postgres/blob/master/src/backend/utils/adt/ruleutils.c (quote_identifier)
  */

@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ByteWriter } from '../../../lambda/format/byte-writer.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
-import { debeziumMessageKey, messageKeyWriter } from '../../../lambda/format/partition-key.ts';
-import type { Format, MessageRecord } from '../../../lambda/format/record.ts';
+import { debeziumMessageKey, logicalMessageKeyWriter } from '../../../lambda/format/partition-key.ts';
+import type { Format, LogicalMessageRecord } from '../../../lambda/format/record.ts';
 import type { FormatterMessage } from '../../../lib/formatter/formatter.ts';
 import { FORMAT_OPTIONS, TRANSACTION } from '../../support/changes.ts';
 import { goldenFile } from '../../support/golden.ts';
 
 /** A transactional message, the second behind the change of ordinal 3. */
-function message(content: string | Buffer, over: Partial<MessageRecord> = {}): MessageRecord {
+function message(content: string | Buffer, over: Partial<LogicalMessageRecord> = {}): LogicalMessageRecord {
   const bytes = Buffer.concat([Buffer.from('xx'), Buffer.from(content), Buffer.from('yy')]);
   return {
     prefix: 'orders/42',
@@ -26,9 +26,9 @@ function message(content: string | Buffer, over: Partial<MessageRecord> = {}): M
   };
 }
 
-function writeMessage(format: Format, record: MessageRecord): string {
+function writeLogicalMessage(format: Format, record: LogicalMessageRecord): string {
   const out = new ByteWriter(16);
-  assert.equal(format.writeMessage?.(record, out, new ByteWriter(16)), true);
+  assert.equal(format.writeLogicalMessage?.(record, out, new ByteWriter(16)), true);
   return out.toString();
 }
 
@@ -40,26 +40,26 @@ describe('a logical message in the format json', () => {
 
   it('has its content as text where it is UTF-8, zeros, quotes and line breaks included', () => {
     assert.equal(
-      writeMessage(format, message('{"a":\n"é\0"}')),
+      writeLogicalMessage(format, message('{"a":\n"é\0"}')),
       `${head}"content":"{\\"a\\":\\n\\"é\\u0000\\"}",${tail}`,
     );
-    assert.equal(writeMessage(format, message('')), `${head}"content":"",${tail}`);
+    assert.equal(writeLogicalMessage(format, message('')), `${head}"content":"",${tail}`);
   });
 
   it('has it in base64 where it is not', () => {
     assert.equal(
-      writeMessage(format, message(Buffer.from([0xff, 0, 0x80]))),
+      writeLogicalMessage(format, message(Buffer.from([0xff, 0, 0x80]))),
       `${head}"content":"/wCA","encoding":"base64",${tail}`,
     );
   });
 
   it('says that it is too large in place of its content', () => {
-    assert.equal(writeMessage(format, message('x', { truncated: true })), `${head}"truncated":true,${tail}`);
+    assert.equal(writeLogicalMessage(format, message('x', { truncated: true })), `${head}"truncated":true,${tail}`);
   });
 
   it('has its own position alone where it is in no transaction', () => {
     assert.equal(
-      writeMessage(format, message('x', { transaction: undefined, prefix: 'a "b"' })),
+      writeLogicalMessage(format, message('x', { transaction: undefined, prefix: 'a "b"' })),
       '{"id":"0/16B3700#m","source":"app/pg2kinesis","op":"MESSAGE","prefix":"a \\"b\\"","content":"x","transactional":false,"lsn":"0/16B3700"}',
     );
   });
@@ -72,7 +72,7 @@ describe('a logical message in the format debezium', () => {
 
   it('is what Debezium writes', () => {
     const record = message('{"x":1}', { prefix: 'parcels/42', transaction, lsn: 24_023_700n });
-    assert.equal(writeMessage(format, record), golden('message.json'));
+    assert.equal(writeLogicalMessage(format, record), golden('message.json'));
   });
 
   it('outside a transaction has no txId, its own position twice, and the time of writing as its own', () => {
@@ -82,12 +82,12 @@ describe('a logical message in the format debezium', () => {
       .replaceAll('1767323045678901', '1767323046000000')
       .replace('"ts_ms":1767323045678,', '"ts_ms":1767323046000,')
       .replace('24023000', '24023800');
-    assert.equal(writeMessage(format, record), expected);
+    assert.equal(writeLogicalMessage(format, record), expected);
   });
 
   it('has a null for content that is too large', () => {
     assert.match(
-      writeMessage(format, message('x', { truncated: true })),
+      writeLogicalMessage(format, message('x', { truncated: true })),
       /"message":\{"prefix":"orders\/42","content":null\},"truncated":true\}$/,
     );
   });
@@ -117,9 +117,9 @@ describe('a logical message in the format module', () => {
     });
     const out = new ByteWriter(16);
     const key = new ByteWriter(16);
-    assert.equal(format.writeMessage?.(message(Buffer.from([0xff])), out, key), true);
+    assert.equal(format.writeLogicalMessage?.(message(Buffer.from([0xff])), out, key), true);
     assert.deepEqual([[...out.view()], key.toString()], [[0xff], 'k']);
-    assert.equal(writeMessage(format, message('x', { truncated: true, transaction: undefined })), 'none');
+    assert.equal(writeLogicalMessage(format, message('x', { truncated: true, transaction: undefined })), 'none');
     assert.deepEqual(given, [
       {
         id: '0/16B3748@1767323045678901#3.2',
@@ -148,9 +148,9 @@ describe('a logical message in the format module', () => {
 });
 
 describe("a logical message's partition key", () => {
-  const keyOf = (mode: Parameters<typeof messageKeyWriter>[0], record: MessageRecord): string => {
+  const keyOf = (mode: Parameters<typeof logicalMessageKeyWriter>[0], record: LogicalMessageRecord): string => {
     const out = new ByteWriter(8);
-    messageKeyWriter(mode, 'app/slot')(record, out);
+    logicalMessageKeyWriter(mode, 'app/slot')(record, out);
     return out.toString();
   };
   const outside = { transaction: undefined };

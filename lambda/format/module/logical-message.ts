@@ -4,8 +4,8 @@
  */
 import type { FormatterMessage } from '../../../lib/formatter/formatter.ts';
 import { formatLsn } from '../../decode/lsn.ts';
-import { messageId } from '../message-id.ts';
-import type { MessageRecord } from '../record.ts';
+import { logicalMessageId } from '../logical-message-id.ts';
+import type { LogicalMessageRecord } from '../record.ts';
 import { isoMicros } from '../temporal.ts';
 
 /**
@@ -13,10 +13,10 @@ import { isoMicros } from '../temporal.ts';
  * @param record - what was decoded
  * @returns all that FORMAT=json has of it, its content as bytes
  */
-export function messageOf(source: string, record: MessageRecord): FormatterMessage {
+export function logicalMessageOf(source: string, record: LogicalMessageRecord): FormatterMessage {
   const { prefix, bytes, start, end, lsn, transaction, ordinal, truncated } = record;
   return {
-    id: messageId(record),
+    id: logicalMessageId(record),
     source,
     op: 'MESSAGE',
     prefix,

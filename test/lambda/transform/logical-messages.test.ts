@@ -5,7 +5,7 @@ import { formatLsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import type { PipelineError } from '../../../lambda/errors.ts';
 import type { ByteWriter } from '../../../lambda/format/byte-writer.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
-import { messageKeyWriter } from '../../../lambda/format/partition-key.ts';
+import { logicalMessageKeyWriter } from '../../../lambda/format/partition-key.ts';
 import { run } from '../../../lambda/run/run.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';
 import { skipFirstTransaction } from '../../../lambda/run/skip-first-transaction.ts';
@@ -26,7 +26,7 @@ const oneKey = (_record: unknown, out: ByteWriter): void => out.ascii('k');
 function wanted(prefixes: string, over: Partial<RunOptions> = {}): Partial<RunOptions> {
   return {
     format: FORMATS.json(FORMAT_OPTIONS),
-    messages: { prefixes: compilePatterns(prefixes), partitionKey: messageKeyWriter('primary-key', 'test') },
+    messages: { prefixes: compilePatterns(prefixes), partitionKey: logicalMessageKeyWriter('primary-key', 'test') },
     ...over,
   };
 }
@@ -245,7 +245,7 @@ describe('logical messages', () => {
       assert.equal(error?.code, 'FORMAT_FAILED');
       assert.match(
         error.message,
-        /The formatter threw Error at messages\.test\.ts:\d+:\d+, for the logical message at 0\//,
+        /The formatter threw Error at logical-messages\.test\.ts:\d+:\d+, for the logical message at 0\//,
       );
       assert.match(
         error.message,

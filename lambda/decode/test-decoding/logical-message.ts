@@ -33,7 +33,7 @@ const IGNORED: Ignored = { kind: 'ignored' };
  * @returns what it says; of a line that was cut to its first word, that it is to be counted and ignored
  * @throws {UndecodableError} when it is anything else
  */
-export function decodeMessage(
+export function decodeLogicalMessage(
   bytes: Buffer,
   start: number,
   end: number,

@@ -5,7 +5,7 @@
  * @see https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-message-events
  */
 import type { ByteWriter } from '../byte-writer.ts';
-import type { FormatOptions, MessageRecord } from '../record.ts';
+import type { FormatOptions, LogicalMessageRecord } from '../record.ts';
 import { sourceHead } from './source.ts';
 
 /**
@@ -15,7 +15,11 @@ import { sourceHead } from './source.ts';
  * @param record - the message
  * @param out - it is appended to this
  */
-export function writeDebeziumMessage(options: FormatOptions, record: MessageRecord, out: ByteWriter): void {
+export function writeDebeziumLogicalMessage(
+  options: FormatOptions,
+  record: LogicalMessageRecord,
+  out: ByteWriter,
+): void {
   const { transaction, lsn, prefix } = record;
   const now = options.now();
   // Of one outside a transaction nothing tells when it was written. Debezium takes the time of reading, too.

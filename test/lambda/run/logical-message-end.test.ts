@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LogicalMessage } from '../../../lambda/decode/messages.ts';
-import { latestEnd } from '../../../lambda/run/message-end.ts';
+import { latestEnd } from '../../../lambda/run/logical-message-end.ts';
 
 const message = (prefix: string | undefined, size: number): LogicalMessage => {
   return { kind: 'message', transactional: false, prefix, bytes: Buffer.alloc(0), start: 0, end: 0, size };
