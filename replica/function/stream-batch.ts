@@ -3,7 +3,7 @@
  */
 import type { KinesisStreamBatchResponse, KinesisStreamEvent } from 'aws-lambda';
 import { lineRecords, userRecords } from '../../lib/consumer/deaggregate.ts';
-import type { FastRecord } from '../rules/fast/fast-applier.ts';
+import type { FastRecord } from '../rules/fast/fast-batch.ts';
 
 /** A batch of one shard. */
 export interface StreamBatch {

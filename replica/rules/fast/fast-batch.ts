@@ -1,0 +1,283 @@
+/**
+ * One batch of Kinesis records under way: which of their changes are applied, which are repeats, and which wait for the other
+ * half of a move. Knows the target as a transaction, and no stream.
+ */
+import { Fold, refuseUnusable } from '../fold.ts';
+import {
+  inNoLane,
+  type KinesisRecord,
+  laneOf,
+  lostHistory,
+  otherServer,
+  otherSource,
+  renamedSource,
+} from '../intake.ts';
+import type { Change, Mark, readRecord } from '../record.ts';
+import { lanesChanged, marksMissing, missingRow, refuseByTransaction } from './fast-errors.ts';
+import { type CarriedRow, type FastTarget, type FastTransaction, keyName, type TableName } from './fast-target.ts';
+import { afterChange, afterMark, isBefore, lacksMarks, type LanePosition, positionAt } from './lane-position.ts';
+
+/** A Kinesis record, and the partition keys of its user records where they have their own. */
+export interface FastRecord extends KinesisRecord {
+  readonly userKeys?: readonly string[];
+}
+
+/** What records are applied to, and how. */
+export interface FastApplierOptions {
+  readonly target: FastTarget;
+  /** The source to copy, where the stream has several. @default that of the first record */
+  readonly source?: string | undefined;
+  /** Leaves out moves whose old row is not there, and counts them. */
+  readonly skipMissing: boolean;
+}
+
+/** What was done with records. */
+export interface FastCounts {
+  /** Changes that were applied, or that wait for the other half of a move. */
+  changes: number;
+  repeats: number;
+  /** Changes older than a TRUNCATE that was applied already. */
+  truncated: number;
+  /** Changes that wait for the other half of a move. */
+  deferred: number;
+  /** Moves left out because their old row was not there. */
+  missing: number;
+  /** Changes and marks of other sources. */
+  foreign: number;
+  /** When the newest of them was committed at the source; undefined: none. */
+  commitMs: number | undefined;
+}
+
+/** A Kinesis record, read. */
+export interface ReadRecord {
+  readonly record: FastRecord;
+  readonly items: readonly ReturnType<typeof readRecord>[];
+}
+
+/**
+ * The batch has to be the only one under way, and was not begun so: it is to be begun again. LANES was changed, which is seen
+ * only when its records are looked at.
+ */
+export class MustBeAloneError extends Error {
+  override readonly name = 'MustBeAloneError';
+}
+
+const noCounts = (): FastCounts => ({
+  changes: 0,
+  repeats: 0,
+  truncated: 0,
+  deferred: 0,
+  missing: 0,
+  foreign: 0,
+  commitMs: undefined,
+});
+
+/** One batch under way, in one transaction of the target. */
+export class FastBatch {
+  /** What was done with the records that are kept. */
+  counts = noCounts();
+  readonly #transaction: FastTransaction;
+  readonly #options: FastApplierOptions;
+  readonly #alone: boolean;
+  #fold = new Fold();
+  /** Of the record under way, which may be undone. */
+  #drafts = noCounts();
+  readonly #positions = new Map<number, LanePosition>();
+  #isNoted = false;
+
+  /**
+   * @param transaction - of the target
+   * @param options - what records are applied to, and how
+   * @param alone - whether no other batch is under way
+   */
+  constructor(transaction: FastTransaction, options: FastApplierOptions, alone: boolean) {
+    this.#transaction = transaction;
+    this.#options = options;
+    this.#alone = alone;
+  }
+
+  /**
+   * Applies a record.
+   *
+   * @param record - the next of its shard
+   * @throws {ReplicaError} where it cannot be applied: its part of the transaction is to be undone
+   * @throws {MustBeAloneError} where the batch has to be begun again
+   */
+  async take({ record, items }: ReadRecord): Promise<void> {
+    const { state } = this.#transaction;
+    this.#fold = new Fold();
+    this.#drafts = { ...this.counts };
+    this.#positions.clear();
+    this.#isNoted = false;
+    const at = laneOf(record.partitionKey);
+    const ours = items.map((item) => this.#isOurs(item.source));
+    this.#drafts.foreign += ours.filter((each) => !each).length;
+    if (!ours.includes(true)) return;
+    if (at === undefined) throw inNoLane();
+    if (!this.#isLane(at.count, items)) return;
+    for (const [i, item] of items.entries()) {
+      if (ours[i] !== true || item.kind === 'other') continue;
+      const position = this.#positions.get(at.lane) ?? state.lanes.get(at.lane) ?? positionAt(state.start);
+      if (item.kind === 'mark') {
+        this.#positions.set(at.lane, this.#afterMark(position, item));
+        continue;
+      }
+      refuseByTransaction(record.userKeys?.[i], item);
+      const next = afterChange(position, item, record.arrivedMs);
+      if (next === undefined) {
+        this.#drafts.repeats++;
+        continue;
+      }
+      if (lacksMarks(next, record.arrivedMs)) {
+        throw marksMissing(at.lane, position.lsn);
+      }
+      this.#positions.set(at.lane, next);
+      await this.#change(item);
+    }
+    await this.#flush();
+  }
+
+  /** Counts the record that was taken last: its part of the transaction is kept. */
+  keep(): void {
+    for (const [lane, position] of this.#positions) this.#transaction.state.lanes.set(lane, position);
+    this.counts = this.#drafts;
+  }
+
+  #isOurs(source: string): boolean {
+    const { state } = this.#transaction;
+    const wanted = this.#options.source;
+    state.source ??= wanted ?? source;
+    if (source === state.source) return true;
+    if (wanted === undefined) throw otherSource(source, state.source);
+    if (source === wanted) throw renamedSource(wanted, state.source);
+    return false;
+  }
+
+  /** Whether a record is of the lanes that are read; false: it was applied when there were other ones. */
+  #isLane(count: number, items: ReadRecord['items']): boolean {
+    const { state } = this.#transaction;
+    state.laneCount ??= count;
+    if (state.laneCount === count) return true;
+    const changes = items.filter((item) => item.kind === 'change');
+    if (changes.length > 0 && changes.every(({ lsn }) => lsn <= state.start)) return false;
+    if (!this.#alone) throw new MustBeAloneError();
+    const reaches = Array.from({ length: state.laneCount }, (_, lane) => state.lanes.get(lane)?.reach);
+    const [reach] = reaches;
+    if (reach === undefined || reaches.some((each) => each !== reach)) {
+      throw lanesChanged(state.laneCount, count);
+    }
+    const timeline = state.lanes.get(0)?.timeline;
+    state.start = reach;
+    state.laneCount = count;
+    state.lanes.clear();
+    for (let lane = 0; lane < count; lane++) state.lanes.set(lane, positionAt(reach, timeline));
+    return true;
+  }
+
+  #afterMark(position: LanePosition, mark: Mark): LanePosition {
+    const { state } = this.#transaction;
+    state.system ??= mark.system;
+    if (state.system !== mark.system) throw otherServer(mark.system, state.system, position.lsn);
+    const after = afterMark(position, mark);
+    if ('lost' in after) throw lostHistory(after.lost, mark.timeline, position.lsn);
+    return after;
+  }
+
+  async #change(change: Change): Promise<void> {
+    const { state } = this.#transaction;
+    this.#drafts.commitMs = Math.max(this.#drafts.commitMs ?? 0, change.commitMs);
+    const isOlder = (truncation: FastTransaction['state']['truncations'][number]): boolean =>
+      truncation.schema === change.schema && truncation.table === change.table && isBefore(change, truncation);
+    if (state.truncations.some(isOlder)) {
+      this.#drafts.truncated++;
+      return;
+    }
+    this.#drafts.changes++;
+    if (!this.#isNoted) await this.#transaction.note(change);
+    this.#isNoted = true;
+    if (change.op === 'TRUNCATE') {
+      await this.#truncate(change);
+      return;
+    }
+    refuseUnusable(change);
+    const { key = '', newKey, oldKey } = change;
+    if (state.waiting.has(keyName(change, key))) {
+      await this.#defer(change);
+    } else if (newKey !== undefined) {
+      await this.#flush();
+      await this.#transaction.park(change);
+      await this.#goOn(change, [newKey]);
+    } else if (oldKey !== undefined) {
+      await this.#flush();
+      const parked = await this.#transaction.unpark(change);
+      if (parked === undefined) await this.#defer(change);
+      else this.#arrive(this.#fold, change, parked.row);
+    } else {
+      this.#fold.add(change);
+    }
+  }
+
+  async #defer(change: Change): Promise<void> {
+    this.#drafts.deferred++;
+    this.#transaction.state.waiting.add(keyName(change, change.key ?? ''));
+    await this.#transaction.defer(change);
+  }
+
+  /** The second half of a move, with the row of the first. */
+  #arrive(fold: Fold, change: Change, row: CarriedRow): void {
+    if (row === undefined && change.unchanged.length > 0) {
+      if (!this.#options.skipMissing) {
+        throw missingRow(change);
+      }
+      this.#drafts.missing++;
+      return;
+    }
+    fold.carry(change, row);
+    fold.add(change);
+  }
+
+  async #truncate({ schema, table, lsn, ordinal }: Change): Promise<void> {
+    await this.#flush();
+    const truncation = { schema, table, lsn, ordinal };
+    const keys = await this.#transaction.truncate(truncation);
+    this.#transaction.state.truncations.push(truncation);
+    await this.#goOn(truncation, keys);
+  }
+
+  /** Applies what waits of keys, as far as it does not wait for something else. */
+  async #goOn(table: TableName, keys: readonly string[]): Promise<void> {
+    const transaction = this.#transaction;
+    const left = [...keys];
+    for (let key = left.shift(); key !== undefined; key = left.shift()) {
+      const name = keyName(table, key);
+      if (!transaction.state.waiting.has(name)) continue;
+      const changes = await transaction.deferred(table, key);
+      let last: Change | undefined;
+      for (const change of changes) {
+        const parked = change.oldKey === undefined ? undefined : await transaction.unpark(change);
+        if (change.oldKey !== undefined && parked === undefined) break;
+        // Each is of a place of its own.
+        await transaction.begin();
+        await transaction.note(change);
+        if (change.newKey !== undefined) {
+          await transaction.park(change);
+          left.push(change.newKey);
+        } else {
+          const fold = new Fold();
+          if (parked === undefined) fold.add(change);
+          else this.#arrive(fold, change, parked.row);
+          await transaction.write(fold.tables);
+        }
+        await transaction.end();
+        last = change;
+      }
+      if (last !== undefined) await transaction.forget(table, key, last);
+      if (last === changes.at(-1)) transaction.state.waiting.delete(name);
+    }
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#fold.changes > 0) await this.#transaction.write(this.#fold.tables);
+    this.#fold = new Fold();
+  }
+}

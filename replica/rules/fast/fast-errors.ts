@@ -1,0 +1,60 @@
+/**
+ * What is wrong with records that cannot be applied as they come. Pure: facts in, errors out.
+ */
+import { formatLsn, type Lsn } from '../../../lambda/decode/lsn.ts';
+import { ReplicaError } from '../../errors.ts';
+import type { Change } from '../record.ts';
+
+/**
+ * @param lane - that has changes and no marks
+ * @param appliedUpto - how far the lane is applied
+ */
+export function marksMissing(lane: number, appliedUpto: Lsn): ReplicaError {
+  return new ReplicaError(
+    'MARKS_MISSING',
+    `The stream holds changes of more than 20 minutes in lane ${lane} and no marks. What comes after ${formatLsn(appliedUpto)} in that lane was not applied.`,
+    {
+      remedy:
+        'Set MARKS=on (marks in the stack). If it was set only after these changes: load the target by pg_dump, and begin the copy with START_AFTER, or --start-after, behind them (docs/replica.md).',
+    },
+  );
+}
+
+/**
+ * @param before - how many lanes there were
+ * @param now - how many the record's lane is one of
+ */
+export function lanesChanged(before: number, now: number): ReplicaError {
+  return new ReplicaError(
+    'LANES_CHANGED',
+    `LANES was changed from ${before} to ${now}, and not all of the old lanes are applied up to the same mark. Nothing of the new ones was applied yet.`,
+    {
+      remedy:
+        'After a drain this ends by itself, as soon as the other shards are read. Else make the copy anew (docs/replica.md).',
+    },
+  );
+}
+
+/** @param change - the second half of a move, without all columns @returns that there is no row to take them from */
+export function missingRow({ schema, table }: Change): ReplicaError {
+  return new ReplicaError(
+    'MISSING_ROW',
+    `A row of ${schema}.${table} that the source gave another key without sending all columns is not at the target. Nothing of that record was applied.`,
+  );
+}
+
+/**
+ * Refuses a stream whose partition keys are transaction ids: there the records of one key are in many lanes, and have no order.
+ *
+ * @param userKey - the partition key of a change
+ * @param change - the change
+ * @throws {ReplicaError} RECORD_UNUSABLE
+ */
+export function refuseByTransaction(userKey: string | undefined, { source }: Change): void {
+  if (userKey === undefined || userKey === source || !/^\d+$/.test(userKey)) return;
+  throw new ReplicaError(
+    'RECORD_UNUSABLE',
+    'The stream is written with PARTITION_BY=transaction, which puts the changes of one row into many lanes. They cannot be applied lane by lane. Nothing of them was applied.',
+    { remedy: 'Publish with PARTITION_BY=primary-key, or copy without --fast.' },
+  );
+}
