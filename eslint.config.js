@@ -147,7 +147,8 @@ export default tseslint.config(
   module(['lambda/actions/**/*.ts', 'lambda/container.ts', 'lambda/aws-credentials.ts'], [synth, handler, powertools]),
   module(
     [
-      'lambda/{ports,errors,metrics,clock,printable,lost-slot,peek-errors,publications,slow-notice,formatter-module}.ts',
+      'lambda/ports/**/*.ts',
+      'lambda/{errors,metrics,clock,printable,lost-slot,peek-errors,publications,slow-notice,formatter-module}.ts',
     ],
     [synth, handler, above, sdk, postgres, kinesis, powertools],
   ),

@@ -2,7 +2,7 @@
  * The real clock. Tests have clocks of their own.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Clock } from './ports.ts';
+import type { Clock } from './ports/runtime.ts';
 
 /** The machine's time, waiting and random numbers. */
 export const systemClock: Clock = {

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import { type Answer, perform } from './actions/actions.ts';
-import type { InvocationDeadlines } from './actions/connections.ts';
+import type { InvocationDeadlines } from './actions/with-connection.ts';
 import { systemClock } from './clock.ts';
 import { type Container, createContainer } from './container.ts';
 import { requireAdmitted } from './settings/admin-only.ts';

@@ -2,7 +2,7 @@
  * Says that something takes long, for whom and for how long, so that nobody has to guess whether it hangs. Knows nothing
  * of what is waited for.
  */
-import type { Clock, Log } from './ports.ts';
+import type { Clock, Log } from './ports/runtime.ts';
 
 /** After so long a wait is told. */
 export const SLOW_MS = 3_000;

@@ -5,7 +5,7 @@
 import type { Answer } from '../../lambda/actions/actions.ts';
 import { systemClock } from '../../lambda/clock.ts';
 import { PipelineError } from '../../lambda/errors.ts';
-import type { Log } from '../../lambda/ports.ts';
+import type { Log } from '../../lambda/ports/runtime.ts';
 import { causeFields, sanitizeError } from '../../lambda/telemetry/error-report.ts';
 import { drain } from './drain/drain.ts';
 import { exitStatusOf } from './error-output.ts';

@@ -2,7 +2,7 @@
  * `snapshot` at a terminal: invokes, shows how far it is, and goes on with another invocation where a function's 15 minutes
  * were not enough, until it is done or it is stopped. What is left then goes on with the next runs.
  */
-import type { Clock } from '../../lambda/ports.ts';
+import type { Clock } from '../../lambda/ports/runtime.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import type { SnapshotAnswer } from '../../lambda/run/snapshot-run.ts';
 import { addAnswers } from './drain/totals.ts';

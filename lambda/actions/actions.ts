@@ -6,7 +6,6 @@ import type { Container } from '../container.ts';
 import type { RunAnswer } from '../run/answer.ts';
 import type { Action } from '../settings/action-types.ts';
 import { check, type CheckAnswer } from './check.ts';
-import { type InvocationDeadlines, withConnection } from './connections.ts';
 import { copySlot, type CopySlotAnswer } from './copy-slot.ts';
 import { createSlot, type CreateSlotAnswer } from './create-slot.ts';
 import { dropSlot, type DropSlotAnswer } from './drop-slot.ts';
@@ -17,6 +16,7 @@ import { handleLifecycle, type LifecycleAnswer } from './slot-lifecycle.ts';
 import { requestInitialSnapshot, snapshot, snapshotStop, type SnapshotStopAnswer } from './snapshot.ts';
 import { status, type StatusAnswer } from './status.ts';
 import { tables, type TablesAnswer } from './tables.ts';
+import { type InvocationDeadlines, withConnection } from './with-connection.ts';
 
 /** Any action's answer. */
 export type Answer =

@@ -11,7 +11,8 @@ import { readSlotState } from '../postgres/slot-state.ts';
 import { standbyFault } from '../postgres/standby-server.ts';
 import { readSlotRow } from '../postgres/status-queries.ts';
 import type { CopySlotAction } from '../settings/action-types.ts';
-import { type InvocationDeadlines, withLock } from './connections.ts';
+import type { InvocationDeadlines } from './with-connection.ts';
+import { withSlotLock } from './with-slot-lock.ts';
 
 /** How long making a slot waits for the transactions that are writing. */
 const CREATE_WAIT_MS = 60_000;
@@ -42,29 +43,29 @@ export async function copySlot(
 ): Promise<CopySlotAnswer> {
   const { config, clock, log, database } = container;
   const notDone = `The slot "${config.slot}" was not made.`;
-  return await withLock(
+  return await withSlotLock(
     container,
     deadlines,
     notDone,
-    async (locking, watching) => {
-      const server = await readSlotState(watching.client, from);
-      const standby = standbyFault(server, from, watching.context, notDone);
+    async (main, control) => {
+      const server = await readSlotState(control.client, from);
+      const standby = standbyFault(server, from, control.context, notDone);
       if (standby !== undefined) throw standby;
       const { slot: source } = server;
-      const present = await readSlotRow(watching.client, config.slot);
+      const present = await readSlotRow(control.client, config.slot);
       if (present !== undefined) {
         throw new PipelineError('SLOT_BUSY', `The slot "${config.slot}" exists already. It was left as it is.`, {
           remedy: `If runs read it, it needs no copy. Otherwise drop it with drop-slot, then try again; or use another SLOT_NAME.`,
         });
       }
-      if (config.slotFailover) requireFailoverSupport(watching, config.slot);
+      if (config.slotFailover) requireFailoverSupport(control, config.slot);
       const left = Math.min(CREATE_WAIT_MS, deadlines.functionDeadline - clock.now());
-      await copyReplicationSlot(locking, watching, from, config.slot, left);
-      const made = await readSlotRow(watching.client, config.slot);
+      await copyReplicationSlot(main, control, from, config.slot, left);
+      const made = await readSlotRow(control.client, config.slot);
       // The server does not copy that property.
       const failover = config.slotFailover || source?.failover === true;
       const until = { deadline: deadlines.functionDeadline, leaseExpiresAt: deadlines.leaseExpiresAt };
-      if (failover) await makeFailoverSlot(database, until, watching, config.slot);
+      if (failover) await makeFailoverSlot(database, until, control, config.slot);
       log.info('The slot was made as a copy.', { slot: config.slot, from, plugin: config.plugin });
       return {
         action: 'copy-slot',

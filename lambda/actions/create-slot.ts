@@ -7,8 +7,9 @@ import { makeFailoverSlot } from '../postgres/failover-slot.ts';
 import { createSlot as createReplicationSlot } from '../postgres/slot-create-drop.ts';
 import { type ServerAnswer, serverAnswer } from '../run/answer.ts';
 import type { CreateSlotAction } from '../settings/action-types.ts';
-import { type InvocationDeadlines, withLock } from './connections.ts';
 import { requestInitialSnapshot } from './snapshot.ts';
+import type { InvocationDeadlines } from './with-connection.ts';
+import { withSlotLock } from './with-slot-lock.ts';
 
 /** How long making a slot waits for the transactions that are writing. */
 const CREATE_WAIT_MS = 60_000;
@@ -43,11 +44,11 @@ export async function createSlot(
   deadlines: InvocationDeadlines,
 ): Promise<CreateSlotAnswer> {
   const { config, clock, log, warmState, database } = container;
-  return await withLock(container, deadlines, 'No slot was made.', async (waiting, watching) => {
+  return await withSlotLock(container, deadlines, 'No slot was made.', async (main, control) => {
     const left = Math.min(CREATE_WAIT_MS, deadlines.functionDeadline - clock.now());
     const failover = config.slotFailover;
     const options = { onStandby, failover, onWait: (text: string) => log.info(text) };
-    const { created, confirmedFlush } = await createReplicationSlot(waiting, watching, config.slot, left, options);
+    const { created, confirmedFlush } = await createReplicationSlot(main, control, config.slot, left, options);
     if (created) {
       warmState.resume = undefined;
       warmState.reached = undefined;
@@ -57,15 +58,15 @@ export async function createSlot(
         slot: config.slot,
       });
     }
-    if (created && config.snapshot === 'initial') await requestInitialSnapshot(watching, container);
+    if (created && config.snapshot === 'initial') await requestInitialSnapshot(control, container);
     const until = { deadline: deadlines.functionDeadline, leaseExpiresAt: deadlines.leaseExpiresAt };
-    const converted = failover && (await makeFailoverSlot(database, until, watching, config.slot));
+    const converted = failover && (await makeFailoverSlot(database, until, control, config.slot));
     if (converted) log.info('The slot was made a failover slot.', { slot: config.slot });
     return {
       action: 'create-slot',
       slot: config.slot,
       created,
-      server: serverAnswer(watching.identity),
+      server: serverAnswer(control.identity),
       ...(failover ? { failover: true as const, converted } : {}),
       ...(confirmedFlush === undefined ? {} : { confirmedFlushLsn: formatLsn(confirmedFlush) }),
     };

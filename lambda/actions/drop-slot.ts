@@ -7,7 +7,8 @@ import { PipelineError } from '../errors.ts';
 import { dropSlot as dropReplicationSlot, requireDroppable } from '../postgres/slot-create-drop.ts';
 import { readUnread, type Unread } from '../postgres/unread.ts';
 import type { DropSlotAction } from '../settings/action-types.ts';
-import { type InvocationDeadlines, withLock } from './connections.ts';
+import type { InvocationDeadlines } from './with-connection.ts';
+import { withSlotLock } from './with-slot-lock.ts';
 
 /** What `drop-slot` answers. */
 export interface DropSlotAnswer {
@@ -33,7 +34,7 @@ export async function dropSlot(
   deadlines: InvocationDeadlines,
 ): Promise<DropSlotAnswer> {
   const { config, log, warmState } = container;
-  return await withLock(container, deadlines, 'The slot was not dropped.', async (connection) => {
+  return await withSlotLock(container, deadlines, 'The slot was not dropped.', async (connection) => {
     await requireDroppable(connection, config.slot);
     const unread = await readUnread(connection, config.slot);
     if (unread !== undefined && !action.discardUnread) {

@@ -2,7 +2,7 @@
  * `refresh-keys`: reads the primary keys again.
  */
 import type { Container } from '../container.ts';
-import { type InvocationDeadlines, withConnection } from './connections.ts';
+import { type InvocationDeadlines, withConnection } from './with-connection.ts';
 
 /** What `refresh-keys` answers. */
 export interface RefreshKeysAnswer {

@@ -15,7 +15,7 @@ import {
 import type { TypeFacts } from '../format/record.ts';
 import { isSupported } from '../pack/compression.ts';
 import { createPacker } from '../pack/create-packer.ts';
-import type { ServerIdentity } from '../ports.ts';
+import type { ServerIdentity } from '../ports/session.ts';
 import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
 import { CONTROL_LOCK_SUFFIX } from '../postgres/session.ts';
 import { describeHolder, readLock } from '../postgres/slot-lock.ts';
@@ -25,9 +25,10 @@ import { run } from '../run/run.ts';
 import { addRunMetrics, addSlotMetrics, CountReporter } from '../run/run-metrics.ts';
 import type { RunAction } from '../settings/action-types.ts';
 import { readResume } from '../settings/payloads.ts';
-import { ACTION_LOCK_WAIT_MS, type InvocationDeadlines, sessionFor, withConnection } from './connections.ts';
 import { explainMissingSlot, historyOf, warnOfChangedHistory } from './server-history.ts';
 import { measureSlot } from './slot-measure.ts';
+import { type InvocationDeadlines, withConnection } from './with-connection.ts';
+import { ACTION_LOCK_WAIT_MS, openSlotSession } from './with-slot-lock.ts';
 
 /**
  * Publishes.
@@ -129,7 +130,7 @@ async function publish(
   }
   const formatter = await container.formatter();
   await container.requireRegion();
-  const opened = await sessionFor(container, deadlines, {
+  const opened = await openSlotSession(container, deadlines, {
     waitMs: action.kind === 'drain' ? Math.max(0, Math.min(ACTION_LOCK_WAIT_MS, deadline - clock.now())) : 0,
     ...(lingers ? { holderEndsWithinMs: container.periodMs + TICK_MARGIN_MS } : {}),
   });

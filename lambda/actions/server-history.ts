@@ -5,11 +5,11 @@
 import type { Container } from '../container.ts';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
-import type { ServerIdentity } from '../ports.ts';
+import type { ServerIdentity } from '../ports/session.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { type Fork, readTimelineHistory } from '../postgres/timeline-history.ts';
 import { serverAnswer } from '../run/answer.ts';
-import { type InvocationDeadlines, withConnection } from './connections.ts';
+import { type InvocationDeadlines, withConnection } from './with-connection.ts';
 
 /**
  * Compares the server with what the container remembers, warns of what has changed, and remembers it.

@@ -4,11 +4,12 @@
 import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
-import type { Session } from '../ports.ts';
+import type { Session } from '../ports/session.ts';
 import { describeHolder } from '../postgres/slot-lock.ts';
 import { skipFirstTransaction } from '../run/skip-first-transaction.ts';
 import type { SkipTransactionAction } from '../settings/action-types.ts';
-import { ACTION_LOCK_WAIT_MS, type InvocationDeadlines, sessionFor } from './connections.ts';
+import type { InvocationDeadlines } from './with-connection.ts';
+import { ACTION_LOCK_WAIT_MS, openSlotSession } from './with-slot-lock.ts';
 
 /** What `skip-transaction` answers. */
 export interface SkipTransactionAnswer {
@@ -38,7 +39,7 @@ export async function skipTransaction(
   deadlines: InvocationDeadlines,
 ): Promise<SkipTransactionAnswer> {
   const { config, clock, log, warmState } = container;
-  const opened = await sessionFor(container, deadlines, { waitMs: ACTION_LOCK_WAIT_MS });
+  const opened = await openSlotSession(container, deadlines, { waitMs: ACTION_LOCK_WAIT_MS });
   if ('locked' in opened) {
     throw new PipelineError(
       'SLOT_BUSY',

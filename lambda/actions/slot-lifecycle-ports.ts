@@ -2,7 +2,7 @@
  * What the slot's resource works with: ports, bounds, and two connections that are closed whatever happens.
  * Decides nothing.
  */
-import type { Clock, Log, Metrics } from '../ports.ts';
+import type { Clock, Log, Metrics } from '../ports/runtime.ts';
 import type { Connection, Database } from '../postgres/connection.ts';
 import { withPair } from '../postgres/connection-pair.ts';
 import { readSlotState } from '../postgres/slot-state.ts';
@@ -56,16 +56,16 @@ export function isOwn({ logicalResourceId }: LifecycleAction, { slotResource }: 
 /** Two connections to one server, closed whatever happens. */
 export async function withConnections<T>(
   { database, functionDeadline, slot }: LifecyclePorts,
-  work: (locking: Connection, watching: Connection) => Promise<T>,
+  work: (main: Connection, control: Connection) => Promise<T>,
 ): Promise<T> {
   const options = { deadline: functionDeadline - ANSWER_MS, leaseExpiresAt: functionDeadline };
   const notDone = 'The slot was left as it is.';
-  return await withPair(database, options, { notDone }, async (locking, watching) => {
+  return await withPair(database, options, { notDone }, async (main, control) => {
     // A standby without the slot would look like a primary whose slot is gone.
-    if (watching.identity.inRecovery) {
-      const standby = standbyFault(await readSlotState(watching, slot), slot, watching.context, notDone);
+    if (control.identity.inRecovery) {
+      const standby = standbyFault(await readSlotState(control, slot), slot, control.context, notDone);
       if (standby !== undefined) throw standby;
     }
-    return await work(locking, watching);
+    return await work(main, control);
   });
 }

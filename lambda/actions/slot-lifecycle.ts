@@ -26,6 +26,7 @@ import {
   type SlotIdentity,
   type SlotOrigin,
 } from './slot-identity.ts';
+import { deleteSlotResource, dropSql } from './slot-lifecycle-delete.ts';
 import { ensureFailover, wantsFailover } from './slot-lifecycle-failover.ts';
 import {
   ANSWER_MS,
@@ -35,7 +36,6 @@ import {
   type LifecyclePorts,
   withConnections,
 } from './slot-lifecycle-ports.ts';
-import { dropSql, removeSlot } from './slot-removal.ts';
 
 export type { LifecycleAnswer, LifecyclePorts } from './slot-lifecycle-ports.ts';
 
@@ -69,7 +69,7 @@ async function perform(event: LifecycleAction, ports: LifecyclePorts): Promise<L
     case 'Update':
       return await update(event, ports);
     case 'Delete':
-      return await removeSlot(event, ports);
+      return await deleteSlotResource(event, ports);
   }
 }
 
@@ -94,19 +94,19 @@ async function resolveSlot({ properties }: LifecycleAction, { database, slot }: 
 
 /** Makes the slot, or adopts one of ours that is there. A claim only looks. */
 async function create(event: LifecycleAction, asked: SlotIdentity, ports: LifecyclePorts): Promise<LifecycleAnswer> {
-  return await withConnections(ports, async (locking, watching) => {
-    const identity = { ...asked, systemIdentifier: watching.identity.systemIdentifier };
-    if (isClaim(event)) return answer(await look(identity, watching), identity);
-    await requireLock(locking, identity.slot, ports);
+  return await withConnections(ports, async (main, control) => {
+    const identity = { ...asked, systemIdentifier: control.identity.systemIdentifier };
+    if (isClaim(event)) return answer(await look(identity, control), identity);
+    await requireLock(main, identity.slot, ports);
     const failover = wantsFailover(event.properties);
     const options = { failover, onWait: (text: string) => ports.log.info(text) };
-    const { created } = await createSlot(locking, watching, identity.slot, createWait(ports), options);
-    await ensureFailover(failover, watching, identity.slot, ports);
+    const { created } = await createSlot(main, control, identity.slot, createWait(ports), options);
+    await ensureFailover(failover, control, identity.slot, ports);
     // The alarm on runs that do not end well is made with the schedule, a minute before the first run: this keeps it quiet.
     ports.metrics.add('RunHealthy', 1);
     // The claim found none: then this request made it, in an invocation whose answer was lost.
     const isMade = created || isUnclaimed(event, identity);
-    if (isMade) await ports.onCreated?.(watching);
+    if (isMade) await ports.onCreated?.(control);
     return answer(isMade ? 'created' : 'adopted', identity);
   });
 }
@@ -121,16 +121,16 @@ async function update(event: LifecycleAction, ports: LifecyclePorts): Promise<Li
   const isSameName = old.slot === asked.slot && old.database === asked.database;
   if (isSameName && isSameAddress(old, asked)) {
     if (wantsFailover(event.properties) && !wantsFailover(event.oldProperties) && !isClaim(event)) {
-      await withConnections(ports, async (locking, watching) => {
-        await requireLock(locking, asked.slot, ports);
-        await ensureFailover(true, watching, asked.slot, ports);
+      await withConnections(ports, async (main, control) => {
+        await requireLock(main, asked.slot, ports);
+        await ensureFailover(true, control, asked.slot, ports);
       });
     }
     return { PhysicalResourceId: id };
   }
-  return await withConnections(ports, async (locking, watching) => {
-    const identity = { ...asked, systemIdentifier: watching.identity.systemIdentifier };
-    const present = await readSlotRow(watching.client, identity.slot);
+  return await withConnections(ports, async (main, control) => {
+    const identity = { ...asked, systemIdentifier: control.identity.systemIdentifier };
+    const present = await readSlotRow(control.client, identity.slot);
     const former = comesBack(old, identity, ports);
     if (former !== undefined && present !== undefined) return { PhysicalResourceId: former };
     const before = { id, at: Math.floor(ports.clock.now() / 1000) };
@@ -144,8 +144,8 @@ async function update(event: LifecycleAction, ports: LifecyclePorts): Promise<Li
     if (isClaim(event))
       return { PhysicalResourceId: formatPhysicalId(present === undefined ? 'absent' : 'present', identity, before) };
     const origin = isSameDatabase(old, identity)
-      ? await rename(event, { old, identity, present }, { locking, watching }, ports)
-      : move({ old, identity, present }, locking);
+      ? await rename(event, { old, identity, present }, { main, control }, ports)
+      : move({ old, identity, present }, main);
     return { PhysicalResourceId: formatPhysicalId(origin, identity, before) };
   });
 }
@@ -154,22 +154,22 @@ async function update(event: LifecycleAction, ports: LifecyclePorts): Promise<Li
 async function rename(
   event: LifecycleAction,
   { old, identity, present }: { old: PhysicalId; identity: SlotIdentity; present: SlotRow | undefined },
-  { locking, watching }: { locking: Connection; watching: Connection },
+  { main, control }: { main: Connection; control: Connection },
   ports: LifecyclePorts,
 ): Promise<SlotOrigin> {
   // The run that still publishes the old slot's changes is over once the lock is ours.
-  await requireLock(locking, old.slot, ports);
+  await requireLock(main, old.slot, ports);
   if (present === undefined) {
-    const source = await readSlotRow(watching.client, old.slot);
-    await copySlot(locking, watching, old.slot, identity.slot, createWait(ports));
+    const source = await readSlotRow(control.client, old.slot);
+    await copySlot(main, control, old.slot, identity.slot, createWait(ports));
     // A copy of a failover slot is none.
-    await ensureFailover(source?.failover === true || wantsFailover(event.properties), watching, identity.slot, ports);
+    await ensureFailover(source?.failover === true || wantsFailover(event.properties), control, identity.slot, ports);
     return 'created';
   }
-  requireUsable(present, locking.context);
+  requireUsable(present, main.context);
   // The copy that this request made, in an invocation whose answer was lost; it may have been read since.
   if (isUnclaimed(event, identity)) return 'created';
-  const source = await readSlotRow(watching.client, old.slot);
+  const source = await readSlotRow(control.client, old.slot);
   if (source?.confirmedFlush !== undefined && (present.confirmedFlush ?? 0n) > source.confirmedFlush) {
     throw new PipelineError(
       'SLOT_BUSY',
@@ -220,11 +220,11 @@ function isUnclaimed({ properties }: LifecycleAction, identity: SlotIdentity): b
 
 /** Takes the lock, or says who has it. */
 async function requireLock(
-  locking: Connection,
+  main: Connection,
   slotName: string,
   { clock, log, lockWaitMs = LIFECYCLE_LOCK_WAIT_MS }: LifecyclePorts,
 ): Promise<void> {
-  const lock = await acquireSlotLock(locking.client, { slotName, waitMs: lockWaitMs, clock, log });
+  const lock = await acquireSlotLock(main.client, { slotName, waitMs: lockWaitMs, clock, log });
   if (lock.kind === 'held') return;
   throw new PipelineError(
     'SLOT_BUSY',

@@ -6,7 +6,7 @@ import type { Container } from '../container.ts';
 import { CONNECTION_ERRORS, PipelineError } from '../errors.ts';
 import { readFlushLsn, readSlotRow } from '../postgres/status-queries.ts';
 import type { SlotMeasure } from '../run/run-metrics.ts';
-import { type InvocationDeadlines, withConnection } from './connections.ts';
+import { type InvocationDeadlines, withConnection } from './with-connection.ts';
 
 /** A server that is slow to answer is not waited for: the next minute's run asks again. */
 const TIMEOUT_MS = 3_000;

@@ -11,10 +11,11 @@ import type { RunAnswer } from '../run/answer.ts';
 import type { SnapshotAction } from '../settings/action-types.ts';
 import { selectsTable } from '../settings/filters.ts';
 import { encodedLength } from '../snapshot/ascii.ts';
-import { encodeMessage } from '../snapshot/own-message.ts';
 import type { SnapshotProgress } from '../snapshot/progress.ts';
-import { type InvocationDeadlines, withConnection, withLock } from './connections.ts';
+import { encodeSnapshotMessage } from '../snapshot/snapshot-message.ts';
 import { runOrDrain } from './run-and-drain.ts';
+import { type InvocationDeadlines, withConnection } from './with-connection.ts';
+import { withSlotLock } from './with-slot-lock.ts';
 
 /** Names of tables that a message can hold. */
 const MAX_NAME_BYTES = 200 * 1024;
@@ -72,7 +73,7 @@ export async function snapshotStop(
     if (found !== undefined && found.missing.length > 0)
       throw new PipelineError('SNAPSHOT_REFUSED', `${found.missing.join(' ')} No snapshot was ended.`);
     // Whether they can be read or not.
-    await writeMessage(connection, encodeMessage(slot, { kind: 'stop', tables: found?.all }));
+    await writeMessage(connection, encodeSnapshotMessage(slot, { kind: 'stop', tables: found?.all }));
     return { action: 'snapshot-stop', slot, asked: true };
   });
 }
@@ -80,14 +81,14 @@ export async function snapshotStop(
 /** Writes the request, if all of it can be done. */
 async function request(names: readonly string[], container: Container, deadlines: InvocationDeadlines): Promise<void> {
   const { slot } = container.config;
-  await withLock(container, deadlines, 'No snapshot was asked for.', async (locking, watching) => {
-    requireSnapshots(watching);
-    await watching.plugin.prepare?.(watching, slot);
-    const { tables, missing, faults } = await resolveTables(watching, names);
-    const underWay = await lookAtSlot(locking, container);
+  await withSlotLock(container, deadlines, 'No snapshot was asked for.', async (main, control) => {
+    requireSnapshots(control);
+    await control.plugin.prepare?.(control, slot);
+    const { tables, missing, faults } = await resolveTables(control, names);
+    const underWay = await lookAtSlot(main, container);
     const all = [...missing, ...faults, ...tables.flatMap((table) => faultsOf(table, container, underWay))];
     if (all.length > 0) throw refused(all.join(' '));
-    await writeRequest(watching, container, tables, underWay);
+    await writeRequest(control, container, tables, underWay);
   });
 }
 
@@ -128,16 +129,16 @@ async function writeRequest(
   const id = `${begunAt.toString(36)}${Math.floor(clock.random() * 36 ** 4).toString(36)}`;
   await writeMessage(
     connection,
-    encodeMessage(config.slot, { kind: 'begin', id, begunAt, tables: names, anew: false }),
+    encodeSnapshotMessage(config.slot, { kind: 'begin', id, begunAt, tables: names, anew: false }),
   );
   log.info('A snapshot was asked for.', { id, tables: names.slice(0, 100) });
 }
 
 /** What is under way; undefined: nothing, or it could not be found out. */
-async function lookAtSlot(locking: Connection, { config, decoder }: Container): Promise<SnapshotProgress | undefined> {
-  await locking.client.query(`SET statement_timeout = ${LOOK_TIMEOUT_MS}`);
+async function lookAtSlot(main: Connection, { config, decoder }: Container): Promise<SnapshotProgress | undefined> {
+  await main.client.query(`SET statement_timeout = ${LOOK_TIMEOUT_MS}`);
   try {
-    return await readUnderWay(locking, config.slot, config.slot, decoder);
+    return await readUnderWay(main, config.slot, config.slot, decoder);
   } catch {
     // A run will say what is wrong with the slot, if anything is.
     return undefined;

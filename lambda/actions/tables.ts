@@ -3,7 +3,7 @@ import type { Container } from '../container.ts';
 import { checkPublished, type TableAnswer } from '../health/published-tables.ts';
 import { readTables } from '../postgres/check-queries.ts';
 import { readPublications } from '../postgres/publication-queries.ts';
-import { type InvocationDeadlines, withConnection } from './connections.ts';
+import { type InvocationDeadlines, withConnection } from './with-connection.ts';
 
 /** What `tables` answers. */
 export interface TablesAnswer {

@@ -4,7 +4,7 @@
  */
 import { DescribeStreamSummaryCommand, type KinesisClient } from '@aws-sdk/client-kinesis';
 import { describe } from './classify.ts';
-import { addressOf, type Destination, whereabouts } from './destination.ts';
+import { addressOf, describeEndpoint, type RequestAddress } from './endpoint.ts';
 import { refusalKind, remedyOf } from './refusals.ts';
 
 /** What DescribeStreamSummary said, or why it said nothing. */
@@ -52,7 +52,7 @@ export async function describeStream(
   let address: string | undefined;
   command.middlewareStack.add(
     (next) => (args) => {
-      address = addressOf(args.request as Destination);
+      address = addressOf(args.request as RequestAddress);
       return next(args);
     },
     { step: 'build', priority: 'high', name: 'address' },
@@ -61,7 +61,7 @@ export async function describeStream(
     const { StreamDescriptionSummary: summary } = await client.send(command, { abortSignal: signal });
     return {
       kind: 'found',
-      where: await whereabouts(client, address),
+      where: await describeEndpoint(client, address),
       status: summary?.StreamStatus ?? 'unknown',
       encrypted: summary?.EncryptionType === 'KMS',
       shards: summary?.OpenShardCount ?? 0,
@@ -70,7 +70,7 @@ export async function describeStream(
       maxRecordKib: summary?.MaxRecordSizeInKiB,
     };
   } catch (error) {
-    const where = await whereabouts(client, address);
+    const where = await describeEndpoint(client, address);
     return { where, ...reasonOf(error, signal.aborted, Math.round(timeoutMs / 1000)) };
   }
 }

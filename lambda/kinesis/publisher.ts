@@ -6,10 +6,11 @@
 import { type KinesisClient, PutRecordsCommand, type PutRecordsResultEntry } from '@aws-sdk/client-kinesis';
 import { PipelineError } from '../errors.ts';
 import type { KinesisRecord, Round } from '../pack/round.ts';
-import type { Clock, Log, Published, Publisher } from '../ports.ts';
+import type { Published, Publisher } from '../ports/publisher.ts';
+import type { Clock, Log } from '../ports/runtime.ts';
 import { classify, classifyEntry, describe, hasNoAnswer } from './classify.ts';
 import { renewClient } from './client.ts';
-import { addressOf, type Destination, whereabouts } from './destination.ts';
+import { addressOf, describeEndpoint, type RequestAddress } from './endpoint.ts';
 import { RequestBody } from './request-body.ts';
 
 /** What a publisher depends on. */
@@ -117,7 +118,7 @@ async function send(
   // Behind the SDK's serialiser, before what measures and signs the body.
   command.middlewareStack.add(
     (next) => (args) => {
-      const request = args.request as { body: unknown } & Destination;
+      const request = args.request as { body: unknown } & RequestAddress;
       request.body = content;
       host = addressOf(request);
       return next(args);
@@ -130,7 +131,7 @@ async function send(
     results = answer.Records ?? [];
   } catch (error) {
     body.forget();
-    const where = await whereabouts(client, host);
+    const where = await describeEndpoint(client, host);
     const decision = classify(error, stream, where);
     const failure = hasNoAnswer(error) ? `${describe(error)} for "${stream}"${where}` : describe(error);
     if (decision instanceof PipelineError) {
@@ -146,7 +147,7 @@ async function send(
     log.warn('Kinesis answered about another number of entries than were sent; all are to be sent again.', { failure });
     return { failed: entries, throttled: 0, failure };
   }
-  return readAnswer(entries, results, options, await whereabouts(client, host));
+  return readAnswer(entries, results, options, await describeEndpoint(client, host));
 }
 
 /** Which entries an answer acknowledges: those with a sequence number and no error. */

@@ -2,9 +2,9 @@
  * What the server says of each precondition of capturing changes. Reads only, asks the catalogs, changes nothing.
  * Concludes nothing: what the rows mean is said in `lambda/health/server-health.ts`.
  */
-import type { AwaitedStandby } from '../ports.ts';
-import { readStandbys } from './read-bound.ts';
+import type { AwaitedStandby } from '../ports/slot.ts';
 import { readSlotReader, type SlotReader } from './slot-lock.ts';
+import { readStandbys } from './standby-bound.ts';
 import type { Queryable, SlotRow } from './status-queries.ts';
 import { readSlotRow } from './status-queries.ts';
 

@@ -2,7 +2,7 @@
  * The end of a connection: in good order, at once, or by itself when its time is over. Knows no statement.
  */
 import type pg from 'pg';
-import type { Clock } from '../ports.ts';
+import type { Clock } from '../ports/runtime.ts';
 
 /**
  * Drops a connection when its time is over. A server that stopped answering must not keep us past our time, and no time-out

@@ -5,7 +5,8 @@
  */
 import pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../decode/lsn.ts';
-import type { Clock, CommitHistory, Log } from '../ports.ts';
+import type { CommitHistory } from '../ports/catalogs.ts';
+import type { Clock, Log } from '../ports/runtime.ts';
 import type { Connection } from './connection.ts';
 import { codeOf } from './error-context.ts';
 import { type SlotPlugin, TEST_DECODING } from './plugins.ts';
@@ -30,7 +31,7 @@ interface AnswerRow {
 }
 
 /** Behind a batch so much WAL is decoded at most. */
-const MOST_BEHIND = 256n * 1024n * 1024n;
+const MAX_BEHIND = 256n * 1024n * 1024n;
 /** A commit that others see is flushed so many times `wal_writer_delay` later, also with synchronous_commit = off. */
 const DELAYS = 4;
 const LONGEST_WAIT_MS = 2_000;
@@ -48,7 +49,7 @@ export class WalCommitHistory implements CommitHistory {
   async read(xids: readonly number[], batchEnd: Lsn, deadline: number): Promise<ReadonlyMap<number, Lsn> | undefined> {
     try {
       const end = await this.#endOfCommits();
-      const furthest = batchEnd + MOST_BEHIND;
+      const furthest = batchEnd + MAX_BEHIND;
       const upto = end !== undefined && end < furthest ? end : furthest;
       const rows = await this.#ask(xids, upto, deadline);
       const commits = new Map<number, Lsn>();

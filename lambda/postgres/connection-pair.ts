@@ -4,7 +4,7 @@
  * Knows no slot but by its lock.
  */
 import { PipelineError } from '../errors.ts';
-import type { Clock } from '../ports.ts';
+import type { Clock } from '../ports/runtime.ts';
 import { withNotice } from '../slow-notice.ts';
 import { closeGracefully } from './close-connection.ts';
 import {
@@ -72,7 +72,7 @@ export async function open(database: Database, options: ConnectOptions): Promise
  * @param database - the database to connect to
  * @param options - how long they are for
  * @param about - what errors name besides: the slot, and what was not done
- * @param work - what is done with the two connections
+ * @param work - what is done with the main and the control connection
  * @throws {PipelineError} as {@link openPair}, and what `work` throws, in the operator's words
  */
 export async function withPair<T>(
@@ -94,13 +94,13 @@ export async function withPair<T>(
 /**
  * The last proof that two connections lead to one server: one sees the lock that the other has just taken.
  *
- * @param locking - the connection that holds the lock of the slot
- * @param watching - the connection that must see the lock
+ * @param main - holds the lock of the slot
+ * @param control - must see the lock
  * @param slotName - the slot whose lock it is
  * @throws {PipelineError} SERVERS_DIFFER
  */
-export async function requireLockSeen(locking: Connection, watching: Connection, slotName: string): Promise<void> {
-  if ((await readLock(watching, slotName)).holderPid !== locking.pid) throw serversDiffer([locking, watching]);
+export async function requireLockSeen(main: Connection, control: Connection, slotName: string): Promise<void> {
+  if ((await readLock(control, slotName)).holderPid !== main.pid) throw serversDiffer([main, control]);
 }
 
 /** @param pair - ended in good order, both at once */

@@ -4,7 +4,8 @@
  */
 import pg from 'pg';
 import { PipelineError } from '../errors.ts';
-import type { Clock, Log, ServerIdentity } from '../ports.ts';
+import type { Clock, Log } from '../ports/runtime.ts';
+import type { ServerIdentity } from '../ports/session.ts';
 import { closeAt, destroy } from './close-connection.ts';
 import {
   createCredentials,

@@ -1,8 +1,8 @@
 /**
  * A COPY ... TO STDOUT under way on the connection that holds the lock: its data as it streams, its time-out before the
- * first row, its end, its cancellation from another connection. Knows nothing of what is in the rows.
+ * first row, its end, its cancellation by the control connection. Knows nothing of what is in the rows.
  */
-import type { Clock } from '../ports.ts';
+import type { Clock } from '../ports/runtime.ts';
 import { destroy } from './close-connection.ts';
 import type { Connection } from './connection.ts';
 import { CopyOutQuery } from './copy-out-query.ts';
@@ -11,7 +11,7 @@ import type { Notice } from './notices.ts';
 /** What a statement works with. */
 export interface CopyParts {
   /** The connection that holds the lock: the statement runs on it. */
-  readonly reader: Connection;
+  readonly main: Connection;
   /** Another, to end the statement from. */
   readonly control: Connection;
   readonly clock: Clock;
@@ -40,7 +40,7 @@ export class CopyToStdout {
   constructor(parts: CopyParts, sql: string, timeoutMs: number) {
     this.#parts = parts;
     this.#sentAt = parts.clock.now();
-    this.#query = parts.reader.client.query(new CopyOutQuery(sql));
+    this.#query = parts.main.client.query(new CopyOutQuery(sql));
     void this.#query.finished.then(() => {
       this.#firstRow.abort();
       this.#over.abort();
@@ -94,22 +94,22 @@ export class CopyToStdout {
     await this.#query.finished;
     await this.#cancelled;
     // After an error the server still clears up; it answers when it is ready.
-    if (this.failure !== undefined) await this.#parts.reader.query('').catch(() => undefined);
+    if (this.failure !== undefined) await this.#parts.main.query('').catch(() => undefined);
   }
 
   /**
    * Ends the statement on the server. A connection that is lost has ended it, or will. A cancellation that comes before
    * the server has begun the statement is lost: it is sent again until the statement is over. Where it cannot be sent,
-   * because the other connection is lost, this one is given up, and the statement with it.
+   * because the control connection is lost, this one is given up, and the statement with it.
    */
   #cancel(): void {
-    const { control, reader, clock } = this.#parts;
+    const { control, main, clock } = this.#parts;
     const cancel = async (): Promise<void> => {
       while (!this.#over.signal.aborted) {
-        await control.query('SELECT pg_cancel_backend($1)', [reader.pid]);
+        await control.query('SELECT pg_cancel_backend($1)', [main.pid]);
         await clock.sleep(CANCEL_AGAIN_MS, this.#over.signal);
       }
     };
-    this.#cancelled ??= cancel().catch(() => (this.#query.isOver ? undefined : destroy(reader.client)));
+    this.#cancelled ??= cancel().catch(() => (this.#query.isOver ? undefined : destroy(main.client)));
   }
 }

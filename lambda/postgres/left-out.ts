@@ -4,7 +4,7 @@
  *
  * @see https://github.com/eulerto/wal2json/blob/master/wal2json.c
  */
-import type { LeftOutChanges } from '../ports.ts';
+import type { LeftOutChanges } from '../ports/slot.ts';
 import type { Notice } from './notices.ts';
 
 const ROUTINE = 'pg_decode_write_change';

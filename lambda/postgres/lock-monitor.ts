@@ -3,7 +3,7 @@
  * Knows neither batches nor the stream: it aborts a signal.
  */
 import { PipelineError } from '../errors.ts';
-import type { Clock } from '../ports.ts';
+import type { Clock } from '../ports/runtime.ts';
 import { destroy } from './close-connection.ts';
 import type { Connection } from './connection.ts';
 import { type LockResult, readLock } from './slot-lock.ts';
@@ -36,7 +36,7 @@ export interface LockMonitorOptions {
 const LOCK_CHECK_INTERVAL_MS = 1_000;
 /** A loss of the lock is noticed within this time, and then no further request is sent: one interval, and one answer. */
 export const LOCK_LOSS_DETECTION_MS = 2 * LOCK_CHECK_INTERVAL_MS;
-/** How long the other connection stays open after a loss: as long as a request may be in flight. Its lock keeps the next run waiting. */
+/** How long the control connection stays open after the main one is lost, and the other way round: as long as a request may be in flight. Its lock keeps the next run waiting. */
 const OTHER_CONNECTION_GRACE_MS = 15_000;
 /** How long after the deadline the server's answers are waited for. The rest of the time is for our own answer. */
 const SERVER_RESPONSE_GRACE_MS = 500;
@@ -45,16 +45,16 @@ const SERVER_RESPONSE_GRACE_MS = 500;
  * Watches a lock. A connection whose data is held back does not notice that it was closed, so the other connection keeps
  * asking whether the lock is still held.
  *
- * @param reader - the connection that holds the lock
+ * @param main - the connection that holds the lock
  * @param control - the connection that checks it
  * @param options - which lock, and until when
  */
 export function monitorLock(
-  reader: Connection,
+  main: Connection,
   control: Connection,
   { slotName, clock, deadline }: LockMonitorOptions,
 ): LockMonitor {
-  const { host, port } = reader.context;
+  const { host, port } = main.context;
   const lost = new AbortController();
   const stopWatching = new AbortController();
   const ended = new AbortController();
@@ -72,10 +72,10 @@ export function monitorLock(
     );
     destroy(gone.client);
     // A run that ends closes it sooner.
-    destroyLater(gone === reader ? control : reader, OTHER_CONNECTION_GRACE_MS);
+    destroyLater(gone === main ? control : main, OTHER_CONNECTION_GRACE_MS);
   };
   const onLockLost = (cause?: unknown) =>
-    lose(reader, `The connection to PostgreSQL at ${host}:${port} that holds the lock was lost`, cause);
+    lose(main, `The connection to PostgreSQL at ${host}:${port} that holds the lock was lost`, cause);
   const onControlLost = (cause?: unknown) =>
     lose(control, `The connection to PostgreSQL at ${host}:${port} that watches the lock was lost`, cause);
   // If the network drops everything, no error comes: a query would wait until the process is killed.
@@ -83,9 +83,9 @@ export function monitorLock(
   destroyLater(control, msUntilTimeout);
   void clock.sleep(msUntilTimeout, stopWatching.signal).then(() => {
     if (!stopWatching.signal.aborted)
-      lose(reader, `PostgreSQL at ${host}:${port} had not answered when the time was over`);
+      lose(main, `PostgreSQL at ${host}:${port} had not answered when the time was over`);
   });
-  reader.client.on('error', onLockLost).on('end', onLockLost);
+  main.client.on('error', onLockLost).on('end', onLockLost);
   control.client.on('error', onControlLost).on('end', onControlLost);
   let isAwaited = false;
   const isStopped = () => stopWatching.signal.aborted;
@@ -97,7 +97,7 @@ export function monitorLock(
       const lock = await readLock(control, slotName);
       if (isStopped()) return;
       isAwaited = lock.isAwaited;
-      if (lock.holderPid !== reader.pid) onLockLost();
+      if (lock.holderPid !== main.pid) onLockLost();
       if (!isStopped() && takeMissing !== undefined && (await takeMissing()).kind === 'held') takeMissing = undefined;
     }
   };
@@ -107,7 +107,7 @@ export function monitorLock(
     stop: () => {
       stopWatching.abort();
       ended.abort();
-      reader.client.off('error', onLockLost).off('end', onLockLost);
+      main.client.off('error', onLockLost).off('end', onLockLost);
       control.client.off('error', onControlLost).off('end', onControlLost);
     },
     start: (takeSecond) =>

@@ -17,7 +17,7 @@ import type { DecodedBegin, DecodedMessage, PluginDecoder } from '../decode/plug
 import { TYPE_NUMBER } from '../decode/wal2json/row.ts';
 import { PipelineError, transactionUndecodable } from '../errors.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
-import type { LeftOutChanges, MessageBlock, Peek } from '../ports.ts';
+import type { LeftOutChanges, MessageBlock, Peek } from '../ports/slot.ts';
 import { BinaryCopyReader } from './binary-copy-reader.ts';
 import { Commits } from './commits.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
@@ -75,12 +75,12 @@ export class SlotPeek implements Peek, MessageBlock {
   constructor(parts: PeekParts, upto: Lsn, limit: number | undefined, timeoutMs: number) {
     this.#parts = parts;
     this.#in = new BinaryCopyReader(parts.decoder.maxRowBytes, parts.decoder.shortener);
-    this.#anyBytes = parts.reader.encoding === 'SQL_ASCII';
+    this.#anyBytes = parts.main.encoding === 'SQL_ASCII';
     const none: Transaction = { xid: 0, commitLsn: 0n, commitTimeMicros: 0n };
     this.#begin = { kind: 'begin', transaction: none };
     this.#commit = { kind: 'commit', transaction: none };
     parts.decoder.begin?.(this.#anyBytes);
-    this.#copy = new CopyToStdout(parts, peekStatement(parts.slotName, upto, limit, parts.reader), timeoutMs);
+    this.#copy = new CopyToStdout(parts, peekStatement(parts.slotName, upto, limit, parts.main), timeoutMs);
   }
 
   get firstRowMs(): number | undefined {
@@ -181,10 +181,10 @@ export class SlotPeek implements Peek, MessageBlock {
 
   async close(): Promise<void> {
     await this.#copy.close();
-    const { reader, slotName } = this.#parts;
-    if (this.#copy.failure === undefined || this.firstRowMs !== undefined || !reader.plugin.remembersSent) return;
+    const { main, slotName } = this.#parts;
+    if (this.#copy.failure === undefined || this.firstRowMs !== undefined || !main.plugin.remembersSent) return;
     // If this fails, the connection is lost or the next reading fails, too, and says why.
-    await reader.query(forgetSent(slotName, reader.plugin)).catch(() => undefined);
+    await main.query(forgetSent(slotName, main.plugin)).catch(() => undefined);
   }
 
   /** Takes the first pass. @returns whether it is over, and the first row behind it found */
@@ -248,8 +248,8 @@ export class SlotPeek implements Peek, MessageBlock {
   #requirePublications(): void {
     const notice = this.#copy.notices.find(isAboutPublication);
     if (notice === undefined) return;
-    const { slotName, reader } = this.#parts;
-    throw publicationMissing(slotName, reader.plugin, notice.message);
+    const { slotName, main } = this.#parts;
+    throw publicationMissing(slotName, main.plugin, notice.message);
   }
 
   #tooOld(cause: UndecodableError): PipelineError {

@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import type { PluginName } from '../decode/plugin-names.ts';
-import { OWN_PREFIX } from '../snapshot/own-message.ts';
+import { SNAPSHOT_MESSAGE_PREFIX } from '../snapshot/snapshot-message.ts';
 import { codeOf } from './error-context.ts';
 import type { Queryable } from './status-queries.ts';
 
@@ -51,7 +51,7 @@ export interface SlotPlugin {
 const IS_MESSAGE = `p.data >= 'message:'::bytea AND p.data < 'message;'::bytea`;
 
 /** What a snapshot has written: its messages are always read. */
-const OWN = `message: transactional: 0 prefix: ${OWN_PREFIX}, sz: `;
+const OWN = `message: transactional: 0 prefix: ${SNAPSHOT_MESSAGE_PREFIX}, sz: `;
 const IS_OWN = `substring(p.data FROM 1 FOR ${OWN.length}) = '${OWN}'::bytea`;
 
 /**

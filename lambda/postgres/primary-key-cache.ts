@@ -4,7 +4,8 @@
  * Decides nothing: what an entry means for a change is the transformation's to say.
  */
 import { type Lsn, parseLsn } from '../decode/lsn.ts';
-import type { Clock, EarlierEntry, Log, PrimaryKeys, TableEntry } from '../ports.ts';
+import type { EarlierEntry, PrimaryKeys, TableEntry } from '../ports/catalogs.ts';
+import type { Clock, Log } from '../ports/runtime.ts';
 import type { Connection } from './connection.ts';
 import { MvccSnapshot } from './mvcc-snapshot.ts';
 import { translate } from './sql-errors.ts';

@@ -2,7 +2,7 @@
  * Reads other things from the catalogs together with the primary keys, once per batch: whatever a batch holds was committed
  * before. Does not know what these things are.
  */
-import type { PrimaryKeys } from '../ports.ts';
+import type { PrimaryKeys } from '../ports/catalogs.ts';
 
 /**
  * The keys; when they are read from the catalogs, so is the other.

@@ -3,7 +3,7 @@
  * addresses, a balancer, DNS that turns. Reads and compares; knows no slot and does not decide what follows.
  */
 import { parseLsn } from '../decode/lsn.ts';
-import type { ServerIdentity } from '../ports.ts';
+import type { ServerIdentity } from '../ports/session.ts';
 import { codeOf } from './error-context.ts';
 import { type Queryable, WAL_END } from './status-queries.ts';
 

@@ -1,9 +1,10 @@
 /**
- * The database side of a run: two connections opened at once, the lock taken, the slot checked.
+ * The database side of a run: the main and the control connection, opened at once, the lock taken, the slot checked.
  * Composes the files of `postgres/`; decides nothing that the run decides.
  */
 import type { PluginDecoder } from '../decode/plugin-decoder.ts';
-import type { Clock, Log, Session } from '../ports.ts';
+import type { Clock, Log } from '../ports/runtime.ts';
+import type { Session } from '../ports/session.ts';
 import { closeGracefully } from './close-connection.ts';
 import { WalCommitHistory } from './commit-history.ts';
 import { type Database, logIn, toPipelineError } from './connection.ts';
@@ -57,7 +58,7 @@ export interface Locked {
 
 /** A run that ends closes both connections at once, but the server may release one before the other. */
 const CLOSE_GRACE_MS = 2_000;
-/** Ends the name under which the other connection holds a lock of its own. */
+/** Ends the name under which the control connection holds a lock of its own. */
 export const CONTROL_LOCK_SUFFIX = ' (second connection)';
 
 /**
@@ -78,30 +79,30 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
   };
   // The other one needs as much where an advance decodes: a batch that fits into one must fit into the other.
   const parts = { ...until, workMem: true };
-  const [reader, control] = await openPair(database, parts, parts);
-  const monitor = monitorLock(reader, control, options);
+  const [main, control] = await openPair(database, parts, parts);
+  const monitor = monitorLock(main, control, options);
   const close = async (handOverText?: string) => {
     monitor.stop();
     if (handOverText !== undefined && monitor.isAwaited()) {
       await writeHandedOver(control, handOverText).catch(() => undefined);
-      await closeGracefully(reader, options.clock);
+      await closeGracefully(main, options.clock);
       await options.clock.sleep(HANDED_OVER_FOR_MS);
     }
-    await closeBoth([reader, control], options.clock);
+    await closeBoth([main, control], options.clock);
   };
   try {
-    const lock = await acquireSlotLock(reader, options);
+    const lock = await acquireSlotLock(main, options);
     if (lock.kind === 'locked') {
       await close();
       return { locked: lock.holder };
     }
     // Before anything is read: what one connection locks, the other sees.
-    await requireLockSeen(reader, control, slotName);
+    await requireLockSeen(main, control, slotName);
     // Only a run that lingers follows one that was still there when it came.
     const lingers = options.holderEndsWithinMs !== undefined;
     const handedOver = lingers ? await readHandedOver(control, `${slotName}${CONTROL_LOCK_SUFFIX}`) : undefined;
     const secondLock = { slotName: `${slotName}${CONTROL_LOCK_SUFFIX}`, clock: options.clock, log: options.log };
-    // A run that lost the lock may still have a request in flight. As long as it may, its other connection holds this lock.
+    // A run that lost the lock may still have a request in flight. As long as it may, its control connection holds this lock.
     const controlLock = await acquireSlotLock(control, { ...secondLock, waitMs: CLOSE_GRACE_MS });
     // If it is not free yet, it is taken later: the next run must see it in the same way.
     monitor.start(
@@ -112,17 +113,17 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     if (fault !== undefined) throw fault;
     await control.plugin.prepare?.(control, slotName);
     // Usually no backend uses the slot, and there is nothing to ask.
-    const orphan = state.slot?.activePid !== undefined && (await clearSlot(reader, options));
+    const orphan = state.slot?.activePid !== undefined && (await clearSlot(main, options));
     const isJustLost = orphan || controlLock.kind === 'locked' || controlLock.tookOver;
     const openReplication = async () => (await logIn(database, { ...until, replication: true })).client;
     const awaiting = { standbySlots: options.standbySlots ?? [], failover: state.slot?.failover === true };
-    const slot = new PostgresSlot({ ...options, ...awaiting, reader, control, openReplication });
+    const slot = new PostgresSlot({ ...options, ...awaiting, main, control, openReplication });
     const { inRecovery } = control.identity;
     const { maxRecordBytes = 1024 * 1024 } = options;
     const canSnapshot = !inRecovery && supportsSnapshots(control.plugin.name, control.versionNum);
     return {
       slot,
-      ...(canSnapshot ? { snapshots: new SnapshotReader({ ...options, reader, control, maxRecordBytes }) } : {}),
+      ...(canSnapshot ? { snapshots: new SnapshotReader({ ...options, main, control, maxRecordBytes }) } : {}),
       server: control.identity,
       connectedAt: control.connectedAt,
       commitHistory: new WalCommitHistory({ ...options, control }),

@@ -22,8 +22,8 @@ import { readFlushLsn, readSlotRow } from './status-queries.ts';
  * Before PostgreSQL 12 the server cannot copy: the new slot is made where the server is now, and kept only if the old
  * one has nothing left up to there.
  *
- * @param waiting - the connection that makes it; holds the old slot's lock, so that nobody reads that meanwhile
- * @param watching - another connection
+ * @param main - the connection that makes it; holds the old slot's lock, so that nobody reads that meanwhile
+ * @param control - reads the catalogs
  * @param from - the old slot
  * @param to - the new one, which must not exist
  * @param timeoutMs - how long a creation may wait, milliseconds
@@ -32,15 +32,15 @@ import { readFlushLsn, readSlotRow } from './status-queries.ts';
  *   changes that the publications cannot give; NO_PROGRESS before 12 while the old one is not drained
  */
 export async function copySlot(
-  waiting: Connection,
-  watching: Connection,
+  main: Connection,
+  control: Connection,
   from: string,
   to: string,
   timeoutMs: number,
 ): Promise<void> {
-  const context = { ...waiting.context, slot: from, notDone: `The slot "${to}" was not made.` };
-  const { plugin } = waiting;
-  const source = await readSlotRow(watching.client, from);
+  const context = { ...main.context, slot: from, notDone: `The slot "${to}" was not made.` };
+  const { plugin } = main;
+  const source = await readSlotRow(control.client, from);
   if (source === undefined) {
     throw new PipelineError(
       'SLOT_MISSING',
@@ -49,17 +49,17 @@ export async function copySlot(
   }
   const itsPlugin = isReadablePlugin(source.plugin) ? source.plugin : plugin.name;
   requireUsable(source, { ...context, plugin: itsPlugin });
-  await requirePublications(watching, to);
-  await requireCarryOver(waiting, from, source.plugin, to);
-  if (waiting.versionNum >= 120_000) {
-    await waiting.client
+  await requirePublications(control, to);
+  await requireCarryOver(main, from, source.plugin, to);
+  if (main.versionNum >= 120_000) {
+    await main.client
       .query('SELECT pg_copy_logical_replication_slot($1, $2, false, $3)', [from, to, plugin.name])
       .catch((error: unknown) => {
         throw toPipelineError(error, context);
       });
-    if (itsPlugin !== plugin.name) await requireReadable(waiting, watching, from, to);
-    await carryOver(watching, from, to).catch(async (error: unknown) => {
-      await dropSlot(watching, to);
+    if (itsPlugin !== plugin.name) await requireReadable(main, control, from, to);
+    await carryOver(control, from, to).catch(async (error: unknown) => {
+      await dropSlot(control, to);
       throw toPipelineError(error, context);
     });
     return;
@@ -73,13 +73,13 @@ export async function copySlot(
       },
     );
   }
-  const { confirmedFlush } = await createSlot(waiting, watching, to, timeoutMs);
-  const { rows } = await waiting.client.query<{ lsn: string }>(
+  const { confirmedFlush } = await createSlot(main, control, to, timeoutMs);
+  const { rows } = await main.client.query<{ lsn: string }>(
     `SELECT lsn::text FROM pg_logical_slot_peek_binary_changes($1, $2, 1, ${plugin.options}) LIMIT 1`,
     [from, confirmedFlush === undefined ? null : formatLsn(confirmedFlush)],
   );
   if (rows.length === 0) return;
-  await dropSlot(watching, to);
+  await dropSlot(control, to);
   throw new PipelineError(
     'NO_PROGRESS',
     `The slot "${from}" still holds changes, and PostgreSQL before 12 cannot copy a slot's position. The slot "${to}" was not made. Drain "${from}" while nobody writes, then rename it.`,
@@ -90,8 +90,8 @@ export async function copySlot(
  * Reads all that the copy holds by the new plugin, as no look at the catalogs could tell: a publication has to have been
  * there when each change was written. Where it was not, the copy goes again.
  */
-async function requireReadable(waiting: Connection, watching: Connection, from: string, to: string): Promise<void> {
-  const { plugin, client } = waiting;
+async function requireReadable(main: Connection, control: Connection, from: string, to: string): Promise<void> {
+  const { plugin, client } = main;
   if (plugin.publications.length === 0) return;
   const notices: Pick<Notice, 'code' | 'routine'>[] = [];
   const note = ({ code = '', routine = '' }: { code?: string | undefined; routine?: string | undefined }): void => {
@@ -115,7 +115,7 @@ async function requireReadable(waiting: Connection, watching: Connection, from: 
   if (!isMissing && failure === undefined) return;
   // A backend reports its error before it lets go of the slot, and answers the next statement after that.
   await client.query('SELECT').catch(() => undefined);
-  await dropSlot(watching, to);
+  await dropSlot(control, to);
   if (!isMissing) {
     // It may fail at a transaction that the old plugin can read, or that has to be skipped there.
     if (isDecodingFailure(failure)) {
@@ -127,7 +127,7 @@ async function requireReadable(waiting: Connection, watching: Connection, from: 
         },
       );
     }
-    throw toPipelineError(failure, { ...waiting.context, slot: from, notDone: `The slot "${to}" was not made.` });
+    throw toPipelineError(failure, { ...main.context, slot: from, notDone: `The slot "${to}" was not made.` });
   }
   throw new PipelineError(
     'PUBLICATION_MISSING',

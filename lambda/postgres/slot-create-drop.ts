@@ -74,33 +74,33 @@ function requireOurs(
  * Makes the slot, unless it is there. Making waits until every transaction that was writing then has ended; the wait is
  * bounded, and whoever it was for is named.
  *
- * @param waiting - the connection that makes it; its statement time-out is changed
- * @param watching - another connection, to see for whom the first waits
+ * @param main - the connection that makes it; its statement time-out is changed
+ * @param control - sees for whom the main connection waits
  * @param name - the slot's name
  * @param timeoutMs - how long to wait, milliseconds
  * @param options - what kind of slot
  * @throws {PipelineError} SERVER_IS_STANDBY; SLOT_BUSY naming the transaction in the way; PUBLICATION_MISSING, WRONG_PLUGIN, SLOT_LOST, CONFIG_INVALID
  */
 export async function createSlot(
-  waiting: Connection,
-  watching: Connection,
+  main: Connection,
+  control: Connection,
   name: string,
   timeoutMs: number,
   { onStandby = false, failover = false, onWait = () => undefined }: CreationOptions = {},
 ): Promise<Creation> {
-  const context = { ...waiting.context, slot: name, notDone: 'No slot was made.' };
-  const { slot: present, ...server } = await readSlotState(watching.client, name);
+  const context = { ...main.context, slot: name, notDone: 'No slot was made.' };
+  const { slot: present, ...server } = await readSlotState(control.client, name);
   const standby = standbyFault({ ...server, slot: present }, name, context, context.notDone);
   if (standby !== undefined && !(onStandby && present === undefined && server.versionNum >= 160_000)) throw standby;
   if (present !== undefined) {
     requireUsable(present, context);
     return { created: false, confirmedFlush: present.confirmedFlush };
   }
-  if (failover) requireFailoverSupport(waiting, name);
-  await requirePublications(watching, name);
+  if (failover) requireFailoverSupport(main, name);
+  await requirePublications(control, name);
   let blocker: TransactionRow | undefined;
   const watch = setInterval(() => {
-    readBlocker(watching, waiting.pid).then(
+    readBlocker(control, main.pid).then(
       (found) => {
         if (found !== undefined && (found.pid !== blocker?.pid || found.prepared !== blocker?.prepared)) {
           onWait(
@@ -113,19 +113,19 @@ export async function createSlot(
     );
   }, WATCH_MS);
   try {
-    await waiting.client.query(`SELECT set_config('statement_timeout', $1, false)`, [
+    await main.client.query(`SELECT set_config('statement_timeout', $1, false)`, [
       `${Math.max(1, Math.floor(timeoutMs))}ms`,
     ]);
-    await waiting.client.query(
+    await main.client.query(
       `SELECT pg_create_logical_replication_slot($1, $2${failover ? ', false, false, true' : ''})`,
-      [name, waiting.plugin.name],
+      [name, main.plugin.name],
     );
   } catch (error) {
     if (codeOf(error) === '57014')
       throw server.inRecovery ? primaryIdle(name, timeoutMs, error) : blocked(name, timeoutMs, blocker, error);
     // Somebody else made it meanwhile.
     if (codeOf(error) === '42710')
-      return await createSlot(waiting, watching, name, timeoutMs, {
+      return await createSlot(main, control, name, timeoutMs, {
         onStandby,
         failover,
         onWait,
@@ -134,7 +134,7 @@ export async function createSlot(
   } finally {
     clearInterval(watch);
   }
-  const made = await readSlotRow(watching.client, name);
+  const made = await readSlotRow(control.client, name);
   return { created: true, confirmedFlush: made?.confirmedFlush };
 }
 

@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { PipelineError } from '../errors.ts';
-import type { Clock, Log } from '../ports.ts';
+import type { Clock, Log } from '../ports/runtime.ts';
 import { APPLICATION_NAME_PREFIX } from './session-settings.ts';
 import type { Queryable } from './status-queries.ts';
 

@@ -7,19 +7,20 @@ import type pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../decode/lsn.ts';
 import type { PluginDecoder } from '../decode/plugin-decoder.ts';
 import { PipelineError } from '../errors.ts';
-import type { Clock, Peek, ReadBound, Slot } from '../ports.ts';
+import type { Clock } from '../ports/runtime.ts';
+import type { Peek, Slot, StandbyBound } from '../ports/slot.ts';
 import { confirmPosition } from './confirm-position.ts';
 import type { Connection } from './connection.ts';
 import { SlotPeek } from './peek.ts';
-import { type Awaiting, readBound } from './read-bound.ts';
 import { describeServer, isSameServer, readServerIdentity } from './server-identity.ts';
 import { explainSlotError } from './slot-state.ts';
+import { type Awaiting, standbyBound } from './standby-bound.ts';
 import { describeTransaction, FLUSH_LSN, readOldestTransaction, readSlotRow, WAL_END } from './status-queries.ts';
 
 /** What the slot works with. */
 export interface SlotParts extends Awaiting {
   /** The connection that holds the lock. */
-  readonly reader: Connection;
+  readonly main: Connection;
   readonly control: Connection;
   readonly slotName: string;
   readonly decoder: PluginDecoder;
@@ -55,9 +56,9 @@ export class PostgresSlot implements Slot {
     return lsnOf(row, 'lsn');
   }
 
-  async readBound(): Promise<ReadBound> {
+  async standbyBound(): Promise<StandbyBound> {
     const { standbySlots, failover } = this.#parts;
-    return await readBound(
+    return await standbyBound(
       { query: async (text, values) => ({ rows: await this.#ask(text, values) }) },
       { standbySlots, failover },
     );

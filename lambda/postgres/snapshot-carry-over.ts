@@ -3,21 +3,21 @@
  * own. Reads the messages as bytes, as no decoder is at hand where slots are copied.
  */
 import { PipelineError } from '../errors.ts';
-import { decodeMessage, encodeMessage, OWN_PREFIX } from '../snapshot/own-message.ts';
 import { begin, type SnapshotProgress, tablesUnderWay } from '../snapshot/progress.ts';
+import { decodeSnapshotMessage, encodeSnapshotMessage, SNAPSHOT_MESSAGE_PREFIX } from '../snapshot/snapshot-message.ts';
 import type { Connection } from './connection.ts';
 import { supportsSnapshots, TEST_DECODING } from './plugins.ts';
 import { writeMessage } from './snapshot-reader.ts';
 
 /** Where a message's content begins in a plugin's row, as SQL; null where the row is no message of ours. */
 const CONTENT_FROM = {
-  test_decoding: `CASE WHEN position('message: transactional: 0 prefix: ${OWN_PREFIX}, sz: '::bytea IN p.data) = 1 THEN position('content:'::bytea IN p.data) + 8 END`,
+  test_decoding: `CASE WHEN position('message: transactional: 0 prefix: ${SNAPSHOT_MESSAGE_PREFIX}, sz: '::bytea IN p.data) = 1 THEN position('content:'::bytea IN p.data) + 8 END`,
   // The kind, flags, an LSN, the prefix and its end, the size.
-  pgoutput: `CASE WHEN get_byte(p.data, 0) = 77 AND substring(p.data FROM 11 FOR ${OWN_PREFIX.length}) = '${OWN_PREFIX}'::bytea THEN ${11 + OWN_PREFIX.length + 5} END`,
+  pgoutput: `CASE WHEN get_byte(p.data, 0) = 77 AND substring(p.data FROM 11 FOR ${SNAPSHOT_MESSAGE_PREFIX.length}) = '${SNAPSHOT_MESSAGE_PREFIX}'::bytea THEN ${11 + SNAPSHOT_MESSAGE_PREFIX.length + 5} END`,
 } as const;
 
 /** What the new plugin shows in front of the message, as changes that a publication did not have, is at most so much. */
-const MOST_ROWS = 100_000;
+const MAX_ROWS = 100_000;
 
 /**
  * Sees to it that what is under way is not lost, where a slot was copied. The table that is being read begins anew.
@@ -35,7 +35,7 @@ export async function carryOver(connection: Connection, from: string, to: string
   const tables = progress === undefined ? [] : tablesUnderWay(progress);
   if (progress === undefined || tables.length === 0) return 0;
   const { id, begunAt } = progress;
-  await writeMessage(connection, encodeMessage(to, { kind: 'begin', id, begunAt, tables, anew: true }));
+  await writeMessage(connection, encodeSnapshotMessage(to, { kind: 'begin', id, begunAt, tables, anew: true }));
   return tables.length;
 }
 
@@ -75,11 +75,11 @@ async function readFirst(
 ): Promise<SnapshotProgress | undefined> {
   const { rows } = await connection.query(
     `SELECT substring(data FROM at) AS content FROM (SELECT p.data, ${CONTENT_FROM[plugin]} AS at
-       FROM pg_logical_slot_peek_binary_changes($1, NULL, ${MOST_ROWS}, ${options}) p) messages WHERE at IS NOT NULL LIMIT 100`,
+       FROM pg_logical_slot_peek_binary_changes($1, NULL, ${MAX_ROWS}, ${options}) p) messages WHERE at IS NOT NULL LIMIT 100`,
     [slotName],
   );
   for (const { content } of rows) {
-    const message = Buffer.isBuffer(content) ? decodeMessage(forSlot, content.toString()) : undefined;
+    const message = Buffer.isBuffer(content) ? decodeSnapshotMessage(forSlot, content.toString()) : undefined;
     if (message?.kind === 'begin') return begin(message);
     if (message?.kind === 'state') return message.progress;
   }

@@ -4,11 +4,11 @@
  */
 import type { ColumnHeader, TableName } from '../decode/messages.ts';
 import { ValueKind } from '../decode/messages.ts';
-import type { ReadChunk, SnapshotSource, WrittenMessage } from '../ports.ts';
+import type { ReadChunk, SnapshotSource, WrittenMessage } from '../ports/snapshot-source.ts';
 import type { ChunkRequest } from '../snapshot/chunk.ts';
 import { keyText } from '../snapshot/chunk.ts';
-import { OWN_PREFIX } from '../snapshot/own-message.ts';
 import { CopyTextReader, type HeldRow, type ReadColumn, RowSet } from '../snapshot/row-set.ts';
+import { SNAPSHOT_MESSAGE_PREFIX } from '../snapshot/snapshot-message.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
 import { codeOf } from './error-context.ts';
@@ -59,33 +59,33 @@ export class SnapshotReader implements SnapshotSource {
   }
 
   async read(request: ChunkRequest, maxBytes: number, firstRowMs: number): Promise<ReadChunk> {
-    const { reader } = this.#parts;
+    const { main } = this.#parts;
     const name = parsePrinted(request.table);
     if (name === undefined) return { kind: 'refused', why: 'its name is none' };
     try {
       // By its names in the catalogs: to_regclass fails where the role may not use the schema.
-      const { rows } = await reader.query(KIND, [name.schema, name.name]);
+      const { rows } = await main.query(KIND, [name.schema, name.name]);
       const kind = rows[0]?.['relkind'];
       if (kind === undefined) return { kind: 'refused', why: GONE };
       if (kind !== 'r' && kind !== 'p') return { kind: 'refused', why: NO_TABLE };
-      await reader.query(BEGIN);
-      await reader.query(
+      await main.query(BEGIN);
+      await main.query(
         `LOCK TABLE ${kind === 'p' ? '' : 'ONLY '}${quoted(name.schema, name.name)} IN ACCESS SHARE MODE`,
       );
       return await this.#readLocked(request, name, maxBytes, firstRowMs);
     } catch (error) {
       const outcome = explainFailure(codeOf(error), request.table, firstRowMs);
-      if (outcome === undefined) throw toPipelineError(error, reader.context);
+      if (outcome === undefined) throw toPipelineError(error, main.context);
       return outcome;
     } finally {
       // Without a connection there is nothing to take back.
-      await reader.query('ROLLBACK').catch(() => undefined);
+      await main.query('ROLLBACK').catch(() => undefined);
     }
   }
 
   async #readLocked(request: ChunkRequest, name: TableName, maxBytes: number, firstRowMs: number): Promise<ReadChunk> {
-    const { reader } = this.#parts;
-    const { rows } = await reader.query('SELECT txid_current_snapshot()::text AS snapshot');
+    const { main } = this.#parts;
+    const { rows } = await main.query('SELECT txid_current_snapshot()::text AS snapshot');
     const text = String(rows[0]?.['snapshot']);
     const snapshot = new MvccSnapshot(text);
     const xmin = BigInt(text.slice(0, text.indexOf(':')));
@@ -103,7 +103,7 @@ export class SnapshotReader implements SnapshotSource {
     const limit = Math.max(1, Math.min(most, Math.floor(maxBytes / (known ?? GUESSED_ROW_BYTES))));
     const statement = chunkStatement(table, request.cursor, request.asked, request.asked?.length ?? limit);
     const { set, isCut, bytes } = await this.#copy(table, name, statement, maxBytes, firstRowMs);
-    if (!set.isUtf8(reader.encoding === 'SQL_ASCII')) return { kind: 'refused', why: NOT_UTF8 };
+    if (!set.isUtf8(main.encoding === 'SQL_ASCII')) return { kind: 'refused', why: NOT_UTF8 };
     const byKey = new Map<string, HeldRow>();
     const found = new Set<string>();
     for (let index = 0; index < set.count; index++) {
@@ -135,9 +135,9 @@ export class SnapshotReader implements SnapshotSource {
   }
 
   async #describe({ schema, name }: TableName): Promise<TableRow | undefined> {
-    const { reader } = this.#parts;
-    const { publications } = reader.plugin;
-    const { rows } = await reader.query(DESCRIBE(reader.versionNum, publications, '= to_regclass($1)'), [
+    const { main } = this.#parts;
+    const { publications } = main.plugin;
+    const { rows } = await main.query(DESCRIBE(main.versionNum, publications, '= to_regclass($1)'), [
       quoted(schema, name),
     ]);
     return rows[0] as unknown as TableRow | undefined;
@@ -259,7 +259,7 @@ const KINDS: Readonly<Record<string, ValueKind>> = {
  */
 export async function writeMessage(connection: Pick<Connection, 'query'>, content: string): Promise<WrittenMessage> {
   const { rows } = await connection.query(
-    `SELECT set_config('synchronous_commit', 'local', true), pg_logical_emit_message(false, '${OWN_PREFIX}', $1::text)::text AS lsn,
+    `SELECT set_config('synchronous_commit', 'local', true), pg_logical_emit_message(false, '${SNAPSHOT_MESSAGE_PREFIX}', $1::text)::text AS lsn,
             (txid_current() & 4294967295)::float8 AS xid, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS micros`,
     [content],
   );

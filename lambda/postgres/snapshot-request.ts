@@ -4,8 +4,8 @@
  */
 import type { LogicalMessage } from '../decode/messages.ts';
 import type { PluginDecoder } from '../decode/plugin-decoder.ts';
-import { decodeMessage, OWN_PREFIX } from '../snapshot/own-message.ts';
 import { begin, type SnapshotProgress } from '../snapshot/progress.ts';
+import { decodeSnapshotMessage, SNAPSHOT_MESSAGE_PREFIX } from '../snapshot/snapshot-message.ts';
 import type { Connection } from './connection.ts';
 import { supportsSnapshots } from './plugins.ts';
 import { parsePrinted, whyRefused } from './snapshot-reader.ts';
@@ -150,8 +150,8 @@ export async function readUnderWay(
   if (row === undefined) return undefined;
   decoder.begin?.(false);
   const line = decoder.decode(row.data, 0, row.data.length);
-  if (line.kind !== 'message' || line.prefix !== OWN_PREFIX) return undefined;
-  const message = decodeMessage(forSlot, contentOf(line));
+  if (line.kind !== 'message' || line.prefix !== SNAPSHOT_MESSAGE_PREFIX) return undefined;
+  const message = decodeSnapshotMessage(forSlot, contentOf(line));
   if (message?.kind === 'begin') return begin(message);
   return message?.kind === 'state' ? message.progress : undefined;
 }

@@ -6,7 +6,8 @@
 import pg from 'pg';
 import { formatLsn } from '../decode/lsn.ts';
 import { type KeyHistoryEntry, readKeyHistoryEntry } from '../decode/wal2json/key-history-entry.ts';
-import type { Clock, KeyHistory, KeyQuestion, Log } from '../ports.ts';
+import type { KeyHistory, KeyQuestion } from '../ports/catalogs.ts';
+import type { Clock, Log } from '../ports/runtime.ts';
 import { closeGracefully } from './close-connection.ts';
 import { type Connection, type Database, logIn, pinSession } from './connection.ts';
 import { codeOf } from './error-context.ts';

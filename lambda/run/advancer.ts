@@ -3,7 +3,8 @@
  * Knows no SQL. The caller knows which positions are acknowledged (I1, I2).
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { Clock, Slot } from '../ports.ts';
+import type { Clock } from '../ports/runtime.ts';
+import type { Slot } from '../ports/slot.ts';
 
 /** In mid-batch, an advance is worthwhile after work that took this many times as long as an advance. */
 const MIN_WORK_PER_ADVANCE_COST = 10;

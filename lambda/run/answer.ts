@@ -2,28 +2,10 @@
  * A run's answer. Pure; the shape is part of the interface (docs/operations.md).
  */
 import type { ResumePosition } from '../decode/resume-position.ts';
-import type { ServerIdentity } from '../ports.ts';
+import type { ServerIdentity } from '../ports/session.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
 import type { SnapshotAnswer } from './snapshot-run.ts';
-
-/**
- * Why a run ended. `interrupted`: it was asked to stop before it was done. `locked`: another run holds the slot, a success
- * that did nothing. `commit-pending`: the next transaction is in the WAL and not over, most often because its commit waits
- * for a synchronous standby. `waiting-for-standby`: a standby that is awaited has not confirmed what comes next.
- * `waiting-for-replay`: the server is a standby, and has not replayed what it has received. `handed-over`: it lingered, and
- * another run or action waited for the slot.
- */
-export type StopReason =
-  | 'caught-up'
-  | 'deadline'
-  | 'interrupted'
-  | 'max-batches'
-  | 'locked'
-  | 'throttled'
-  | 'commit-pending'
-  | 'waiting-for-standby'
-  | 'waiting-for-replay'
-  | 'handed-over';
+import type { StopReason } from './stop-reason.ts';
 
 /** What answers say of the server. */
 export interface ServerAnswer {

@@ -2,7 +2,9 @@
  * What the publishing of a batch works with, and what becomes of one. Types only.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { Clock, Log, Publisher, Session } from '../ports.ts';
+import type { Publisher } from '../ports/publisher.ts';
+import type { Clock, Log } from '../ports/runtime.ts';
+import type { Session } from '../ports/session.ts';
 import type { Filters } from '../settings/filters.ts';
 import type { TransformerParts } from '../transform/transform.ts';
 import type { Advancer } from './advancer.ts';

@@ -6,8 +6,8 @@ import type { Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import type { ResumePosition } from '../decode/resume-position.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
-import type { Peek } from '../ports.ts';
-import { OWN_PREFIX } from '../snapshot/own-message.ts';
+import type { Peek } from '../ports/slot.ts';
+import { SNAPSHOT_MESSAGE_PREFIX } from '../snapshot/snapshot-message.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
 import { AlterationOrder } from '../transform/alterations.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
@@ -281,7 +281,7 @@ export class BatchProcessor {
             if (!isWhole) return 'deadline';
             transformer.newestPlace = rows.place;
           }
-          if (message.prefix === OWN_PREFIX) continue;
+          if (message.prefix === SNAPSHOT_MESSAGE_PREFIX) continue;
         }
         transformer.take(message, block);
         if (message.kind === 'commit') {

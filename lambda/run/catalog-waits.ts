@@ -4,7 +4,9 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
-import type { Clock, KeyHistory, Session } from '../ports.ts';
+import type { KeyHistory } from '../ports/catalogs.ts';
+import type { Clock } from '../ports/runtime.ts';
+import type { Session } from '../ports/session.ts';
 import type { AlterationOrder } from '../transform/alterations.ts';
 import type { KeyHistoryCache, KeyHistoryRequest } from '../transform/key-history-cache.ts';
 import type { TablePolicies } from '../transform/table-policies.ts';
@@ -16,7 +18,7 @@ const COMMIT_WAIT_MS = 2_000;
 const FIRST_LOOK_MS = 5;
 const LAST_LOOK_MS = 500;
 /** For so many transactions the server is asked at once. */
-const MOST_ASKED = 200;
+const MAX_ASKED = 200;
 
 /** What the waits work with. */
 export interface CatalogWaitParts {
@@ -91,7 +93,7 @@ export class CatalogWaits {
     const { commitHistory } = session;
     if (commitHistory === undefined || unknown.every((xid) => this.#askedFor.has(xid))) return;
     const all = [...new Set([...unknown, ...policies.alterations()])].filter((xid) => !alterations.knows(xid));
-    const asked = all.slice(0, MOST_ASKED);
+    const asked = all.slice(0, MAX_ASKED);
     for (const xid of asked) this.#askedFor.add(xid);
     const deadline = clock.now() + (end() - clock.now()) / 2;
     const commits = await this.#timed(() => commitHistory.read(asked, batchEnd, deadline));

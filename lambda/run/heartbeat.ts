@@ -1,7 +1,7 @@
 /**
  * Metrics from inside a long run that makes progress, so that the alarm NotRunning is not raised meanwhile.
  */
-import type { Clock, Metrics } from '../ports.ts';
+import type { Clock, Metrics } from '../ports/runtime.ts';
 
 const INTERVAL_MS = 60_000;
 

@@ -2,7 +2,8 @@
  * The wait at the beginning of a run that took the lock from another: the last request of that one may still arrive, and must
  * not come after one of ours (I3, I6). Sends nothing.
  */
-import type { Clock, Session } from '../ports.ts';
+import type { Clock } from '../ports/runtime.ts';
+import type { Session } from '../ports/session.ts';
 
 /** What is waited for, and until when. */
 export interface InFlightGrace {

@@ -3,10 +3,11 @@
  * graphs work as before. Decides nothing.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { Clock, Log, Metrics } from '../ports.ts';
-import { ageSeconds, type StopReason } from './answer.ts';
+import type { Clock, Log, Metrics } from '../ports/runtime.ts';
+import { ageSeconds } from './answer.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { CountReporter, ReportedCounts } from './run-metrics.ts';
+import type { StopReason } from './stop-reason.ts';
 import type { TimedSlot } from './timed-slot.ts';
 
 /** What it works with. */

@@ -3,9 +3,9 @@
  * LINGER_DUTY says, to spare the server. The wait ends when another run waits for the lock, or the time is over. Ports in; reads no
  * batch and knows no SQL.
  */
-import type { Session } from '../ports.ts';
-import type { StopReason } from './answer.ts';
+import type { Session } from '../ports/session.ts';
 import { LingerReport, type LingerReportPorts, type LingerState } from './linger-report.ts';
+import type { StopReason } from './stop-reason.ts';
 
 /** What lingering works with. */
 export interface LingerPorts extends LingerReportPorts {

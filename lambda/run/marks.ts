@@ -11,7 +11,7 @@ import type { Lsn } from '../decode/lsn.ts';
 import { splitTableName } from '../decode/table-name.ts';
 import { jsonMark, type Mark, type MarkFork, type MarkTables } from '../format/json/mark.ts';
 import { laneKeys } from '../pack/lane-keys.ts';
-import type { Clock } from '../ports.ts';
+import type { Clock } from '../ports/runtime.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
 import type { Transformer } from '../transform/transform.ts';
 
@@ -21,7 +21,7 @@ const MARK_MS = 1_000;
 /** The position of a replica that is stopped has to stay inside the stream's retention. */
 const IDLE_MS = 3_600_000;
 /** A mark names so many tables that a snapshot reads; of more it says `all`. */
-const MOST_TABLES = 200;
+const MAX_TABLES = 200;
 
 /** What marks say besides how far the lanes are. */
 export interface MarkOptions {
@@ -186,5 +186,5 @@ export class RunMarks {
 /** @param printed - names of tables @returns as a mark has them; undefined: none */
 function tablesOf(printed: readonly string[]): MarkTables | undefined {
   if (printed.length === 0) return undefined;
-  return printed.length > MOST_TABLES ? 'all' : printed.map(splitTableName);
+  return printed.length > MAX_TABLES ? 'all' : printed.map(splitTableName);
 }

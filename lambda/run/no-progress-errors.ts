@@ -5,7 +5,7 @@ import { formatLsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import { PipelineError } from '../errors.ts';
 import type { PeekTooLargeError } from '../peek-errors.ts';
-import type { StopReason } from './answer.ts';
+import type { StopReason } from './stop-reason.ts';
 
 /** What a run knows that did nothing. */
 export interface NoProgressFacts {

@@ -5,7 +5,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
-import type { Log } from '../ports.ts';
+import type { Log } from '../ports/runtime.ts';
 import { grow, initialLimits, type PeekLimits, shrink } from './peek-limits.ts';
 import { endOfSearch, type FailedPeek } from './undecodable-errors.ts';
 import { UndecodableSearch } from './undecodable-search.ts';

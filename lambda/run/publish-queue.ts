@@ -5,7 +5,8 @@
 import { formatLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import type { Round } from '../pack/round.ts';
-import type { Clock, Publisher } from '../ports.ts';
+import type { Publisher } from '../ports/publisher.ts';
+import type { Clock } from '../ports/runtime.ts';
 import type { AckPosition, LargestRecord } from '../transform/ack-position.ts';
 
 /** What a queue works with. */

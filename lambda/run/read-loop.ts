@@ -4,14 +4,14 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
-import type { Slot } from '../ports.ts';
+import type { Slot } from '../ports/slot.ts';
 import type { Advancer } from './advancer.ts';
-import type { StopReason } from './answer.ts';
 import type { BatchProcessor } from './batch.ts';
 import type { PeekPlan, PeekPlanner } from './peek-planner.ts';
-import type { ReadBoundTracker } from './read-bound-tracker.ts';
 import type { RunDeadline } from './run-deadline.ts';
 import type { SnapshotRun } from './snapshot-run.ts';
+import type { StandbyBoundTracker } from './standby-bound-tracker.ts';
+import type { StopReason } from './stop-reason.ts';
 import type { FailedPeek } from './undecodable-errors.ts';
 
 /** What reading works with. */
@@ -20,7 +20,7 @@ export interface ReadLoopParts {
   readonly planner: PeekPlanner;
   readonly batches: BatchProcessor;
   readonly advancer: Advancer;
-  readonly readBound: ReadBoundTracker;
+  readonly standbyBound: StandbyBoundTracker;
   readonly deadline: RunDeadline;
   /** Undefined: tables cannot be read beside the slot. */
   readonly snapshots: SnapshotRun | undefined;
@@ -53,7 +53,7 @@ export class ReadLoop {
 
   /** Reads until there is nothing more. @returns why it ended */
   async readToEnd(): Promise<StopReason> {
-    const { slot, planner, batches, advancer, snapshots, readBound, deadline, maxBatches = Infinity } = this.#parts;
+    const { slot, planner, batches, advancer, snapshots, standbyBound, deadline, maxBatches = Infinity } = this.#parts;
     for (;;) {
       // Not before anything is read: after an outage several may wait, and each would give the slot to the next at once.
       if (this.batchCount > 0 && this.#parts.isAwaited()) return 'handed-over';
@@ -61,7 +61,7 @@ export class ReadLoop {
       if (!searching && this.batchCount >= maxBatches) return 'max-batches';
       if (!deadline.hasTime()) return 'deadline';
       const slotPosition = await slot.position();
-      const range = await readBound.next(this.position);
+      const range = await standbyBound.next(this.position);
       if (typeof range === 'string') return range;
       // Where the slot cannot follow, each peek has to reach the end: a smaller one would read the same again.
       const isHeld = snapshots?.holdsSlot === true && !searching;
@@ -83,7 +83,7 @@ export class ReadLoop {
       this.oldestUnpublishedMicros = batch.oldestUnpublishedMicros;
       if (batch.ended === 'beyond-bound') {
         await advancer.advanceTo(batches.boundary ?? advancer.position);
-        readBound.exhaust(range.bound);
+        standbyBound.exhaust(range.bound);
         continue;
       }
       if (batch.ended !== 'whole') return batch.ended;
@@ -110,7 +110,7 @@ export class ReadLoop {
       // A step of a search without rows is followed by another: one advance after the last of them is enough.
       if (done !== undefined && (!searching || batch.rows > 0)) await advancer.advanceTo(done);
       if (!searching && !full && upto >= range.caughtUpAt) return 'caught-up';
-      if (full || upto < range.bound) readBound.restart();
+      if (full || upto < range.bound) standbyBound.restart();
     }
   }
 

@@ -4,7 +4,8 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { type ResumePosition, resumePosition } from '../decode/resume-position.ts';
-import type { Log, Slot } from '../ports.ts';
+import type { Log } from '../ports/runtime.ts';
+import type { Slot } from '../ports/slot.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
 
 /** One run's use of the position before it, and the one it leaves behind. */

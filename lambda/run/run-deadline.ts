@@ -2,7 +2,8 @@
  * When a run has to be over: by its own deadline, or by the function's where a run within its own would get nowhere.
  * Reads nothing and sends nothing.
  */
-import type { Clock, Log, Session } from '../ports.ts';
+import type { Clock, Log } from '../ports/runtime.ts';
+import type { Session } from '../ports/session.ts';
 import type { Advancer } from './advancer.ts';
 import type { RunOptions } from './run-options.ts';
 import type { WarmState } from './warm-state.ts';

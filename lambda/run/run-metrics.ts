@@ -2,7 +2,7 @@
  * What a finished run says to CloudWatch. Pure but for the port; what the names mean is in docs/operations.md.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { Metrics } from '../ports.ts';
+import type { Metrics } from '../ports/runtime.ts';
 import { copyCounts, type Counts, noCounts, subtractCounts } from '../transform/counts.ts';
 import type { RunAnswer } from './answer.ts';
 import type { SnapshotAnswer } from './snapshot-run.ts';

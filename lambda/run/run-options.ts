@@ -2,7 +2,9 @@
  * What a run works with and what it is to do. Types only.
  */
 import type { ResumePosition } from '../decode/resume-position.ts';
-import type { Clock, Log, Metrics, Publisher, Session } from '../ports.ts';
+import type { Publisher } from '../ports/publisher.ts';
+import type { Clock, Log, Metrics } from '../ports/runtime.ts';
+import type { Session } from '../ports/session.ts';
 import type { BatchParts } from './batch-ports.ts';
 import type { MarkOptions } from './marks.ts';
 import type { CountReporter } from './run-metrics.ts';

@@ -4,19 +4,20 @@
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { isFurther, isSameTransaction } from '../decode/resume-position.ts';
 import { copyCounts } from '../transform/counts.ts';
-import { ageSeconds, type RunAnswer, type StopReason } from './answer.ts';
+import { ageSeconds, type RunAnswer } from './answer.ts';
 import type { BatchProcessor } from './batch.ts';
 import { noProgress, searchUnfinished, transactionTooLarge } from './no-progress-errors.ts';
 import type { PeekPlanner } from './peek-planner.ts';
-import { describeStandbys, type ReadBoundTracker } from './read-bound-tracker.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
+import { describeStandbys, type StandbyBoundTracker } from './standby-bound-tracker.ts';
+import type { StopReason } from './stop-reason.ts';
 
 /** How a run stands at its end. */
 export interface RunOutcome {
   readonly stopped: StopReason;
   readonly batches: BatchProcessor;
   readonly planner: PeekPlanner;
-  readonly readBound: ReadBoundTracker;
+  readonly standbyBound: StandbyBoundTracker;
   /** How many peeks were read. */
   readonly batchCount: number;
   /** The slot's position. */
@@ -77,19 +78,19 @@ export function assertProgress(
 export async function createAnswer(
   { session, clock, warmState, log }: RunPorts,
   options: RunOptions,
-  { stopped, batches, readBound, batchCount, position, advanced, oldestUnpublishedMicros }: RunOutcome,
+  { stopped, batches, standbyBound, batchCount, position, advanced, oldestUnpublishedMicros }: RunOutcome,
 ): Promise<RunAnswer> {
   const { counts, throttledEntries } = batches;
   const caughtUp = stopped === 'caught-up';
   if (stopped === 'waiting-for-standby') {
-    const text = `Nothing more is published before these standbys have confirmed it: ${describeStandbys(readBound.awaited)}.`;
+    const text = `Nothing more is published before these standbys have confirmed it: ${describeStandbys(standbyBound.awaited)}.`;
     // Under load a standby that is well may be a little behind.
-    if (advanced && readBound.awaited.every(({ active }) => active)) log.info(text);
+    if (advanced && standbyBound.awaited.every(({ active }) => active)) log.info(text);
     else log.warn(`${text} If one is gone for good, take it out of synchronized_standby_slots and STANDBY_SLOTS.`);
   }
   // A run that waits has just looked.
   const isKnown = caughtUp || stopped.startsWith('waiting-');
-  const flush = isKnown ? readBound.flush : await session.slot.flushLsn();
+  const flush = isKnown ? standbyBound.flush : await session.slot.flushLsn();
   const lagBytes = caughtUp ? 0 : Math.max(0, Number(flush - position));
   const lagSeconds = caughtUp || lagBytes === 0 ? 0 : ageSeconds(oldestUnpublishedMicros, clock.now());
   return {
@@ -97,7 +98,7 @@ export async function createAnswer(
     slot: options.slotName,
     caughtUp,
     stopped,
-    ...(stopped === 'waiting-for-standby' ? { waitsFor: readBound.awaited.map(({ name }) => name) } : {}),
+    ...(stopped === 'waiting-for-standby' ? { waitsFor: standbyBound.awaited.map(({ name }) => name) } : {}),
     batches: batchCount,
     ...copyCounts(counts),
     advancedTo: formatLsn(position),

@@ -6,21 +6,20 @@
  * never more (I1, I2). A crash anywhere repeats records; it loses and reorders none.
  *
  * When a run stops is decided by `read-loop.ts` and `run-deadline.ts`, in the middle of a batch by `batch.ts`, for standbys by
- * `read-bound-tracker.ts`, for a stream that refuses or does not answer by `publish-queue.ts`, and after it has caught up by
+ * `standby-bound-tracker.ts`, for a stream that refuses or does not answer by `publish-queue.ts`, and after it has caught up by
  * `linger.ts`. Where another one has the lock, `actions/run-and-drain.ts` answers without a run. The reasons are in `answer.ts`; which
  * of them are errors, in `run-outcome.ts`.
  */
 import { PipelineError, SKIPPABLE_ERRORS } from '../errors.ts';
 import { copyCounts } from '../transform/counts.ts';
 import { Advancer } from './advancer.ts';
-import { ageSeconds, type RunAnswer, type StopReason } from './answer.ts';
+import { ageSeconds, type RunAnswer } from './answer.ts';
 import { BatchProcessor } from './batch.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { awaitLastHolder } from './in-flight-grace.ts';
 import { hasNothingToRead, Linger } from './linger.ts';
 import { RunMarks } from './marks.ts';
 import { PeekPlanner } from './peek-planner.ts';
-import { describeStandbys, ReadBoundTracker } from './read-bound-tracker.ts';
 import { ReadLoop } from './read-loop.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
 import { RunDeadline } from './run-deadline.ts';
@@ -28,6 +27,8 @@ import { CountReporter, type ReportedCounts } from './run-metrics.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
 import { assertProgress, createAnswer, type RunOutcome } from './run-outcome.ts';
 import { SnapshotRun } from './snapshot-run.ts';
+import { describeStandbys, StandbyBoundTracker } from './standby-bound-tracker.ts';
+import type { StopReason } from './stop-reason.ts';
 import { TimedSlot } from './timed-slot.ts';
 import { rememberPosition } from './warm-state.ts';
 
@@ -61,7 +62,7 @@ class RunLoop {
   readonly #batches: BatchProcessor;
   readonly #resumes: ResumeKeeper;
   readonly #planner: PeekPlanner;
-  readonly #readBound: ReadBoundTracker;
+  readonly #standbyBound: StandbyBoundTracker;
   readonly #reporter: CountReporter;
   readonly #linger: Linger | undefined;
   readonly #marks: RunMarks | undefined;
@@ -87,7 +88,7 @@ class RunLoop {
     });
     this.#planner = new PeekPlanner(ports, options.maxRows);
     this.#resumes = new ResumeKeeper(ports.session.slot, ports.log);
-    this.#readBound = new ReadBoundTracker({
+    this.#standbyBound = new StandbyBoundTracker({
       ...ports,
       isDrain: options.action === 'drain',
       hasTime: () => this.#deadline.hasTime(),
@@ -113,7 +114,7 @@ class RunLoop {
       planner: this.#planner,
       batches: this.#batches,
       advancer: this.#advancer,
-      readBound: this.#readBound,
+      standbyBound: this.#standbyBound,
       deadline: this.#deadline,
       snapshots: this.#snapshots,
       isAwaited: () => this.#isAwaited(),
@@ -234,7 +235,7 @@ class RunLoop {
         position: this.#readLoop.position,
         catalogMs: this.#batches.catalogMs,
         oldestUnpublishedMicros: this.#readLoop.oldestUnpublishedMicros,
-        standbys: describeStandbys(this.#readBound.awaited),
+        standbys: describeStandbys(this.#standbyBound.awaited),
       }),
       reporter: this.#reporter,
       heartbeat,
@@ -253,7 +254,7 @@ class RunLoop {
       if (ended === 'awaited') return 'handed-over';
       if (ended === 'over') return stopped;
       if (this.#marks?.isDue === true) await this.#batches.sendMarks();
-      this.#readBound.renew();
+      this.#standbyBound.renew();
     }
   }
 
@@ -267,7 +268,7 @@ class RunLoop {
       await this.#advancer.advanceTo(this.#readLoop.position);
       if (!readsOn) return stopped;
       await this.#linger?.workedOnSnapshot(stopped);
-      this.#readBound.restart();
+      this.#standbyBound.restart();
     }
   }
 
@@ -312,7 +313,7 @@ class RunLoop {
       stopped,
       batches: this.#batches,
       planner: this.#planner,
-      readBound: this.#readBound,
+      standbyBound: this.#standbyBound,
       batchCount: this.#readLoop.batchCount,
       position: this.#advancer.position,
       advanced: this.#advancer.hasAdvanced,

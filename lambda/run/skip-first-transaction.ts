@@ -6,7 +6,8 @@ import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
 import { PipelineError } from '../errors.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
-import type { Clock, Slot } from '../ports.ts';
+import type { Clock } from '../ports/runtime.ts';
+import type { Slot } from '../ports/slot.ts';
 import { serverOutOfSpace } from './no-progress-errors.ts';
 import { beforeCommitRecord } from './undecodable-search.ts';
 
@@ -41,7 +42,7 @@ export async function firstUnconsumed(
   clock: Clock,
   deadline: number,
 ): Promise<FirstTransaction | 'undecodable' | undefined> {
-  const { bound: upto } = await slot.readBound();
+  const { bound: upto } = await slot.standbyBound();
   for (const limit of PEEK_LIMITS) {
     const first = await firstOf(slot, clock, deadline, upto, limit);
     if (first.kind === 'failed') return 'undecodable';
@@ -111,7 +112,7 @@ export async function skipFirstTransaction(
   commitLsn: Lsn,
   deadline: number,
 ): Promise<SkippedTransaction> {
-  const { bound, awaited } = await slot.readBound();
+  const { bound, awaited } = await slot.standbyBound();
   if (awaited.length > 0 && commitLsn > bound) {
     throw new PipelineError(
       'NO_PROGRESS',

@@ -5,11 +5,12 @@
 import type { Lsn } from '../decode/lsn.ts';
 import type { LogicalMessage, Transaction } from '../decode/messages.ts';
 import type { PipelineError } from '../errors.ts';
-import type { Clock, Log, SnapshotSource, WrittenMessage } from '../ports.ts';
+import type { Clock, Log } from '../ports/runtime.ts';
+import type { SnapshotSource, WrittenMessage } from '../ports/snapshot-source.ts';
 import type { Chunk } from '../snapshot/chunk.ts';
-import { OWN_PREFIX } from '../snapshot/own-message.ts';
 import { isDone, rowsRead, tablesLeft } from '../snapshot/progress.ts';
 import type { HeldRow } from '../snapshot/row-set.ts';
+import { SNAPSHOT_MESSAGE_PREFIX } from '../snapshot/snapshot-message.ts';
 import { SnapshotTracker } from '../snapshot/tracker.ts';
 import { SnapshotRows } from '../transform/snapshot-rows.ts';
 import type { WarmState } from './warm-state.ts';
@@ -137,7 +138,7 @@ export class SnapshotRun {
    */
   message(message: LogicalMessage, lsn: Lsn): RowsToPublish | undefined {
     const { prefix, bytes, start, end } = message;
-    const isOurs = prefix === OWN_PREFIX;
+    const isOurs = prefix === SNAPSHOT_MESSAGE_PREFIX;
     const chunk = this.tracker.message(isOurs ? bytes.toString('utf8', start, end) : undefined, lsn);
     if (chunk === undefined || this.#written === undefined) return undefined;
     const { xid, micros } = this.#written;

@@ -4,7 +4,8 @@
  * Decides nothing, and is not there in a run that does not linger.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { Clock, MessageBlock, Peek, ReadBound, Slot } from '../ports.ts';
+import type { Clock } from '../ports/runtime.ts';
+import type { MessageBlock, Peek, Slot, StandbyBound } from '../ports/slot.ts';
 
 /** The slot, measured. */
 export class TimedSlot implements Slot {
@@ -29,8 +30,8 @@ export class TimedSlot implements Slot {
     return this.timed(() => this.#slot.flushLsn());
   }
 
-  readBound(): Promise<ReadBound> {
-    return this.timed(() => this.#slot.readBound());
+  standbyBound(): Promise<StandbyBound> {
+    return this.timed(() => this.#slot.standbyBound());
   }
 
   position(): Promise<{ confirmedFlush: Lsn; restart: Lsn }> {

@@ -3,7 +3,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { ResumePosition } from '../decode/resume-position.ts';
-import type { ServerIdentity } from '../ports.ts';
+import type { ServerIdentity } from '../ports/session.ts';
 import type { MarkState } from './marks.ts';
 import type { PeekLimits } from './peek-limits.ts';
 

@@ -9,7 +9,6 @@
 import type { Lsn } from '../decode/lsn.ts';
 import { type Chunk, type ChunkRequest, keyText, type KeyValues } from './chunk.ts';
 import { HeldChunk } from './held-chunk.ts';
-import { decodeMessage, encodeMessage } from './own-message.ts';
 import {
   addTables,
   afterChunk,
@@ -24,6 +23,7 @@ import {
   withCurrent,
 } from './progress.ts';
 import { SlotPosition } from './slot-position.ts';
+import { decodeSnapshotMessage, encodeSnapshotMessage } from './snapshot-message.ts';
 
 /** A row's change, as far as it matters here. */
 export interface KeyChange {
@@ -118,7 +118,7 @@ export class SnapshotTracker<Row> {
   message(content: string | undefined, lsn: Lsn): Chunk<Row> | undefined {
     const before = this.#position.passMessage(lsn);
     if (before === undefined) return undefined;
-    const message = content === undefined ? undefined : decodeMessage(this.#slot, content);
+    const message = content === undefined ? undefined : decodeSnapshotMessage(this.#slot, content);
     switch (message?.kind) {
       case 'begin':
         if (this.#progress === undefined) this.#takeUp(begin(message), before);
@@ -213,7 +213,7 @@ export class SnapshotTracker<Row> {
     this.#held = held;
     this.#hasUnsaved = false;
     const progress = afterChunk(this.#require(), held);
-    return encodeMessage(this.#slot, { kind: 'state', mark: watermark, progress });
+    return encodeSnapshotMessage(this.#slot, { kind: 'state', mark: watermark, progress });
   }
 
   /**
@@ -225,7 +225,7 @@ export class SnapshotTracker<Row> {
   save(watermark: string): string {
     this.#awaitedMessage = { watermark, isState: true };
     this.#hasUnsaved = false;
-    return encodeMessage(this.#slot, { kind: 'state', mark: watermark, progress: this.#require() });
+    return encodeSnapshotMessage(this.#slot, { kind: 'state', mark: watermark, progress: this.#require() });
   }
 
   /** Drops the held chunk: it is not published. */
@@ -254,7 +254,7 @@ export class SnapshotTracker<Row> {
     const { id, begunAt } = progress;
     const tables = tablesUnderWay(progress);
     // A run that begins right before an older message adopts that first, and then reads this one before it does anything.
-    return encodeMessage(this.#slot, { kind: 'begin', id, begunAt, tables, anew: true });
+    return encodeSnapshotMessage(this.#slot, { kind: 'begin', id, begunAt, tables, anew: true });
   }
 
   get isAbandoned(): boolean {

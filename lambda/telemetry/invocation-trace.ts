@@ -4,7 +4,7 @@
  * next invocation of it. Knows no run; a file that cannot be written is no error.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import type { Log } from '../ports.ts';
+import type { Log } from '../ports/runtime.ts';
 
 /** What a trace is made with. */
 export interface TraceOptions {

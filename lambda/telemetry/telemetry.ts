@@ -5,7 +5,7 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics as Powertools } from '@aws-lambda-powertools/metrics';
 import { METRICS } from '../metrics.ts';
-import type { Log, Metrics } from '../ports.ts';
+import type { Log, Metrics } from '../ports/runtime.ts';
 import { printable, printableJson } from '../printable.ts';
 
 /** The namespace of all metrics. Alarms and dashboard use the same. */

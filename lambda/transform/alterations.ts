@@ -5,7 +5,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
-import type { TableEntry } from '../ports.ts';
+import type { TableEntry } from '../ports/catalogs.ts';
 import { isBefore } from './transaction-order.ts';
 
 /** Transactions that may have written to a table before it was altered as a reading of the catalogs saw it. */

@@ -4,7 +4,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
-import type { EarlierEntry, TableEntry } from '../ports.ts';
+import type { EarlierEntry, TableEntry } from '../ports/catalogs.ts';
 import { isBefore } from './transaction-order.ts';
 
 /** What the catalogs say of the age of what they say. */

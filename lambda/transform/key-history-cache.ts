@@ -5,7 +5,7 @@
 import type { Lsn } from '../decode/lsn.ts';
 import type { RowChange, TableName, Transaction } from '../decode/messages.ts';
 import type { KeyHistoryEntry } from '../decode/wal2json/key-history-entry.ts';
-import type { KeyQuestion } from '../ports.ts';
+import type { KeyQuestion } from '../ports/catalogs.ts';
 import type { TablePolicies } from './table-policies.ts';
 import type { TablePolicy } from './table-policy.ts';
 

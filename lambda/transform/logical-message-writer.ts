@@ -9,7 +9,7 @@ import { FormatterError } from '../format/module/module.ts';
 import type { LogicalMessageKeyWriter } from '../format/partition-key.ts';
 import type { Format, LogicalMessageRecord } from '../format/record.ts';
 import type { Packer } from '../pack/packer.ts';
-import { OWN_PREFIX } from '../snapshot/own-message.ts';
+import { SNAPSHOT_MESSAGE_PREFIX } from '../snapshot/snapshot-message.ts';
 import { logicalMessageFormatFailed, logicalMessageTooLarge } from './transform-errors.ts';
 
 /** Which logical messages are published, and under which keys. */
@@ -72,7 +72,7 @@ export class LogicalMessageWriter {
   write(message: LogicalMessage, at: LogicalMessagePlace): 'whole' | 'shortened' | 'left-out' {
     const { messages, oversize, format } = this.#parts;
     const { prefix, bytes, start, end, size } = message;
-    if (messages === undefined || prefix === undefined || prefix === OWN_PREFIX) return 'left-out';
+    if (messages === undefined || prefix === undefined || prefix === SNAPSHOT_MESSAGE_PREFIX) return 'left-out';
     if (Buffer.byteLength(prefix) > MAX_PREFIX_BYTES) return 'left-out';
     if (!messages.prefixes.some((wanted) => wanted.test(prefix))) return 'left-out';
     const record: LogicalMessageRecord = { ...at, prefix, bytes, start, end, truncated: end - start < size };

@@ -4,7 +4,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { RowChange, TableName, Transaction, Truncate } from '../decode/messages.ts';
-import type { LeftOutChanges, MessageBlock } from '../ports.ts';
+import type { LeftOutChanges, MessageBlock } from '../ports/slot.ts';
 import type { AlterationOrder } from './alterations.ts';
 import type { Counts, Skipped } from './counts.ts';
 import type { KeyHistoryCache } from './key-history-cache.ts';

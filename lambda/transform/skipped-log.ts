@@ -5,7 +5,7 @@
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import type { ChangeRecord } from '../format/record.ts';
-import type { Log } from '../ports.ts';
+import type { Log } from '../ports/runtime.ts';
 import type { Skipped } from './counts.ts';
 
 /** Names in one line. */

@@ -6,7 +6,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { TableName, Transaction, Tuple } from '../decode/messages.ts';
-import type { EarlierEntry, PrimaryKeys, TableEntry } from '../ports.ts';
+import type { EarlierEntry, PrimaryKeys, TableEntry } from '../ports/catalogs.ts';
 import { excludesTable, type Filters, includesTable, omitsColumn } from '../settings/filters.ts';
 import { type Overlap, overlapOf } from './alterations.ts';
 import type { Skipped } from './counts.ts';

@@ -6,7 +6,7 @@ import type { Message, RowChange, TableName, Transaction, Truncate } from '../de
 import type { ResumePosition } from '../decode/resume-position.ts';
 import type { ChangeRecord } from '../format/record.ts';
 import type { Packer } from '../pack/packer.ts';
-import type { LeftOutChanges, MessageBlock } from '../ports.ts';
+import type { LeftOutChanges, MessageBlock } from '../ports/slot.ts';
 import type { Operation } from '../settings/setting-schemas.ts';
 import type { HeldRow } from '../snapshot/row-set.ts';
 import type { AckPosition } from './ack-position.ts';

@@ -3,7 +3,7 @@
  * connection to the target from one invocation to the next. Reads no environment.
  */
 import type { KinesisStreamBatchResponse, KinesisStreamEvent } from 'aws-lambda';
-import type { Clock, Log } from '../../lambda/ports.ts';
+import type { Clock, Log } from '../../lambda/ports/runtime.ts';
 import type { Credentials, Login } from '../../lambda/postgres/credentials.ts';
 import { ReplicaError } from '../errors.ts';
 import { codeOf, connectTarget, type TargetConnection } from '../postgres/connection.ts';

@@ -3,14 +3,14 @@
  * interfere with writing (triggers, rules, row-level security). Knows no change.
  */
 import type pg from 'pg';
-import type { ValueKind } from './values.ts';
+import type { TypeKind } from './values.ts';
 
 /** A column. */
 export interface TargetColumn {
   readonly name: string;
   /** Its type, with its modifier, for a cast. */
   readonly type: string;
-  readonly kind: ValueKind;
+  readonly kind: TypeKind;
   /** Whether the server computes it. */
   readonly isGenerated: boolean;
 }
@@ -135,7 +135,7 @@ export async function readTargetTable(
   };
 }
 
-function kindOf({ bare, isDomain, element, elementIsDomain, delimiter }: ColumnRow): ValueKind {
+function kindOf({ bare, isDomain, element, elementIsDomain, delimiter }: ColumnRow): TypeKind {
   if (isDomain) return { kind: 'domain' };
   // As in records: a type whose name ends in [] is an array. A quoted name ends in a quote.
   if (!bare.endsWith('[]') || element === null) return scalarKind(bare);
@@ -146,7 +146,7 @@ function kindOf({ bare, isDomain, element, elementIsDomain, delimiter }: ColumnR
   };
 }
 
-function scalarKind(type: string): ValueKind {
+function scalarKind(type: string): TypeKind {
   if (type === 'json' || type === 'jsonb') return { kind: 'json' };
   return { kind: type === 'bytea' ? 'bytea' : 'text' };
 }

@@ -6,20 +6,20 @@ import type { JsonText } from '../rules/fold.ts';
 import { itemsOf } from '../rules/json-text.ts';
 
 /** How a type's values are read. */
-export type ValueKind =
+export type TypeKind =
   | { readonly kind: 'text' }
   | { readonly kind: 'json' }
   | { readonly kind: 'bytea' }
   /** A domain: its text, whatever it is made of. */
   | { readonly kind: 'domain' }
-  | { readonly kind: 'array'; readonly element: ValueKind; readonly delimiter: string };
+  | { readonly kind: 'array'; readonly element: TypeKind; readonly delimiter: string };
 
 /**
  * @param source - a value as it is written in a record; JSON's null is `null`, SQL's is null
  * @param kind - of the column's type
  * @returns the text of the value, for a column of that type; null: SQL's NULL
  */
-export function textOf(source: Exclude<JsonText, undefined>, kind: ValueKind): string | null {
+export function textOf(source: Exclude<JsonText, undefined>, kind: TypeKind): string | null {
   if (source === null) return null;
   switch (kind.kind) {
     case 'json':
@@ -43,7 +43,7 @@ export function textOf(source: Exclude<JsonText, undefined>, kind: ValueKind): s
  * @param kind - of the column's type
  * @returns what {@link textOf} makes the same text of
  */
-export function sourceOf(text: string | null, kind: ValueKind): string | null {
+export function sourceOf(text: string | null, kind: TypeKind): string | null {
   return text === null || kind.kind === 'json' ? text : JSON.stringify(text);
 }
 
@@ -58,7 +58,7 @@ function bytesText(text: string): string {
   return text.startsWith('\\x') ? text : `\\x${Buffer.from(text, 'base64').toString('hex')}`;
 }
 
-function arrayText(source: string, element: ValueKind, delimiter: string): string {
+function arrayText(source: string, element: TypeKind, delimiter: string): string {
   const items = itemsOf(source).map((item) => {
     // An array of documents may hold arrays; it is never nested, then it comes as text.
     if (item.startsWith('[') && element.kind !== 'json') return arrayText(item, element, delimiter);

@@ -7,7 +7,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { to as copyTo } from 'pg-copy-streams';
-import { encodeMessage } from '../../lambda/snapshot/own-message.ts';
+import { encodeSnapshotMessage } from '../../lambda/snapshot/snapshot-message.ts';
 import type { PostgresServer } from '../support/postgres.ts';
 import { Pipeline } from '../support/real-pipeline.ts';
 import { startEnvironment } from './environment.ts';
@@ -43,7 +43,13 @@ async function lateness(server: PostgresServer, slot: string): Promise<number[]>
       if (at >= 0) late.push(Date.now() - Number(data.toString('latin1', at + 6, at + 19)));
     },
   });
-  const content = encodeMessage(slot, { kind: 'begin', id: 'b', begunAt: 1, tables: ['public.t'], anew: false });
+  const content = encodeSnapshotMessage(slot, {
+    kind: 'begin',
+    id: 'b',
+    begunAt: 1,
+    tables: ['public.t'],
+    anew: false,
+  });
   await server.sql(`SELECT pg_logical_emit_message(false, 'pg2kinesis', $1::text), txid_current()`, [content]);
   const stop = new AbortController();
   const writing = (async () => {

@@ -1,7 +1,7 @@
 /** What is said of a wait that takes long, and that nothing is said of one that does not. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Clock } from '../../lambda/ports.ts';
+import type { Clock } from '../../lambda/ports/runtime.ts';
 import { withNotice } from '../../lambda/slow-notice.ts';
 import { memoryLog } from './kinesis/publisher-fixtures.ts';
 

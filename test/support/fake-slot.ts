@@ -8,16 +8,9 @@ import type { Lsn } from '../../lambda/decode/lsn.ts';
 import type { Message, TableName, Transaction } from '../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../lambda/decode/test-decoding/decoder.ts';
 import { PeekTooLargeError } from '../../lambda/peek-errors.ts';
-import type {
-  EarlierEntry,
-  MessageBlock,
-  Peek,
-  PrimaryKeys,
-  ReadBound,
-  Session,
-  Slot,
-  TableEntry,
-} from '../../lambda/ports.ts';
+import type { EarlierEntry, PrimaryKeys, TableEntry } from '../../lambda/ports/catalogs.ts';
+import type { Session } from '../../lambda/ports/session.ts';
+import type { MessageBlock, Peek, Slot, StandbyBound } from '../../lambda/ports/slot.ts';
 
 /** A transaction in the fake's WAL. */
 export interface FakeTransaction extends Transaction {
@@ -113,7 +106,7 @@ export class FakeSlot implements Slot {
     return Promise.resolve(this.flushed);
   }
 
-  readBound(): Promise<ReadBound> {
+  standbyBound(): Promise<StandbyBound> {
     this.onBound();
     const confirmed = this.standby;
     if (confirmed === undefined || confirmed >= this.flushed)

@@ -3,11 +3,11 @@
  * Each transaction is over when it is in the WAL. Values go through the real reader of COPY's text.
  */
 import { type TableName, ValueKind } from '../../lambda/decode/messages.ts';
-import type { ReadChunk, SnapshotSource, WrittenMessage } from '../../lambda/ports.ts';
+import type { ReadChunk, SnapshotSource, WrittenMessage } from '../../lambda/ports/snapshot-source.ts';
 import type { ChunkRequest } from '../../lambda/snapshot/chunk.ts';
 import { keyText } from '../../lambda/snapshot/chunk.ts';
-import { OWN_PREFIX } from '../../lambda/snapshot/own-message.ts';
 import { CopyTextReader, type HeldRow, type ReadColumn, RowSet } from '../../lambda/snapshot/row-set.ts';
+import { SNAPSHOT_MESSAGE_PREFIX } from '../../lambda/snapshot/snapshot-message.ts';
 import type { FakeSlot } from './fake-slot.ts';
 
 /** A row's values besides its key: one that changes, and one that is stored out of line. */
@@ -45,7 +45,7 @@ export class FakeTable implements SnapshotSource {
   /** Asks for a snapshot, as the action does. @param content - a message of ours */
   emit(content: string): void {
     const size = Buffer.byteLength(content);
-    this.#slot.message(`message: transactional: 0 prefix: ${OWN_PREFIX}, sz: ${size} content:${content}`);
+    this.#slot.message(`message: transactional: 0 prefix: ${SNAPSHOT_MESSAGE_PREFIX}, sz: ${size} content:${content}`);
   }
 
   put(id: number, row: FakeRow): void {

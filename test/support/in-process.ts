@@ -6,7 +6,8 @@ import { type Answer, perform } from '../../lambda/actions/actions.ts';
 import { systemClock } from '../../lambda/clock.ts';
 import { type Container, createContainer } from '../../lambda/container.ts';
 import { PipelineError } from '../../lambda/errors.ts';
-import type { Log, Metrics, Publisher } from '../../lambda/ports.ts';
+import type { Publisher } from '../../lambda/ports/publisher.ts';
+import type { Log, Metrics } from '../../lambda/ports/runtime.ts';
 import { readConfig } from '../../lambda/settings/config.ts';
 import { readEvent } from '../../lambda/settings/event.ts';
 

@@ -10,7 +10,9 @@ import { logicalMessageKeyWriter, partitionKeyWriter } from '../../lambda/format
 import type { FormatOptions } from '../../lambda/format/record.ts';
 import { createPacker } from '../../lambda/pack/create-packer.ts';
 import { type PluginParts, pluginParts } from '../../lambda/plugin-parts.ts';
-import type { Clock, Publisher, Session } from '../../lambda/ports.ts';
+import type { Publisher } from '../../lambda/ports/publisher.ts';
+import type { Clock } from '../../lambda/ports/runtime.ts';
+import type { Session } from '../../lambda/ports/session.ts';
 import { createDatabase } from '../../lambda/postgres/connection.ts';
 import { PrimaryKeyCache } from '../../lambda/postgres/primary-key-cache.ts';
 import { openSession } from '../../lambda/postgres/session.ts';

@@ -3,7 +3,7 @@
  * where a function's 15 minutes were not enough.
  */
 import { parseLsn } from '../../../lambda/decode/lsn.ts';
-import type { Clock } from '../../../lambda/ports.ts';
+import type { Clock } from '../../../lambda/ports/runtime.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import type { Payload, Target } from '../targets/target.ts';
 import { LAMBDA_SECONDS, type Terminal } from '../terminal.ts';

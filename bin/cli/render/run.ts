@@ -1,6 +1,7 @@
 /** The answers of `run` and `drain`, and those of a line, for people. Pure. */
 import type { Answer } from '../../../lambda/actions/actions.ts';
-import type { RunAnswer, StopReason } from '../../../lambda/run/answer.ts';
+import type { RunAnswer } from '../../../lambda/run/answer.ts';
+import type { StopReason } from '../../../lambda/run/stop-reason.ts';
 import type { Skipped } from '../../../lambda/transform/counts.ts';
 import { columns, type Layout } from './layout.ts';
 import { describeSnapshot } from './snapshot.ts';

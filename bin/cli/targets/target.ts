@@ -1,6 +1,6 @@
 /** What a command acts on: the pipeline of this environment's settings, or a deployed function. */
 import type { Answer } from '../../../lambda/actions/actions.ts';
-import type { Log } from '../../../lambda/ports.ts';
+import type { Log } from '../../../lambda/ports/runtime.ts';
 import type { SnapshotAnswer } from '../../../lambda/run/snapshot-run.ts';
 
 /** A payload, as the function takes it. */

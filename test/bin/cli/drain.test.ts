@@ -6,7 +6,7 @@ import { drain } from '../../../bin/cli/drain/drain.ts';
 import { ProgressMeter } from '../../../bin/cli/drain/progress-meter.ts';
 import type { Target } from '../../../bin/cli/targets/target.ts';
 import type { Answer } from '../../../lambda/actions/actions.ts';
-import type { Clock } from '../../../lambda/ports.ts';
+import type { Clock } from '../../../lambda/ports/runtime.ts';
 import { noCounts } from '../../../lambda/transform/counts.ts';
 import { memoryLog } from '../../lambda/kinesis/publisher-fixtures.ts';
 

@@ -1,8 +1,8 @@
 /** What the demo's consumer makes of the envelopes: docs/records.md, debezium and dms. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { passedSettings, validateSettings } from '../../../bin/demo/function-settings.ts';
 import { parseRecord } from '../../../bin/demo/parse-record.ts';
-import { passedSettings, validateSettings } from '../../../bin/demo/settings.ts';
 
 const debezium = (over: object): string =>
   JSON.stringify({

@@ -11,7 +11,7 @@ import type { StatusAnswer } from '../../../lambda/actions/status.ts';
 import { systemClock } from '../../../lambda/clock.ts';
 import { type Container, createContainer } from '../../../lambda/container.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
-import type { Clock } from '../../../lambda/ports.ts';
+import type { Clock } from '../../../lambda/ports/runtime.ts';
 import { lockKey } from '../../../lambda/postgres/slot-lock.ts';
 import type { Action } from '../../../lambda/settings/action-types.ts';
 import { readConfig } from '../../../lambda/settings/config.ts';

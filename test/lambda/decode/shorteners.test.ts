@@ -13,9 +13,9 @@ import { insert, NAMES, relation } from './pgoutput/printer.ts';
 
 const RECORD = 10_000;
 /** A value that is longer prints in no record. */
-const MOST_VALUE = 2 * RECORD;
+const MAX_VALUE = 2 * RECORD;
 /** A row of more is shortened. */
-const MOST_ROW = 4 * RECORD;
+const MAX_ROW = 4 * RECORD;
 /** A value up to this is always kept. */
 const SMALL = 8 * 1024;
 
@@ -98,27 +98,27 @@ for (const plugin of PLUGINS) {
   describe(`a row of ${name} that is too large for a record`, () => {
     for (const piece of [1_000, 7_777, 1_000_000]) {
       it(`keeps a value of the most bytes, and no longer one, in pieces of ${piece}`, () => {
-        assert.deepEqual(keeps(plugin, [MOST_VALUE - around, 3], piece), [true, true]);
-        assert.deepEqual(keeps(plugin, [MOST_VALUE - around + 1, 3], piece), [false, true]);
+        assert.deepEqual(keeps(plugin, [MAX_VALUE - around, 3], piece), [true, true]);
+        assert.deepEqual(keeps(plugin, [MAX_VALUE - around + 1, 3], piece), [false, true]);
       });
 
       it(`keeps values until so much is kept, in pieces of ${piece}`, () => {
-        const first = 'x'.repeat(MOST_VALUE - around);
-        const second = MOST_ROW - HEADER.length - before([first, '']);
-        assert.ok(second > SMALL && second < MOST_VALUE - around);
+        const first = 'x'.repeat(MAX_VALUE - around);
+        const second = MAX_ROW - HEADER.length - before([first, '']);
+        assert.ok(second > SMALL && second < MAX_VALUE - around);
         assert.deepEqual(keeps(plugin, [first.length, second, 3], piece), [true, true, true]);
         assert.deepEqual(keeps(plugin, [first.length, second + 1, 3], piece), [true, false, true]);
       });
 
       it(`keeps small values however much is kept, in pieces of ${piece}`, () => {
-        const first = 'x'.repeat(MOST_VALUE - around);
-        const second = MOST_ROW - HEADER.length - before([first, '']);
+        const first = 'x'.repeat(MAX_VALUE - around);
+        const second = MAX_ROW - HEADER.length - before([first, '']);
         const lengths = [first.length, second, SMALL - around, SMALL - around + 1, 0];
         assert.deepEqual(keeps(plugin, lengths, piece), [true, true, true, false, true]);
       });
     }
 
-    it('is a line of more bytes than four records', () => assert.equal(make().maxRowBytes, MOST_ROW));
+    it('is a line of more bytes than four records', () => assert.equal(make().maxRowBytes, MAX_ROW));
   });
 }
 

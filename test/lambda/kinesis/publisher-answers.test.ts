@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { createPublisher } from '../../../lambda/kinesis/publisher.ts';
-import type { Clock } from '../../../lambda/ports.ts';
+import type { Clock } from '../../../lambda/ports/runtime.ts';
 import {
   refusal,
   type ScriptedAnswer,

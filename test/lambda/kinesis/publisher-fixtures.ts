@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { createKinesisClient } from '../../../lambda/kinesis/client.ts';
 import type { KinesisRecord, Round } from '../../../lambda/pack/round.ts';
-import type { Clock, Log } from '../../../lambda/ports.ts';
+import type { Clock, Log } from '../../../lambda/ports/runtime.ts';
 import { EMULATOR } from '../../support/kinesis.ts';
 
 /** Real time, without jitter: every wait is as short as it can be. */

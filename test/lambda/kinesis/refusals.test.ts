@@ -10,7 +10,7 @@ import {
   hasNoAnswer,
   transientKind,
 } from '../../../lambda/kinesis/classify.ts';
-import { addressOf, whereabouts } from '../../../lambda/kinesis/destination.ts';
+import { addressOf, describeEndpoint } from '../../../lambda/kinesis/endpoint.ts';
 import { refusalKind, remedyOf } from '../../../lambda/kinesis/refusals.ts';
 
 /** An error as the SDK throws it. */
@@ -202,10 +202,10 @@ describe('where requests go', () => {
 
   it('is told by region and address, as far as they are known', async () => {
     const here = client(() => Promise.resolve('eu-west-1'));
-    assert.equal(await whereabouts(here, 'localhost:4567'), ' in eu-west-1 (localhost:4567)');
-    assert.equal(await whereabouts(here, undefined), ' in eu-west-1');
-    assert.equal(await whereabouts(client(none), 'localhost:4567'), ' (localhost:4567)');
-    assert.equal(await whereabouts(client(none), undefined), '');
+    assert.equal(await describeEndpoint(here, 'localhost:4567'), ' in eu-west-1 (localhost:4567)');
+    assert.equal(await describeEndpoint(here, undefined), ' in eu-west-1');
+    assert.equal(await describeEndpoint(client(none), 'localhost:4567'), ' (localhost:4567)');
+    assert.equal(await describeEndpoint(client(none), undefined), '');
   });
 
   it('is an address with the port where that is not the usual one', () => {

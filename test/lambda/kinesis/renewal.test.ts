@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createKinesisClient } from '../../../lambda/kinesis/client.ts';
 import { createPublisher } from '../../../lambda/kinesis/publisher.ts';
-import type { Published } from '../../../lambda/ports.ts';
+import type { Published } from '../../../lambda/ports/publisher.ts';
 import {
   refusal,
   type ScriptedAnswer,

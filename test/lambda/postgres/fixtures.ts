@@ -4,7 +4,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Message } from '../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
-import type { Clock, Log, Peek, Session } from '../../../lambda/ports.ts';
+import type { Clock, Log } from '../../../lambda/ports/runtime.ts';
+import type { Session } from '../../../lambda/ports/session.ts';
+import type { Peek } from '../../../lambda/ports/slot.ts';
 import { type Connection, createDatabase, type Database } from '../../../lambda/postgres/connection.ts';
 import { open } from '../../../lambda/postgres/connection-pair.ts';
 import type { DatabaseSettings } from '../../../lambda/postgres/credentials.ts';

@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { PipelineError } from '../../../lambda/errors.ts';
-import type { Clock } from '../../../lambda/ports.ts';
+import type { Clock } from '../../../lambda/ports/runtime.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { monitorLock } from '../../../lambda/postgres/lock-monitor.ts';
 import type { LockResult } from '../../../lambda/postgres/slot-lock.ts';
@@ -57,27 +57,27 @@ const DEADLINE = 10_000;
 function watched(takeSecond?: () => Promise<LockResult>) {
   const clock = new SteppedClock();
   const lock: { holder: number | undefined; answers: boolean } = { holder: 7, answers: true };
-  const reader = connection(7, () => Promise.resolve({ rows: [] }));
+  const main = connection(7, () => Promise.resolve({ rows: [] }));
   const control = connection(8, () =>
     lock.answers
       ? Promise.resolve({ rows: lock.holder === undefined ? [] : [{ pid: lock.holder, granted: true }] })
       : new Promise(() => undefined),
   );
-  const monitor = monitorLock(reader.made, control.made, { slotName: 's', clock, deadline: DEADLINE });
+  const monitor = monitorLock(main.made, control.made, { slotName: 's', clock, deadline: DEADLINE });
   monitor.start(takeSecond);
-  return { clock, lock, reader, control, monitor, lost: () => monitor.signal.reason as PipelineError };
+  return { clock, lock, main, control, monitor, lost: () => monitor.signal.reason as PipelineError };
 }
 
 describe('the watch over a lock', () => {
   it('says nothing as long as the lock is held, and looks each second', async () => {
-    const { clock, monitor, control, reader } = watched();
+    const { clock, monitor, control, main } = watched();
     await clock.to(5_500);
     assert.equal(monitor.signal.aborted, false);
     assert.equal(control.asked.count, 5);
     monitor.stop();
     await clock.to(60_000);
     assert.equal(control.asked.count, 5, 'it looks no more');
-    assert.deepEqual([monitor.signal.aborted, reader.client.destroyed, control.client.destroyed], [false, 0, 0]);
+    assert.deepEqual([monitor.signal.aborted, main.client.destroyed, control.client.destroyed], [false, 0, 0]);
   });
 
   for (const [what, holder] of [
@@ -85,7 +85,7 @@ describe('the watch over a lock', () => {
     ['another', 9],
   ] as const) {
     it(`I6: reports the loss where ${what} holds the lock, and keeps the second connection for 15 s`, async () => {
-      const { clock, lock, monitor, lost, reader, control } = watched();
+      const { clock, lock, monitor, lost, main, control } = watched();
       await clock.to(3_500);
       lock.holder = holder;
       await clock.to(4_100);
@@ -94,7 +94,7 @@ describe('the watch over a lock', () => {
         lost().message,
         /connection to PostgreSQL at db:5432 that holds the lock was lost, so sending stopped/,
       );
-      assert.deepEqual([reader.client.destroyed, control.client.destroyed], [1, 0]);
+      assert.deepEqual([main.client.destroyed, control.client.destroyed], [1, 0]);
       // Its deadline comes first here.
       await clock.to(DEADLINE + 600);
       assert.equal(control.client.destroyed, 1);
@@ -106,7 +106,7 @@ describe('the watch over a lock', () => {
 
   for (const event of ['error', 'end'] as const) {
     it(`I6: reports the loss at once where a connection has an ${event}`, () => {
-      for (const which of ['reader', 'control'] as const) {
+      for (const which of ['main', 'control'] as const) {
         const all = watched();
         all[which].client.emit(event, new Error('reset'));
         assert.equal(all.lost().code, 'DATABASE_UNREACHABLE');
@@ -119,7 +119,7 @@ describe('the watch over a lock', () => {
   }
 
   it('I6: keeps the lock for 15 s where the other connection is lost: a request may be in flight, and nobody else is to send', async () => {
-    const { clock, lost, monitor, reader, control } = watched();
+    const { clock, lost, monitor, main, control } = watched();
     await clock.to(1_500);
     control.client.emit('end');
     assert.match(
@@ -127,17 +127,17 @@ describe('the watch over a lock', () => {
       /connection to PostgreSQL at db:5432 that watches the lock was lost, so sending stopped/,
     );
     await clock.to(16_400);
-    assert.deepEqual([reader.client.destroyed, control.client.destroyed > 0], [0, true]);
+    assert.deepEqual([main.client.destroyed, control.client.destroyed > 0], [0, true]);
     await clock.to(16_600);
-    assert.equal(reader.client.destroyed, 1);
+    assert.equal(main.client.destroyed, 1);
     monitor.stop();
   });
 
   it('I6: takes what is no answer for a loss', async () => {
     const clock = new SteppedClock();
-    const reader = connection(7, () => Promise.resolve({ rows: [] }));
+    const main = connection(7, () => Promise.resolve({ rows: [] }));
     const control = connection(8, () => Promise.reject(new Error('terminated')));
-    const monitor = monitorLock(reader.made, control.made, { slotName: 's', clock, deadline: DEADLINE });
+    const monitor = monitorLock(main.made, control.made, { slotName: 's', clock, deadline: DEADLINE });
     monitor.start();
     await clock.to(1_100);
     assert.equal((monitor.signal.reason as PipelineError).cause instanceof Error, true);
@@ -145,13 +145,13 @@ describe('the watch over a lock', () => {
   });
 
   it('I7: closes both connections half a second after the deadline where the server does not answer', async () => {
-    const { clock, lock, monitor, lost, reader, control } = watched();
+    const { clock, lock, monitor, lost, main, control } = watched();
     lock.answers = false;
     await clock.to(DEADLINE + 400);
-    assert.deepEqual([monitor.signal.aborted, reader.client.destroyed, control.client.destroyed], [false, 0, 0]);
+    assert.deepEqual([monitor.signal.aborted, main.client.destroyed, control.client.destroyed], [false, 0, 0]);
     await clock.to(DEADLINE + 600);
     assert.match(lost().message, /PostgreSQL at db:5432 had not answered when the time was over/);
-    assert.deepEqual([reader.client.destroyed, control.client.destroyed], [1, 1]);
+    assert.deepEqual([main.client.destroyed, control.client.destroyed], [1, 1]);
     monitor.stop();
   });
 
@@ -170,11 +170,11 @@ describe('the watch over a lock', () => {
   });
 
   it('is told of nothing once it was stopped', () => {
-    const { monitor, reader, control } = watched();
+    const { monitor, main, control } = watched();
     monitor.stop();
-    reader.client.emit('end');
+    main.client.emit('end');
     control.client.emit('end');
     assert.equal(monitor.signal.aborted, false);
-    assert.equal(reader.client.listenerCount('error') + control.client.listenerCount('end'), 0);
+    assert.equal(main.client.listenerCount('error') + control.client.listenerCount('end'), 0);
   });
 });

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { PeekTooLargeError } from '../../../lambda/peek-errors.ts';
-import type { Clock } from '../../../lambda/ports.ts';
+import type { Clock } from '../../../lambda/ports/runtime.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { SlotPeek } from '../../../lambda/postgres/peek.ts';
 import { TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
@@ -23,7 +23,7 @@ async function peekWhere(tooEarly: number) {
         : new Promise((resolve) => signal?.addEventListener('abort', () => resolve())),
     random: () => 0,
   };
-  const reader = {
+  const main = {
     pid: 4711,
     encoding: 'UTF8',
     plugin: TEST_DECODING,
@@ -41,7 +41,7 @@ async function peekWhere(tooEarly: number) {
     },
   } as unknown as Connection;
   const translateError = (error: unknown): Promise<unknown> => Promise.resolve(error);
-  const parts = { reader, control, slotName: 's', decoder: new TestDecodingDecoder(), clock, translateError };
+  const parts = { main, control, slotName: 's', decoder: new TestDecodingDecoder(), clock, translateError };
   return {
     peek: new SlotPeek(parts, 1n, undefined, 5_000),
     cancellations,

@@ -7,7 +7,7 @@ import type { PluginDecoder } from '../../../lambda/decode/plugin-decoder.ts';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { Wal2jsonDecoder } from '../../../lambda/decode/wal2json/decoder.ts';
 import { PeekTooLargeError } from '../../../lambda/peek-errors.ts';
-import type { Clock } from '../../../lambda/ports.ts';
+import type { Clock } from '../../../lambda/ports/runtime.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { SlotPeek } from '../../../lambda/postgres/peek.ts';
 import { TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
@@ -51,7 +51,7 @@ async function peeked(
   const server = await startWireServer();
   let cancellations = 0;
   const clock: Clock = { now: () => 0, sleep, random: () => 0 };
-  const reader = {
+  const main = {
     pid: 4711,
     encoding: 'UTF8',
     plugin: TEST_DECODING,
@@ -66,7 +66,7 @@ async function peeked(
     },
   } as unknown as Connection;
   const translateError = (error: unknown): Promise<unknown> => Promise.resolve(error);
-  const parts = { reader, control, slotName: 's', decoder, clock, translateError };
+  const parts = { main, control, slotName: 's', decoder, clock, translateError };
   const peek = new SlotPeek(parts, 1n, undefined, 5_000);
   return {
     peek,

@@ -5,7 +5,7 @@ import { formatLsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import { type Transaction, UndecodableError } from '../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { PeekTooLargeError } from '../../../lambda/peek-errors.ts';
-import type { Slot } from '../../../lambda/ports.ts';
+import type { Slot } from '../../../lambda/ports/slot.ts';
 import { firstUnconsumed } from '../../../lambda/run/skip-first-transaction.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { Pipeline } from '../../support/real-pipeline.ts';

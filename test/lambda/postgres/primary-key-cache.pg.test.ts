@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { TableName } from '../../../lambda/decode/messages.ts';
-import type { PrimaryKeys } from '../../../lambda/ports.ts';
+import type { PrimaryKeys } from '../../../lambda/ports/catalogs.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { PrimaryKeyCache } from '../../../lambda/postgres/primary-key-cache.ts';
 import { WalKeyHistory } from '../../../lambda/postgres/wal-key-history.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type Lsn, parseLsn } from '../../../lambda/decode/lsn.ts';
-import type { Session } from '../../../lambda/ports.ts';
+import type { Session } from '../../../lambda/ports/session.ts';
 import { supportsSafeAdvance } from '../../../lambda/postgres/slot.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { sessionOn, told } from './fixtures.ts';

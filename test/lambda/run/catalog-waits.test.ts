@@ -1,7 +1,7 @@
 /** What a batch waits for: for how long it looks for a transaction's end, and when it asks the WAL how far back. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { CommitHistory, KeyQuestion } from '../../../lambda/ports.ts';
+import type { CommitHistory, KeyQuestion } from '../../../lambda/ports/catalogs.ts';
 import { Advancer } from '../../../lambda/run/advancer.ts';
 import { CatalogWaits } from '../../../lambda/run/catalog-waits.ts';
 import { NO_FILTERS } from '../../../lambda/settings/filters.ts';

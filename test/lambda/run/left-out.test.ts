@@ -1,7 +1,7 @@
 /** Changes that the plugin itself leaves out: counted by table, once a batch was read to its end. The server is a fake. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import type { Slot } from '../../../lambda/ports.ts';
+import type { Slot } from '../../../lambda/ports/slot.ts';
 import { run } from '../../../lambda/run/run.ts';
 import { compilePatterns, NO_FILTERS } from '../../../lambda/settings/filters.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';

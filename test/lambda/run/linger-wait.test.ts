@@ -1,10 +1,10 @@
 /** How a lingering run waits: how often it looks at the WAL, what share of the server it takes, and what ends the wait. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { StopReason } from '../../../lambda/run/answer.ts';
 import { Heartbeat } from '../../../lambda/run/heartbeat.ts';
 import { hasNothingToRead, Linger } from '../../../lambda/run/linger.ts';
 import { CountReporter } from '../../../lambda/run/run-metrics.ts';
+import type { StopReason } from '../../../lambda/run/stop-reason.ts';
 import { TimedSlot } from '../../../lambda/run/timed-slot.ts';
 import { noCounts } from '../../../lambda/transform/counts.ts';
 import { FakeSlot } from '../../support/fake-slot.ts';

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ValueKind } from '../../../lambda/decode/messages.ts';
-import type { SnapshotSource } from '../../../lambda/ports.ts';
+import type { SnapshotSource } from '../../../lambda/ports/snapshot-source.ts';
 import { run } from '../../../lambda/run/run.ts';
 import { addRunMetrics, CountReporter } from '../../../lambda/run/run-metrics.ts';
 import { type Chunk, keyText } from '../../../lambda/snapshot/chunk.ts';
-import { encodeMessage } from '../../../lambda/snapshot/own-message.ts';
 import { CopyTextReader, type HeldRow, RowSet } from '../../../lambda/snapshot/row-set.ts';
+import { encodeSnapshotMessage } from '../../../lambda/snapshot/snapshot-message.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { type RunKit, runKit } from '../../support/run-kit.ts';
 
@@ -216,7 +216,7 @@ describe('a run that lingers', () => {
       },
     };
     (kit.ports.session as { snapshots?: SnapshotSource }).snapshots = source;
-    message(encodeMessage('fake', { kind: 'begin', id: 's', begunAt: 1, tables: ['public.t'], anew: false }));
+    message(encodeSnapshotMessage('fake', { kind: 'begin', id: 's', begunAt: 1, tables: ['public.t'], anew: false }));
     const reporter = new CountReporter(kit.recorder);
     const options = { ...LINGER, snapshotSharePercent: 100, deadline: kit.clock.time + 600_000 };
     const answer = await run({ ...kit.ports, reporter }, kit.options(options));

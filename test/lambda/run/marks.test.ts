@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { formatLsn, type Lsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
 import { createPacker } from '../../../lambda/pack/create-packer.ts';
-import type { Publisher } from '../../../lambda/ports.ts';
+import type { Publisher } from '../../../lambda/ports/publisher.ts';
 import type { MarkOptions } from '../../../lambda/run/marks.ts';
 import { run } from '../../../lambda/run/run.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';

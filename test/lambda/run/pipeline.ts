@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { parseLsn } from '../../../lambda/decode/lsn.ts';
 import type { PipelineError } from '../../../lambda/errors.ts';
-import type { Session } from '../../../lambda/ports.ts';
+import type { Session } from '../../../lambda/ports/session.ts';
 import { run } from '../../../lambda/run/run.ts';
 import { skipFirstTransaction } from '../../../lambda/run/skip-first-transaction.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PipelineError } from '../../../lambda/errors.ts';
 import type { Round } from '../../../lambda/pack/round.ts';
-import type { Published } from '../../../lambda/ports.ts';
+import type { Published } from '../../../lambda/ports/publisher.ts';
 import { PublishQueue } from '../../../lambda/run/publish-queue.ts';
 import type { AckPosition } from '../../../lambda/transform/ack-position.ts';
 import { TestClock } from '../../support/run-kit.ts';

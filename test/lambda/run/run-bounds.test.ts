@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createPacker } from '../../../lambda/pack/create-packer.ts';
-import type { Publisher } from '../../../lambda/ports.ts';
+import type { Publisher } from '../../../lambda/ports/publisher.ts';
 import { run } from '../../../lambda/run/run.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { runKit } from '../../support/run-kit.ts';

@@ -4,9 +4,9 @@ import { describe, it } from 'node:test';
 import { FORMATS } from '../../../lambda/format/formats.ts';
 import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import { PeekTooLargeError } from '../../../lambda/peek-errors.ts';
-import type { KeyQuestion } from '../../../lambda/ports.ts';
+import type { KeyQuestion } from '../../../lambda/ports/catalogs.ts';
 import { run } from '../../../lambda/run/run.ts';
-import { decodeMessage, encodeMessage } from '../../../lambda/snapshot/own-message.ts';
+import { decodeSnapshotMessage, encodeSnapshotMessage } from '../../../lambda/snapshot/snapshot-message.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { FakeTable } from '../../support/fake-tables.ts';
@@ -224,13 +224,15 @@ describe('a run that fails', () => {
       const table = new FakeTable(slot);
       table.rows.set(1, { v: 1, big: 'x' });
       Object.assign(kit.session, { snapshots: table });
-      table.emit(encodeMessage('fake', { kind: 'begin', id: 's', begunAt: 1, tables: ['public.t'], anew: false }));
+      table.emit(
+        encodeSnapshotMessage('fake', { kind: 'begin', id: 's', begunAt: 1, tables: ['public.t'], anew: false }),
+      );
       const good = slot.commit(insert(5));
       slot.commit(line);
       if (!isSkippable) kit.publisher.fate = (round) => (round === 1 ? new Error('refused') : 'acknowledged');
       await assert.rejects(run(kit.ports, kit.options({ unknownKey: 'fail', ...entries(1) })));
       const written = slot.wal.filter(({ message }) => message).at(-1)?.lines[0] ?? '';
-      const message = decodeMessage('fake', written.slice(written.indexOf('content:') + 'content:'.length));
+      const message = decodeSnapshotMessage('fake', written.slice(written.indexOf('content:') + 'content:'.length));
       assert.equal(message?.kind === 'begin' && message.anew, isSkippable);
       assert.equal(slot.confirmed >= good, isSkippable, 'the slot has passed what is before it');
     }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import { PeekTooLargeError } from '../../../lambda/peek-errors.ts';
-import type { Peek } from '../../../lambda/ports.ts';
+import type { Peek } from '../../../lambda/ports/slot.ts';
 import { run } from '../../../lambda/run/run.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { type Fate, type RunKit, runKit } from '../../support/run-kit.ts';

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { formatLsn } from '../../../lambda/decode/lsn.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../../../lambda/peek-errors.ts';
-import type { Peek } from '../../../lambda/ports.ts';
+import type { Peek } from '../../../lambda/ports/slot.ts';
 import { firstUnconsumed, skipFirstTransaction } from '../../../lambda/run/skip-first-transaction.ts';
 import { FakeSlot } from '../../support/fake-slot.ts';
 import { TestClock } from '../../support/run-kit.ts';

@@ -2,12 +2,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PipelineError } from '../../../lambda/errors.ts';
-import type { ReadChunk, SnapshotSource } from '../../../lambda/ports.ts';
+import type { ReadChunk, SnapshotSource } from '../../../lambda/ports/snapshot-source.ts';
 import { SnapshotRun, type SnapshotRunParts } from '../../../lambda/run/snapshot-run.ts';
 import type { ChunkRequest } from '../../../lambda/snapshot/chunk.ts';
 import { keyText } from '../../../lambda/snapshot/chunk.ts';
-import { decodeMessage, encodeMessage, OWN_PREFIX, type OwnMessage } from '../../../lambda/snapshot/own-message.ts';
 import type { HeldRow } from '../../../lambda/snapshot/row-set.ts';
+import {
+  decodeSnapshotMessage,
+  encodeSnapshotMessage,
+  SNAPSHOT_MESSAGE_PREFIX,
+  type SnapshotMessage,
+} from '../../../lambda/snapshot/snapshot-message.ts';
 import { Recorder, TestClock } from '../../support/run-kit.ts';
 
 const SLOT = 'fake';
@@ -69,7 +74,7 @@ function requested(tables: readonly string[] = ['public.t'], changes: Partial<Sn
   let lsn = 100n;
   run.begin(lsn);
   /** Reads a message from the slot. */
-  const read = (content: string, prefix = OWN_PREFIX) => {
+  const read = (content: string, prefix = SNAPSHOT_MESSAGE_PREFIX) => {
     const bytes = Buffer.from(`<${content}>`);
     const [start, end] = [1, bytes.length - 1];
     return run.message(
@@ -77,7 +82,7 @@ function requested(tables: readonly string[] = ['public.t'], changes: Partial<Sn
       (lsn += 10n),
     );
   };
-  const tell = (message: OwnMessage) => read(encodeMessage(SLOT, message));
+  const tell = (message: SnapshotMessage) => read(encodeSnapshotMessage(SLOT, message));
   if (tables.length > 0) tell({ kind: 'begin', id: 's1', begunAt: 5, tables, anew: false });
   /** Reads the message that was written last. */
   const readOn = () => {
@@ -86,11 +91,11 @@ function requested(tables: readonly string[] = ['public.t'], changes: Partial<Sn
     return published;
   };
   /** What the message that was written last says. */
-  const written = () => decodeMessage(SLOT, source.wal.at(-1) ?? '');
+  const written = () => decodeSnapshotMessage(SLOT, source.wal.at(-1) ?? '');
   return { run, source, clock, log, memory, waits, read, tell, readOn, written, lsn: () => lsn };
 }
 
-const own = (message: OwnMessage): string => encodeMessage(SLOT, message);
+const own = (message: SnapshotMessage): string => encodeSnapshotMessage(SLOT, message);
 
 describe('a run where no snapshot was asked for', () => {
   it('asks the server for nothing, holds no slot and says nothing', async () => {
@@ -141,7 +146,7 @@ describe('a run that was asked for a snapshot', () => {
     const marks = new Set<string>();
     for (let i = 0; i < 3; i++) {
       await run.step();
-      const message = decodeMessage(SLOT, source.wal[i] ?? '');
+      const message = decodeSnapshotMessage(SLOT, source.wal[i] ?? '');
       assert.ok(message?.kind === 'state');
       assert.match(message.mark, /^[0-9a-z]+-[0-9a-z]+-[0-9]+$/);
       marks.add(message.mark);

@@ -10,7 +10,7 @@ import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import { run } from '../../../lambda/run/run.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';
 import { coldState } from '../../../lambda/run/warm-state.ts';
-import { encodeMessage } from '../../../lambda/snapshot/own-message.ts';
+import { encodeSnapshotMessage } from '../../../lambda/snapshot/snapshot-message.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { type FakeRow, FakeTable } from '../../support/fake-tables.ts';
@@ -39,7 +39,7 @@ class Pipeline {
 
   /** Asks for a snapshot of the table. */
   ask(anew = false): void {
-    this.table.emit(encodeMessage('fake', { kind: 'begin', id: 's', begunAt: 1, tables: ['public.t'], anew }));
+    this.table.emit(encodeSnapshotMessage('fake', { kind: 'begin', id: 's', begunAt: 1, tables: ['public.t'], anew }));
   }
 
   run(changes: Partial<RunOptions> = {}) {

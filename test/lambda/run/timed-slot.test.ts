@@ -1,7 +1,7 @@
 /** How long the server works for a slot: each statement, and a peek without the time in which it waits for its reader. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { MessageBlock, Peek, Slot } from '../../../lambda/ports.ts';
+import type { MessageBlock, Peek, Slot } from '../../../lambda/ports/slot.ts';
 import { TimedSlot } from '../../../lambda/run/timed-slot.ts';
 import { TestClock } from '../../support/run-kit.ts';
 
@@ -41,7 +41,7 @@ function timed(fails = false) {
   };
   const slot: Slot = {
     flushLsn: after('flushLsn', 9n),
-    readBound: after('readBound', BOUND),
+    standbyBound: after('standbyBound', BOUND),
     position: after('position', { confirmedFlush: 5n, restart: 4n }),
     advance: after('advance', 6n),
     skip: after('skip', 7n),
@@ -63,7 +63,7 @@ async function readWhole(peek: Peek): Promise<void> {
 
 const STATEMENTS: readonly (readonly [name: string, ask: (slot: TimedSlot) => Promise<unknown>, answer: unknown])[] = [
   ['flushLsn', (slot) => slot.flushLsn(), 9n],
-  ['readBound', (slot) => slot.readBound(), BOUND],
+  ['standbyBound', (slot) => slot.standbyBound(), BOUND],
   ['position', (slot) => slot.position(), { confirmedFlush: 5n, restart: 4n }],
   ['advance', (slot) => slot.advance(3n), 6n],
   ['skip', (slot) => slot.skip(3n), 7n],

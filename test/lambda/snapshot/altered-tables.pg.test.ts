@@ -9,7 +9,7 @@ import { closeBoth, openPair } from '../../../lambda/postgres/connection-pair.ts
 import { pgoutput, type SlotPlugin, TEST_DECODING, wal2json } from '../../../lambda/postgres/plugins.ts';
 import { copySlot } from '../../../lambda/postgres/slot-copy.ts';
 import { resolveTables } from '../../../lambda/postgres/snapshot-request.ts';
-import { encodeMessage } from '../../../lambda/snapshot/own-message.ts';
+import { encodeSnapshotMessage } from '../../../lambda/snapshot/snapshot-message.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { Pipeline, type PipelineOptions } from '../../support/real-pipeline.ts';
 import { clock, databaseOf, openOn, soon } from '../postgres/fixtures.ts';
@@ -31,7 +31,13 @@ describe('a snapshot of tables that are altered meanwhile', () => {
   after(() => server.stop());
 
   const ask = async (slot: string, ...tables: string[]): Promise<void> => {
-    const content = encodeMessage(slot, { kind: 'begin', id: 'test', begunAt: Date.now(), tables, anew: false });
+    const content = encodeSnapshotMessage(slot, {
+      kind: 'begin',
+      id: 'test',
+      begunAt: Date.now(),
+      tables,
+      anew: false,
+    });
     await server.sql(`SELECT pg_logical_emit_message(false, 'pg2kinesis', $1::text), txid_current()`, [content]);
   };
   const slotFor = async (plugin: SlotPlugin['name'] = 'test_decoding'): Promise<string> => {
@@ -406,7 +412,7 @@ describe('a snapshot of tables that are altered meanwhile', () => {
     await client.query(`CREATE TABLE good (k text PRIMARY KEY); CREATE TABLE bad (k text PRIMARY KEY); INSERT INTO good VALUES ('a'), (convert_from('\\xc3a9', 'SQL_ASCII'));
       INSERT INTO bad VALUES (convert_from('\\xe9', 'SQL_ASCII')), (convert_from('\\xe8', 'SQL_ASCII'));`);
     await client.query(`SELECT pg_create_logical_replication_slot('bytes', 'test_decoding')`);
-    const content = encodeMessage('bytes', {
+    const content = encodeSnapshotMessage('bytes', {
       kind: 'begin',
       id: 'b',
       begunAt: 1,

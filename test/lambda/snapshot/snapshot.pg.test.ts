@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Session } from '../../../lambda/ports.ts';
+import type { Session } from '../../../lambda/ports/session.ts';
 import { resolveTables } from '../../../lambda/postgres/snapshot-request.ts';
 import type { ChunkRequest } from '../../../lambda/snapshot/chunk.ts';
-import { encodeMessage } from '../../../lambda/snapshot/own-message.ts';
+import { encodeSnapshotMessage } from '../../../lambda/snapshot/snapshot-message.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { Pipeline, type PipelineOptions } from '../../support/real-pipeline.ts';
 import { openOn, sessionOn } from '../postgres/fixtures.ts';
@@ -76,7 +76,13 @@ describe('a snapshot', () => {
   after(() => server.stop());
 
   const ask = async (slot: string, ...tables: string[]): Promise<void> => {
-    const content = encodeMessage(slot, { kind: 'begin', id: 'test', begunAt: Date.now(), tables, anew: false });
+    const content = encodeSnapshotMessage(slot, {
+      kind: 'begin',
+      id: 'test',
+      begunAt: Date.now(),
+      tables,
+      anew: false,
+    });
     await server.sql(`SELECT pg_logical_emit_message(false, 'pg2kinesis', $1::text), txid_current()`, [content]);
   };
   const pipelineOn = async (plugin: 'test_decoding' | 'pgoutput', options: PipelineOptions = {}) => {
@@ -241,7 +247,13 @@ describe('a snapshot', () => {
     await other.query('SET synchronous_commit = local');
     // As a run of an older version did, and as it is where the slot is made a moment later.
     await other.query(`SELECT count(*) FROM pg_logical_slot_get_changes('${slot}', NULL, NULL)`);
-    const content = encodeMessage(slot, { kind: 'begin', id: 'w', begunAt: 1, tables: ['public.waits'], anew: false });
+    const content = encodeSnapshotMessage(slot, {
+      kind: 'begin',
+      id: 'w',
+      begunAt: 1,
+      tables: ['public.waits'],
+      anew: false,
+    });
     await other.query(`SELECT pg_logical_emit_message(false, 'pg2kinesis', $1::text), txid_current()`, [content]);
     const { snapshot } = await pipeline.run();
     assert.match(snapshot?.waitsFor ?? '', /^transaction \d+/);

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Chunk, type ChunkRequest, keyText } from '../../../lambda/snapshot/chunk.ts';
-import { decodeMessage, encodeMessage } from '../../../lambda/snapshot/own-message.ts';
+import { decodeSnapshotMessage, encodeSnapshotMessage } from '../../../lambda/snapshot/snapshot-message.ts';
 import { SnapshotTracker } from '../../../lambda/snapshot/tracker.ts';
 import { KEYS, type Op, randomBy, type Row, World } from './world.ts';
 
@@ -184,7 +184,7 @@ function play(seed: number, rules: Rules): { readonly fault: string | undefined;
   // A slot that was made a moment ago: what was committed before is not in it, whether it is visible or not.
   if (random() < 0.5) pipeline.slot = world.wal.length;
   const asked = { kind: 'begin', id: 's', begunAt: 0, tables: [TABLE], anew: false } as const;
-  world.wal.push({ kind: 'message', content: encodeMessage(SLOT, asked) });
+  world.wal.push({ kind: 'message', content: encodeSnapshotMessage(SLOT, asked) });
   let hasBegun = false;
   for (let runs = 0; runs < 80 && consumer.fault === undefined; runs++) {
     const run = pipeline.run(1 + Math.floor(random() * 3));
@@ -241,11 +241,11 @@ class Reading {
   #lsn = 0n;
 
   begin(...tables: string[]): void {
-    this.message(encodeMessage(SLOT, { kind: 'begin', id: 'a', begunAt: 1, tables, anew: false }));
+    this.message(encodeSnapshotMessage(SLOT, { kind: 'begin', id: 'a', begunAt: 1, tables, anew: false }));
   }
 
   stop(...tables: string[]): void {
-    this.message(encodeMessage(SLOT, { kind: 'stop', tables }));
+    this.message(encodeSnapshotMessage(SLOT, { kind: 'stop', tables }));
   }
 
   message(content: string): readonly string[] | undefined {
@@ -424,7 +424,7 @@ describe('one run', () => {
   });
 
   it('takes no message of state for true that it has not come from', () => {
-    const leftover = encodeMessage(SLOT, { kind: 'state', mark: 'm', progress: stateOf('public.b') });
+    const leftover = encodeSnapshotMessage(SLOT, { kind: 'state', mark: 'm', progress: stateOf('public.b') });
     const run = new Reading();
     run.tracker.committed(5n, false);
     run.message(leftover);
@@ -433,7 +433,7 @@ describe('one run', () => {
     other.tracker.committed(5n, true);
     other.message(leftover);
     assert.deepEqual(other.pending, ['public.b']);
-    other.message(encodeMessage(SLOT, { kind: 'state', mark: 'n', progress: stateOf('public.c') }));
+    other.message(encodeSnapshotMessage(SLOT, { kind: 'state', mark: 'n', progress: stateOf('public.c') }));
     assert.deepEqual(other.pending, ['public.b']);
   });
 
@@ -471,11 +471,11 @@ describe('a message of a snapshot', () => {
       { kind: 'stop', tables: undefined },
       { kind: 'stop', tables: [TABLE] },
     ] as const)
-      assert.deepEqual(decodeMessage(SLOT, encodeMessage(SLOT, message)), message);
+      assert.deepEqual(decodeSnapshotMessage(SLOT, encodeSnapshotMessage(SLOT, message)), message);
   });
 
   it('is none of ours where it is for another slot, or anything else', () => {
-    const stop = encodeMessage('other', { kind: 'stop', tables: undefined });
+    const stop = encodeSnapshotMessage('other', { kind: 'stop', tables: undefined });
     for (const content of [
       stop,
       '',
@@ -485,6 +485,6 @@ describe('a message of a snapshot', () => {
       '{"kind":"stop"}',
       '{"slot":"test","kind":"begin","tables":"t"}',
     ])
-      assert.equal(decodeMessage(SLOT, content), undefined, content);
+      assert.equal(decodeSnapshotMessage(SLOT, content), undefined, content);
   });
 });

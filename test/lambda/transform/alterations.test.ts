@@ -1,7 +1,7 @@
 /** Which rows were written before their table was altered, by positions in the WAL. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import type { TableEntry } from '../../../lambda/ports.ts';
+import type { TableEntry } from '../../../lambda/ports/catalogs.ts';
 import { AlterationOrder, type Overlap, overlapOf } from '../../../lambda/transform/alterations.ts';
 
 const ENTRY: TableEntry = {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { KeyHistoryEntry } from '../../../lambda/decode/wal2json/key-history-entry.ts';
-import type { KeyQuestion, TableEntry } from '../../../lambda/ports.ts';
+import type { KeyQuestion, TableEntry } from '../../../lambda/ports/catalogs.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
 import { run } from '../../../lambda/run/run.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';

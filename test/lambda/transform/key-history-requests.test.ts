@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { RowChange, TableName, Transaction } from '../../../lambda/decode/messages.ts';
 import type { KeyHistoryEntry } from '../../../lambda/decode/wal2json/key-history-entry.ts';
-import type { TableEntry } from '../../../lambda/ports.ts';
+import type { TableEntry } from '../../../lambda/ports/catalogs.ts';
 import { compilePatterns, NO_FILTERS } from '../../../lambda/settings/filters.ts';
 import { KeyHistoryCache, type KeyHistoryRequest } from '../../../lambda/transform/key-history-cache.ts';
 import { TablePolicies } from '../../../lambda/transform/table-policies.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TableName, Transaction } from '../../../lambda/decode/messages.ts';
-import type { EarlierEntry, PrimaryKeys, TableEntry } from '../../../lambda/ports.ts';
+import type { EarlierEntry, PrimaryKeys, TableEntry } from '../../../lambda/ports/catalogs.ts';
 import { compilePatterns, type Filters, NO_FILTERS } from '../../../lambda/settings/filters.ts';
 import { TablePolicies } from '../../../lambda/transform/table-policies.ts';
 import { isSkippedInDoubt, skipReason } from '../../../lambda/transform/table-policy.ts';

@@ -1,13 +1,13 @@
 /** How far a run may read while standbys are behind, how long it waits for them, and when that is all: over answers of a slot. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { AwaitedStandby, ReadBound } from '../../../lambda/ports.ts';
+import type { AwaitedStandby, StandbyBound } from '../../../lambda/ports/slot.ts';
 import {
   describeStandbys,
   type ReadableRange,
-  type ReadBoundPorts,
-  ReadBoundTracker,
-} from '../../../lambda/run/read-bound-tracker.ts';
+  type StandbyBoundPorts,
+  StandbyBoundTracker,
+} from '../../../lambda/run/standby-bound-tracker.ts';
 import { Recorder, TestClock } from '../../support/run-kit.ts';
 
 const standby = (said: Partial<AwaitedStandby> = {}): AwaitedStandby => ({
@@ -19,7 +19,11 @@ const standby = (said: Partial<AwaitedStandby> = {}): AwaitedStandby => ({
   ...said,
 });
 /** The WAL ends at 100, and may be read up to a bound. */
-const look = (bound: bigint, awaited: readonly AwaitedStandby[] = [], absent: readonly string[] = []): ReadBound => ({
+const look = (
+  bound: bigint,
+  awaited: readonly AwaitedStandby[] = [],
+  absent: readonly string[] = [],
+): StandbyBound => ({
   flush: 100n,
   bound,
   confirmedOnly: awaited.length > 0,
@@ -28,16 +32,16 @@ const look = (bound: bigint, awaited: readonly AwaitedStandby[] = [], absent: re
 });
 
 /** A tracker whose looks have these answers, the last one for good. */
-function track(answers: readonly ReadBound[], said: Partial<ReadBoundPorts> = {}, walEnd?: bigint) {
+function track(answers: readonly StandbyBound[], said: Partial<StandbyBoundPorts> = {}, walEnd?: bigint) {
   const clock = new TestClock();
   const log = new Recorder();
   let looks = 0;
-  const answer = (): ReadBound => answers[Math.min(looks++, answers.length - 1)] ?? look(100n);
-  const tracker = new ReadBoundTracker({
+  const answer = (): StandbyBound => answers[Math.min(looks++, answers.length - 1)] ?? look(100n);
+  const tracker = new StandbyBoundTracker({
     session: {
-      server: { walEnd } as ReadBoundPorts['session']['server'],
+      server: { walEnd } as StandbyBoundPorts['session']['server'],
       connectedAt: clock.now(),
-      slot: { readBound: () => Promise.resolve(answer()) },
+      slot: { standbyBound: () => Promise.resolve(answer()) },
     },
     clock,
     log,

@@ -4,7 +4,9 @@
  * Knows no SQL and reads no batch.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import type { AwaitedStandby, Clock, Log, Session, Slot } from '../ports.ts';
+import type { Clock, Log } from '../ports/runtime.ts';
+import type { Session } from '../ports/session.ts';
+import type { AwaitedStandby, Slot } from '../ports/slot.ts';
 
 /**
  * How long standbys have to confirm the end of the WAL from when it was first seen. One that is well takes milliseconds,
@@ -32,8 +34,8 @@ export interface ReadableRange {
 }
 
 /** What a reach is found with. */
-export interface ReadBoundPorts {
-  readonly session: Pick<Session, 'server' | 'connectedAt'> & { readonly slot: Pick<Slot, 'readBound'> };
+export interface StandbyBoundPorts {
+  readonly session: Pick<Session, 'server' | 'connectedAt'> & { readonly slot: Pick<Slot, 'standbyBound'> };
   readonly clock: Clock;
   readonly log: Log;
   readonly stop?: AbortSignal;
@@ -44,13 +46,13 @@ export interface ReadBoundPorts {
 }
 
 /** Looks how far may be read, again and again in a run. */
-export class ReadBoundTracker {
+export class StandbyBoundTracker {
   /** The standbys that had not confirmed the end of the WAL at the last look. */
   awaited: readonly AwaitedStandby[] = [];
   /** The end of the WAL at the last look. */
   flush: Lsn = 0n;
 
-  readonly #ports: ReadBoundPorts;
+  readonly #ports: StandbyBoundPorts;
   /** Where a run is caught up, and since when that is known. */
   #caughtUpAt: { readonly lsn: Lsn; readonly seenAt: number } | undefined;
   #unreadable: Lsn | undefined;
@@ -60,7 +62,7 @@ export class ReadBoundTracker {
   #nextWaitMs = MIN_POLL_MS;
 
   /** @param ports - the slot and time */
-  constructor(ports: ReadBoundPorts) {
+  constructor(ports: StandbyBoundPorts) {
     this.#ports = ports;
     const { server, connectedAt } = ports.session;
     if (server.walEnd !== undefined) this.#caughtUpAt = { lsn: server.walEnd, seenAt: connectedAt };
@@ -74,7 +76,7 @@ export class ReadBoundTracker {
   async next(position: Lsn): Promise<ReadableRange | Nothing> {
     const { clock, session, stop, hasTime, isDrain } = this.#ports;
     for (;;) {
-      const { flush, bound, awaited, absent, confirmedOnly } = await session.slot.readBound();
+      const { flush, bound, awaited, absent, confirmedOnly } = await session.slot.standbyBound();
       this.awaited = awaited;
       this.flush = flush;
       this.#nameAbsent(absent);

@@ -9,10 +9,10 @@ import { ascii } from './ascii.ts';
 import type { SnapshotProgress, SnapshotRequest } from './progress.ts';
 
 /** What is written with `pg_logical_emit_message` has this prefix, and is no record. */
-export const OWN_PREFIX = 'pg2kinesis';
+export const SNAPSHOT_MESSAGE_PREFIX = 'pg2kinesis';
 
 /** What a message of ours says. */
-export type OwnMessage =
+export type SnapshotMessage =
   | ({ readonly kind: 'begin' } & SnapshotRequest)
   /** `mark`: the watermark, which names the message itself. */
   | { readonly kind: 'state'; readonly mark: string; readonly progress: SnapshotProgress }
@@ -59,7 +59,7 @@ const MESSAGE = z.discriminatedUnion('kind', [
  * @param message - what it says
  * @returns its content
  */
-export function encodeMessage(slot: string, message: OwnMessage): string {
+export function encodeSnapshotMessage(slot: string, message: SnapshotMessage): string {
   if (message.kind !== 'state') return ascii({ slot, ...message });
   const { barrier, ...progress } = message.progress;
   return ascii({
@@ -73,10 +73,10 @@ export function encodeMessage(slot: string, message: OwnMessage): string {
 
 /**
  * @param slot - the slot that is read
- * @param content - of a message with {@link OWN_PREFIX}
+ * @param content - of a message with {@link SNAPSHOT_MESSAGE_PREFIX}
  * @returns what it says; undefined: it is another slot's, or not ours
  */
-export function decodeMessage(slot: string, content: string): OwnMessage | undefined {
+export function decodeSnapshotMessage(slot: string, content: string): SnapshotMessage | undefined {
   let parsed: unknown;
   try {
     parsed = JSON.parse(content);

@@ -8,7 +8,7 @@
  */
 import { type Lsn, parseLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
-import type { AwaitedStandby, ReadBound } from '../ports.ts';
+import type { AwaitedStandby, StandbyBound } from '../ports/slot.ts';
 import { FLUSH_LSN, type Queryable, WAL_END } from './status-queries.ts';
 
 /** Which standbys a slot waits for. */
@@ -26,7 +26,7 @@ const NAMES = `SELECT name, true AS required FROM unnest($1::text[]) name
    WHERE $2 AND NOT pg_is_in_recovery() AND listed.name <> '' AND listed.name <> ALL ($1::text[])`;
 
 /** The bound, and every standby that counts for it. */
-export interface Standbys extends ReadBound {
+export interface Standbys extends StandbyBound {
   /** Also those that have confirmed everything. */
   readonly all: readonly AwaitedStandby[];
   /** What is wrong with STANDBY_SLOTS, a clause each. */
@@ -40,7 +40,7 @@ export interface Standbys extends ReadBound {
  * @param awaiting - whose confirmations count
  * @throws {PipelineError} CONFIG_INVALID where STANDBY_SLOTS names a slot that no standby can be waited for by
  */
-export async function readBound(client: Queryable, awaiting: Awaiting): Promise<ReadBound> {
+export async function standbyBound(client: Queryable, awaiting: Awaiting): Promise<StandbyBound> {
   const { flush, bound, confirmedOnly, awaited, absent, faults } = await readStandbys(client, awaiting);
   if (faults.length > 0) throw standbySlotsInvalid(faults);
   return { flush, bound, confirmedOnly, awaited, absent };

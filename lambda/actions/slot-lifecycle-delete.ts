@@ -39,7 +39,7 @@ class SlotRetainedError extends Error {
  * @param ports - the database, and time
  * @throws {PipelineError} where the slot should be dropped and cannot be; its message says what to do
  */
-export async function removeSlot(event: LifecycleAction, ports: LifecyclePorts): Promise<LifecycleAnswer> {
+export async function deleteSlotResource(event: LifecycleAction, ports: LifecyclePorts): Promise<LifecycleAnswer> {
   const PhysicalResourceId = event.physicalResourceId ?? '';
   const identity = parsePhysicalId(PhysicalResourceId);
   try {
@@ -56,13 +56,13 @@ export async function removeSlot(event: LifecycleAction, ports: LifecyclePorts):
     const isKnown = identity.systemIdentifier !== undefined;
     if (identity.database !== login.database || (!isKnown && !isSameAddress(identity, login)))
       throw new SlotRetainedError(elsewhere);
-    await withConnections(ports, async (locking, watching) => {
-      const { systemIdentifier } = watching.identity;
+    await withConnections(ports, async (main, control) => {
+      const { systemIdentifier } = control.identity;
       if (!isSameDatabase(identity, { ...login, systemIdentifier }))
         throw new SlotRetainedError(
           `${elsewhere}, where another server answers than the one that the slot was made on`,
         );
-      await drop(identity, locking, watching, ports);
+      await drop(identity, main, control, ports);
     });
   } catch (error) {
     const gone = missingResource(error);
@@ -87,31 +87,31 @@ export function dropSql({ slot }: Pick<SlotIdentity, 'slot'>): string {
 /** Drops it under its lock, ending a holder of ours that does not give it up. */
 async function drop(
   { slot: slotName }: SlotIdentity,
-  locking: Connection,
-  watching: Connection,
+  main: Connection,
+  control: Connection,
   ports: LifecyclePorts,
 ): Promise<void> {
   const { clock, log } = ports;
-  if ((await readSlotRow(watching.client, slotName)) === undefined) {
+  if ((await readSlotRow(control.client, slotName)) === undefined) {
     log.info('The slot was gone already.', { slot: slotName });
     return;
   }
   // After a rename the old slot goes; what it holds must have a place to be read from.
-  if (slotName !== ports.slot && (await readSlotRow(watching.client, ports.slot)) === undefined)
+  if (slotName !== ports.slot && (await readSlotRow(control.client, ports.slot)) === undefined)
     throw new SlotRetainedError(`the slot "${ports.slot}", which takes its place, does not exist`);
   const waitMs = Math.min(
     ports.lockWaitMs ?? LIFECYCLE_LOCK_WAIT_MS,
     ports.functionDeadline - clock.now() - TERMINATE_GRACE_MS - ANSWER_MS,
   );
-  await lock(locking, slotName, Math.max(0, waitMs), ports);
-  const reader = await watchForReader(locking, watching, slotName, ports);
+  await lock(main, slotName, Math.max(0, waitMs), ports);
+  const reader = await watchForReader(main, control, slotName, ports);
   if (reader !== undefined) throw new SlotRetainedError(`another pipeline reads it: ${describeHolder(reader)}`);
-  await lock(locking, slotName, 0, ports);
-  const row = await readSlotRow(watching.client, slotName);
-  const flush = await readFlushLsn(watching.client);
+  await lock(main, slotName, 0, ports);
+  const row = await readSlotRow(control.client, slotName);
+  const flush = await readFlushLsn(control.client);
   // The stack's slot that was renamed may have changed its plugin, too: the old one is of the former.
   const former = slotName !== ports.slot && isReadablePlugin(row?.plugin) ? row.plugin : undefined;
-  const dropped = await dropSlot(locking, slotName, former);
+  const dropped = await dropSlot(main, slotName, former);
   const unread = row?.confirmedFlush === undefined || flush === undefined ? undefined : flush - row.confirmedFlush;
   log.info(dropped ? 'The slot was dropped with its stack.' : 'The slot was gone already.', {
     slot: slotName,
@@ -120,16 +120,16 @@ async function drop(
 }
 
 /** Takes the lock. A holder of ours that does not give it up in time is ended. */
-async function lock(locking: Connection, slotName: string, waitMs: number, ports: LifecyclePorts): Promise<void> {
+async function lock(main: Connection, slotName: string, waitMs: number, ports: LifecyclePorts): Promise<void> {
   const { clock, log } = ports;
-  let result = await acquireSlotLock(locking.client, { slotName, waitMs, clock, log });
+  let result = await acquireSlotLock(main.client, { slotName, waitMs, clock, log });
   if (result.kind === 'locked') {
-    const holder = await readHolder(locking.client, slotName);
+    const holder = await readHolder(main.client, slotName);
     if (holder?.ours === true) {
       log.warn(`Ending a run that still holds the slot: ${describeHolder(holder)}.`, { slot: slotName });
-      await locking.client.query('SELECT pg_terminate_backend($1)', [holder.pid]);
+      await main.client.query('SELECT pg_terminate_backend($1)', [holder.pid]);
     }
-    result = await acquireSlotLock(locking.client, { slotName, waitMs: TERMINATE_GRACE_MS, clock, log });
+    result = await acquireSlotLock(main.client, { slotName, waitMs: TERMINATE_GRACE_MS, clock, log });
   }
   if (result.kind === 'locked') {
     throw new PipelineError(
@@ -148,30 +148,30 @@ async function lock(locking: Connection, slotName: string, waitMs: number, ports
  * @returns who reads it; undefined: nobody. The first lock is free then
  */
 async function watchForReader(
-  locking: Connection,
-  watching: Connection,
+  main: Connection,
+  control: Connection,
   slotName: string,
   { clock, log, watchMs = WATCH_MS, functionDeadline }: LifecyclePorts,
 ): Promise<Holder | undefined> {
-  await acquireSlotLock(watching.client, {
+  await acquireSlotLock(control.client, {
     slotName: `${slotName}${CONTROL_LOCK_SUFFIX}`,
     waitMs: TERMINATE_GRACE_MS,
     clock,
     log,
   });
   const key = String(lockKey(slotName));
-  const unlock = () => locking.client.query('SELECT pg_advisory_unlock($1)', [key]);
+  const unlock = () => main.client.query('SELECT pg_advisory_unlock($1)', [key]);
   await unlock();
   log.info('Looking whether another pipeline reads the slot.', { slot: slotName, milliseconds: watchMs });
   const latest = functionDeadline - TERMINATE_GRACE_MS - ANSWER_MS;
   const seen = new Set<number>();
   let until = Math.min(clock.now() + watchMs, latest);
   while (clock.now() < until) {
-    const holder = await readHolder(watching.client, slotName);
+    const holder = await readHolder(control.client, slotName);
     if (holder !== undefined) {
       seen.add(holder.pid);
       if (seen.size > 1 || clock.now() >= latest) return holder;
-      const waited = await acquireSlotLock(locking.client, { slotName, waitMs: latest - clock.now(), clock, log });
+      const waited = await acquireSlotLock(main.client, { slotName, waitMs: latest - clock.now(), clock, log });
       if (waited.kind === 'locked') return waited.holder ?? holder;
       await unlock();
       until = clock.now() + watchMs;

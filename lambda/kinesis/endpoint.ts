@@ -4,7 +4,7 @@
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 
 /** What is read of a request, as the SDK has it. */
-export interface Destination {
+export interface RequestAddress {
   readonly hostname?: string;
   readonly port?: number | undefined;
 }
@@ -13,7 +13,7 @@ export interface Destination {
  * @param request - a request that the SDK has made
  * @returns its host, with the port where that is not the usual one
  */
-export function addressOf({ hostname, port }: Destination): string | undefined {
+export function addressOf({ hostname, port }: RequestAddress): string | undefined {
   return hostname === undefined || port === undefined ? hostname : `${hostname}:${port}`;
 }
 
@@ -24,7 +24,7 @@ export function addressOf({ hostname, port }: Destination): string | undefined {
  * @param address - where a request went; undefined: none got so far
  * @returns for example ` in eu-west-1 (kinesis.eu-west-1.amazonaws.com)`, to follow the stream's name; may be empty
  */
-export async function whereabouts(client: KinesisClient, address: string | undefined): Promise<string> {
+export async function describeEndpoint(client: KinesisClient, address: string | undefined): Promise<string> {
   const region = await client.config.region().catch(() => undefined);
   return `${region === undefined ? '' : ` in ${region}`}${address === undefined ? '' : ` (${address})`}`;
 }
