@@ -10,6 +10,7 @@ import type { REMEDIES } from '../../lambda/errors.ts';
 import type { Fault } from '../support/faulty-endpoint.ts';
 import type { Ending } from './container.ts';
 import { type Environment, NAME, startEnvironment } from './environment.ts';
+import { assertMarkedToTheEnd } from './mark-assertions.ts';
 import { assertAllArrived } from './record-assertions.ts';
 import { chooseShape } from './shapes.ts';
 import { Book, type Random, seeded, TABLES, Writer } from './workload.ts';
@@ -24,7 +25,7 @@ const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
 /** It goes on until so much has happened, and no longer than this. */
 const ENOUGH = { kills: 8, crashes: 2, terminations: 3, answers: 2 } as const;
 /** Two lanes: a round is then at most half a MiB, and a larger transaction has many. */
-const SETTINGS = { LANES: '2' };
+const LANES = 2;
 const LONGEST_MS = 25_000;
 /** The folder of wal2json.so: then its slot goes through it. */
 const WAL2JSON = process.env['PG2KINESIS_WAL2JSON'];
@@ -45,7 +46,7 @@ function fault(random: Random): Fault {
 }
 
 describe('everything at once', () => {
-  it('I1, I3, I6: loses nothing and reorders nothing', async (t) => {
+  it('I1, I3, I6, I12: loses nothing and reorders nothing, and no mark is ahead of its lane', async (t) => {
     const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
     t.diagnostic(`CHAOS_SEED=${seed}`);
     const environment = await startEnvironment({
@@ -59,7 +60,7 @@ describe('everything at once', () => {
       const drawn = random() < 0.5 && environment.server.version >= 11 ? 'pgoutput' : 'test_decoding';
       const plugin = WAL2JSON === undefined ? drawn : 'wal2json';
       const shape = chooseShape(random, plugin !== 'wal2json');
-      const settings = { ...SETTINGS, PLUGIN: plugin, ...shape.settings };
+      const settings = { LANES: String(LANES), PLUGIN: plugin, ...shape.settings };
       await environment.server.sql('CREATE PUBLICATION pg2kinesis FOR ALL TABLES');
       await environment.server.createSlot('pg2kinesis', plugin);
       const book = new Book();
@@ -68,7 +69,9 @@ describe('everything at once', () => {
       environment.proxy.always(() => ({ kind: 'pass' }));
       const { caughtUp } = await (await environment.container(settings)).run({ action: 'drain' });
       assert.equal(caughtUp, true);
-      assertAllArrived(await environment.arrived(NAME, (record) => shape.read(record)), book);
+      const { records, reaches } = await environment.marked(NAME, (record) => shape.read(record));
+      assertAllArrived(records, book);
+      if (environment.environment(settings)['MARKS'] === 'on') assertMarkedToTheEnd(records, reaches, LANES);
       assert.ok(book.rows.size > 100, 'too little was written to prove anything');
     } catch (error) {
       throw new Error(`with CHAOS_SEED=${seed}: ${error instanceof Error ? error.message : String(error)}`, {

@@ -10,6 +10,7 @@ import { type FaultyEndpoint, startFaultyEndpoint } from '../support/faulty-endp
 import { type EmbeddedKinesis, startKinesis } from '../support/kinesis.ts';
 import { type PostgresOptions, type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { type Container, PASSWORD, ROW_MARKER, startContainer } from './container.ts';
+import { assertMarksHold, type Marked } from './mark-assertions.ts';
 
 /** The stream and the slot that containers use unless told otherwise: the defaults of the settings. */
 export const NAME = 'pg2kinesis';
@@ -20,7 +21,7 @@ export interface RawRecord {
   readonly data: Uint8Array;
 }
 
-/** What a record says of its change, under the names of the format `json`, and where it arrived. */
+/** What a record says of its change, or a mark of its lane, under the names of the format `json`, and where it arrived. */
 export interface Arrived {
   /** The Kinesis record's partition key: with aggregation its lane. */
   readonly lane: string;
@@ -44,12 +45,19 @@ export interface Environment {
   readonly kinesis: EmbeddedKinesis;
   /** In front of the stream. */
   readonly proxy: FaultyEndpoint;
-  /** What a container is told. @param over - what else or instead */
+  /** What a container is told: with marks, where its format has them. @param over - what else or instead */
   environment(over?: Readonly<Record<string, string>>): Record<string, string>;
   /** Starts a container, ended with the environment. */
   container(over?: Readonly<Record<string, string>>): Promise<Container>;
-  /** @param read - reads a Kinesis record @default aggregates of json @returns the stream's records, a lane's in order */
+  /**
+   * Holds the marks in the stream to I12, and leaves them out.
+   *
+   * @param read - reads a Kinesis record @default aggregates of json
+   * @returns the stream's records, a lane's in order
+   */
   arrived(stream?: string, read?: (record: RawRecord) => readonly Arrived[]): Promise<Arrived[]>;
+  /** As `arrived`, and how far each lane is marked. */
+  marked(stream?: string, read?: (record: RawRecord) => readonly Arrived[]): Promise<Marked>;
   /** @returns the backend that holds a slot's lock */
   lockHolder(slot?: string): Promise<number | undefined>;
   /** Ends everything. @throws when a container has written the password or a row's value */
@@ -82,8 +90,11 @@ export async function startEnvironment(
     AWS_ENDPOINT_URL_KINESIS: proxy.endpoint,
     FORMAT: 'json',
     LOG_LEVEL: 'DEBUG',
+    ...(mayHaveMarks(over) ? { MARKS: 'on' } : {}),
     ...over,
   });
+  const marked: Environment['marked'] = async (stream = NAME, read = readJsonAggregate) =>
+    assertMarksHold((await kinesis.readAll(stream)).flatMap((record) => read(record)));
   return {
     server,
     kinesis,
@@ -94,9 +105,8 @@ export async function startEnvironment(
       containers.push(started);
       return started;
     },
-    async arrived(stream = NAME, read = readJsonAggregate) {
-      return (await kinesis.readAll(stream)).flatMap((record) => read(record));
-    },
+    arrived: async (stream, read) => (await marked(stream, read)).records,
+    marked,
     async lockHolder(slot = NAME) {
       const [row] = await server.sql<{ pid: number }>(
         `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32) | objid::bigint = $1::bigint`,
@@ -111,6 +121,10 @@ export async function startEnvironment(
       assertNoSecret(containers);
     },
   };
+}
+
+function mayHaveMarks({ FORMAT = 'json', AGGREGATION = 'kpl' }: Readonly<Record<string, string>>): boolean {
+  return FORMAT === 'json' && AGGREGATION !== 'none';
 }
 
 function readJsonAggregate(record: RawRecord): Arrived[] {

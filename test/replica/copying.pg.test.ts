@@ -121,7 +121,7 @@ describe('pg2kinesis replicate, with a snapshot', () => {
     assert.deepEqual([...sums], [String(TOTAL)]);
     assert.ok(states.has('equal') && states.has('"awaited"'), [...states].join());
     assert.deepEqual(await hashes(rig.target, BANK_TABLES), await hashes(rig.source, BANK_TABLES));
-    const marks = (await rig.environment.arrived()).map(({ text }) => JSON.parse(text) as Mark);
+    const marks = (await rig.environment.marked()).marks.map(({ text }) => JSON.parse(text) as Mark);
     const told = marks.filter(({ reading, read }) => (reading ?? read) !== undefined);
     assert.ok(told.length > 0 && told.every(({ lane, forks }) => lane === 0 && forks === undefined));
   });
