@@ -8,7 +8,7 @@ import type { PluginDecoder } from './decode/plugin-decoder.ts';
 import { PipelineError } from './errors.ts';
 import { loadFormatter } from './formatter-module.ts';
 import { createKinesisClient } from './kinesis/client.ts';
-import { describeStream, type StreamDescription } from './kinesis/describe.ts';
+import { describeStream, type StreamDescription } from './kinesis/describe-stream.ts';
 import { createPublisher } from './kinesis/publisher.ts';
 import { pluginParts } from './plugin-parts.ts';
 import type { Publisher } from './ports/publisher.ts';

@@ -14,7 +14,7 @@ import { translateReadError } from '../reading-client.ts';
 import { readStream, type StreamRecord } from '../stream-reader.ts';
 import type { ReplicaReading } from './progress.ts';
 import type { ReplicaShardPlan } from './shard-plan.ts';
-import { Signal } from './signal.ts';
+import { Signal } from './wake-signal.ts';
 
 /** How long the applying loop sleeps when there is nothing to apply. */
 const IDLE_MS = 250;

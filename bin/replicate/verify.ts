@@ -13,11 +13,11 @@ import {
   tablesToCompare,
 } from '../../replica/postgres/compare.ts';
 import { connectTarget, type PostgresAddress, type TargetConnection } from '../../replica/postgres/connection.ts';
-import { type ExportedState, exportState } from '../../replica/postgres/exported-state.ts';
-import { StopAt } from '../../replica/postgres/stop-at.ts';
+import { type ExportedState, exportState } from '../../replica/postgres/exported-snapshot.ts';
+import { StopAt } from '../../replica/postgres/stop-at-lsn.ts';
 import { EXIT, type Terminal } from '../cli/terminal.ts';
-import { connectFrom } from './beginning.ts';
 import type { ReplicateOptions } from './options.ts';
+import { connectFrom } from './source-setup.ts';
 
 /** How long transactions that write may keep it waiting. The replica waits as long. */
 const PATIENCE_MS = 60_000;

@@ -1,6 +1,6 @@
 /**
  * `check`: every precondition, with what to do. Reads and changes nothing; facts are read in `postgres/check-queries.ts` and
- * `kinesis/describe.ts` and checked in `health/`.
+ * `kinesis/describe-stream.ts` and checked in `health/`.
  */
 import type { Container } from '../container.ts';
 import { PipelineError } from '../errors.ts';

@@ -166,7 +166,7 @@ export class SnapshotTracker<Row> {
    * @param table - as printed
    * @param xid - of the transaction, 32 bits
    */
-  truncated(table: string, xid: number): void {
+  tableTruncated(table: string, xid: number): void {
     if (this.#held?.isOlderThan(table, xid) === true) this.#held.chunk.rows.clear();
   }
 

@@ -54,8 +54,8 @@ export class SnapshotRows {
    * @param table - that was truncated, as printed
    * @param xid - of the transaction, 32 bits
    */
-  truncated(table: string, xid: number): void {
-    this.#tracker.truncated(table, xid);
+  tableTruncated(table: string, xid: number): void {
+    this.#tracker.tableTruncated(table, xid);
   }
 }
 

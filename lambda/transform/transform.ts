@@ -248,7 +248,7 @@ export class Transformer {
 
   #truncate(message: Truncate, row: Pick<MessageBlock, 'rowLsn'>): void {
     for (const table of message.tables) {
-      this.#parts.snapshots?.truncated(table.printed, this.#cursor.transaction?.xid ?? 0);
+      this.#parts.snapshots?.tableTruncated(table.printed, this.#cursor.transaction?.xid ?? 0);
       const policy = this.#parts.policies.of(table);
       const skip = this.#skipped.reason(policy, this.#cursor.transaction, row);
       if (skip !== undefined || !this.#parts.operations.has('TRUNCATE')) {

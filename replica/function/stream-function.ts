@@ -7,7 +7,7 @@ import type { Clock, Log } from '../../lambda/ports/runtime.ts';
 import type { Credentials, Login } from '../../lambda/postgres/credentials.ts';
 import { ReplicaError } from '../errors.ts';
 import { codeOf, connectTarget, type TargetConnection } from '../postgres/connection.ts';
-import { refuseUnfit } from '../postgres/fast/fast-table.ts';
+import { refuseUnfit } from '../postgres/fast/fast-table-check.ts';
 import { beginShared, PostgresFastTarget, prepareFastTables } from '../postgres/fast/fast-target.ts';
 import { PositionStore } from '../postgres/position-store.ts';
 import { PostgresTarget } from '../postgres/target.ts';

@@ -6,7 +6,7 @@ import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import pg from 'pg';
 import { ReplicaError } from '../errors.ts';
 import { codeOf, connectTarget, type PostgresAddress, type PostgresConnection } from './connection.ts';
-import { type Definitions, readDefinitions } from './definitions.ts';
+import { type Definitions, readDefinitions } from './table-definitions.ts';
 
 /** What it takes. */
 export interface CreateTablesOptions {

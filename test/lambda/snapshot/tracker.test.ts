@@ -134,7 +134,7 @@ class Pipeline {
   #change(tracker: SnapshotTracker<Row>, op: Op, xid: number): void {
     const { operation, key, oldKey, big } = op;
     if (operation === 'TRUNCATE') {
-      tracker.truncated(TABLE, xid);
+      tracker.tableTruncated(TABLE, xid);
       return this.#consumer.apply(op);
     }
     const incomplete = operation === 'UPDATE' && big === undefined;

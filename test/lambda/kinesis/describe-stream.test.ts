@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { describeStream } from '../../../lambda/kinesis/describe.ts';
+import { describeStream } from '../../../lambda/kinesis/describe-stream.ts';
 import { refusal, type ScriptedAnswer, type ScriptedEndpoint, startScripted } from '../../support/scripted-endpoint.ts';
 import { clientOf } from './publisher-fixtures.ts';
 

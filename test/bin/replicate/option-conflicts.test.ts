@@ -1,7 +1,7 @@
 /** Options of `replicate` that do not go together. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { refuseContradictions } from '../../../bin/replicate/contradictions.ts';
+import { refuseContradictions } from '../../../bin/replicate/option-conflicts.ts';
 import type { ReplicateOptions } from '../../../bin/replicate/options.ts';
 import { ReplicaError } from '../../../replica/errors.ts';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type pg from 'pg';
-import { refuseUnfit } from '../../../replica/postgres/fast/fast-table.ts';
+import { refuseUnfit } from '../../../replica/postgres/fast/fast-table-check.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 
 /** Tables that can bear it, by their definitions. */
