@@ -54,6 +54,9 @@ export interface MarkPorts {
   readonly reading: () => readonly string[];
 }
 
+/** What takes marks: a transformation, as far as they have to do with it. */
+export type MarkTaker = Pick<Transformer, 'counts' | 'newestPlace' | 'mark'>;
+
 /** Decides for one run. */
 export class RunMarks {
   readonly #options: MarkOptions;
@@ -102,7 +105,7 @@ export class RunMarks {
    * @param transformer - takes them
    * @param position - the slot's: everything up to it was published before
    */
-  async open(transformer: Transformer, position: Lsn): Promise<void> {
+  async open(transformer: MarkTaker, position: Lsn): Promise<void> {
     // Where the server does not tell its history, nothing of it is known to be the same as before.
     const forks = (await this.#options.forks()) ?? [[this.#options.timeline, 0n] as const];
     // What a snapshot reads is known once the slot is read.
@@ -120,7 +123,7 @@ export class RunMarks {
    *
    * @param position - the slot's
    */
-  seal(transformer: Transformer, position: Lsn): void {
+  seal(transformer: MarkTaker, position: Lsn): void {
     if (position <= this.#writtenLsn) return;
     this.#write(transformer, position, BigInt(Math.trunc(this.#ports.clock.now())) * 1000n, {
       reading: tablesOf(this.#ports.reading()),
@@ -128,14 +131,14 @@ export class RunMarks {
   }
 
   /** After a COMMIT: marks a long batch now and then. */
-  committed(transformer: Transformer): void {
+  committed(transformer: MarkTaker): void {
     const waited = this.#ports.clock.now() - this.#writtenAt;
     if (waited < MARK_MS && transformer.counts.bytes - this.#bytes < MARK_BYTES) return;
     this.#writeIfOwed(transformer);
   }
 
   /** At the end of a batch, before its last round is closed. @param isLast - whether it is the run's last */
-  ended(transformer: Transformer, isLast = false): void {
+  ended(transformer: MarkTaker, isLast = false): void {
     if (!isLast && this.#ports.lingers && this.#ports.clock.now() - this.#writtenAt < MARK_MS) return;
     this.#writeIfOwed(transformer);
     // Where there was nothing to write they are not due again at once.
@@ -154,7 +157,7 @@ export class RunMarks {
     if (warmState.marks !== undefined) warmState.marks.isOwed = counts.records > (marked?.records ?? 0);
   }
 
-  #writeIfOwed(transformer: Transformer): void {
+  #writeIfOwed(transformer: MarkTaker): void {
     const { newestPlace } = transformer;
     if (newestPlace === undefined) return;
     const reading = this.#ports.reading();
@@ -168,7 +171,7 @@ export class RunMarks {
   }
 
   #write(
-    transformer: Transformer,
+    transformer: MarkTaker,
     commitLsn: Lsn,
     commitTimeMicros: bigint,
     more: Pick<Mark, 'forks' | 'reading' | 'read'>,

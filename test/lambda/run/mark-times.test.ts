@@ -1,0 +1,291 @@
+/** When marks are written and what they say, decision by decision: over a transformation that only counts. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type MarkOptions, type MarkState, type MarkTaker, RunMarks } from '../../../lambda/run/marks.ts';
+import type { AckPosition } from '../../../lambda/transform/ack-position.ts';
+import { noCounts } from '../../../lambda/transform/counts.ts';
+import { TestClock } from '../../support/run-kit.ts';
+
+const LANES = 4;
+const OPTIONS: MarkOptions = {
+  source: 'test/fake',
+  lanes: LANES,
+  system: '7312',
+  timeline: 2,
+  forks: () => Promise.resolve([[1, 0n] as const, [2, 0x20n] as const]),
+};
+const MIB = 1024 * 1024;
+
+/** What the marks of one moment said. */
+type Written = Readonly<Record<string, unknown>>;
+
+/** A run's marks, begun at a moment of the test's clock. */
+function deciding(over: { lingers?: boolean; warm?: MarkState; options?: Partial<MarkOptions> } = {}) {
+  const clock = new TestClock();
+  const warmState: { marks: MarkState | undefined } = { marks: over.warm };
+  const written: Written[] = [];
+  const reading: string[] = [];
+  const taker: { -readonly [name in keyof MarkTaker]: MarkTaker[name] } = {
+    counts: noCounts(),
+    newestPlace: undefined,
+    mark(keys, data) {
+      assert.equal(keys.length, LANES);
+      const lanes = keys.map((_, lane) => JSON.parse(data(lane).toString()) as Written);
+      assert.deepEqual(
+        lanes.map(({ lane }) => lane),
+        [0, 1, 2, 3],
+      );
+      for (const other of lanes.slice(1)) assert.deepEqual([other['reading'], other['read']], [undefined, undefined]);
+      written.push(lanes[0] ?? {});
+    },
+  };
+  const marks = new RunMarks(
+    { ...OPTIONS, ...over.options },
+    { clock, warmState, lingers: over.lingers ?? false, reading: () => reading },
+  );
+  /** Takes a transaction of records, and says so. */
+  const commit = (commitLsn: bigint, records = 1, bytes = 0): void => {
+    taker.counts.records += records;
+    taker.counts.bytes += bytes;
+    taker.newestPlace = { xid: 1, commitLsn, commitTimeMicros: 1_767_323_045_678_901n };
+    marks.committed(taker);
+  };
+  const lsns = () => written.map(({ commitLsn }) => commitLsn);
+  return { clock, warmState, written, reading, taker, marks, commit, lsns };
+}
+
+/** An acknowledgement of so many records, with marks behind some of them. */
+function acknowledgement(records: number, marked?: AckPosition['marked']): AckPosition {
+  return {
+    boundary: undefined,
+    counts: { ...noCounts(), records },
+    progress: undefined,
+    openTransaction: undefined,
+    marked,
+    largest: undefined,
+  };
+}
+
+const WARM: MarkState = { system: '7312', timeline: 2, at: new TestClock().time, isOwed: false };
+
+describe('a run', () => {
+  for (const [what, warm, ms, mustOpen] of [
+    ['of a new container opens', undefined, 0, true],
+    ['behind one that marked everything does not open', WARM, 0, false],
+    ['behind one that left records without marks opens', { ...WARM, isOwed: true }, 0, true],
+    ['on another server opens', { ...WARM, system: '7313' }, 0, true],
+    ['on another timeline opens', { ...WARM, timeline: 1 }, 0, true],
+    ['does not open within an hour', WARM, 3_599_999, false],
+    ['opens after an hour without marks', WARM, 3_600_000, true],
+  ] as const) {
+    it(`${what} with marks`, () => {
+      const { marks, clock } = deciding(warm === undefined ? {} : { warm: { ...warm } });
+      clock.time += ms;
+      assert.equal(marks.mustOpen, mustOpen);
+    });
+  }
+
+  it('opens with the position of the slot, the present time and the forks', async () => {
+    const { marks, taker, written, clock, reading } = deciding();
+    reading.push('public.t');
+    clock.time += 0.75;
+    await marks.open(taker, 0x1000n);
+    assert.deepEqual(written, [
+      {
+        op: 'MARK',
+        source: 'test/fake',
+        commitLsn: '0/1000',
+        commitTime: new Date(Math.trunc(clock.time)).toISOString().replace('Z', '000Z'),
+        lane: 0,
+        lanes: LANES,
+        system: '7312',
+        timeline: 2,
+        forks: [
+          [1, '0/0'],
+          [2, '0/20'],
+        ],
+      },
+    ]);
+  });
+});
+
+describe('a batch', () => {
+  it('is marked at its end, once for the same records, and not where nothing was read', () => {
+    const { marks, taker, commit, lsns } = deciding();
+    marks.ended(taker);
+    assert.deepEqual(lsns(), []);
+    commit(0x10n);
+    commit(0x20n);
+    assert.deepEqual(lsns(), []);
+    marks.ended(taker);
+    marks.ended(taker);
+    assert.deepEqual(lsns(), ['0/20']);
+    commit(0x30n, 0);
+    marks.ended(taker);
+    assert.deepEqual(lsns(), ['0/20'], 'a transaction without records');
+    commit(0x40n);
+    marks.ended(taker);
+    assert.deepEqual(lsns(), ['0/20', '0/40']);
+  });
+
+  it('that is long is marked each second, at a COMMIT', () => {
+    const { commit, clock, lsns } = deciding();
+    for (const [ms, lsn, marked] of [
+      [999, 0x10n, []],
+      [1, 0x20n, ['0/20']],
+      [999, 0x30n, ['0/20']],
+      [1, 0x40n, ['0/20', '0/40']],
+    ] as const) {
+      clock.time += ms;
+      commit(lsn);
+      assert.deepEqual(lsns(), marked);
+    }
+  });
+
+  it('that is large is marked every 8 MiB, at a COMMIT', () => {
+    const { commit, lsns } = deciding();
+    commit(0x10n, 1, 8 * MIB - 1);
+    assert.deepEqual(lsns(), []);
+    commit(0x20n, 1, 1);
+    assert.deepEqual(lsns(), ['0/20']);
+    commit(0x30n, 1, 8 * MIB - 1);
+    assert.deepEqual(lsns(), ['0/20']);
+    commit(0x40n, 1, 1);
+    assert.deepEqual(lsns(), ['0/20', '0/40']);
+  });
+});
+
+describe('a run that lingers', () => {
+  it('marks once a second at most, and what it held back is due then', () => {
+    const { marks, taker, commit, clock, lsns, warmState } = deciding({ lingers: true, warm: { ...WARM } });
+    commit(0x10n);
+    clock.time += 999;
+    marks.ended(taker);
+    marks.acknowledged(acknowledgement(1));
+    assert.deepEqual([lsns(), warmState.marks?.isOwed, marks.isDue], [[], true, false]);
+    clock.time += 1;
+    assert.equal(marks.isDue, true);
+    marks.ended(taker);
+    assert.deepEqual([lsns(), marks.isDue], [['0/10'], false]);
+  });
+
+  it('marks at its end, however soon after the last', () => {
+    const { marks, taker, commit, lsns, clock } = deciding({ lingers: true, warm: { ...WARM, isOwed: true } });
+    commit(0x10n);
+    marks.ended(taker, true);
+    assert.deepEqual(lsns(), ['0/10']);
+    clock.time += 1_000;
+    assert.equal(marks.isDue, true);
+    marks.ended(taker, true);
+    assert.deepEqual(lsns(), ['0/10']);
+    assert.equal(marks.isDue, false, 'there was nothing to write, and nothing is due again at once');
+  });
+
+  it('has none due where everything is marked, or nothing is known', () => {
+    for (const warm of [undefined, WARM]) {
+      const { marks, clock } = deciding({ lingers: true, ...(warm === undefined ? {} : { warm: { ...warm } }) });
+      clock.time += 60_000;
+      assert.equal(marks.isDue, false);
+    }
+  });
+});
+
+describe('the marks that end a drain', () => {
+  it('are at the slot’s position, unless marks were written that say as much', async () => {
+    const { marks, taker, lsns, written, clock, reading } = deciding();
+    await marks.open(taker, 0x10n);
+    marks.seal(taker, 0x10n);
+    marks.seal(taker, 0x8n);
+    assert.deepEqual(lsns(), ['0/10']);
+    reading.push('public.t');
+    clock.time += 5_000.5;
+    marks.seal(taker, 0x11n);
+    assert.deepEqual(lsns(), ['0/10', '0/11']);
+    assert.deepEqual(written[1]?.['reading'], [['public', 't']]);
+    assert.equal(written[1]['commitTime'], new Date(Math.trunc(clock.time)).toISOString().replace('Z', '000Z'));
+  });
+});
+
+describe('what a container remembers of marks', () => {
+  it('is when they were acknowledged, by which server, and whether records came after them', () => {
+    const { marks, warmState, clock } = deciding();
+    marks.acknowledged(acknowledgement(3));
+    assert.equal(warmState.marks, undefined, 'there were none');
+    const marked = { boundary: 0x10n, records: 3 };
+    clock.time += 70;
+    marks.acknowledged(acknowledgement(3, marked));
+    assert.deepEqual(warmState.marks, { system: '7312', timeline: 2, at: clock.time, isOwed: false });
+    assert.equal(marks.acknowledgedLsn, 0x10n);
+    const at = clock.time;
+    clock.time += 70;
+    marks.acknowledged(acknowledgement(4, marked));
+    assert.deepEqual(warmState.marks, { system: '7312', timeline: 2, at, isOwed: true }, 'the same marks');
+    marks.acknowledged(acknowledgement(4, { boundary: 0x20n, records: 4 }));
+    assert.deepEqual(warmState.marks, { system: '7312', timeline: 2, at: clock.time, isOwed: false });
+    assert.equal(marks.acknowledgedLsn, 0x20n);
+  });
+
+  it('of an earlier run is owed as soon as one record is acknowledged', () => {
+    const { marks, warmState } = deciding({ warm: { ...WARM } });
+    marks.acknowledged(acknowledgement(0));
+    assert.equal(warmState.marks?.isOwed, false);
+    marks.acknowledged(acknowledgement(1));
+    assert.equal(warmState.marks.isOwed, true);
+  });
+});
+
+describe('the tables that a snapshot reads', () => {
+  it('are named while they are read, and once when they are through', () => {
+    const { marks, taker, commit, written, reading } = deciding();
+    const said = () => written.map(({ reading, read }) => ({ reading, read }));
+    commit(0x10n);
+    marks.ended(taker);
+    reading.push('public.t', '"S".u');
+    marks.ended(taker);
+    assert.equal(written.length, 2, 'also where no record came');
+    marks.ended(taker);
+    assert.equal(written.length, 2, 'once');
+    marks.rowsRead('public.t');
+    marks.rowsRead('"S".u');
+    reading.shift();
+    marks.ended(taker);
+    reading.shift();
+    marks.ended(taker);
+    marks.ended(taker);
+    const [t, u] = [
+      ['public', 't'],
+      ['S', 'u'],
+    ];
+    assert.deepEqual(said(), [
+      { reading: undefined, read: undefined },
+      { reading: [t, u], read: undefined },
+      { reading: [u], read: [t] },
+      { reading: undefined, read: undefined },
+    ]);
+  });
+
+  it('that were read since are named though they are through before the next marks', () => {
+    const { marks, taker, commit, written } = deciding();
+    commit(0x10n);
+    marks.rowsRead('public.t');
+    marks.ended(taker);
+    commit(0x20n);
+    marks.ended(taker);
+    assert.deepEqual(
+      written.map(({ read }) => read),
+      [[['public', 't']], undefined],
+    );
+  });
+
+  it('are "all" where there are more than 200', () => {
+    const { marks, taker, commit, written, reading } = deciding();
+    for (let i = 0; i < 200; i++) reading.push(`public.t${i}`);
+    commit(0x10n);
+    marks.ended(taker);
+    assert.equal((written[0]?.['reading'] as unknown[]).length, 200);
+    reading.push('public.last');
+    commit(0x20n);
+    marks.ended(taker);
+    assert.equal(written[1]?.['reading'], 'all');
+  });
+});
