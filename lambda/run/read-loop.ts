@@ -16,14 +16,14 @@ import type { FailedPeek } from './undecodable-errors.ts';
 
 /** What reading works with. */
 export interface ReadLoopParts {
-  readonly slot: Slot;
+  readonly slot: Pick<Slot, 'position'>;
   readonly planner: PeekPlanner;
-  readonly batches: BatchProcessor;
-  readonly advancer: Advancer;
-  readonly standbyBound: StandbyBoundTracker;
-  readonly deadline: RunDeadline;
+  readonly batches: Pick<BatchProcessor, 'process' | 'boundary'>;
+  readonly advancer: Pick<Advancer, 'position' | 'advanceTo'>;
+  readonly standbyBound: Pick<StandbyBoundTracker, 'next' | 'exhaust' | 'restart'>;
+  readonly deadline: Pick<RunDeadline, 'hasTime' | 'peekBudgetMs' | 'useFunctionDeadline'>;
   /** Undefined: tables cannot be read beside the slot. */
-  readonly snapshots: SnapshotRun | undefined;
+  readonly snapshots: Pick<SnapshotRun, 'holdsSlot' | 'restartLater'> | undefined;
   /** @returns whether somebody waits for the slot */
   readonly isAwaited: () => boolean;
   /** The most batches. @default no limit */

@@ -3,6 +3,7 @@
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { isFurther, isSameTransaction } from '../decode/resume-position.ts';
+import type { Slot } from '../ports.ts';
 import { copyCounts } from '../transform/counts.ts';
 import { ageSeconds, type RunAnswer } from './answer.ts';
 import type { BatchProcessor } from './batch.ts';
@@ -11,13 +12,17 @@ import type { PeekPlanner } from './peek-planner.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
 import { describeStandbys, type StandbyBoundTracker } from './standby-bound-tracker.ts';
 import type { StopReason } from './stop-reason.ts';
+import type { WarmState } from './warm-state.ts';
 
 /** How a run stands at its end. */
 export interface RunOutcome {
   readonly stopped: StopReason;
-  readonly batches: BatchProcessor;
-  readonly planner: PeekPlanner;
-  readonly standbyBound: StandbyBoundTracker;
+  readonly batches: Pick<
+    BatchProcessor,
+    'counts' | 'throttledEntries' | 'boundary' | 'progress' | 'resume' | 'pendingCommit' | 'catalogMs' | 'lastFailure'
+  >;
+  readonly planner: Pick<PeekPlanner, 'search' | 'undecodedMs'>;
+  readonly standbyBound: Pick<StandbyBoundTracker, 'awaited' | 'flush'>;
   /** How many peeks were read. */
   readonly batchCount: number;
   /** The slot's position. */
@@ -43,8 +48,8 @@ const SUCCESSES: ReadonlySet<StopReason> = new Set(['caught-up', 'max-batches', 
  * @throws {PipelineError} NO_PROGRESS, TRANSACTION_UNDECODABLE, STREAM_THROTTLED
  */
 export function assertProgress(
-  { stop, warmState, clock }: RunPorts,
-  options: RunOptions,
+  { stop, warmState, clock }: Pick<RunPorts, 'stop' | 'clock'> & { readonly warmState: Pick<WarmState, 'resume'> },
+  options: Pick<RunOptions, 'startedAt'>,
   { stopped, batches, planner, advanced, graceCutShort, usedFunctionDeadline }: RunOutcome,
 ): void {
   const { counts, resume, lastFailure, progress, boundary, pendingCommit, catalogMs } = batches;
@@ -76,8 +81,16 @@ export function assertProgress(
  * @param end - how it stands
  */
 export async function createAnswer(
-  { session, clock, warmState, log }: RunPorts,
-  options: RunOptions,
+  {
+    session,
+    clock,
+    warmState,
+    log,
+  }: Pick<RunPorts, 'clock' | 'log'> & {
+    readonly session: { readonly slot: Pick<Slot, 'flushLsn'> };
+    readonly warmState: Pick<WarmState, 'resume'>;
+  },
+  options: Pick<RunOptions, 'action' | 'slotName' | 'startedAt'>,
   { stopped, batches, standbyBound, batchCount, position, advanced, oldestUnpublishedMicros }: RunOutcome,
 ): Promise<RunAnswer> {
   const { counts, throttledEntries } = batches;

@@ -87,19 +87,28 @@ export class FakePublisher implements Publisher {
 export class Recorder implements Log, Metrics {
   readonly lines: string[] = [];
   readonly values: [MetricName, number][] = [];
+  readonly #fields: (Record<string, unknown> | undefined)[] = [];
   flushes = 0;
 
-  debug(message: string): void {
-    this.lines.push(`debug ${message}`);
+  debug(message: string, fields?: Record<string, unknown>): void {
+    this.#log('debug', message, fields);
   }
-  info(message: string): void {
-    this.lines.push(`info ${message}`);
+  info(message: string, fields?: Record<string, unknown>): void {
+    this.#log('info', message, fields);
   }
-  warn(message: string): void {
-    this.lines.push(`warn ${message}`);
+  warn(message: string, fields?: Record<string, unknown>): void {
+    this.#log('warn', message, fields);
   }
-  error(message: string): void {
-    this.lines.push(`error ${message}`);
+  error(message: string, fields?: Record<string, unknown>): void {
+    this.#log('error', message, fields);
+  }
+  /** @param part - of a line @returns the fields of the lines that have it */
+  fieldsOf(part: string): (Record<string, unknown> | undefined)[] {
+    return this.#fields.filter((_, i) => this.lines[i]?.includes(part));
+  }
+  #log(level: string, message: string, fields: Record<string, unknown> | undefined): void {
+    this.lines.push(`${level} ${message}`);
+    this.#fields.push(fields);
   }
   add(name: MetricName, value: number): void {
     this.values.push([name, value]);
