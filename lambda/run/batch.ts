@@ -174,7 +174,7 @@ export class BatchProcessor {
     await this.#finish(transformer);
   }
 
-  /** Sends the marks that a run which lingers has held back. */
+  /** Sends the marks that are owed: a run that lingers holds them back for a while. */
   async sendMarks(): Promise<void> {
     const transformer = this.#theTransformer();
     this.#ports.marks?.ended(transformer, true);

@@ -147,7 +147,7 @@ class RunLoop {
       if (this.#marks?.mustOpen === true && this.#deadline.hasTime())
         await this.#batches.openMarks(this.#advancer.position);
       stopped = await this.#loop();
-      if (this.#linger !== undefined && this.#marks !== undefined) await this.#batches.sendMarks();
+      if (this.#marks !== undefined) await this.#batches.sendMarks();
       await this.#releaseSlot(stopped);
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       await this.#advancer.advanceAgain();
