@@ -45,7 +45,7 @@ export interface RowsToPublish {
 /** What the answer says of a snapshot. */
 export interface SnapshotAnswer {
   readonly id: string;
-  /** Whether nothing is left to be read. */
+  /** Whether nothing is left to be read, or to be read once more. */
   readonly done: boolean;
   /** The table that is being read, as printed. */
   readonly table?: string;
@@ -287,11 +287,13 @@ export class SnapshotRun {
   answer(): SnapshotAnswer | undefined {
     const progress = this.tracker.progress ?? this.tracker.finished;
     if (progress === undefined) return undefined;
+    // Rows of the last chunk may be yet to be published: the next run reads them once more.
+    const { isAbandoned } = this.tracker;
     return {
       id: progress.id,
-      done: isDone(progress),
+      done: isDone(progress) && !isAbandoned,
       ...(progress.current === undefined ? {} : { table: progress.current.name }),
-      tablesLeft: tablesLeft(progress),
+      tablesLeft: Math.max(isAbandoned ? 1 : 0, tablesLeft(progress)),
       rowsRead: rowsRead(progress),
       rowsPublished: this.rowsPublished,
       ...(this.rowsLeftOut === 0 ? {} : { rowsLeftOut: this.rowsLeftOut }),
