@@ -3,7 +3,7 @@
  */
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
 import { isFurther, isSameTransaction } from '../decode/resume-position.ts';
-import type { Slot } from '../ports.ts';
+import type { Slot } from '../ports/slot.ts';
 import { copyCounts } from '../transform/counts.ts';
 import { ageSeconds, type RunAnswer } from './answer.ts';
 import type { BatchProcessor } from './batch.ts';

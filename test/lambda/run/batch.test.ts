@@ -1,8 +1,8 @@
 /** One batch: what is asked of the catalogs and of the WAL for it, where it ends early, and what a failure leaves behind. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createPacker } from '../../../lambda/pack/packer.ts';
-import type { Publisher } from '../../../lambda/ports.ts';
+import { createPacker } from '../../../lambda/pack/create-packer.ts';
+import type { Publisher } from '../../../lambda/ports/publisher.ts';
 import { run } from '../../../lambda/run/run.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';

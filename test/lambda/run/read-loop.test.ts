@@ -6,8 +6,8 @@ import { PeekTooLargeError, ServerDecodingError } from '../../../lambda/peek-err
 import type { Batch } from '../../../lambda/run/batch-ports.ts';
 import type { PeekLimits } from '../../../lambda/run/peek-limits.ts';
 import { PeekPlanner } from '../../../lambda/run/peek-planner.ts';
-import type { ReadableRange } from '../../../lambda/run/read-bound-tracker.ts';
 import { ReadLoop } from '../../../lambda/run/read-loop.ts';
+import type { ReadableRange } from '../../../lambda/run/standby-bound-tracker.ts';
 import { Recorder } from '../../support/run-kit.ts';
 
 const MIB = 1024 * 1024;
@@ -77,7 +77,7 @@ async function reading(script: Script) {
     planner,
     batches,
     advancer,
-    readBound: {
+    standbyBound: {
       next: () => {
         const next = (bounds.length > 1 ? bounds.shift() : bounds[0]) ?? 'caught-up';
         if (typeof next === 'string') return Promise.resolve(next);

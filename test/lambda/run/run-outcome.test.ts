@@ -6,7 +6,7 @@ import {
   resumePosition,
   type TransactionProgress,
 } from '../../../lambda/decode/resume-position.ts';
-import type { AwaitedStandby } from '../../../lambda/ports.ts';
+import type { AwaitedStandby } from '../../../lambda/ports/slot.ts';
 import { assertProgress, createAnswer, type RunOutcome } from '../../../lambda/run/run-outcome.ts';
 import { UndecodableSearch } from '../../../lambda/run/undecodable-search.ts';
 import { noCounts } from '../../../lambda/transform/counts.ts';
@@ -30,7 +30,7 @@ function outcome(over: Partial<Omit<RunOutcome, 'batches'>> & { batches?: Partia
   return {
     stopped: 'deadline',
     planner: { search: undefined, undecodedMs: undefined },
-    readBound: { awaited: [], flush: 0x9000n },
+    standbyBound: { awaited: [], flush: 0x9000n },
     batchCount: 1,
     position: 0x1000n,
     advanced: false,
@@ -217,8 +217,8 @@ describe('the answer of a run', () => {
       [[true, true], false, 'warn'],
       [[true, false], true, 'warn'],
     ] as const) {
-      const readBound = { awaited: actives.map(standby), flush: 0x9000n };
-      const { answer, lines } = await answered(outcome({ stopped: 'waiting-for-standby', advanced, readBound }));
+      const standbyBound = { awaited: actives.map(standby), flush: 0x9000n };
+      const { answer, lines } = await answered(outcome({ stopped: 'waiting-for-standby', advanced, standbyBound }));
       assert.deepEqual(
         answer.waitsFor,
         actives.map((active) => (active ? 'near' : 'far')),

@@ -5,101 +5,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { FORMATS } from '../../../lambda/format/formats.ts';
 import { createPacker } from '../../../lambda/pack/create-packer.ts';
-import { run } from '../../../lambda/run/run.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';
 import { coldState } from '../../../lambda/run/warm-state.ts';
-import { encodeSnapshotMessage } from '../../../lambda/snapshot/snapshot-message.ts';
-import { FORMAT_OPTIONS } from '../../support/changes.ts';
-import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
-import { type FakeRow, FakeTable } from '../../support/fake-tables.ts';
-import { type RunKit, runKit } from '../../support/run-kit.ts';
-
-/** A pipeline with one table. */
-class Pipeline {
-  readonly slot = new FakeSlot();
-  readonly table = new FakeTable(this.slot);
-  readonly kit: RunKit = runKit(this.slot, new FakeKeys({ 'public.t': {} }));
-
-  constructor() {
-    Object.assign(this.kit.session, { snapshots: this.table });
-    const { clock, session } = this.kit;
-    let looks = 0;
-    let at = 0;
-    // A run that looks at the slot again and again in no time would do so for ever.
-    const position = session.slot.position.bind(session.slot);
-    session.slot.position = () => {
-      if (clock.time > at) looks = 0;
-      at = clock.time;
-      if (++looks > 500) throw new Error('The run is in a loop.');
-      return position();
-    };
-  }
-
-  /** Asks for a snapshot of the table. */
-  ask(anew = false): void {
-    this.table.emit(encodeSnapshotMessage('fake', { kind: 'begin', id: 's', begunAt: 1, tables: ['public.t'], anew }));
-  }
-
-  run(changes: Partial<RunOptions> = {}) {
-    const limits = { requestEntries: 4 };
-    return run(
-      this.kit.ports,
-      this.kit.options({
-        format: FORMATS.json(FORMAT_OPTIONS),
-        packer: createPacker({ aggregation: 'none', lanes: 4, maxRecordBytes: 1024 * 1024, limits }),
-        ...changes,
-      }),
-    );
-  }
-
-  /** The records that arrived, of one operation or of all. */
-  records(op?: string): StreamRecord[] {
-    const all = this.kit.publisher.arrived.map((data) => JSON.parse(data) as StreamRecord);
-    return op === undefined ? all : all.filter((record) => record.op === op);
-  }
-}
-
-interface StreamRecord {
-  readonly op: 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE' | 'READ';
-  readonly key: { readonly id: number } | null;
-  readonly newKey?: { readonly id: number };
-  readonly row?: { readonly id: number; readonly v: number; readonly big?: string };
-  readonly ordinal: number;
-  readonly xid: number;
-  readonly commitLsn: string;
-}
-
-/** What whoever reads the stream alone has in the end. */
-function consume(records: readonly StreamRecord[]): Map<number, FakeRow> {
-  const rows = new Map<number, FakeRow>();
-  const moved = new Map<number, FakeRow>();
-  for (const { op, key, newKey, row } of records) {
-    if (op === 'TRUNCATE') rows.clear();
-    if (key === null) continue;
-    const old = rows.get(key.id) ?? moved.get(key.id);
-    if (op === 'DELETE') {
-      if (newKey !== undefined && old !== undefined) moved.set(newKey.id, old);
-      rows.delete(key.id);
-    } else if (row !== undefined) {
-      rows.set(key.id, { v: row.v, big: row.big ?? old?.big ?? 'missing' });
-      moved.delete(key.id);
-    }
-  }
-  return rows;
-}
-
-const sorted = (rows: ReadonlyMap<number, FakeRow>) => [...rows].sort(([a], [b]) => a - b);
-
-/** Rows from before the slot was made: no change of theirs is in it. */
-function fill({ table }: Pipeline, count: number): void {
-  for (let id = 0; id < count; id++) table.rows.set(id, { v: id, big: `b${id}` });
-}
+import { FakeTable } from '../../support/fake-tables.ts';
+import { consume, fill, SnapshotPipeline, sorted } from './snapshot-pipeline.ts';
 
 describe('a run while a snapshot is under way', () => {
   it('publishes every row as READ, true at its place, and lets the slot go', async () => {
-    const pipeline = new Pipeline();
+    const pipeline = new SnapshotPipeline();
     const { slot, table } = pipeline;
     fill(pipeline, 10);
     pipeline.ask();
@@ -121,7 +35,7 @@ describe('a run while a snapshot is under way', () => {
   });
 
   it('publishes a row once that was changed before its message, as its change with all of its values', async () => {
-    const pipeline = new Pipeline();
+    const pipeline = new SnapshotPipeline();
     const { table } = pipeline;
     fill(pipeline, 3);
     pipeline.ask();
@@ -145,7 +59,7 @@ describe('a run while a snapshot is under way', () => {
   });
 
   it('leaves the changes of a table that is truncated meanwhile as they are', async () => {
-    const pipeline = new Pipeline();
+    const pipeline = new SnapshotPipeline();
     const { table } = pipeline;
     fill(pipeline, 3);
     pipeline.ask();
@@ -164,7 +78,7 @@ describe('a run while a snapshot is under way', () => {
   });
 
   it('I1: keeps the slot before the message from which the next run goes on, whatever container that has', async () => {
-    const pipeline = new Pipeline();
+    const pipeline = new SnapshotPipeline();
     const { slot, table, kit } = pipeline;
     fill(pipeline, 20);
     pipeline.ask();
@@ -181,7 +95,7 @@ describe('a run while a snapshot is under way', () => {
   });
 
   it('I9: counts what it publishes of changes once, though it reads them again for the slot', async () => {
-    const pipeline = new Pipeline();
+    const pipeline = new SnapshotPipeline();
     const { slot, table } = pipeline;
     fill(pipeline, 12);
     pipeline.ask();
@@ -199,7 +113,7 @@ describe('a run while a snapshot is under way', () => {
   });
 
   it('I2: lets the slot follow in a run that has no time for a chunk: each change is published once', async () => {
-    const pipeline = new Pipeline();
+    const pipeline = new SnapshotPipeline();
     const { table, slot } = pipeline;
     fill(pipeline, 3);
     pipeline.ask();
@@ -217,7 +131,7 @@ describe('a run while a snapshot is under way', () => {
   });
 
   it('gives up a table that filters exclude since', async () => {
-    const pipeline = new Pipeline();
+    const pipeline = new SnapshotPipeline();
     fill(pipeline, 3);
     pipeline.ask();
     const filters = { tableInclude: [], tableExclude: [/^public\.t$/], columnExclude: [] };
@@ -231,7 +145,7 @@ describe('a run while a snapshot is under way', () => {
   });
 
   it('gives up a table with a row that no record can hold, and publishes its changes all the same', async () => {
-    const pipeline = new Pipeline();
+    const pipeline = new SnapshotPipeline();
     const { table } = pipeline;
     table.rows.set(1, { v: 1, big: 'x'.repeat(2_000) });
     pipeline.ask();
@@ -246,7 +160,7 @@ describe('a run while a snapshot is under way', () => {
 
   it('I7: takes half of the time of a run with many changes, and all of a drain', async () => {
     const chunks = async (changes: Partial<RunOptions>): Promise<number> => {
-      const pipeline = new Pipeline();
+      const pipeline = new SnapshotPipeline();
       fill(pipeline, 1_000);
       pipeline.ask();
       const { table, kit } = pipeline;
@@ -267,7 +181,7 @@ describe('a run while a snapshot is under way', () => {
   });
 
   it('publishes rows again that were not acknowledged, fewer at once, and none is lost', async () => {
-    const pipeline = new Pipeline();
+    const pipeline = new SnapshotPipeline();
     const { table, kit, slot } = pipeline;
     fill(pipeline, 30);
     pipeline.ask();
@@ -303,7 +217,7 @@ describe('a run while a snapshot is under way', () => {
     });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 6 }), async (steps) => {
-        const pipeline = new Pipeline();
+        const pipeline = new SnapshotPipeline();
         const { table, kit } = pipeline;
         let v = 1_000;
         const write = ({ what, id, to }: { what: string; id: number; to: number }): void => {
