@@ -9,6 +9,69 @@
 const EARLIEST = -62_135_596_800_000_000n;
 const LATEST = 253_402_300_799_999_999n;
 
+/** `2026-01-02 03:04:`, and `+00` at the end: what most timestamps have around their seconds. */
+const MINUTE_LENGTH = 17;
+const UTC_LENGTH = 3;
+/** `05`, and then nothing, or a point and up to six digits. */
+const MIN_SECONDS_LENGTH = 2;
+const MAX_SECONDS_LENGTH = 9;
+const MICROS_PER_MINUTE = 60_000_000n;
+const POINT = 0x2e;
+
+/** The minute that was read last. Commits come in order, many a minute, and each one's time is read twice. */
+const lastMinute = { bytes: new Uint8Array(MINUTE_LENGTH), micros: NaN };
+
+/**
+ * Reads a timestamp from bytes: see {@link parseTimestampMicros}.
+ *
+ * @param bytes - what holds the text
+ * @param start - its first byte
+ * @param end - the index after its last byte
+ * @returns microseconds since 1970-01-01T00:00:00Z, or undefined when the text is no such timestamp
+ */
+export function readTimestampMicros(bytes: Buffer, start: number, end: number): bigint | undefined {
+  const quick = readWithinMinute(bytes, start, end);
+  if (!Number.isNaN(quick)) return BigInt(quick);
+  const micros = parseTimestampMicros(bytes.toString('latin1', start, end));
+  if (micros !== undefined) rememberMinute(bytes, start, end, micros);
+  return micros;
+}
+
+/** Reads a timestamp of the last minute, in UTC. NaN: it is another. */
+function readWithinMinute(bytes: Buffer, start: number, end: number): number {
+  const last = end - UTC_LENGTH;
+  const begin = start + MINUTE_LENGTH;
+  if (last < begin + MIN_SECONDS_LENGTH || last > begin + MAX_SECONDS_LENGTH || !isUtc(bytes, last)) return NaN;
+  for (let i = 0; i < MINUTE_LENGTH; i++) if (bytes[start + i] !== lastMinute.bytes[i]) return NaN;
+  const seconds = digitOf(bytes[begin]) * 10 + digitOf(bytes[begin + 1]);
+  let at = begin + MIN_SECONDS_LENGTH;
+  let fraction = 0;
+  if (at < last) {
+    if (bytes[at++] !== POINT || at === last) return NaN;
+    let digits = 0;
+    for (; at < last; at++, digits++) fraction = fraction * 10 + digitOf(bytes[at]);
+    for (; digits < 6; digits++) fraction *= 10;
+  }
+  return seconds > 59 ? NaN : lastMinute.micros + seconds * 1_000_000 + fraction;
+}
+
+/** Only minutes whose microseconds a number holds exactly: from 1970 to the year 2255. */
+function rememberMinute(bytes: Buffer, start: number, end: number, micros: bigint): void {
+  if (micros < 0n || micros > BigInt(Number.MAX_SAFE_INTEGER) || !isUtc(bytes, end - UTC_LENGTH)) return;
+  bytes.copy(lastMinute.bytes, 0, start, start + MINUTE_LENGTH);
+  lastMinute.micros = Number(micros - (micros % MICROS_PER_MINUTE));
+}
+
+/** Whether `+00` begins at an index. */
+function isUtc(bytes: Buffer, at: number): boolean {
+  return bytes[at] === 0x2b && bytes[at + 1] === 0x30 && bytes[at + 2] === 0x30;
+}
+
+/** NaN for what is no digit: then every sum with it is NaN. */
+function digitOf(byte: number | undefined): number {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : NaN;
+}
+
 /**
  * Reads a timestamp as `timestamptz_to_str` prints it.
  *
@@ -53,10 +116,9 @@ function parseWithin(text: string): bigint | undefined {
   return Number.isNaN(seconds) ? undefined : BigInt(seconds) * 1_000_000n + BigInt(micros);
 }
 
-/** The digit at an index. NaN where there is none: then every sum with it is NaN. */
+/** The digit at an index. NaN where there is none. */
 function digitAt(text: string, at: number): number {
-  const digit = text.charCodeAt(at) - 0x30;
-  return digit >= 0 && digit <= 9 ? digit : NaN;
+  return digitOf(text.charCodeAt(at));
 }
 
 function twoDigits(text: string, at: number): number {

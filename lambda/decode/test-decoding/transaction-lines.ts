@@ -6,7 +6,7 @@
  */
 import { UndecodableError } from '../messages.ts';
 import type { DecodedBegin, DecodedCommit } from '../plugin-decoder.ts';
-import { parseTimestampMicros } from '../timestamp.ts';
+import { readTimestampMicros } from '../timestamp.ts';
 import { literal, readInteger, startsWithAt } from './scan.ts';
 
 const SPACE = 0x20;
@@ -94,7 +94,7 @@ export function decodeCommit(bytes: Buffer, start: number, end: number): Decoded
   if (!startsWithAt(bytes, at, end, AT)) throw new UndecodableError('" (at "', at - start);
   at += AT.length;
   if (bytes[end - 1] !== CLOSING_PARENTHESIS) throw new UndecodableError('")" after a commit time', end - start);
-  const commitTimeMicros = parseTimestampMicros(bytes.toString('latin1', at, end - 1));
+  const commitTimeMicros = readTimestampMicros(bytes, at, end - 1);
   if (commitTimeMicros === undefined) throw new UndecodableError('a commit time in ISO style', at - start);
   return { kind: 'commit', xid, commitTimeMicros };
 }

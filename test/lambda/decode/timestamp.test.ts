@@ -1,7 +1,8 @@
 /** Commit times, exact to the microsecond, and what is none. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseTimestampMicros } from '../../../lambda/decode/timestamp.ts';
+import fc from 'fast-check';
+import { parseTimestampMicros, readTimestampMicros } from '../../../lambda/decode/timestamp.ts';
 
 const TIMES: readonly (readonly [text: string, micros: bigint])[] = [
   ['1970-01-01 00:00:00+00', 0n],
@@ -80,18 +81,48 @@ const NONE: readonly string[] = [
   '2026-01-32 03:04:05+00',
 ];
 
-describe('parseTimestampMicros', () => {
-  for (const [text, micros] of TIMES) it(`reads ${text}`, () => assert.equal(parseTimestampMicros(text), micros));
-  for (const text of NONE)
-    it(`fails on ${JSON.stringify(text)}`, () => assert.equal(parseTimestampMicros(text), undefined));
+/** The text as bytes, with others around it. */
+function read(text: string): bigint | undefined {
+  const bytes = Buffer.from(`(${text})`);
+  return readTimestampMicros(bytes, 1, bytes.length - 1);
+}
 
-  it('reads a text alike whatever was read before it', () => {
-    for (const before of [...NONE, ...TIMES.map(([text]) => text)]) {
-      for (const [text, micros] of TIMES) {
-        parseTimestampMicros(before);
-        assert.equal(parseTimestampMicros(text), micros, `${text} after ${before}`);
+for (const [name, parse] of Object.entries({ parseTimestampMicros, readTimestampMicros: read }))
+  describe(name, () => {
+    for (const [text, micros] of TIMES) it(`reads ${text}`, () => assert.equal(parse(text), micros));
+    for (const text of NONE) it(`fails on ${JSON.stringify(text)}`, () => assert.equal(parse(text), undefined));
+
+    it('reads a text alike whatever was read before it', () => {
+      for (const before of [...NONE, ...TIMES.map(([text]) => text)]) {
+        for (const [text, micros] of TIMES) {
+          parse(before);
+          assert.equal(parse(text), micros, `${text} after ${before}`);
+        }
+        for (const text of NONE) assert.equal(parse(text), undefined, `${text} after ${before}`);
       }
-      for (const text of NONE) assert.equal(parseTimestampMicros(text), undefined, `${text} after ${before}`);
-    }
+    });
   });
+
+describe('readTimestampMicros', () => {
+  it('reads the times of a minute one after another as each by itself', () => {
+    const second = fc.integer({ min: 0, max: 59 });
+    const fraction = fc.string({ unit: fc.constantFrom('0', '1', '5', '9'), maxLength: 6 });
+    const zone = fc.constantFrom('+00', '+01', '-00', '+00:00', '+0', '');
+    const day = fc.constantFrom('1969-12-31', '1970-01-01', '2026-01-02', '2255-06-05', '2256-01-01');
+    const minute = fc.constantFrom('03:04', '23:59', '00:00');
+    const text = fc
+      .tuple(day, minute, second, fraction, zone)
+      .map(([date, clock, s, f, z]) => `${date} ${clock}:${String(s).padStart(2, '0')}${f === '' ? '' : `.${f}`}${z}`);
+    fc.assert(
+      fc.property(fc.array(text, { minLength: 2, maxLength: 30 }), (texts) => {
+        for (const each of texts) assert.equal(read(each), parseTimestampMicros(each), each);
+      }),
+    );
+  });
+
+  for (const seconds of ['5', '05.', '0x', '60', '05.1234567', '05,5', '05.1x'])
+    it(`fails on seconds ${seconds} in the minute that was read last`, () => {
+      read('2026-01-02 03:04:05+00');
+      assert.equal(read(`2026-01-02 03:04:${seconds}+00`), undefined);
+    });
 });
