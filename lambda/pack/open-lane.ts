@@ -9,8 +9,8 @@ import type { Lane } from './lanes.ts';
 /** How many partition keys of a lane are remembered, by a part of their hash: a power of two. */
 const KEY_CACHE_CELLS = 256;
 
-/** The numbers of a cell: the key's place among the lane's keys, from 1 (0: the cell is empty), its offset and its length. */
-const NUMBERS_PER_CELL = 3;
+/** The numbers of a cell: the key's place among the lane's keys, from 1 (0: the cell is empty), its offset, its length and its hash. */
+const NUMBERS_PER_CELL = 4;
 
 /** What a lane's writers begin with, in bytes. */
 const INITIAL_BYTES = 1024;
@@ -54,7 +54,8 @@ export class OpenLane implements LaneContent {
   indexOf(key: Buffer, hash: number): number {
     const at = (hash & (KEY_CACHE_CELLS - 1)) * NUMBERS_PER_CELL;
     const place = this.#keyCache[at] ?? 0;
-    if (place === 0 || this.#keyCache[at + 2] !== key.length) return -1;
+    // The hash tells nearly all keys apart; their bytes are most often alike but for the last few.
+    if (place === 0 || this.#keyCache[at + 3] !== (hash | 0) || this.#keyCache[at + 2] !== key.length) return -1;
     const start = this.#keyCache[at + 1] ?? 0;
     const bytes = this.partitionKeys.bytes;
     for (let i = 0; i < key.length; i++) if (bytes[start + i] !== key[i]) return -1;
@@ -92,6 +93,7 @@ export class OpenLane implements LaneContent {
       this.#keyCache[at] = index + 1;
       this.#keyCache[at + 1] = this.partitionKeys.length - key.length;
       this.#keyCache[at + 2] = key.length;
+      this.#keyCache[at + 3] = hash | 0;
     }
     this.#layout.addRecord(this, index, data);
   }
