@@ -24,6 +24,9 @@ export function parseLsn(text: string): Lsn | undefined {
   return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
 }
 
+/** The upper half that was printed last: it changes once in 4 GiB of WAL. */
+let lastHigh = { half: 0n, text: '0/' };
+
 /**
  * Prints an LSN as PostgreSQL does: upper case, no leading zeros.
  *
@@ -31,5 +34,7 @@ export function parseLsn(text: string): Lsn | undefined {
  * @returns for example `0/16B3748`
  */
 export function formatLsn(lsn: Lsn): string {
-  return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`.toUpperCase();
+  const half = lsn >> 32n;
+  if (half !== lastHigh.half) lastHigh = { half, text: `${half.toString(16).toUpperCase()}/` };
+  return lastHigh.text + (lsn & 0xffffffffn).toString(16).toUpperCase();
 }

@@ -9,6 +9,7 @@ export class ByteWriter {
   bytes: Buffer;
   /** How much was written, in bytes. */
   length = 0;
+  #view: Buffer = Buffer.alloc(0);
 
   /** @param capacity - bytes to begin with; doubled as needed */
   constructor(capacity = 4096) {
@@ -89,7 +90,10 @@ export class ByteWriter {
 
   /** @returns what was written, a view valid until the next write */
   view(): Buffer {
-    return this.bytes.subarray(0, this.length);
+    // A view takes longer to make than many a record to write, and many have one length.
+    if (this.#view.length !== this.length || this.#view.buffer !== this.bytes.buffer)
+      this.#view = this.bytes.subarray(0, this.length);
+    return this.#view;
   }
 
   /** @returns what was written, as text */

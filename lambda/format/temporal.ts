@@ -98,8 +98,12 @@ let lastSecond = { at: NaN, text: '' };
  * @param micros - microseconds since 1970-01-01T00:00:00Z
  */
 export function isoMicros(micros: bigint): string {
-  const within = ((micros % MICROS_PER_SECOND) + MICROS_PER_SECOND) % MICROS_PER_SECOND;
-  const at = Number((micros - within) / MICROS_PER_SECOND);
+  let at = Number(micros / MICROS_PER_SECOND);
+  let within = Number(micros % MICROS_PER_SECOND);
+  if (within < 0) {
+    at -= 1;
+    within += 1_000_000;
+  }
   if (at !== lastSecond.at) lastSecond = { at, text: new Date(at * 1000).toISOString().slice(0, -5) };
-  return `${lastSecond.text}.${within.toString().padStart(6, '0')}Z`;
+  return `${lastSecond.text}.${String(1_000_000 + within).slice(1)}Z`;
 }

@@ -5,16 +5,15 @@
  * `{"id":…,"source":…,"op":…,"schema":…,"table":…,"key":…,["newKey"|"oldKey":…,]["row":…,]["old":…,]["unchanged":…,]
  * ["truncated":true,]["jsonNull":…,]"xid":…,"commitLsn":…,"ordinal":…,"commitTime":…}`
  */
-import { formatLsn } from '../../decode/lsn.ts';
-import { type ColumnHeader, type TableName, type Transaction, type Tuple, ValueKind } from '../../decode/messages.ts';
+import { type ColumnHeader, type TableName, type Tuple, ValueKind } from '../../decode/messages.ts';
 import type { ByteWriter } from '../byte-writer.ts';
-import { byOperation, memoise, memoiseLast } from '../memo.ts';
+import { byOperation, memoise } from '../memo.ts';
 import { NULL } from '../null.ts';
 import type { ArrayDelimiter, ChangeRecord, Format, Key, LogicalMessageRecord, MakeFormat } from '../record.ts';
-import { isoMicros } from '../temporal.ts';
 import { jsonString } from '../text.ts';
 import type { Converter } from './converter.ts';
 import { writeJsonLogicalMessage } from './logical-message.ts';
+import { TransactionText } from './transaction-text.ts';
 import { builtInDelimiter, converterFor, holdsJson, isJsonNull } from './value-converters.ts';
 
 const NEW_KEY = Buffer.from(',"newKey":', 'latin1');
@@ -59,7 +58,7 @@ export const json: MakeFormat = (options) => new JsonFormat(options.source, opti
 class JsonFormat implements Format {
   readonly supportsDeleteWithoutKey = true;
   readonly showsRow = true;
-  readonly #transaction = memoiseLast(transactionParts);
+  readonly #transaction = new TransactionText();
   readonly #table: (table: TableName) => Record<ChangeRecord['operation'], Buffer>;
   /**
    * By the header's id. A decoder that forgets names gives new ids all the time: so the number of entries is bounded, and
@@ -82,8 +81,9 @@ class JsonFormat implements Format {
   }
 
   write(record: ChangeRecord, out: ByteWriter): void {
-    const transaction = this.#transaction(record.transaction);
-    out.copy(transaction.head);
+    const transaction = this.#transaction;
+    transaction.select(record.transaction);
+    transaction.writeHead(out);
     out.decimal(record.ordinal);
     out.copy(this.#table(record.table)[record.operation]);
     if (record.change === undefined) {
@@ -94,9 +94,9 @@ class JsonFormat implements Format {
       else this.#rows(record, out);
       if (this.#jsonNulls.length > 0) this.#writeJsonNulls(out);
     }
-    out.copy(transaction.middle);
+    transaction.writeMiddle(out);
     out.decimal(record.ordinal);
-    out.copy(transaction.tail);
+    transaction.writeTail(out);
   }
 
   writeLogicalMessage(record: LogicalMessageRecord, out: ByteWriter): boolean {
@@ -248,17 +248,6 @@ function indexOfSent(tuple: Tuple, header: ColumnHeader | undefined): number {
     if (tuple.headers[i] === header) return tuple.kinds[i] === ValueKind.unchanged ? -1 : i;
   }
   return -1;
-}
-
-/** The text before, between and after the two ordinals: the same for all records of a transaction. */
-function transactionParts(transaction: Transaction): { head: Buffer; middle: Buffer; tail: Buffer } {
-  const lsn = formatLsn(transaction.commitLsn);
-  const micros = transaction.commitTimeMicros;
-  return {
-    head: Buffer.from(`{"id":"${lsn}@${micros}#`, 'latin1'),
-    middle: Buffer.from(`,"xid":${transaction.xid},"commitLsn":"${lsn}","ordinal":`, 'latin1'),
-    tail: Buffer.from(`,"commitTime":"${isoMicros(micros)}"}`, 'latin1'),
-  };
 }
 
 /** The text from after the id's ordinal to before the key: the same for all records of a table and operation. */
