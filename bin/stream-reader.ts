@@ -13,6 +13,7 @@ import {
 } from '@aws-sdk/client-kinesis';
 import { describe, transientKind } from '../lambda/kinesis/classify.ts';
 import { renewClient } from '../lambda/kinesis/client.ts';
+import { PageSize } from './page-size.ts';
 
 /** Where reading begins: at what is written from now on, or at the oldest record that is kept. */
 export type StartAt = 'latest' | 'trim-horizon';
@@ -192,13 +193,14 @@ async function readShard(
       ? { ShardIteratorType: 'AT_SEQUENCE_NUMBER', StartingSequenceNumber: from.at }
       : { ShardIteratorType: from === 'latest' ? 'LATEST' : 'TRIM_HORIZON' };
   let iterator = await iteratorAt(reader, shardId, position);
+  const size = new PageSize();
   placed();
   while (iterator !== undefined) {
     // Looked at before the call: what was in the stream by then is in the answer, or the answer says there is more.
     const finishing = reader.finish?.aborted === true;
     const at = iterator;
     const page = await attempt(reader, () =>
-      reader.client.send(new GetRecordsCommand({ ShardIterator: at, Limit: 10_000 })),
+      reader.client.send(new GetRecordsCommand({ ShardIterator: at, Limit: size.limit(performance.now()) })),
     );
     if (page === undefined) return false;
     if (page === 'expired') {
@@ -206,29 +208,37 @@ async function readShard(
       continue;
     }
     const records = page.Records ?? [];
+    const bytes = records.reduce((sum, { Data }) => sum + (Data?.length ?? 0), 0);
     for (const record of records) {
       if (reader.signal.aborted) return false;
       const taken = reader.onRecord({
         shardId,
         sequenceNumber: record.SequenceNumber ?? '',
         partitionKey: record.PartitionKey ?? '',
-        data: Buffer.from(record.Data ?? []),
+        data: bytesOf(record.Data),
         arrivedMs: record.ApproximateArrivalTimestamp?.getTime() ?? 0,
       });
       if (taken instanceof Promise) await taken;
       position = { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', StartingSequenceNumber: record.SequenceNumber };
     }
-    const paged = reader.onPage?.(shardId, page.MillisBehindLatest ?? 0);
+    const behindMs = page.MillisBehindLatest ?? 0;
+    size.take({ records: records.length, bytes, behindMs, nowMs: performance.now() });
+    const paged = reader.onPage?.(shardId, behindMs);
     if (paged instanceof Promise) await paged;
     if (page.NextShardIterator === undefined) return true;
     iterator = page.NextShardIterator;
-    const atTip = records.length === 0 && (page.MillisBehindLatest ?? 0) === 0;
+    const atTip = records.length === 0 && behindMs === 0;
     if (atTip) reader.plan?.onTip(shardId);
     if (atTip && finishing) return false;
     await reader.sleep(atTip ? IDLE_MS : PACE_MS, finishing ? reader.signal : reader.woken);
     if (reader.signal.aborted) return false;
   }
   return false;
+}
+
+/** The bytes as a Buffer, without a copy. */
+function bytesOf(data: Uint8Array = new Uint8Array()): Buffer {
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }
 
 type Position = Pick<GetShardIteratorCommandInput, 'ShardIteratorType' | 'StartingSequenceNumber'>;

@@ -168,6 +168,8 @@ function addReplicate(program: Command, terminal: Terminal, done: (status: numbe
     .option('--skip-missing', 'leave out updates whose old row is not there and was not sent, and count them')
     .option('--json', 'print progress as lines of JSON')
     .action(async (given: Partial<ReplicateOptions>) => {
+      // Before what it needs is loaded.
+      (await import('../replicate/memory.ts')).saveMemory();
       const { replicate } = await import('../replicate/replicate.ts');
       const stream = given.stream ?? terminal.env['STREAM_NAME'] ?? '';
       const to = given.to ?? terminal.env['REPLICATE_TO'] ?? '';

@@ -8,6 +8,7 @@ import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
 import { lineRecords, userRecords } from '../../lib/consumer/deaggregate.ts';
 import { ReplicaError } from '../../replica/errors.ts';
 import type { Applier } from '../../replica/rules/applier.ts';
+import { MARKS_WITHIN_MS } from '../../replica/rules/fast/lane-position.ts';
 import type { Intake } from '../../replica/rules/intake.ts';
 import type { SpillStore } from '../../replica/store/spill-store.ts';
 import { translateReadError } from '../reading-client.ts';
@@ -54,7 +55,8 @@ export class Replication {
   #waiting = 0;
   #unspilledBytes = 0;
   #cutMs: number | undefined;
-  #since: number | undefined;
+  /** Since when no change has come, while no mark has: its count of changes, and the time. */
+  #unmarked: { readonly changes: number; readonly ms: number } | undefined;
 
   /** @param parts - what it works with */
   constructor(parts: ReplicationParts) {
@@ -99,14 +101,19 @@ export class Replication {
   get reading(): Omit<ReplicaReading, 'tables' | 'missing' | 'awaitingRead'> {
     const { lanes } = this.#parts.intake;
     const { memory, stored } = lanes.waiting;
-    const isRead = this.#behind.size > 0 && [...this.#behind.values()].every((ms) => ms === 0);
     return {
       cut: lanes.applied,
       cutMs: this.#cutMs,
-      caughtUp: isRead && lanes.lanes.length > 0 && lanes.lanes.every(({ readUpto }) => readUpto === lanes.applied),
+      caughtUp:
+        this.#isRead && lanes.lanes.length > 0 && lanes.lanes.every(({ readUpto }) => readUpto === lanes.applied),
       waitingBytes: memory + stored,
       copying: lanes.copying.at(lanes.applied),
     };
+  }
+
+  /** Whether every shard was read up to its tip. */
+  get #isRead(): boolean {
+    return this.#behind.size > 0 && [...this.#behind.values()].every((ms) => ms === 0);
   }
 
   async #read(signal: AbortSignal, progress: { isRead: boolean }): Promise<void> {
@@ -141,8 +148,10 @@ export class Replication {
         this.#waiting = store.spill(intake.lanes);
         this.#applied.send();
       }
-      if (signal.aborted || this.hasReached || (applied === undefined && wasRead)) return;
-      this.#refuseWithoutMarks();
+      if (signal.aborted || this.hasReached) return;
+      const isOver = applied === undefined && wasRead;
+      this.#refuseWithoutMarks(isOver);
+      if (isOver) return;
       if (applied === undefined) await this.#wake.wait(IDLE_MS);
     }
   }
@@ -176,11 +185,21 @@ export class Replication {
       await this.#applied.wait(IDLE_MS);
   }
 
-  #refuseWithoutMarks(): void {
-    const { counts, lanes } = this.#parts.intake;
-    if (counts.marks > 0 || counts.changes === 0) return;
-    this.#since ??= systemClock.now();
-    if (systemClock.now() - this.#since < this.#parts.patienceMs) return;
+  /**
+   * Marks may come as long as there is something to be read, or a large transaction is being published: each run ends with marks.
+   * So there are none if changes have stopped coming, or have come for longer than a run takes.
+   *
+   * @param isOver - nothing more will be read
+   */
+  #refuseWithoutMarks(isOver: boolean): void {
+    const { intake, patienceMs } = this.#parts;
+    const { counts, lanes } = intake;
+    if (counts.marks > 0 || counts.changes === 0 || !this.#isRead) return;
+    const now = systemClock.now();
+    if (this.#unmarked?.changes !== counts.changes) this.#unmarked = { changes: counts.changes, ms: now };
+    const { firstArrivedMs = 0, lastArrivedMs = 0 } = intake;
+    const isPatient = now - this.#unmarked.ms < patienceMs / 2 && lastArrivedMs - firstArrivedMs < MARKS_WITHIN_MS;
+    if (isPatient && !isOver) return;
     throw new ReplicaError(
       'MARKS_MISSING',
       `The stream holds ${counts.changes} changes after ${formatLsn(lanes.applied)} and no marks, which tell up to where every lane was read. Nothing of them was applied.`,

@@ -78,6 +78,8 @@ export interface Applied {
 const BATCH_CHANGES = 50_000;
 /** How many changes are folded at a time. It bounds the memory, and keeps statements small. */
 const PART_CHANGES = 20_000;
+/** The same in characters of records: rows may be large. */
+const PART_CHARS = 8 * 1024 * 1024;
 
 /** Applies batch after batch. */
 export class Applier {
@@ -124,6 +126,7 @@ export class Applier {
     }
     const awaits = lanes.copying.until(cut.lsn);
     let fold = new Fold();
+    let chars = 0;
     let changes = 0;
     let last: Change | undefined;
     for (const change of lanes.merged(cut.lsn, (record) => store.load(record))) {
@@ -132,11 +135,14 @@ export class Applier {
         break;
       }
       // The two halves of a key change are written together: the second takes its values from the first.
-      if (fold.changes >= Math.min(PART_CHANGES, batchChanges) && change.oldKey === undefined) {
+      const isFull = fold.changes >= Math.min(PART_CHANGES, batchChanges) || chars >= PART_CHARS;
+      if (isFull && change.oldKey === undefined) {
         await transaction.write(fold.tables, awaits);
         fold = new Fold();
+        chars = 0;
       }
       fold.add(change);
+      chars += change.size;
       changes++;
       last = change;
     }

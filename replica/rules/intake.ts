@@ -104,6 +104,9 @@ export class Intake {
   /** The source that is copied; undefined: that of the first record. */
   source: string | undefined;
   system: string | undefined;
+  /** When the stream took the first and the last record of changes that was read, milliseconds since 1970. */
+  firstArrivedMs: number | undefined;
+  lastArrivedMs: number | undefined;
   readonly #onlySource: boolean;
   readonly #makeLanes: (start: ConstructorParameters<typeof Lanes<Change>>[0]) => Lanes<Change>;
 
@@ -148,6 +151,10 @@ export class Intake {
       if (!this.#changeLanes(count)) return false;
     }
     const place = this.shards.addRecord(record.shard, record.sequence, record.arrivedMs);
+    if (changes.length > 0) {
+      this.firstArrivedMs ??= record.arrivedMs;
+      this.lastArrivedMs = record.arrivedMs;
+    }
     for (const each of records) {
       if (each.kind === 'mark') {
         this.#mark(each, () => this.lanes.mark(each, place));

@@ -15,6 +15,8 @@ const MAX_MEMORY_CHARS = 6 * 1024 * 1024;
 
 /** The size of a file. One is deleted as soon as nothing in it is needed, so files are kept small. */
 const MAX_SEGMENT_BYTES = 64 * 1024 * 1024;
+/** A file is read in parts of this size. A larger record is read whole. */
+const READ_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 
 /** A file. */
@@ -117,13 +119,32 @@ export class SpillStore implements WaitingStore {
 }
 
 function* readSpilled({ segment, offset, length }: Spilled): Generator<Change, void> {
-  const bytes = Buffer.alloc(length);
-  readSync(segment.fd, bytes, 0, length, offset);
-  for (let at = 0; at < length;) {
-    const found = bytes.indexOf(NEWLINE, at);
-    const end = found < 0 ? length : found;
-    const record = readRecord(bytes.toString('utf8', at, end));
-    if (record.kind === 'change') yield record;
-    at = end + 1;
+  // All lanes are read side by side: of each only a part is in memory.
+  let bytes = Buffer.allocUnsafe(Math.min(length, READ_BYTES));
+  let filled = 0;
+  for (let read = 0; ;) {
+    if (read < length) {
+      if (filled === bytes.length) bytes = Buffer.concat([bytes, Buffer.allocUnsafe(bytes.length)]);
+      const wanted = Math.min(bytes.length - filled, length - read);
+      const got = readSync(segment.fd, bytes, filled, wanted, offset + read);
+      if (got === 0) throw new Error('A temporary file of waiting changes is shorter than what was written to it.');
+      filled += got;
+      read += got;
+    }
+    let at = 0;
+    for (let end = bytes.indexOf(NEWLINE, at); end >= 0 && end < filled; end = bytes.indexOf(NEWLINE, at)) {
+      yield* changesIn(bytes.toString('utf8', at, end));
+      at = end + 1;
+    }
+    bytes.copyWithin(0, at, filled);
+    filled -= at;
+    if (read < length) continue;
+    if (filled > 0) yield* changesIn(bytes.toString('utf8', 0, filled));
+    return;
   }
+}
+
+function* changesIn(text: string): Generator<Change, void> {
+  const record = readRecord(text);
+  if (record.kind === 'change') yield record;
 }

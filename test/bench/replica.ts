@@ -1,10 +1,8 @@
 /**
- * How fast a replica writes, against COPY of the same rows and against a statement a row, into one server in one run; and the
- * memory that a transaction of a million rows takes. `npm run bench:replica`; with `huge`, the latter only. Reading the stream is not part of it: records are
- * made here. COPY is 1.
+ * How fast a replica writes, against COPY of the same rows and against a statement a row, into one server in one run.
+ * `npm run bench:replica`. Reading the stream is not part of it: records are made here. COPY is 1.
  */
 import { createHash } from 'node:crypto';
-import { argv, resourceUsage } from 'node:process';
 import { laneOf, lanes as lanesOf } from '../../lambda/pack/lanes.ts';
 import { connectTarget } from '../../replica/postgres/connection.ts';
 import { copyRows } from '../../replica/postgres/copy.ts';
@@ -18,7 +16,6 @@ import { startPostgres } from '../support/postgres.ts';
 
 const LANES = 64;
 const ROWS = 200_000;
-const HUGE = 1_000_000;
 const TABLE = `CREATE TABLE public.rows (id integer PRIMARY KEY, name text, balance numeric, at timestamptz, flag boolean, doc jsonb, part integer, note text)`;
 
 interface Row {
@@ -113,57 +110,42 @@ try {
     }
     return [reading, applying];
   };
-  if (!argv.includes('huge')) {
-    const line = (id: number): string => {
-      const { name, balance, note } = rowOf(id, 0);
-      return `${id}\t${name}\t${balance}\t2026-01-02T03:04:05.678901Z\tt\t{"a": 1}\t${id % 7}\t${note}`;
-    };
-    const lines = Array.from({ length: ROWS }, (_, id) => line(id));
-    const figures: Record<string, number[]> = { copy: [], 'new rows': [], updates: [], reading: [] };
-    for (let round = 0; round < 3; round++) {
-      await server.sql('TRUNCATE public.rows');
-      const client = connection.client;
-      figures['copy']?.push(await seconds(() => copyRows(client, 'public.rows', lines)));
-      await server.sql('TRUNCATE public.rows');
-      const [reading, inserts] = await changes('INSERT', 0);
-      figures['reading']?.push(reading);
-      figures['new rows']?.push(inserts);
-      figures['updates']?.push((await changes('UPDATE', round + 1))[1]);
-    }
-    const few = ROWS / 20;
+  const line = (id: number): string => {
+    const { name, balance, note } = rowOf(id, 0);
+    return `${id}\t${name}\t${balance}\t2026-01-02T03:04:05.678901Z\tt\t{"a": 1}\t${id % 7}\t${note}`;
+  };
+  const lines = Array.from({ length: ROWS }, (_, id) => line(id));
+  const figures: Record<string, number[]> = { copy: [], 'new rows': [], updates: [], reading: [] };
+  for (let round = 0; round < 3; round++) {
     await server.sql('TRUNCATE public.rows');
-    const single = await seconds(async () => {
-      for (let id = 0; id < few; id++) {
-        const { name, balance, note } = rowOf(id, 0);
-        await connection.client.query({
-          name: 'one',
-          text: `INSERT INTO public.rows VALUES ($1, $2, $3, '2026-01-02T03:04:05.678901Z', true, '{"a": 1}', $4, $5) ON CONFLICT (id) DO UPDATE SET name = excluded.name`,
-          values: [id, name, balance, id % 7, note],
-        });
-      }
-    });
-    const best = (name: string): number => Math.min(...(figures[name] ?? []));
-    const copy = best('copy');
-    for (const name of ['copy', 'reading', 'new rows', 'updates'])
-      console.log(
-        `${name.padEnd(20)} ${best(name).toFixed(2)} s  ${(best(name) / copy).toFixed(1)} of COPY  ${Math.round(ROWS / best(name))} a second`,
-      );
-    console.log(
-      `${'a statement a row'.padEnd(20)} ${(single * 20).toFixed(2)} s  ${((single * 20) / copy).toFixed(1)} of COPY (of ${few} rows)`,
-    );
+    const client = connection.client;
+    figures['copy']?.push(await seconds(() => copyRows(client, 'public.rows', lines)));
+    await server.sql('TRUNCATE public.rows');
+    const [reading, inserts] = await changes('INSERT', 0);
+    figures['reading']?.push(reading);
+    figures['new rows']?.push(inserts);
+    figures['updates']?.push((await changes('UPDATE', round + 1))[1]);
   }
+  const few = ROWS / 20;
   await server.sql('TRUNCATE public.rows');
-  const before = resourceUsage().maxRSS / 1024;
-  lsn++;
-  const took = await seconds(async () => {
-    for (let i = 0; i < HUGE; i++)
-      feed.add(i, record('INSERT', rowOf(i, 0), `0/${lsn.toString(16).toUpperCase()}`, i + 1));
-    feed.mark(`0/${lsn.toString(16).toUpperCase()}`);
-    await apply();
+  const single = await seconds(async () => {
+    for (let id = 0; id < few; id++) {
+      const { name, balance, note } = rowOf(id, 0);
+      await connection.client.query({
+        name: 'one',
+        text: `INSERT INTO public.rows VALUES ($1, $2, $3, '2026-01-02T03:04:05.678901Z', true, '{"a": 1}', $4, $5) ON CONFLICT (id) DO UPDATE SET name = excluded.name`,
+        values: [id, name, balance, id % 7, note],
+      });
+    }
   });
-  const [row] = await server.sql<{ n: string }>('SELECT count(*)::text AS n FROM public.rows');
+  const best = (name: string): number => Math.min(...(figures[name] ?? []));
+  const copy = best('copy');
+  for (const name of ['copy', 'reading', 'new rows', 'updates'])
+    console.log(
+      `${name.padEnd(20)} ${best(name).toFixed(2)} s  ${(best(name) / copy).toFixed(1)} of COPY  ${Math.round(ROWS / best(name))} a second`,
+    );
   console.log(
-    `one transaction of ${row?.n ?? '?'} rows ${took.toFixed(1)} s, at most ${Math.round(resourceUsage().maxRSS / 1024)} MiB resident (${Math.round(before)} before)`,
+    `${'a statement a row'.padEnd(20)} ${(single * 20).toFixed(2)} s  ${((single * 20) / copy).toFixed(1)} of COPY (of ${few} rows)`,
   );
   await connection.client.end();
 } finally {

@@ -23,7 +23,7 @@ export interface LanePosition extends Place {
 }
 
 /** Records of so long without a mark mean that there will be none: a run is shorter, and each ends with marks. */
-const MARKS_WITHIN_MS = 20 * 60_000;
+export const MARKS_WITHIN_MS = 20 * 60_000;
 
 /** @param start - everything up to this commit LSN is applied @param timeline - the server's, where it is known */
 export function positionAt(start: Lsn, timeline?: number): LanePosition {

@@ -1,0 +1,95 @@
+/** When a replica says that a stream has no marks: never while they may still come. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { KinesisClient } from '@aws-sdk/client-kinesis';
+import { GetRecordsCommand, GetShardIteratorCommand, ListShardsCommand } from '@aws-sdk/client-kinesis';
+import { Replication } from '../../bin/replicate/replication.ts';
+import { ReplicaShardPlan } from '../../bin/replicate/shard-plan.ts';
+import { Applier, type TargetTransaction } from '../../replica/rules/applier.ts';
+import { Intake } from '../../replica/rules/intake.ts';
+import { Shards } from '../../replica/rules/shards.ts';
+import { SpillStore } from '../../replica/store/spill-store.ts';
+
+const at = { source: 's', commitTime: '2026-01-02T03:04:05Z', commitLsn: '0/10' };
+const change = (ordinal: number): object => ({
+  ...at,
+  op: 'INSERT',
+  schema: 'p',
+  table: 't',
+  key: { id: ordinal },
+  row: { id: ordinal },
+  ordinal,
+});
+const mark = { ...at, op: 'MARK', lane: 0, lanes: 1, system: '1', timeline: 1 };
+
+/** A stream of one shard that gives these answers, and then nothing. */
+function streamOf(pages: readonly (readonly object[])[]): KinesisClient {
+  let sequence = 0;
+  const send = (command: object): Promise<object> => {
+    if (command instanceof ListShardsCommand) return Promise.resolve({ Shards: [{ ShardId: 'a' }] });
+    if (command instanceof GetShardIteratorCommand) return Promise.resolve({ ShardIterator: '0' });
+    if (!(command instanceof GetRecordsCommand)) throw new Error('Nothing else is asked for.');
+    const page = Number(command.input.ShardIterator);
+    return Promise.resolve({
+      Records: (pages[page] ?? []).map((record) => ({
+        Data: Buffer.from(JSON.stringify(record)),
+        SequenceNumber: String(++sequence),
+        PartitionKey: 'lane-0-of-1',
+        ApproximateArrivalTimestamp: new Date(),
+      })),
+      NextShardIterator: String(page + 1),
+      MillisBehindLatest: page + 1 < pages.length ? 1000 : 0,
+    });
+  };
+  return { send, config: { region: () => Promise.resolve('x') } } as unknown as KinesisClient;
+}
+
+/** Replicates a stream. @param patienceMs - how long marks are waited for @returns how many changes were applied */
+async function replicate(pages: readonly (readonly object[])[], patienceMs: number, once = false): Promise<number> {
+  const shards = new Shards();
+  const intake = new Intake(
+    { cut: 0n, source: undefined, system: undefined, timelines: [], forks: [], shards: new Map() },
+    shards,
+  );
+  using store = new SpillStore();
+  const stop = new AbortController();
+  let applied = 0;
+  const transaction: TargetTransaction = {
+    write: (tables) => {
+      for (const { changes } of tables) applied += changes;
+      return Promise.resolve();
+    },
+    commit: () => Promise.resolve(applied > 0 ? stop.abort() : undefined),
+    rollback: () => Promise.resolve(),
+  };
+  const replication = new Replication({
+    client: streamOf(pages),
+    stream: 'made',
+    once,
+    patienceMs,
+    until: undefined,
+    stop: stop.signal,
+    intake,
+    plan: new ReplicaShardPlan({ shards, saved: new Map(), savedAtMs: 0, now: 0, retentionMs: 1 }),
+    applier: new Applier({ intake, store, target: { begin: () => Promise.resolve(transaction) } }),
+    store,
+    cutMs: undefined,
+    tell: () => undefined,
+  });
+  await replication.run();
+  return applied;
+}
+
+describe('a stream without marks', () => {
+  it('is waited for as long as there is something to be read: one transaction may take longer than the patience', async () => {
+    assert.equal(await replicate([[change(1)], [change(2)], [change(3)], [mark]], 20), 3);
+  });
+
+  it('fails once nothing more comes', async () => {
+    await assert.rejects(replicate([[change(1)], [change(2)]], 20), /2 changes after 0\/F and no marks/);
+  });
+
+  it('fails at once where no more will be read', async () => {
+    await assert.rejects(replicate([[change(1)]], 3_600_000, true), /1 changes after 0\/F and no marks/);
+  });
+});
