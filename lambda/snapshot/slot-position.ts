@@ -10,15 +10,26 @@ export class SlotPosition {
   #read: Lsn = 0n;
   #allowed: Lsn = 0n;
   #allowedOnceAcknowledged: Lsn | undefined;
+  /** Nothing is under way any more, but not everything is acknowledged. */
+  #isEnding = false;
+  #isAbandoned = false;
 
   /** @param position - where the slot is. Called once, before anything is read */
   begin(position: Lsn): void {
     this.#read = this.#allowed = position;
   }
 
-  /** The farthest position that the slot may be advanced to. */
-  get allowed(): Lsn {
-    return this.#allowed;
+  /** Whether the slot stays where it is until the run ends. */
+  get isAbandoned(): boolean {
+    return this.#isAbandoned;
+  }
+
+  /**
+   * @param isUnderWay - whether a snapshot is
+   * @returns the farthest position that the slot may be advanced to; undefined: there is no bound
+   */
+  bound(isUnderWay: boolean): Lsn | undefined {
+    return isUnderWay || this.#isEnding || this.#isAbandoned ? this.#allowed : undefined;
   }
 
   /** @param lsn - the position right behind a COMMIT that was read */
@@ -44,14 +55,31 @@ export class SlotPosition {
     this.#allowedOnceAcknowledged = before;
   }
 
-  /** Everything that was read so far is acknowledged. */
-  acknowledged(): void {
+  /**
+   * Everything that was read so far is acknowledged.
+   *
+   * @param isMessageAwaited - whether a message that was written is yet to be read
+   */
+  acknowledged(isMessageAwaited: boolean): void {
+    if (this.#isAbandoned) return;
     this.#allowed = this.#allowedOnceAcknowledged ?? this.#allowed;
     this.#allowedOnceAcknowledged = undefined;
+    if (!isMessageAwaited) this.#isEnding = false;
+  }
+
+  /** Nothing is under way any more: the bound falls when everything is acknowledged. */
+  end(): void {
+    this.#isEnding = true;
+  }
+
+  /** The slot stays where it is. */
+  abandon(): void {
+    this.#isAbandoned = true;
   }
 
   /** Nothing is under way here any more. */
   release(): void {
     this.#allowedOnceAcknowledged = undefined;
+    this.#isEnding = this.#isAbandoned = false;
   }
 }

@@ -8,7 +8,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { type Chunk, type ChunkRequest, keyText, type KeyValues } from './chunk.ts';
-import { HeldChunk } from './held-chunk.ts';
+import { HeldChunk, type KeyChange } from './held-chunk.ts';
 import {
   addTables,
   afterChunk,
@@ -25,23 +25,6 @@ import {
 import { SlotPosition } from './slot-position.ts';
 import { decodeSnapshotMessage, encodeSnapshotMessage } from './snapshot-message.ts';
 
-/** A row's change, as far as it matters here. */
-export interface KeyChange {
-  readonly operation: 'INSERT' | 'UPDATE' | 'DELETE';
-  /** As the plugin prints it. */
-  readonly table: string;
-  /** Of its transaction, 32 bits. */
-  readonly xid: number;
-  /** The new row's; of a DELETE, the old one's. */
-  readonly key: KeyValues;
-  /** Given where an UPDATE moves the row to another key. */
-  readonly oldKey: KeyValues | undefined;
-  /** Whether the new row lacks values that did not change, and the change does not show them elsewhere. */
-  readonly incomplete: boolean;
-  /** Whether it becomes a record. */
-  readonly published: boolean;
-}
-
 /** One run's view. */
 export class SnapshotTracker<Row> {
   /** Undefined: none is under way. */
@@ -51,11 +34,8 @@ export class SnapshotTracker<Row> {
   /** The state has changes that the last written message does not hold. */
   #hasUnsaved = false;
   readonly #position = new SlotPosition();
-  /** Nothing is under way any more, but not everything is acknowledged. */
-  #isEnding = false;
   /** A message without a chunk that was written and is yet to be read, by its watermark: of the state alone, or of a chunk that was dropped. */
   #awaitedMessage: { readonly watermark: string; readonly isState: boolean } | undefined;
-  #isAbandoned = false;
   /** Whether a message of state may still say what is under way: only the first thing that a run reads does. */
   #mayTakeUp = true;
   readonly #slot: string;
@@ -92,8 +72,7 @@ export class SnapshotTracker<Row> {
 
   /** The farthest position that the slot may be advanced to; undefined: there is no bound. */
   get bound(): Lsn | undefined {
-    const isFree = this.#progress === undefined && !this.#isEnding && !this.#isAbandoned;
-    return isFree ? undefined : this.#position.allowed;
+    return this.#position.bound(this.#progress !== undefined);
   }
 
   /**
@@ -183,9 +162,7 @@ export class SnapshotTracker<Row> {
 
   /** Everything that was taken so far is acknowledged. */
   acknowledged(): void {
-    if (this.#isAbandoned) return;
-    this.#position.acknowledged();
-    if (this.#awaitedMessage === undefined) this.#isEnding = false;
+    this.#position.acknowledged(this.#awaitedMessage !== undefined);
   }
 
   /** @param xid - 64 bits: all before it have to be over before a chunk is read */
@@ -197,8 +174,7 @@ export class SnapshotTracker<Row> {
   next(): ChunkRequest | undefined {
     const progress = this.#progress;
     if (progress === undefined || this.#held !== undefined || this.#awaitedMessage !== undefined) return undefined;
-    if (this.#isAbandoned) return undefined;
-    return requestFor(progress);
+    return this.isAbandoned ? undefined : requestFor(progress);
   }
 
   /**
@@ -257,19 +233,20 @@ export class SnapshotTracker<Row> {
     return encodeSnapshotMessage(this.#slot, { kind: 'begin', id, begunAt, tables, anew: true });
   }
 
+  /** Whether not all rows of a chunk were published: then the slot stays where it is. */
   get isAbandoned(): boolean {
-    return this.#isAbandoned;
+    return this.#position.isAbandoned;
   }
 
   /** Not all rows of a chunk were published: the run ends, and the slot stays where it is. */
   abandon(): void {
-    this.#isAbandoned = true;
+    this.#position.abandon();
   }
 
   /** Forgets the current snapshot: a later message in the WAL requests it again. */
   release(): void {
     this.#progress = this.#held = this.#awaitedMessage = undefined;
-    this.#isEnding = this.#hasUnsaved = this.#isAbandoned = false;
+    this.#hasUnsaved = false;
     this.#position.release();
   }
 
@@ -296,7 +273,7 @@ export class SnapshotTracker<Row> {
     this.#finished = progress;
     this.#progress = undefined;
     this.#hasUnsaved = false;
-    this.#isEnding = true;
+    this.#position.end();
   }
 
   #reachState(isState: boolean, before: Lsn): undefined {
