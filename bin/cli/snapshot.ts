@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../lambda/ports/runtime.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
-import type { SnapshotAnswer } from '../../lambda/run/snapshot-run.ts';
+import type { SnapshotAnswer } from '../../lambda/run/snapshot-answer.ts';
 import { addAnswers } from './drain/totals.ts';
 import { jsonLine } from './render/answer.ts';
 import { describeSnapshot } from './render/snapshot.ts';

@@ -4,7 +4,7 @@
 import type { ResumePosition } from '../decode/resume-position.ts';
 import type { ServerIdentity } from '../ports/session.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
-import type { SnapshotAnswer } from './snapshot-run.ts';
+import type { SnapshotAnswer } from './snapshot-answer.ts';
 import type { StopReason } from './stop-reason.ts';
 
 /** What answers say of the server. */

@@ -5,7 +5,7 @@ import type { Lsn } from '../decode/lsn.ts';
 import type { Metrics } from '../ports/runtime.ts';
 import { copyCounts, type Counts, noCounts, subtractCounts } from '../transform/counts.ts';
 import type { RunAnswer } from './answer.ts';
-import type { SnapshotAnswer } from './snapshot-run.ts';
+import type { SnapshotAnswer } from './snapshot-answer.ts';
 
 /** What only the end of a run knows, besides its answer. */
 export interface RunEnd {

@@ -8,7 +8,7 @@ import type { Session } from '../ports/session.ts';
 import type { BatchParts } from './batch-ports.ts';
 import type { MarkOptions } from './marks.ts';
 import type { CountReporter } from './run-metrics.ts';
-import type { SnapshotAnswer } from './snapshot-run.ts';
+import type { SnapshotAnswer } from './snapshot-answer.ts';
 import type { WarmState } from './warm-state.ts';
 
 /** What a run works with. */

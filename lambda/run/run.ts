@@ -7,7 +7,7 @@
  *
  * When a run stops is decided by `read-loop.ts` and `run-deadline.ts`, in the middle of a batch by `batch.ts`, for standbys by
  * `standby-bound-tracker.ts`, for a stream that refuses or does not answer by `publish-queue.ts`, and after it has caught up by
- * `linger.ts`. Where another one has the lock, `actions/run-and-drain.ts` answers without a run. The reasons are in `answer.ts`; which
+ * `linger.ts`. Where another one has the lock, `actions/run-and-drain.ts` answers without a run. The reasons are in `stop-reason.ts`; which
  * of them are errors, in `run-outcome.ts`.
  */
 import { PipelineError, SKIPPABLE_ERRORS } from '../errors.ts';
@@ -17,7 +17,7 @@ import { ageSeconds, type RunAnswer } from './answer.ts';
 import { BatchProcessor } from './batch.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { awaitLastHolder } from './in-flight-grace.ts';
-import { hasNothingToRead, Linger } from './linger.ts';
+import { hasNothingToRead, type Linger } from './linger.ts';
 import { RunMarks } from './marks.ts';
 import { PeekPlanner } from './peek-planner.ts';
 import { ReadLoop } from './read-loop.ts';
@@ -26,10 +26,10 @@ import { RunDeadline } from './run-deadline.ts';
 import { CountReporter, type ReportedCounts } from './run-metrics.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
 import { assertProgress, createAnswer, type RunOutcome } from './run-outcome.ts';
-import { SnapshotRun } from './snapshot-run.ts';
+import { createLinger, createSnapshotRun } from './run-parts.ts';
+import type { SnapshotRun } from './snapshot-run.ts';
 import { describeStandbys, StandbyBoundTracker } from './standby-bound-tracker.ts';
 import type { StopReason } from './stop-reason.ts';
-import { TimedSlot } from './timed-slot.ts';
 import { rememberPosition } from './warm-state.ts';
 
 /** How often a run that lingers says that it is well where it finds no time to say more. */
@@ -77,7 +77,19 @@ class RunLoop {
     const lingers = options.lingerDutyPercent !== undefined;
     // A run that lingers tells more of each minute, unless it has too much to do.
     const heartbeat = new Heartbeat(given.clock, given.metrics, lingers ? BUSY_HEARTBEAT_MS : undefined);
-    this.#linger = this.#createLinger(given, heartbeat);
+    this.#linger = createLinger(given, options, heartbeat, {
+      hasTime: () => this.#deadline.hasTime(),
+      isAwaited: () => this.#isAwaited(),
+      state: () => ({
+        counts: this.#reportedCounts(),
+        position: this.#readLoop.position,
+        catalogMs: this.#batches.catalogMs,
+        oldestUnpublishedMicros: this.#readLoop.oldestUnpublishedMicros,
+        standbys: describeStandbys(this.#standbyBound.awaited),
+      }),
+      reporter: this.#reporter,
+      isDue: () => this.#snapshots?.isDue() === true || this.#marks?.isDue === true,
+    });
     const ports = this.#linger === undefined ? given : { ...given, session: this.#linger.withTimedSlot(given.session) };
     this.#ports = ports;
     this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
@@ -93,7 +105,12 @@ class RunLoop {
       isDrain: options.action === 'drain',
       hasTime: () => this.#deadline.hasTime(),
     });
-    this.#snapshots = this.#createSnapshots(ports);
+    this.#snapshots = createSnapshotRun(ports, options, {
+      advancer: this.#advancer,
+      deadline: this.#deadline,
+      batches: () => this.#batches,
+      tellProgress: () => this.#tellProgress(),
+    });
     const reading = (): readonly string[] => this.#snapshots?.tables ?? [];
     this.#marks = options.marks && new RunMarks(options.marks, { ...ports, lingers, reading });
     this.#batches = new BatchProcessor(options, {
@@ -178,32 +195,6 @@ class RunLoop {
     this.#ports.onProgress?.(counts.published, throttledEntries, this.#snapshots?.answer());
   }
 
-  /** Undefined where tables cannot be read beside the slot. */
-  #createSnapshots({ session, clock, log, warmState, stop }: RunPorts): SnapshotRun | undefined {
-    const { snapshots: source } = session;
-    if (source === undefined) return undefined;
-    const { action, slotName, startedAt, isSnapshot, snapshotSharePercent = 50 } = this.#options;
-    const snapshots = new SnapshotRun({
-      source,
-      clock,
-      log,
-      warmState,
-      slotName,
-      isPatient: isSnapshot === true,
-      isHeldBack: () => (this.#batches.boundary ?? 0n) > this.#advancer.position,
-      onWaiting: () => this.#tellProgress(),
-      ...(stop === undefined ? {} : { stop }),
-      hasTime: (ms) => this.#deadline.hasTime() && clock.now() + ms < this.#batches.readingDeadline(),
-      budgetMs: () => {
-        if (action === 'drain') return Infinity;
-        const whole = this.#linger === undefined ? this.#deadline.at : clock.now();
-        return ((whole - startedAt) * snapshotSharePercent) / 100;
-      },
-    });
-    this.#advancer.bound = () => snapshots.tracker.bound;
-    return snapshots;
-  }
-
   /**
    * Before the end of a run that published and could not move the slot, because it did not get as far as the next message of
    * the snapshot: the next run would do the same again, and so would every run after it.
@@ -215,32 +206,6 @@ class RunLoop {
     // Rows of a chunk that took too long come again, and fewer of them.
     if (this.#snapshots.tracker.isAbandoned) return;
     if ((this.#batches.boundary ?? 0n) > this.#advancer.position) await this.#snapshots.restartLater();
-  }
-
-  /** Only a run that lingers has one. */
-  #createLinger({ session, clock, log, metrics, stop }: RunPorts, heartbeat: Heartbeat): Linger | undefined {
-    const { lingerDutyPercent } = this.#options;
-    if (lingerDutyPercent === undefined) return undefined;
-    return new Linger({
-      slot: new TimedSlot(session.slot, clock),
-      clock,
-      log,
-      metrics,
-      dutyPercent: lingerDutyPercent,
-      ...(stop === undefined ? {} : { stop }),
-      hasTime: () => this.#deadline.hasTime(),
-      isAwaited: () => this.#isAwaited(),
-      state: () => ({
-        counts: this.#reportedCounts(),
-        position: this.#readLoop.position,
-        catalogMs: this.#batches.catalogMs,
-        oldestUnpublishedMicros: this.#readLoop.oldestUnpublishedMicros,
-        standbys: describeStandbys(this.#standbyBound.awaited),
-      }),
-      reporter: this.#reporter,
-      heartbeat,
-      isDue: () => this.#snapshots?.isDue() === true || this.#marks?.isDue === true,
-    });
   }
 
   /** Batch after batch; a run that lingers goes on when there is something new. */

@@ -5,27 +5,21 @@
 import type { Lsn } from '../decode/lsn.ts';
 import type { LogicalMessage, Transaction } from '../decode/messages.ts';
 import type { PipelineError } from '../errors.ts';
-import type { Clock, Log } from '../ports/runtime.ts';
+import type { Log } from '../ports/runtime.ts';
 import type { SnapshotSource, WrittenMessage } from '../ports/snapshot-source.ts';
 import type { Chunk } from '../snapshot/chunk.ts';
-import { isDone, rowsRead, tablesLeft } from '../snapshot/progress.ts';
 import type { HeldRow } from '../snapshot/row-set.ts';
 import { SNAPSHOT_MESSAGE_PREFIX } from '../snapshot/snapshot-message.ts';
 import { SnapshotTracker } from '../snapshot/tracker.ts';
 import { SnapshotRows } from '../transform/snapshot-rows.ts';
-import type { WarmState } from './warm-state.ts';
+import { ChunkBudget, type ChunkBudgetParts } from './chunk-budget.ts';
+import { createSnapshotAnswer, type SnapshotAnswer } from './snapshot-answer.ts';
 
 /** What a run's work on a snapshot is made of. */
-export interface SnapshotRunParts {
+export interface SnapshotRunParts extends ChunkBudgetParts {
   readonly source: SnapshotSource;
-  readonly clock: Clock;
   readonly log: Log;
   readonly slotName: string;
-  readonly warmState: Pick<WarmState, 'chunkBytes'>;
-  /** How long it may take of the run from now on, in milliseconds. */
-  readonly budgetMs: () => number;
-  /** @returns whether there is time for work that takes so long */
-  readonly hasTime: (ms: number) => boolean;
   /** Whether something was published that the slot could not follow: it would come again with the next run. @default false */
   readonly isHeldBack?: () => boolean;
   /** Whether to wait for what has to end first: else the next run looks again. */
@@ -42,42 +36,17 @@ export interface RowsToPublish {
   readonly place: Transaction;
 }
 
-/** What the answer says of a snapshot. */
-export interface SnapshotAnswer {
-  readonly id: string;
-  /** Whether nothing is left to be read, or to be read once more. */
-  readonly done: boolean;
-  /** The table that is being read, as printed. */
-  readonly table?: string;
-  readonly tablesLeft: number;
-  /** Of all tables, since it was asked for. */
-  readonly rowsRead: number;
-  /** By this run. */
-  readonly rowsPublished: number;
-  /** Rows that this run left out: their key is larger than a record may be, or the formatter leaves them out. */
-  readonly rowsLeftOut?: number;
-  /** Why no rows are being read. */
-  readonly waitsFor?: string;
-  /** Tables that this run has ended before their last row, and why. */
-  readonly givenUp?: readonly { readonly table: string; readonly why: string }[];
-}
-
 /** How long a patient run pauses where something has to end first. */
 const PAUSE_MS = 500;
-/** Where rows are moved so often that each message lacks some, the slot may stay where it is for another chunk. */
+/** How often the state is saved alone before a chunk is read all the same: keys may change so often that each message lacks some. */
 const MAX_SAVES = 5;
 /** While no rows can be read, the slot follows what is published this often. */
 const SAVE_EVERY_MS = 10_000;
 /** How soon a run that lingers looks again. */
 const RETRY_MS = 1_000;
-/** About so much text is read at once: a chunk is in memory until it is published. What is slow to be published is read in less. */
-const MAX_CHUNK_BYTES = 2 * 1024 * 1024;
-const MIN_CHUNK_BYTES = 64 * 1024;
-const SLOW_MS = 4_000;
-const QUICK_MS = 1_000;
 /** How long the server may work for the first row of a chunk. */
 const FIRST_ROW_MS = 30_000;
-/** A message of ours that is larger would not be read back whole. */
+/** A larger message of ours would not be read back whole. */
 const MAX_MESSAGE_BYTES = 512 * 1024;
 
 /** One run's work. */
@@ -99,16 +68,13 @@ export class SnapshotRun {
   /** When the state was last written without a chunk. */
   #savedAt: number | undefined;
   #notBefore = 0;
-  /** When the work that is under way began. */
-  #since: number | undefined;
-  #spentMs = 0;
-  /** How long the last chunk took, from its reading until it was published. */
-  #lastMs = 300;
+  readonly #budget: ChunkBudget;
   readonly #givenUp: { readonly table: string; readonly why: string }[] = [];
 
   /** @param parts - what it is made of */
   constructor(parts: SnapshotRunParts) {
     this.#parts = parts;
+    this.#budget = new ChunkBudget(parts);
     this.tracker = new SnapshotTracker(parts.slotName);
     this.rows = new SnapshotRows(this.tracker);
   }
@@ -124,7 +90,7 @@ export class SnapshotRun {
     return current === undefined ? pending : [current.name, ...pending];
   }
 
-  /** Whether the slot cannot simply follow what is acknowledged. */
+  /** Whether the snapshot decides how far the slot may advance: not up to everything that is acknowledged. */
   get holdsSlot(): boolean {
     return this.tracker.bound !== undefined;
   }
@@ -147,18 +113,17 @@ export class SnapshotRun {
 
   /** @param ms - what the publishing of rows took */
   addWorkMs(ms: number): void {
-    this.#spentMs += ms;
+    this.#budget.addMs(ms);
   }
 
-  /** Not all rows of a chunk could be published: they come again, and fewer at once. */
+  /** Not all rows of a chunk could be published: they are read again, in smaller chunks. */
   abandon(): void {
     this.tracker.abandon();
-    this.#parts.warmState.chunkBytes = Math.max(MIN_CHUNK_BYTES, this.#chunkBytes / 4);
-    this.#since = undefined;
+    this.#budget.abandon();
   }
 
   /**
-   * Rows are not to be published: a filter leaves their table out since.
+   * A filter leaves the table out since the snapshot was requested: its rows are not published.
    *
    * @param table - as printed
    */
@@ -178,35 +143,35 @@ export class SnapshotRun {
   }
 
   /**
-   * Everything that is to be read is read: works on the snapshot, if there is one and it is its time.
+   * The slot is read to its end: works on the snapshot, if there is one and there is time for it.
    *
    * @returns whether to read on: something was written that is yet to be read
    */
   async step(): Promise<boolean> {
     const { tracker } = this;
     const { clock, source } = this.#parts;
-    this.#adaptChunkSize();
+    this.#budget.end();
     while (tracker.progress !== undefined) {
-      if (!this.#isTime()) {
+      if (!this.#budget.isTime()) {
         if (!this.#mustSave() || tracker.next() === undefined || !this.#parts.hasTime(0)) return false;
         await this.#setBarrier();
         await this.#save();
         return true;
       }
-      this.#since = clock.now();
+      this.#budget.begin();
       await this.#setBarrier();
       const request = tracker.next();
       // A message of this run is yet to be read.
       if (request === undefined) return true;
       if (!tracker.hasUnsavedState) this.#saves = 0;
       else if (this.#saves < MAX_SAVES) {
-        // The last message does not say everything, so the slot could not follow. Soon behind it another one may.
+        // The last message lacks a part of the state, so the slot could not follow. The next message has all of it.
         this.#saves++;
         await this.#save();
-        this.#spentMs += clock.now() - this.#since;
+        this.#budget.addElapsed();
         return true;
       }
-      const read = await source.read(request, this.#chunkBytes, FIRST_ROW_MS);
+      const read = await source.read(request, this.#budget.chunkBytes, FIRST_ROW_MS);
       switch (read.kind) {
         case 'chunk': {
           this.#waitsFor = undefined;
@@ -219,17 +184,17 @@ export class SnapshotRun {
             break;
           }
           this.#written = await source.write(content);
-          this.#spentMs += clock.now() - this.#since;
+          this.#budget.addElapsed();
           return true;
         }
         case 'refused':
           this.#giveUp(request.table, read.why);
-          // Nothing that was taken is not.
+          // Everything that was taken is acknowledged by now.
           tracker.acknowledged();
           break;
         case 'waiting':
           this.#waitsFor = read.what;
-          // Where the barrier is known to the next run, that need not wait for what begins meanwhile.
+          // Once the barrier is saved, the next run does not wait for transactions that begin meanwhile.
           if (!this.#isBarrierSaved || this.#mustSave()) {
             await this.#save();
             return true;
@@ -246,10 +211,10 @@ export class SnapshotRun {
 
   /** Whether there is something to do now, and time for it: else a run that lingers would look again at once, for nothing. */
   isDue(): boolean {
-    return this.tracker.progress !== undefined && this.#parts.clock.now() >= this.#notBefore && this.#isTime();
+    return this.tracker.progress !== undefined && this.#parts.clock.now() >= this.#notBefore && this.#budget.isTime();
   }
 
-  /** Whether what was published would come again with the next run, and the slot has not followed for a while. */
+  /** Whether the slot has not followed for a while what was published: the next run would publish that again. */
   #mustSave(): boolean {
     const isSoon = this.#savedAt !== undefined && this.#parts.clock.now() < this.#savedAt + SAVE_EVERY_MS;
     return !isSoon && this.#parts.isHeldBack?.() === true;
@@ -267,12 +232,7 @@ export class SnapshotRun {
     this.#isBarrierSaved = false;
   }
 
-  #isTime(): boolean {
-    const { hasTime, budgetMs } = this.#parts;
-    return hasTime(2 * this.#lastMs) && this.#spentMs < budgetMs();
-  }
-
-  /** What is left is handed over to a request further on, so that the slot may go on. */
+  /** Requests what is left anew, by a message further on in the WAL, so that the slot may advance up to there. */
   async restartLater(): Promise<void> {
     if (this.tracker.progress === undefined) return;
     this.#parts.log.warn(
@@ -287,33 +247,17 @@ export class SnapshotRun {
   answer(): SnapshotAnswer | undefined {
     const progress = this.tracker.progress ?? this.tracker.finished;
     if (progress === undefined) return undefined;
-    // Rows of the last chunk may be yet to be published: the next run reads them once more.
+    const { rowsPublished, rowsLeftOut } = this;
     const { isAbandoned } = this.tracker;
-    return {
-      id: progress.id,
-      done: isDone(progress) && !isAbandoned,
-      ...(progress.current === undefined ? {} : { table: progress.current.name }),
-      tablesLeft: Math.max(isAbandoned ? 1 : 0, tablesLeft(progress)),
-      rowsRead: rowsRead(progress),
-      rowsPublished: this.rowsPublished,
-      ...(this.rowsLeftOut === 0 ? {} : { rowsLeftOut: this.rowsLeftOut }),
-      ...(this.#waitsFor === undefined ? {} : { waitsFor: this.#waitsFor }),
-      ...(this.#givenUp.length === 0 ? {} : { givenUp: this.#givenUp }),
-    };
-  }
-
-  get #chunkBytes(): number {
-    return this.#parts.warmState.chunkBytes ?? MAX_CHUNK_BYTES / 2;
-  }
-
-  /** The work that was under way is over. */
-  #adaptChunkSize(): void {
-    if (this.#since === undefined) return;
-    const tookMs = this.#parts.clock.now() - this.#since;
-    this.#since = undefined;
-    this.#lastMs = tookMs;
-    const factor = tookMs > SLOW_MS ? 0.5 : tookMs < QUICK_MS ? 2 : 1;
-    this.#parts.warmState.chunkBytes = Math.max(MIN_CHUNK_BYTES, Math.min(MAX_CHUNK_BYTES, this.#chunkBytes * factor));
+    const waitsFor = this.#waitsFor;
+    return createSnapshotAnswer({
+      progress,
+      isAbandoned,
+      rowsPublished,
+      rowsLeftOut,
+      waitsFor,
+      givenUp: this.#givenUp,
+    });
   }
 
   #newWatermark(): string {

@@ -1,6 +1,6 @@
 /** Answers of several drains as one. Pure. */
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
-import type { SnapshotAnswer } from '../../../lambda/run/snapshot-run.ts';
+import type { SnapshotAnswer } from '../../../lambda/run/snapshot-answer.ts';
 import type { Skipped } from '../../../lambda/transform/counts.ts';
 
 /**

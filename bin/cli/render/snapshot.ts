@@ -1,5 +1,5 @@
 /** How far a snapshot is, in a line. Pure. */
-import type { SnapshotAnswer } from '../../../lambda/run/snapshot-run.ts';
+import type { SnapshotAnswer } from '../../../lambda/run/snapshot-answer.ts';
 import { count } from './units.ts';
 
 /** @returns for example `public.orders, 1,200,000 rows read (52,000/s), 2 tables left` */

@@ -1,7 +1,7 @@
 /** What a command acts on: the pipeline of this environment's settings, or a deployed function. */
 import type { Answer } from '../../../lambda/actions/actions.ts';
 import type { Log } from '../../../lambda/ports/runtime.ts';
-import type { SnapshotAnswer } from '../../../lambda/run/snapshot-run.ts';
+import type { SnapshotAnswer } from '../../../lambda/run/snapshot-answer.ts';
 
 /** A payload, as the function takes it. */
 export type Payload = Readonly<Record<string, unknown>> & { readonly action: string };

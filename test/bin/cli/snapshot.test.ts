@@ -5,7 +5,7 @@ import { takeSnapshot } from '../../../bin/cli/snapshot.ts';
 import type { Payload, Target } from '../../../bin/cli/targets/target.ts';
 import type { Terminal } from '../../../bin/cli/terminal.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
-import type { SnapshotAnswer } from '../../../lambda/run/snapshot-run.ts';
+import type { SnapshotAnswer } from '../../../lambda/run/snapshot-answer.ts';
 import { noCounts } from '../../../lambda/transform/counts.ts';
 import { memoryLog } from '../../lambda/kinesis/publisher-fixtures.ts';
 

@@ -1,0 +1,80 @@
+/**
+ * The parts that only some runs have: the work on a snapshot, and lingering. Puts them together; decides nothing.
+ */
+import type { Advancer } from './advancer.ts';
+import type { BatchProcessor } from './batch.ts';
+import type { Heartbeat } from './heartbeat.ts';
+import { Linger, type LingerPorts } from './linger.ts';
+import type { RunDeadline } from './run-deadline.ts';
+import type { RunOptions, RunPorts } from './run-options.ts';
+import { SnapshotRun } from './snapshot-run.ts';
+import { TimedSlot } from './timed-slot.ts';
+
+/** What the work on a snapshot asks of its run, whenever it needs it. */
+export interface SnapshotRunView {
+  readonly advancer: Advancer;
+  readonly deadline: RunDeadline;
+  /** @returns the run's batches, which are made later */
+  readonly batches: () => Pick<BatchProcessor, 'boundary' | 'readingDeadline'>;
+  readonly tellProgress: () => void;
+}
+
+/**
+ * @param ports - of the run
+ * @param options - of the run
+ * @param view - what it asks of the run
+ * @returns the work on a snapshot; undefined where tables cannot be read beside the slot
+ */
+export function createSnapshotRun(
+  { session, clock, log, warmState, stop }: RunPorts,
+  { action, slotName, startedAt, isSnapshot, snapshotSharePercent = 50, lingerDutyPercent }: RunOptions,
+  { advancer, deadline, batches, tellProgress }: SnapshotRunView,
+): SnapshotRun | undefined {
+  const { snapshots: source } = session;
+  if (source === undefined) return undefined;
+  const snapshots = new SnapshotRun({
+    source,
+    clock,
+    log,
+    warmState,
+    slotName,
+    isPatient: isSnapshot === true,
+    isHeldBack: () => (batches().boundary ?? 0n) > advancer.position,
+    onWaiting: tellProgress,
+    ...(stop === undefined ? {} : { stop }),
+    hasTime: (ms) => deadline.hasTime() && clock.now() + ms < batches().readingDeadline(),
+    budgetMs: () => {
+      if (action === 'drain') return Infinity;
+      const whole = lingerDutyPercent === undefined ? deadline.at : clock.now();
+      return ((whole - startedAt) * snapshotSharePercent) / 100;
+    },
+  });
+  advancer.bound = () => snapshots.tracker.bound;
+  return snapshots;
+}
+
+/**
+ * @param ports - of the run
+ * @param options - of the run
+ * @param heartbeat - tells the metrics that the run is well
+ * @param view - what it asks of the run
+ * @returns undefined: the run does not linger
+ */
+export function createLinger(
+  { session, clock, log, metrics, stop }: RunPorts,
+  { lingerDutyPercent }: RunOptions,
+  heartbeat: Heartbeat,
+  view: Pick<LingerPorts, 'hasTime' | 'isAwaited' | 'state' | 'reporter' | 'isDue'>,
+): Linger | undefined {
+  if (lingerDutyPercent === undefined) return undefined;
+  return new Linger({
+    ...view,
+    slot: new TimedSlot(session.slot, clock),
+    clock,
+    log,
+    metrics,
+    dutyPercent: lingerDutyPercent,
+    ...(stop === undefined ? {} : { stop }),
+    heartbeat,
+  });
+}
