@@ -164,31 +164,13 @@ export class BatchProcessor {
   }
 
   /**
-   * Sends the marks that a run begins with, alone, and waits for them.
+   * Sends marks outside of a batch, and waits for them.
    *
-   * @param position - the slot's
+   * @param put - puts them into the lanes
    */
-  async openMarks(position: Lsn): Promise<void> {
+  async sendMarks(put: (transformer: Transformer) => Promise<void> | void): Promise<void> {
     const transformer = this.#theTransformer();
-    await this.#ports.marks?.open(transformer, position);
-    await this.#finish(transformer);
-  }
-
-  /** Sends the marks that are owed: a run that lingers holds them back for a while. */
-  async sendMarks(): Promise<void> {
-    const transformer = this.#theTransformer();
-    this.#ports.marks?.ended(transformer, true);
-    await this.#finish(transformer);
-  }
-
-  /**
-   * Sends the marks that end a drain.
-   *
-   * @param position - the slot's: everything up to it is acknowledged
-   */
-  async sealMarks(position: Lsn): Promise<void> {
-    const transformer = this.#theTransformer();
-    this.#ports.marks?.seal(transformer, position);
+    await put(transformer);
     await this.#finish(transformer);
   }
 

@@ -161,15 +161,13 @@ class RunLoop {
     warmState.resume = undefined;
     let stopped: StopReason;
     try {
-      if (this.#marks?.mustOpen === true && this.#deadline.hasTime())
-        await this.#batches.openMarks(this.#advancer.position);
+      await this.#openMarks();
       stopped = await this.#loop();
-      if (this.#marks !== undefined) await this.#batches.sendMarks();
+      await this.#sendLastMarks();
       await this.#releaseSlot(stopped);
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       await this.#advancer.advanceAgain();
-      if (this.#options.action === 'drain' && stopped === 'caught-up' && this.#deadline.hasTime())
-        await this.#batches.sealMarks(this.#advancer.position);
+      if (stopped === 'caught-up') await this.#sealMarks();
     } catch (error) {
       await this.#afterFailure(error);
       throw error;
@@ -208,6 +206,26 @@ class RunLoop {
     if ((this.#batches.boundary ?? 0n) > this.#advancer.position) await this.#snapshots.restartLater();
   }
 
+  /** The marks that a run begins with. */
+  async #openMarks(): Promise<void> {
+    const marks = this.#marks;
+    if (marks?.mustOpen !== true || !this.#deadline.hasTime()) return;
+    await this.#batches.sendMarks((transformer) => marks.open(transformer, this.#advancer.position));
+  }
+
+  /** The marks that were held back, or are owed for what was published last. */
+  async #sendLastMarks(): Promise<void> {
+    const marks = this.#marks;
+    if (marks !== undefined) await this.#batches.sendMarks((transformer) => marks.ended(transformer, true));
+  }
+
+  /** The marks that end a drain: everything up to the slot's position is acknowledged. */
+  async #sealMarks(): Promise<void> {
+    const marks = this.#marks;
+    if (marks === undefined || this.#options.action !== 'drain' || !this.#deadline.hasTime()) return;
+    await this.#batches.sendMarks((transformer) => marks.seal(transformer, this.#advancer.position));
+  }
+
   /** Batch after batch; a run that lingers goes on when there is something new. */
   async #loop(): Promise<StopReason> {
     for (;;) {
@@ -218,7 +236,7 @@ class RunLoop {
       const ended = await this.#linger.wait(stopped);
       if (ended === 'awaited') return 'handed-over';
       if (ended === 'over') return stopped;
-      if (this.#marks?.isDue === true) await this.#batches.sendMarks();
+      if (this.#marks?.isDue === true) await this.#sendLastMarks();
       this.#standbyBound.renew();
     }
   }
