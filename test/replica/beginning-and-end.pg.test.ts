@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { runCli } from '../support/cli.ts';
 import { randomOf } from './rules/model/random.ts';
-import { Bank, BANK_TABLES, FILL } from './support/bank.ts';
+import { BANK, Bank, BANK_TABLES, FILL } from './support/bank.ts';
 import { POST_DATA, PRE_DATA, SOURCE } from './support/dumped.ts';
 import { hashes, kill, ReplicaRig } from './support/replica-rig.ts';
 
@@ -102,6 +102,25 @@ describe('a copy that begins with nothing', () => {
     const again = await replicate(...flags);
     assert.equal(again.status, 0, again.err);
     assert.match(again.err, /The copy has begun: --create-tables makes nothing\./);
+  });
+
+  it('refuses an update of a row that it does not have, unless a snapshot is awaited', async () => {
+    await rig.target.sql('CREATE DATABASE rowless');
+    const client = await rig.target.client({ database: 'rowless' });
+    await client.query(BANK);
+    // Not all of its columns are sent.
+    await rig.source.sql('UPDATE public.left_accounts SET amount = amount WHERE id = 1');
+    await rig.drain();
+    const refused = await rig.catchUp([], 'rowless');
+    assert.equal(refused.status, 3, refused.err);
+    assert.match(refused.err, /MISSING_ROW: .* with --await-snapshot\./);
+    await client.query('DELETE FROM pg2kinesis.replica; DELETE FROM pg2kinesis.replica_shard');
+    await client.end();
+    const { status, err, out } = await rig.catchUp(['--await-snapshot'], 'rowless');
+    assert.equal(status, 0, err);
+    const end = JSON.parse(out.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
+    assert.equal(end['copying'], 'awaited');
+    assert.ok(Number(end['awaitingRead']) > 0);
   });
 
   it('is found equal under load, and different where it is, by key', async () => {

@@ -31,11 +31,16 @@ export const FILL = `BEGIN;
 export class Bank {
   readonly #client: pg.Client;
   readonly #random: Random;
-  #serial = 100;
+  #serial: number;
 
-  constructor(client: pg.Client, seed: number) {
+  /**
+   * @param seed - of what it does
+   * @param serial - its keys are above it: each of several writers needs keys of its own
+   */
+  constructor(client: pg.Client, seed: number, serial = 100) {
     this.#client = client;
     this.#random = randomOf(seed);
+    this.#serial = serial;
   }
 
   /** One transaction. */

@@ -89,17 +89,22 @@ export async function kill(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-/** The number of rows of each table, and a hash of them. */
+/**
+ * The number of rows of each table, and a hash of them.
+ *
+ * @param textOf - a table's row as text, of `t` @default what the server prints
+ */
 export async function hashes(
   server: PostgresServer,
   tables: readonly string[],
   database = 'postgres',
+  textOf: (table: string) => string = () => 't::text',
 ): Promise<Record<string, string>> {
   const client = await server.client({ database });
   const found: Record<string, string> = {};
   for (const table of tables) {
     const { rows } = await client.query<{ hash: string }>(
-      `SELECT count(*) || ' ' || md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '')) AS hash FROM ${table} AS t`,
+      `SELECT count(*) || ' ' || md5(coalesce(string_agg(row, E'\\n' ORDER BY row), '')) AS hash FROM (SELECT ${textOf(table)} AS row FROM ${table} AS t) AS rows`,
     );
     found[table] = rows[0]?.hash ?? '';
   }
