@@ -195,6 +195,10 @@ describe('marks', () => {
       arrived.map((each) => each['forks']),
       [forks, forks, forks, forks, undefined, undefined, undefined, undefined, undefined],
     );
+    assert.ok(
+      arrived.every((each) => !('reading' in each || 'read' in each)),
+      'no table is being read',
+    );
     const { partition, ...mark } = arrived.at(-1) as Arrived;
     assert.deepEqual(mark, {
       op: 'MARK',
@@ -262,6 +266,53 @@ describe('marks', () => {
     assert.ok(next > 60, `${next} were written`);
     assert.ok(rounds > 10 && rounds <= 23, `${rounds} times`);
     assert.equal(lsnOf(pipeline.marked.at(-1)?.commitLsn ?? ''), slot.wal.at(-1)?.commitLsn);
+  });
+
+  it('come for what was published in the last second of a run that lingers, too', async () => {
+    const pipeline = new Pipeline();
+    const { slot, kit } = pipeline;
+    const begun = kit.clock.time;
+    const sleep = kit.clock.sleep.bind(kit.clock);
+    let last = 0n;
+    kit.clock.sleep = async (ms, signal) => {
+      await sleep(Math.max(1, ms), signal);
+      // Marks cannot be due any more before the time is over.
+      if (last === 0n && kit.clock.time - begun > 27_000) last = slot.commit(insert(1));
+    };
+    slot.commit(insert(0));
+    await pipeline.run({ lingerDutyPercent: 100, deadline: begun + 30_000 });
+    assert.ok(last > 0n);
+    assert.equal(lsnOf(pipeline.marked.at(-1)?.commitLsn ?? ''), last);
+  });
+
+  it('that were held back come when they are due, though nothing more is written', async () => {
+    const pipeline = new Pipeline();
+    const { slot, kit } = pipeline;
+    const begun = kit.clock.time;
+    const sleep = kit.clock.sleep.bind(kit.clock);
+    const arrivedAt: number[] = [];
+    let last = 0n;
+    kit.clock.sleep = async (ms, signal) => {
+      await sleep(Math.max(1, ms), signal);
+      if (last === 0n && kit.clock.time - begun > 10_100) last = slot.commit(insert(1));
+      if (last > 0n && pipeline.marked.at(-1)?.commitLsn === formatLsn(last)) arrivedAt.push(kit.clock.time - begun);
+    };
+    slot.commit(insert(0));
+    await pipeline.run({ lingerDutyPercent: 100, deadline: begun + 30_000 });
+    assert.ok((arrivedAt[0] ?? Infinity) < 12_500, `${arrivedAt[0]} ms`);
+  });
+
+  it('seal a drain that is caught up, and no other', async () => {
+    const pipeline = new Pipeline();
+    const { slot } = pipeline;
+    slot.commit(insert(1));
+    slot.idleWal(1_000n);
+    const last = slot.commit(insert(2));
+    await pipeline.run({ action: 'drain', maxRows: 2, maxBatches: 1 });
+    assert.ok(pipeline.marked.length > 0);
+    assert.ok(slot.confirmed < last);
+    assert.equal(pipeline.marked.length % LANES, 0);
+    assert.equal(pipeline.marked.length / LANES, 2, 'those that open it, and those of its batch');
   });
 
   it('that are refused end a run that would stay: it would find them due again and again', async () => {

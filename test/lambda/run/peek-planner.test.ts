@@ -80,6 +80,14 @@ describe('a peek', () => {
     assert.deepEqual(planner.next(100n, FAR), { position: 100n, upto: 100n + BigInt(32 * MB), rows: undefined });
     planner.onPeekRead();
     assert.equal(planner.next(100n, FAR).rows, 8_000);
+    // By what it was really asked for, where that was less.
+    const near = plannerOf().planner;
+    near.succeeded(near.next(100n, 100n + BigInt(40 * MB)), outcome({ done: undefined, firstRowMs: 10_000 }));
+    assert.equal(near.next(0n, FAR).upto, BigInt(20 * MB));
+    // One with a COMMIT changes nothing, however slow.
+    const whole = plannerOf().planner;
+    whole.succeeded(whole.next(100n, FAR), outcome({ firstRowMs: 10_000 }));
+    assert.deepEqual(whole.next(0n, FAR), { position: 0n, upto: BigInt(64 * MB), rows: 8_000 });
     const least = plannerOf({ rows: 1_000, walBytes: 16 * MB }).planner;
     least.succeeded(least.next(100n, FAR), outcome({ done: undefined, firstRowMs: 10_000 }));
     assert.equal(least.next(0n, FAR).upto, BigInt(16 * MB), 'and never less than the least');
@@ -94,6 +102,7 @@ describe('a peek', () => {
       assert.deepEqual(log.lines, [
         'info The peek ran out of time or temporary space before its first row; the next asks for less.',
       ]);
+      assert.deepEqual(log.fieldsOf('asks for less'), [warmState.peekLimits]);
     }
     const { planner, log } = plannerOf({ rows: 1_000, walBytes: 16 * MB });
     assert.equal(planner.failed(planner.next(0n, FAR), noTime, 7), 'same');
@@ -129,6 +138,7 @@ describe('a search for what the server cannot decode', () => {
       assert.deepEqual(log.lines, [
         'warn PostgreSQL failed while it decoded: looking for the transaction, and publishing what is before it.',
       ]);
+      assert.deepEqual(log.fieldsOf('PostgreSQL failed'), [{ sqlState: error === failure ? 'XX000' : '53100' }]);
       assert.equal(planner.failed(planner.next(0n, FAR), error, 7), 'next-step');
       assert.deepEqual(planner.search.range, [0n, BigInt(MB / 2)]);
       assert.equal(log.lines.length, 1);

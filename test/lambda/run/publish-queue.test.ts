@@ -50,6 +50,22 @@ describe('the publish queue', () => {
     assert.deepEqual([queue.lastFailure, queue.throttledEntries, acknowledged()], ['HTTP 500', 3, 2]);
   });
 
+  it('can send no more once a round has failed', async () => {
+    const failure = new Error('refused');
+    const queue = new PublishQueue({
+      publisher: { publish: () => Promise.reject(failure) },
+      clock: new TestClock(),
+      signal: new AbortController().signal,
+      deadline: () => 0,
+      acknowledged: () => assert.fail('nothing is acknowledged'),
+    });
+    assert.equal(queue.canSend, true);
+    await queue.send(round, position);
+    await queue.waitUntilIdle();
+    assert.equal(queue.canSend, false);
+    await assert.rejects(queue.send(round, position), failure);
+  });
+
   it('sends nothing behind a round that was not acknowledged whole', async () => {
     const { queue, unsent, acknowledged } = laidOut([
       { ms: 1, complete: false, throttledEntries: 1 },

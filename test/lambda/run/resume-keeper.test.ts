@@ -13,8 +13,11 @@ const position = resumePosition(progress, 'read 3 times');
 function keeper(evidence: string | undefined) {
   const slot = new FakeSlot();
   slot.evidence = evidence;
+  let asked = 0;
+  const fingerprint = slot.slotStatsFingerprint.bind(slot);
+  slot.slotStatsFingerprint = () => (asked++, fingerprint());
   const log = new Recorder();
-  return { keeper: new ResumeKeeper(slot, log), log, slot };
+  return { keeper: new ResumeKeeper(slot, log), log, asked: () => asked };
 }
 
 describe('a position that a run is given', () => {
@@ -33,7 +36,12 @@ describe('a position that a run is given', () => {
       assert.deepEqual(log.lines, [
         'info The slot may have been read by another run since: the transaction starts over.',
       ]);
+      assert.deepEqual(log.fieldsOf('starts over'), [{ commitLsn: position.commitLsn, ordinal: 12 }]);
     });
+
+  it('is refused, and not known to be of use, before the server was asked', () => {
+    assert.equal(keeper('read 3 times').keeper.canResumeLater, false);
+  });
 
   it('may be none: then the next run can go on where the server shows who read', async () => {
     for (const [evidence, can] of [
@@ -65,9 +73,10 @@ describe('the position that a run leaves', () => {
   });
 
   it('is none at a COMMIT, or where there was none', async () => {
-    const { keeper: it } = keeper('read 9 times');
+    const { keeper: it, asked } = keeper('read 9 times');
     assert.equal(await it.next({ ...reached, boundary: 5n, resume: position }), undefined);
     assert.equal(await it.next(reached), undefined);
+    assert.equal(asked(), 0, 'the server is not asked for that');
   });
 
   it('I1: is none where the server cannot show who reads', async () => {

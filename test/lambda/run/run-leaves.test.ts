@@ -6,11 +6,12 @@ import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import { PeekTooLargeError } from '../../../lambda/peek-errors.ts';
 import type { KeyQuestion } from '../../../lambda/ports/catalogs.ts';
 import { run } from '../../../lambda/run/run.ts';
+import type { RunOptions } from '../../../lambda/run/run-options.ts';
 import { decodeSnapshotMessage, encodeSnapshotMessage } from '../../../lambda/snapshot/snapshot-message.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { FakeTable } from '../../support/fake-tables.ts';
-import { runKit } from '../../support/run-kit.ts';
+import { type RunKit, runKit } from '../../support/run-kit.ts';
 
 const insert = (id: number): string => `table public.t: INSERT: id[integer]:${id}`;
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
@@ -177,6 +178,71 @@ describe('a run on its way', () => {
   });
 });
 
+describe('a run at the end of its time, inside its first transaction', () => {
+  const LONGER =
+    'warn The first transaction is larger than a run, and nothing says that the next run may go on with it';
+
+  /** A transaction that takes longer than a run, of which no run can go on. @returns whether the run took more time */
+  async function takesLonger(prepare: (slot: FakeSlot, kit: RunKit) => Partial<RunOptions> & { stop?: AbortSignal }) {
+    const { slot, kit } = usual();
+    slot.evidence = undefined;
+    const { stop, ...options } = prepare(slot, kit);
+    slot.commit(...range(60).map(insert));
+    const deadline = kit.clock.time + 50_000;
+    slot.onBlock = () => (kit.clock.time += 9_000);
+    await run({ ...kit.ports, ...(stop && { stop }) }, kit.options(options)).catch(() => undefined);
+    const isLonger = kit.recorder.lines.some((line) => line.startsWith(LONGER));
+    assert.equal(kit.clock.time > deadline + 10_000, isLonger);
+    return isLonger;
+  }
+
+  it('takes the time of the function', async () => {
+    assert.equal(await takesLonger(() => ({})), true);
+  });
+
+  it('takes no more where it has published a transaction before: the next run begins with this one', async () => {
+    assert.equal(
+      await takesLonger((slot) => {
+        slot.commit(insert(1_000));
+        return entries(1);
+      }),
+      false,
+    );
+  });
+
+  it('takes no more where it has moved the slot before', async () => {
+    const more = takesLonger((slot, kit) => {
+      kit.warmState.peekLimits = { rows: 1_000, walBytes: 16 * 1024 * 1024 };
+      slot.idleWal(17n * 1024n * 1024n);
+      return {};
+    });
+    assert.equal(await more, false);
+  });
+
+  it('takes no more where it is asked to stop', async () => {
+    const stop = new AbortController();
+    const more = takesLonger((slot) => {
+      const rows = slot.peek.bind(slot);
+      slot.peek = (...asked) => {
+        stop.abort();
+        return rows(...asked);
+      };
+      return { stop: stop.signal };
+    });
+    assert.equal(await more, false);
+  });
+});
+
+describe('a run that is not there to stay', () => {
+  it('gives the slot to nobody before it is done', async () => {
+    const { slot, kit } = usual();
+    for (const id of range(30)) slot.commit(insert(id));
+    Object.assign(kit.session, { isLockAwaited: () => true });
+    const { stopped, published } = await run(kit.ports, kit.options({ maxRows: 12 }));
+    assert.deepEqual([stopped, published], ['caught-up', 30]);
+  });
+});
+
 describe('a run that fails', () => {
   it('says what was published before, in the log and in the metrics', async () => {
     const { slot, kit } = usual();
@@ -189,7 +255,8 @@ describe('a run that fails', () => {
     const values = Object.fromEntries(kit.recorder.values);
     assert.equal(values['ChangesPublished'], 8);
     assert.equal(values['LagSeconds'], (kit.clock.time - 1_767_323_045_000 - 701_000) / 1000);
-    assert.ok(kit.recorder.lines.includes('info Published before the failure.'));
+    const [fields] = kit.recorder.fieldsOf('Published before the failure.');
+    assert.deepEqual([fields?.['published'], fields?.['records'], fields?.['throttledEntries']], [8, 8, 0]);
   });
 
   it('says so where it cannot advance over what was published, and fails with what made it fail', async () => {
@@ -205,6 +272,7 @@ describe('a run that fails', () => {
         'warn After the failure the slot could not be advanced over what was acknowledged; it will be published again.',
       ),
     );
+    assert.deepEqual(kit.recorder.fieldsOf('After the failure'), [{ reason: 'the server is gone' }]);
   });
 
   it('leaves a position inside the transaction that it was in', async () => {

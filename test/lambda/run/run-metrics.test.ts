@@ -11,7 +11,7 @@ import {
   serverOutOfSpace,
   transactionTooLarge,
 } from '../../../lambda/run/no-progress-errors.ts';
-import { addRunMetrics, addSlotMetrics } from '../../../lambda/run/run-metrics.ts';
+import { addRunMetrics, addSlotMetrics, CountReporter, type ReportedCounts } from '../../../lambda/run/run-metrics.ts';
 import { noCounts } from '../../../lambda/transform/counts.ts';
 import { Recorder } from '../../support/run-kit.ts';
 
@@ -107,6 +107,66 @@ describe('the metrics of a run', () => {
     assert.equal(added({ stopped: 'deadline' }).RunHealthy, 1);
     assert.equal(added({ stopped: 'waiting-for-standby' }).WaitingForStandby, 1);
     assert.equal(added({ stopped: 'deadline' }).WaitingForStandby, undefined);
+  });
+});
+
+describe('what a run tells the metrics in its middle', () => {
+  const told = (...reports: readonly Partial<ReportedCounts>[]) => {
+    const recorder = new Recorder();
+    const reporter = new CountReporter(recorder);
+    return reports.map((report) => {
+      recorder.values.length = 0;
+      reporter.report({ ...COUNTS, throttledEntries: 0, ...report });
+      return Object.fromEntries(recorder.values);
+    });
+  };
+
+  it('is not told again at its end', () => {
+    const [first, second] = told(
+      { throttledEntries: 2, messages: 5 },
+      { published: 4, throttledEntries: 7, messages: 5 },
+    );
+    assert.deepEqual(
+      [first?.['ChangesPublished'], first?.['ThrottledEntries'], first?.['MessagesPublished']],
+      [1, 2, 5],
+    );
+    assert.deepEqual([second?.['ChangesPublished'], second?.['ThrottledEntries']], [3, 5]);
+    assert.deepEqual([second?.['TransactionsPublished'], second?.['SkippedFiltered']], [0, 0]);
+    assert.equal(second !== undefined && 'MessagesPublished' in second, false, 'there are no new ones');
+  });
+
+  it('has a snapshot in it as long as there is one, and once that it is done', () => {
+    const snapshot = (rowsPublished: number, tablesLeft: number) => ({ snapshot: { rowsPublished, tablesLeft } });
+    const reports = told(
+      {},
+      snapshot(0, 2),
+      snapshot(0, 2),
+      snapshot(10, 1),
+      snapshot(15, 0),
+      snapshot(15, 0),
+      snapshot(18, 1),
+      snapshot(18, 0),
+      snapshot(18, 0),
+    );
+    assert.deepEqual(
+      reports.map((values) => [values['SnapshotRowsPublished'], values['SnapshotTablesLeft']]),
+      [
+        [undefined, undefined],
+        [0, 2],
+        [0, 2],
+        [10, 1],
+        [5, 0],
+        [undefined, undefined],
+        [3, 1],
+        [0, 0],
+        [undefined, undefined],
+      ],
+    );
+    assert.deepEqual(
+      told(snapshot(0, 0)).map((values) => values['SnapshotTablesLeft']),
+      [0],
+      'of a run that only finds that it is done',
+    );
   });
 });
 

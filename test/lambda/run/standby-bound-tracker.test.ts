@@ -151,6 +151,7 @@ describe('a run with a standby that is behind', () => {
     assert.deepEqual(log.lines, [
       'warn STANDBY_SLOTS names slots that no standby uses on this server. Runs wait for the others only.',
     ]);
+    assert.deepEqual(log.fieldsOf('STANDBY_SLOTS'), [{ absent: ['gone'] }]);
     const none = track([look(100n)]);
     await none.ask(50n);
     assert.deepEqual(none.log.lines, []);
