@@ -130,6 +130,20 @@ describe('a run that lingers', () => {
     assert.equal(answer.resume, undefined);
   });
 
+  it('is woken from each pause when it is asked to stop', async () => {
+    const { kit } = environment();
+    const stop = new AbortController();
+    const signals = new Set<AbortSignal | undefined>();
+    const sleep = kit.clock.sleep.bind(kit.clock);
+    kit.clock.sleep = async (ms, signal) => {
+      signals.add(signal);
+      await sleep(ms, signal);
+      if (kit.clock.slept.length === 20) stop.abort();
+    };
+    const { stopped } = await run({ ...kit.ports, stop: stop.signal }, kit.options(LINGER));
+    assert.deepEqual([stopped, kit.clock.slept.length, [...signals]], ['caught-up', 20, [stop.signal]]);
+  });
+
   it('publishes something before it goes, however many wait', async () => {
     const test = environment();
     for (let id = 0; id < 5; id++) test.slot.commit(insert(id));

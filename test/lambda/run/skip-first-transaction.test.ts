@@ -64,7 +64,11 @@ describe('skip-transaction', () => {
         [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }),
       });
       const clock = new TestClock();
-      await assert.rejects(skipFirstTransaction(slot, clock, commit, clock.now() + 1_000), { code, message });
+      await assert.rejects(skipFirstTransaction(slot, clock, commit, clock.now() + 1_000), {
+        code,
+        message,
+        ...(code === 'NO_PROGRESS' && { cause: error }),
+      });
       assert.deepEqual(slot.advances, []);
     });
   }
@@ -95,6 +99,24 @@ function slotOf(answers: readonly (number | Error)[]) {
   };
   return { slot, asked, closed: () => closed };
 }
+
+describe('what lies before the first transaction', () => {
+  it('is counted as far as it is messages outside of any, which the slot passes, too', async () => {
+    const slot = new FakeSlot();
+    for (const line of [
+      'message: transactional: 0 prefix: p, sz: 1 content:x',
+      'message: transactional: 0 prefix: p, sz: 1 content:y',
+      // No plugin gives these two outside of a transaction.
+      'message: transactional: 1 prefix: p, sz: 1 content:z',
+      'message:',
+    ])
+      slot.message(line);
+    const commitLsn = slot.commit('table public.t: INSERT: id[integer]:1');
+    const clock = new TestClock();
+    const { messagesBefore } = await skipFirstTransaction(slot, clock, commitLsn, clock.now() + 1_000);
+    assert.equal(messagesBefore, 2);
+  });
+});
 
 describe('skip-transaction, where the server cannot decode the first transaction', () => {
   const cause = new Error('of the server');

@@ -167,3 +167,75 @@ describe('a run that meets a transaction at which the server fails', () => {
     assert.ok(slot.peeks.length <= 6, `${slot.peeks.length} peeks`);
   });
 });
+
+describe('the steps of a search', () => {
+  const search = (good: bigint, bad: bigint, near?: bigint, known?: bigint) =>
+    new UndecodableSearch(good, bad, failure(near), known);
+
+  it('halve what lies between, at multiples of 8', () => {
+    const it = search(3n, 8_000n);
+    const steps: (bigint | undefined)[] = [];
+    for (const fails of [true, false, true, false]) {
+      const upto = it.next ?? assert.fail('it is over');
+      steps.push(upto);
+      if (fails) it.failed(upto, failure());
+      else it.succeeded(upto, 0);
+    }
+    assert.deepEqual(steps, [4_000n, 2_000n, 3_000n, 2_496n]);
+    assert.deepEqual(it.range, [2_496n, 3_000n]);
+  });
+
+  it('begin with what an earlier search found, and then right behind it; only where it lies between', () => {
+    const known = insideCommitRecord(1_008n);
+    const it = search(0n, 8_000n, undefined, known);
+    assert.equal(it.next, 1_008n);
+    it.succeeded(1_008n, 0);
+    assert.equal(it.next, 1_016n);
+    for (const [good, bad] of [
+      [0n, 1_008n],
+      [2_000n, 8_000n],
+    ] as const) {
+      const other = search(good, bad, undefined, known);
+      assert.equal(other.next, ((good + bad) / 2n / 8n) * 8n, `${good} ${bad}`);
+    }
+  });
+
+  it('go on from where the server failed, further each time that was not far enough', () => {
+    const it = search(0n, 1n << 30n, 1_001n);
+    assert.equal(it.next, 1_000n + 128n);
+    it.succeeded(1_128n, 0);
+    assert.equal(it.next, 1_128n + 512n);
+    it.succeeded(1_640n, 0);
+    assert.equal(it.next, 1_640n + 2_048n);
+  });
+
+  it('go by the newest of these positions, and keep the last where the server names none', () => {
+    const it = search(0n, 1n << 30n, 100_000n);
+    it.failed(1n << 29n, failure(50_000n));
+    assert.equal(it.next, 50_000n + 128n);
+    it.failed(1n << 28n, failure());
+    assert.equal(it.next, 50_000n + 128n);
+  });
+
+  it('do not go by one that lies behind, and by half where that is nearer', () => {
+    for (const near of [8_000n, 9_000n]) assert.equal(search(0n, 8_000n, near).next, 4_000n, `${near}`);
+    assert.equal(search(0n, 8_000n, 3_880n).next, 4_000n);
+    assert.equal(search(0n, 8_000n, 3_864n).next, 3_992n);
+    // One that lies before what is good is no help.
+    assert.equal(search(1_000n, 80_000n, 500n).next, 1_128n);
+  });
+
+  it('try the transaction alone once more, wherever something before it was published meanwhile', () => {
+    const it = search(0n, 24n);
+    it.succeeded(8n, 0);
+    assert.equal(it.next, 16n);
+    it.succeeded(16n, 0);
+    assert.equal(it.next, it.inside);
+    it.failed(it.inside, failure());
+    assert.equal(it.next, undefined);
+    it.succeeded(16n, 0);
+    assert.equal(it.next, undefined, 'nothing was there');
+    it.succeeded(16n, 3);
+    assert.equal(it.next, it.inside);
+  });
+});
