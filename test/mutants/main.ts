@@ -100,7 +100,7 @@ async function gate(module: Module): Promise<boolean> {
   let done = 0;
   await inParallel(sandbox.dir, open, async (mutant, workers) => {
     results.set(source(mutant), await check(mutant, earlier.get(source(mutant))?.by, workers));
-    if (++done % 100 !== 0) return;
+    if (++done % 25 !== 0) return;
     await saveResults(module.name, results);
     console.log(`${done} tried, ${seconds(began)} s`);
   });

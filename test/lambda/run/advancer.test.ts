@@ -40,6 +40,18 @@ describe('an advancer', () => {
     assert.deepEqual(slot.advances, [1_001n]);
   });
 
+  it('goes no further than a snapshot lets it, and no further than asked where that is less', async () => {
+    const { slot, advancer } = laidOut();
+    let bound: bigint | undefined = 1_005n;
+    advancer.bound = () => bound;
+    await advancer.advanceTo(1_002n);
+    await advancer.advanceTo(1_009n);
+    await advancer.advanceTo(1_009n);
+    bound = undefined;
+    await advancer.advanceTo(1_009n);
+    assert.deepEqual(slot.advances, [1_002n, 1_005n, 1_009n]);
+  });
+
   it('waits for ten times the cost of the dearest one', async () => {
     const { slot, clock, advancer } = laidOut(500, 10);
     clock.time += 1_000;

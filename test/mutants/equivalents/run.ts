@@ -1,0 +1,127 @@
+/** Equivalent mutants of lambda/run/. */
+import type { EquivalentMutants } from '../equivalent-mutants.ts';
+
+export const RUN: readonly EquivalentMutants[] = [
+  {
+    file: 'lambda/run/advancer.ts',
+    reason: 'Where the two are equal it does not matter which is taken.',
+    changes: [
+      [
+        'return bound !== undefined && bound < target ? bound : target;',
+        'return bound !== undefined && bound <= target ? bound : target;',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/run/batch.ts',
+    reason: 'Where no snapshot holds the slot, that has followed the boundary: nothing before it is read again.',
+    changes: [
+      [
+        'const done = snapshots?.holdsSlot === true ? this.boundary : undefined;',
+        'const done = true ? this.boundary : undefined;',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/run/batch.ts',
+    reason: 'For no transactions nothing is asked.',
+    changes: [
+      [
+        'if (unknown.length > 0) await this.#waits.askForCommits(unknown, peek.lastCommit ?? upto);',
+        'if (true) await this.#waits.askForCommits(unknown, peek.lastCommit ?? upto);',
+      ],
+      [
+        'if (unknown.length > 0) await this.#waits.askForCommits(unknown, peek.lastCommit ?? upto);',
+        'if (unknown.length >= 0) await this.#waits.askForCommits(unknown, peek.lastCommit ?? upto);',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/run/marks.ts',
+    reason: 'Before anything was written there is no place to write it at, and with the first place there are records.',
+    changes: [['#namesTables = false;', '#namesTables = true;']],
+  },
+  {
+    file: 'lambda/run/peek-limits.ts',
+    reason: 'Grown by a factor of 1 the limits are the same.',
+    changes: [['if (factor <= 1) return limits;', 'if (factor < 1) return limits;']],
+  },
+  {
+    file: 'lambda/run/peek-planner.ts',
+    reason: 'Where the two are equal it does not matter which is taken.',
+    changes: [
+      [
+        'upto: this.search?.next ?? (limit < bound ? limit : bound),',
+        'upto: this.search?.next ?? (limit <= bound ? limit : bound),',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/run/read-loop.ts',
+    reason: 'Where the two are equal it does not matter which is taken.',
+    changes: [
+      [
+        'return position > this.#readUpto ? position : this.#readUpto;',
+        'return position >= this.#readUpto ? position : this.#readUpto;',
+      ],
+      [
+        'if (done !== undefined && done > this.#readUpto) this.#readUpto = done;',
+        'if (done !== undefined && done >= this.#readUpto) this.#readUpto = done;',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/run/resume-keeper.ts',
+    reason: 'The position of an earlier run has evidence: no missing one is equal to it.',
+    changes: [
+      [
+        'if (evidence !== undefined && evidence === position.evidence) return position;',
+        'if (true && evidence === position.evidence) return position;',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/run/run.ts',
+    reason: 'It is set before anything reads it.',
+    changes: [['#graceCutShort = false;', '#graceCutShort = true;']],
+  },
+  {
+    file: 'lambda/run/run.ts',
+    reason: 'Without marks there are none to be sent.',
+    changes: [
+      ['if (this.#marks !== undefined) await this.#batches.sendMarks();', 'if (true) await this.#batches.sendMarks();'],
+    ],
+  },
+  {
+    file: 'lambda/run/undecodable-search.ts',
+    reason: 'Where the two are equal it does not matter which is taken.',
+    changes: [
+      ['else if (upto > this.#good) this.#good = upto;', 'else if (upto >= this.#good) this.#good = upto;'],
+      [
+        'const reached = (near > start ? near : start) + this.#reach;',
+        'const reached = (near >= start ? near : start) + this.#reach;',
+      ],
+      ['return reached < middle ? reached : middle;', 'return reached <= middle ? reached : middle;'],
+    ],
+  },
+  {
+    file: 'lambda/run/undecodable-search.ts',
+    reason: 'Unknown is equal to no start.',
+    changes: [
+      [
+        'if (known !== undefined && known === start) return start + ALIGNMENT;',
+        'if (true && known === start) return start + ALIGNMENT;',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/run/warm-state.ts',
+    reason: 'Where the two are equal it does not matter which is taken.',
+    changes: [
+      [
+        'if (lsn !== undefined && lsn > (state.reached ?? 0n)) state.reached = lsn;',
+        'if (lsn !== undefined && lsn >= (state.reached ?? 0n)) state.reached = lsn;',
+      ],
+    ],
+  },
+];
