@@ -9,7 +9,7 @@ export class KilledError extends Error {
   override readonly name = 'KilledError';
 }
 
-/** See the head of the file. */
+/** A function that can be killed. */
 export class KillableFunction implements LocalFunction {
   /** How often a container was killed. */
   kills = 0;

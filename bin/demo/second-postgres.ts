@@ -37,7 +37,7 @@ export interface ComparedTable {
   readonly isEqual: boolean;
 }
 
-/** See the head of the file. */
+/** The second database and the replica that fills it. */
 export class SecondPostgres {
   readonly #options: SecondPostgresOptions;
   readonly #listeners = new Set<() => void>();

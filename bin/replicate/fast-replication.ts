@@ -1,6 +1,6 @@
 /**
- * `pg2kinesis replicate --fast`: reads all shards side by side, and applies what comes of each, one batch after the other.
- * What has to be seen to is `replica/rules/fast`'s.
+ * `pg2kinesis replicate --fast`: reads all shards side by side, and applies what each gives, one batch after the other. The
+ * rules are in `replica/rules/fast`.
  */
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { systemClock } from '../../lambda/clock.ts';
@@ -36,11 +36,11 @@ export interface FastReplicationParts {
   readonly plan: ReplicaShardPlan;
   /** Everything up to this commit LSN is applied. */
   readonly start: Lsn;
-  /** Tells a person something. */
+  /** Writes a message for the user. */
   readonly tell: (text: string) => void;
 }
 
-/** See the head of the file. */
+/** One replication. */
 export class FastReplication {
   readonly #parts: FastReplicationParts;
   readonly #read = new Map<string, { records: FastRecord[]; bytes: number }>();

@@ -1,4 +1,4 @@
-/** Options of `replicate` that do not go together: said before anything is read or written. Pure. */
+/** Options of `replicate` that do not go together. They are refused before anything is read or written. Pure. */
 import { ReplicaError } from '../../replica/errors.ts';
 import type { ReplicateOptions } from './options.ts';
 

@@ -155,7 +155,7 @@ async function followFast(following: Following): Promise<void> {
   const positions = new PositionStore(client, name, 'fast');
   await prepareFastTables(client, name);
   const { saved, shards, plan, awaitsSnapshot } = await begin(following, positions);
-  // Where a row is that a snapshot is still to bring cannot be told here: it is left out as any other.
+  // Where lanes are applied one by one, nothing tells whether a snapshot still brings a missing row: it is left out in any case.
   const skipMissing = options.skipMissing === true || options.awaitSnapshot === true || awaitsSnapshot;
   const examine = (table: TargetTable): Promise<void> => refuseUnfit(client, table);
   const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing, examine });
@@ -209,7 +209,7 @@ async function begin({ options, stream, terminal, connection }: Following, posit
   return { saved, shards, plan, awaitsSnapshot };
 }
 
-/** Runs, and says now and then how it gets on. */
+/** Runs, and prints progress now and then. */
 async function reporting(
   { options, terminal }: Following,
   replication: { readonly run: () => Promise<void> },

@@ -1,5 +1,6 @@
 /**
- * What `replicate` does with the source itself, before and after it follows the stream: makes tables, sets sequences.
+ * What `replicate` reads from the source itself: the definitions of tables before it follows the stream (`--create-tables`), and
+ * its end and its sequences after it (`--finish`).
  * Knows no stream.
  */
 import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
@@ -30,7 +31,7 @@ export async function connectFrom(
 ): Promise<PostgresConnection> {
   const text = from === '' ? (env['REPLICATE_FROM'] ?? '') : from;
   if (text === '') {
-    throw new ReplicaError('REPLICA_USAGE', `${what} takes the source's address. Nothing was done.`, {
+    throw new ReplicaError('REPLICA_USAGE', `${what} needs the source's address. Nothing was done.`, {
       remedy: 'Give it with --from postgres://user@host:5432/database, or in REPLICATE_FROM.',
     });
   }

@@ -54,7 +54,7 @@ export async function verify(
     const { state, comparison } = await holdSource(source.address, control.client);
     try {
       await stopAt.set(state.lsn);
-      await reach(stopAt, state.lsn, terminal, signal);
+      await awaitCopy(stopAt, state.lsn, terminal, signal);
       if (isOver()) return EXIT.ok;
       await held.client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       await lockTables(held.client, comparison.tables);
@@ -114,7 +114,8 @@ async function holdSource(
   }
 }
 
-async function reach(stopAt: StopAt, lsn: bigint, terminal: Terminal, signal: AbortSignal): Promise<void> {
+/** Waits until the copy has come to an LSN. */
+async function awaitCopy(stopAt: StopAt, lsn: bigint, terminal: Terminal, signal: AbortSignal): Promise<void> {
   let toldAt = systemClock.now();
   for (;;) {
     const at = await stopAt.cut();

@@ -59,7 +59,7 @@ export class HeldChunk<Row> {
    * @param key - that the row had before the change
    * @returns the row, if it was there
    */
-  strike(table: string, xid: number, key: KeyValues): Row | undefined {
+  removeRow(table: string, xid: number, key: KeyValues): Row | undefined {
     if (!this.isOlderThan(table, xid)) return undefined;
     const text = keyText(key);
     const row = this.chunk.rows.get(text);

@@ -1,11 +1,10 @@
 /**
- * Rows of one table as they were read, and the reader of COPY's text format that fills them in. Values are what the
- * output functions print, as in the plugin's lines, so that a row makes the same record as its change. Pure.
- *
- * @see https://www.postgresql.org/docs/current/sql-copy.html (Text Format)
+ * Rows of one table as they were read. Values are what the output functions print, as in the plugin's rows, so that a row makes
+ * the same record as its change. Pure.
  */
 import { isUtf8 } from 'node:buffer';
 import { type ColumnHeader, type RowChange, type TableName, type Tuple, ValueKind } from '../decode/messages.ts';
+import { NULL, type RowValues, TOO_LARGE } from './copy-text-reader.ts';
 
 /** A column that is read. */
 export interface ReadColumn {
@@ -14,147 +13,10 @@ export interface ReadColumn {
   readonly kind: ValueKind;
 }
 
-/** Where the values of rows are: that of column c of row r is at index `r * perRow + c`. */
-export interface RowValues {
-  readonly perRow: number;
-  readonly bytes: Buffer;
-  /** Where each begins; -1: NULL; -2: it was too large to be kept. */
-  readonly starts: readonly number[];
-  readonly ends: readonly number[];
-  /** How large each row was as it was sent. */
-  readonly sizes: readonly number[];
-  readonly count: number;
-}
-
 /** A row that a chunk holds. */
 export interface HeldRow {
   readonly rows: RowSet;
   readonly index: number;
-}
-
-const NULL = -1;
-const TOO_LARGE = -2;
-
-const TAB = 0x09;
-const LINE_FEED = 0x0a;
-const BACKSLASH = 0x5c;
-const CAPITAL_N = 0x4e;
-/** What stands for what behind a backslash; anything else stands for itself. */
-const ESCAPED = new Map([
-  [0x62, 0x08],
-  [0x66, 0x0c],
-  [0x6e, 0x0a],
-  [0x72, 0x0d],
-  [0x74, 0x09],
-  [0x76, 0x0b],
-]);
-
-/** Reads COPY's text format as it streams. */
-export class CopyTextReader {
-  readonly #columns: number;
-  readonly #valueBytes: number;
-  #out: Buffer;
-  #length = 0;
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
-  readonly #sizes: number[] = [];
-  #count = 0;
-  /** Of the value that is being read. */
-  #start = 0;
-  #isNull = false;
-  #isTooLarge = false;
-  #isEscape = false;
-  /** Where the row that is being read began. */
-  #rowLength = 0;
-  #rowSize = 0;
-
-  /**
-   * @param columns - how many columns a row has
-   * @param valueBytes - a larger value is not kept
-   */
-  constructor(columns: number, valueBytes: number) {
-    this.#columns = columns;
-    this.#valueBytes = valueBytes;
-    this.#out = Buffer.allocUnsafeSlow(64 * 1024);
-  }
-
-  /** How many rows were read to their end. */
-  get count(): number {
-    return this.#count;
-  }
-
-  /** How many bytes they have. */
-  get bytes(): number {
-    return this.#rowLength;
-  }
-
-  /** @param chunk - the next bytes */
-  push(chunk: Buffer): void {
-    this.#reserve(chunk.length);
-    const out = this.#out;
-    let length = this.#length;
-    for (let i = 0; i < chunk.length; i++) {
-      const byte = chunk[i] ?? 0;
-      this.#rowSize++;
-      if (this.#isEscape) {
-        this.#isEscape = false;
-        if (byte === CAPITAL_N && length === this.#start) this.#isNull = true;
-        else out[length++] = ESCAPED.get(byte) ?? byte;
-      } else if (byte === BACKSLASH) {
-        this.#isEscape = true;
-      } else if (byte === TAB || byte === LINE_FEED) {
-        this.#length = length;
-        this.#endValue();
-        if (byte === LINE_FEED) this.#endRow();
-        length = this.#length;
-      } else {
-        out[length++] = byte;
-      }
-      if (length - this.#start > this.#valueBytes) {
-        this.#isTooLarge = true;
-        length = this.#start;
-      }
-    }
-    this.#length = length;
-  }
-
-  /** @returns the rows that were read to their end */
-  values(): RowValues {
-    return {
-      perRow: this.#columns,
-      bytes: this.#out.subarray(0, this.#rowLength),
-      starts: this.#starts,
-      ends: this.#ends,
-      sizes: this.#sizes,
-      count: this.#count,
-    };
-  }
-
-  #endValue(): void {
-    this.#starts.push(this.#isTooLarge ? TOO_LARGE : this.#isNull ? NULL : this.#start);
-    if (this.#isTooLarge) this.#length = this.#start;
-    this.#ends.push(this.#length);
-    this.#start = this.#length;
-    this.#isNull = this.#isTooLarge = false;
-  }
-
-  #endRow(): void {
-    if (this.#starts.length !== (this.#count + 1) * this.#columns) {
-      // A table without columns that are read: one empty value stands for the row.
-      throw new Error(`COPY gave ${this.#starts.length} values in ${this.#count + 1} rows of ${this.#columns} columns`);
-    }
-    this.#count++;
-    this.#sizes.push(this.#rowSize);
-    this.#rowSize = 0;
-    this.#rowLength = this.#length;
-  }
-
-  #reserve(more: number): void {
-    if (this.#length + more <= this.#out.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.#out.length, this.#length + more));
-    this.#out.copy(larger, 0, 0, this.#length);
-    this.#out = larger;
-  }
 }
 
 /** Rows of one table. */
@@ -213,7 +75,7 @@ export class RowSet {
   /**
    * Whether all values are UTF-8, in which records are written.
    *
-   * @param oneByOne - halves of characters could meet where values do: looks at each value
+   * @param oneByOne - look at each value by itself: two that are no UTF-8 may be UTF-8 when they follow each other
    */
   isUtf8(oneByOne: boolean): boolean {
     const { bytes, starts, ends } = this.#values;

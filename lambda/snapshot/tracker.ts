@@ -130,7 +130,7 @@ export class SnapshotTracker<Row> {
   changed(change: KeyChange): Row | undefined {
     const { table, xid, key, oldKey, incomplete } = change;
     if (this.#progress === undefined) return undefined;
-    const row = this.#held?.strike(table, xid, oldKey ?? key);
+    const row = this.#held?.removeRow(table, xid, oldKey ?? key);
     const isMove = oldKey !== undefined;
     // A consumer that never got the old row cannot know the missing values. One that does not get the change needs the whole row.
     if ((isMove && incomplete && row === undefined) || (row !== undefined && !change.published)) {

@@ -1,4 +1,4 @@
-/** What the function is told by its environment. Pure: the environment is given. */
+/** The function's settings, from its environment variables. Pure: the environment is given. */
 import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import type { DatabaseSettings } from '../../lambda/postgres/credentials.ts';
 import type { SslMode } from '../../lambda/postgres/tls.ts';

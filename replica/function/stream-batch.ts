@@ -1,5 +1,5 @@
 /**
- * What Lambda hands over of a Kinesis data stream, as the rules take it, and what it is answered. Pure.
+ * A batch of a Kinesis data stream as Lambda gives it, turned into what the rules take; and the answer to Lambda. Pure.
  */
 import type { KinesisStreamBatchResponse, KinesisStreamEvent } from 'aws-lambda';
 import { lineRecords, userRecords } from '../../lib/consumer/deaggregate.ts';

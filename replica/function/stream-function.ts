@@ -1,6 +1,6 @@
 /**
- * Applies what Lambda hands over of a stream, shard by shard, several shards at once in containers of their own. Keeps one
- * connection to the target from one invocation to the next. Reads no environment.
+ * Applies the batches that Lambda gives it, each of one shard. Containers apply the shards side by side. Keeps one connection to
+ * the target from one invocation to the next. Reads no environment.
  */
 import type { KinesisStreamBatchResponse, KinesisStreamEvent } from 'aws-lambda';
 import type { Clock, Log } from '../../lambda/ports/runtime.ts';
@@ -27,7 +27,7 @@ export interface StreamFunctionOptions {
   readonly metric: (name: StreamFunctionMetric, value: number) => void;
 }
 
-/** A transaction whose client is gone is given up after so long: it holds locks that others wait for. */
+/** After so long the target ends a transaction whose client is gone: it holds locks that others wait for. */
 const ABANDONED_MS = 30_000;
 
 /** A connection, ready to apply. */
@@ -37,7 +37,7 @@ interface Ready {
   readonly target: PostgresTarget;
 }
 
-/** See the head of the file. */
+/** One container of the function. */
 export class StreamFunction {
   readonly #options: StreamFunctionOptions;
   #ready: Ready | undefined;
@@ -126,7 +126,7 @@ export class StreamFunction {
     const { commitMs, ...counted } = counts;
     metric('ReplicaChanges', counts.changes);
     metric('ReplicaWaiting', waiting);
-    // With SKIP_MISSING only: nobody has to pay for it otherwise.
+    // Only with SKIP_MISSING: a metric costs money, and this one would always be 0.
     if (missing > 0) metric('ReplicaMissing', missing);
     if (commitMs !== undefined) metric('ReplicaLagSeconds', Math.max(0, (clock.now() - commitMs) / 1000));
     log.info('Applied.', { shard, records: records.length, done, ...counted, missing });

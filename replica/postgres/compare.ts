@@ -104,7 +104,7 @@ async function columnsOf(client: pg.Client, isTarget = false): Promise<Map<strin
  * Keeps tables from being truncated or rewritten while they are compared: an older MVCC snapshot would see them empty.
  *
  * @param client - in a transaction that sees one state
- * @returns false: it is too late, one was
+ * @returns false: it is too late, a table was truncated or rewritten before it was locked
  * @throws {ReplicaError} VERIFY_IMPOSSIBLE where a lock is not to be had
  */
 export async function lockTables(client: pg.Client, tables: readonly ComparedTable[]): Promise<boolean> {
@@ -112,7 +112,7 @@ export async function lockTables(client: pg.Client, tables: readonly ComparedTab
     await client.query(`SET LOCAL lock_timeout = '30s'`);
     for (const { sql } of tables) {
       await client.query(`LOCK TABLE ONLY ${sql} IN ACCESS SHARE MODE`);
-      // The catalog's row is of the MVCC snapshot, the function tells what is so now.
+      // The row of pg_class is as the MVCC snapshot sees it. The function returns the table's file as it is now.
       const { rowCount } = await client.query(
         'SELECT FROM pg_class WHERE oid = $1::regclass AND pg_relation_filenode(oid) <> relfilenode',
         [sql],

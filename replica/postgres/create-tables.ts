@@ -8,7 +8,7 @@ import { ReplicaError } from '../errors.ts';
 import { codeOf, connectTarget, type PostgresAddress, type PostgresConnection } from './connection.ts';
 import { type Definitions, readDefinitions } from './table-definitions.ts';
 
-/** What it takes. */
+/** What is made from what, and where. */
 export interface CreateTablesOptions {
   readonly source: PostgresConnection;
   readonly target: PostgresAddress;
@@ -63,7 +63,7 @@ function openNew(path: string): number {
 
 /** Makes everything in one transaction. @returns what has to wait for what comes later */
 async function make(address: PostgresAddress, { tables, keys, attached }: Definitions): Promise<string[]> {
-  // Of its own: what pg_dump writes changes settings of the session.
+  // A connection of its own: what pg_dump writes changes settings of the session.
   const { client } = await connectTarget(address);
   const later: string[] = [];
   try {

@@ -46,7 +46,7 @@ export interface BegunPosition extends SavedPosition {
   readonly savedAtMs: number;
 }
 
-/** How a copy is kept: at states of the source, or as changes come. */
+/** How a copy is kept: equal to a state of the source at each moment, or by applying changes as they come (`--fast`). */
 export type ReplicaMode = 'consistent' | 'fast';
 
 /** @throws {ReplicaError} REPLICA_USAGE where a copy was begun in the other way */
@@ -65,7 +65,7 @@ interface Row {
   readonly mode: ReplicaMode;
   readonly source: string | null;
   readonly arn: string;
-  /** Null: begun by a function, which is not told. */
+  /** Null: a Lambda function began the copy, which does not know when the stream was made. */
   readonly created: Date | null;
   readonly cut: string;
   readonly cutTime: Date | null;
@@ -91,7 +91,7 @@ export class PositionStore {
   #epoch = '0';
   readonly #shards = new Map<string, string>();
 
-  /** @param name - tells replicas in one target apart @param mode - how it is kept: a copy is begun and gone on with in one */
+  /** @param name - tells replicas in one target apart @param mode - how it is kept: a copy stays in the mode that it was begun in */
   constructor(client: pg.Client, name: string, mode: ReplicaMode = 'consistent') {
     this.#client = client;
     this.#name = name;

@@ -1,12 +1,12 @@
 /**
- * Stops the replica that is at work at an LSN, for as long as the session that asked for it lives: the tables of the position
- * are how the two meet. The replica's side is the position store's.
+ * Asks the replica that is at work to stop at an LSN. The request is in the table of the position, and counts as long as the
+ * session that wrote it lives. The replica reads it in `position-store.ts`.
  */
 import type pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
 
-/** See the head of the file. */
+/** One session's request. */
 export class StopAt {
   readonly #client: pg.Client;
   readonly #name: string;
@@ -21,7 +21,7 @@ export class StopAt {
   }
 
   /**
-   * Stops it where it is.
+   * Stops the replica where it is.
    *
    * @throws {ReplicaError} REPLICA_USAGE where there is no copy; VERIFY_IMPOSSIBLE where rows are still to come
    */
@@ -60,7 +60,7 @@ export class StopAt {
     }
   }
 
-  /** Lets it go on up to an LSN. */
+  /** Lets the replica go on, up to an LSN. */
   async set(lsn: Lsn): Promise<void> {
     await this.#client.query('UPDATE pg2kinesis.replica SET stop_at = $2 WHERE name = $1', [
       this.#name,
@@ -68,7 +68,7 @@ export class StopAt {
     ]);
   }
 
-  /** Lets it go on. */
+  /** Lets the replica go on without end. */
   async goOn(): Promise<void> {
     await this.#client.query('UPDATE pg2kinesis.replica SET stop_at = NULL, stop_pid = NULL WHERE name = $1', [
       this.#name,

@@ -17,7 +17,7 @@ export interface Definitions {
   readonly tables: string;
   /** Primary keys, unique and exclusion constraints, each a statement. */
   readonly keys: readonly string[];
-  /** Which index of a partition belongs to which of its table. Some are of keys, others of indexes that come later. */
+  /** Statements that attach a partition's index to its table's. Some are of keys, others of indexes that are made later. */
   readonly attached: readonly string[];
   /** Indexes, foreign keys and extended statistics. */
   readonly later: readonly string[];
@@ -81,7 +81,7 @@ async function refuseOld(program: string, versionNum: number, path: string): Pro
   } catch (error) {
     throw new ReplicaError(
       'REPLICA_USAGE',
-      `--create-tables takes the program pg_dump, and "${program}" cannot be run. Nothing was made.`,
+      `--create-tables needs the program pg_dump, and "${program}" cannot be run. Nothing was made.`,
       { remedy: `The source is PostgreSQL ${needed}. ${remedy}`, cause: error },
     );
   }

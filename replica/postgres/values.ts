@@ -41,7 +41,7 @@ export function textOf(source: Exclude<JsonText, undefined>, kind: TypeKind): st
  *
  * @param text - a value's text, as the server writes it; null: SQL's NULL
  * @param kind - of the column's type
- * @returns what {@link textOf} makes the same text of
+ * @returns the value as a record writes it: {@link textOf} makes the same text of it
  */
 export function sourceOf(text: string | null, kind: TypeKind): string | null {
   return text === null || kind.kind === 'json' ? text : JSON.stringify(text);

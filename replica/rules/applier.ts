@@ -100,14 +100,14 @@ export class Applier {
     const { target, intake } = this.#options;
     const { lanes } = intake;
     const { lsn } = lanes.cut;
-    if (lsn <= lanes.applied || lanes.toldOfSnapshots < this.#awaitedMark) return undefined;
+    if (lsn <= lanes.applied || lanes.snapshotsKnownUpto < this.#awaitedMark) return undefined;
     const transaction = await target.begin();
     try {
       return await this.#apply(transaction);
     } catch (error) {
       await transaction.rollback().catch(() => undefined);
       const isMissing = error instanceof ReplicaError && error.code === 'MISSING_ROW';
-      if (!isMissing || lanes.toldOfSnapshots >= lsn) throw error;
+      if (!isMissing || lanes.snapshotsKnownUpto >= lsn) throw error;
       // The next mark may say that a snapshot brings the row.
       this.#awaitedMark = lsn;
       return undefined;

@@ -7,11 +7,11 @@ import type { Lsn } from '../../lambda/decode/lsn.ts';
 /** Tables, each as {@link tableId} has it; `all`: any. */
 export type TableIds = readonly string[] | 'all';
 
-/** What a mark says of a snapshot. */
-export interface SnapshotWord {
-  /** Tables that it is not finished with. */
+/** What a mark of the first lane says of a snapshot. */
+export interface MarkedSnapshot {
+  /** Tables that are not read to their end. */
   readonly reading: TableIds;
-  /** Tables that it finished since the last mark. */
+  /** Tables that were read to their end since the last mark. */
   readonly read: TableIds;
 }
 
@@ -27,8 +27,8 @@ export function tableId(schema: string, table: string): string {
 export class Copying {
   /** As of what is applied. */
   #tables: CopyingTables;
-  /** What marks say above that, by their commit LSN. */
-  #words: { readonly lsn: Lsn; readonly word: SnapshotWord }[] = [];
+  /** What marks beyond that say, by their commit LSN. */
+  #marked: { readonly lsn: Lsn; readonly snapshot: MarkedSnapshot }[] = [];
 
   /** @param tables - as of what is applied */
   constructor(tables: CopyingTables) {
@@ -36,15 +36,15 @@ export class Copying {
   }
 
   /** Takes what a mark of the first lane says. @param applied - the cut that is applied */
-  take(lsn: Lsn, word: SnapshotWord, applied: Lsn): void {
+  take(lsn: Lsn, snapshot: MarkedSnapshot, applied: Lsn): void {
     if (lsn <= applied) return;
-    const at = this.#words.findLastIndex((each) => each.lsn <= lsn);
-    this.#words.splice(at + 1, 0, { lsn, word });
+    const at = this.#marked.findLastIndex((each) => each.lsn <= lsn);
+    this.#marked.splice(at + 1, 0, { lsn, snapshot });
   }
 
-  /** Drops what was said above a fork. */
+  /** Forgets what marks after a fork said. */
   forget(fork: Lsn): void {
-    this.#words = this.#words.filter(({ lsn }) => lsn <= fork);
+    this.#marked = this.#marked.filter(({ lsn }) => lsn <= fork);
   }
 
   /**
@@ -53,8 +53,8 @@ export class Copying {
    */
   until(cut: Lsn): (schema: string, table: string) => boolean {
     const lists: CopyingTables[] = [this.#tables];
-    for (const { lsn, word } of this.#words) {
-      lists.push(word.reading, word.read);
+    for (const { lsn, snapshot } of this.#marked) {
+      lists.push(snapshot.reading, snapshot.read);
       if (lsn >= cut) break;
     }
     if (lists.some((list) => list === 'all' || list === 'awaited')) return () => true;
@@ -65,11 +65,11 @@ export class Copying {
   /** @param cut - the end of a batch @returns the tables whose rows are still to come then */
   at(cut: Lsn): CopyingTables {
     let tables = this.#tables;
-    for (const { lsn, word } of this.#words) {
+    for (const { lsn, snapshot } of this.#marked) {
       if (lsn > cut) break;
-      const isNone = word.reading.length === 0;
-      // One that is awaited has not begun while no mark names a table.
-      if (tables !== 'awaited' || !isNone || word.read.length > 0) tables = word.reading;
+      const isNone = snapshot.reading.length === 0;
+      // A snapshot that is awaited has not begun as long as no mark names a table.
+      if (tables !== 'awaited' || !isNone || snapshot.read.length > 0) tables = snapshot.reading;
     }
     return tables;
   }
@@ -77,6 +77,6 @@ export class Copying {
   /** Tells that everything up to a cut is applied. */
   release(cut: Lsn): void {
     this.#tables = this.at(cut);
-    this.#words = this.#words.filter(({ lsn }) => lsn > cut);
+    this.#marked = this.#marked.filter(({ lsn }) => lsn > cut);
   }
 }

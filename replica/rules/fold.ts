@@ -26,7 +26,7 @@ export interface FinalRow {
 }
 
 /** The row of this key was deleted. */
-export const DELETED = Symbol('gone');
+export const DELETED = Symbol('deleted');
 
 /** What a batch makes of a table. */
 export interface FoldedTable {
@@ -54,7 +54,7 @@ class TableFold implements FoldedTable {
   isEmptied = false;
   changes = 0;
   readonly #index = new Map<string, number>();
-  /** Rows whose key change is half read, by their new key. */
+  /** Rows of key changes of which only the first half was added, by their new key. */
   readonly #moving = new Map<string, FinalRow | typeof DELETED>();
 
   constructor(schema: string, name: string) {
@@ -82,7 +82,7 @@ class TableFold implements FoldedTable {
     this.rows.set(key, this.#overlay(held === DELETED ? NEW_ROW : held, change));
   }
 
-  /** Puts a row on its way to a new key. */
+  /** Keeps the old row of a key change until its second half is added. */
   carry(key: string, row: ReadonlyMap<string, JsonText> | undefined): void {
     const values: JsonText[] = [];
     for (const [name, source] of row ?? []) values[this.#column(name)] = source;

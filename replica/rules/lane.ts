@@ -6,14 +6,14 @@ import type { Lsn } from '../../lambda/decode/lsn.ts';
 import type { Fork, Mark } from './record.ts';
 
 /** A Kinesis record that was read. */
-export interface Place {
+export interface RecordPlace {
   readonly shard: string;
   /** Its number among those read of the shard since this process began, from 1. */
   readonly n: number;
   readonly sequence: string;
   readonly arrivedMs: number;
   /** The one before it in the shard: undefined where there is none. */
-  readonly before: Omit<Place, 'before'> | undefined;
+  readonly before: Omit<RecordPlace, 'before'> | undefined;
 }
 
 /** What is kept of a change until it is applied. */
@@ -27,7 +27,7 @@ export interface WaitingChange {
 
 /** The waiting changes of one Kinesis record. */
 export interface WaitingRecord<T extends WaitingChange> {
-  readonly place: Place;
+  readonly place: RecordPlace;
   /** In order; undefined while they are in a file. */
   entries: T[] | undefined;
   /** Where they are in a file: the store's own value. */
@@ -39,8 +39,8 @@ export interface WaitingRecord<T extends WaitingChange> {
 }
 
 /** The place in the lane where a timeline began. */
-interface Opening {
-  readonly place: Place;
+interface TimelineStart {
+  readonly place: RecordPlace;
   readonly timelineBefore: number | undefined;
 }
 
@@ -57,12 +57,12 @@ export class Lane<T extends WaitingChange> {
   /** The commit LSN of the greatest mark read. */
   marked: Lsn;
   /** Marks above what is applied: one that is not read again after a restart is lost to the lane. */
-  marks: { readonly lsn: Lsn; readonly place: Place }[] = [];
+  marks: { readonly lsn: Lsn; readonly place: RecordPlace }[] = [];
   /** The server's timeline, by the lane's last mark; undefined before the first. */
   timeline: number | undefined;
   /** The last change read, in commit order. A change that is not after it is a repeat. */
   #last: { readonly lsn: Lsn; readonly ordinal: number };
-  #openings: Opening[] = [];
+  #timelineStarts: TimelineStart[] = [];
 
   /**
    * @param cut - what is applied
@@ -82,7 +82,7 @@ export class Lane<T extends WaitingChange> {
    * @param place - the Kinesis record that it is in
    * @returns false: a repeat, which was dropped
    */
-  take(change: T, place: Place): boolean {
+  take(change: T, place: RecordPlace): boolean {
     if (this.isRepeat(change)) return false;
     this.#last = { lsn: change.lsn, ordinal: change.ordinal };
     const tail = this.waitingRecords.at(-1);
@@ -116,7 +116,7 @@ export class Lane<T extends WaitingChange> {
    * @param applied - the cut that is applied
    * @returns the LSN of the fork, where the target already holds changes after it, which the source has lost
    */
-  mark(mark: Mark, place: Place, applied: Lsn): Lsn | undefined {
+  mark(mark: Mark, place: RecordPlace, applied: Lsn): Lsn | undefined {
     // A request from before a failover arrived late: its mark does not count.
     if (this.timeline !== undefined && mark.timeline < this.timeline) return undefined;
     if (mark.forks !== undefined && mark.timeline !== this.timeline) {
@@ -126,7 +126,7 @@ export class Lane<T extends WaitingChange> {
         if (applied > fork) return fork;
         this.#forget(fork);
       }
-      this.#openings.push({ place, timelineBefore: this.timeline });
+      this.#timelineStarts.push({ place, timelineBefore: this.timeline });
     }
     this.timeline = mark.timeline;
     this.#advanceReadUpto(mark.lsn, mark.commitMs);
@@ -148,7 +148,7 @@ export class Lane<T extends WaitingChange> {
    * @param saved - the number of the saved Kinesis record of a shard
    */
   timelineAt(saved: (shard: string) => number): number | undefined {
-    const again = this.#openings.find(({ place }) => saved(place.shard) < place.n);
+    const again = this.#timelineStarts.find(({ place }) => saved(place.shard) < place.n);
     return again === undefined ? this.timeline : again.timelineBefore;
   }
 
@@ -167,8 +167,8 @@ export class Lane<T extends WaitingChange> {
     this.marks = this.marks.filter(({ lsn }) => lsn <= fork);
   }
 
-  /** Of all lanes the greatest tells how far they were read. Those of the first lane tell of snapshots, too: each counts. */
-  #keepMark({ lane, lsn }: Mark, place: Place): void {
+  /** Only the greatest mark tells how far a lane was read. Marks of the first lane also tell of snapshots: all are kept. */
+  #keepMark({ lane, lsn }: Mark, place: RecordPlace): void {
     if (lane === 0) this.marks.push({ lsn, place });
     else if (lsn >= (this.marks[0]?.lsn ?? 0n)) this.marks = [{ lsn, place }];
   }

@@ -3,7 +3,7 @@
  */
 import type { Lsn } from '../../lambda/decode/lsn.ts';
 import { Copying, type CopyingTables } from './copying.ts';
-import { forkAfter, Lane, type Place, type WaitingChange, type WaitingRecord } from './lane.ts';
+import { forkAfter, Lane, type RecordPlace, type WaitingChange, type WaitingRecord } from './lane.ts';
 import type { Fork, Mark } from './record.ts';
 
 /** Where the lanes begin. */
@@ -47,12 +47,12 @@ export class Lanes<T extends WaitingChange> {
   }
 
   /** @returns whether the change was kept: false for a repeat */
-  take(lane: number, change: T, place: Place): boolean {
+  take(lane: number, change: T, place: RecordPlace): boolean {
     return this.#lane(lane).take(change, place);
   }
 
   /** @returns the LSN of the fork, where the target already holds changes that the source has lost */
-  mark(mark: Mark, place: Place): Lsn | undefined {
+  mark(mark: Mark, place: RecordPlace): Lsn | undefined {
     const lane = this.#lane(mark.lane);
     const { timeline } = lane;
     const lost = lane.mark(mark, place, this.applied);
@@ -74,7 +74,7 @@ export class Lanes<T extends WaitingChange> {
   }
 
   /** Up to where it is known what a snapshot brings: the greatest mark of the first lane. */
-  get toldOfSnapshots(): Lsn {
+  get snapshotsKnownUpto(): Lsn {
     return this.lanes[0]?.marked ?? this.applied;
   }
 
@@ -100,8 +100,8 @@ export class Lanes<T extends WaitingChange> {
   }
 
   /** For each shard the first Kinesis record with a change that is not applied, or with a mark after what is applied. */
-  firstWaiting(): Map<string, Place> {
-    const first = new Map<string, Place>();
+  firstWaiting(): Map<string, RecordPlace> {
+    const first = new Map<string, RecordPlace>();
     for (const { waitingRecords, marks } of this.lanes) {
       for (const { place } of [...waitingRecords, ...marks]) {
         const known = first.get(place.shard);

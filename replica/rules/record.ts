@@ -4,7 +4,7 @@
  */
 import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
-import { type SnapshotWord, tableId, type TableIds } from './copying.ts';
+import { type MarkedSnapshot, tableId, type TableIds } from './copying.ts';
 import { eachMember } from './json-text.ts';
 
 /** A change of one row, or a TRUNCATE. Parts are JSON texts as they are in the record. */
@@ -48,7 +48,7 @@ export interface Mark {
   /** The server's history of timelines; only on the marks that a run begins with. */
   readonly forks: readonly Fork[] | undefined;
   /** What it says of a snapshot; undefined: nothing, as it is of another lane than the first, or a run began with it. */
-  readonly snapshot: SnapshotWord | undefined;
+  readonly snapshot: MarkedSnapshot | undefined;
 }
 
 /** A record that says nothing of rows: a logical message. */

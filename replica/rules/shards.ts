@@ -2,7 +2,7 @@
  * The shards of a stream: which may be read, and how far each one is finished. The child of a split or a merge holds what follows
  * its parents' records, so it is read only after its parents, and after the parents of these. Pure.
  */
-import type { Place } from './lane.ts';
+import type { RecordPlace } from './lane.ts';
 
 /** How far a shard is finished, as it is saved at the target. */
 export interface ShardPosition {
@@ -17,7 +17,7 @@ export interface ShardPosition {
 interface Shard {
   parents: readonly string[];
   /** The last Kinesis record that was read, or that is saved. */
-  last: Omit<Place, 'before'> | undefined;
+  last: Omit<RecordPlace, 'before'> | undefined;
   /** Whether it is closed and read to its end. */
   ended: boolean;
 }
@@ -47,7 +47,7 @@ export class Shards {
   }
 
   /** Counts a Kinesis record that was read. */
-  addRecord(id: string, sequence: string, arrivedMs: number): Place {
+  addRecord(id: string, sequence: string, arrivedMs: number): RecordPlace {
     const shard = this.#of(id);
     const place = { shard: id, n: (shard.last?.n ?? 0) + 1, sequence, arrivedMs, before: shard.last };
     // Without its own predecessor: a chain of predecessors would keep every record in memory.
@@ -76,7 +76,7 @@ export class Shards {
    *
    * @param waiting - for each shard the first record that waits, if there is one
    */
-  positions(waiting: ReadonlyMap<string, Place>): Map<string, NumberedPosition> {
+  positions(waiting: ReadonlyMap<string, RecordPlace>): Map<string, NumberedPosition> {
     const done = new Map<string, NumberedPosition>();
     for (const [id, shard] of this.#shards) {
       const first = waiting.get(id);

@@ -55,7 +55,7 @@ describe('a copy that begins with nothing', () => {
 
   it('refuses to make tables without the source, or with a pg_dump that is missing or too old', async () => {
     const cases: readonly (readonly [flags: readonly string[], message: RegExp])[] = [
-      [[], /REPLICA_USAGE: --create-tables takes the source's address/],
+      [[], /REPLICA_USAGE: --create-tables needs the source's address/],
       [
         ['--from', rig.from, '--pg-dump', join(dir, 'none')],
         /REPLICA_USAGE: .*cannot be run\. Nothing was made\. The source is PostgreSQL \d+/,

@@ -38,7 +38,7 @@ export interface EventSourceCounts {
   halved: number;
 }
 
-/** See the head of the file. */
+/** One event source mapping. */
 export class EventSource {
   readonly counts: EventSourceCounts = { invocations: 0, again: 0, partial: 0, halved: 0 };
   readonly #options: EventSourceOptions;

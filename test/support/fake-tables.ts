@@ -6,7 +6,8 @@ import { type TableName, ValueKind } from '../../lambda/decode/messages.ts';
 import type { ReadChunk, SnapshotSource, WrittenMessage } from '../../lambda/ports/snapshot-source.ts';
 import type { ChunkRequest } from '../../lambda/snapshot/chunk.ts';
 import { keyText } from '../../lambda/snapshot/chunk.ts';
-import { CopyTextReader, type HeldRow, type ReadColumn, RowSet } from '../../lambda/snapshot/row-set.ts';
+import { CopyTextReader } from '../../lambda/snapshot/copy-text-reader.ts';
+import { type HeldRow, type ReadColumn, RowSet } from '../../lambda/snapshot/row-set.ts';
 import { SNAPSHOT_MESSAGE_PREFIX } from '../../lambda/snapshot/snapshot-message.ts';
 import type { FakeSlot } from './fake-slot.ts';
 

@@ -1,6 +1,6 @@
 /**
- * The tables in which the target keeps what applying changes as they come needs besides rows. They are beside those of
- * `../position-store.ts`.
+ * The tables of the target that hold what is needed, besides rows, to apply changes as they come. They are in the same schema as
+ * those of `../position-store.ts`.
  */
 
 /** Makes the tables where they are not there. */
@@ -20,7 +20,7 @@ export const CREATE_FAST = `CREATE SCHEMA IF NOT EXISTS pg2kinesis;
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_waiting (name text, schema text, tab text, key text, lsn pg_lsn, ordinal bigint, record text NOT NULL);
   CREATE INDEX IF NOT EXISTS replica_waiting_name ON pg2kinesis.replica_waiting (name)`;
 
-/** All that is kept of a copy, but its row in pg2kinesis.replica. */
+/** The tables that have rows for each copy, without pg2kinesis.replica. */
 export const FAST_TABLES = [
   'replica_lane',
   'replica_note',
@@ -30,10 +30,10 @@ export const FAST_TABLES = [
   'replica_shard',
 ] as const;
 
-/** Whether they are there: so a user without the right to create can be given them. */
+/** Whether they are there: an administrator can create them for a user without that right. */
 export const FAST_IS_THERE = `SELECT to_regclass('pg2kinesis.replica_waiting') IS NOT NULL AND to_regclass('pg2kinesis.replica_lane') IS NOT NULL AS there`;
 
-/** Reads all of it that a batch has to know, as one row. Places are pairs of texts. */
+/** Reads the state that a batch begins with, as one row. */
 export const READ_STATE = `SELECT r.source, r.system, r.cut::text AS start,
     COALESCE((SELECT json_agg(json_build_array(lane, lanes, lsn::text, ordinal, reach::text, timeline, extract(epoch FROM unmarked_since) * 1000))
       FROM pg2kinesis.replica_lane WHERE name = $1), '[]') AS lanes,

@@ -1,6 +1,6 @@
 /**
- * Which tables of a target can bear that changes of different rows are applied in another order than they were committed in.
- * All others are refused, with the reason and what to run. Knows no change.
+ * Checks whether the changes of different rows of a table may be applied in another order than they were committed in. A table
+ * where that would go wrong is refused, with the reason and what to run. Knows no change.
  */
 import type pg from 'pg';
 import { ReplicaError } from '../../errors.ts';
@@ -51,7 +51,7 @@ const KEY_COLUMNS = `WITH RECURSIVE key AS (
       b.mod >= 0 AS "hasLength"
     FROM base b JOIN pg_type t ON t.oid = b.base JOIN pg_namespace n ON n.oid = t.typnamespace WHERE b.typtype <> 'd' ORDER BY b.attname`;
 
-/** Types whose values are equal only where their texts are the same. Texts of them by their collation, char(n) by its length. */
+/** Types whose values are equal only if their texts are the same. For text that depends on the collation, for char on a length. */
 const SAME_TEXT: ReadonlySet<string> = new Set(
   (
     'int2 int4 int8 oid bool text varchar bpchar name char uuid date timestamp timestamptz time timetz bytea bit varbit ' +
@@ -60,7 +60,7 @@ const SAME_TEXT: ReadonlySet<string> = new Set(
 );
 
 /**
- * Refuses a table that cannot bear it.
+ * Refuses a table for which the order of different rows matters.
  *
  * @param client - whose search_path is pg_catalog
  * @param table - of the target
@@ -75,11 +75,11 @@ export async function refuseUnfit(client: pg.Client, { oid, sql }: Pick<TargetTa
     ...(indexes.length === 0
       ? []
       : [
-          `it has unique or exclusion constraints besides its key (${indexes.map(({ name }) => name).join(', ')}), which rows break for a while that give values to each other`,
+          `it has unique or exclusion constraints besides its key (${indexes.map(({ name }) => name).join(', ')}); a value that one row gives up and another takes would be there twice for a while`,
         ]),
     ...unfit.map(
       ({ name, type }) =>
-        `values of its key column "${name}" (${type}) can be equal and be written in different ways, so that changes of one row are in several lanes`,
+        `values of its key column "${name}" (${type}) can be equal and have different texts, so that the changes of one row are in several lanes`,
     ),
   ];
   const statements = [

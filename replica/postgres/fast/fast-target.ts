@@ -1,6 +1,6 @@
 /**
- * A PostgreSQL to which changes are applied as they come, by one process or by several at once. Two never apply the same lane
- * at a time; what reaches into other lanes is applied alone. Knows no stream.
+ * A PostgreSQL target to which changes are applied as they come, by one process or by several at once. Two never apply the same
+ * lane at a time; a batch with changes that concern other lanes is applied while no other is. Knows no stream.
  */
 import type pg from 'pg';
 import { formatLsn, type Lsn } from '../../../lambda/decode/lsn.ts';
@@ -20,12 +20,12 @@ export interface PostgresFastTargetOptions {
   readonly target: PostgresTarget;
   /** Begins a transaction. @default BEGIN: several may write */
   readonly hold?: () => Promise<void>;
-  /** Keeps how far shards are read, in the transaction. @default not at all: whoever reads them knows */
+  /** Saves how far shards are read, in the transaction. @default not at all: Lambda keeps that itself */
   readonly saveShards?: (shards: ReadonlyMap<string, ShardPosition>) => Promise<void>;
 }
 
 /**
- * Makes the tables, where they are not there, and gives up what is left of a copy whose position was deleted: it is made anew.
+ * Makes the tables where they are missing. Deletes what is left of a copy whose position was deleted: it is made anew.
  *
  * @param client - of the target, outside a transaction
  * @param name - the copy's
@@ -42,7 +42,7 @@ export async function prepareFastTables(client: pg.Client, name: string): Promis
   }
 }
 
-/** See the head of the file. */
+/** Begins the transactions in which batches are applied. */
 export class PostgresFastTarget implements FastTarget {
   readonly #options: PostgresFastTargetOptions;
 
@@ -77,7 +77,7 @@ export class PostgresFastTarget implements FastTarget {
     });
   }
 
-  /** A batch that is given twice, because its first reader was given up, waits here for that one. */
+  /** Lambda may give a batch a second time while its first invocation still runs: the second one waits here. */
   async #lockLanes(lanes: readonly number[]): Promise<void> {
     const { client, name } = this.#options;
     for (const lane of [...lanes].sort((a, b) => a - b)) {
@@ -87,10 +87,10 @@ export class PostgresFastTarget implements FastTarget {
 }
 
 /**
- * Begins a copy without the lock and the epoch of one process: for several that apply shards side by side.
+ * Begins a copy that several processes apply side by side, so without the lock and the epoch of a single one.
  *
  * @param client - of the target
- * @param copy - its name, the stream's ARN, and up to where the target was loaded otherwise
+ * @param copy - its name, the stream's ARN, and the commit LSN up to which its rows were loaded in another way
  * @throws {ReplicaError} STREAM_CHANGED, REPLICA_USAGE
  */
 export async function beginShared(

@@ -1,11 +1,12 @@
 /**
- * One transaction of a PostgreSQL whose rows are applied as their changes come. Each part is a savepoint: the rows that
- * it writes and its row in `replica_note` have one transaction id, by which these rows are found. Knows no rule: these are in `../../rules/fast`.
+ * One transaction of a PostgreSQL target to which changes are applied as they come. Each part is a savepoint. The rows that a
+ * part writes have the same xmin as its row in `replica_note`: so a TRUNCATE finds the rows that are newer than itself. The
+ * rules are in `../../rules/fast`.
  */
 import type pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import type { CarriedRow, FastState, FastTransaction, TableName, Truncation } from '../../rules/fast/fast-target.ts';
-import { type LanePosition, leastReach, type Place } from '../../rules/fast/lane-position.ts';
+import { type CommitPlace, type LanePosition, leastReadUpto } from '../../rules/fast/lane-position.ts';
 import type { FoldedTable, JsonText } from '../../rules/fold.ts';
 import { type Change, readRecord } from '../../rules/record.ts';
 import type { ShardPosition } from '../../rules/shards.ts';
@@ -21,16 +22,16 @@ export interface FastTransactionOptions {
   readonly name: string;
   readonly target: PostgresTarget;
   readonly state: FastState;
-  /** Keeps how far shards are read, in the transaction. */
+  /** Saves how far shards are read, in the transaction. */
   readonly saveShards: (shards: ReadonlyMap<string, ShardPosition>) => Promise<void>;
 }
 
-/** See the head of the file. */
+/** A transaction in which a batch is applied. */
 export class PostgresFastTransaction implements FastTransaction {
   readonly state: FastState;
   readonly #options: FastTransactionOptions;
   readonly #before: ReadonlyMap<number, LanePosition>;
-  /** Source, system, start and lanes as they were. */
+  /** Source, system, start and number of lanes, as they were at the beginning. */
   readonly #described: string;
   #parts = 0;
   #counted = new Map<string, number>();
@@ -50,7 +51,7 @@ export class PostgresFastTransaction implements FastTransaction {
     await this.#query(`SAVEPOINT p${this.#parts}`);
   }
 
-  async note({ lsn, ordinal }: Place): Promise<void> {
+  async note({ lsn, ordinal }: CommitPlace): Promise<void> {
     await this.#query('INSERT INTO pg2kinesis.replica_note VALUES ($1, $2, $3)', [this.#name, formatLsn(lsn), ordinal]);
   }
 
@@ -129,7 +130,7 @@ export class PostgresFastTransaction implements FastTransaction {
     return rows.map(({ record }) => readRecord(record)).filter((each) => each.kind === 'change');
   }
 
-  async forget({ schema, table }: TableName, key: string, { lsn, ordinal }: Place): Promise<void> {
+  async forget({ schema, table }: TableName, key: string, { lsn, ordinal }: CommitPlace): Promise<void> {
     await this.#query(
       'DELETE FROM pg2kinesis.replica_waiting WHERE name = $1 AND schema = $2 AND tab = $3 AND key = $4 AND (lsn, ordinal) <= ($5::pg_lsn, $6::bigint)',
       [this.#name, schema, table, key, formatLsn(lsn), ordinal],
@@ -195,7 +196,7 @@ export class PostgresFastTransaction implements FastTransaction {
         changed.map(([lane]) => lane),
         column(({ lsn }) => formatLsn(lsn)),
         column(({ ordinal }) => (ordinal === Infinity ? null : ordinal)),
-        column(({ reach }) => formatLsn(reach)),
+        column(({ readUpto }) => formatLsn(readUpto)),
         column(({ timeline }) => timeline ?? null),
         column(({ unmarkedSinceMs: since }) => (since === undefined ? null : new Date(since))),
       ],
@@ -203,13 +204,13 @@ export class PostgresFastTransaction implements FastTransaction {
     await this.#prune();
   }
 
-  /** Gives up what is needed no more: every lane was read up to it. */
+  /** Deletes what is no longer needed, because every lane was read beyond it. */
   async #prune(): Promise<void> {
     const { lanes, laneCount = 0 } = this.state;
-    const least = leastReach(lanes, laneCount);
-    if (least === undefined || least === leastReach(this.#before, laneCount)) return;
+    const least = leastReadUpto(lanes, laneCount);
+    if (least === undefined || least === leastReadUpto(this.#before, laneCount)) return;
     for (const table of ['replica_note', 'replica_truncate']) {
-      // Others may do the same at this moment.
+      // Another process may delete the same rows at this moment.
       await this.#options.client.query(
         `DELETE FROM pg2kinesis.${table} WHERE ctid = ANY (ARRAY(
            SELECT ctid FROM pg2kinesis.${table} WHERE name = $1 AND lsn <= $2 FOR UPDATE SKIP LOCKED))`,
@@ -265,7 +266,7 @@ export function stateOf({ source, system, start, lanes, truncations, waiting }: 
         {
           lsn: lsnOf(lsn),
           ordinal: ordinal ?? Infinity,
-          reach: lsnOf(reach),
+          readUpto: lsnOf(reach),
           timeline: timeline ?? undefined,
           unmarkedSinceMs: since ?? undefined,
         },

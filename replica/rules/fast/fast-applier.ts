@@ -16,7 +16,7 @@ import {
   MustBeAloneError,
   type ReadRecord,
 } from './fast-batch.ts';
-import { leastReach } from './lane-position.ts';
+import { leastReadUpto } from './lane-position.ts';
 
 /** What became of a batch. */
 export interface FastOutcome {
@@ -98,7 +98,7 @@ export class FastApplier {
       }
       await transaction.commit(failure === undefined ? shards : new Map());
       const { waiting, lanes: positions, laneCount = 0 } = transaction.state;
-      const appliedUpto = laneCount === 0 ? undefined : leastReach(positions, laneCount);
+      const appliedUpto = laneCount === 0 ? undefined : leastReadUpto(positions, laneCount);
       return { counts: batch.counts, done, failure, waiting: waiting.size, appliedUpto };
     } catch (error) {
       await transaction.rollback().catch(() => undefined);

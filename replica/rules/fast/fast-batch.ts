@@ -80,9 +80,10 @@ export class FastBatch {
   readonly #options: FastApplierOptions;
   readonly #alone: boolean;
   #fold = new Fold();
-  /** Of the record under way, which may be undone. */
+  /** The same, with the record that is being applied, which may be undone. */
   #drafts = noCounts();
   readonly #positions = new Map<number, LanePosition>();
+  /** Whether the place of the record's changes is noted at the target. */
   #isNoted = false;
 
   /**
@@ -153,7 +154,7 @@ export class FastBatch {
     return false;
   }
 
-  /** Whether a record is of the lanes that are read; false: it was applied when there were other ones. */
+  /** Whether the record is to be read; false: it is of an older number of lanes, and was applied then. */
   #isLane(count: number, items: ReadRecord['items']): boolean {
     const { state } = this.#transaction;
     state.laneCount ??= count;
@@ -161,16 +162,16 @@ export class FastBatch {
     const changes = items.filter((item) => item.kind === 'change');
     if (changes.length > 0 && changes.every(({ lsn }) => lsn <= state.start)) return false;
     if (!this.#alone) throw new MustBeAloneError();
-    const reaches = Array.from({ length: state.laneCount }, (_, lane) => state.lanes.get(lane)?.reach);
-    const [reach] = reaches;
-    if (reach === undefined || reaches.some((each) => each !== reach)) {
+    const ends = Array.from({ length: state.laneCount }, (_, lane) => state.lanes.get(lane)?.readUpto);
+    const [readUpto] = ends;
+    if (readUpto === undefined || ends.some((each) => each !== readUpto)) {
       throw lanesChanged(state.laneCount, count);
     }
     const timeline = state.lanes.get(0)?.timeline;
-    state.start = reach;
+    state.start = readUpto;
     state.laneCount = count;
     state.lanes.clear();
-    for (let lane = 0; lane < count; lane++) state.lanes.set(lane, positionAt(reach, timeline));
+    for (let lane = 0; lane < count; lane++) state.lanes.set(lane, positionAt(readUpto, timeline));
     return true;
   }
 
@@ -244,7 +245,7 @@ export class FastBatch {
     await this.#goOn(truncation, keys);
   }
 
-  /** Applies what waits of keys, as far as it does not wait for something else. */
+  /** Applies the waiting changes of some keys, each key's up to the first one that waits for another row. */
   async #goOn(table: TableName, keys: readonly string[]): Promise<void> {
     const transaction = this.#transaction;
     const left = [...keys];
@@ -256,7 +257,7 @@ export class FastBatch {
       for (const change of changes) {
         const parked = change.oldKey === undefined ? undefined : await transaction.unpark(change);
         if (change.oldKey !== undefined && parked === undefined) break;
-        // Each is of a place of its own.
+        // Each has its own place in the commit order, so it is a part of its own.
         await transaction.begin();
         await transaction.note(change);
         if (change.newKey !== undefined) {

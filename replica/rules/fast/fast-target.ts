@@ -1,12 +1,12 @@
 /**
- * What applying changes as they come needs of a target: rows, and beside them what has to outlive a batch, because the lanes
- * are read at their own speeds. Types only.
+ * The target of changes that are applied as they come: what a batch does to its rows, and what has to be saved besides rows,
+ * because each lane is read at its own speed. Types only.
  */
 import type { Lsn } from '../../../lambda/decode/lsn.ts';
 import type { FoldedTable, JsonText } from '../fold.ts';
 import type { Change } from '../record.ts';
 import type { ShardPosition } from '../shards.ts';
-import type { LanePosition, Place } from './lane-position.ts';
+import type { CommitPlace, LanePosition } from './lane-position.ts';
 
 /** A table, as records name it. */
 export interface TableName {
@@ -15,7 +15,7 @@ export interface TableName {
 }
 
 /** A TRUNCATE that some lanes have not been read up to. */
-export interface Truncation extends TableName, Place {}
+export interface Truncation extends TableName, CommitPlace {}
 
 /** What the target holds at the beginning of a batch, besides rows. */
 export interface FastState {
@@ -23,7 +23,7 @@ export interface FastState {
   source: string | undefined;
   /** Its system identifier. */
   system: string | undefined;
-  /** Everything up to this commit LSN is applied: where the copy, or the number of lanes, began. */
+  /** Everything up to this commit LSN is applied: here the copy began, or LANES was changed last. */
   start: Lsn;
   /** How many lanes there are; undefined: none was read yet. */
   laneCount: number | undefined;
@@ -42,8 +42,8 @@ export interface FastTransaction {
   readonly state: FastState;
   /** Begins a part, which can be undone. Parts may be nested. */
   begin(): Promise<void>;
-  /** Says of what place the rows are that the part writes: all of it is on one side of any TRUNCATE. */
-  note(place: Place): Promise<void>;
+  /** Saves the place of the rows that this part writes: by it a TRUNCATE knows which rows are newer than itself. */
+  note(place: CommitPlace): Promise<void>;
   /** Ends the part that was begun last. */
   end(): Promise<void>;
   /** Undoes all parts that are open. */
@@ -52,21 +52,22 @@ export interface FastTransaction {
   write(tables: readonly FoldedTable[]): Promise<void>;
   /** Takes a row out of its table and keeps it for the other half of its move. @param move - the half that leaves the old key */
   park(move: Change): Promise<void>;
-  /** Gives up what was kept. @param move - the half that comes to the new key @returns `undefined` where nothing was kept */
+  /** Takes back the row that was kept. @param move - the half that comes to the new key @returns `undefined` where nothing was kept */
   unpark(move: Change): Promise<{ readonly row: CarriedRow } | undefined>;
-  /** Keeps a change behind those of its key that wait. */
+  /** Makes a change wait, after those of its key that wait already. */
   defer(change: Change): Promise<void>;
   /** The changes of a key that wait, in order. */
   deferred(table: TableName, key: string): Promise<Change[]>;
-  /** Gives up changes of a key, up to a place and with it. */
-  forget(table: TableName, key: string, upto: Place): Promise<void>;
+  /** Deletes the waiting changes of a key, up to a place, which is included. */
+  forget(table: TableName, key: string, upto: CommitPlace): Promise<void>;
   /**
-   * Deletes the rows of a table, what is parked and what waits, but for what is of a later place, and remembers it.
+   * Deletes what is older than the TRUNCATE: rows of the table, and what of it is parked or waits. Saves the TRUNCATE for the
+   * lanes that were not read up to it.
    *
    * @returns the keys that had changes which waited
    */
   truncate(truncation: Truncation): Promise<string[]>;
-  /** Keeps `state`, and what of the shard was read, and commits. */
+  /** Saves `state` and how far the shards are read, and commits. */
   commit(shards: ReadonlyMap<string, ShardPosition>): Promise<void>;
   rollback(): Promise<void>;
 }
@@ -77,7 +78,7 @@ export interface FastTarget {
    * Begins a transaction.
    *
    * @param lanes - whose records are applied: nobody else applies any of them meanwhile
-   * @param alone - nobody else applies anything meanwhile: for what reaches into other lanes
+   * @param alone - whether nobody else applies anything meanwhile: for changes that concern other lanes, too
    */
   begin(lanes: readonly number[], alone: boolean): Promise<FastTransaction>;
 }

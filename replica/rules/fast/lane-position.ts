@@ -1,37 +1,37 @@
 /**
- * How far one lane is applied, where changes are applied as they come. A lane is in commit order, and its records come again
- * after a failure of the producer, of the stream's reader or of its function: what is not above the position is a repeat. Pure.
+ * How far one lane is applied, where changes are applied as they come. A lane is in commit order. Its records come again after
+ * a failure of the producer, or of whoever reads the stream: a change that is not after the position is a repeat. Pure.
  */
 import type { Lsn } from '../../../lambda/decode/lsn.ts';
 import { forkAfter } from '../lane.ts';
 import type { Change, Mark } from '../record.ts';
 
 /** A place in the commit order. */
-export interface Place {
+export interface CommitPlace {
   readonly lsn: Lsn;
   readonly ordinal: number;
 }
 
 /** A lane's position, as the target keeps it. */
-export interface LanePosition extends Place {
+export interface LanePosition extends CommitPlace {
   /** All records of the lane up to this commit LSN have been read. */
-  readonly reach: Lsn;
+  readonly readUpto: Lsn;
   /** The server's timeline by the lane's last mark; undefined: there was none. */
   readonly timeline: number | undefined;
   /** When the stream took the lane's first change, milliseconds since 1970, while no mark has come; undefined: one has, or no change. */
   readonly unmarkedSinceMs: number | undefined;
 }
 
-/** Records of so long without a mark mean that there will be none: a run is shorter, and each ends with marks. */
+/** A lane that has records for longer than this and no mark will get none: every run is shorter, and ends with marks. */
 export const MARKS_WITHIN_MS = 20 * 60_000;
 
 /** @param start - everything up to this commit LSN is applied @param timeline - the server's, where it is known */
 export function positionAt(start: Lsn, timeline?: number): LanePosition {
-  return { lsn: start, ordinal: Infinity, reach: start, timeline, unmarkedSinceMs: undefined };
+  return { lsn: start, ordinal: Infinity, readUpto: start, timeline, unmarkedSinceMs: undefined };
 }
 
 /** Whether a place is before another one. */
-export function isBefore(a: Place, b: Place): boolean {
+export function isBefore(a: CommitPlace, b: CommitPlace): boolean {
   return a.lsn < b.lsn || (a.lsn === b.lsn && a.ordinal < b.ordinal);
 }
 
@@ -48,12 +48,12 @@ export function afterChange(
 ): LanePosition | undefined {
   if (!isBefore(position, change)) return undefined;
   const { lsn, ordinal } = change;
-  const { reach, timeline, unmarkedSinceMs } = position;
+  const { readUpto, timeline, unmarkedSinceMs } = position;
   return {
     lsn,
     ordinal,
-    // Its transaction may go on.
-    reach: lsn - 1n > reach ? lsn - 1n : reach,
+    // More of its transaction may follow.
+    readUpto: lsn - 1n > readUpto ? lsn - 1n : readUpto,
     timeline,
     unmarkedSinceMs: timeline === undefined ? (unmarkedSinceMs ?? arrivedMs) : undefined,
   };
@@ -67,11 +67,11 @@ export function lacksMarks({ unmarkedSinceMs }: LanePosition, arrivedMs: number)
 /**
  * @param position - of the lane
  * @param mark - the next record of the lane
- * @returns the position after it, or `lost`: the fork behind which the server lost what is applied here
+ * @returns the position after it, or `lost`: the fork after which the server has lost what is applied here
  */
 export function afterMark(position: LanePosition, mark: Mark): LanePosition | { readonly lost: Lsn } {
   const { timeline } = position;
-  // A request of before a failover that came late: nothing of it counts.
+  // A request from before a failover arrived late: its mark does not count.
   if (timeline !== undefined && mark.timeline < timeline) return position;
   if (mark.forks !== undefined && timeline !== undefined && mark.timeline !== timeline) {
     const fork = forkAfter(mark.forks, timeline);
@@ -79,19 +79,19 @@ export function afterMark(position: LanePosition, mark: Mark): LanePosition | { 
   }
   return {
     ...position,
-    reach: mark.lsn > position.reach ? mark.lsn : position.reach,
+    readUpto: mark.lsn > position.readUpto ? mark.lsn : position.readUpto,
     timeline: mark.timeline,
     unmarkedSinceMs: undefined,
   };
 }
 
 /** @returns up to where every lane was read; undefined: one was not read at all */
-export function leastReach(lanes: ReadonlyMap<number, LanePosition>, count: number): Lsn | undefined {
+export function leastReadUpto(lanes: ReadonlyMap<number, LanePosition>, count: number): Lsn | undefined {
   let least: Lsn | undefined;
   for (let lane = 0; lane < count; lane++) {
-    const reach = lanes.get(lane)?.reach;
-    if (reach === undefined) return undefined;
-    if (least === undefined || reach < least) least = reach;
+    const readUpto = lanes.get(lane)?.readUpto;
+    if (readUpto === undefined) return undefined;
+    if (least === undefined || readUpto < least) least = readUpto;
   }
   return least;
 }

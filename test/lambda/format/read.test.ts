@@ -5,7 +5,8 @@ import { ValueKind } from '../../../lambda/decode/messages.ts';
 import { ByteWriter } from '../../../lambda/format/byte-writer.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
 import type { FormatOptions } from '../../../lambda/format/record.ts';
-import { CopyTextReader, RowSet } from '../../../lambda/snapshot/row-set.ts';
+import { CopyTextReader } from '../../../lambda/snapshot/copy-text-reader.ts';
+import { RowSet } from '../../../lambda/snapshot/row-set.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 
 const PLACE = { xid: 760, commitLsn: 0x16b3748n, commitTimeMicros: 1_767_323_045_678_901n };

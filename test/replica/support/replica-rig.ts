@@ -9,7 +9,7 @@ import { type CliEnded, runCli } from '../../support/cli.ts';
 import { EMULATOR } from '../../support/kinesis.ts';
 import { type PostgresOptions, type PostgresServer, startPostgres } from '../../support/postgres.ts';
 
-/** See the head of the file. */
+/** A pipeline and a replica of it. */
 export class ReplicaRig {
   readonly environment: Environment;
   readonly target: PostgresServer;

@@ -24,7 +24,7 @@ export interface ReplicatedOptions extends Partial<TargetOptions> {
   readonly batchChanges?: number;
 }
 
-/** See the head of the file. */
+/** A database and its copy. */
 export class ReplicatedDatabase {
   /** The superuser at the source. */
   readonly source: pg.Client;

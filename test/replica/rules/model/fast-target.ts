@@ -12,7 +12,7 @@ import {
   type TableName,
   type Truncation,
 } from '../../../../replica/rules/fast/fast-target.ts';
-import { isBefore, type LanePosition, type Place } from '../../../../replica/rules/fast/lane-position.ts';
+import { type CommitPlace, isBefore, type LanePosition } from '../../../../replica/rules/fast/lane-position.ts';
 import { DELETED, type FoldedTable, type JsonText } from '../../../../replica/rules/fold.ts';
 import { type Change, readRecord } from '../../../../replica/rules/record.ts';
 import { type ModelRow, type ModelTable, plainKey } from './source.ts';
@@ -48,16 +48,16 @@ export type BrokenFast =
 
 /** All that the target keeps. */
 interface Kept {
-  rows: Map<string, { readonly row: ModelRow; readonly place: Place | undefined }>;
+  rows: Map<string, { readonly row: ModelRow; readonly place: CommitPlace | undefined }>;
   lanes: Map<number, LanePosition>;
   source: string | undefined;
   system: string | undefined;
   laneCount: number | undefined;
   truncations: Truncation[];
-  parked: { readonly place: Place; readonly row: ModelRow | undefined }[];
-  deferred: { readonly key: string; readonly place: Place; readonly text: string }[];
+  parked: { readonly place: CommitPlace; readonly row: ModelRow | undefined }[];
+  deferred: { readonly key: string; readonly place: CommitPlace; readonly text: string }[];
   /** Places of parts that have written rows. */
-  notes: Place[];
+  notes: CommitPlace[];
 }
 
 /** A copy; what is in it never changes. */
@@ -77,7 +77,7 @@ function copyOf(kept: Kept): Kept {
 /** The process was ended here. */
 export class Ended extends Error {}
 
-/** See the head of the file. */
+/** A target in memory. */
 export class ModelFastTarget implements FastTarget {
   #kept: Kept = {
     rows: new Map(),
@@ -127,7 +127,7 @@ class ModelTransaction implements FastTransaction {
   readonly #onStep: () => void;
   readonly #keep: (kept: Kept) => void;
   readonly #saved: Kept[] = [];
-  readonly #places: (Place | undefined)[] = [];
+  readonly #places: (CommitPlace | undefined)[] = [];
 
   constructor(kept: Kept, broken: BrokenFast, onStep: () => void, keep: (kept: Kept) => void) {
     this.#kept = kept;
@@ -160,7 +160,7 @@ class ModelTransaction implements FastTransaction {
     return this.#step();
   }
 
-  note(place: Place): Promise<void> {
+  note(place: CommitPlace): Promise<void> {
     const outer = this.#places.findLast((each) => each !== undefined);
     const noted = this.#broken === 'note' && outer !== undefined ? outer : { lsn: place.lsn, ordinal: place.ordinal };
     this.#places[this.#places.length - 1] = noted;
@@ -232,7 +232,7 @@ class ModelTransaction implements FastTransaction {
       .map(({ text }) => readRecord(text) as Change);
   }
 
-  forget(table: TableName, key: string, upto: Place): Promise<void> {
+  forget(table: TableName, key: string, upto: CommitPlace): Promise<void> {
     this.#kept.deferred = this.#kept.deferred.filter(
       ({ key: other, place }) => other !== keyName(table, key) || isBefore(upto, place),
     );
@@ -257,9 +257,9 @@ class ModelTransaction implements FastTransaction {
   async commit(): Promise<void> {
     await this.#step();
     const { source, system, laneCount, lanes } = this.state;
-    const reaches = Array.from({ length: LANES }, (_, lane) => lanes.get(lane)?.reach ?? 0n);
+    const reaches = Array.from({ length: LANES }, (_, lane) => lanes.get(lane)?.readUpto ?? 0n);
     const least = reaches.reduce((a, b) => ((this.#broken === 'prune' ? b > a : b < a) ? b : a));
-    const isPassed = ({ lsn }: Place): boolean => lsn <= least;
+    const isPassed = ({ lsn }: CommitPlace): boolean => lsn <= least;
     this.#keep({
       ...this.#kept,
       source,

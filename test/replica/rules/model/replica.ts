@@ -8,7 +8,7 @@ import { Applier, type AwaitsRows, type Position, type Target } from '../../../.
 import type { CopyingTables } from '../../../../replica/rules/copying.ts';
 import { DELETED, type FoldedTable, type JsonText } from '../../../../replica/rules/fold.ts';
 import { Intake } from '../../../../replica/rules/intake.ts';
-import { Lane, type Place, type WaitingChange, type WaitingRecord } from '../../../../replica/rules/lane.ts';
+import { Lane, type RecordPlace, type WaitingChange, type WaitingRecord } from '../../../../replica/rules/lane.ts';
 import { type Cut, Lanes, type LanesStart } from '../../../../replica/rules/lanes.ts';
 import type { Change, Mark } from '../../../../replica/rules/record.ts';
 import { type NumberedPosition, type ShardPosition, Shards } from '../../../../replica/rules/shards.ts';
@@ -71,10 +71,10 @@ class BrokenLanes extends Lanes<Change> {
     super(start, (cut, timeline) => new BrokenLane(cut, timeline, broken));
     this.broken = broken;
   }
-  override mark(mark: Mark, place: Place): Lsn | undefined {
+  override mark(mark: Mark, place: RecordPlace): Lsn | undefined {
     return super.mark(this.broken === 'copying' ? { ...mark, snapshot: undefined } : mark, place);
   }
-  override take(lane: number, change: Change, place: Place): boolean {
+  override take(lane: number, change: Change, place: RecordPlace): boolean {
     this.#arrived.push(change);
     return super.take(lane, this.broken === 'fill' ? { ...change, newKey: undefined } : change, place);
   }
@@ -109,7 +109,7 @@ class BrokenShards extends Shards {
     super.resume(id, position);
     this.#orphans.resume(id, position);
   }
-  override addRecord(id: string, sequence: string, arrivedMs: number): Place {
+  override addRecord(id: string, sequence: string, arrivedMs: number): RecordPlace {
     this.#orphans.addRecord(id, sequence, arrivedMs);
     return super.addRecord(id, sequence, arrivedMs);
   }
@@ -120,7 +120,7 @@ class BrokenShards extends Shards {
   override isReadable(id: string): boolean {
     return this.broken === 'parents' || super.isReadable(id);
   }
-  override positions(waiting: ReadonlyMap<string, Place>): Map<string, NumberedPosition> {
+  override positions(waiting: ReadonlyMap<string, RecordPlace>): Map<string, NumberedPosition> {
     if (this.broken === 'child') return this.#orphans.positions(waiting);
     return super.positions(this.broken === 'seq' ? new Map() : waiting);
   }

@@ -42,7 +42,7 @@ const plainText = (k: number): string => String((k + 3) * 7919);
 /** @param text - of a key that has one @returns the key */
 export const plainKey = (text: string): number => Number(text) / 7919 - 3;
 
-/** See the head of the file. */
+/** A source in memory. */
 export class ModelSource {
   wal: { readonly lsn: number; readonly changes: readonly ModelChange[]; readonly unread: ReadonlySet<number> }[] = [];
   readonly states = new Map<number, ModelTable>([[0, new Map()]]);

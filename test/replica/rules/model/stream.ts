@@ -24,7 +24,7 @@ export interface ModelShard {
 
 export const LANES = 4;
 
-/** See the head of the file. */
+/** A stream in memory, and what writes to it. */
 export class ModelStream {
   readonly shards: ModelShard[] = [];
   readonly #random: Random;
