@@ -27,7 +27,7 @@ const UNFIT: Readonly<Record<string, readonly [definition: string, reason: RegEx
     '(a int PRIMARY KEY, b int4range, CONSTRAINT no_overlap EXCLUDE USING gist (b WITH &&))',
     /\(no_overlap\)/,
   ],
-  'a numeric key': ['(a numeric PRIMARY KEY)', /its key column "a" \(numeric\) can be equal and be written/],
+  'a numeric key': ['(a numeric PRIMARY KEY)', /its key column "a" \(numeric\) can be equal and have different texts/],
   'a key of a domain over numeric': ['(a public.amount PRIMARY KEY)', /key column "a" \(public\.amount\)/],
   'a key of double precision': ['(a float8, b int, PRIMARY KEY (b, a))', /key column "a" \(double precision\)/],
   'an interval': ['("A b" interval PRIMARY KEY)', /key column "A b" \(interval\)/],
