@@ -68,7 +68,7 @@ const STARTED_AGAIN = 1;
 export async function playRealRun(options: RealRunOptions): Promise<RealRun> {
   const { seed, seconds, share = 1, version, tell = () => undefined } = options;
   const random = randomOf(seed);
-  const rig = await ReplicaRig.start(version === undefined ? {} : { version });
+  const rig = await ReplicaRig.start(version === undefined ? {} : { version, target: version });
   try {
     const { source, target, environment } = rig;
     const { proxy } = environment;

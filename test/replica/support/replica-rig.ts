@@ -19,9 +19,20 @@ export class ReplicaRig {
     this.target = target;
   }
 
-  /** Starts both servers and the stream, without a slot. @param options - the source's; `shards`: the stream's */
-  static async start(options: PostgresOptions & { readonly shards?: number } = {}): Promise<ReplicaRig> {
-    const [environment, target] = await Promise.all([startEnvironment({ shards: 3, ...options }), startPostgres()]);
+  /**
+   * Starts both servers and the stream, without a slot.
+   *
+   * @param options - the source's; `shards`: the stream's
+   * @param options.target - the target's version @default that of servers which ask for none
+   */
+  static async start({
+    target: version,
+    ...options
+  }: PostgresOptions & { readonly shards?: number; readonly target?: string } = {}): Promise<ReplicaRig> {
+    const [environment, target] = await Promise.all([
+      startEnvironment({ shards: 3, ...options }),
+      startPostgres(version === undefined ? {} : { version }),
+    ]);
     return new ReplicaRig(environment, target);
   }
 
