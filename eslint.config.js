@@ -35,6 +35,9 @@ const kinesis = ['(^|/)kinesis/|^@aws-sdk/client-kinesis', 'This module knows no
 const powertools = ['^@aws-lambda-powertools/|^@middy/', 'Only the handler composes Powertools and middy.'];
 const node = ['^node:(fs|net|http|https|tls|child_process|process|timers|os|dns)', 'A pure module does no I/O.'];
 
+/** What no file below actions, postgres and kinesis may import. */
+const inner = [synth, handler, above, sdk, postgres, kinesis, powertools];
+
 export default tseslint.config(
   // docs/examples/ is compiled by test/lib/package.test.ts, as an app of its user's: with the packed types.
   { ignores: ['node_modules/', 'dist/', 'cdk.out/', 'docs/examples/'] },
@@ -75,49 +78,18 @@ export default tseslint.config(
   // lambda/, from the bottom up. What a row does not forbid, it may import; nothing imports the handler.
   module(
     ['lambda/{decode,format,pack,snapshot}/**/*.ts'],
-    [
-      synth,
-      handler,
-      above,
-      sdk,
-      postgres,
-      kinesis,
-      powertools,
-      node,
-      ['(^|/)(transform|run|settings)/', 'A pure module imports pure modules.'],
-    ],
+    [...inner, node, ['(^|/)(transform|run|settings)/', 'A pure module imports pure modules.']],
   ),
   module(
     ['lambda/settings/**/*.ts'],
-    [
-      synth,
-      handler,
-      above,
-      sdk,
-      postgres,
-      kinesis,
-      powertools,
-      ['(^|/)(transform|run|health|format|pack)/', 'settings imports decode and errors only.'],
-    ],
+    [...inner, ['(^|/)(transform|run|health|format|pack)/', 'settings imports decode and errors only.']],
   ),
   module(
     ['lambda/health/**/*.ts'],
-    [
-      synth,
-      handler,
-      above,
-      sdk,
-      postgres,
-      kinesis,
-      powertools,
-      ['(^|/)(transform|run|format|pack)/', 'health checks facts; it imports settings and decode only.'],
-    ],
+    [...inner, ['(^|/)(transform|run|format|pack)/', 'health checks facts; it imports settings and decode only.']],
   ),
-  module(
-    ['lambda/transform/**/*.ts'],
-    [synth, handler, above, sdk, postgres, kinesis, powertools, ['(^|/)(run|health)/', 'transform knows no run.']],
-  ),
-  module(['lambda/run/**/*.ts'], [synth, handler, above, sdk, postgres, kinesis, powertools]),
+  module(['lambda/transform/**/*.ts'], [...inner, ['(^|/)(run|health)/', 'transform knows no run.']]),
+  module(['lambda/run/**/*.ts'], inner),
   module(
     ['lambda/postgres/**/*.ts'],
     [
@@ -150,7 +122,7 @@ export default tseslint.config(
       'lambda/ports/**/*.ts',
       'lambda/{errors,metrics,clock,printable,lost-slot,peek-errors,publications,slow-notice,formatter-module}.ts',
     ],
-    [synth, handler, above, sdk, postgres, kinesis, powertools],
+    inner,
   ),
   module(['lambda/plugin-parts.ts'], [synth, handler, above, sdk, kinesis, powertools]),
   module(['lambda/handler.ts'], [synth], { env: true }),

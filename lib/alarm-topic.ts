@@ -32,7 +32,7 @@ export class AlarmTopic extends Construct {
       enableKeyRotation: true,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    // Who may publish is the topic's to say: CloudWatch is not known to name the source account to KMS.
+    // The topic's policy says who may publish. The key's cannot: it is not documented that CloudWatch names the source account to KMS.
     key.addToResourcePolicy(
       new iam.PolicyStatement({
         sid: 'AllowAlarms',

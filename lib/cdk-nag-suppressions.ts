@@ -1,6 +1,6 @@
 /**
- * Why what a rule pack (cdk-nag) objects to is right here: noted on the construct, for whoever runs one.
- * Releases of the CDK that have no place for it are left alone. Knows no rule by name.
+ * Writes onto a construct why it is right where a rule pack (cdk-nag) objects to it, for users who run such a pack. Does nothing
+ * in releases of the CDK that have no place for that. Knows no rule by name.
  */
 import * as cdk from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';

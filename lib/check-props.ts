@@ -1,6 +1,6 @@
 /**
- * The constructs' props against the table of the app's settings: what the one refuses at synthesis, the other does too.
- * Values that only CloudFormation will know (tokens) are let pass. Knows no construct by its making.
+ * The constructs' props against the table of the app's settings: both refuse the same values at synthesis.
+ * Values that only CloudFormation will know (tokens) are not checked. Makes no construct.
  */
 import { Stack, Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';

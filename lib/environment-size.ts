@@ -1,6 +1,6 @@
 /**
- * Lambda takes 4 KB of environment. Long lists are put into a file instead, in a layer; what is too long then is refused
- * at synthesis, by its prop. Knows of the variables only how long they are.
+ * Lambda allows 4 KB of environment variables. Long lists are put into a file in a layer instead. If the rest is still too long,
+ * synthesis fails and names the prop. Knows of the variables only how long they are.
  */
 import { Stack, Tokenization } from 'aws-cdk-lib';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -52,7 +52,7 @@ export function fitEnvironment(
 }
 
 /**
- * Has synthesis fail where the environment is too large as it is in the end.
+ * Makes synthesis fail if the environment is still too large when everything was added to it.
  *
  * @param scope - whose props the message names
  * @param resource - the function

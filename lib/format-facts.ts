@@ -18,7 +18,7 @@ export const FORMAT_FACTS = {
   json: { hasMessages: true, isJson: true },
   debezium: { hasMessages: true, isJson: true },
   dms: { hasMessages: false, isJson: true },
-  // A formatter of the user's own may write anything; what it writes is the user's to know.
+  // A formatter of the user's own may write anything: nothing is known of it here.
   module: { hasMessages: true, isJson: true },
 } as const satisfies Readonly<Record<string, FormatFacts>>;
 

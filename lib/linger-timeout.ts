@@ -9,7 +9,7 @@ import type { Construct } from 'constructs';
 const MIN_TIMEOUT_SECONDS = 300;
 
 /**
- * Has synthesis fail where runs linger and the function's time-out is too short for that.
+ * Makes synthesis fail where runs linger and the function's time-out is too short for that.
  *
  * @param scope - whose prop the message names
  * @param resource - the function

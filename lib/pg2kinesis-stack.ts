@@ -225,10 +225,10 @@ export class Pg2KinesisStack extends Stack {
     }
     const vpc = ec2.Vpc.fromLookup(this, 'Vpc', { vpcId });
     if (subnetIds === undefined) return { vpc };
-    // Before the look-up a stand-in has another id, and subnets of its own.
+    // Before the VPC is looked up, the CDK uses a placeholder with another id and other subnets.
     const known = [...vpc.privateSubnets, ...vpc.isolatedSubnets, ...vpc.publicSubnets].map(({ subnetId }) => subnetId);
     const strangers = vpc.vpcId === vpcId ? subnetIds.filter((subnetId) => !known.includes(subnetId)) : [];
-    // The filter would leave them out without a word, and the function with too few subnets, or none.
+    // The filter would leave them out silently: the function would get too few subnets, or none.
     if (strangers.length > 0)
       throw new SettingsError([
         `subnetIds cannot have ${strangers.join(', ')}: VPC ${vpcId} has ${known.join(', ') || 'no subnets'}.`,

@@ -1,6 +1,6 @@
 /**
- * What pipelines have against each other: two of one name would feed each other's alarms, two of one slot would take each
- * other's changes. For pipelines of one app, whichever stack or stage each is in. Knows no construct by its making.
+ * Pipelines that must not be deployed together: two of one name would raise each other's alarms, two of one slot would take each
+ * other's changes. For pipelines of one app, in whichever stack or stage each is. Makes no construct.
  */
 import { Stack } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
@@ -19,7 +19,7 @@ export interface Pipeline {
 const PIPELINES = new WeakMap<IConstruct, (Pipeline & { readonly construct: IConstruct })[]>();
 
 /**
- * Has the app fail at synthesis where a pipeline takes what an earlier one has.
+ * Makes synthesis fail where a pipeline has the name or the slot of an earlier one.
  *
  * @param construct - the pipeline's
  * @param pipeline - what must not be shared
@@ -52,7 +52,7 @@ export function refuseClashes(construct: IConstruct, pipeline: Pipeline): void {
 
 /**
  * @param pipeline - where its slot is
- * @returns a text that is the same for one slot of one server; the case of the host and a dot at its end say nothing
+ * @returns a text that is the same for one slot of one server; the case of the host and a dot at its end do not matter
  */
 export function slotKey({ host, port, slot }: Omit<Pipeline, 'name'>): string {
   return `${slot} of ${host.toLowerCase().replace(/\.$/, '')}:${port}`;

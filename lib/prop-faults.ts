@@ -1,6 +1,6 @@
 /**
  * What is wrong with a construct's props, and the error that says so. Values that only CloudFormation will know (tokens) are
- * let pass. Knows no construct's props by name.
+ * not checked. Knows no construct's props by name.
  */
 import { type Duration, Stack, Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';

@@ -1,5 +1,5 @@
 /**
- * What settings, each right by itself, have against each other: one place for the app's settings and the constructs' props.
+ * Settings that are each right by themselves and contradict each other: one place for the app's settings and the constructs' props.
  * Pure. Knows neither the context nor CloudFormation.
  */
 import { DEFAULT_FORMAT, FORMAT_FACTS, FORMAT_NAMES } from './format-facts.ts';

@@ -95,7 +95,7 @@ export function readSettings(
 }
 
 /**
- * Reads the settings that a program gives, with the same rules; tokens are let pass.
+ * Reads the settings that a program gives, with the same rules; tokens are not checked.
  *
  * @param given - the settings
  * @param defaults - `name` and `region` of the stack, where they are known

@@ -222,7 +222,7 @@ export class SlotAlarms extends Construct {
       comparisonOperator: rule.comparison,
       evaluationPeriods,
       datapointsToAlarm,
-      // What is measured only when it happens is over when it does not.
+      // Sent only when something happens: no data means that it does not happen any more.
       treatMissingData: rule.missing ?? cloudwatch.TreatMissingData.NOT_BREACHING,
     });
     if (this.topic !== undefined) {

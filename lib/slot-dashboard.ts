@@ -1,6 +1,6 @@
 /**
  * The dashboard of a publisher, in the order in which an engineer on call reads. The first row answers: is it healthy, how
- * far behind, what does it hold. Then where to read on, and the graphs: is anything moving, what failed, who slows it.
+ * far behind, what does it hold. Then where to read on, and the graphs: is anything moving, what failed, what slows it.
  */
 import { Duration, Stack, Token } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';

@@ -135,7 +135,7 @@ export function environmentOfExisting(
 ): Readonly<Record<string, string>> {
   const { region, urlSuffix } = Stack.of(scope);
   if (!existing.includes('kinesis') || stream.env.region !== region) return {};
-  // The stream's ARN would lead to a host of its account's, which the private zones of older endpoints do not have.
+  // Addressed by its ARN, a stream has a host name with its account, which the private zones of older endpoints do not have.
   return { [SERVICES.kinesis.variable]: `https://kinesis.${region}.${urlSuffix}` };
 }
 

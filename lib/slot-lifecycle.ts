@@ -76,7 +76,7 @@ export class SlotLifecycle extends Construct {
     if (props.inVpc === true) denyNetworkInterfaces(provider, role, provider.serviceToken);
     const common = {
       serviceToken: provider.serviceToken,
-      // What the function may take, and a minute: without it CloudFormation would wait an hour for an answer that was lost.
+      // The function's time-out, and a minute. By default CloudFormation would wait an hour for an answer that was lost.
       serviceTimeout: Duration.minutes(16),
     };
     // Under the names that lambda/actions/slot-lifecycle.ts reads.
@@ -88,7 +88,7 @@ export class SlotLifecycle extends Construct {
       onRemoval,
       ...(publisher.props.slotFailover === undefined ? {} : { slotFailover: publisher.props.slotFailover }),
     };
-    // Looks whether the slot is there before it is made; so that what was made is known whatever becomes of the answer.
+    // Looks whether the slot is there before it is made. So it is known who made it, even where the answer to its making is lost.
     const claim = new CustomResource(this, 'Claim', {
       ...common,
       resourceType: 'Custom::Pg2KinesisSlotClaim',
@@ -105,7 +105,7 @@ export class SlotLifecycle extends Construct {
     (claim.node.defaultChild as CfnResource).overrideLogicalId(`${logicalId}Claim`);
     // A Delete is obeyed only while the function names the resource: one that leaves the template leaves its slot.
     publisher.function.addEnvironment('SLOT_RESOURCE', logicalId);
-    // A removal that fails leaves the slot, and with it what watches it.
+    // They are deleted after the slot: if its removal fails, its alarms stay.
     claim.node.addDependency(publisher.ready, publisher.watchers);
     this.resource.node.addDependency(publisher.ready, publisher.watchers);
     publisher.schedule.node.addDependency(this.resource);

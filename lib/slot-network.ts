@@ -77,7 +77,7 @@ export class SlotNetwork extends Construct {
         443,
         `${props.services.includes('kinesis') ? 'Kinesis and ' : ''}Secrets Manager`,
       );
-    // Where no route out is needed, a rule that leads nowhere: a group made without rules in it is given one that allows all.
+    // No way out is needed. The CDK gives a group without rules one that allows everything, so this one leads nowhere.
     else if (first === undefined)
       this.allowOut(ec2.Peer.ipv4('127.0.0.1/32'), 443, 'Nothing: the endpoints have rules of their own');
     this.admitted = props.databaseSecurityGroup === undefined || takesRules(props.databaseSecurityGroup);
@@ -125,8 +125,8 @@ function address(cidr: string | undefined): ec2.IPeer {
 }
 
 /**
- * Whether a group takes rules. One that was imported with `mutable: false` ignores them, and has no field that says so:
- * it is offered one that is never made, and seen to look at it or not.
+ * Whether a group takes rules. One that was imported with `mutable: false` ignores them, and has no field that says so. So it is
+ * given a rule that throws when it is read, which a group that ignores rules does not do. No rule is made.
  */
 function takesRules(group: ec2.ISecurityGroup): boolean {
   const looked = new Error('The rule was looked at.');

@@ -114,7 +114,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
     this.logGroup = new logs.LogGroup(this, 'Log', {
       retention: props.logRetention ?? logs.RetentionDays.ONE_MONTH,
       ...(props.logKey === undefined ? {} : { encryptionKey: props.logKey }),
-      // It tells what became of the slot when the stack went, and why a creation failed, so it outlives both.
+      // The log says what became of the slot when the stack was deleted, and why a creation failed. So it is kept after both.
       removalPolicy: RemovalPolicy.RETAIN,
     });
     const role = props.role ?? makeRole(this);

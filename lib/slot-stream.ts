@@ -43,7 +43,7 @@ export class SlotStream extends Construct {
     this.stream = new kinesis.Stream(this, 'Stream', {
       streamMode: kinesis.StreamMode.ON_DEMAND,
       retentionPeriod: props.retention ?? Duration.hours(24),
-      // What was published must not go with the pipeline. Only a creation that fails takes its empty stream along, which would cost by the hour.
+      // The stream is kept when the stack is deleted. If the stack's creation fails, it is deleted: it is empty, and would cost by the hour.
       removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
       ...(props.key === undefined
         ? { encryption: kinesis.StreamEncryption.MANAGED }

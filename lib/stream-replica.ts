@@ -37,8 +37,8 @@ const RUNTIME = new lambda.Runtime('nodejs24.x', lambda.RuntimeFamily.NODEJS, { 
 const MINUTE = Duration.minutes(1);
 
 /**
- * Keeps the tables of another PostgreSQL equal to those of the source, for tables that can bear that changes of different rows
- * are applied in another order than they were committed in. docs/replica.md says which these are, and what is not promised.
+ * Keeps the tables of another PostgreSQL equal to those of the source, for tables where changes of different
+ * rows may be applied in another order than they were committed in. docs/replica.md says which these are, and what is not promised.
  *
  * @example
  * new StreamReplica(this, 'Copy', {
@@ -151,7 +151,7 @@ export class StreamReplica extends Construct implements iam.IGrantable, ec2.ICon
       metric: this.function.metric('IteratorAge', { period: MINUTE, statistic: cloudwatch.Stats.MAXIMUM }),
       threshold: age.toMilliseconds(),
       periods: 5,
-      // Where nothing is given to the function nothing is measured: it says nothing of being over.
+      // Without an invocation there is no data: that does not mean that the copy has caught up.
       missing: cloudwatch.TreatMissingData.IGNORE,
       runbook: props.runbookUrl,
       description: `The oldest record that is not applied is over ${age.toSeconds()} seconds old: records cannot be applied, or more is published than is applied. First: read the newest error in the function's log: its code and message say what to do.`,
@@ -188,7 +188,7 @@ export class StreamReplica extends Construct implements iam.IGrantable, ec2.ICon
       // Nothing that is in the stream is missed. What the target holds already is dropped.
       startingPosition: lambda.StartingPosition.TRIM_HORIZON,
       batchSize: props.batchSize ?? 100,
-      // One invocation a shard: several would be given the lanes of a shard out of their order.
+      // One invocation at a time for a shard: several would get the changes of a lane out of order.
       parallelizationFactor: 1,
       reportBatchItemFailures: true,
       bisectBatchOnError: true,
@@ -197,7 +197,7 @@ export class StreamReplica extends Construct implements iam.IGrantable, ec2.ICon
       ...(props.maxRecordAge === undefined ? {} : { maxRecordAge: props.maxRecordAge }),
     });
     this.function.addEventSource(source);
-    // Before it can reach the target it is given nothing.
+    // Lambda gives it no records before it can reach the target.
     const mapping = this.function.node.findAll().find((child) => child instanceof lambda.CfnEventSourceMapping);
     mapping?.node.addDependency(...network.dependencies);
   }

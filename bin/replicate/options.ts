@@ -15,7 +15,7 @@ export interface ReplicateOptions {
   readonly startAfter?: Lsn;
   /** The rows of a copy that begins come by a snapshot that is still to be asked for. */
   readonly awaitSnapshot?: boolean;
-  /** Applies changes as they come, without waiting until they are whole transactions. For tables that can bear it. */
+  /** Applies changes as they come, without waiting until they are whole transactions. For tables where the order of different rows does not matter. */
   readonly fast?: boolean;
   /** The source: an address as `to`. */
   readonly from?: string;

@@ -36,7 +36,10 @@ export interface LockMonitorOptions {
 const LOCK_CHECK_INTERVAL_MS = 1_000;
 /** A loss of the lock is noticed within this time, and then no further request is sent: one interval, and one answer. */
 export const LOCK_LOSS_DETECTION_MS = 2 * LOCK_CHECK_INTERVAL_MS;
-/** How long the control connection stays open after the main one is lost, and the other way round: as long as a request may be in flight. Its lock keeps the next run waiting. */
+/**
+ * How long one connection stays open after the other was lost: as long as a request may be in flight. The lock that it holds makes
+ * the next run wait.
+ */
 const OTHER_CONNECTION_GRACE_MS = 15_000;
 /** How long after the deadline the server's answers are waited for. The rest of the time is for our own answer. */
 const SERVER_RESPONSE_GRACE_MS = 500;

@@ -20,7 +20,7 @@ export interface BatchParts extends Omit<
   readonly filters: Filters;
 }
 
-/** What a reader works with. */
+/** What a batch processor works with. */
 export interface BatchPorts {
   readonly session: Session;
   readonly publisher: Publisher;

@@ -44,7 +44,7 @@ export function hasNothingToRead(stopped: StopReason): boolean {
 export class Linger {
   readonly #ports: LingerPorts;
   readonly #report: LingerReport;
-  #isSlownessTold = false;
+  #isSlownessLogged = false;
   #catalogMs = 0;
   #roundBegun: number;
 
@@ -77,7 +77,7 @@ export class Linger {
       if (!hasTime()) return 'over';
       await this.#report.report(state(), stopped);
       const restMs = this.#restMs();
-      if (restMs > SLOW_MS) await this.#tellSlowness(restMs);
+      if (restMs > SLOW_MS) await this.#logSlowness(restMs);
       await clock.sleep(restMs > 0 ? Math.min(restMs, MAX_POLL_MS) : pauseMs, stop);
       if (this.#restMs() > 0) continue;
       if (this.#ports.isDue() || (await slot.flushLsn()) > position) {
@@ -110,9 +110,9 @@ export class Linger {
     return Math.max(0, this.#roundBegun + (slot.busyMs * 100) / dutyPercent - clock.now());
   }
 
-  async #tellSlowness(restMs: number): Promise<void> {
-    if (this.#isSlownessTold) return;
-    this.#isSlownessTold = true;
+  async #logSlowness(restMs: number): Promise<void> {
+    if (this.#isSlownessLogged) return;
+    this.#isSlownessLogged = true;
     const { slot, log, dutyPercent } = this.#ports;
     const because = await slot.oldestTransaction();
     const cause = because === undefined ? '' : ` The oldest open transaction is ${because}.`;

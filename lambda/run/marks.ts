@@ -1,6 +1,6 @@
 /**
  * When a run puts marks into the lanes (MARKS=on), and what they say: a mark tells a replica that it has all records of the
- * lane up to a commit LSN. Decides only; the batch reader sends them. Knows no SQL and no SDK.
+ * lane up to a commit LSN. Decides only; the batch processor sends them. Knows no SQL and no SDK.
  *
  * A run marks what it published at the end of each batch, before the slot is advanced over it; in a long batch now and then.
  * A run that lingers does so once a second at most. A run opens with marks where its container does not know that the last
@@ -44,13 +44,13 @@ export interface MarkState {
   isOwed: boolean;
 }
 
-/** What deciding takes. */
+/** What the decisions depend on. */
 export interface MarkPorts {
   readonly clock: Clock;
   readonly warmState: { marks: MarkState | undefined };
   /** Whether the run stays when it has caught up. */
   readonly lingers: boolean;
-  /** @returns the tables that a snapshot under way is not through with, as printed */
+  /** @returns the tables that a snapshot under way has not read to their end, as printed */
   readonly reading: () => readonly string[];
 }
 
@@ -161,8 +161,8 @@ export class RunMarks {
     const { newestPlace } = transformer;
     if (newestPlace === undefined) return;
     const reading = this.#ports.reading();
-    const isToldOtherwise = this.#namesTables !== reading.length > 0 || this.#read.size > 0;
-    if (transformer.counts.records === this.#records && !isToldOtherwise) return;
+    const saysSomethingNew = this.#namesTables !== reading.length > 0 || this.#read.size > 0;
+    if (transformer.counts.records === this.#records && !saysSomethingNew) return;
     const read = [...this.#read].filter((table) => !reading.includes(table));
     const tables = { reading: tablesOf(reading), read: tablesOf(read) };
     this.#write(transformer, newestPlace.commitLsn, newestPlace.commitTimeMicros, tables);

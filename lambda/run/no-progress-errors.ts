@@ -1,5 +1,5 @@
 /**
- * What a run says that got nowhere. Pure: facts in, errors out.
+ * The errors of a run that made no progress. Pure: facts in, errors out.
  */
 import { formatLsn } from '../decode/lsn.ts';
 import type { Transaction } from '../decode/messages.ts';
@@ -7,7 +7,7 @@ import { PipelineError } from '../errors.ts';
 import type { PeekTooLargeError } from '../peek-errors.ts';
 import type { StopReason } from './stop-reason.ts';
 
-/** What a run knows that did nothing. */
+/** What a run that did nothing knows of itself. */
 export interface NoProgressFacts {
   /** Why it ended. */
   readonly stopped: StopReason;
@@ -35,7 +35,7 @@ export function noProgress(facts: NoProgressFacts): PipelineError {
   if (graceCutShort) {
     return new PipelineError(
       'NO_PROGRESS',
-      'An earlier run had lost the lock or had to be ended, and this run was over before the last request of that one could be. Nothing was sent, and the slot was not advanced. The next run need not wait.',
+      'An earlier run had lost the lock or had to be ended. Its last request to Kinesis may still have been in flight, and the time of this run was over before that could be ruled out. Nothing was sent, and the slot was not advanced. The next run need not wait.',
     );
   }
   if (stopped === 'throttled') {
@@ -108,7 +108,7 @@ export function serverOutOfSpace(error: PeekTooLargeError, commitLsn?: string): 
   const lack =
     sqlState === '53100' ? 'disk space' : sqlState === '53200' ? 'memory' : 'temporary files, by its temp_file_limit,';
   const failed = `PostgreSQL has not enough ${lack} to decode even the smallest batch (SQLSTATE ${sqlState})`;
-  // Found is then the change at which the space was used up.
+  // The search then finds the change at which the space ran out.
   if (spilling) {
     return new PipelineError(
       'NO_PROGRESS',

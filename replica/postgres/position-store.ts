@@ -3,12 +3,13 @@
  * write: each one that begins raises the epoch, and a batch of an older one finds no row to update.
  */
 import type pg from 'pg';
-import { formatLsn, type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
+import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
 import type { Position } from '../rules/applier.ts';
 import { type CopyingTables, tableId } from '../rules/copying.ts';
 import type { SavedPosition } from '../rules/intake.ts';
 import type { ShardPosition } from '../rules/shards.ts';
+import { requireLsn } from './sql-text.ts';
 
 /** The stream that is read. */
 export interface StreamIdentity {
@@ -141,13 +142,13 @@ export class PositionStore {
       );
     }
     return {
-      cut: lsnOf(row.cut),
+      cut: requireLsn(row.cut),
       cutMs: row.cutTime?.getTime(),
       savedAtMs: row.updated.getTime(),
       source: row.source ?? undefined,
       system: row.system ?? undefined,
       timelines: row.timelines.map((each) => each ?? undefined),
-      forks: row.forks.map(([timeline, lsn]) => [timeline, lsnOf(lsn)] as const),
+      forks: row.forks.map(([timeline, lsn]) => [timeline, requireLsn(lsn)] as const),
       shards: await this.#readShards(),
       copying: typeof row.copying === 'string' ? row.copying : (row.copying ?? []).map((table) => tableId(...table)),
     };
@@ -174,7 +175,7 @@ export class PositionStore {
       [this.#name, this.#epoch],
     );
     const [row] = rows;
-    if (row !== undefined) return row.stop === null ? undefined : lsnOf(row.stop);
+    if (row !== undefined) return row.stop === null ? undefined : requireLsn(row.stop);
     await this.#client.query('ROLLBACK');
     throw new ReplicaError(
       'TAKEN_OVER',
@@ -264,12 +265,6 @@ export class PositionStore {
       ]),
     );
   }
-}
-
-function lsnOf(text: string): Lsn {
-  const lsn = parseLsn(text);
-  if (lsn === undefined) throw new Error(`"${text}" is no LSN.`);
-  return lsn;
 }
 
 /** Null: the target equals the source as it was at the cut. */

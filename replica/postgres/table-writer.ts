@@ -5,6 +5,7 @@
 import type pg from 'pg';
 import { ReplicaError } from '../errors.ts';
 import { copyRows } from './copy.ts';
+import { quoteName } from './sql-text.ts';
 import type { RowGroup, TablePlan } from './table-plan.ts';
 import type { TargetTable } from './target-table.ts';
 
@@ -57,7 +58,7 @@ export class TableWriter {
     else if ((deleted[0]?.length ?? 0) > 0) {
       const names = key.map((_, i) => `k${i}`);
       const given = key.map((_, i) => `$${i + 1}::text[]`);
-      const same = key.map(({ column, equals }, i) => `t.${quoted(column.name)} ${equals} k.k${i}::${column.type}`);
+      const same = key.map(({ column, equals }, i) => `t.${quoteName(column.name)} ${equals} k.k${i}::${column.type}`);
       await this.#client.query(
         `DELETE FROM ${table.only} AS t USING unnest(${given.join(', ')}) AS k (${names.join(', ')}) WHERE ${same.join(' AND ')}`,
         deleted,
@@ -75,10 +76,10 @@ export class TableWriter {
       const rows = lines.map((line, i) => [g, oldKeys[i] ?? '', ...(columns.length === 0 ? [] : [line])].join('\t'));
       await copyRows(this.#client, `${stage} (${names.join(', ')})`, rows);
     }
-    const same = key.map(({ column, equals }, i) => `t.${quoted(column.name)} ${equals} s.k${i}`).join(' AND ');
+    const same = key.map(({ column, equals }, i) => `t.${quoteName(column.name)} ${equals} s.k${i}`).join(' AND ');
     for (const [g, group] of filled.entries()) {
       const set = lackingOf(table, group).map(
-        (column) => `c${column} = t.${quoted(table.columns[column]?.name ?? '')}`,
+        (column) => `c${column} = t.${quoteName(table.columns[column]?.name ?? '')}`,
       );
       const { rowCount } = await this.#client.query(
         `UPDATE ${stage} AS s SET ${['found = true', ...set].join(', ')} FROM ${table.only} AS t WHERE s.g = ${g} AND ${same}`,
@@ -94,8 +95,8 @@ export class TableWriter {
 
   async #makeStage(table: TargetTable, key: TablePlan['key']): Promise<void> {
     const columns = [
-      ...key.map(({ column }, i) => `t.${quoted(column.name)} AS k${i}`),
-      ...table.columns.map(({ name }, i) => `t.${quoted(name)} AS c${i}`),
+      ...key.map(({ column }, i) => `t.${quoteName(column.name)} AS k${i}`),
+      ...table.columns.map(({ name }, i) => `t.${quoteName(name)} AS c${i}`),
     ];
     await this.#client.query(`DROP TABLE IF EXISTS ${stageOf(table)}`);
     await this.#client.query(
@@ -132,11 +133,7 @@ function stageOf({ oid }: TargetTable): string {
 }
 
 function into({ sql, columns }: TargetTable, given: readonly number[]): string {
-  return `${sql} (${given.map((i) => quoted(columns[i]?.name ?? '')).join(', ')})`;
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
+  return `${sql} (${given.map((i) => quoteName(columns[i]?.name ?? '')).join(', ')})`;
 }
 
 function missingRow({ sql }: TargetTable, count: number): ReplicaError {

@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { ReplicaError } from '../../errors.ts';
+import { quoteName } from '../sql-text.ts';
 import type { TargetTable } from '../target-table.ts';
 
 /** A unique or exclusion index besides the key. The topmost one, where it is a partition's. */
@@ -86,7 +87,7 @@ export async function refuseUnfit(client: pg.Client, { oid, sql }: Pick<TargetTa
     ...indexes.map((index) => index.sql),
     ...unfit.map(
       ({ name }) =>
-        `ALTER TABLE ${sql} ALTER COLUMN "${name.replaceAll('"', '""')}" TYPE text COLLATE pg_catalog."C" USING "${name.replaceAll('"', '""')}"::text;`,
+        `ALTER TABLE ${sql} ALTER COLUMN ${quoteName(name)} TYPE text COLLATE pg_catalog."C" USING ${quoteName(name)}::text;`,
     ),
   ];
   throw new ReplicaError(

@@ -4,12 +4,13 @@
  * rules are in `../../rules/fast`.
  */
 import type pg from 'pg';
-import { formatLsn, type Lsn, parseLsn } from '../../../lambda/decode/lsn.ts';
+import { formatLsn } from '../../../lambda/decode/lsn.ts';
 import type { CarriedRow, FastState, FastTransaction, TableName, Truncation } from '../../rules/fast/fast-target.ts';
 import { type CommitPlace, type LanePosition, leastReadUpto } from '../../rules/fast/lane-position.ts';
 import type { FoldedTable, JsonText } from '../../rules/fold.ts';
 import { type Change, readRecord } from '../../rules/record.ts';
 import type { ShardPosition } from '../../rules/shards.ts';
+import { quoteName, requireLsn } from '../sql-text.ts';
 import { keyOf, keyValues } from '../table-plan.ts';
 import type { PostgresTarget } from '../target.ts';
 import type { TargetTable } from '../target-table.ts';
@@ -76,8 +77,8 @@ export class PostgresFastTransaction implements FastTransaction {
     const table = await this.#table(move);
     const key = keyOf(move.key ?? '{}', { schema: move.schema, name: move.table }, table);
     const own = table.columns.filter(({ isGenerated }) => !isGenerated);
-    const texts = own.map(({ name }) => `t.${quoted(name)}::text`);
-    const same = key.map(({ column, equals }, i) => `t.${quoted(column.name)} ${equals} $${i + 6}::${column.type}`);
+    const texts = own.map(({ name }) => `t.${quoteName(name)}::text`);
+    const same = key.map(({ column, equals }, i) => `t.${quoteName(column.name)} ${equals} $${i + 6}::${column.type}`);
     await this.#query(
       `WITH gone AS (DELETE FROM ${table.only} AS t WHERE ${same.join(' AND ')} RETURNING json_object($5::text[], ARRAY[${texts.join(', ')}]) AS content)
        INSERT INTO pg2kinesis.replica_parked SELECT $1, $2::pg_lsn, ${move.ordinal + 1}, $3, $4, (SELECT content FROM gone)`,
@@ -258,31 +259,21 @@ export function stateOf({ source, system, start, lanes, truncations, waiting }: 
   return {
     source: source ?? undefined,
     system: system ?? undefined,
-    start: lsnOf(start),
+    start: requireLsn(start),
     laneCount: first?.[1],
     lanes: new Map(
       lanes.map(([lane, , lsn, ordinal, reach, timeline, since]) => [
         lane,
         {
-          lsn: lsnOf(lsn),
+          lsn: requireLsn(lsn),
           ordinal: ordinal ?? Infinity,
-          readUpto: lsnOf(reach),
+          readUpto: requireLsn(reach),
           timeline: timeline ?? undefined,
           unmarkedSinceMs: since ?? undefined,
         },
       ]),
     ),
-    truncations: truncations.map(([schema, table, lsn, ordinal]) => ({ schema, table, lsn: lsnOf(lsn), ordinal })),
+    truncations: truncations.map(([schema, table, lsn, ordinal]) => ({ schema, table, lsn: requireLsn(lsn), ordinal })),
     waiting: new Set(waiting.map((each) => JSON.stringify(each))),
   };
-}
-
-function lsnOf(text: string): Lsn {
-  const lsn = parseLsn(text);
-  if (lsn === undefined) throw new Error(`"${text}" is no LSN.`);
-  return lsn;
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }
