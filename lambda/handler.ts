@@ -1,5 +1,5 @@
 /**
- * The Lambda function: the composition root, and the only file with module-scope state, but for two memos of dates. What is built once a container
+ * The Lambda function: the composition root, and the only file with module-scope state, but for memos of the last date and LSN. What is built once a container
  * survives in it: settings, clients, TLS context, credentials, primary keys, and what the last run has learnt.
  * Sets the invocation's deadline and measures how late it ended. Reading events, doing actions and writing errors are
  * done by others.

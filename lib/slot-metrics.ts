@@ -9,7 +9,7 @@ export const NAMESPACE = 'pg2kinesis';
 
 /** Each metric, and the statistic that says most of it in a period. */
 const STATISTICS = {
-  /** 1 at the end of a run that did not throw, and each minute inside one that makes progress. */
+  /** 1 at the end of a run that neither failed nor was `locked` or `throttled`, and each minute inside one that makes progress. */
   RunHealthy: cloudwatch.Stats.SUM,
   /** 1 where lag was left and nothing moved, else 0. */
   Stalled: cloudwatch.Stats.MINIMUM,

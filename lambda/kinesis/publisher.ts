@@ -42,8 +42,8 @@ interface Attempt {
   /** Why, for messages; undefined when none failed. */
   readonly failure: string | undefined;
   /**
-   * What may have become old in a process that lives long, where a refusal shows it: `must` renew it, or the refusal is
-   * final; `may`, as the request is sent again in any case.
+   * Whether the connection and the credentials are renewed, which may have become old in a process that lives long. `must`:
+   * without that the refusal is final. `may`: the request is sent again anyway.
    */
   readonly renew?: { readonly kind: 'must'; readonly otherwise: PipelineError } | { readonly kind: 'may' };
 }

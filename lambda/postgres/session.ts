@@ -34,7 +34,7 @@ export interface SessionOptions {
   readonly leaseExpiresAt?: number;
   /** How long to wait for the lock. @default 0 */
   readonly waitMs?: number;
-  /** Wait until its end for a holder that has to end within so long. @default no holder is waited for so */
+  /** Wait for a holder until its end, where its own time limit ends within so many milliseconds. @default no holder is waited for so */
   readonly holderEndsWithinMs?: number;
   /** Survives from run to run. */
   readonly keys: PrimaryKeyCache;

@@ -37,7 +37,7 @@ export interface LockOptions {
   readonly slotName: string;
   /** How long to wait for a holder that is alive and well. @default 0 */
   readonly waitMs?: number;
-  /** Wait until its end for a holder that has to end within so long. @default no holder is waited for so */
+  /** Wait for a holder until its end, where its own time limit ends within so many milliseconds. @default no holder is waited for so */
   readonly holderEndsWithinMs?: number;
   readonly clock: Clock;
   readonly log: Log;

@@ -204,7 +204,7 @@ export class BatchProcessor {
     let stopRequested = false;
     let first = true;
     let transaction: Transaction | undefined;
-    // Only while a snapshot holds the slot is anything read again that is done.
+    // Only while a snapshot holds the slot does a peek give transactions again that are acknowledged.
     const done = snapshots?.holdsSlot === true ? this.boundary : undefined;
     let isPassed = false;
     let changes = 0;

@@ -26,7 +26,7 @@ export class Heartbeat {
   }
 
   /**
-   * The minute was told of otherwise: the next is counted from now.
+   * Something else has reported this minute: the next is counted from now.
    *
    * @param records - how many user records the run has published so far
    */

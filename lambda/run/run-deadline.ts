@@ -1,5 +1,5 @@
 /**
- * When a run has to be over: by its own deadline, or by the function's where a run within its own would get nowhere.
+ * When a run has to be over: by its own deadline, or by the function's, where its own is too short for any progress.
  * Reads nothing and sends nothing.
  */
 import type { Clock, Log } from '../ports/runtime.ts';

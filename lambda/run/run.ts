@@ -194,8 +194,8 @@ class RunLoop {
   }
 
   /**
-   * Before the end of a run that published and could not move the slot, because it did not get as far as the next message of
-   * the snapshot: the next run would do the same again, and so would every run after it.
+   * Lets the slot go: the next run reads the snapshot's chunk once more. It is for a run that published and could not move the
+   * slot, because it did not get as far as the snapshot's next message. Every run after it would do the same again.
    */
   async #releaseSlot(stopped: StopReason): Promise<void> {
     if (this.#snapshots === undefined || this.#advancer.hasAdvanced) return;

@@ -7,7 +7,7 @@ import type { Transaction } from '../decode/messages.ts';
 import type { EarlierEntry, TableEntry } from '../ports/catalogs.ts';
 import { isBefore } from './transaction-order.ts';
 
-/** What the catalogs say of the age of what they say. */
+/** How old what the catalogs say of a table's key is. */
 export interface KeyDoubt {
   /** The newest transaction that may have changed the key; undefined: any may have. */
   readonly since: number | undefined;

@@ -56,7 +56,7 @@ export class Lane<T extends WaitingChange> {
   readUptoMs: number | undefined;
   /** The commit LSN of the greatest mark read. */
   marked: Lsn;
-  /** Marks above what is applied: one that is not read again after a restart is lost to the lane. */
+  /** Marks above what is applied. A restart has to read them again, so they hold back the saved position of their shard. */
   marks: { readonly lsn: Lsn; readonly place: RecordPlace }[] = [];
   /** The server's timeline, by the lane's last mark; undefined before the first. */
   timeline: number | undefined;
