@@ -2,7 +2,7 @@
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type ErrorCode, PipelineError } from '../lambda/errors.ts';
-import { refusalKind, remedyOf } from '../lambda/kinesis/refusals.ts';
+import { refusalKind, remedyOf } from '../lambda/kinesis/access-refusals.ts';
 
 /**
  * Puts in words why a stream could not be read. The remedies in `lambda/errors.ts` are for writing.

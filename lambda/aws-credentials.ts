@@ -5,7 +5,7 @@
 import dns from 'node:dns/promises';
 import { loadSharedConfigFiles } from '@smithy/core/config';
 import { PipelineError } from './errors.ts';
-import { refusalKind, remedyOf } from './kinesis/refusals.ts';
+import { refusalKind, remedyOf } from './kinesis/access-refusals.ts';
 
 /** How long a request may take to connect, and to be answered; then it is tried again. */
 const CONNECT_MS = 2_000;

@@ -7,7 +7,7 @@
  */
 import { isThrottlingError, isTransientError } from '@smithy/core/retry';
 import { PipelineError } from '../errors.ts';
-import { refusalKind, remedyOf } from './refusals.ts';
+import { refusalKind, remedyOf } from './access-refusals.ts';
 
 /** What to do after a failure: send again, send again and count it as throttled, or give up with this error. */
 export type RetryDecision = 'retry' | 'throttled' | PipelineError;

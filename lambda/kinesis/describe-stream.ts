@@ -3,9 +3,9 @@
  * Knows no PostgreSQL and concludes nothing.
  */
 import { DescribeStreamSummaryCommand, type KinesisClient } from '@aws-sdk/client-kinesis';
+import { refusalKind, remedyOf } from './access-refusals.ts';
 import { describe } from './classify.ts';
 import { addressOf, describeEndpoint, type RequestAddress } from './endpoint.ts';
-import { refusalKind, remedyOf } from './refusals.ts';
 
 /** What DescribeStreamSummary said, or why it said nothing. */
 export type StreamDescription =

@@ -1,6 +1,6 @@
 /** What goes wrong with a function that is invoked: what Lambda refuses, and what the function itself fails with. */
 import { REMEDIES } from '../../../lambda/errors.ts';
-import { refusalKind, remedyOf } from '../../../lambda/kinesis/refusals.ts';
+import { refusalKind, remedyOf } from '../../../lambda/kinesis/access-refusals.ts';
 
 /** A failure of, or on the way to, a deployed function. Its name is its code. */
 export class FunctionError extends Error {

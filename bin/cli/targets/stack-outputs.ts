@@ -1,7 +1,7 @@
 /** Finds a stack's function by the stack's outputs. */
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { refusalKind, remedyOf } from '../../../lambda/kinesis/refusals.ts';
+import { refusalKind, remedyOf } from '../../../lambda/kinesis/access-refusals.ts';
 import { FunctionError } from './function-errors.ts';
 
 /** The output of a stack of this project that has it. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { PipelineError } from '../../../lambda/errors.ts';
+import { refusalKind, remedyOf } from '../../../lambda/kinesis/access-refusals.ts';
 import {
   classify,
   classifyEntry,
@@ -11,7 +12,6 @@ import {
   transientKind,
 } from '../../../lambda/kinesis/classify.ts';
 import { addressOf, describeEndpoint } from '../../../lambda/kinesis/endpoint.ts';
-import { refusalKind, remedyOf } from '../../../lambda/kinesis/refusals.ts';
 
 /** An error as the SDK throws it. */
 function answered(name: string, status?: number, message = 'told by Kinesis'): Error {
