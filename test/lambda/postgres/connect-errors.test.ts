@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { isUntrustedCode } from '../../../lambda/postgres/connect-errors.ts';
 import type { ErrorContext } from '../../../lambda/postgres/error-context.ts';
 import { translate } from '../../../lambda/postgres/sql-errors.ts';
 
@@ -179,6 +180,147 @@ describe('a connection that is refused', () => {
       if (!what.startsWith('silence')) assert.doesNotMatch(told.remedy, /security group/);
     });
   }
+
+  for (const code of [
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+    'ETIMEDOUT',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'EHOSTDOWN',
+    'EPIPE',
+    'ECONNABORTED',
+    'EADDRNOTAVAIL',
+    'ENOENT',
+    'EACCES',
+  ])
+    it(`by the network says so, whether it is new or was lost: ${code}`, () => {
+      for (const connecting of [true, false]) {
+        const told = translate(coded(code), { ...CONTEXT, connecting });
+        assert.equal(told?.code, 'DATABASE_UNREACHABLE');
+        assert.match(told.what, new RegExp(`^No connection to PostgreSQL at db\\.example:5432 \\(${code}\\)\\. `));
+      }
+    });
+
+  for (const [code, remedy] of [
+    ['EAI_AGAIN', /^Correct the host's name \(PGHOST, or the secret's host\), and see/],
+    ['ENOENT', /^Correct PGHOST: it is the directory of a socket/],
+    ['EACCES', /^Correct PGHOST: it is the directory of a socket/],
+    ['ETIMEDOUT', /security group/],
+  ] as const)
+    it(`has a remedy that fits ${code}`, () => assert.match(translate(coded(code), CONTEXT)?.remedy ?? '', remedy));
+
+  for (const code of [
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+    'UNABLE_TO_GET_ISSUER_CERT',
+    'CERT_SIGNATURE_FAILURE',
+    'CERT_UNTRUSTED',
+    'INVALID_CA',
+    'CERT_CHAIN_TOO_LONG',
+  ])
+    it(`for an authority that is not known: ${code}`, () => {
+      assert.equal(isUntrustedCode(code), true);
+      assert.match(
+        translate(coded(code), CONTEXT)?.what ?? '',
+        /signed by no authority known here \([A-Z_]+\)\. Nothing/,
+      );
+    });
+
+  it('for other faults of TLS names the code', () => {
+    for (const code of ['CERT_REVOKED', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_TLS_HANDSHAKE_TIMEOUT']) {
+      assert.equal(isUntrustedCode(code), false);
+      const told = translate(coded(code), CONTEXT);
+      assert.equal(told?.code, 'DATABASE_UNREACHABLE');
+      assert.ok(told.what.startsWith(`TLS with PostgreSQL at db.example:5432 failed (${code}). `));
+      assert.match(told.remedy, /^PGSSLMODE and PGSSLROOTCERT decide what is accepted/);
+    }
+    const early = translate(coded('CERT_NOT_YET_VALID'), CONTEXT);
+    assert.match(
+      early?.what ?? '',
+      /^The certificate of PostgreSQL at db\.example:5432 is not valid yet \(CERT_NOT_YET/,
+    );
+  });
+
+  it('shows the names of a certificate as far as they are there and short', () => {
+    const what = (cert: unknown) => translate(coded('ERR_TLS_CERT_ALTNAME_INVALID', { cert }), CONTEXT)?.what ?? '';
+    const plain = 'The certificate of PostgreSQL at db.example:5432 is for another host name. Nothing was read';
+    for (const cert of [undefined, null, 'x', {}, { subjectaltname: '' }, { subjectaltname: 7 }])
+      assert.ok(what(cert).startsWith(plain), JSON.stringify(cert));
+    assert.ok(what({ subjectaltname: 'x'.repeat(400) }).includes(`: ${'x'.repeat(300)}. Nothing`));
+  });
+
+  it('quotes names in SQL', () => {
+    const names = { ...CONTEXT, database: 'a"b', user: 'c"d' };
+    assert.match(translate(coded('42501'), names)?.remedy ?? '', /GRANT CONNECT ON DATABASE "a""b" TO "c""d";$/);
+    assert.match(
+      translate(coded('55000'), names)?.remedy ?? '',
+      /^Run: ALTER DATABASE "a""b" ALLOW_CONNECTIONS true; or/,
+    );
+    assert.match(translate(coded('28000', { file: 'miscinit.c' }), names)?.remedy ?? '', /ALTER ROLE "c""d" LOGIN;$/);
+  });
+
+  for (const [what, over, said, remedy] of [
+    [
+      'from a secret',
+      { auth: 'secret', userFrom: 'secret' },
+      /of user "cdc", read from the secret anew\. Nothing/,
+      /./,
+    ],
+    [
+      'that is an IAM token',
+      { auth: 'iam' },
+      /of user "cdc", an IAM token\. Nothing/,
+      /^Grant rds-db:connect for this user/,
+    ],
+    ['from PGPASSWORD', {}, /of user "cdc" \(PGPASSWORD\)\. Nothing/, /^Correct PGUSER or PGPASSWORD\.$/],
+  ] as const)
+    it(`names where a password comes from: ${what}`, () => {
+      const told = translate(coded('28P01'), { ...CONTEXT, ...over });
+      assert.match(told?.what ?? '', said);
+      assert.match(told?.remedy ?? '', remedy);
+      const exchange = translate(new Error('SASL: wrong'), { ...CONTEXT, ...over });
+      assert.equal(exchange?.code, 'DATABASE_AUTH_FAILED');
+      assert.match(exchange.what, /asks user "cdc" for a password, and the exchange failed/);
+    });
+
+  it('says what node-postgres says without a code', () => {
+    for (const [text, connecting, said, remedy] of [
+      [
+        'Connection terminated unexpectedly',
+        false,
+        /^The connection to PostgreSQL at db\.example:5432 was lost\./,
+        /failed over/,
+      ],
+      ['Client was closed and is not queryable', false, /was lost/, /failed over/],
+      ['Client has encountered a connection error and is not queryable', false, /was lost/, /failed over/],
+      [
+        'Client was closed and is not queryable',
+        true,
+        /closed the connection before anybody/,
+        /of a PostgreSQL server/,
+      ],
+      ['There was an error establishing an SSL connection', true, /did not begin TLS/, /^Check that host and port/],
+      ['The server does not support SSL connections', false, /offers no TLS/, /^Turn it on there/],
+    ] as const) {
+      const told = translate(new Error(text), { ...CONTEXT, connecting });
+      assert.equal(told?.code, 'DATABASE_UNREACHABLE');
+      assert.match(told.what, said);
+      assert.match(told.remedy, remedy);
+    }
+    assert.equal(translate(new Error('something else'), CONTEXT), undefined);
+  });
+
+  it('is not taken for one where the server ended a session', () => {
+    for (const code of ['57P01', '57P02', '57014']) {
+      const told = translate(coded(code), CONTEXT);
+      assert.doesNotMatch(told?.what ?? '', /refused the connection/);
+    }
+  });
 
   it('shows no words of the server once somebody is logged in: they may hold a row', () => {
     assert.equal(translate(coded('XX999'), { ...CONTEXT, connecting: false }), undefined);

@@ -65,6 +65,18 @@ describe('credentials', () => {
       { ...SECRET, dbname: undefined },
       /PGDATABASE \(the secret has no "dbname"\).*not guessed/,
     ],
+    [
+      'without all that the secret lacks, each by its field',
+      { secretArn: ARN },
+      { password: 'p' },
+      /^CONFIG_INVALID: Not set: PGHOST \(the secret has no "host"\), PGDATABASE \(the secret has no "dbname"\), PGUSER \(the secret has no "username"\)\. A slot/,
+    ],
+    [
+      'without a host only, and no word of databases',
+      { secretArn: ARN },
+      { ...SECRET, host: undefined },
+      /Not set: PGHOST \(the secret has no "host"\)\. Nothing was read\./,
+    ],
     ['without anything, naming all', { auth: 'password' }, '', /PGHOST, PGDATABASE, PGUSER/],
     ['on a secret that is not JSON', { secretArn: ARN }, 'hunter2', /db-AbCdEf is not JSON/],
     ['on a secret that is no object', { secretArn: ARN }, '["hunter2"]', /no JSON object/],
@@ -106,9 +118,44 @@ describe('credentials', () => {
     assert.equal(reads(), 3);
   });
 
-  it('has nothing else to try where there is no secret', async () => {
-    const { credentials } = credentialsOf({ auth: 'password', host: 'H', database: 'D', user: 'U', password: 'P' });
+  for (const [field, value] of [
+    ['host', 'h2'],
+    ['port', 5434],
+    ['username', 'u2'],
+    ['password', 'p2'],
+  ] as const) {
+    it(`tries a secret again that has another ${field}`, async () => {
+      const { credentials } = credentialsOf({ secretArn: ARN }, SECRET, { ...SECRET, [field]: value });
+      const first = await credentials.get();
+      const again = await credentials.after(first);
+      assert.deepEqual(again, await credentials.get());
+      assert.notDeepEqual(again, first);
+    });
+  }
+
+  it('tries no secret again whose database alone is another: the server refused the user', async () => {
+    const { credentials } = credentialsOf({ secretArn: ARN }, SECRET, { ...SECRET, dbname: 'd2' });
     assert.equal(await credentials.after(await credentials.get()), undefined);
+  });
+
+  it('reads no secret again for an IAM token, which is made anew each time', async () => {
+    const { credentials, reads } = credentialsOf({ secretArn: ARN, auth: 'iam' }, SECRET, {
+      ...SECRET,
+      username: 'u2',
+    });
+    assert.equal(await credentials.after(await credentials.get()), undefined);
+    assert.equal(reads(), 1);
+  });
+
+  it('has nothing else to try where there is no secret', async () => {
+    const { credentials, reads } = credentialsOf(
+      { auth: 'password', host: 'H', database: 'D', user: 'U', password: 'P' },
+      'unread',
+    );
+    const login = await credentials.get();
+    assert.equal(await credentials.after(login), undefined);
+    assert.equal(await credentials.after({ ...login, user: 'other' }), undefined);
+    assert.equal(reads(), 0);
   });
 
   it('reads again after a reading that failed', async () => {
