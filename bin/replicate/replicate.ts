@@ -2,6 +2,7 @@
  * `pg2kinesis replicate`: reads a stream and keeps another PostgreSQL database equal to the source. Only puts the parts together:
  * the rules, the reader of the stream, the store of waiting changes, the target.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { systemClock } from '../../lambda/clock.ts';
 import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
@@ -124,7 +125,7 @@ async function replicateUpto(following: Following, until: Lsn | undefined): Prom
   const intake = new Intake(saved, shards, options.source);
   const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing });
   using store = new SpillStore();
-  const applier = new Applier({ intake, target, store });
+  const applier = new Applier({ intake, target, store, turn: setImmediate });
   const replication = new Replication({
     client,
     stream: options.stream,

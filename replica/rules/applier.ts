@@ -65,6 +65,8 @@ export interface ApplierOptions {
   readonly store: WaitingStore;
   /** A batch ends after the transaction that brings it to this number of changes. @default 50,000 */
   readonly batchChanges?: number;
+  /** Lets other work of the process go on. @default not at all: a batch is folded in one go */
+  readonly turn?: () => Promise<void>;
 }
 
 /** What a batch did. */
@@ -77,9 +79,11 @@ export interface Applied {
 
 const BATCH_CHANGES = 50_000;
 /** How many changes are folded at a time. It bounds the memory, and keeps statements small. */
-const PART_CHANGES = 20_000;
-/** The same in characters of records: rows may be large. */
-const PART_CHARS = 8 * 1024 * 1024;
+const PART_CHANGES = 5_000;
+/** The same in characters of records: rows may be large. Two parts are in memory: one is written while the next is folded. */
+const PART_CHARS = 4 * 1024 * 1024;
+/** After so many changes whatever else waits for the process is let in: the part that is being written. */
+const TURN_CHANGES = 250;
 
 /** Applies batch after batch. */
 export class Applier {
@@ -115,7 +119,7 @@ export class Applier {
   }
 
   async #apply(transaction: TargetTransaction): Promise<Applied | undefined> {
-    const { intake, store, batchChanges = BATCH_CHANGES } = this.#options;
+    const { intake, store, batchChanges = BATCH_CHANGES, turn } = this.#options;
     const { lanes, shards } = intake;
     let cut: Cut = lanes.cut;
     const { stopAt } = transaction;
@@ -125,28 +129,25 @@ export class Applier {
       return undefined;
     }
     const awaits = lanes.copying.until(cut.lsn);
-    let fold = new Fold();
-    let chars = 0;
     let changes = 0;
     let last: Change | undefined;
-    for (const change of lanes.merged(cut.lsn, (record) => store.load(record))) {
-      if (last !== undefined && last.lsn !== change.lsn && changes >= batchChanges) {
-        cut = { lsn: last.lsn, ms: last.commitMs };
-        break;
+    const parts = new Parts((tables) => transaction.write(tables, awaits), Math.min(PART_CHANGES, batchChanges));
+    try {
+      for (const change of lanes.merged(cut.lsn, (record) => store.load(record))) {
+        if (last !== undefined && last.lsn !== change.lsn && changes >= batchChanges) {
+          cut = { lsn: last.lsn, ms: last.commitMs };
+          break;
+        }
+        if (parts.isFull(change)) await parts.write();
+        parts.add(change);
+        last = change;
+        if (++changes % TURN_CHANGES === 0) await turn?.();
       }
-      // The two halves of a key change are written together: the second takes its values from the first.
-      const isFull = fold.changes >= Math.min(PART_CHANGES, batchChanges) || chars >= PART_CHARS;
-      if (isFull && change.oldKey === undefined) {
-        await transaction.write(fold.tables, awaits);
-        fold = new Fold();
-        chars = 0;
-      }
-      fold.add(change);
-      chars += change.size;
-      changes++;
-      last = change;
+      await parts.write();
+    } finally {
+      // Also where folding failed: nothing is rolled back in the middle of a statement.
+      await parts.written();
     }
-    if (fold.changes > 0) await transaction.write(fold.tables, awaits);
     if (lanes.cut.lsn < cut.lsn) {
       // While this was written, a mark said that the source has lost some of these changes.
       await transaction.rollback();
@@ -165,5 +166,46 @@ export class Applier {
       copying: lanes.copying.at(cut.lsn),
     });
     return { cut: cut.lsn, cutMs: cut.ms, changes };
+  }
+}
+
+/** Folds changes part by part. While a part is written, the next one is folded. */
+class Parts {
+  readonly #write: (tables: readonly FoldedTable[]) => Promise<void>;
+  readonly #most: number;
+  #fold = new Fold();
+  #chars = 0;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(write: (tables: readonly FoldedTable[]) => Promise<void>, most: number) {
+    this.#write = write;
+    this.#most = most;
+  }
+
+  /** Whether a change begins a new part. The two halves of a key change are written together: the second takes its values from the first. */
+  isFull({ oldKey }: Change): boolean {
+    return oldKey === undefined && (this.#fold.changes >= this.#most || this.#chars >= PART_CHARS);
+  }
+
+  add(change: Change): void {
+    this.#fold.add(change);
+    this.#chars += change.size;
+  }
+
+  /** Begins to write what is folded, once the part before is written. */
+  async write(): Promise<void> {
+    const { tables, changes } = this.#fold;
+    this.#fold = new Fold();
+    this.#chars = 0;
+    await this.#writing;
+    if (changes === 0) return;
+    this.#writing = this.#write(tables);
+    // Awaited by whoever comes next. Handled here already, so that a failure before that is not an unhandled rejection.
+    this.#writing.catch(() => undefined);
+  }
+
+  /** Waits for the last part. */
+  async written(): Promise<void> {
+    await this.#writing;
   }
 }

@@ -3,6 +3,7 @@
  * `npm run bench:replica`. Reading the stream is not part of it: records are made here. COPY is 1.
  */
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { laneOf, lanes as lanesOf } from '../../lambda/pack/lanes.ts';
 import { connectTarget } from '../../replica/postgres/connection.ts';
 import { copyRows } from '../../replica/postgres/copy.ts';
@@ -81,7 +82,7 @@ try {
   const intake = new Intake(saved, new Shards());
   const store = new SpillStore();
   const target = new PostgresTarget(connection, positions, { allowTriggers: false, skipMissing: false });
-  const applier = new Applier({ intake, target, store });
+  const applier = new Applier({ intake, target, store, turn: setImmediate });
   const feed = new Feed(intake, store);
   let lsn = 16;
   const seconds = async (work: () => Promise<unknown>): Promise<number> => {

@@ -48,19 +48,19 @@ async function partsOf(rows: number, chars: number): Promise<{ rows: number; cha
 
 describe('a part of a transaction', () => {
   it('is limited by its size where rows are large', async () => {
-    const parts = await partsOf(24, MIB);
+    const parts = await partsOf(12, MIB);
     assert.deepEqual(
       parts.map(({ rows }) => rows),
-      [8, 8, 8],
+      [4, 4, 4],
     );
-    assert.ok(parts.every(({ chars }) => chars < 9 * MIB));
+    assert.ok(parts.every(({ chars }) => chars < 5 * MIB));
   });
 
   it('is limited by its rows where they are small', async () => {
-    const parts = await partsOf(45_000, 1);
+    const parts = await partsOf(12_000, 1);
     assert.deepEqual(
       parts.map(({ rows }) => rows),
-      [20_000, 20_000, 5_000],
+      [5_000, 5_000, 2_000],
     );
   });
 });
