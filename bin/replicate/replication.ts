@@ -202,7 +202,7 @@ export class Replication {
     if (isPatient && !isOver) return;
     throw new ReplicaError(
       'MARKS_MISSING',
-      `The stream holds ${counts.changes} changes after ${formatLsn(lanes.applied)} and no marks, which tell up to where every lane was read. Nothing of them was applied.`,
+      `The stream holds ${counts.changes} changes and no marks, which tell up to where every lane was read. What was committed after ${formatLsn(lanes.applied)} was not applied.`,
     );
   }
 }

@@ -86,10 +86,10 @@ describe('a stream without marks', () => {
   });
 
   it('fails once nothing more comes', async () => {
-    await assert.rejects(replicate([[change(1)], [change(2)]], 20), /2 changes after 0\/F and no marks/);
+    await assert.rejects(replicate([[change(1)], [change(2)]], 20), /2 changes and no marks/);
   });
 
   it('fails at once where no more will be read', async () => {
-    await assert.rejects(replicate([[change(1)]], 3_600_000, true), /1 changes after 0\/F and no marks/);
+    await assert.rejects(replicate([[change(1)]], 3_600_000, true), /1 changes and no marks/);
   });
 });
