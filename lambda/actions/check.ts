@@ -5,12 +5,13 @@
 import type { Container } from '../container.ts';
 import { PipelineError } from '../errors.ts';
 import type { Finding } from '../health/finding.ts';
-import { checkMarks } from '../health/marks-health.ts';
+import { checkFastCopies, checkMarks } from '../health/marks-health.ts';
 import { checkServer } from '../health/server-health.ts';
 import { checkStream } from '../health/stream-health.ts';
 import { readCheck } from '../postgres/check-queries.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { readPublications } from '../postgres/publication-queries.ts';
+import { readUnfitTables } from '../postgres/row-order.ts';
 import { type EffectiveSetting, withFound } from '../settings/effective-settings.ts';
 
 /** How long DescribeStreamSummary may take. */
@@ -46,7 +47,12 @@ export async function check(
       const facts = await readCheck(connection.client, config.slot, config.standbySlots);
       const publications =
         config.plugin === 'pgoutput' ? await readPublications(connection, config.publications, config.slot) : undefined;
-      return checkServer({ ...facts, publications }, config);
+      // Asked only where a replica is spoken of.
+      const unfit = config.marks ? await readUnfitTables(connection.client) : undefined;
+      return [
+        ...checkServer({ ...facts, publications }, config),
+        ...(unfit === undefined ? [] : checkFastCopies(unfit, facts.tables, config)),
+      ];
     }).then(
       (findings): Finding[] => [{ check: 'database', state: 'ok', found: 'reached' }, ...findings],
       (error: unknown): Finding[] => [faultOf('database', error)],

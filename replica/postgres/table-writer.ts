@@ -134,7 +134,8 @@ function deletion({ only }: TargetTable, key: TablePlan['key']): string {
   const names = key.map((_, i) => `k${i}`);
   const given = key.map((part, i) => `$${i + 1}::text[]${hasArray(part) ? `::${part.column.type}[]` : ''}`);
   const same = key.map(
-    (part, i) => `t.${quoteName(part.column.name)} ${part.equals} k.k${i}${hasArray(part) ? '' : `::${part.column.type}`}`,
+    (part, i) =>
+      `t.${quoteName(part.column.name)} ${part.equals} k.k${i}${hasArray(part) ? '' : `::${part.column.type}`}`,
   );
   return `DELETE FROM ${only} AS t USING unnest(${given.join(', ')}) AS k (${names.join(', ')}) WHERE ${same.join(' AND ')}`;
 }

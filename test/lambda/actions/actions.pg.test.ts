@@ -279,6 +279,31 @@ describe('actions', () => {
     await server.sql('DROP TABLE hidden, deferred, indexed, whole');
   });
 
+  it('checks which tables a copy by --fast refuses, where marks are on', async () => {
+    await server.sql(`CREATE SCHEMA "fast Copy"; CREATE DOMAIN "fast Copy".amount AS numeric(10, 2);
+      CREATE TABLE "fast Copy".fit (id int, code char(3), PRIMARY KEY (id, code));
+      CREATE TABLE "fast Copy".twice (id int PRIMARY KEY, mail text CONSTRAINT one_mail UNIQUE);
+      CREATE TABLE "fast Copy".money (id "fast Copy".amount, at interval, PRIMARY KEY (id, at));
+      CREATE TABLE "fast Copy".parent (id int PRIMARY KEY);
+      CREATE TABLE "fast Copy".child (id int PRIMARY KEY, parent int REFERENCES "fast Copy".parent ON DELETE CASCADE)`);
+    const finding = async (over: Readonly<Record<string, string>>): Promise<string | undefined> => {
+      const container = await start({ FORMAT: 'json', TABLE_INCLUDE_LIST: 'fast Copy\\..*', ...over });
+      const { findings } = answer(await container.invoke({ action: 'check' })) as {
+        findings: { check: string; state: string; found: string }[];
+      };
+      const one = findings.find(({ check }) => check === 'replica by --fast or StreamReplica');
+      return one === undefined ? undefined : `${one.state}: ${one.found}`;
+    };
+    assert.equal(
+      await finding({ MARKS: 'on' }),
+      'ok: refuses, if they are the same at the copy: ' +
+        'fast Copy.money (equal keys can differ as text: at interval, id "fast Copy".amount), fast Copy.twice (unique besides the key: one_mail). ' +
+        'Its user needs the right to set session_replication_role, or the copy no foreign keys and triggers, for: fast Copy.child, fast Copy.parent',
+    );
+    assert.equal(await finding({}), undefined);
+    await server.sql('DROP SCHEMA "fast Copy" CASCADE');
+  });
+
   it('checks a stream that is missing, and a database that refuses', async () => {
     const elsewhere = await start({ STREAM_NAME: 'nowhere', PGPASSWORD: 'wrong' });
     const { ok, findings } = answer(await elsewhere.invoke({ action: 'check' })) as {

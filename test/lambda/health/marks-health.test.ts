@@ -1,7 +1,7 @@
 /** What `check` says of replicas. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { checkMarks } from '../../../lambda/health/marks-health.ts';
+import { checkFastCopies, checkMarks } from '../../../lambda/health/marks-health.ts';
 
 describe('checkMarks', () => {
   it('names the setting that a replica needs, where there can be one', () => {
@@ -15,5 +15,43 @@ describe('checkMarks', () => {
     ]);
     assert.deepEqual(found('csv', 'kpl', false), []);
     assert.deepEqual(found('json', 'none', false), []);
+  });
+});
+
+describe('checkFastCopies', () => {
+  const table = (name: string, key = ['id'], ancestors: string[] = []) => ({
+    ...{ name, key, ancestors, partitioned: false, columns: [], deferrable: false },
+    ...{ replicaIdentity: 'd', identityCoversKey: false },
+  });
+  const unfit = (name: string, over: object = {}) => ({ name, indexes: [], columns: [], isTriggered: false, ...over });
+  const filters = { tableInclude: [], tableExclude: [/^(?:s\.left_out)$/], columnExclude: [] };
+  const found = (names: readonly ReturnType<typeof unfit>[], tables = names.map(({ name }) => table(name))) =>
+    checkFastCopies(names, tables, { filters }).map(({ state, found: text }) => `${state}: ${text}`);
+
+  it('names the tables that are refused, and why, as a note', () => {
+    const both = unfit('s.a', { indexes: ['a_b_key', 'a_c_key'], columns: ['id numeric'], isTriggered: true });
+    assert.deepEqual(found([both, unfit('s.t', { isTriggered: true })]), [
+      'ok: refuses, if they are the same at the copy: s.a (unique besides the key: a_b_key, a_c_key; equal keys can differ as text: id numeric). ' +
+        'Its user needs the right to set session_replication_role, or the copy no foreign keys and triggers, for: s.a, s.t',
+    ]);
+    assert.deepEqual(found([]), ['ok: refuses no table']);
+  });
+
+  it('says nothing of tables that are not published', () => {
+    const index = { indexes: ['i'] };
+    assert.deepEqual(
+      found(
+        [unfit('s.left_out', index), unfit('s.keyless', index), unfit('s.unknown', index)],
+        [table('s.left_out'), table('s.keyless', [])],
+      ),
+      ['ok: refuses no table'],
+    );
+  });
+
+  it('stays short, however many there are', () => {
+    const many = Array.from({ length: 5_000 }, (_, i) => unfit(`s.t${i}`, { indexes: ['a', 'b'], isTriggered: true }));
+    const [text = ''] = found(many);
+    assert.match(text, / and 4980 more\. Its user .* and 4980 more$/);
+    assert.ok(text.length < 2_500, String(text.length));
   });
 });
