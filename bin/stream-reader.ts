@@ -103,7 +103,10 @@ export async function readStream(options: ReadOptions): Promise<void> {
     known.set(shard.ShardId ?? '', shard);
     plan?.addShard(shard.ShardId ?? '', parentsOf(shard));
   };
-  for (const shard of await listShards(reader)) {
+  const shards = await listShards(reader);
+  // Half a list would say that shards are gone.
+  if (shards === undefined) return;
+  for (const shard of shards) {
     const open = shard.SequenceNumberRange?.EndingSequenceNumber === undefined;
     if (options.from === 'trim-horizon' || open) know(shard);
   }
@@ -141,7 +144,7 @@ export async function readStream(options: ReadOptions): Promise<void> {
             if (!closed) return;
             ended.add(id);
             plan?.onEnd(id);
-            for (const child of await listShards(reader)) {
+            for (const child of (await listShards(reader)) ?? []) {
               if (parentsOf(child).some((parent) => known.has(parent))) know(child);
             }
             // A child holds nothing older than its parents' end: from its beginning, whatever was asked for.
@@ -250,14 +253,15 @@ async function iteratorAt(reader: Reader, shardId: string, position: Position): 
   return answer === undefined || answer === 'expired' ? undefined : answer.ShardIterator;
 }
 
-async function listShards(reader: Reader): Promise<Shard[]> {
+/** @returns undefined when told to stop meanwhile */
+async function listShards(reader: Reader): Promise<Shard[] | undefined> {
   const shards: Shard[] = [];
   let token: string | undefined;
   do {
     const page = await attempt(reader, () =>
       reader.client.send(new ListShardsCommand(token === undefined ? reader.name : { NextToken: token })),
     );
-    if (page === undefined || page === 'expired') return shards;
+    if (page === undefined || page === 'expired') return undefined;
     shards.push(...(page.Shards ?? []));
     token = page.NextToken;
   } while (token !== undefined);

@@ -288,6 +288,32 @@ describe('readStream', () => {
     assert.equal(text, '1');
   });
 
+  it('says nothing of shards that it did not come to list, where it is stopped meanwhile', async () => {
+    for (const listed of ['nothing', 'a part']) {
+      const fake = new FakeKinesis(['a', 'b', 'c'].map((id) => ({ id, data: ['1'] })));
+      const stop = new AbortController();
+      if (listed === 'nothing') stop.abort();
+      const { client } = fake;
+      const send = async (command: Parameters<KinesisClient['send']>[0]): Promise<unknown> => {
+        const answer: unknown = await client.send(command);
+        stop.abort();
+        return answer;
+      };
+      const checked: unknown[] = [];
+      const plan: ReadOptions['plan'] = {
+        addShard: () => undefined,
+        checkShards: (ids) => checked.push(ids),
+        isReadable: () => true,
+        start: () => 'trim-horizon',
+        onEnd: () => undefined,
+        onTip: () => undefined,
+        translateError: (_, error) => error,
+      };
+      await readAll(fake, { client: { send } as unknown as KinesisClient, signal: stop.signal, plan });
+      assert.deepEqual([fake.calls, checked], [listed === 'nothing' ? [] : ['list'], []]);
+    }
+  });
+
   it('names an ARN as an ARN', async () => {
     let asked: object = {};
     const fake = new FakeKinesis([]);
