@@ -34,7 +34,7 @@ const TELL_MS = 10_000;
  * @param address - of the target
  * @param terminal - environment and output
  * @param signal - ends it
- * @returns the exit status
+ * @returns the exit status: 1 where it was ended before all was compared
  * @throws {ReplicaError} VERIFY_IMPOSSIBLE; COPY_DIFFERS
  */
 export async function verify(
@@ -55,7 +55,7 @@ export async function verify(
     try {
       await stopAt.set(state.lsn);
       await awaitCopy(stopAt, state.lsn, terminal, signal);
-      if (isOver()) return EXIT.ok;
+      if (isOver()) return endedEarly(terminal);
       await held.client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       await lockTables(held.client, comparison.tables);
       await stopAt.goOn();
@@ -64,7 +64,7 @@ export async function verify(
       let differing = 0;
       let rows = 0;
       for (const table of tables) {
-        if (isOver()) return EXIT.ok;
+        if (isOver()) return endedEarly(terminal);
         const found = await compareTable(state.client, held.client, table);
         rows += found.rows;
         if (!isEqual(found)) differing++;
@@ -89,6 +89,12 @@ export async function verify(
     await control.client.end().catch(() => undefined);
     await held.client.end().catch(() => undefined);
   }
+}
+
+/** Nothing is known of a copy that was not compared to the end. */
+function endedEarly({ stderr }: Terminal): number {
+  stderr.write('Ended before all tables were compared. Start it again.\n');
+  return EXIT.failed;
 }
 
 /** Holds a state of the source, in which no table is truncated until it was compared. */

@@ -79,11 +79,24 @@ export async function tablesToCompare(source: pg.Client, target: pg.Client): Pro
     const both = columns.filter(({ column }) => names.has(column));
     lackingColumns.push(...columns.filter(({ column }) => !names.has(column)).map(({ column }) => `${sql}.${column}`));
     const key = both.filter(({ keyAt }) => keyAt !== null).sort((a, b) => (a.keyAt ?? 0) - (b.keyAt ?? 0));
-    // The text of json differs by line breaks between tokens.
-    const compared = both.map(({ column, type }) => (type === 'json' ? `${column}::jsonb` : column));
+    const compared = both.map(({ column, type }) => textOf(column, type));
     tables.push({ sql, key: key.map(({ column }) => column), columns: compared, estimate: columns[0]?.estimate ?? 0 });
   }
   return { tables, lacking, lackingColumns };
+}
+
+/**
+ * The text of json differs by line breaks between tokens, which a record leaves out; inside a string there are none. As jsonb it
+ * cannot be compared: that refuses some values that json takes.
+ *
+ * @param column - quoted
+ * @param type - as the server names it
+ */
+function textOf(column: string, type: string): string {
+  const withoutBreaks = (text: string): string => `translate(${text}::text, E'\\r\\n', '')`;
+  if (type === 'json') return withoutBreaks(column);
+  if (type !== 'json[]') return column;
+  return `array_dims(${column}), (SELECT array_agg(${withoutBreaks('e')}) FROM unnest(${column}) AS e)`;
 }
 
 /** @param isTarget - a table needs no primary key there */

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { runCli } from '../support/cli.ts';
+import { eventually } from '../chaos/environment.ts';
+import { beginCli, runCli } from '../support/cli.ts';
 import { randomOf } from './rules/model/random.ts';
 import { BANK, Bank, BANK_TABLES, FILL } from './support/bank.ts';
 import { POST_DATA, PRE_DATA, SOURCE } from './support/dumped.ts';
@@ -164,6 +165,30 @@ describe('a copy that begins with nothing', () => {
       await kill(replica);
       await container.kill();
     }
+  });
+
+  it('says so where --verify or --finish is ended before it was done, and exits with 1', async () => {
+    for (const [flag, said] of [
+      ['--verify', /^Ended before all tables were compared\. Start it again\.$/m],
+      ['--finish', /^Ended before the copy had come to [0-9A-F/]+: no sequence was looked at\. Start it again\.$/m],
+    ] as const) {
+      // Nothing of it is published, so the copy does not come so far.
+      await rig.source.sql('UPDATE public.left_accounts SET amount = amount WHERE id = 1');
+      const running = beginCli(['replicate', flag, '--from', rig.from], rig.env());
+      // The one has told a replica where to stop, which nobody is at work to do; the other holds a connection to the source.
+      const isAtWork =
+        flag === '--verify'
+          ? () => rig.target.sql('SELECT 1 FROM pg2kinesis.replica WHERE stop_at > cut')
+          : () => rig.source.sql(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'pg2kinesis replicate'`);
+      await eventually(async () => (await isAtWork()).length > 0, 'it is at work');
+      running.interrupt();
+      const { status, out, err } = await running.ended;
+      assert.equal(status, 1, err);
+      assert.match(err, said);
+      assert.doesNotMatch(out, /setval/);
+    }
+    await rig.drain();
+    assert.equal((await rig.catchUp()).status, 0);
   });
 
   it('comes to the source’s end, and has its sequences set', async () => {

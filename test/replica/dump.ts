@@ -13,7 +13,7 @@ import type { PostgresConnection } from '../support/postgres.ts';
 import { randomOf } from './rules/model/random.ts';
 import { BANK, Bank, BANK_TABLES, FILL } from './support/bank.ts';
 import { keepRunning, keepWriting } from './support/keep-going.ts';
-import { hashes, ReplicaRig } from './support/replica-rig.ts';
+import { hashes, kill, ReplicaRig } from './support/replica-rig.ts';
 import { rowText, typedTables, TypedWriter } from './support/typed-tables.ts';
 
 const run = promisify(execFile);
@@ -136,6 +136,19 @@ export async function playDump({
     for (const database of ['made', 'loaded']) {
       assert.deepEqual(await hashes(target, names, database, rowText), original, database);
       tell(`"${database}" is equal: ${names.length} tables`);
+    }
+    for (const database of ['made', 'loaded']) {
+      const flags = to(database);
+      const replica = rig.begin(flags);
+      const verified = runCli(['replicate', '--verify', '--from', rig.from, ...flags], rig.env());
+      let isOver = false;
+      void verified.finally(() => (isOver = true));
+      // Its marks bring the copy to the state that is held.
+      while (!isOver) await rig.drain({ LANES: '8' });
+      const { status, out, err } = await verified;
+      assert.equal(status, 0, out + err);
+      await kill(replica);
+      tell(err.trim());
     }
     assert.deepEqual(await constraints(rig.target, 'made'), await constraints(source, 'postgres'));
     assert.match(await readFile(later, 'utf8'), /FOREIGN KEY/);
