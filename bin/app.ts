@@ -17,7 +17,7 @@ function namesOfUser(): string[] {
     const { context } = JSON.parse(readFileSync(join(homedir(), '.cdk.json'), 'utf8')) as { context?: object };
     return Object.keys(context ?? {});
   } catch {
-    // There is none, as a rule. One that is no JSON is the command line's to refuse.
+    // Usually there is none. One that is not JSON is refused by the CDK's command line.
     return [];
   }
 }

@@ -5,7 +5,7 @@ import { INTERRUPTED, type Terminal } from './terminal.ts';
  * @param terminal - whose signals
  * @param stop - aborted by the first
  * @param say - called at the first
- * @returns lets go of the signals
+ * @returns a function that stops listening to the signals
  */
 export function onInterrupt(terminal: Terminal, stop: AbortController, say: () => void): () => void {
   const interrupt = (): void => {

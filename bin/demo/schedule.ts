@@ -53,7 +53,7 @@ export async function invokeOnSchedule({
     try {
       const answer = count(runs, await lambda.invoke(isReading ? SNAPSHOT_RUN : SCHEDULED_RUN));
       failures = 0;
-      // One that found the slot locked does not know.
+      // A run that found the slot locked does not know.
       if (isReading && answer.stopped !== 'locked' && answer.snapshot?.done !== false) {
         isReading = false;
         screen.line('The snapshot is over. Changes go on.');

@@ -272,7 +272,7 @@ export class BatchProcessor {
         }
         if (transformer.closed.length > 0) {
           if (!(await this.#send(transformer)) || stopRequested) return 'deadline';
-          // Asked after each round, too: a block can hold many, and a run that may take more time must hear of it in time.
+          // Asked after each round, too: a block can hold many, and this is where a run takes the function's deadline if it may.
           stopRequested = shouldStop();
         }
         // When it is time to stop, finish the transaction, unless a round must be sent before: a whole transaction needs no

@@ -1,5 +1,5 @@
 /**
- * What a batch waits for before it takes a message: catalogs that see its transaction (I11), and the WAL's own word on keys
+ * What a batch waits for before it takes a message: catalogs that see its transaction (I11), and what the WAL says of keys
  * and tables that were altered since. Counts how long all of it took. Knows no round and no record.
  */
 import type { Lsn } from '../decode/lsn.ts';
@@ -14,7 +14,7 @@ import type { Advancer } from './advancer.ts';
 
 /** How long a batch waits for a transaction to be over, in all: a standby that answers does so sooner. */
 const COMMIT_WAIT_MS = 2_000;
-/** The first look again is after so long, and each after twice as long, up to the second. */
+/** The pause before the catalogs are looked at again: the first, and the longest. Each is twice as long as the one before. */
 const FIRST_LOOK_MS = 5;
 const LAST_LOOK_MS = 500;
 /** For so many transactions the server is asked at once. */
@@ -77,7 +77,7 @@ export class CatalogWaits {
     keyHistory.take(question, await this.#timed(() => history.read({ ...question, upto, deadline })));
   }
 
-  /** What was asked in vain may be told when another batch asks. */
+  /** A question that had no answer is asked again in the next batch. */
   beginBatch(): void {
     this.#askedFor.clear();
   }

@@ -114,7 +114,7 @@ export class ReadLoop {
     }
   }
 
-  /** A peek did not reach its first row. The next is smaller, or a step of a search: see that there is time for it. */
+  /** A peek did not reach its first row. The next is smaller, or a step of a search: makes sure that there is time for it. */
   #onFailedPeek(plan: PeekPlan, error: FailedPeek, budgetMs: number): void {
     const { planner, advancer, deadline } = this.#parts;
     // The slot may have followed what came before the failure.

@@ -66,7 +66,7 @@ export class RunDeadline {
   }
 
   /**
-   * Takes the function's own deadline. The schedule's is there so that runs do not overlap, which the lock sees to as well.
+   * Takes the function's own deadline. The run's own is only there so that runs do not overlap, and the lock prevents that, too.
    *
    * @param why - for the log: the beginning of a sentence
    * @returns false: the run has it already

@@ -40,7 +40,7 @@ function addCountMetrics(metrics: Metrics, counts: ReportedCounts): void {
   metrics.add('ThrottledEntries', counts.throttledEntries);
 }
 
-/** Tells the metrics what a run did, once: what was told in the middle of it is not told again at its end. */
+/** Adds what a run did to the metrics, once: what was added in the middle of the run is not added again at its end. */
 export class CountReporter {
   readonly #metrics: Metrics;
   #told: Counts = noCounts();
@@ -65,7 +65,7 @@ export class CountReporter {
   #reportSnapshot({ rowsPublished, tablesLeft }: NonNullable<ReportedCounts['snapshot']>): void {
     const rows = rowsPublished - this.#snapshotRows;
     const isDone = rows === 0 && tablesLeft === 0;
-    // A run that lingers knows for long of one that has ended.
+    // A run that lingers would report a snapshot that has ended for as long as it lives.
     if (isDone && this.#saidDone) return;
     this.#metrics.add('SnapshotRowsPublished', rows);
     this.#metrics.add('SnapshotTablesLeft', tablesLeft);
@@ -75,7 +75,7 @@ export class CountReporter {
 }
 
 /**
- * Adds a run's metrics. Sending them is its caller's.
+ * Adds a run's metrics. The caller sends them.
  *
  * @param metrics - the metrics to add to
  * @param answer - the run's answer
@@ -89,7 +89,7 @@ export function addRunMetrics(
   reporter = new CountReporter(metrics),
 ): void {
   metrics.add('RunDurationMs', answer.durationMs);
-  // It did nothing: whether the slot moves is told by whoever holds the lock.
+  // It did nothing. The run that holds the lock reports whether the slot moves.
   if (answer.stopped === 'locked') return;
   const stalled = (answer.lagBytes ?? 0) > 0 && answer.kinesisRecords === 0 && !end.moved;
   if (answer.stopped !== 'throttled') metrics.add('RunHealthy', 1);
@@ -101,7 +101,7 @@ export function addRunMetrics(
   if (end.retainedWalBytes !== undefined) metrics.add('RetainedWalBytes', end.retainedWalBytes);
 }
 
-/** Where a slot was found by a run that did not get to publish to its end. */
+/** The state of the slot, as read after a run that did not come to its end. */
 export interface SlotMeasure {
   readonly confirmedFlush: Lsn | undefined;
   readonly lagBytes: number | undefined;

@@ -48,9 +48,9 @@ export interface RunOptions extends BatchParts {
   readonly lingerDutyPercent?: number;
   /** How much of its time a run may read tables beside the slot, in percent. @default 50 */
   readonly snapshotSharePercent?: number;
-  /** A snapshot is what it is for: where something has to end first, it is waited for. @default false */
+  /** The run was invoked for a snapshot: it waits where transactions have to end first. @default false */
   readonly isSnapshot?: boolean;
-  /** Marks are put into every lane, and say so. @default none are */
+  /** What the marks say that are put into every lane. @default there are none */
   readonly marks?: MarkOptions | undefined;
   /** For how long after a holder was ended its last request may be in flight. */
   readonly inFlightGraceMs: number;

@@ -1,6 +1,6 @@
 /**
- * A deployed function, invoked through Lambda with the caller's own profile and region. Each payload is sent once: what is
- * lost on the way is told, and never sent again, as the function may be at work all the same.
+ * A deployed function, invoked through Lambda with the caller's own profile and region. Each payload is sent once: if it or
+ * its answer is lost, that is reported. It is never sent again, because the function may be at work all the same.
  */
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
