@@ -21,12 +21,13 @@ import { onInterrupt } from '../cli/interrupt-handler.ts';
 import { EXIT, type Terminal } from '../cli/terminal.ts';
 import { readingClient } from '../reading-client.ts';
 import { FastReplication } from './fast-replication.ts';
+import { Finish } from './finish.ts';
 import { refuseContradictions } from './option-conflicts.ts';
 import type { ReplicateOptions } from './options.ts';
 import { Progress, type ReplicaReading } from './progress.ts';
 import { Replication } from './replication.ts';
 import { ReplicaShardPlan } from './shard-plan.ts';
-import { Finish, makeTables } from './source-setup.ts';
+import { makeTables } from './source-setup.ts';
 import { describeStream, type Stream } from './stream.ts';
 import { verify } from './verify.ts';
 

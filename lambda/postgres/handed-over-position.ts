@@ -1,6 +1,6 @@
 /**
  * How a run that is over in the middle of a transaction tells the next one where to go on: what waits for the lock is
- * another container, which remembers nothing of it. The text is the last statement of the second connection, which
+ * another container, which remembers nothing of it. The text is the last statement of the control connection, which
  * pg_stat_activity shows to sessions of the same role alone. Knows nothing of what the text says.
  */
 import { APPLICATION_NAME_PREFIX } from './session-settings.ts';

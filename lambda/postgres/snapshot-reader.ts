@@ -14,6 +14,7 @@ import { type Connection, toPipelineError } from './connection.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
 import { codeOf } from './error-context.ts';
 import { MvccSnapshot } from './mvcc-snapshot.ts';
+import { NO_TABLE, NOT_UTF8, whyRefused } from './snapshot-refusals.ts';
 import { chunkStatement, DESCRIBE, keySignature, quoted, type TableRow } from './snapshot-tables.ts';
 
 /** What a reader works with. */
@@ -198,8 +199,6 @@ export class SnapshotReader implements SnapshotSource {
 const KIND = `SELECT c.relkind::text AS relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`;
 
 const GONE = 'it does not exist any more';
-const NO_TABLE = "it is no table, or an unlogged, temporary or foreign one, or one of the server's own";
-const NOT_UTF8 = 'it holds text that is not UTF-8, and the server does not know in which encoding that is';
 
 /** Codes, and classes of them, that say something of the table and not of the server or the connection. */
 const OF_THE_TABLE = /^(0A|2[12]|39|42|44|54|55|P0|XX)...$/;
@@ -277,23 +276,4 @@ export function parsePrinted(printed: string): TableName | undefined {
   if (parts === null) return undefined;
   const plain = (part = ''): string => (part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part);
   return { printed, schema: plain(parts[1]), name: plain(parts[2]) };
-}
-
-/** @returns why a table cannot be read in chunks; undefined: it can be */
-export function whyRefused(table: TableRow): string | undefined {
-  if (!table.is_table) return NO_TABLE;
-  if (table.key === null) return 'it has no primary key';
-  if (table.deferrable) return 'its primary key is deferrable';
-  if (!table.is_btree) return 'its primary key has no order to read it by: its index is no B-tree';
-  if (!table.holds)
-    return 'its replica identity does not hold the primary key, so a DELETE does not show which row it was';
-  if (!table.may_read) return 'this role may not read it';
-  if (table.hides_rows) return 'row-level security may hide rows from this role, and half of a table is no snapshot';
-  if (table.comes_under !== null)
-    return `its changes come under the name of ${table.comes_under}, which is to be given instead`;
-  if (!table.published) return 'no publication of the slot has it';
-  const sent = new Set((table.columns ?? []).map(({ printed }) => printed));
-  if (table.key.some(({ printed }) => !sent.has(printed)))
-    return 'the plugin does not send all columns of its primary key';
-  return undefined;
 }

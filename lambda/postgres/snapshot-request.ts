@@ -8,7 +8,8 @@ import { begin, type SnapshotProgress } from '../snapshot/progress.ts';
 import { decodeSnapshotMessage, SNAPSHOT_MESSAGE_PREFIX } from '../snapshot/snapshot-message.ts';
 import type { Connection } from './connection.ts';
 import { supportsSnapshots } from './plugins.ts';
-import { parsePrinted, whyRefused } from './snapshot-reader.ts';
+import { parsePrinted } from './snapshot-reader.ts';
+import { whyRefused } from './snapshot-refusals.ts';
 import { DESCRIBE, LEAVES, quoted, type TableRow } from './snapshot-tables.ts';
 
 /** A table that a snapshot may read, as far as the server has to do with it. */
