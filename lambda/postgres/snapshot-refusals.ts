@@ -3,7 +3,9 @@
  */
 import type { TableRow } from './snapshot-tables.ts';
 
+/** Of something that has no rows in the WAL. */
 export const NO_TABLE = "it is no table, or an unlogged, temporary or foreign one, or one of the server's own";
+/** Of a table with a value that is not UTF-8. */
 export const NOT_UTF8 = 'it holds text that is not UTF-8, and the server does not know in which encoding that is';
 
 /** @returns why a table cannot be read in chunks; undefined: it can be */
