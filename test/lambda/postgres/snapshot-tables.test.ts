@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
-import { parsePrinted, whyRefused, writeMessage } from '../../../lambda/postgres/snapshot-refusals.ts';
+import { parsePrinted, writeMessage } from '../../../lambda/postgres/snapshot-reader.ts';
+import { whyRefused } from '../../../lambda/postgres/snapshot-refusals.ts';
 import { estimateRows, resolveTables, whyNoSnapshots } from '../../../lambda/postgres/snapshot-request.ts';
 import type { TableRow } from '../../../lambda/postgres/snapshot-tables.ts';
 import { scriptedServer } from './scripted-server.ts';
