@@ -67,7 +67,7 @@ describe('where transactions committed', () => {
     );
     assert.deepEqual(asked, ['within 9000', 'ask', 'within 60000']);
     assert.ok(question[0]?.text.includes(`'${NAME}', '0/500', NULL, 'skip-empty-xacts', '0'`));
-    assert.deepEqual(question[0].values, [[650, 700]]);
+    assert.deepEqual(question[0]?.values, [[650, 700]]);
   });
 
   it('is before what is unread where the WAL to its end shows none', async () => {

@@ -268,7 +268,9 @@ describe('what the catalogs are asked', () => {
     server.rows = [{ ...ROW, virtual: ['w'] }];
     await keys.reload();
     assert.deepEqual(calls(), ['look', 'read', ...READ]);
-    const looks = texts.filter((text) => text.endsWith(') AS print')).map((text) => text.includes("attgenerated = 'v'"));
+    const looks = texts
+      .filter((text) => text.endsWith(') AS print'))
+      .map((text) => text.includes("attgenerated = 'v'"));
     assert.deepEqual(looks, [false, true]);
     await keys.refreshIfStale(0n);
     assert.deepEqual(calls(), ['look']);

@@ -51,6 +51,9 @@ describe('translate', () => {
       ],
       ['XX000', { routine: 'LogicalSlotAdvanceAndCheckSnapState' }, false, 'SLOT_LOST', /cannot be read/],
       ['55006', {}, false, 'SLOT_BUSY', /Another process/],
+      ['53100', {}, true, 'NO_PROGRESS', /has no disk space left\. .*Give the server what it lacks\. The slot is kept/],
+      ['53200', {}, true, 'NO_PROGRESS', /has no memory left\. .*Give the server what it lacks\. The slot is kept/],
+      ['53400', {}, true, 'NO_PROGRESS', /reached a limit of its configuration\. .*Give the server what it lacks/],
       ['55000', { routine: 'pg_replication_slot_advance' }, true, 'SLOT_BUSY', /Somebody else has advanced/],
       ['55000', { routine: 'CheckLogicalDecodingRequirements' }, true, 'NO_PROGRESS', /Keep the slot/],
       ['42501', { routine: 'CheckSlotPermissions' }, false, 'DATABASE_AUTH_FAILED', /rds_replication/],
@@ -63,9 +66,6 @@ describe('translate', () => {
         'CONFIG_INVALID',
         /does not allow this output plugin.*output_plugin_libraries/,
       ],
-      ['53100', {}, false, 'NO_PROGRESS', /no disk space/],
-      ['53200', {}, false, 'NO_PROGRESS', /no memory/],
-      ['53400', {}, false, 'NO_PROGRESS', /limit of its configuration/],
     ] as const)
       it(`${sqlState} of ${JSON.stringify(from)} is ${code} ${sound ? 'where the slot is sound' : ''}`, () => {
         const told = translate(Object.assign(coded(sqlState), from), { ...slot, slotIsSound: sound });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { rootCertificates } from 'node:tls';
-import { createTls } from '../../../lambda/postgres/tls.ts';
+import { createTls, trustedCertificates } from '../../../lambda/postgres/tls.ts';
 
 describe('createTls', () => {
   it('renews its authorities once their file is another', async () => {
@@ -24,6 +24,13 @@ describe('createTls', () => {
     assert.notEqual(second.secureContext, first.secureContext);
     assert.equal(tls.renew(tls.version), false);
     await rm(directory, { recursive: true });
+  });
+
+  it('trusts no more than the usual authorities where none is given', () => {
+    const usual = trustedCertificates(undefined);
+    assert.deepEqual(trustedCertificates(''), usual);
+    const [own = ''] = rootCertificates;
+    assert.deepEqual(trustedCertificates(own), [...usual, own]);
   });
 
   it('has nothing to renew where nothing is checked', () => {
