@@ -86,13 +86,6 @@ export const RUN: readonly EquivalentMutants[] = [
     changes: [['#graceCutShort = false;', '#graceCutShort = true;']],
   },
   {
-    file: 'lambda/run/run.ts',
-    reason: 'Without marks there are none to be sent.',
-    changes: [
-      ['if (this.#marks !== undefined) await this.#batches.sendMarks();', 'if (true) await this.#batches.sendMarks();'],
-    ],
-  },
-  {
     file: 'lambda/run/undecodable-search.ts',
     reason: 'Where the two are equal it does not matter which is taken.',
     changes: [
