@@ -4,7 +4,7 @@
  */
 import type { Clock, Log } from './ports/runtime.ts';
 
-/** After so long a wait is told. */
+/** A wait that takes longer than this is logged. */
 export const SLOW_MS = 3_000;
 /** And again after so long. */
 const AGAIN_MS = 15_000;

@@ -1,4 +1,4 @@
-/** The commands that invoke an action: their options, and the payload that each stands for. Knows no terminal. */
+/** The commands that invoke an action: their options, and the payloads that these become. Knows no terminal. */
 import { type Command, Option } from 'commander';
 import { MIN_SECONDS } from '../../lambda/settings/payloads.ts';
 import { number, readJson, readName } from './option-values.ts';

@@ -110,7 +110,7 @@ async function snapshotOnTerminal(
 
 const STOPPING = 'Stopping: what is under way is finished first. Press Ctrl-C again to stop at once.';
 
-/** Invokes until it is stopped. A failure is told, and the next invocation tries again, as with the schedule. */
+/** Invokes until it is stopped. A failure is printed, and the next invocation tries again, as with the schedule. */
 async function invokeRepeatedly(
   payload: Payload,
   options: InvokeOptions,

@@ -53,7 +53,7 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
   }
 }
 
-/** All commands. @param json - whether what is wrong with them is told as JSON @param done - told each command's exit status */
+/** All commands. @param json - whether errors are printed as JSON @param done - gets each command's exit status */
 function build(terminal: Terminal, json: boolean, done: (status: number) => void): Command {
   const program = new Command('pg2kinesis')
     .description('Publishes every committed change of a PostgreSQL database to a Kinesis data stream, in commit order.')

@@ -9,7 +9,7 @@ import type { Request, Response } from './function.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('This is a thread of the demo; start it with npm start.');
-// The thread ends with its port closed; a rejected import is told to whoever invokes.
+// The thread ends with its port closed; whoever invokes gets the error of an import that failed.
 const loaded = import('../../lambda/handler.ts');
 loaded.catch(() => undefined);
 

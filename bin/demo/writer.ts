@@ -70,7 +70,7 @@ export class Writer {
   }
 
   /**
-   * Inserts rows that are there before anything is captured: the ledger is told nothing of them.
+   * Inserts rows that are there before anything is captured: the ledger does not know them.
    *
    * @param count - how many in each table that has a key
    */

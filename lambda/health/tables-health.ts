@@ -149,7 +149,7 @@ function filters(all: readonly TableFacts[], selected: readonly TableFacts[], co
   return { check, state: 'warning', found: `matching nothing: ${listed(idle)}`, todo: `Correct them. ${spelling}` };
 }
 
-/** Key columns that are told not to be published. */
+/** Key columns that COLUMN_EXCLUDE_LIST names. */
 function excludedKeys(selected: readonly TableFacts[], lists: Config['filters']): string[] {
   return selected.flatMap((table) =>
     table.key

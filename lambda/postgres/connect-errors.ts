@@ -45,9 +45,9 @@ export function explainConnection(
   notDone: string,
 ): PipelineError | undefined {
   const at = `${context.host}:${context.port}`;
-  const told = (kind: ErrorCode, what: string, remedy?: string) =>
+  const failure = (kind: ErrorCode, what: string, remedy?: string) =>
     new PipelineError(kind, `${what} ${notDone}`, { cause: error, ...(remedy === undefined ? {} : { remedy }) });
-  const unreachable = (what: string, remedy?: string) => told('DATABASE_UNREACHABLE', what, remedy);
+  const unreachable = (what: string, remedy?: string) => failure('DATABASE_UNREACHABLE', what, remedy);
   if (NETWORK.has(code)) return unreachable(`No connection to PostgreSQL at ${at} (${code}).`, networkRemedy(code));
   if (UNTRUSTED.has(code)) {
     return unreachable(
@@ -75,14 +75,14 @@ export function explainConnection(
     );
   }
   if (context.connecting === true) {
-    const refused = explainRefusal(error, code, context, at, told);
+    const refused = explainRefusal(error, code, context, at, failure);
     if (refused !== undefined) return refused;
   }
-  return explainDriver(error.message, context, at, told);
+  return explainDriver(error.message, context, at, failure);
 }
 
 /** Builds the error of a cause. */
-type Teller = (kind: ErrorCode, what: string, remedy?: string) => PipelineError;
+type MakeFailure = (kind: ErrorCode, what: string, remedy?: string) => PipelineError;
 
 /** What the server says to a log-in. */
 function explainRefusal(
@@ -90,60 +90,60 @@ function explainRefusal(
   code: string,
   context: ErrorContext,
   at: string,
-  told: Teller,
+  failure: MakeFailure,
 ): PipelineError | undefined {
   if (!/^[0-9A-Z]{5}$/.test(code)) return undefined;
   const { user, database, auth } = context;
   const words = `The server says: ${error.message} (SQLSTATE ${code}).`;
   switch (code) {
     case '28P01':
-      return told(
+      return failure(
         'DATABASE_AUTH_FAILED',
         `PostgreSQL at ${at} refused the password of user "${user}"${passwordSource(context)}.`,
         passwordRemedy(context),
       );
     case '28000':
-      return told(
+      return failure(
         'DATABASE_AUTH_FAILED',
         `PostgreSQL at ${at} does not admit user "${user}" to database "${database}" this way. ${words}`,
         auth === 'iam' ? IAM_REMEDY : notAdmitted(error, user),
       );
     case '42501':
-      return told(
+      return failure(
         'DATABASE_AUTH_FAILED',
         `User "${user}" may not connect to database "${database}" at ${at}. ${words}`,
         `As the database's owner run: GRANT CONNECT ON DATABASE ${quoted(database)} TO ${quoted(user)};`,
       );
     case '3D000':
-      return told(
+      return failure(
         'CONFIG_INVALID',
         `PGDATABASE (or the secret's dbname): there is no database "${database}" at ${at}.`,
       );
     case '53300':
-      return told(
+      return failure(
         'DATABASE_UNREACHABLE',
         `PostgreSQL at ${at} has no connection left: too many clients, or the limit of user "${user}" (2 are needed). ${words}`,
         'Close connections, or raise max_connections, or the limit of the role (ALTER ROLE ... CONNECTION LIMIT) or of the database. The next run tries again.',
       );
     case '55000':
-      return told(
+      return failure(
         'CONFIG_INVALID',
         `PostgreSQL at ${at} takes no connection to database "${database}". ${words}`,
         `Run: ALTER DATABASE ${quoted(database)} ALLOW_CONNECTIONS true; or correct PGDATABASE.`,
       );
     case '57P03':
-      return told(
+      return failure(
         'DATABASE_UNREACHABLE',
         `PostgreSQL at ${at} is starting up, shutting down or recovering. ${words}`,
         'Wait until it is up: the next run tries again.',
       );
-    // What a pool answers to options in the startup packet is tried again without; these are told in sql-errors.ts.
+    // What a pool answers to options in the startup packet is tried again without; their messages are in sql-errors.ts.
     case '57P01':
     case '57P02':
     case '57014':
       return undefined;
     default:
-      return told(
+      return failure(
         'DATABASE_UNREACHABLE',
         `PostgreSQL at ${at} refused the connection of user "${user}" to database "${database}". ${words}`,
         'Fix what the server says. The next run tries again.',
@@ -152,8 +152,13 @@ function explainRefusal(
 }
 
 /** What node-postgres says, which gives no codes. */
-function explainDriver(text: string, context: ErrorContext, at: string, told: Teller): PipelineError | undefined {
-  const unreachable = (what: string, remedy?: string) => told('DATABASE_UNREACHABLE', what, remedy);
+function explainDriver(
+  text: string,
+  context: ErrorContext,
+  at: string,
+  failure: MakeFailure,
+): PipelineError | undefined {
+  const unreachable = (what: string, remedy?: string) => failure('DATABASE_UNREACHABLE', what, remedy);
   if (text === 'timeout expired') return unreachable(`PostgreSQL at ${at} did not answer in time (10 s).`);
   if (
     text.startsWith('Connection terminated') ||
@@ -183,7 +188,7 @@ function explainDriver(text: string, context: ErrorContext, at: string, told: Te
     );
   }
   if (text.startsWith('SASL')) {
-    return told(
+    return failure(
       'DATABASE_AUTH_FAILED',
       `PostgreSQL at ${at} asks user "${context.user}" for a password, and ${context.hasPassword === false ? 'there is none' : 'the exchange failed'}${passwordSource(context)}.`,
       passwordRemedy(context),

@@ -259,7 +259,7 @@ async function connectClient(
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: Math.max(1, Math.min(CONNECT_MS, options.deadline - clock.now())),
   });
-  // Whoever waits for a query is told by its rejection; a loss while nobody asks must not end the process.
+  // A query under way is rejected when the connection is lost. A loss while there is none must not end the process.
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -49,7 +49,7 @@ export class SnapshotReader implements SnapshotSource {
 
   async nextXid(): Promise<bigint> {
     const { control } = this.#parts;
-    const { rows } = await told(control, () =>
+    const { rows } = await translatingErrors(control, () =>
       control.query('SELECT txid_snapshot_xmax(txid_current_snapshot())::text AS xid'),
     );
     return BigInt(String(rows[0]?.['xid']));
@@ -57,7 +57,7 @@ export class SnapshotReader implements SnapshotSource {
 
   async write(content: string): Promise<WrittenMessage> {
     const { control } = this.#parts;
-    return await told(control, () => writeMessage(control, content));
+    return await translatingErrors(control, () => writeMessage(control, content));
   }
 
   async read(request: ChunkRequest, maxBytes: number, firstRowMs: number): Promise<ReadChunk> {
@@ -232,7 +232,7 @@ function explainFailure(code: string, table: string, firstRowMs: number): ReadCh
 }
 
 /** Puts what a statement meets in the operator's words. */
-async function told<T>({ context }: Connection, work: () => Promise<T>): Promise<T> {
+async function translatingErrors<T>({ context }: Connection, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -1,7 +1,7 @@
 /**
  * What node-postgres, Node's sockets and PostgreSQL report, told as the errors of the table in errors.ts.
  * Pure: goes by SQLSTATE and error code, never by a server's text, which follows its lc_messages. What means several things on
- * a slot is told apart in slot-errors.ts, by the slot's row as slot-state.ts reads it.
+ * what is wrong with a slot is found in slot-errors.ts, by the slot's row as slot-state.ts reads it.
  */
 import { PipelineError } from '../errors.ts';
 import { explainConnection, isUntrustedCode } from './connect-errors.ts';
@@ -31,8 +31,8 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
   const connection = explainConnection(error, code, context, notDone);
   if (connection !== undefined) return connection;
   if (context.slot !== undefined) {
-    const told = explainSlotState(error, code, { ...context, slot: context.slot }, notDone);
-    if (told !== undefined) return told;
+    const explained = explainSlotState(error, code, { ...context, slot: context.slot }, notDone);
+    if (explained !== undefined) return explained;
   }
   switch (code) {
     case '57014':

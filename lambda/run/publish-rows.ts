@@ -15,7 +15,7 @@ export interface RowPublishing {
 
 /**
  * @param rows - the chunk, and where it is true
- * @param snapshots - is told what became of each row
+ * @param snapshots - counts what became of each row
  * @param transformer - takes the rows
  * @param publishing - sends what is full
  * @returns false when no more can be sent: then all rows of the chunk come again

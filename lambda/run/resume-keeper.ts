@@ -21,7 +21,7 @@ export class ResumeKeeper {
   readonly #log: Log;
 
   /**
-   * @param slot - whose readings are told apart
+   * @param slot - shows whether somebody has read it since
    * @param log - where a position that cannot be used is named
    */
   constructor(slot: Slot, log: Log) {

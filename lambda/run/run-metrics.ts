@@ -43,7 +43,7 @@ function addCountMetrics(metrics: Metrics, counts: ReportedCounts): void {
 /** Adds what a run did to the metrics, once: what was added in the middle of the run is not added again at its end. */
 export class CountReporter {
   readonly #metrics: Metrics;
-  #told: Counts = noCounts();
+  #reported: Counts = noCounts();
   #throttledEntries = 0;
   #snapshotRows = 0;
   #saidDone = false;
@@ -56,8 +56,8 @@ export class CountReporter {
   /** @param counts - the run's counts so far */
   report(counts: ReportedCounts): void {
     const throttledEntries = counts.throttledEntries - this.#throttledEntries;
-    addCountMetrics(this.#metrics, { ...subtractCounts(counts, this.#told), throttledEntries });
-    this.#told = copyCounts(counts);
+    addCountMetrics(this.#metrics, { ...subtractCounts(counts, this.#reported), throttledEntries });
+    this.#reported = copyCounts(counts);
     this.#throttledEntries = counts.throttledEntries;
     if (counts.snapshot !== undefined) this.#reportSnapshot(counts.snapshot);
   }

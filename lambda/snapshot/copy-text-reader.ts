@@ -126,7 +126,7 @@ export class CopyTextReader {
 
   #endRow(): void {
     if (this.#starts.length !== (this.#count + 1) * this.#columns) {
-      // A table without columns that are read: one empty value stands for the row.
+      // A table without columns that are read: COPY writes one empty value for such a row.
       throw new Error(`COPY gave ${this.#starts.length} values in ${this.#count + 1} rows of ${this.#columns} columns`);
     }
     this.#count++;

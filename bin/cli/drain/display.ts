@@ -15,7 +15,7 @@ export interface DrainState {
   readonly published: number;
   /** Whether `published` lacks what the invocation under way has done. */
   readonly publishedIsOld: boolean;
-  /** Refusals for want of capacity. */
+  /** Entries refused because the stream lacked capacity, each refusal counted. */
   readonly throttledEntries: number;
   readonly seconds: number;
   /** Which invocation it is, from 1. */

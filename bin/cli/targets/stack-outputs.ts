@@ -36,13 +36,13 @@ export async function functionOfStack(stack: string, region?: string): Promise<s
     );
   } catch (error) {
     if (error instanceof FunctionError) throw error;
-    throw await told(error, stack, client);
+    throw await translateError(error, stack, client);
   } finally {
     client.destroy();
   }
 }
 
-async function told(error: unknown, stack: string, client: CloudFormationClient): Promise<FunctionError> {
+async function translateError(error: unknown, stack: string, client: CloudFormationClient): Promise<FunctionError> {
   const options = { cause: error };
   const region = await client.config.region().catch(() => undefined);
   if (region === undefined)
