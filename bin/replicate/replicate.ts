@@ -27,7 +27,7 @@ import type { ReplicateOptions } from './options.ts';
 import { Progress, type ReplicaReading } from './progress.ts';
 import { Replication } from './replication.ts';
 import { ReplicaShardPlan } from './shard-plan.ts';
-import { makeTables } from './source-setup.ts';
+import { makeTables, withColumnTypes } from './source-setup.ts';
 import { describeStream, type Stream } from './stream.ts';
 import { verify } from './verify.ts';
 
@@ -77,6 +77,8 @@ export async function replicate(
       await connection.client.end().catch(() => undefined);
     }
     return EXIT.ok;
+  } catch (error) {
+    throw await withColumnTypes(error, options, terminal);
   } finally {
     release();
     if (environment.client === undefined) client.destroy();

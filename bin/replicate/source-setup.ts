@@ -11,8 +11,38 @@ import {
 } from '../../replica/postgres/connection.ts';
 import { createTables } from '../../replica/postgres/create-tables.ts';
 import type { PositionStore } from '../../replica/postgres/position-store.ts';
+import { LacksColumnError } from '../../replica/postgres/table-plan.ts';
 import type { Terminal } from '../cli/terminal.ts';
 import type { ReplicateOptions } from './options.ts';
+
+/** The types of some columns of a table, as SQL. */
+const COLUMN_TYPES = `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type
+   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = ANY ($3) AND NOT a.attisdropped`;
+
+/**
+ * Adds the types of the source's columns to an error that the target lacks them, where the source's address is known.
+ *
+ * @param error - of replicating
+ * @returns the error to throw
+ */
+export async function withColumnTypes(error: unknown, options: ReplicateOptions, terminal: Terminal): Promise<unknown> {
+  const { from = terminal.env['REPLICATE_FROM'] ?? '' } = options;
+  if (!(error instanceof LacksColumnError) || from === '') return error;
+  try {
+    const { client } = await connectFrom(options, terminal, '--from');
+    try {
+      const { schema, name, columns } = error.lacking;
+      const { rows } = await client.query<{ name: string; type: string }>(COLUMN_TYPES, [schema, name, columns]);
+      return new LacksColumnError(error.lacking, new Map(rows.map((row) => [row.name, row.type])));
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  } catch {
+    // The source cannot be asked just now. The error itself says what is lacking.
+    return error;
+  }
+}
 
 /**
  * Connects to the source.

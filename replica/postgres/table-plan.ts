@@ -5,6 +5,7 @@
 import { ReplicaError } from '../errors.ts';
 import { DELETED, type FinalRow, type FoldedTable } from '../rules/fold.ts';
 import { eachMember } from '../rules/json-text.ts';
+import { quoteName } from './sql-text.ts';
 import type { TargetColumn, TargetTable } from './target-table.ts';
 import { copyField, textOf } from './values.ts';
 
@@ -80,6 +81,38 @@ export function planTable(folded: FoldedTable, table: TargetTable): TablePlan {
   };
 }
 
+/** The target lacks columns that a record has. Their types are not in the record. */
+export class LacksColumnError extends ReplicaError {
+  /** The table and the columns that it lacks. */
+  readonly lacking: LackedColumns;
+
+  /** @param lacking - what is lacking @param types - of the columns at the source, as SQL @default not known */
+  constructor(lacking: LackedColumns, types: ReadonlyMap<string, string> = new Map()) {
+    const { schema, name, sql, columns } = lacking;
+    const isKnown = columns.every((column) => types.has(column));
+    const alters = columns.map(
+      (column) => `ALTER TABLE ${sql} ADD COLUMN ${quoteName(column)} ${types.get(column) ?? '<type>'};`,
+    );
+    super(
+      'TARGET_LACKS_COLUMN',
+      `The table ${schema}.${name} of the target has no column ${columns.map((each) => `"${each}"`).join(', ')}. Nothing of that batch was applied.`,
+      {
+        remedy: `Add it at the target${isKnown ? '' : ' with the type that it has at the source'}: ${alters.join(' ')} Then start again: it goes on at this change.`,
+      },
+    );
+    this.lacking = lacking;
+  }
+}
+
+/** See {@link LacksColumnError}. */
+export interface LackedColumns {
+  readonly schema: string;
+  readonly name: string;
+  /** The table's name at the target, as SQL. */
+  readonly sql: string;
+  readonly columns: readonly string[];
+}
+
 /** The indexes of the record's columns among the target's; -1: the target computes it. */
 function indexesOf({ columns, schema, name }: FoldedTable, table: TargetTable): number[] {
   const lacking: string[] = [];
@@ -89,13 +122,7 @@ function indexesOf({ columns, schema, name }: FoldedTable, table: TargetTable): 
     return table.columns[index]?.isGenerated === true ? -1 : index;
   });
   if (lacking.length > 0) {
-    throw new ReplicaError(
-      'TARGET_LACKS_COLUMN',
-      `The table ${schema}.${name} of the target has no column ${lacking.map((each) => `"${each}"`).join(', ')}. Nothing of that batch was applied.`,
-      {
-        remedy: `Add it at the target with the type that it has at the source (ALTER TABLE ${table.sql} ADD COLUMN ...), then start again: it goes on at this change.`,
-      },
-    );
+    throw new LacksColumnError({ schema, name, sql: table.sql, columns: lacking });
   }
   return indexes;
 }

@@ -122,6 +122,34 @@ describe('pg2kinesis replicate', () => {
     await container.kill();
   });
 
+  it('stops where the target lacks columns, with the ALTER that adds them as they are at the source, and goes on then', async () => {
+    const container = await environment.container({ MARKS: 'on' });
+    await environment.server.sql(`CREATE TYPE public.mood AS ENUM ('fine');
+      ALTER TABLE public.orders ADD COLUMN "How much" numeric(7, 2), ADD COLUMN mood public.mood;
+      INSERT INTO public.orders (id, part, "How much", mood) VALUES (5000, 'late', 1.5, 'fine')`);
+    await container.run({ action: 'drain' });
+    const unknown = await catchUp();
+    assert.equal(unknown.status, 3);
+    assert.match(
+      unknown.err,
+      /with the type that it has at the source: ALTER TABLE public\.orders ADD COLUMN "How much" <type>; ALTER/,
+    );
+    const known = await catchUp('--from', rig.from);
+    assert.equal(known.status, 3);
+    const [, alters = ''] = /Add it at the target: (.*) Then start again/.exec(known.err) ?? [];
+    assert.equal(
+      alters,
+      'ALTER TABLE public.orders ADD COLUMN "How much" numeric(7,2); ALTER TABLE public.orders ADD COLUMN "mood" public.mood;',
+    );
+    // A source that cannot be asked hides nothing.
+    const away = await catchUp('--from', 'postgres://nobody@127.0.0.1:1/none?sslmode=disable');
+    assert.match(away.err, /TARGET_LACKS_COLUMN.* <type>;/);
+    await target.sql(`CREATE TYPE public.mood AS ENUM ('fine'); ${alters}`);
+    assert.equal((await catchUp()).status, 0);
+    assert.deepEqual(await hashesOf(target), await hashesOf(environment.server));
+    await container.kill();
+  });
+
   it('says that there are no marks, after a while', async () => {
     await target.sql('CREATE DATABASE unmarked');
     await environment.kinesis.createStream('unmarked', 1);
