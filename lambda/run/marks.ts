@@ -72,6 +72,7 @@ export class RunMarks {
   readonly #read = new Set<string>();
   /** Whether the marks that were written last name tables that are being read. */
   #namesTables = false;
+  #owesTables = false;
   /** The newest boundary before the marks that were acknowledged last. */
   acknowledgedLsn: Lsn | undefined;
 
@@ -89,9 +90,19 @@ export class RunMarks {
   /** Whether the run has to begin with marks. */
   get mustOpen(): boolean {
     const { marks } = this.#ports.warmState;
+    return this.#isUnsure || marks === undefined || this.#ports.clock.now() - marks.at >= IDLE_MS;
+  }
+
+  /** Whether this container does not know that the last marks are of all that was published. */
+  get #isUnsure(): boolean {
+    const { marks } = this.#ports.warmState;
     const { system, timeline } = this.#options;
-    if (marks === undefined || marks.isOwed || marks.system !== system || marks.timeline !== timeline) return true;
-    return this.#ports.clock.now() - marks.at >= IDLE_MS;
+    return marks === undefined || marks.isOwed || marks.system !== system || marks.timeline !== timeline;
+  }
+
+  /** Whether the run began with marks, and none since has told what a snapshot reads: a run before, which was cut short, may have ended one. */
+  get owesTables(): boolean {
+    return this.#owesTables;
   }
 
   /** Whether a run that lingers has marks to send that it held back. */
@@ -108,8 +119,13 @@ export class RunMarks {
   async open(transformer: MarkTaker, position: Lsn): Promise<void> {
     // Where the server does not tell its history, nothing of it is known to be the same as before.
     const forks = (await this.#options.forks()) ?? [[this.#options.timeline, 0n] as const];
-    // What a snapshot reads is known once the slot is read.
-    this.#write(transformer, position, BigInt(Math.trunc(this.#ports.clock.now())) * 1000n, { forks });
+    // What a snapshot reads is known once the slot is read. The marks that tell it then may be at this very position, and have to be newer.
+    this.#write(
+      transformer,
+      position > 0n ? position - 1n : position,
+      BigInt(Math.trunc(this.#ports.clock.now())) * 1000n,
+      { forks },
+    );
   }
 
   /** Rows of a table that a snapshot reads were published. @param table - as printed */
@@ -118,8 +134,8 @@ export class RunMarks {
   }
 
   /**
-   * At the end of a drain that has caught up: everything up to the slot's position is before these marks, so whoever waits for
-   * the source's present end has it.
+   * At the end of a drain that has caught up, or of a run that still has to tell what a snapshot reads: everything up to the slot's
+   * position is before these marks, so whoever waits for the source's present end has it.
    *
    * @param position - the slot's
    */
@@ -180,6 +196,7 @@ export class RunMarks {
     const mark: Mark = { source, commitLsn, commitTimeMicros, lanes, system, timeline, ...more };
     transformer.mark(this.#keys, (lane) => Buffer.from(jsonMark(mark, lane)));
     this.#writtenLsn = commitLsn;
+    this.#owesTables = more.forks !== undefined && this.#isUnsure;
     this.#writtenAt = this.#ports.clock.now();
     this.#bytes = transformer.counts.bytes;
     this.#records = transformer.counts.records;

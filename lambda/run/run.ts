@@ -219,10 +219,11 @@ class RunLoop {
     if (marks !== undefined) await this.#batches.sendMarks((transformer) => marks.ended(transformer, true));
   }
 
-  /** The marks that end a drain: everything up to the slot's position is acknowledged. */
+  /** The marks that end a drain, or that tell what a snapshot reads: everything up to the slot's position is acknowledged. */
   async #sealMarks(): Promise<void> {
     const marks = this.#marks;
-    if (marks === undefined || this.#options.action !== 'drain' || !this.#deadline.hasTime()) return;
+    if (marks === undefined || !this.#deadline.hasTime()) return;
+    if (this.#options.action !== 'drain' && !marks.owesTables) return;
     await this.#batches.sendMarks((transformer) => marks.seal(transformer, this.#advancer.position));
   }
 

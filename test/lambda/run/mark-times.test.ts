@@ -85,7 +85,7 @@ describe('a run', () => {
     });
   }
 
-  it('opens with the position of the slot, the present time and the forks', async () => {
+  it("opens with the position before the slot's, the present time and the forks", async () => {
     const { marks, taker, written, clock, reading } = deciding();
     reading.push('public.t');
     clock.time += 0.75;
@@ -94,7 +94,7 @@ describe('a run', () => {
       {
         op: 'MARK',
         source: 'test/fake',
-        commitLsn: '0/1000',
+        commitLsn: '0/FFF',
         commitTime: new Date(Math.trunc(clock.time)).toISOString().replace('Z', '000Z'),
         lane: 0,
         lanes: LANES,
@@ -196,13 +196,13 @@ describe('the marks that end a drain', () => {
     await marks.open(taker, 0x10n);
     marks.seal(taker, 0x10n);
     marks.seal(taker, 0x8n);
-    assert.deepEqual(lsns(), ['0/10']);
+    assert.deepEqual(lsns(), ['0/F', '0/10']);
     reading.push('public.t');
     clock.time += 5_000.5;
     marks.seal(taker, 0x11n);
-    assert.deepEqual(lsns(), ['0/10', '0/11']);
-    assert.deepEqual(written[1]?.['reading'], [['public', 't']]);
-    assert.equal(written[1]['commitTime'], new Date(Math.trunc(clock.time)).toISOString().replace('Z', '000Z'));
+    assert.deepEqual(lsns(), ['0/F', '0/10', '0/11']);
+    assert.deepEqual(written[2]?.['reading'], [['public', 't']]);
+    assert.equal(written[2]['commitTime'], new Date(Math.trunc(clock.time)).toISOString().replace('Z', '000Z'));
   });
 });
 

@@ -219,14 +219,39 @@ describe('marks', () => {
       await pipeline.run();
       return (pipeline.marked.length - before) / LANES;
     };
-    assert.equal(await opened(), 1);
+    // Two rounds: nothing is known of the last run, so the run's end tells of snapshots, too.
+    assert.equal(await opened(), 2);
     assert.equal(await opened(), 0);
     pipeline.marks = { ...MARKS, timeline: 2 };
-    assert.equal(await opened(), 1);
+    assert.equal(await opened(), 2);
     assert.equal(await opened(), 0);
     pipeline.kit.clock.time += 3_600_000;
     assert.equal(await opened(), 1);
     assert.equal(await opened(), 0);
+  });
+
+  it('tell in the run after one that was cut short that no snapshot reads any more, at a newer position than the first marks', async () => {
+    const pipeline = new Pipeline();
+    const { slot, kit } = pipeline;
+    slot.commit(insert(1));
+    // What is published is acknowledged, and the container is gone before its marks.
+    kit.publisher.fate = (round) => (round === 1 ? 'unanswered' : 'acknowledged');
+    await pipeline.run().catch(() => undefined);
+    kit.publisher.fate = () => 'acknowledged';
+    slot.confirmed = slot.flushed;
+    pipeline.forget();
+    const before = pipeline.marked.length;
+    await pipeline.run();
+    const [opening, last] = [pipeline.marked.slice(before, before + LANES), pipeline.marked.slice(before + LANES)];
+    assert.ok(opening.every((mark) => 'forks' in mark));
+    assert.deepEqual(
+      last.map((mark) => ['forks' in mark, 'reading' in mark, lsnOf(mark.commitLsn)]),
+      Array.from({ length: LANES }, () => [false, false, slot.confirmed]),
+    );
+    assert.ok(opening.every(({ commitLsn }) => lsnOf(commitLsn) < slot.confirmed));
+    // Once is enough.
+    await pipeline.run();
+    assert.equal(pipeline.marked.length, before + 2 * LANES);
   });
 
   it('end a drain at the slot’s position, though nothing was published', async () => {
