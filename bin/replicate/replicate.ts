@@ -175,6 +175,7 @@ async function followFast(following: Following): Promise<void> {
     }),
     source,
     skipMissing,
+    now: () => systemClock.now(),
   });
   const replication = new FastReplication({
     client: kinesis,

@@ -112,7 +112,13 @@ export class StreamFunction {
       skipMissing,
       examine: (table) => refuseUnfit(client, table),
     });
-    const applier = new FastApplier({ target: new PostgresFastTarget({ client, name, target }), source, skipMissing });
+    const { clock } = this.#options;
+    const applier = new FastApplier({
+      target: new PostgresFastTarget({ client, name, target }),
+      source,
+      skipMissing,
+      now: () => clock.now(),
+    });
     return (this.#ready = { connection, applier, target });
   }
 

@@ -77,10 +77,15 @@ export class FastApplier {
     readonly shards: ReadonlyMap<string, ShardPosition>;
   }): Promise<FastOutcome> {
     const { read, lanes, alone, shards } = what;
+    const marked = new Set(
+      read
+        .filter(({ items }) => items.some(({ kind }) => kind === 'mark'))
+        .flatMap(({ record }) => laneOf(record.partitionKey)?.lane ?? []),
+    );
     let { failure } = what;
     const transaction = await this.#options.target.begin(lanes, alone);
     try {
-      const batch = new FastBatch(transaction, this.#options, alone);
+      const batch = new FastBatch(transaction, this.#options, alone, marked);
       let done = 0;
       for (const each of read) {
         await transaction.begin();

@@ -15,7 +15,7 @@ import {
 import type { Change, Mark, readRecord } from '../record.ts';
 import { lanesChanged, marksMissing, missingRow, refuseByTransaction } from './fast-errors.ts';
 import { type CarriedRow, type FastTarget, type FastTransaction, keyName, type TableName } from './fast-target.ts';
-import { afterChange, afterMark, isBefore, lacksMarks, type LanePosition, positionAt } from './lane-position.ts';
+import { afterChange, afterMark, isBefore, isNew, lacksMarks, type LanePosition, positionAt } from './lane-position.ts';
 
 /** A Kinesis record, and the partition keys of its user records where they have their own. */
 export interface FastRecord extends KinesisRecord {
@@ -29,6 +29,8 @@ export interface FastApplierOptions {
   readonly source?: string | undefined;
   /** Leaves out moves whose old row is not there, and counts them. */
   readonly skipMissing: boolean;
+  /** @returns milliseconds since 1970 @default every record is as new as can be */
+  readonly now?: () => number;
 }
 
 /** What was done with records. */
@@ -79,6 +81,7 @@ export class FastBatch {
   readonly #transaction: FastTransaction;
   readonly #options: FastApplierOptions;
   readonly #alone: boolean;
+  readonly #marked: ReadonlySet<number>;
   #fold = new Fold();
   /** The same, with the record that is being applied, which may be undone. */
   #drafts = noCounts();
@@ -90,8 +93,15 @@ export class FastBatch {
    * @param transaction - of the target
    * @param options - what records are applied to, and how
    * @param alone - whether no other batch is under way
+   * @param marked - lanes of which the batch has a mark
    */
-  constructor(transaction: FastTransaction, options: FastApplierOptions, alone: boolean) {
+  constructor(
+    transaction: FastTransaction,
+    options: FastApplierOptions,
+    alone: boolean,
+    marked: ReadonlySet<number> = new Set(),
+  ) {
+    this.#marked = marked;
     this.#transaction = transaction;
     this.#options = options;
     this.#alone = alone;
@@ -129,7 +139,9 @@ export class FastBatch {
         this.#drafts.repeats++;
         continue;
       }
-      if (lacksMarks(next, record.arrivedMs)) {
+      // Old records may have marks after them: MARKS was set later. Without any, this comes back as soon as the records are new.
+      const { now = () => record.arrivedMs } = this.#options;
+      if (!this.#marked.has(at.lane) && isNew(record.arrivedMs, now()) && lacksMarks(next, record.arrivedMs)) {
         throw marksMissing(at.lane, position.lsn);
       }
       this.#positions.set(at.lane, next);

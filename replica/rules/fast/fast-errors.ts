@@ -15,7 +15,7 @@ export function marksMissing(lane: number, appliedUpto: Lsn): ReplicaError {
     `The stream holds changes of more than 20 minutes in lane ${lane} and no marks. What comes after ${formatLsn(appliedUpto)} in that lane was not applied.`,
     {
       remedy:
-        'Set MARKS=on (marks in the stack). If it was set only after these changes: load the target by pg_dump, and begin the copy with START_AFTER, or --start-after, behind them (docs/replica.md).',
+        'Set MARKS=on (marks in the stack). These changes are applied once marks come after them, or they are 20 minutes old: a function goes on by itself, the command when it is started again.',
     },
   );
 }

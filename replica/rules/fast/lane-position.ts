@@ -64,6 +64,11 @@ export function lacksMarks({ unmarkedSinceMs }: LanePosition, arrivedMs: number)
   return unmarkedSinceMs !== undefined && arrivedMs - unmarkedSinceMs > MARKS_WITHIN_MS;
 }
 
+/** Whether a record came so lately that a run which would mark it may be under way. @param arrivedMs - when the stream took it */
+export function isNew(arrivedMs: number, nowMs: number): boolean {
+  return nowMs - arrivedMs <= MARKS_WITHIN_MS;
+}
+
 /**
  * @param position - of the lane
  * @param mark - the next record of the lane

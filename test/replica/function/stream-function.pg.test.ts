@@ -333,6 +333,34 @@ describe('the function of a StreamReplica', () => {
     );
   });
 
+  it('stops without marks, and goes on by itself once they are there, or the changes are so old that marks may follow', async () => {
+    await target.sql('CREATE TABLE IF NOT EXISTS public.places (id int PRIMARY KEY, body text, big text)');
+    await target.sql('TRUNCATE public.places');
+    const own = container({ REPLICA_NAME: 'unmarked' });
+    /** @param given - records, and how many minutes ago the stream took them */
+    const invoke = async (...given: readonly (readonly [minutesAgo: number, record: object])[]): Promise<number> => {
+      const event = eventOf(...given.map(([, record]) => record));
+      for (const [i, { kinesis }] of event.Records.entries())
+        kinesis.approximateArrivalTimestamp = Date.now() / 1000 - 60 * (given[i]?.[0] ?? 0);
+      return (await own.invoke(event)).batchItemFailures.length;
+    };
+    logged.length = 0;
+    // Of an hour, and old enough that marks may come after them.
+    assert.equal(await invoke([90, change('s', 601)], [60, change('s', 602)], [30, change('s', 603)]), 0);
+    assert.deepEqual(await placesAt(), [601, 602, 603]);
+    assert.equal(await invoke([25, change('s', 604)], [1, change('s', 605)]), 1);
+    assert.match(
+      logged.at(-1) ?? '',
+      /^MARKS_MISSING: The stream holds changes of more than 20 minutes in lane 0 and no marks/,
+    );
+    assert.deepEqual(await placesAt(), [601, 602, 603, 604]);
+    const { commitLsn, commitTime } = change('s', 605);
+    const mark = { op: 'MARK', source: 's', commitLsn, commitTime, lane: 0, lanes: 1, system: '1', timeline: 1 };
+    assert.equal(await invoke([1, change('s', 605)], [0, mark]), 0);
+    assert.equal(await invoke([0, change('s', 606)]), 0);
+    assert.deepEqual(await placesAt(), [601, 602, 603, 604, 605, 606]);
+  });
+
   it('answers an empty event, and names each setting that is wrong', async () => {
     assert.deepEqual(await container().invoke({ Records: [] } satisfies KinesisStreamEvent), { batchItemFailures: [] });
     assert.throws(
