@@ -128,7 +128,10 @@ describe('a target', () => {
       await copy.source.query(`INSERT INTO public.t VALUES (1, 'a')`);
       await copy.sync();
       await copy.source.query(`ALTER TABLE public.t ADD "new one" integer; INSERT INTO public.t VALUES (2, 'a', 5)`);
-      await assert.rejects(copy.sync(), /TARGET_LACKS_COLUMN: .*public\.t of the target has no column "new one"\..* ALTER TABLE public\.t ADD COLUMN "new one" <type>; Then start again/);
+      await assert.rejects(
+        copy.sync(),
+        /TARGET_LACKS_COLUMN: .*public\.t of the target has no column "new one"\..* ALTER TABLE public\.t ADD COLUMN "new one" <type>; Then start again/,
+      );
       await copy.target.query('ALTER TABLE public.t ADD "new one" integer');
       await copy.sync();
       await copy.source.query(`ALTER TYPE public.mood ADD VALUE 'b'`);
