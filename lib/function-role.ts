@@ -7,8 +7,8 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
+import { IAM_ACTIONS } from './iam-actions.ts';
 import type { Endpoint } from './pipeline-settings.ts';
-import { IAM_ACTIONS } from './slot-endpoints.ts';
 import type { DatabaseSignIn, FunctionProps } from './slot-publisher-props.ts';
 
 /** What Lambda itself needs to put a function into a VPC; none of it can be limited to a resource. */

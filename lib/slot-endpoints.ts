@@ -7,6 +7,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kinesis from 'aws-cdk-lib/aws-kinesis';
 import { Construct, type IDependable } from 'constructs';
+import { IAM_ACTIONS } from './iam-actions.ts';
 import type { Endpoint } from './pipeline-settings.ts';
 import { faultOf, refuse } from './prop-faults.ts';
 import { STACK_SETTINGS } from './stack-settings-table.ts';
@@ -18,12 +19,6 @@ const SERVICES = {
     variable: 'AWS_ENDPOINT_URL_SECRETS_MANAGER',
   },
 } as const;
-
-/** What the function does at each service; its role allows no more. */
-export const IAM_ACTIONS = {
-  kinesis: ['kinesis:PutRecords', 'kinesis:DescribeStreamSummary'],
-  secretsmanager: ['secretsmanager:GetSecretValue'],
-} as const satisfies Record<Endpoint, readonly string[]>;
 
 /** What a `SlotEndpoints` takes. */
 export interface SlotEndpointsProps {

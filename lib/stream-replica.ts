@@ -26,9 +26,10 @@ import {
   makeRole,
   secretResources,
 } from './function-role.ts';
+import { IAM_ACTIONS } from './iam-actions.ts';
 import { replicaEnvironment } from './replica-environment.ts';
 import { runbookSentence } from './runbook.ts';
-import { allowThrough, IAM_ACTIONS } from './slot-endpoints.ts';
+import { allowThrough } from './slot-endpoints.ts';
 import { SlotNetwork } from './slot-network.ts';
 import type { StreamReplicaProps } from './stream-replica-props.ts';
 
