@@ -3,27 +3,23 @@
  * environment it deployed under AWS's own runtime client, against a real PostgreSQL. The steps build on each other.
  */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { GetRecordsCommand, GetShardIteratorCommand, KinesisClient, ListShardsCommand } from '@aws-sdk/client-kinesis';
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { deaggregate } from '../support/deaggregate.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { runCdk, unzip } from './cdk.ts';
 import { tryCommands } from './command-line.ts';
 import { ACCOUNT, findMoto, type Moto, REGION, startMoto } from './moto.ts';
 import { type Container, type ContainerOptions, installRuntimeClient, startContainer } from './runtime.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const STACK = 'pg2kinesis';
 const PASSWORD = 's3cret-pass';
-/** How long one command of the CDK may take. */
-const LIMIT_MS = 300_000;
 
 const NOT_PROVED = `
 What this does not prove: moto emulates AWS, and leniently. It checks no permission (IAM policies, key policies, the
@@ -61,33 +57,7 @@ describe('deployment', () => {
   let run: ContainerOptions;
 
   /** Runs the CDK's command line as a user would, but for where AWS is. */
-  const cdk = async (...args: string[]): Promise<string> => {
-    const child = spawn(process.execPath, [join(ROOT, 'node_modules/aws-cdk/bin/cdk'), ...args, ...options], {
-      cwd: ROOT,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: LIMIT_MS,
-      killSignal: 'SIGKILL',
-      env: {
-        PATH: `${join(ROOT, 'node_modules/.bin')}${delimiter}${process.env['PATH'] ?? ''}`,
-        HOME: folder,
-        CI: 'true',
-        CDK_DISABLE_CLI_TELEMETRY: 'true',
-        ...moto.environment,
-      },
-    });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding('utf8').on('data', (text: string) => (output += text));
-    const [status, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
-      child.once('close', (...end) => resolve(end)),
-    );
-    assert.equal(
-      status,
-      0,
-      `cdk ${args[0] ?? ''} ended with ${String(status ?? signal)} (its limit is ${LIMIT_MS / 1000} s):\n${output}`,
-    );
-    return output;
-  };
+  const cdk = (...args: string[]): Promise<string> => runCdk(moto, folder, [...args, ...options]);
   const start = async (over: Partial<ContainerOptions> = {}): Promise<Container> => {
     const started = await startContainer({ ...run, ...over });
     containers.push(started);
@@ -133,13 +103,7 @@ describe('deployment', () => {
     )?.Properties.Code.S3Key;
     const zip = await moto.ask('s3', `/cdk-hnb659fds-assets-${ACCOUNT}-${REGION}/${key ?? ''}`);
     assert.equal(createHash('sha256').update(zip).digest('base64'), deployed.CodeSha256);
-    writeFileSync(join(folder, `${into}.zip`), zip);
-    mkdirSync(join(folder, into));
-    // Python is there, since moto is.
-    const unzipped = spawnSync('python3', ['-m', 'zipfile', '-e', join(folder, `${into}.zip`), join(folder, into)], {
-      encoding: 'utf8',
-    });
-    assert.equal(unzipped.status, 0, unzipped.stderr);
+    unzip(zip, join(folder, into));
     run = {
       client,
       folder: join(folder, into),

@@ -9,4 +9,5 @@ if (findMoto() === undefined) {
   process.exitCode = 1;
 } else {
   await import('./deployment.ts');
+  await import('./replica.ts');
 }
