@@ -6,7 +6,7 @@ import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
 import type { CopyingTables } from './copying.ts';
 import { Lanes } from './lanes.ts';
-import { type Change, type Mark, readRecord } from './record.ts';
+import { type Change, type Mark, type Other, readRecord } from './record.ts';
 import type { ShardPosition, Shards } from './shards.ts';
 
 /** A Kinesis record, unpacked. */
@@ -145,9 +145,7 @@ export class Intake {
     const records = record.texts.map(readRecord).filter((each) => this.#isOurs(each.source));
     for (const each of records) if (each.kind === 'change') changes.push(each);
     if (count !== this.lanes.lanes.length && records.length > 0) {
-      const isDone = this.lanes.lanes.length > 0 && changes.every(({ lsn }) => lsn <= this.lanes.applied);
-      // These are read again, from a position before LANES was changed.
-      if (isDone && changes.length > 0) return this.#pass(record);
+      if (this.#saysNothingNew(records)) return this.#pass(record);
       if (!this.#changeLanes(count)) return false;
     }
     const place = this.shards.addRecord(record.shard, record.sequence, record.arrivedMs);
@@ -164,6 +162,22 @@ export class Intake {
       } else this.counts.leftOut++;
     }
     return true;
+  }
+
+  /**
+   * Whether records of another number of lanes are about what is applied. They are read again, from a position before LANES was
+   * changed, or begin the new lanes: neither is a reason to change to them.
+   */
+  #saysNothingNew(records: readonly (Change | Mark | Other)[]): boolean {
+    const { applied, lanes } = this.lanes;
+    if (lanes.length === 0) return false;
+    const timelines = lanes.flatMap(({ timeline }) => timeline ?? []);
+    const isKnown = ({ system, timeline }: Mark): boolean =>
+      system === this.system && (timelines.length === 0 || timelines.some((known) => timeline <= known));
+    return records.every((each) => {
+      if (each.kind === 'mark') return each.lsn <= applied && isKnown(each);
+      return each.kind !== 'change' || each.lsn <= applied;
+    });
   }
 
   /** A record that is in no lane is of another publisher, or of AGGREGATION=none. */

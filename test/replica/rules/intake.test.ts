@@ -57,7 +57,30 @@ describe('the intake of a replica', () => {
     assert.equal(intake.lanes.cut.lsn, 9n);
     // Read again, after a restart from a position of before the change.
     assert.ok(take(0, 2, change(5)));
+    assert.ok(take(0, 2, mark(6, 0, 2)), 'marks that say nothing new');
+    assert.equal(intake.lanes.lanes.length, 4);
     assert.ok(!take(0, 2, change(12)), 'the old lanes go on');
+  });
+
+  it('does not change back and forth where one shard is read into the new lanes before another has left the old ones', () => {
+    const { intake, take } = begin();
+    for (const lane of [0, 1]) assert.ok(take(lane, 2, change(5, { ordinal: lane + 1 }), mark(6, lane, 2)));
+    intake.lanes.release(6n);
+    // A new container opens with marks, and a drain that finds nothing ends with some.
+    for (const lane of [0, 1, 2]) assert.ok(take(lane, 3, mark(6, lane, 3, { forks: [] })));
+    for (const lane of [0, 1]) assert.ok(take(lane, 2, mark(6, lane, 2)));
+    assert.equal(intake.lanes.lanes.length, 2);
+    assert.ok(take(2, 3, change(8), mark(9, 2, 3)));
+    for (const lane of [0, 1]) assert.ok(take(lane, 2, mark(6, lane, 2)));
+    for (const lane of [0, 1]) assert.ok(take(lane, 3, mark(9, lane, 3)));
+    assert.equal(intake.lanes.cut.lsn, 9n);
+  });
+
+  it('refuses a history that has lost what was applied, in other lanes, too', () => {
+    const { intake, take } = begin();
+    take(0, 1, change(5), mark(6, 0, 1));
+    intake.lanes.release(6n);
+    assert.throws(() => take(0, 2, mark(4, 0, 2, { timeline: 2, forks: [[2, '0/5']] })), /HISTORY_CHANGED/);
   });
 
   it('copies one source: another is refused, or left out where it is told which', () => {
