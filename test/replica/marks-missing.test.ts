@@ -1,4 +1,4 @@
-/** When a replica says that a stream has no marks: never while they may still come. */
+/** When a replica says that a stream has no marks, or other lanes than before: never while what it waits for may still come. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
@@ -34,7 +34,7 @@ function streamOf(pages: readonly (readonly object[])[]): KinesisClient {
       Records: (pages[page] ?? []).map((record) => ({
         Data: Buffer.from(JSON.stringify(record)),
         SequenceNumber: String(++sequence),
-        PartitionKey: 'lane-0-of-1',
+        PartitionKey: 'partition' in record ? record.partition : 'lane-0-of-1',
         ApproximateArrivalTimestamp: new Date(),
       })),
       NextShardIterator: String(page + 1),
@@ -91,5 +91,17 @@ describe('a stream without marks', () => {
 
   it('fails at once where no more will be read', async () => {
     await assert.rejects(replicate([[change(1)]], 3_600_000, true), /1 changes and no marks/);
+  });
+});
+
+describe('a stream whose LANES were changed', () => {
+  const opening = { ...mark, commitLsn: '0/8', forks: [] };
+  const later = { ...change(1), commitLsn: '0/20', partition: 'lane-0-of-2' };
+
+  it('fails where changes of the old lanes were followed by no marks, and applies nothing of the new ones', async () => {
+    await assert.rejects(
+      replicate([[opening, change(1)], [later]], 20),
+      /LANES_CHANGED: LANES was changed while records of the old lanes .* records of lane-0-of-2, .* in 1 lanes/,
+    );
   });
 });
