@@ -35,6 +35,8 @@ const kinesis = ['(^|/)kinesis/|^@aws-sdk/client-kinesis', 'This module knows no
 const powertools = ['^@aws-lambda-powertools/|^@middy/', 'Only the handler composes Powertools and middy.'];
 const node = ['^node:(fs|net|http|https|tls|child_process|process|timers|os|dns)', 'A pure module does no I/O.'];
 
+const around = ['(^|/)(health|telemetry)/', 'Only actions, the handler and bin/ know health and telemetry.'];
+
 /** What no file below actions, postgres and kinesis may import. */
 const inner = [synth, handler, above, sdk, postgres, kinesis, powertools];
 
@@ -78,18 +80,24 @@ export default tseslint.config(
   // lambda/, from the bottom up. What a row does not forbid, it may import; nothing imports the handler.
   module(
     ['lambda/{decode,format,pack,snapshot}/**/*.ts'],
-    [...inner, node, ['(^|/)(transform|run|settings)/', 'A pure module imports pure modules.']],
+    [...inner, around, node, ['(^|/)(transform|run|settings|ports)/', 'A pure module imports pure modules.']],
   ),
   module(
     ['lambda/settings/**/*.ts'],
-    [...inner, ['(^|/)(transform|run|health|format|pack)/', 'settings imports decode and errors only.']],
+    [...inner, around, ['(^|/)(transform|run|format|pack|snapshot)/', 'settings imports decode and errors only.']],
   ),
   module(
     ['lambda/health/**/*.ts'],
-    [...inner, ['(^|/)(transform|run|format|pack)/', 'health checks facts; it imports settings and decode only.']],
+    [
+      ...inner,
+      [
+        '(^|/)(transform|run|format|pack|snapshot|telemetry)/',
+        'health checks facts; it imports settings and decode only.',
+      ],
+    ],
   ),
-  module(['lambda/transform/**/*.ts'], [...inner, ['(^|/)(run|health)/', 'transform knows no run.']]),
-  module(['lambda/run/**/*.ts'], inner),
+  module(['lambda/transform/**/*.ts'], [...inner, around, ['(^|/)run/', 'transform knows no run.']]),
+  module(['lambda/run/**/*.ts'], [...inner, around]),
   module(
     ['lambda/postgres/**/*.ts'],
     [
@@ -99,7 +107,7 @@ export default tseslint.config(
       kinesis,
       powertools,
       [
-        '(^|/)(format|pack|transform|run|settings|health)/',
+        '(^|/)(format|pack|transform|run|settings|health|telemetry)/',
         'postgres imports decode, snapshot, errors and ports only.',
       ],
     ],
@@ -112,17 +120,34 @@ export default tseslint.config(
       above,
       postgres,
       powertools,
-      ['(^|/)(decode|format|transform|run|settings|health)/', 'kinesis imports pack, errors and ports only.'],
+      [
+        '(^|/)(decode|format|transform|run|settings|snapshot|health|telemetry)/',
+        'kinesis imports pack, errors and ports only.',
+      ],
     ],
   ),
-  module(['lambda/telemetry/**/*.ts'], [synth, handler, above, postgres, kinesis, sdk]),
+  module(
+    ['lambda/telemetry/**/*.ts'],
+    [
+      synth,
+      handler,
+      above,
+      postgres,
+      kinesis,
+      sdk,
+      [
+        '(^|/)(decode|format|pack|transform|run|settings|snapshot|health)/',
+        'telemetry knows errors, ports and metrics.',
+      ],
+    ],
+  ),
   module(['lambda/actions/**/*.ts', 'lambda/container.ts', 'lambda/aws-credentials.ts'], [synth, handler, powertools]),
   module(
     [
       'lambda/ports/**/*.ts',
       'lambda/{errors,metrics,clock,printable,lost-slot,peek-errors,publications,slow-notice,formatter-module}.ts',
     ],
-    inner,
+    [...inner, around],
   ),
   module(['lambda/plugin-parts.ts'], [synth, handler, above, sdk, kinesis, powertools]),
   module(['lambda/handler.ts'], [synth], { env: true }),
@@ -140,7 +165,12 @@ export default tseslint.config(
   ),
   module(
     ['replica/store/**/*.ts'],
-    [['(^|/)(lib|lambda|postgres)/|^aws-cdk-lib|^constructs', 'The store knows what the rules know.'], sdk, powertools],
+    [
+      ['(^|/)(lib|lambda)/|^aws-cdk-lib|^constructs', 'The store knows what the rules know.'],
+      sdk,
+      postgres,
+      powertools,
+    ],
   ),
   module(
     ['replica/postgres/**/*.ts'],
