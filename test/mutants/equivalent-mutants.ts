@@ -11,6 +11,7 @@ import { DECODE_TEST_DECODING } from './equivalents/decode-test-decoding.ts';
 import { DECODE_WAL2JSON } from './equivalents/decode-wal2json.ts';
 import { FORMAT } from './equivalents/format.ts';
 import { PACK } from './equivalents/pack.ts';
+import { POSTGRES } from './equivalents/postgres.ts';
 import { RUN } from './equivalents/run.ts';
 
 /** Mutants of one file that are equivalent for the same reason. */
@@ -34,6 +35,7 @@ export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   DECODE_WAL2JSON,
   FORMAT,
   PACK,
+  POSTGRES,
   RUN,
 ]
   .flat()

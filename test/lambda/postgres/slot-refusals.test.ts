@@ -353,7 +353,9 @@ describe('a slot that is there', () => {
       const found = usable(over);
       assert.deepEqual(found, { code: 'WRONG_PLUGIN', what: `The slot "s" ${what}. It was left as it is.`, remedy });
     }
-    assert.equal(usable({ wal_status: 'lost' })?.code, 'SLOT_LOST');
+    const lost = usable({ wal_status: 'lost' });
+    assert.equal(lost?.code, 'SLOT_LOST');
+    assert.match(lost.what, /^The slot "s" exists, but is lost.* It was left as it is\.$/);
   });
 });
 

@@ -9,13 +9,14 @@ import type { TableRow } from '../../../lambda/postgres/snapshot-tables.ts';
 import { scriptedServer } from './scripted-server.ts';
 
 const ID = { name: 'id', printed: 'id', type: 'integer' };
+const KEY = { printed: 'id', cast: 'integer', greater: '>', equal: '=' };
 const TABLE = {
   oid: 20_000,
   printed: 'public.t',
   schema: 'public',
   name: 't',
   is_table: true,
-  key: [ID],
+  key: [KEY],
   deferrable: false,
   is_btree: true,
   holds: true,
@@ -42,6 +43,7 @@ describe('a table for a snapshot', () => {
     [{ comes_under: 'public.p' }, /^its changes come under the name of public\.p, which is to be given instead$/],
     [{ published: false }, /^no publication of the slot has it$/],
     [{ columns: [{ ...ID, printed: 'v' }] }, /^the plugin does not send all columns of its primary key$/],
+    [{ key: [KEY, { ...KEY, printed: 'hidden' }] }, /^the plugin does not send all columns of its primary key$/],
     [{ columns: null }, /^the plugin does not send all columns of its primary key$/],
   ] as const)
     it(`is refused where ${Object.keys(change).join()} says so`, () => {
@@ -164,6 +166,19 @@ describe('the tables of a snapshot', () => {
     await resolveTables(connectionTo(script, { plugin: { name: 'pgoutput', publications } }), ['public.p']);
     assert.deepEqual(script.valuesOf("c.relkind = 'p' AND t.pubname"), [[30_000, publications]]);
     assert.deepEqual(script.valuesOf('may_read').at(-1)?.[0], [30_000]);
+  });
+
+  it('are its partitions where the publication publishes them under their own names', async () => {
+    for (const rows of [[{ published: false }], []]) {
+      const script = scriptedServer([
+        ["c.relkind = 'p' AND t.pubname", rows],
+        ['n.nspname = $1 AND c.relname = $2', [{ oid: 30_000 }]],
+        ['may_read', [TABLE as unknown as Record<string, unknown>]],
+        ['$1', [{ oid: 20_000 }, { oid: 20_001 }]],
+      ]);
+      await resolveTables(connectionTo(script, { plugin: { name: 'pgoutput', publications: ['cdc'] } }), ['public.p']);
+      assert.deepEqual(script.valuesOf('may_read').at(-1)?.[0], [20_000, 20_001]);
+    }
   });
 
   it('have as many rows as the planner thinks', async () => {
