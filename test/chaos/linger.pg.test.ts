@@ -129,7 +129,7 @@ describe('a lingering run', () => {
     const pipeline = await startPipeline();
     const lingering = await pipeline.lingering();
     const other = await pipeline.other();
-    void lingering.invoke(RUN);
+    void lingering.invoke(RUN, 120_000);
     await pipeline.hasSlot();
     await server.sql('INSERT INTO t SELECT generate_series(1, 10)');
     const drained = await other.run({ action: 'drain' });
@@ -210,7 +210,7 @@ describe('a lingering run', () => {
     proxy.always(() => (isSlow && pipeline.sent().length > 2 ? { kind: 'delay', ms: 1_500 } : { kind: 'pass' }));
     const cut = TESTED_MAJOR >= 15 ? resumable(first.run(RUN, 9_000)) : startingOver(first.refusal(RUN, 9_000));
     await eventually(() => pipeline.sent().length > 0, 'it is inside the transaction');
-    void second.invoke(RUN, 60_000);
+    void second.invoke(RUN);
     await pipeline.somebodyWaits();
     const { published, repeated } = await cut;
     isSlow = false;
