@@ -44,7 +44,7 @@ export async function publishRows(
     }
     if (transformer.closed.length === 0) continue;
     if (!(await send()) || shouldStop()) {
-      snapshots.abandon();
+      snapshots.abandon(chunk.table);
       return false;
     }
   }

@@ -71,6 +71,9 @@ export class SnapshotRun {
   readonly #budget: ChunkBudget;
   readonly #givenUp: { readonly table: string; readonly why: string }[] = [];
 
+  /** The table whose last chunk was not published whole. */
+  #abandonedTable: string | undefined;
+
   /** @param parts - what it is made of */
   constructor(parts: SnapshotRunParts) {
     this.#parts = parts;
@@ -84,10 +87,13 @@ export class SnapshotRun {
     this.tracker.begin(position);
   }
 
-  /** Tables that are not read to their end, as printed. */
+  /** Tables of which not all rows are published, as printed. */
   get tables(): readonly string[] {
     const { current, pending = [] } = this.tracker.progress ?? {};
-    return current === undefined ? pending : [current.name, ...pending];
+    const left = current === undefined ? pending : [current.name, ...pending];
+    // As far as the state goes it may be read to its end: but the rows of its last chunk are still to come.
+    const again = this.#abandonedTable;
+    return again === undefined || left.includes(again) ? left : [again, ...left];
   }
 
   /** Whether the snapshot decides how far the slot may advance: not up to everything that is acknowledged. */
@@ -116,8 +122,9 @@ export class SnapshotRun {
     this.#budget.addMs(ms);
   }
 
-  /** Not all rows of a chunk could be published: they are read again, in smaller chunks. */
-  abandon(): void {
+  /** Not all rows of a chunk could be published: the next run reads them again, in smaller chunks. @param table - whose, as printed */
+  abandon(table: string): void {
+    this.#abandonedTable = table;
     this.tracker.abandon();
     this.#budget.abandon();
   }

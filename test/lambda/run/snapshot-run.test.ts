@@ -231,15 +231,37 @@ describe('the size of a chunk', () => {
     const { run, source, memory } = requested();
     source.answer = ({ table }) => chunk(table, ['1'], false);
     await run.step();
-    run.abandon();
+    run.abandon('public.t');
     assert.equal(memory.chunkBytes, 256 * KIB);
     memory.chunkBytes = 100 * KIB;
-    run.abandon();
+    run.abandon('public.t');
     assert.equal(memory.chunkBytes, 64 * KIB);
     assert.equal(run.tracker.bound, 100n);
     assert.equal(await run.step(), true);
     assert.equal(source.requests.length, 1, 'it reads nothing more');
     assert.equal(memory.chunkBytes, 64 * KIB, 'and what it took counts for nothing');
+  });
+});
+
+describe('the tables that marks name', () => {
+  it('include one whose last chunk was not published whole, though it was read to its end', async () => {
+    const { run, source, readOn } = requested(['public.t']);
+    source.answer = ({ table }) => chunk(table, ['1'], true);
+    await run.step();
+    readOn();
+    assert.deepEqual(run.tables, [], 'the state says that nothing is left');
+    run.abandon('public.t');
+    assert.deepEqual(run.tables, ['public.t']);
+    assert.equal(run.answer()?.done, false);
+  });
+
+  it('name it once where more of it is to be read', async () => {
+    const { run, source, readOn } = requested(['public.t', 'public.u']);
+    source.answer = ({ table }) => chunk(table, ['1'], false);
+    await run.step();
+    readOn();
+    run.abandon('public.t');
+    assert.deepEqual(run.tables, ['public.t', 'public.u']);
   });
 });
 
