@@ -1,6 +1,7 @@
 /** Every setting that a session can have is pinned, or harmless for a reason that is written down. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { open } from '../../../lambda/postgres/connection-pair.ts';
 import { pinnedSettings } from '../../../lambda/postgres/session-settings.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
@@ -112,8 +113,9 @@ describe('the settings of a session', () => {
     await holder.query('BEGIN; LOCK TABLE pg_catalog.pg_description');
     const connection = await open(databaseOf(server, { user: 'app', password: 'p' }), { deadline: soon() });
     const waiting = connection.query('SELECT count(*) FROM pg_description');
-    setTimeout(() => void holder.query('ROLLBACK'), 100);
+    const released = wait(100).then(() => holder.query('ROLLBACK'));
     await waiting;
+    await released;
     await assert.rejects(connection.query('SELECT 1 / 0'), { code: '22012' });
     assert.equal((await connection.query('SELECT 1 AS one')).rows[0]?.['one'], 1, 'an error ends no session');
     await connection.client.end();
