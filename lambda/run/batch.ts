@@ -20,6 +20,7 @@ import { CatalogWaits } from './catalog-waits.ts';
 import { latestEnd } from './logical-message-end.ts';
 import { PublishQueue } from './publish-queue.ts';
 import { publishRows } from './publish-rows.ts';
+import type { RowsToPublish, SnapshotRun } from './snapshot-run.ts';
 
 /** Two rounds as slow as the slowest so far must fit between the end of reading and the end of sending. */
 const RESERVED_ROUNDS = 2;
@@ -252,17 +253,7 @@ export class BatchProcessor {
         }
         if (snapshots !== undefined && message.kind === 'message' && !message.transactional) {
           const rows = snapshots.message(message, block.rowLsn());
-          if (rows !== undefined) {
-            const begun = this.#ports.clock.now();
-            const isWhole = await publishRows(rows, snapshots, transformer, {
-              send: () => this.#send(transformer),
-              shouldStop,
-            });
-            snapshots.addWorkMs(this.#ports.clock.now() - begun);
-            this.#ports.marks?.rowsRead(rows.chunk.table);
-            if (!isWhole) return 'deadline';
-            transformer.newestPlace = rows.place;
-          }
+          if (rows !== undefined && !(await this.#publishChunk(rows, snapshots, transformer))) return 'deadline';
           if (message.prefix === SNAPSHOT_MESSAGE_PREFIX) continue;
         }
         transformer.take(message, block);
@@ -286,6 +277,23 @@ export class BatchProcessor {
     return 'whole';
   }
 
+  /** Publishes the rows of a snapshot's chunk. @returns false when no more can be sent */
+  async #publishChunk(rows: RowsToPublish, snapshots: SnapshotRun, transformer: Transformer): Promise<boolean> {
+    const { clock, marks, shouldStop } = this.#ports;
+    const { table } = rows.chunk;
+    const begun = clock.now();
+    const isWhole = await publishRows(rows, snapshots, transformer, {
+      send: () => this.#send(transformer),
+      shouldStop,
+    });
+    snapshots.addWorkMs(clock.now() - begun);
+    marks?.rowsRead(table);
+    if (!isWhole) return false;
+    transformer.newestPlace = rows.place;
+    // Marks say that a table is read to its end, and of a round one lane may arrive without the others: so its rows go first.
+    return marks === undefined || snapshots.tables.includes(table) || (await this.#sendAll(transformer));
+  }
+
   /** Sends the rounds that are full. @returns false when no more can be sent */
   async #send(transformer: Transformer): Promise<boolean> {
     for (const { round, position } of transformer.closed) await this.#queue.send(round, position);
@@ -293,17 +301,27 @@ export class BatchProcessor {
     return this.#queue.canSend;
   }
 
-  /** Sends what is left and waits for it: then everything taken is acknowledged, unless the queue was stopped. */
-  async #finish(transformer: Transformer): Promise<void> {
+  /** Sends everything that was taken, and waits for it. @returns false when not all of it is acknowledged */
+  async #sendAll(transformer: Transformer): Promise<boolean> {
     try {
-      this.#ports.marks?.ended(transformer);
       transformer.flush();
       await this.#send(transformer);
     } finally {
       await this.#queue.waitUntilIdle();
     }
     await this.#queue.waitForAcknowledgement();
-    if (!this.#queue.canSend) return;
+    return this.#queue.canSend;
+  }
+
+  /** The end of a batch: marks, and then everything taken is acknowledged, unless the queue was stopped. */
+  async #finish(transformer: Transformer): Promise<void> {
+    let isSent: boolean;
+    try {
+      this.#ports.marks?.ended(transformer);
+    } finally {
+      isSent = await this.#sendAll(transformer);
+    }
+    if (!isSent) return;
     this.#acknowledge(transformer.ackPosition());
     this.#ports.snapshots?.tracker.acknowledged();
   }

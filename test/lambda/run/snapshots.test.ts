@@ -5,11 +5,21 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { FORMATS } from '../../../lambda/format/formats.ts';
 import { createPacker } from '../../../lambda/pack/create-packer.ts';
+import type { Publisher } from '../../../lambda/ports/publisher.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';
 import { coldState } from '../../../lambda/run/warm-state.ts';
+import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeTable } from '../../support/fake-tables.ts';
 import { consume, fill, SnapshotPipeline, sorted } from './snapshot-pipeline.ts';
+
+/** What the test reads of a record or a mark. */
+interface Line {
+  readonly op: string;
+  readonly reading?: unknown;
+  readonly read?: unknown;
+}
 
 describe('a run while a snapshot is under way', () => {
   it('publishes every row as READ, true at its place, and lets the slot go', async () => {
@@ -32,6 +42,37 @@ describe('a run while a snapshot is under way', () => {
     assert.equal(new Set(reads.map(({ commitLsn }) => commitLsn)).size, 3, 'each chunk has a place of its own');
     assert.equal(slot.confirmed, slot.flushed);
     assert.equal(await pipeline.run().then(({ snapshot }) => snapshot), undefined);
+  });
+
+  it('I12: says in marks that a table is read only once all lanes have its rows', async () => {
+    const pipeline = new SnapshotPipeline();
+    const { slot, table, kit } = pipeline;
+    fill(pipeline, 10);
+    pipeline.ask();
+    table.chunkRows = 4;
+    const rounds: { readonly lines: readonly Line[]; readonly underWay: number }[] = [];
+    let underWay = 0;
+    const publisher: Publisher = {
+      async publish(round, ...rest) {
+        const text = round.entries.map(({ data }) => data.toString()).join('');
+        const lines = text.split('\n').filter(Boolean);
+        rounds.push({ lines: lines.map((line) => JSON.parse(line) as Line), underWay: underWay++ });
+        return await kit.publisher.publish(round, ...rest).finally(() => underWay--);
+      },
+    };
+    const marks = { source: 'test/fake', lanes: 4, system: '1', timeline: 1, forks: () => Promise.resolve([]) };
+    const packer = createPacker({ aggregation: 'lines', lanes: 4, maxRecordBytes: 1024 * 1024 });
+    const format = FORMATS.json({ ...FORMAT_OPTIONS, oneLine: true });
+    const { snapshot } = await pipeline.run({ marks, packer, format }, { publisher });
+    assert.equal(snapshot?.done, true);
+    assert.equal(slot.confirmed, slot.flushed);
+    const hasRows = ({ lines }: (typeof rounds)[number]) => lines.some(({ op }) => op === 'READ');
+    const isEnd = ({ lines }: (typeof rounds)[number]) =>
+      lines.some(({ op, reading, read }) => op === 'MARK' && reading === undefined && read !== undefined);
+    const lastRows = rounds.findLastIndex(hasRows);
+    const end = rounds.findIndex(isEnd);
+    assert.ok(lastRows >= 0 && end > lastRows, `rows in round ${lastRows}, their end in round ${end}`);
+    assert.equal(rounds[end]?.underWay, 0, 'the rows are acknowledged by then');
   });
 
   it('publishes a row once that was changed before its message, as its change with all of its values', async () => {
