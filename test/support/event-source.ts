@@ -48,6 +48,16 @@ export class EventSource {
     this.#options = options;
   }
 
+  /** Gives what is in the stream and is not done with, one shard after the other. */
+  async runInTurn(): Promise<void> {
+    for (;;) {
+      const shards = await this.#list();
+      let found = 0;
+      for (const shard of shards) if (this.#isReadable(shard, shards)) found += await this.#read(shard.ShardId ?? '');
+      if (found === 0) return;
+    }
+  }
+
   /** Goes on until it is told to end, and everything is done with that was in the stream then. @param end - tells it */
   async run(end: AbortSignal): Promise<void> {
     for (;;) {
