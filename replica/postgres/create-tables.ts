@@ -6,7 +6,7 @@ import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import pg from 'pg';
 import { ReplicaError } from '../errors.ts';
 import { codeOf, connectTarget, type PostgresAddress, type PostgresConnection } from './connection.ts';
-import { type Definitions, readDefinitions } from './table-definitions.ts';
+import { type Definitions, readDefinitions, withoutUnknownSettings } from './table-definitions.ts';
 
 /** What is made from what, and where. */
 export interface CreateTablesOptions {
@@ -64,10 +64,10 @@ function openNew(path: string): number {
 /** Makes everything in one transaction. @returns what has to wait for what comes later */
 async function make(address: PostgresAddress, { tables, keys, attached }: Definitions): Promise<string[]> {
   // A connection of its own: what pg_dump writes changes settings of the session.
-  const { client } = await connectTarget(address);
+  const { client, versionNum } = await connectTarget(address);
   const later: string[] = [];
   try {
-    await client.query(`BEGIN; ${tables}`);
+    await client.query(`BEGIN; ${withoutUnknownSettings(tables, versionNum)}`);
     for (const sql of keys) await client.query(sql);
     for (const sql of attached) {
       await client.query('SAVEPOINT attach');

@@ -136,6 +136,21 @@ function withoutMeta(text: string): string {
   return text.replace(/^\\(un)?restrict .*$/gm, '');
 }
 
+/** Settings that pg_dump writes for itself, and the release that brought them. */
+const SETTINGS_SINCE = { default_table_access_method: 12, transaction_timeout: 17 } as const;
+
+/**
+ * pg_dump may be newer than the target, and writes settings that the target does not have.
+ *
+ * @param text - what it wrote
+ * @param versionNum - of the target
+ * @returns the text without these
+ */
+export function withoutUnknownSettings(text: string, versionNum: number): string {
+  const unknown = Object.entries(SETTINGS_SINCE).filter(([, since]) => versionNum < since * 10_000);
+  return unknown.reduce((kept, [name]) => kept.replace(new RegExp(`^SET ${name} = .*;$`, 'gm'), ''), text);
+}
+
 function sorted(text: string): Omit<Definitions, 'tables'> {
   const headers = [...text.matchAll(HEADER)];
   const found = {
