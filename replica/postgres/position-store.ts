@@ -9,6 +9,7 @@ import type { Position } from '../rules/applier.ts';
 import { type CopyingTables, tableId } from '../rules/copying.ts';
 import type { SavedPosition } from '../rules/intake.ts';
 import type { ShardPosition } from '../rules/shards.ts';
+import { makeOwnTables, usingOwnTables } from './own-tables.ts';
 import { requireLsn } from './sql-text.ts';
 
 /** The stream that is read. */
@@ -18,8 +19,7 @@ export interface StreamIdentity {
   readonly createdMs: number;
 }
 
-const CREATE = `CREATE SCHEMA IF NOT EXISTS pg2kinesis;
-  CREATE TABLE IF NOT EXISTS pg2kinesis.replica (name text PRIMARY KEY, source text, stream_arn text, stream_created timestamptz,
+const CREATE = `CREATE TABLE IF NOT EXISTS pg2kinesis.replica (name text PRIMARY KEY, source text, stream_arn text, stream_created timestamptz,
     mode text, cut pg_lsn, cut_time timestamptz, system text, lane_timelines int[], forks jsonb, epoch bigint, updated_at timestamptz);
   ALTER TABLE pg2kinesis.replica ADD COLUMN IF NOT EXISTS copying jsonb, ADD COLUMN IF NOT EXISTS stop_at pg_lsn, ADD COLUMN IF NOT EXISTS stop_pid int;
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_shard (name text, shard text, sequence text, arrived timestamptz, at_end boolean,
@@ -78,10 +78,15 @@ interface Row {
   readonly copying: 'awaited' | 'all' | (readonly [string, string])[] | null;
 }
 
-/** Creates the tables where they are missing. An administrator can create them before, for a user without that right. */
+/** What each table has had from the beginning, as far as it tells them from others. */
+const COLUMNS = {
+  replica: ['name', 'stream_arn', 'lane_timelines', 'epoch'],
+  replica_shard: ['name', 'shard', 'at_end'],
+};
+
+/** Creates the tables where they are missing. @throws {ReplicaError} TARGET_REFUSED */
 export async function createPositionTables(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ there: boolean }>(THERE);
-  if (rows[0]?.there !== true) await client.query(CREATE);
+  await makeOwnTables(client, { there: THERE, create: CREATE, columns: COLUMNS });
 }
 
 /** Reads and saves the position of one replica. */
@@ -104,10 +109,14 @@ export class PositionStore {
    *
    * @param stream - that is read
    * @param beginning - how
-   * @throws {ReplicaError} REPLICA_BUSY, STREAM_CHANGED, REPLICA_USAGE
+   * @throws {ReplicaError} REPLICA_BUSY, STREAM_CHANGED, REPLICA_USAGE, TARGET_REFUSED
    */
-  async begin(stream: StreamIdentity, { startAfter, takeOver, awaitsSnapshot }: Beginning): Promise<BegunPosition> {
+  async begin(stream: StreamIdentity, beginning: Beginning): Promise<BegunPosition> {
     await createPositionTables(this.#client);
+    return await usingOwnTables(this.#client, () => this.#begin(stream, beginning));
+  }
+
+  async #begin(stream: StreamIdentity, { startAfter, takeOver, awaitsSnapshot }: Beginning): Promise<BegunPosition> {
     if (!takeOver) await this.#lock();
     const { rows } = await this.#client.query<Row>(
       `INSERT INTO pg2kinesis.replica AS r (name, stream_arn, stream_created, mode, cut, lane_timelines, forks, epoch, updated_at, copying)

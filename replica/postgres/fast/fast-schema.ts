@@ -4,7 +4,7 @@
  */
 
 /** Makes the tables where they are not there. */
-export const CREATE_FAST = `CREATE SCHEMA IF NOT EXISTS pg2kinesis;
+export const CREATE_FAST = `
   -- How far each lane is applied. An ordinal of NULL: all of that commit LSN.
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_lane (name text, lane int, lanes int, lsn pg_lsn NOT NULL, ordinal bigint, reach pg_lsn NOT NULL,
     timeline int, unmarked_since timestamptz, updated_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (name, lane));

@@ -7,6 +7,7 @@ import { formatLsn, type Lsn } from '../../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../../errors.ts';
 import type { FastTarget, FastTransaction } from '../../rules/fast/fast-target.ts';
 import type { ShardPosition } from '../../rules/shards.ts';
+import { makeOwnTables, usingOwnTables } from '../own-tables.ts';
 import { createPositionTables, refuseOtherMode, type ReplicaMode } from '../position-store.ts';
 import type { PostgresTarget } from '../target.ts';
 import { CREATE_FAST, FAST_IS_THERE, FAST_TABLES, READ_STATE } from './fast-schema.ts';
@@ -32,14 +33,15 @@ export interface PostgresFastTargetOptions {
  */
 export async function prepareFastTables(client: pg.Client, name: string): Promise<void> {
   await createPositionTables(client);
-  const { rows } = await client.query<{ there: boolean }>(FAST_IS_THERE);
-  if (rows[0]?.there !== true) await client.query(CREATE_FAST);
-  for (const table of FAST_TABLES) {
-    await client.query(
-      `DELETE FROM pg2kinesis.${table} WHERE name = $1 AND NOT EXISTS (SELECT FROM pg2kinesis.replica WHERE name = $1)`,
-      [name],
-    );
-  }
+  await makeOwnTables(client, { there: FAST_IS_THERE, create: CREATE_FAST });
+  await usingOwnTables(client, async () => {
+    for (const table of FAST_TABLES) {
+      await client.query(
+        `DELETE FROM pg2kinesis.${table} WHERE name = $1 AND NOT EXISTS (SELECT FROM pg2kinesis.replica WHERE name = $1)`,
+        [name],
+      );
+    }
+  });
 }
 
 /** Begins the transactions in which batches are applied. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { PositionStore } from '../../../replica/postgres/position-store.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
+import { emptying } from '../support/by-version.ts';
 import { ReplicatedDatabase, type ReplicatedOptions } from '../support/replicated-database.ts';
 
 let server: PostgresServer;
@@ -75,7 +76,7 @@ describe('a target', () => {
         await assertEqual(copy, 'public.parents', 'public.children');
         await copy.source.query(`BEGIN;
           UPDATE public.children SET slot = slot + 100;
-          TRUNCATE public.children, public.parents;
+          ${emptying('public.children', 'public.parents')};
           INSERT INTO public.parents VALUES (1, 'n1', ${big('r')});
           INSERT INTO public.children VALUES (1, 'x', 1.00, 1, ${big('s')}), (2, 'x', 1, 2, NULL);
           UPDATE public.children SET slot = slot + 10;
@@ -196,6 +197,47 @@ describe('a target', () => {
         await copy.sync();
       }
       await assertEqual(copy, 'public.plain', 'public.t', 'public.secured');
+    }));
+
+  it('needs a schema pg2kinesis that it may make, or make tables in, or write to', () =>
+    pair({ user: 'guest' }, async (copy) => {
+      await server.sql(`CREATE ROLE guest LOGIN PASSWORD 'password'; CREATE ROLE other`);
+      await copy.define('CREATE TABLE public.t (id integer PRIMARY KEY)');
+      await copy.target.query('GRANT ALL ON public.t TO guest');
+      await copy.source.query('INSERT INTO public.t VALUES (1)');
+      const refused =
+        /TARGET_REFUSED: The user "guest" may not use the schema pg2kinesis .*GRANT USAGE, CREATE ON SCHEMA pg2kinesis TO "guest"/;
+      await assert.rejects(copy.sync(), refused);
+      // Somebody else made it.
+      await copy.target.query('CREATE SCHEMA pg2kinesis AUTHORIZATION other');
+      await assert.rejects(copy.sync(), refused);
+      await copy.target.query('GRANT USAGE ON SCHEMA pg2kinesis TO guest');
+      await assert.rejects(copy.sync(), refused);
+      await copy.target.query('GRANT CREATE ON SCHEMA pg2kinesis TO guest');
+      await copy.sync();
+      await copy.close();
+      // Whoever made the tables may be another than who writes to them.
+      await copy.target
+        .query(`REVOKE ALL ON SCHEMA pg2kinesis FROM guest; ALTER TABLE pg2kinesis.replica OWNER TO other;
+        ALTER TABLE pg2kinesis.replica_shard OWNER TO other; GRANT USAGE ON SCHEMA pg2kinesis TO guest`);
+      await assert.rejects(
+        copy.connect(),
+        /TARGET_REFUSED: .*GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pg2kinesis TO "guest"/,
+      );
+      await copy.target.query('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pg2kinesis TO guest');
+      await copy.source.query('INSERT INTO public.t VALUES (2)');
+      await copy.sync();
+      await assertEqual(copy, 'public.t');
+    }));
+
+  it('leaves tables of that name that are somebody else’s alone', () =>
+    pair({}, async (copy) => {
+      await copy.target.query('CREATE SCHEMA pg2kinesis; CREATE TABLE pg2kinesis.replica (name text, of_what integer)');
+      await assert.rejects(copy.sync(), /TARGET_REFUSED: .*pg2kinesis\.replica of the target is not a replica's/);
+      assert.deepEqual(
+        (await copy.target.query('SELECT * FROM pg2kinesis.replica')).fields.map(({ name }) => name),
+        ['name', 'of_what'],
+      );
     }));
 
   it('takes one replica at a time: a second is refused, or takes over and the first stops', () =>

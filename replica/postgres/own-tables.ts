@@ -1,0 +1,77 @@
+/**
+ * The tables that a replica keeps at the target for itself, in the schema `pg2kinesis`: made where they are missing, by a user
+ * who may make the schema, or make tables in it, or who finds them there. Never changes tables that are somebody else's.
+ */
+import type pg from 'pg';
+import { ReplicaError } from '../errors.ts';
+import { codeOf } from './connection.ts';
+import { quoteName } from './sql-text.ts';
+
+/** Tables to be made. */
+export interface OwnTables {
+  /** A query whose column `there` says whether they are there, with the columns that came last. */
+  readonly there: string;
+  /** Makes what is missing. */
+  readonly create: string;
+  /** By table, columns that it has had from the beginning. A table without them is somebody else's. @default not looked at */
+  readonly columns?: Readonly<Record<string, readonly string[]>>;
+}
+
+/**
+ * Makes them where they are missing.
+ *
+ * @param client - of the target, outside a transaction
+ * @param tables - which
+ * @throws {ReplicaError} TARGET_REFUSED where the user lacks a right, or there are others of that name
+ */
+export async function makeOwnTables(client: pg.Client, { there, create, columns = {} }: OwnTables): Promise<void> {
+  await translatingRights(client, 'GRANT USAGE, CREATE ON SCHEMA pg2kinesis', async () => {
+    // Asked for first: who may make tables in a schema needs no right to make schemas, not even IF NOT EXISTS.
+    const { rowCount } = await client.query(`SELECT FROM pg_namespace WHERE nspname = 'pg2kinesis'`);
+    if (rowCount === 0) await client.query('CREATE SCHEMA IF NOT EXISTS pg2kinesis');
+    const { rows } = await client.query<{ there: boolean }>(there);
+    if (rows[0]?.there === true) return;
+    for (const [table, expected] of Object.entries(columns)) await refuseForeign(client, table, expected);
+    await client.query(create);
+  });
+}
+
+/**
+ * Works with these tables.
+ *
+ * @throws {ReplicaError} TARGET_REFUSED where the user may not
+ */
+export async function usingOwnTables<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+  const grant = 'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pg2kinesis';
+  return await translatingRights(client, grant, work);
+}
+
+async function translatingRights<T>(client: pg.Client, grant: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (codeOf(error) !== '42501' || !(error instanceof Error)) throw error;
+    throw new ReplicaError(
+      'TARGET_REFUSED',
+      `The user "${client.user ?? ''}" may not use the schema pg2kinesis of the target, where the position of the copy is kept: ${error.message} (SQLSTATE 42501). Nothing was applied.`,
+      {
+        remedy: `Let the owner of the database make the schema, if it is missing, and run ${grant} TO ${quoteName(client.user ?? '')}, then start again.`,
+        cause: error,
+      },
+    );
+  }
+}
+
+async function refuseForeign(client: pg.Client, table: string, columns: readonly string[]): Promise<void> {
+  const { rows } = await client.query<{ found: readonly string[] | null }>(
+    `SELECT array_agg(attname::text) AS found FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0`,
+    [`pg2kinesis.${table}`],
+  );
+  const found = rows[0]?.found;
+  if (found === null || found === undefined || columns.every((column) => found.includes(column))) return;
+  throw new ReplicaError(
+    'TARGET_REFUSED',
+    `The table pg2kinesis.${table} of the target is not a replica's: it has other columns. Nothing was applied.`,
+    { remedy: 'Give the table or its schema another name: a replica keeps its position there.' },
+  );
+}
