@@ -152,7 +152,8 @@ export async function playRealRun(options: RealRunOptions): Promise<RealRun> {
         isTargetAway = true;
         await target.restart('immediate');
         crashes.target++;
-        tell(`source and target crashed ${crashes.source} times; the copy was ${[...reader.states].join(', then ')}`);
+        const states = [...reader.states].map((state) => state.slice(0, 40));
+        tell(`source and target crashed ${crashes.source} times; the copy was ${states.slice(-3).join(', then ')}`);
         if (Date.now() >= until) break;
       }
       // The snapshot takes as long as it takes.

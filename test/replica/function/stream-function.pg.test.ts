@@ -19,8 +19,9 @@ import { type Environment, eventually, NAME, startEnvironment } from '../../chao
 import { runCli } from '../../support/cli.ts';
 import { EventSource } from '../../support/event-source.ts';
 import { EMULATOR } from '../../support/kinesis.ts';
-import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
+import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { randomOf } from '../rules/model/random.ts';
+import { emptying, generatedColumn, RANDOM_UUID } from '../support/by-version.ts';
 
 const TABLES = ['public.accounts', 'public.orders', 'public.notes'] as const;
 
@@ -28,7 +29,7 @@ const TABLES = ['public.accounts', 'public.orders', 'public.notes'] as const;
 const DEFINITIONS = `
   CREATE TABLE public.accounts (id bigint PRIMARY KEY, amount numeric, note text);
   CREATE TABLE public.orders (id integer, part varchar(20), account bigint REFERENCES public.accounts ON UPDATE CASCADE ON DELETE CASCADE,
-    doc jsonb, bytes bytea, list text[], ratio real, big text NOT NULL, twice bigint GENERATED ALWAYS AS (account * 2) STORED, PRIMARY KEY (part, id));
+    doc jsonb, bytes bytea, list text[], ratio real, big text NOT NULL${generatedColumn(TESTED_MAJOR, 'twice bigint GENERATED ALWAYS AS (account * 2) STORED')}, PRIMARY KEY (part, id));
   CREATE TABLE public.notes (id uuid PRIMARY KEY, body text);
   ALTER TABLE public.accounts ALTER note SET STORAGE EXTERNAL;
   ALTER TABLE public.orders ALTER big SET STORAGE EXTERNAL, ALTER bytes SET STORAGE EXTERNAL;`;
@@ -139,12 +140,12 @@ function transaction(int: (n: number) => number, next: () => number, n: number):
       return `DELETE FROM public.accounts WHERE id = ${next() < 0.3 ? account : 100 + int(40)}`;
     case 7:
       return next() < 0.3
-        ? 'TRUNCATE public.notes; INSERT INTO public.notes SELECT gen_random_uuid(), repeat(i::text, 2000) FROM generate_series(1, 3) AS i'
+        ? `${emptying('public.notes')}; INSERT INTO public.notes SELECT ${RANDOM_UUID}, repeat(i::text, 2000) FROM generate_series(1, 3) AS i`
         : next() < 0.1
-          ? 'TRUNCATE public.accounts CASCADE'
+          ? emptying('public.orders', 'public.accounts')
           : `UPDATE public.notes SET body = body || '!'`;
     default:
-      return `INSERT INTO public.notes SELECT gen_random_uuid(), repeat('n', 2500) FROM generate_series(1, 1 + ${int(3)}); UPDATE public.notes SET id = gen_random_uuid() WHERE random() < 0.3`;
+      return `INSERT INTO public.notes SELECT ${RANDOM_UUID}, repeat('n', 2500) FROM generate_series(1, 1 + ${int(3)}); UPDATE public.notes SET id = ${RANDOM_UUID} WHERE random() < 0.3`;
   }
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { ARRAYS, CASES, TYPES_SQL } from '../../lambda/format/json/value-cases.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
+import { arrayOf, generatedColumn } from '../support/by-version.ts';
 import { ReplicatedDatabase } from '../support/replicated-database.ts';
 
 let server: PostgresServer;
@@ -51,7 +52,7 @@ describe('values at the target', () => {
         const list = `public.list_${i}_${j}`;
         await copy.define(`CREATE TABLE ${list} (id integer PRIMARY KEY, v ${element}[])`);
         await copy.source.query(
-          `INSERT INTO ${list} VALUES (0, $1::text[]::${type}[]::${element}[]), (1, '{}'), (2, NULL)`,
+          `INSERT INTO ${list} VALUES (0, ${arrayOf('$1', type)}::${element}[]), (1, '{}'), (2, NULL)`,
           [[...items, null]],
         );
         tables.push([list, type]);
@@ -102,7 +103,7 @@ describe('values at the target', () => {
   });
 
   it('are equal in identity columns, and left to the target in generated ones', async () => {
-    const generated = TESTED_MAJOR < 12 ? '' : ', g integer GENERATED ALWAYS AS (n * 2) STORED';
+    const generated = generatedColumn(TESTED_MAJOR, 'g integer GENERATED ALWAYS AS (n * 2) STORED');
     await copy.define(`CREATE TABLE public.identities (id integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
         other integer GENERATED ALWAYS AS IDENTITY, n integer, big text${generated});
       ALTER TABLE public.identities ALTER big SET STORAGE EXTERNAL`);

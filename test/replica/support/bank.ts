@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { type Random, randomOf } from '../rules/model/random.ts';
+import { emptying } from './by-version.ts';
 
 /** What both tables of accounts hold together. */
 export const TOTAL = 1_000;
@@ -83,7 +84,7 @@ export class Bank {
         return `DELETE FROM public.orders WHERE id % 11 = ${int(11)}`;
       default:
         return next() < 0.15
-          ? 'TRUNCATE public.orders'
+          ? emptying('public.orders')
           : `UPDATE public.left_accounts SET note = 'n${n}' WHERE id = ${account}`;
     }
   }

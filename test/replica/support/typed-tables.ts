@@ -6,6 +6,7 @@ import type pg from 'pg';
 import { ARRAYS, CASES, TYPES_SQL } from '../../lambda/format/json/value-cases.ts';
 import type { PostgresServer } from '../../support/postgres.ts';
 import { type Random, randomOf } from '../rules/model/random.ts';
+import { arrayOf, emptying, generatedColumn } from './by-version.ts';
 
 /** A type, and its values as text. */
 interface Typed {
@@ -34,6 +35,8 @@ export interface TypedTables {
   readonly keys: readonly KeyTable[];
   /** Makes the tables and types. */
   readonly sql: string;
+  /** Whether there are arrays of domains: from 11 on. */
+  readonly hasDomainArrays: boolean;
 }
 
 /** More values of a type that can be a key: their text differs, and they are equal. */
@@ -70,21 +73,25 @@ export async function typedTables(
     statements.push(keyTable(name, type));
   }
   // Of a collation that finds both equal, and of what has no text of its own in a key: a domain, an array, a composite.
+  if (server.version >= 12) {
+    statements.push(
+      `CREATE COLLATION public.caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`,
+      keyTable('public.key_caseless', 'text', 'COLLATE public.caseless'),
+    );
+    keys.push({ name: 'public.key_caseless', type: 'text', values: ['a', 'A', "It's", "IT'S", 'é', 'É', ''] });
+  }
   statements.push(
-    `CREATE COLLATION public.caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`,
-    keyTable('public.key_caseless', 'text', 'COLLATE public.caseless'),
     keyTable('public.key_domain', 'public.positive'),
     keyTable('public.key_array', 'numeric[]'),
     keyTable('public.key_composite', 'public.pair'),
   );
   keys.push(
-    { name: 'public.key_caseless', type: 'text', values: ['a', 'A', "It's", "IT'S", 'é', 'É', ''] },
     { name: 'public.key_domain', type: 'public.positive', values: ['1', '2', '3', '2147483647'] },
     { name: 'public.key_array', type: 'numeric[]', values: ['{1.0}', '{1.00}', '{}', '{NULL,2}', '[0:1]={1,2}'] },
     { name: 'public.key_composite', type: 'public.pair', values: ['(1,a)', '(1,"a b")', '(,)', '(2,)'] },
   );
   const names = [...wide, ...keys].map(({ name }) => name);
-  return { names, wide, keys, sql: statements.join(';\n') };
+  return { names, wide, keys, sql: statements.join(';\n'), hasDomainArrays: server.version >= 11 };
 }
 
 function wideTables(types: readonly Typed[], major: number): (WideTable & { readonly sql: string })[] {
@@ -108,10 +115,11 @@ function wideTables(types: readonly Typed[], major: number): (WideTable & { read
       for (const { n, type, ...more } of group) {
         const domain = `public.domain_${n}`;
         made.push(`CREATE DOMAIN ${domain} AS ${type}`, `CREATE TYPE public.composite_${n} AS (v ${type}, t text)`);
-        columns.push(`v_${n} ${type}, d_${n} ${domain}, c_${n} public.composite_${n}, e_${n} ${domain}[]`);
+        columns.push(`v_${n} ${type}, d_${n} ${domain}, c_${n} public.composite_${n}`);
+        if (major >= 11) columns.push(`e_${n} ${domain}[]`);
         if (!('isArray' in more)) columns.push(`l_${n} ${type}[]`);
       }
-      const generated = major < 12 ? '' : ', g integer GENERATED ALWAYS AS (n * 2) STORED';
+      const generated = generatedColumn(major, 'g integer GENERATED ALWAYS AS (n * 2) STORED');
       const table = `CREATE TABLE ${name} (id integer PRIMARY KEY, u integer UNIQUE,
         other integer GENERATED ALWAYS AS IDENTITY, n integer, big text${generated}, ${columns.join(', ')});
         ALTER TABLE ${name} ALTER big SET STORAGE EXTERNAL`;
@@ -197,28 +205,23 @@ export class TypedWriter {
     for (const { n, type, values: all } of types) {
       const value = turn % (all.length + 1) === all.length ? null : (all[turn % (all.length + 1)] ?? null);
       const short = value !== null && value.length > LONG ? (all[0] ?? null) : value;
-      values.push(
-        value,
-        short,
-        all
-          .filter(({ length }) => length < LONG)
-          .concat([''])
-          .slice(0, -1),
-      );
-      const [plain, other, items] = [values.length - 2, values.length - 1, values.length].map((at) => `$${at}`);
+      const isArray = type.endsWith('[]');
+      const [plain, other] = [values.push(value), values.push(short)].map((at) => `$${at}`);
       const domain = `public.domain_${n}`;
-      columns.push(`v_${n}`, `d_${n}`, `c_${n}`, `e_${n}`);
+      columns.push(`v_${n}`, `d_${n}`, `c_${n}`);
       sql.push(
         `${plain}::${type}`,
         `${other}::${type}::${domain}`,
         `ROW(${other}::${type}, 'it''s "x"')::public.composite_${n}`,
-        type.endsWith('[]') ? `ARRAY[${other}::${type}::${domain}]` : `${items}::text[]::${type}[]::${domain}[]`,
       );
-      if (type.endsWith('[]')) {
-        values.pop();
-      } else {
+      const list = isArray ? '' : arrayOf(`$${values.push(all.filter(({ length }) => length < LONG))}`, type);
+      if (!isArray) {
         columns.push(`l_${n}`);
-        sql.push(`${items}::text[]::${type}[]`);
+        sql.push(list);
+      }
+      if (this.#tables.hasDomainArrays) {
+        columns.push(`e_${n}`);
+        sql.push(isArray ? `ARRAY[${other}::${type}::${domain}]` : `${list}::${domain}[]`);
       }
     }
     await client.query(`INSERT INTO ${name} (${columns.join()}) VALUES (${sql.join()})`, values);
@@ -243,7 +246,7 @@ export class TypedWriter {
         IF b IS NULL THEN RETURN; END IF;
         UPDATE ${name} SET u = ${free} WHERE u = a; UPDATE ${name} SET u = a WHERE u = b; UPDATE ${name} SET u = b WHERE u = ${free}; END $$`);
     } else if (dice < 0.61) {
-      await client.query(`TRUNCATE ${name}`);
+      await client.query(emptying(name));
       for (let i = 0; i < 3; i++) await this.#insert(client, table);
     } else {
       const { n, type, values } = pick(table.types);
@@ -254,7 +257,9 @@ export class TypedWriter {
         `v_${n} = $1::${type}`,
         `d_${n} = $1::${type}::public.domain_${n}`,
         `c_${n} = ROW($1::${type}, NULL)::public.composite_${n}`,
-        `e_${n} = ARRAY[$1::${type}::public.domain_${n}, NULL::public.domain_${n}]`,
+        ...(this.#tables.hasDomainArrays
+          ? [`e_${n} = ARRAY[$1::${type}::public.domain_${n}, NULL::public.domain_${n}]`]
+          : []),
       ]);
       await client.query(`UPDATE ${name} SET ${set} WHERE id = ${one}`, set.includes('$1') ? [short] : []);
     }
@@ -278,7 +283,7 @@ export class TypedWriter {
     } else if (dice < 0.98) {
       await client.query(`DELETE FROM ${name} WHERE k = $1::${type}`, [from]);
     } else {
-      await client.query(`TRUNCATE ${name}`);
+      await client.query(emptying(name));
     }
   }
 }
