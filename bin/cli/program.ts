@@ -166,6 +166,7 @@ function addReplicate(program: Command, terminal: Terminal, done: (status: numbe
     .option('--take-over', 'go on though another one is at work, which then stops')
     .option('--triggers', 'write to tables whose triggers fire for replicas, too')
     .option('--skip-missing', 'leave out updates whose old row is not there and was not sent, and count them')
+    .option('--skip-truncated', 'leave out changes that were too large for a record, and count them')
     .option('--json', 'print progress as lines of JSON')
     .action(async (given: Partial<ReplicateOptions>) => {
       // Before what it needs is loaded.

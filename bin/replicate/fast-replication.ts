@@ -91,6 +91,7 @@ export class FastReplication {
       cutMs: this.#commitMs,
       caughtUp: isRead && bytes === 0 && this.#waiting === 0,
       waitingBytes: bytes,
+      truncated: 0,
       copying: [],
     };
   }

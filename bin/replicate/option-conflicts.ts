@@ -11,6 +11,7 @@ const GIVEN = {
   '--finish': ({ finish }) => finish === true,
   '--once': ({ once }) => once === true,
   '--take-over': ({ takeOver }) => takeOver === true,
+  '--skip-truncated': ({ skipTruncated }) => skipTruncated === true,
 } as const satisfies Readonly<Record<string, (options: ReplicateOptions) => boolean>>;
 
 type Option = keyof typeof GIVEN;
@@ -36,6 +37,11 @@ export function refuseContradictions(options: ReplicateOptions): void {
     refuse(
       '--finish is not for --fast: a copy of that kind knows no state of the source.',
       'End all writing at the source, drain, wait until the copy has caught up, and set its sequences.',
+    );
+  if (given('--skip-truncated') && given('--fast'))
+    refuse(
+      '--skip-truncated is not for --fast: where halves of a change are in several lanes, one of them cannot be left out.',
+      'Set MAX_RECORD_KIB high enough, or OVERSIZE=fail, and make the copy anew.',
     );
   if (given('--finish') && given('--once'))
     refuse(

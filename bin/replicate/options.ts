@@ -35,6 +35,8 @@ export interface ReplicateOptions {
   readonly triggers?: boolean;
   /** Leaves out changes whose old row is not there, and counts them. */
   readonly skipMissing?: boolean;
+  /** Leaves out changes that were too large for a record, and counts them. */
+  readonly skipTruncated?: boolean;
   /** Ends when everything is applied that was in the stream at the beginning. */
   readonly once?: boolean;
   /** Progress as a line of JSON. */

@@ -16,6 +16,8 @@ export interface ReplicaReading {
   readonly waitingBytes: number;
   /** Changes left out because their old row was not there. */
   readonly missing: number;
+  /** Changes left out because they were too large for a record. */
+  readonly truncated: number;
   /** Changes left out because a snapshot is still to bring their row. */
   readonly awaitingRead: number;
   /** Tables whose rows a snapshot is still to bring: until there are none the copy equals no state of the source. */
@@ -36,7 +38,7 @@ export class Progress {
 
   /** @param reading - now @param nowMs - milliseconds since 1970 @param event - why it is printed */
   print(reading: ReplicaReading, nowMs: number, event: 'progress' | 'end'): void {
-    const { cut, cutMs, caughtUp, tables, waitingBytes, missing, awaitingRead } = reading;
+    const { cut, cutMs, caughtUp, tables, waitingBytes, missing, truncated, awaitingRead } = reading;
     const copying = namesOf(reading.copying);
     const changes = [...tables.values()].reduce((a, b) => a + b, 0);
     const seconds = Math.max(0.001, (nowMs - this.#last.ms) / 1000);
@@ -56,6 +58,7 @@ export class Progress {
           changesPerSecond: rate,
           waitingBytes,
           ...(missing === 0 ? {} : { missingRows: missing }),
+          ...(truncated === 0 ? {} : { truncated }),
           ...(awaitingRead === 0 ? {} : { awaitingRead }),
           ...(copying === undefined ? {} : { copying }),
           tables: Object.fromEntries(tables),
@@ -71,6 +74,7 @@ export class Progress {
       `${changes} changes applied (${rate} a second)`,
       ...(waitingBytes === 0 ? [] : [`${Math.ceil(waitingBytes / 1024)} KiB waiting`]),
       ...(missing === 0 ? [] : [`${missing} without their old row left out`]),
+      ...(truncated === 0 ? [] : [`${truncated} too large for a record left out`]),
       ...(copying === undefined ? [] : [copyingText(copying, awaitingRead)]),
       ...(list === '' ? [] : [list]),
     ];

@@ -39,7 +39,7 @@ const PROGRESS_MS = 10_000;
 export interface ReplicateEnvironment {
   /** @default one made of the AWS_* variables, in the region of a stream's ARN */
   readonly client?: KinesisClient;
-  /** After this time without marks, or with records of other lanes only, it is certain that none will come. @default a minute */
+  /** After this time without marks, or with records of other lanes only, it is certain that none will come. `--verify` waits as long for transactions that write. @default a minute */
   readonly patienceMs?: number;
 }
 
@@ -61,15 +61,15 @@ export async function replicate(
   const address = parseAddress('--to', options.to, terminal.env['REPLICATE_PASSWORD']);
   const client = environment.client ?? readingClient(options.stream);
   const stop = new AbortController();
+  const { patienceMs = 60_000 } = environment;
   const release = onInterrupt(terminal, stop, () =>
     terminal.stderr.write('Ending when this batch is applied. Press Ctrl-C again to end at once.\n'),
   );
   try {
-    if (options.verify === true) return await verify(options, address, terminal, stop.signal);
+    if (options.verify === true) return await verify(options, address, terminal, { signal: stop.signal, patienceMs });
     const stream = await describeStream(client, options.stream);
     const connection = await connectTarget(address);
     try {
-      const { patienceMs = 60_000 } = environment;
       const following = { options, terminal, client, patienceMs, stop, stream, connection };
       if (options.fast !== true) return await follow(following);
       await followFast(following);
@@ -122,13 +122,13 @@ async function follow(following: Following): Promise<number> {
 /** @returns whether everything up to `until` is applied */
 async function replicateUpto(following: Following, until: Lsn | undefined): Promise<boolean> {
   const { options, terminal, client, patienceMs, stop, stream, connection } = following;
-  const { triggers: allowTriggers = false, skipMissing = false } = options;
+  const { triggers: allowTriggers = false, skipMissing = false, skipTruncated = false } = options;
   const positions = new PositionStore(connection.client, options.name ?? DEFAULT_NAME);
   const { saved, shards, plan } = await begin(following, positions);
   const intake = new Intake(saved, shards, options.source);
   const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing });
   using store = new SpillStore();
-  const applier = new Applier({ intake, target, store, turn: setImmediate });
+  const applier = new Applier({ intake, target, store, skipTruncated, turn: setImmediate });
   const replication = new Replication({
     client,
     stream: options.stream,

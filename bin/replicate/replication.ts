@@ -53,6 +53,7 @@ export class Replication {
   /** For each shard, how far its last read record is behind the newest one, in milliseconds. */
   readonly #behind = new Map<string, number>();
   #waiting = 0;
+  #truncated = 0;
   #unspilledBytes = 0;
   #cutMs: number | undefined;
   /** Since when no change has come, while no mark has: its count of changes, and the time. */
@@ -107,6 +108,7 @@ export class Replication {
       caughtUp:
         this.#isRead && lanes.lanes.length > 0 && lanes.lanes.every(({ readUpto }) => readUpto === lanes.applied),
       waitingBytes: memory + stored,
+      truncated: this.#truncated,
       copying: lanes.copying.at(lanes.applied),
     };
   }
@@ -145,6 +147,7 @@ export class Replication {
       const applied = await applier.step();
       if (applied !== undefined) {
         this.#cutMs = applied.cutMs ?? this.#cutMs;
+        this.#truncated += applied.truncated;
         this.#waiting = store.spill(intake.lanes);
         this.#applied.send();
       }

@@ -19,8 +19,6 @@ import { EXIT, type Terminal } from '../cli/terminal.ts';
 import type { ReplicateOptions } from './options.ts';
 import { connectFrom } from './source-setup.ts';
 
-/** How long transactions that write may keep it waiting. The replica waits as long. */
-const PATIENCE_MS = 60_000;
 /** A table may be truncated between the state and its lock. */
 const MAX_ATTEMPTS = 10;
 const POLL_MS = 200;
@@ -33,7 +31,7 @@ const TELL_MS = 10_000;
  * @param options - of the command
  * @param address - of the target
  * @param terminal - environment and output
- * @param signal - ends it
+ * @param limits - `signal` ends it; `patienceMs`: how long transactions that write may keep it, and the replica, waiting
  * @returns the exit status: 1 where it was ended before all was compared
  * @throws {ReplicaError} VERIFY_IMPOSSIBLE; COPY_DIFFERS
  */
@@ -41,7 +39,7 @@ export async function verify(
   options: ReplicateOptions,
   address: PostgresAddress,
   terminal: Terminal,
-  signal: AbortSignal,
+  { signal, patienceMs }: { readonly signal: AbortSignal; readonly patienceMs: number },
 ): Promise<number> {
   const isOver = (): boolean => signal.aborted;
   const source = await connectFrom(options, terminal, '--verify');
@@ -51,7 +49,7 @@ export async function verify(
   try {
     const stopAt = new StopAt(control.client, options.name ?? 'pg2kinesis');
     await stopAt.here();
-    const { state, comparison } = await holdSource(source.address, control.client);
+    const { state, comparison } = await holdSource(source.address, control.client, patienceMs);
     try {
       await stopAt.set(state.lsn);
       await awaitCopy(stopAt, state.lsn, terminal, signal);
@@ -101,9 +99,10 @@ function endedEarly({ stderr }: Terminal): number {
 async function holdSource(
   address: PostgresAddress,
   target: TargetConnection['client'],
+  patienceMs: number,
 ): Promise<{ readonly state: ExportedState; readonly comparison: Comparison }> {
   for (let attempt = 1; ; attempt++) {
-    const state = await exportState(address, `pg2kinesis_verify_${process.pid}`, PATIENCE_MS);
+    const state = await exportState(address, `pg2kinesis_verify_${process.pid}`, patienceMs);
     try {
       const comparison = await tablesToCompare(state.client, target);
       if (await lockTables(state.client, comparison.tables)) return { state, comparison };

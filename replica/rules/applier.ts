@@ -65,6 +65,8 @@ export interface ApplierOptions {
   readonly store: WaitingStore;
   /** A batch ends after the transaction that brings it to this number of changes. @default 50,000 */
   readonly batchChanges?: number;
+  /** Leaves out changes that were too large for a record, instead of refusing them. @default false */
+  readonly skipTruncated?: boolean;
   /** Lets other work of the process go on. @default not at all: a batch is folded in one go */
   readonly turn?: () => Promise<void>;
 }
@@ -75,6 +77,8 @@ export interface Applied {
   /** When it was committed at the source; undefined: unknown. */
   readonly cutMs: number | undefined;
   readonly changes: number;
+  /** Changes that were left out, because they were too large for a record. */
+  readonly truncated: number;
 }
 
 const BATCH_CHANGES = 50_000;
@@ -119,7 +123,7 @@ export class Applier {
   }
 
   async #apply(transaction: TargetTransaction): Promise<Applied | undefined> {
-    const { intake, store, batchChanges = BATCH_CHANGES, turn } = this.#options;
+    const { intake, store, batchChanges = BATCH_CHANGES, skipTruncated = false, turn } = this.#options;
     const { lanes, shards } = intake;
     let cut: Cut = lanes.cut;
     const { stopAt } = transaction;
@@ -130,6 +134,7 @@ export class Applier {
     }
     const awaits = lanes.copying.until(cut.lsn);
     let changes = 0;
+    let truncated = 0;
     let last: Change | undefined;
     const parts = new Parts((tables) => transaction.write(tables, awaits), Math.min(PART_CHANGES, batchChanges));
     try {
@@ -138,9 +143,13 @@ export class Applier {
           cut = { lsn: last.lsn, ms: last.commitMs };
           break;
         }
+        last = change;
+        if (skipTruncated && change.truncated) {
+          truncated++;
+          continue;
+        }
         if (parts.isFull(change)) await parts.write();
         parts.add(change);
-        last = change;
         if (++changes % TURN_CHANGES === 0) await turn?.();
       }
       await parts.write();
@@ -165,7 +174,7 @@ export class Applier {
       shards: positions,
       copying: lanes.copying.at(cut.lsn),
     });
-    return { cut: cut.lsn, cutMs: cut.ms, changes };
+    return { cut: cut.lsn, cutMs: cut.ms, changes, truncated };
   }
 }
 

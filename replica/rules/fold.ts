@@ -161,13 +161,23 @@ export class Fold {
 /** @param change - of a row @throws {ReplicaError} RECORD_UNUSABLE where it does not say which, or not all of it */
 export function refuseUnusable(change: Change): void {
   if (change.key === undefined) throw unusable(change, 'without the key of its row');
-  if (change.truncated) throw unusable(change, 'that was too large for a record of the stream, so without its row');
+  if (change.truncated) {
+    throw unusable(change, 'without its row: it was too large for a record of the stream', {
+      remedy:
+        'Make the copy anew once MAX_RECORD_KIB is high enough, or with OVERSIZE=fail, which lets nothing pass without its row. Or leave out such changes and count them: start with --skip-truncated, which --fast does not have.',
+    });
+  }
 }
 
-function unusable({ op, schema, table, text }: Change, how: string): ReplicaError {
+function unusable(
+  { op, schema, table, text }: Change,
+  how: string,
+  options: { readonly remedy?: string } = {},
+): ReplicaError {
   const { commitLsn } = JSON.parse(text) as { readonly commitLsn: string };
   return new ReplicaError(
     'RECORD_UNUSABLE',
     `The ${op} of ${schema}.${table} in the transaction with commit LSN ${commitLsn} was published ${how}. Nothing of that batch was applied.`,
+    options,
   );
 }

@@ -13,6 +13,7 @@ describe('options that contradict each other', () => {
     [{ verify: true, createTables: 'x', fast: true, once: true }, /and --create-tables, --fast, --once would/],
     [{ yes: true }, /--yes sets the sequences of --finish, which was not given\./],
     [{ finish: true, fast: true }, /--finish is not for --fast/],
+    [{ skipTruncated: true, fast: true }, /--skip-truncated is not for --fast/],
     [{ finish: true, once: true }, /--finish waits until .* and --once ends/],
     [{ startAfter: 1n, awaitSnapshot: true }, /--start-after says .* and --await-snapshot/],
   ] as const)
@@ -27,7 +28,7 @@ describe('options that contradict each other', () => {
   for (const over of [
     {},
     { verify: true, from: 'postgres://a@b/c' },
-    { finish: true, yes: true },
+    { finish: true, yes: true, skipTruncated: true },
     { fast: true, awaitSnapshot: true, once: true },
     { createTables: 'x', fast: true, takeOver: true },
     { startAfter: 1n, createTables: 'x' },

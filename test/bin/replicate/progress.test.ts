@@ -14,6 +14,7 @@ const READING: ReplicaReading = {
   ]),
   waitingBytes: 5_000,
   missing: 0,
+  truncated: 0,
   awaitingRead: 0,
   copying: [],
 };
