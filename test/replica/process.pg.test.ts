@@ -194,7 +194,7 @@ describe('a replica as a process', () => {
       target?.map((row) => row['large'] as unknown),
       [false, false],
     );
-    assert.deepEqual(target[1], source?.[1]);
+    assert.deepEqual(target[1], source[1]);
     await rig.source.sql(`DELETE FROM public.left_accounts WHERE id = 700;
       UPDATE public.left_accounts SET note = 'small' WHERE id = 2`);
     await publish(0);
