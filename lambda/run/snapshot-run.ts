@@ -8,6 +8,7 @@ import type { PipelineError } from '../errors.ts';
 import type { Log } from '../ports/runtime.ts';
 import type { SnapshotSource, WrittenMessage } from '../ports/snapshot-source.ts';
 import type { Chunk } from '../snapshot/chunk.ts';
+import { tablesUnderWay } from '../snapshot/progress.ts';
 import type { HeldRow } from '../snapshot/row-set.ts';
 import { SNAPSHOT_MESSAGE_PREFIX } from '../snapshot/snapshot-message.ts';
 import { SnapshotTracker } from '../snapshot/tracker.ts';
@@ -73,6 +74,8 @@ export class SnapshotRun {
 
   /** The table whose last chunk was not published whole. */
   #abandonedTable: string | undefined;
+  /** Tables that are requested anew by a message which is yet to be read. */
+  #requestedAnew: readonly string[] = [];
 
   /** @param parts - what it is made of */
   constructor(parts: SnapshotRunParts) {
@@ -89,8 +92,8 @@ export class SnapshotRun {
 
   /** Tables of which not all rows are published, as printed. */
   get tables(): readonly string[] {
-    const { current, pending = [] } = this.tracker.progress ?? {};
-    const left = current === undefined ? pending : [current.name, ...pending];
+    const { progress } = this.tracker;
+    const left = progress === undefined ? this.#requestedAnew : tablesUnderWay(progress);
     // As far as the state goes it may be read to its end: but the rows of its last chunk are still to come.
     const again = this.#abandonedTable;
     return again === undefined || left.includes(again) ? left : [again, ...left];
@@ -112,6 +115,7 @@ export class SnapshotRun {
     const { prefix, bytes, start, end } = message;
     const isOurs = prefix === SNAPSHOT_MESSAGE_PREFIX;
     const chunk = this.tracker.message(isOurs ? bytes.toString('utf8', start, end) : undefined, lsn);
+    if (this.tracker.progress !== undefined) this.#requestedAnew = [];
     if (chunk === undefined || this.#written === undefined) return undefined;
     const { xid, micros } = this.#written;
     return { chunk, place: { xid, commitLsn: lsn, commitTimeMicros: micros } };
@@ -247,6 +251,7 @@ export class SnapshotRun {
       { table: this.tracker.progress.current?.name },
     );
     await this.#parts.source.write(this.tracker.restartRequest());
+    this.#requestedAnew = tablesUnderWay(this.tracker.progress);
     this.tracker.release();
   }
 

@@ -520,6 +520,8 @@ describe('a snapshot that has to restart further on', () => {
       anew: true,
     });
     assert.equal(run.holdsSlot, false);
+    // Marks go on naming them until the message is read.
+    assert.deepEqual(run.tables, ['public.a', 'public.b']);
     assert.match(JSON.stringify(warned), /more than one run can publish.*"table":"public\.a"/);
   });
 });
