@@ -254,7 +254,10 @@ export class BatchProcessor {
         if (snapshots !== undefined && message.kind === 'message' && !message.transactional) {
           const rows = snapshots.message(message, block.rowLsn());
           if (rows !== undefined && !(await this.#publishChunk(rows, snapshots, transformer))) return 'deadline';
-          if (message.prefix === SNAPSHOT_MESSAGE_PREFIX) continue;
+          if (message.prefix === SNAPSHOT_MESSAGE_PREFIX) {
+            this.#ports.marks?.snapshotRead(transformer, block.rowLsn());
+            continue;
+          }
         }
         transformer.take(message, block);
         if (message.kind === 'commit') {

@@ -70,8 +70,8 @@ export class RunMarks {
   #seen: AckPosition['marked'];
   /** Tables of which rows were read since the marks that were written last, as printed. */
   readonly #read = new Set<string>();
-  /** Whether the marks that were written last name tables that are being read. */
-  #namesTables = false;
+  /** Tables that the marks that were written last name as being read, as printed. */
+  #named: ReadonlySet<string> = new Set();
   #owesTables = false;
   /** The newest boundary before the marks that were acknowledged last. */
   acknowledgedLsn: Lsn | undefined;
@@ -134,6 +134,18 @@ export class RunMarks {
   }
 
   /**
+   * A message of a snapshot was read. Where it asks for tables, marks say so before any change that comes after it: who applies
+   * lanes one by one has to know that rows of these tables may be missing.
+   *
+   * @param transformer - takes the marks
+   * @param position - right behind the message: everything committed up to it was taken
+   */
+  snapshotRead(transformer: MarkTaker, position: Lsn): void {
+    if (this.#ports.reading().every((table) => this.#named.has(table))) return;
+    this.#write(transformer, position, BigInt(Math.trunc(this.#ports.clock.now())) * 1000n, this.#snapshotTables());
+  }
+
+  /**
    * At the end of a drain that has caught up, or of a run that still has to tell what a snapshot reads: everything up to the slot's
    * position is before these marks, so whoever waits for the source's present end has it.
    *
@@ -177,13 +189,18 @@ export class RunMarks {
     const { newestPlace } = transformer;
     if (newestPlace === undefined) return;
     const reading = this.#ports.reading();
-    const saysSomethingNew = this.#namesTables !== reading.length > 0 || this.#read.size > 0;
+    const saysSomethingNew = this.#named.size > 0 !== reading.length > 0 || this.#read.size > 0;
     if (transformer.counts.records === this.#records && !saysSomethingNew) return;
+    this.#write(transformer, newestPlace.commitLsn, newestPlace.commitTimeMicros, this.#snapshotTables());
+  }
+
+  /** What the next marks say of a snapshot. */
+  #snapshotTables(): Pick<Mark, 'reading' | 'read'> {
+    const reading = this.#ports.reading();
     const read = [...this.#read].filter((table) => !reading.includes(table));
-    const tables = { reading: tablesOf(reading), read: tablesOf(read) };
-    this.#write(transformer, newestPlace.commitLsn, newestPlace.commitTimeMicros, tables);
     this.#read.clear();
-    this.#namesTables = reading.length > 0;
+    this.#named = new Set(reading);
+    return { reading: tablesOf(reading), read: tablesOf(read) };
   }
 
   #write(

@@ -3,9 +3,8 @@
  *
  * `{"op":"MARK","source":…,"commitLsn":…,"commitTime":…,"lane":…,"lanes":…,"system":…,"timeline":…[,"forks":[[timeline,lsn],…]]}`
  *
- * The mark of the first lane also names the tables of which a snapshot reads rows: `"reading":[[schema,table],…]` those that
- * it is not through with, `"read":[…]` those that it is through with since the mark before. One is enough: whoever waits
- * for all lanes has it.
+ * Marks also name the tables of which a snapshot reads rows: `"reading":[[schema,table],…]` those that it is not through with,
+ * `"read":[…]` those that it is through with since the mark before. Each lane has it: who applies lanes one by one knows no other.
  *
  * Knows no run: when marks are written is decided elsewhere.
  */
@@ -51,6 +50,7 @@ export function jsonMark(mark: Mark, lane: number): string {
     system,
     timeline,
     forks: forks?.map(([began, lsn]) => [began, formatLsn(lsn)]),
-    ...(lane === 0 ? { reading, read } : {}),
+    reading,
+    read,
   });
 }

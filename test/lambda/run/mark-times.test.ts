@@ -35,7 +35,9 @@ function deciding(over: { lingers?: boolean; warm?: MarkState; options?: Partial
         lanes.map(({ lane }) => lane),
         [0, 1, 2, 3],
       );
-      for (const other of lanes.slice(1)) assert.deepEqual([other['reading'], other['read']], [undefined, undefined]);
+      for (const other of lanes) {
+        assert.deepEqual([other['reading'], other['read']], [lanes[0]?.['reading'], lanes[0]?.['read']]);
+      }
       written.push(lanes[0] ?? {});
     },
   };
@@ -274,6 +276,27 @@ describe('the tables that a snapshot reads', () => {
     assert.deepEqual(
       written.map(({ read }) => read),
       [[['public', 't']], undefined],
+    );
+  });
+
+  it('are named as soon as they are asked for, at the place of the message', () => {
+    const { marks, taker, commit, written, reading } = deciding();
+    marks.snapshotRead(taker, 0x8n);
+    commit(0x10n);
+    marks.rowsRead('public.s');
+    reading.push('public.t');
+    marks.snapshotRead(taker, 0x20n);
+    marks.snapshotRead(taker, 0x30n);
+    marks.ended(taker);
+    reading.push('public.u');
+    marks.snapshotRead(taker, 0x40n);
+    const [s, t, u] = [...'stu'].map((name) => ['public', name]);
+    assert.deepEqual(
+      written.map(({ commitLsn, reading, read }) => [commitLsn, reading, read]),
+      [
+        ['0/20', [t], [s]],
+        ['0/40', [t, u], undefined],
+      ],
     );
   });
 

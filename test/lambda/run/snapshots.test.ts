@@ -44,12 +44,15 @@ describe('a run while a snapshot is under way', () => {
     assert.equal(await pipeline.run().then(({ snapshot }) => snapshot), undefined);
   });
 
-  it('I12: says in marks that a table is read only once all lanes have its rows', async () => {
+  it('I12: says in marks that a table is read before anything that comes after the request, and that it was read only once all lanes have its rows', async () => {
     const pipeline = new SnapshotPipeline();
     const { slot, table, kit } = pipeline;
     fill(pipeline, 10);
+    slot.confirmed = slot.flushed;
     pipeline.ask();
+    for (let id = 0; id < 10; id++) table.change(id, 100);
     table.chunkRows = 4;
+    const lanes = new Map<string, Line[]>();
     const rounds: { readonly lines: readonly Line[]; readonly underWay: number }[] = [];
     let underWay = 0;
     const publisher: Publisher = {
@@ -57,6 +60,11 @@ describe('a run while a snapshot is under way', () => {
         const text = round.entries.map(({ data }) => data.toString()).join('');
         const lines = text.split('\n').filter(Boolean);
         rounds.push({ lines: lines.map((line) => JSON.parse(line) as Line), underWay: underWay++ });
+        for (const { partitionKey, data } of round.entries) {
+          const lane = lanes.get(partitionKey.toString()) ?? [];
+          lanes.set(partitionKey.toString(), lane);
+          for (const line of data.toString().split('\n').filter(Boolean)) lane.push(JSON.parse(line) as Line);
+        }
         return await kit.publisher.publish(round, ...rest).finally(() => underWay--);
       },
     };
@@ -73,6 +81,12 @@ describe('a run while a snapshot is under way', () => {
     const end = rounds.findIndex(isEnd);
     assert.ok(lastRows >= 0 && end > lastRows, `rows in round ${lastRows}, their end in round ${end}`);
     assert.equal(rounds[end]?.underWay, 0, 'the rows are acknowledged by then');
+    assert.equal(lanes.size, 4);
+    for (const [lane, lines] of lanes) {
+      const told = lines.findIndex(({ op, reading }) => op === 'MARK' && reading !== undefined);
+      const change = lines.findIndex(({ op }) => op !== 'MARK');
+      assert.ok(told >= 0 && (change < 0 || told < change), `${lane}: told at ${told}, changes from ${change} on`);
+    }
   });
 
   it('publishes a row once that was changed before its message, as its change with all of its values', async () => {

@@ -18,6 +18,11 @@ it('a mark is one line of JSON that says its lane, place and history', () => {
     '{"op":"MARK","source":"app/\\"slot\\"","commitLsn":"0/16B3748","commitTime":"2026-01-02T03:04:05.678901Z","lane":7,"lanes":64,"system":"7301","timeline":3}',
   );
   assert.ok(
+    jsonMark({ ...MARK, reading: [['public', 'a']], read: 'all' }, 7).endsWith(
+      ',"timeline":3,"reading":[["public","a"]],"read":"all"}',
+    ),
+  );
+  assert.ok(
     jsonMark(
       {
         ...MARK,
