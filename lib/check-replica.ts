@@ -46,6 +46,9 @@ export function checkReplica(construct: Construct, props: StreamReplicaProps): v
     matching('replicaName', props.replicaName, /^[^\p{Cc}]{1,63}$/u, '1 to 63 characters'),
     matching('pipelineName', props.pipelineName, /^[^\p{Cc}]{1,128}$/u, '1 to 128 characters'),
     matching('startAfter', props.startAfter, /^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/, 'an LSN, like 0/16B3748'),
+    props.startAfter !== undefined && props.awaitSnapshot === true
+      ? ['startAfter and awaitSnapshot cannot both be given: the target holds its rows, or they are still to come.']
+      : [],
     whole('batchSize', props.batchSize, 1, 10_000),
     whole('retryAttempts', props.retryAttempts, 0, 10_000),
     durationFaults('maxRecordAge', props.maxRecordAge, 60, 604_800),

@@ -27,6 +27,7 @@ export function replicaEnvironment(
     REPLICA_NAME: props.replicaName,
     SOURCE_NAME: props.sourceName ?? props.publisher?.props.sourceName,
     START_AFTER: props.startAfter,
+    AWAIT_SNAPSHOT: props.awaitSnapshot === undefined ? undefined : props.awaitSnapshot ? 'on' : 'off',
     SKIP_MISSING: props.skipMissing === undefined ? undefined : props.skipMissing ? 'on' : 'off',
     TRIGGERS: props.triggers === undefined ? undefined : props.triggers ? 'on' : 'off',
   };

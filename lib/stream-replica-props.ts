@@ -26,6 +26,11 @@ export interface CopyProps {
   readonly sourceName?: string;
   /** The target holds everything up to this commit LSN already. Only for a copy that begins. @default it is empty */
   readonly startAfter?: string;
+  /**
+   * The rows of a copy that begins come by a snapshot of the tables, asked for once it is deployed. Not with `startAfter`.
+   * @default false
+   */
+  readonly awaitSnapshot?: boolean;
   /** Leaves out changes whose old row is not there and was not sent, and counts them. @default false */
   readonly skipMissing?: boolean;
   /** Writes to tables whose triggers fire for replicas, too. @default false */

@@ -46,7 +46,7 @@ export const REPLICA_ERRORS = {
   MISSING_ROW: {
     exit: REPLICA_EXIT.permanent,
     remedy:
-      'The copy did not begin with all rows of the source, or somebody else wrote to it. Make it anew; where a snapshot of the tables is still to be asked for, with --await-snapshot. To leave out such changes and count them, start with --skip-missing.',
+      'The copy did not begin with all rows of the source, or somebody else wrote to it. Make it anew; where a snapshot of the tables is still to be asked for, with --await-snapshot (awaitSnapshot of a StreamReplica). To leave out such changes and count them, use --skip-missing (skipMissing).',
   },
   TARGET_LACKS_TABLE: {
     exit: REPLICA_EXIT.permanent,

@@ -7,6 +7,7 @@ import { systemClock } from '../../lambda/clock.ts';
 import type { Lsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../../replica/errors.ts';
 import { unpack } from '../../replica/function/stream-batch.ts';
+import type { CopyingTables } from '../../replica/rules/copying.ts';
 import type { FastApplier } from '../../replica/rules/fast/fast-applier.ts';
 import type { FastRecord } from '../../replica/rules/fast/fast-batch.ts';
 import type { Shards } from '../../replica/rules/shards.ts';
@@ -36,6 +37,8 @@ export interface FastReplicationParts {
   readonly plan: ReplicaShardPlan;
   /** Everything up to this commit LSN is applied. */
   readonly start: Lsn;
+  /** Tables whose rows a snapshot is still to bring. */
+  readonly copying: CopyingTables;
   /** Writes a message for the user. */
   readonly tell: (text: string) => void;
 }
@@ -51,12 +54,14 @@ export class FastReplication {
   #appliedUpto: Lsn;
   #commitMs: number | undefined;
   #waiting = 0;
-  /** Moves left out because their old row was not there. */
-  missing = 0;
+  #copying: CopyingTables;
+  #missing = 0;
+  #awaitingRead = 0;
 
   constructor(parts: FastReplicationParts) {
     this.#parts = parts;
     this.#appliedUpto = parts.start;
+    this.#copying = parts.copying;
   }
 
   /** Reads and applies. @throws {ReplicaError} with the exit status of its kind */
@@ -83,7 +88,7 @@ export class FastReplication {
   }
 
   /** How far it is. */
-  get reading(): Omit<ReplicaReading, 'tables' | 'missing' | 'awaitingRead'> {
+  get reading(): Omit<ReplicaReading, 'tables'> {
     const bytes = [...this.#read.values()].reduce((sum, each) => sum + each.bytes, 0);
     const isRead = this.#behind.size > 0 && [...this.#behind.values()].every((ms) => ms === 0);
     return {
@@ -92,7 +97,9 @@ export class FastReplication {
       caughtUp: isRead && bytes === 0 && this.#waiting === 0,
       waitingBytes: bytes,
       truncated: 0,
-      copying: [],
+      copying: this.#copying,
+      missing: this.#missing,
+      awaitingRead: this.#awaitingRead,
     };
   }
 
@@ -135,9 +142,12 @@ export class FastReplication {
   ): Promise<{ readonly done: number; readonly failure: ReplicaError | undefined }> {
     const { shards, applier } = this.#parts;
     for (const { shard, sequence, arrivedMs } of records) shards.addRecord(shard, sequence, arrivedMs);
-    const { done, failure, counts, waiting, appliedUpto } = await applier.apply(records, shards.positions(new Map()));
+    const outcome = await applier.apply(records, shards.positions(new Map()));
+    const { done, failure, counts, waiting, appliedUpto } = outcome;
     this.#waiting = waiting;
-    this.missing += counts.missing;
+    this.#copying = outcome.copying;
+    this.#missing += counts.missing;
+    this.#awaitingRead += counts.awaitingRead;
     this.#commitMs = counts.commitMs ?? this.#commitMs;
     if (appliedUpto !== undefined) this.#appliedUpto = appliedUpto;
     return { done, failure };

@@ -155,12 +155,10 @@ async function replicateUpto(following: Following, until: Lsn | undefined): Prom
 async function followFast(following: Following): Promise<void> {
   const { options, terminal, client: kinesis, patienceMs, stop, stream, connection } = following;
   const { client } = connection;
-  const { triggers: allowTriggers = false, name = DEFAULT_NAME, source } = options;
+  const { triggers: allowTriggers = false, skipMissing = false, name = DEFAULT_NAME, source } = options;
   const positions = new PositionStore(client, name, 'fast');
   await prepareFastTables(client, name);
-  const { saved, shards, plan, awaitsSnapshot } = await begin(following, positions);
-  // Where lanes are applied one by one, nothing tells whether a snapshot still brings a missing row: it is left out in any case.
-  const skipMissing = options.skipMissing === true || options.awaitSnapshot === true || awaitsSnapshot;
+  const { saved, shards, plan } = await begin(following, positions);
   const examine = (table: TargetTable): Promise<void> => refuseUnfit(client, table);
   const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing, examine });
   const applier = new FastApplier({
@@ -187,13 +185,11 @@ async function followFast(following: Following): Promise<void> {
     shards,
     plan,
     start: saved.cut,
+    copying: saved.copying ?? [],
     tell: (text) => terminal.stderr.write(`${text}\n`),
   });
   terminal.stderr.write(`Replicating ${stream.arn} to ${placeOf(connection)}, as changes come.\n`);
-  await reporting(following, replication, () => {
-    const { missing } = target;
-    return { ...replication.reading, tables: target.changes, missing: missing + replication.missing, awaitingRead: 0 };
-  });
+  await reporting(following, replication, () => ({ ...replication.reading, tables: target.changes }));
 }
 
 /** Takes the target's position, and plans where each shard is read from. */
@@ -211,7 +207,7 @@ async function begin({ options, stream, terminal, connection }: Following, posit
     now: systemClock.now(),
     retentionMs: stream.retentionMs,
   });
-  return { saved, shards, plan, awaitsSnapshot };
+  return { saved, shards, plan };
 }
 
 /** Runs, and prints progress now and then. */

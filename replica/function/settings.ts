@@ -12,6 +12,8 @@ export interface FunctionSettings {
   /** The source to copy, where the stream has several. */
   readonly source: string | undefined;
   readonly startAfter: Lsn | undefined;
+  /** The rows of a copy that begins come by a snapshot. */
+  readonly awaitsSnapshot: boolean;
   readonly skipMissing: boolean;
   readonly allowTriggers: boolean;
 }
@@ -56,9 +58,12 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     name: given('REPLICA_NAME') ?? 'pg2kinesis',
     source: given('SOURCE_NAME'),
     startAfter,
+    awaitsSnapshot: oneOf('AWAIT_SNAPSHOT', ['on', 'off'], 'off') === 'on',
     skipMissing: oneOf('SKIP_MISSING', ['on', 'off'], 'off') === 'on',
     allowTriggers: oneOf('TRIGGERS', ['on', 'off'], 'off') === 'on',
   };
+  if (startAfter !== undefined && settings.awaitsSnapshot)
+    faults.push('START_AFTER says that the target holds its rows, and AWAIT_SNAPSHOT that they are still to come');
   if (faults.length > 0) {
     throw new ReplicaError('REPLICA_USAGE', `${faults.join('; ')}. Nothing was applied.`, {
       remedy: "Correct the function's environment.",

@@ -34,7 +34,6 @@ const ABANDONED_MS = 30_000;
 interface Ready {
   readonly connection: TargetConnection;
   readonly applier: FastApplier;
-  readonly target: PostgresTarget;
 }
 
 /** One container of the function. */
@@ -56,8 +55,8 @@ export class StreamFunction {
   async invoke(event: KinesisStreamEvent): Promise<KinesisStreamBatchResponse> {
     const batch = batchOf(event);
     if (batch === undefined) return { batchItemFailures: [] };
-    const { outcome, missing } = await this.#apply(batch);
-    this.#report(batch, outcome, missing);
+    const outcome = await this.#apply(batch);
+    this.#report(batch, outcome);
     return answerOf(batch, outcome.done);
   }
 
@@ -68,23 +67,16 @@ export class StreamFunction {
     await ready?.connection.client.end().catch(() => undefined);
   }
 
-  /** @returns what became of it, and how many updates were left out because their row was not there */
-  async #apply(batch: StreamBatch): Promise<{ readonly outcome: FastOutcome; readonly missing: number }> {
+  async #apply({ streamArn, records }: StreamBatch): Promise<FastOutcome> {
     const isReused = this.#ready !== undefined;
     try {
-      return await this.#applyTo(await this.#connect(batch.streamArn), batch);
+      return await (await this.#connect(streamArn)).applier.apply(records);
     } catch (error) {
       await this.close();
       // A container that was frozen for a while finds its connection gone. What was committed is a repeat now.
       if (!isReused || !(error instanceof ReplicaError) || error.code !== 'TARGET_UNREACHABLE') throw error;
-      return await this.#applyTo(await this.#connect(batch.streamArn), batch);
+      return await (await this.#connect(streamArn)).applier.apply(records);
     }
-  }
-
-  async #applyTo({ applier, target }: Ready, { records }: StreamBatch) {
-    const before = target.missing;
-    const outcome = await applier.apply(records);
-    return { outcome, missing: target.missing - before + outcome.counts.missing };
   }
 
   async #connect(streamArn: string): Promise<Ready> {
@@ -101,7 +93,8 @@ export class StreamFunction {
     try {
       await client.query(`SET idle_in_transaction_session_timeout = ${ABANDONED_MS}`);
       await prepareFastTables(client, settings.name);
-      await beginShared(client, { name: settings.name, streamArn, startAfter: settings.startAfter });
+      const { name, startAfter, awaitsSnapshot } = settings;
+      await beginShared(client, { name, streamArn, startAfter, awaitsSnapshot });
     } catch (error) {
       await client.end().catch(() => undefined);
       throw error;
@@ -119,7 +112,7 @@ export class StreamFunction {
       skipMissing,
       now: () => clock.now(),
     });
-    return (this.#ready = { connection, applier, target });
+    return (this.#ready = { connection, applier });
   }
 
   #logIn({ host, port, database, user, password }: Login): Promise<TargetConnection> {
@@ -127,15 +120,15 @@ export class StreamFunction {
     return connectTarget({ host, port, database, user, password, sslMode, sslRootCert });
   }
 
-  #report({ shard, records }: StreamBatch, { counts, done, failure, waiting }: FastOutcome, missing: number): void {
+  #report({ shard, records }: StreamBatch, { counts, done, failure, waiting }: FastOutcome): void {
     const { log, metric, clock } = this.#options;
     const { commitMs, ...counted } = counts;
     metric('ReplicaChanges', counts.changes);
     metric('ReplicaWaiting', waiting);
     // Only with SKIP_MISSING: a metric costs money, and this one would always be 0.
-    if (missing > 0) metric('ReplicaMissing', missing);
+    if (counts.missing > 0) metric('ReplicaMissing', counts.missing);
     if (commitMs !== undefined) metric('ReplicaLagSeconds', Math.max(0, (clock.now() - commitMs) / 1000));
-    log.info('Applied.', { shard, records: records.length, done, ...counted, missing });
+    log.info('Applied.', { shard, records: records.length, done, ...counted });
     if (failure === undefined) return;
     log.error(failure.message, { code: failure.code, shard, sequence: records[done]?.sequence });
   }

@@ -75,8 +75,11 @@ interface Row {
   readonly timelines: (number | null)[];
   readonly forks: [number, string][];
   readonly epoch: string;
-  readonly copying: 'awaited' | 'all' | (readonly [string, string])[] | null;
+  readonly copying: CopyingJson;
 }
+
+/** Tables whose rows are still to come, as the target has them; null: none. */
+export type CopyingJson = 'awaited' | 'all' | (readonly [schema: string, table: string])[] | null;
 
 /** What each table has had from the beginning, as far as it tells them from others. */
 const COLUMNS = {
@@ -159,7 +162,7 @@ export class PositionStore {
       timelines: row.timelines.map((each) => each ?? undefined),
       forks: row.forks.map(([timeline, lsn]) => [timeline, requireLsn(lsn)] as const),
       shards: await this.#readShards(),
-      copying: typeof row.copying === 'string' ? row.copying : (row.copying ?? []).map((table) => tableId(...table)),
+      copying: copyingFrom(row.copying),
     };
   }
 
@@ -276,8 +279,13 @@ export class PositionStore {
   }
 }
 
+/** @param saved - as the target has it */
+export function copyingFrom(saved: CopyingJson): CopyingTables {
+  return typeof saved === 'string' ? saved : (saved ?? []).map((table) => tableId(...table));
+}
+
 /** Null: the target equals the source as it was at the cut. */
-function copyingJson(tables: CopyingTables): string | null {
+export function copyingJson(tables: CopyingTables): string | null {
   if (tables.length === 0) return null;
   return JSON.stringify(typeof tables === 'string' ? tables : tables.map((id) => JSON.parse(id) as unknown));
 }

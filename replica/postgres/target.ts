@@ -5,6 +5,7 @@
 import pg from 'pg';
 import { ReplicaError } from '../errors.ts';
 import type { AwaitsRows, Position, Target, TargetTransaction } from '../rules/applier.ts';
+import type { LeftOut } from '../rules/fast/fast-target.ts';
 import type { FoldedTable } from '../rules/fold.ts';
 import { codeOf, type TargetConnection, unreachable } from './connection.ts';
 import type { PositionStore } from './position-store.ts';
@@ -83,8 +84,10 @@ export class PostgresTarget implements Target {
    * Writes the changes of some tables, in the open transaction.
    *
    * @param awaits - tells whether rows of a table may be missing, which come later @default none may
+   * @returns how many changes were left out by this
    */
-  async write(tables: readonly FoldedTable[], awaits: AwaitsRows = () => false): Promise<void> {
+  async write(tables: readonly FoldedTable[], awaits: AwaitsRows = () => false): Promise<LeftOut> {
+    const { missing, awaitingRead } = this.#writer;
     const plans = [];
     for (const folded of tables) {
       const known = await this.table(folded);
@@ -95,6 +98,7 @@ export class PostgresTarget implements Target {
       plans.push(planTable(folded, table));
     }
     await this.#writer.write(plans, ({ schema, name }) => awaits(schema, name));
+    return { missing: this.#writer.missing - missing, awaitingRead: this.#writer.awaitingRead - awaitingRead };
   }
 
   /** The target's table. @param again - reads it again */

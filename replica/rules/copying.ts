@@ -1,13 +1,13 @@
 /**
  * For which tables a snapshot still brings rows. Until it is finished with a table, rows of it may be missing at the target, and
- * the target equals no state of the source. The marks of the first lane say how far the snapshot is. Pure.
+ * the target equals no state of the source. Marks say how far the snapshot is. Pure.
  */
 import type { Lsn } from '../../lambda/decode/lsn.ts';
 
 /** Tables, each as {@link tableId} has it; `all`: any. */
 export type TableIds = readonly string[] | 'all';
 
-/** What a mark of the first lane says of a snapshot. */
+/** What a mark says of a snapshot. */
 export interface MarkedSnapshot {
   /** Tables that are not read to their end. */
   readonly reading: TableIds;
@@ -23,7 +23,29 @@ export function tableId(schema: string, table: string): string {
   return JSON.stringify([schema, table]);
 }
 
-/** Follows the snapshots of one source. */
+/**
+ * @param tables - whose rows are still to come, before a mark
+ * @param snapshot - what the mark says
+ * @returns the same after it
+ */
+export function afterSnapshotMark(tables: CopyingTables, { reading, read }: MarkedSnapshot): CopyingTables {
+  // A snapshot that is awaited has not begun as long as no mark names a table.
+  return tables === 'awaited' && reading.length === 0 && read.length === 0 ? tables : reading;
+}
+
+/** Whether rows of a table may be missing. */
+export function isCopied(tables: CopyingTables, schema: string, table: string): boolean {
+  return typeof tables === 'string' || (tables.length > 0 && tables.includes(tableId(schema, table)));
+}
+
+/** @returns tables that are in any of the lists */
+export function unionOf(lists: readonly CopyingTables[]): CopyingTables {
+  if (lists.includes('awaited')) return 'awaited';
+  if (lists.includes('all')) return 'all';
+  return [...new Set(lists.flat())].sort();
+}
+
+/** Follows the snapshots of one source, by the marks of the first lane. */
 export class Copying {
   /** As of what is applied. */
   #tables: CopyingTables;
@@ -67,9 +89,7 @@ export class Copying {
     let tables = this.#tables;
     for (const { lsn, snapshot } of this.#marked) {
       if (lsn > cut) break;
-      const isNone = snapshot.reading.length === 0;
-      // A snapshot that is awaited has not begun as long as no mark names a table.
-      if (tables !== 'awaited' || !isNone || snapshot.read.length > 0) tables = snapshot.reading;
+      tables = afterSnapshotMark(tables, snapshot);
     }
     return tables;
   }

@@ -47,7 +47,7 @@ export interface Mark {
   readonly timeline: number;
   /** The server's history of timelines; only on the marks that a run begins with. */
   readonly forks: readonly Fork[] | undefined;
-  /** What it says of a snapshot; undefined: nothing, as it is of another lane than the first, or a run began with it. */
+  /** What it says of a snapshot; undefined: nothing, as a run began with it. */
   readonly snapshot: MarkedSnapshot | undefined;
 }
 
@@ -179,19 +179,17 @@ function readChange(fields: Fields, op: Change['op'], source: string, text: stri
 
 function readMark(fields: Fields, source: string): Mark {
   const forks = parsed(fields.forks) as readonly (readonly [number, string])[] | undefined;
-  const lane = numberOf(fields.lane);
-  const tellsOfSnapshot = lane === 0 && forks === undefined;
   return {
     kind: 'mark',
     source,
     lsn: lsnOf(textOf(fields.commitLsn)),
     commitMs: timeOf(textOf(fields.commitTime)),
-    lane,
+    lane: numberOf(fields.lane),
     lanes: numberOf(fields.lanes),
     system: textOf(fields.system),
     timeline: numberOf(fields.timeline),
     forks: forks?.map(([timeline, lsn]): Fork => [timeline, lsnOf(lsn)]),
-    snapshot: tellsOfSnapshot ? { reading: tablesOf(fields.reading), read: tablesOf(fields.read) } : undefined,
+    snapshot: forks === undefined ? { reading: tablesOf(fields.reading), read: tablesOf(fields.read) } : undefined,
   };
 }
 

@@ -108,6 +108,7 @@ describe('a StreamReplica', () => {
       replicaName: 'c',
       sourceName: 's',
       startAfter: '0/16B3748',
+      awaitSnapshot: false,
       skipMissing: true,
       triggers: false,
     });
@@ -125,6 +126,7 @@ describe('a StreamReplica', () => {
       REPLICA_NAME: 'c',
       SOURCE_NAME: 's',
       START_AFTER: '0/16B3748',
+      AWAIT_SNAPSHOT: 'off',
       SKIP_MISSING: 'on',
       TRIGGERS: 'off',
     });
@@ -136,6 +138,7 @@ describe('a StreamReplica', () => {
         name: 'c',
         source: 's',
         startAfter: 0x16b3748n,
+        awaitsSnapshot: false,
         skipMissing: true,
         allowTriggers: false,
       },
@@ -247,6 +250,10 @@ describe('a StreamReplica', () => {
         assert.match(error.message, /- publisher cannot have partitionBy transaction/);
         return true;
       },
+    );
+    assert.throws(
+      () => made({ startAfter: '0/16B3748', awaitSnapshot: true }),
+      /- startAfter and awaitSnapshot cannot both be given/,
     );
     assert.throws(
       () => made({}, { format: 'csv', marks: 'off' }),

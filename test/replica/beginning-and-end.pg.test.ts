@@ -114,7 +114,7 @@ describe('a copy that begins with nothing', () => {
     await rig.drain();
     const refused = await rig.catchUp([], 'rowless');
     assert.equal(refused.status, 3, refused.err);
-    assert.match(refused.err, /MISSING_ROW: .* with --await-snapshot\./);
+    assert.match(refused.err, /MISSING_ROW: .* with --await-snapshot \(/);
     await client.query('DELETE FROM pg2kinesis.replica; DELETE FROM pg2kinesis.replica_shard');
     await client.end();
     const { status, err, out } = await rig.catchUp(['--await-snapshot'], 'rowless');

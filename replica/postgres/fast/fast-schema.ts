@@ -5,9 +5,9 @@
 
 /** Makes the tables where they are not there. */
 export const CREATE_FAST = `
-  -- How far each lane is applied. An ordinal of NULL: all of that commit LSN.
+  -- How far each lane is applied, and the tables of which a snapshot is to bring rows in it. An ordinal of NULL: all of that commit LSN.
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_lane (name text, lane int, lanes int, lsn pg_lsn NOT NULL, ordinal bigint, reach pg_lsn NOT NULL,
-    timeline int, unmarked_since timestamptz, updated_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (name, lane));
+    timeline int, unmarked_since timestamptz, copying jsonb, updated_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (name, lane));
   -- Of what place rows are: a row's xmin is that of the note of the part that wrote it.
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_note (name text, lsn pg_lsn NOT NULL, ordinal bigint NOT NULL);
   CREATE INDEX IF NOT EXISTS replica_note_place ON pg2kinesis.replica_note (name, lsn);
@@ -17,7 +17,10 @@ export const CREATE_FAST = `
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_parked (name text, lsn pg_lsn, ordinal bigint, schema text NOT NULL, tab text NOT NULL, content json,
     PRIMARY KEY (name, lsn, ordinal));
   -- Changes of keys that wait for such a row, as they are in the stream.
-  CREATE TABLE IF NOT EXISTS pg2kinesis.replica_waiting (name text, schema text, tab text, key text, lsn pg_lsn, ordinal bigint, record text NOT NULL);
+  CREATE TABLE IF NOT EXISTS pg2kinesis.replica_waiting (name text, schema text, tab text, key text, lsn pg_lsn, ordinal bigint, record text NOT NULL,
+    awaits_read boolean NOT NULL DEFAULT false);
+  ALTER TABLE pg2kinesis.replica_lane ADD COLUMN IF NOT EXISTS copying jsonb;
+  ALTER TABLE pg2kinesis.replica_waiting ADD COLUMN IF NOT EXISTS awaits_read boolean NOT NULL DEFAULT false;
   CREATE INDEX IF NOT EXISTS replica_waiting_name ON pg2kinesis.replica_waiting (name)`;
 
 /** The tables that have rows for each copy, without pg2kinesis.replica. */
@@ -31,11 +34,12 @@ export const FAST_TABLES = [
 ] as const;
 
 /** Whether they are there: an administrator can create them for a user without that right. */
-export const FAST_IS_THERE = `SELECT to_regclass('pg2kinesis.replica_waiting') IS NOT NULL AND to_regclass('pg2kinesis.replica_lane') IS NOT NULL AS there`;
+export const FAST_IS_THERE = `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica_waiting') AND attname = 'awaits_read')
+  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica_lane') AND attname = 'copying') AS there`;
 
 /** Reads the state that a batch begins with, as one row. */
-export const READ_STATE = `SELECT r.source, r.system, r.cut::text AS start,
-    COALESCE((SELECT json_agg(json_build_array(lane, lanes, lsn::text, ordinal, reach::text, timeline, extract(epoch FROM unmarked_since) * 1000))
+export const READ_STATE = `SELECT r.source, r.system, r.cut::text AS start, r.copying,
+    COALESCE((SELECT json_agg(json_build_array(lane, lanes, lsn::text, ordinal, reach::text, timeline, extract(epoch FROM unmarked_since) * 1000, copying))
       FROM pg2kinesis.replica_lane WHERE name = $1), '[]') AS lanes,
     COALESCE((SELECT json_agg(json_build_array(schema, tab, lsn::text, ordinal)) FROM pg2kinesis.replica_truncate WHERE name = $1), '[]') AS truncations,
     COALESCE((SELECT jsonb_agg(DISTINCT jsonb_build_array(schema, tab, key)) FROM pg2kinesis.replica_waiting WHERE name = $1), '[]') AS waiting

@@ -8,7 +8,7 @@ import { ReplicaError } from '../../errors.ts';
 import type { FastTarget, FastTransaction } from '../../rules/fast/fast-target.ts';
 import type { ShardPosition } from '../../rules/shards.ts';
 import { makeOwnTables, usingOwnTables } from '../own-tables.ts';
-import { createPositionTables, refuseOtherMode, type ReplicaMode } from '../position-store.ts';
+import { copyingJson, createPositionTables, refuseOtherMode, type ReplicaMode } from '../position-store.ts';
 import type { PostgresTarget } from '../target.ts';
 import { CREATE_FAST, FAST_IS_THERE, FAST_TABLES, READ_STATE } from './fast-schema.ts';
 import { PostgresFastTransaction, stateOf, type StateRow } from './fast-transaction.ts';
@@ -92,7 +92,8 @@ export class PostgresFastTarget implements FastTarget {
  * Begins a copy that several processes apply side by side, so without the lock and the epoch of a single one.
  *
  * @param client - of the target
- * @param copy - its name, the stream's ARN, and the commit LSN up to which its rows were loaded in another way
+ * @param copy - its name, the stream's ARN, and the commit LSN up to which its rows were loaded in another way, or whether a
+ *   snapshot brings them
  * @throws {ReplicaError} STREAM_CHANGED, REPLICA_USAGE
  */
 export async function beginShared(
@@ -101,12 +102,18 @@ export async function beginShared(
     name,
     streamArn,
     startAfter = 0n,
-  }: { readonly name: string; readonly streamArn: string; readonly startAfter?: Lsn | undefined },
+    awaitsSnapshot = false,
+  }: {
+    readonly name: string;
+    readonly streamArn: string;
+    readonly startAfter?: Lsn | undefined;
+    readonly awaitsSnapshot?: boolean;
+  },
 ): Promise<void> {
   await client.query(
-    `INSERT INTO pg2kinesis.replica (name, stream_arn, mode, cut, lane_timelines, forks, epoch, updated_at)
-     VALUES ($1, $2, 'fast', $3, '{}', '[]', 1, now()) ON CONFLICT (name) DO NOTHING`,
-    [name, streamArn, formatLsn(startAfter)],
+    `INSERT INTO pg2kinesis.replica (name, stream_arn, mode, cut, lane_timelines, forks, epoch, updated_at, copying)
+     VALUES ($1, $2, 'fast', $3, '{}', '[]', 1, now(), $4) ON CONFLICT (name) DO NOTHING`,
+    [name, streamArn, formatLsn(startAfter), copyingJson(awaitsSnapshot ? 'awaited' : [])],
   );
   const { rows } = await client.query<{ arn: string; mode: ReplicaMode }>(
     'SELECT stream_arn AS arn, mode FROM pg2kinesis.replica WHERE name = $1',

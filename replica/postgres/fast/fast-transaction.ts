@@ -5,16 +5,29 @@
  */
 import type pg from 'pg';
 import { formatLsn } from '../../../lambda/decode/lsn.ts';
-import type { CarriedRow, FastState, FastTransaction, TableName, Truncation } from '../../rules/fast/fast-target.ts';
+import type { AwaitsRows } from '../../rules/applier.ts';
+import {
+  type CarriedRow,
+  copyingOf,
+  type DeferredChange,
+  type FastState,
+  type FastTransaction,
+  laneStart,
+  type LeftOut,
+  type TableName,
+  type Truncation,
+} from '../../rules/fast/fast-target.ts';
 import { type CommitPlace, type LanePosition, leastReadUpto } from '../../rules/fast/lane-position.ts';
 import type { FoldedTable, JsonText } from '../../rules/fold.ts';
 import { type Change, readRecord } from '../../rules/record.ts';
 import type { ShardPosition } from '../../rules/shards.ts';
+import { copyingFrom, type CopyingJson, copyingJson } from '../position-store.ts';
 import { quoteName, requireLsn } from '../sql-text.ts';
 import { keyOf, keyValues } from '../table-plan.ts';
 import type { PostgresTarget } from '../target.ts';
 import type { TargetTable } from '../target-table.ts';
 import { sourceOf } from '../values.ts';
+import { READ_STATE } from './fast-schema.ts';
 
 /** What a transaction works with. */
 export interface FastTransactionOptions {
@@ -68,9 +81,10 @@ export class PostgresFastTransaction implements FastTransaction {
     this.#options.target.forget();
   }
 
-  async write(tables: readonly FoldedTable[]): Promise<void> {
-    await this.#options.target.translatingErrors(() => this.#options.target.write(tables));
+  async write(tables: readonly FoldedTable[], awaits: AwaitsRows): Promise<LeftOut> {
+    const leftOut = await this.#options.target.translatingErrors(() => this.#options.target.write(tables, awaits));
     for (const { schema, name, changes } of tables) this.#count({ schema, table: name }, changes);
+    return leftOut;
   }
 
   async park(move: Change): Promise<void> {
@@ -111,24 +125,23 @@ export class PostgresFastTransaction implements FastTransaction {
     return { row };
   }
 
-  async defer({ schema, table, key, lsn, ordinal, text }: Change): Promise<void> {
-    await this.#query('INSERT INTO pg2kinesis.replica_waiting VALUES ($1, $2, $3, $4, $5, $6, $7)', [
-      this.#name,
-      schema,
-      table,
-      key,
-      formatLsn(lsn),
-      ordinal,
-      text,
-    ]);
+  async defer({ change: { schema, table, key, lsn, ordinal, text }, awaitsRead }: DeferredChange): Promise<void> {
+    await this.#query(
+      `INSERT INTO pg2kinesis.replica_waiting (name, schema, tab, key, lsn, ordinal, record, awaits_read)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+      [this.#name, schema, table, key, formatLsn(lsn), ordinal, text, awaitsRead],
+    );
   }
 
-  async deferred({ schema, table }: TableName, key: string): Promise<Change[]> {
-    const { rows } = await this.#query<{ record: string }>(
-      'SELECT record FROM pg2kinesis.replica_waiting WHERE name = $1 AND schema = $2 AND tab = $3 AND key = $4 ORDER BY lsn, ordinal',
+  async deferred({ schema, table }: TableName, key: string): Promise<DeferredChange[]> {
+    const { rows } = await this.#query<{ record: string; awaitsRead: boolean }>(
+      'SELECT record, awaits_read AS "awaitsRead" FROM pg2kinesis.replica_waiting WHERE name = $1 AND schema = $2 AND tab = $3 AND key = $4 ORDER BY lsn, ordinal',
       [this.#name, schema, table, key],
     );
-    return rows.map(({ record }) => readRecord(record)).filter((each) => each.kind === 'change');
+    return rows.flatMap(({ record, awaitsRead }) => {
+      const change = readRecord(record);
+      return change.kind === 'change' ? [{ change, awaitsRead }] : [];
+    });
   }
 
   async forget({ schema, table }: TableName, key: string, { lsn, ordinal }: CommitPlace): Promise<void> {
@@ -184,13 +197,18 @@ export class PostgresFastTransaction implements FastTransaction {
     }
     const changed = [...lanes].filter(([lane, position]) => this.#before.get(lane) !== position);
     if (changed.length === 0) return;
+    const tells = ({ copying }: LanePosition): string => JSON.stringify(copying);
+    const isTold = changed.some(
+      ([lane, position]) => tells(position) !== tells(this.#before.get(lane) ?? laneStart(this.state)),
+    );
     const column = <T>(of: (position: LanePosition) => T): T[] => changed.map(([, position]) => of(position));
     await client.query(
-      `INSERT INTO pg2kinesis.replica_lane AS l (name, lane, lanes, lsn, ordinal, reach, timeline, unmarked_since)
-       SELECT $1, u.lane, $2, u.lsn, u.ordinal, u.reach, u.timeline, u.since
-         FROM unnest($3::int[], $4::pg_lsn[], $5::bigint[], $6::pg_lsn[], $7::int[], $8::timestamptz[]) AS u (lane, lsn, ordinal, reach, timeline, since)
+      `INSERT INTO pg2kinesis.replica_lane AS l (name, lane, lanes, lsn, ordinal, reach, timeline, unmarked_since, copying)
+       SELECT $1, u.lane, $2, u.lsn, u.ordinal, u.reach, u.timeline, u.since, u.copying
+         FROM unnest($3::int[], $4::pg_lsn[], $5::bigint[], $6::pg_lsn[], $7::int[], $8::timestamptz[], $9::jsonb[])
+           AS u (lane, lsn, ordinal, reach, timeline, since, copying)
        ON CONFLICT (name, lane) DO UPDATE SET lanes = excluded.lanes, lsn = excluded.lsn, ordinal = excluded.ordinal, reach = excluded.reach,
-         timeline = excluded.timeline, unmarked_since = excluded.unmarked_since, updated_at = now()`,
+         timeline = excluded.timeline, unmarked_since = excluded.unmarked_since, copying = excluded.copying, updated_at = now()`,
       [
         this.#name,
         laneCount,
@@ -200,9 +218,25 @@ export class PostgresFastTransaction implements FastTransaction {
         column(({ readUpto }) => formatLsn(readUpto)),
         column(({ timeline }) => timeline ?? null),
         column(({ unmarkedSinceMs: since }) => (since === undefined ? null : new Date(since))),
+        column(({ copying }) => copyingJson(copying)),
       ],
     );
+    if (isTold) await this.#tellCopying();
     await this.#prune();
+  }
+
+  /** Saves for which tables rows are still to come, in whatever lane. */
+  async #tellCopying(): Promise<void> {
+    const { client } = this.#options;
+    // Others may tell the same of their lanes at this moment: one after the other, so that the last one sees all.
+    await client.query('SELECT FROM pg2kinesis.replica WHERE name = $1 FOR UPDATE', [this.#name]);
+    const { rows } = await client.query<StateRow>(READ_STATE, [this.#name]);
+    const [row] = rows;
+    if (row === undefined) return;
+    await client.query('UPDATE pg2kinesis.replica SET copying = $2 WHERE name = $1', [
+      this.#name,
+      copyingJson(copyingOf(stateOf(row))),
+    ]);
   }
 
   /** Deletes what is no longer needed, because every lane was read beyond it. */
@@ -248,21 +282,23 @@ export interface StateRow {
   readonly source: string | null;
   readonly system: string | null;
   readonly start: string;
-  readonly lanes: readonly [number, number, string, number | null, string, number | null, number | null][];
+  readonly copying: CopyingJson;
+  readonly lanes: readonly [number, number, string, number | null, string, number | null, number | null, CopyingJson][];
   readonly truncations: readonly [string, string, string, number][];
   readonly waiting: readonly [string, string, string][];
 }
 
 /** @param row - as the target has it @returns the state */
-export function stateOf({ source, system, start, lanes, truncations, waiting }: StateRow): FastState {
+export function stateOf({ source, system, start, copying, lanes, truncations, waiting }: StateRow): FastState {
   const [first] = lanes;
   return {
     source: source ?? undefined,
     system: system ?? undefined,
     start: requireLsn(start),
+    awaitsSnapshot: copying === 'awaited',
     laneCount: first?.[1],
     lanes: new Map(
-      lanes.map(([lane, , lsn, ordinal, reach, timeline, since]) => [
+      lanes.map(([lane, , lsn, ordinal, reach, timeline, since, tables]) => [
         lane,
         {
           lsn: requireLsn(lsn),
@@ -270,6 +306,7 @@ export function stateOf({ source, system, start, lanes, truncations, waiting }: 
           readUpto: requireLsn(reach),
           timeline: timeline ?? undefined,
           unmarkedSinceMs: since ?? undefined,
+          copying: copyingFrom(tables),
         },
       ]),
     ),

@@ -5,6 +5,7 @@
  */
 import type { Lsn } from '../../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../../errors.ts';
+import type { CopyingTables } from '../copying.ts';
 import { laneOf } from '../intake.ts';
 import { type Change, readRecord } from '../record.ts';
 import type { ShardPosition } from '../shards.ts';
@@ -16,6 +17,7 @@ import {
   MustBeAloneError,
   type ReadRecord,
 } from './fast-batch.ts';
+import { copyingOf } from './fast-target.ts';
 import { leastReadUpto } from './lane-position.ts';
 
 /** What became of a batch. */
@@ -29,6 +31,8 @@ export interface FastOutcome {
   readonly waiting: number;
   /** Everything up to this commit LSN is applied; undefined: some lane was never read. */
   readonly appliedUpto: Lsn | undefined;
+  /** Tables whose rows a snapshot is still to bring. */
+  readonly copying: CopyingTables;
 }
 
 /** Applies batch after batch. */
@@ -104,7 +108,8 @@ export class FastApplier {
       await transaction.commit(failure === undefined ? shards : new Map());
       const { waiting, lanes: positions, laneCount = 0 } = transaction.state;
       const appliedUpto = laneCount === 0 ? undefined : leastReadUpto(positions, laneCount);
-      return { counts: batch.counts, done, failure, waiting: waiting.size, appliedUpto };
+      const copying = copyingOf(transaction.state);
+      return { counts: batch.counts, done, failure, waiting: waiting.size, appliedUpto, copying };
     } catch (error) {
       await transaction.rollback().catch(() => undefined);
       throw error;

@@ -2,6 +2,8 @@
  * One batch of Kinesis records under way: which of their changes are applied, which are repeats, and which wait for the other
  * half of a move. Knows the target as a transaction, and no stream.
  */
+import type { AwaitsRows } from '../applier.ts';
+import { isCopied } from '../copying.ts';
 import { Fold, refuseUnusable } from '../fold.ts';
 import {
   inNoLane,
@@ -14,7 +16,15 @@ import {
 } from '../intake.ts';
 import type { Change, Mark, readRecord } from '../record.ts';
 import { lanesChanged, marksMissing, missingRow, refuseByTransaction } from './fast-errors.ts';
-import { type CarriedRow, type FastTarget, type FastTransaction, keyName, type TableName } from './fast-target.ts';
+import {
+  type CarriedRow,
+  type DeferredChange,
+  type FastTarget,
+  type FastTransaction,
+  keyName,
+  laneStart,
+  type TableName,
+} from './fast-target.ts';
 import { afterChange, afterMark, isBefore, isNew, lacksMarks, type LanePosition, positionAt } from './lane-position.ts';
 
 /** A Kinesis record, and the partition keys of its user records where they have their own. */
@@ -27,7 +37,7 @@ export interface FastApplierOptions {
   readonly target: FastTarget;
   /** The source to copy, where the stream has several. @default that of the first record */
   readonly source?: string | undefined;
-  /** Leaves out moves whose old row is not there, and counts them. */
+  /** Leaves out updates whose old row is not there, and counts them. */
   readonly skipMissing: boolean;
   /** @returns milliseconds since 1970 @default every record is as new as can be */
   readonly now?: () => number;
@@ -42,8 +52,10 @@ export interface FastCounts {
   truncated: number;
   /** Changes that wait for the other half of a move. */
   deferred: number;
-  /** Moves left out because their old row was not there. */
+  /** Updates left out because their old row was not there. */
   missing: number;
+  /** The same, where a snapshot is to bring the row. */
+  awaitingRead: number;
   /** Changes and marks of other sources. */
   foreign: number;
   /** When the newest of them was committed at the source; undefined: none. */
@@ -70,6 +82,7 @@ const noCounts = (): FastCounts => ({
   truncated: 0,
   deferred: 0,
   missing: 0,
+  awaitingRead: 0,
   foreign: 0,
   commitMs: undefined,
 });
@@ -86,6 +99,8 @@ export class FastBatch {
   /** The same, with the record that is being applied, which may be undone. */
   #drafts = noCounts();
   readonly #positions = new Map<number, LanePosition>();
+  /** Whether rows of a table may be missing in the lane, because a snapshot brings them later. */
+  #awaits: AwaitsRows = () => false;
   /** Whether the place of the record's changes is noted at the target. */
   #isNoted = false;
 
@@ -128,11 +143,15 @@ export class FastBatch {
     if (!this.#isLane(at.count, items)) return;
     for (const [i, item] of items.entries()) {
       if (ours[i] !== true || item.kind === 'other') continue;
-      const position = this.#positions.get(at.lane) ?? state.lanes.get(at.lane) ?? positionAt(state.start);
+      const position = this.#positions.get(at.lane) ?? state.lanes.get(at.lane) ?? laneStart(state);
       if (item.kind === 'mark') {
-        this.#positions.set(at.lane, this.#afterMark(position, item));
+        const after = this.#afterMark(position, item);
+        // What was told before it may lack other rows than what comes behind it.
+        if (after.copying !== position.copying) await this.#flush();
+        this.#positions.set(at.lane, after);
         continue;
       }
+      this.#awaits = (schema, table) => isCopied(position.copying, schema, table);
       refuseByTransaction(record.userKeys?.[i], item);
       const next = afterChange(position, item, record.arrivedMs);
       if (next === undefined) {
@@ -179,11 +198,11 @@ export class FastBatch {
     if (readUpto === undefined || ends.some((each) => each !== readUpto)) {
       throw lanesChanged(state.laneCount, count);
     }
-    const timeline = state.lanes.get(0)?.timeline;
+    const { timeline, copying } = state.lanes.get(0) ?? laneStart(state);
     state.start = readUpto;
     state.laneCount = count;
     state.lanes.clear();
-    for (let lane = 0; lane < count; lane++) state.lanes.set(lane, positionAt(readUpto, timeline));
+    for (let lane = 0; lane < count; lane++) state.lanes.set(lane, positionAt(readUpto, copying, timeline));
     return true;
   }
 
@@ -213,9 +232,10 @@ export class FastBatch {
       return;
     }
     refuseUnusable(change);
-    const { key = '', newKey, oldKey } = change;
+    const { schema, table, key = '', newKey, oldKey } = change;
+    const awaitsRead = this.#awaits(schema, table);
     if (state.waiting.has(keyName(change, key))) {
-      await this.#defer(change);
+      await this.#defer({ change, awaitsRead });
     } else if (newKey !== undefined) {
       await this.#flush();
       await this.#transaction.park(change);
@@ -223,26 +243,26 @@ export class FastBatch {
     } else if (oldKey !== undefined) {
       await this.#flush();
       const parked = await this.#transaction.unpark(change);
-      if (parked === undefined) await this.#defer(change);
-      else this.#arrive(this.#fold, change, parked.row);
+      if (parked === undefined) await this.#defer({ change, awaitsRead });
+      else this.#arrive(this.#fold, { change, awaitsRead }, parked.row);
     } else {
       this.#fold.add(change);
     }
   }
 
-  async #defer(change: Change): Promise<void> {
+  async #defer(deferred: DeferredChange): Promise<void> {
+    const { change } = deferred;
     this.#drafts.deferred++;
     this.#transaction.state.waiting.add(keyName(change, change.key ?? ''));
-    await this.#transaction.defer(change);
+    await this.#transaction.defer(deferred);
   }
 
   /** The second half of a move, with the row of the first. */
-  #arrive(fold: Fold, change: Change, row: CarriedRow): void {
+  #arrive(fold: Fold, { change, awaitsRead }: DeferredChange, row: CarriedRow): void {
     if (row === undefined && change.unchanged.length > 0) {
-      if (!this.#options.skipMissing) {
-        throw missingRow(change);
-      }
-      this.#drafts.missing++;
+      if (awaitsRead) this.#drafts.awaitingRead++;
+      else if (this.#options.skipMissing) this.#drafts.missing++;
+      else throw missingRow(change);
       return;
     }
     fold.carry(change, row);
@@ -265,8 +285,9 @@ export class FastBatch {
       const name = keyName(table, key);
       if (!transaction.state.waiting.has(name)) continue;
       const changes = await transaction.deferred(table, key);
-      let last: Change | undefined;
-      for (const change of changes) {
+      let last: DeferredChange | undefined;
+      for (const deferred of changes) {
+        const { change, awaitsRead } = deferred;
         const parked = change.oldKey === undefined ? undefined : await transaction.unpark(change);
         if (change.oldKey !== undefined && parked === undefined) break;
         // Each has its own place in the commit order, so it is a part of its own.
@@ -278,19 +299,25 @@ export class FastBatch {
         } else {
           const fold = new Fold();
           if (parked === undefined) fold.add(change);
-          else this.#arrive(fold, change, parked.row);
-          await transaction.write(fold.tables);
+          else this.#arrive(fold, deferred, parked.row);
+          await this.#write(fold, () => awaitsRead);
         }
         await transaction.end();
-        last = change;
+        last = deferred;
       }
-      if (last !== undefined) await transaction.forget(table, key, last);
+      if (last !== undefined) await transaction.forget(table, key, last.change);
       if (last === changes.at(-1)) transaction.state.waiting.delete(name);
     }
   }
 
   async #flush(): Promise<void> {
-    if (this.#fold.changes > 0) await this.#transaction.write(this.#fold.tables);
+    if (this.#fold.changes > 0) await this.#write(this.#fold, this.#awaits);
     this.#fold = new Fold();
+  }
+
+  async #write(fold: Fold, awaits: AwaitsRows): Promise<void> {
+    const { missing, awaitingRead } = await this.#transaction.write(fold.tables, awaits);
+    this.#drafts.missing += missing;
+    this.#drafts.awaitingRead += awaitingRead;
   }
 }

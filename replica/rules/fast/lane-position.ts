@@ -3,6 +3,7 @@
  * a failure of the producer, or of whoever reads the stream: a change that is not after the position is a repeat. Pure.
  */
 import type { Lsn } from '../../../lambda/decode/lsn.ts';
+import { afterSnapshotMark, type CopyingTables } from '../copying.ts';
 import { forkAfter } from '../lane.ts';
 import type { Change, Mark } from '../record.ts';
 
@@ -20,14 +21,20 @@ export interface LanePosition extends CommitPlace {
   readonly timeline: number | undefined;
   /** When the stream took the lane's first change, milliseconds since 1970, while no mark has come; undefined: one has, or no change. */
   readonly unmarkedSinceMs: number | undefined;
+  /** Tables of which a snapshot is still to bring rows in this lane. */
+  readonly copying: CopyingTables;
 }
 
 /** A lane that has records for longer than this and no mark will get none: every run is shorter, and ends with marks. */
 export const MARKS_WITHIN_MS = 20 * 60_000;
 
-/** @param start - everything up to this commit LSN is applied @param timeline - the server's, where it is known */
-export function positionAt(start: Lsn, timeline?: number): LanePosition {
-  return { lsn: start, ordinal: Infinity, readUpto: start, timeline, unmarkedSinceMs: undefined };
+/**
+ * @param start - everything up to this commit LSN is applied
+ * @param copying - tables whose rows are still to come
+ * @param timeline - the server's, where it is known
+ */
+export function positionAt(start: Lsn, copying: CopyingTables = [], timeline?: number): LanePosition {
+  return { lsn: start, ordinal: Infinity, readUpto: start, timeline, unmarkedSinceMs: undefined, copying };
 }
 
 /** Whether a place is before another one. */
@@ -50,11 +57,11 @@ export function afterChange(
   const { lsn, ordinal } = change;
   const { readUpto, timeline, unmarkedSinceMs } = position;
   return {
+    ...position,
     lsn,
     ordinal,
     // More of its transaction may follow.
     readUpto: lsn - 1n > readUpto ? lsn - 1n : readUpto,
-    timeline,
     unmarkedSinceMs: timeline === undefined ? (unmarkedSinceMs ?? arrivedMs) : undefined,
   };
 }
@@ -78,15 +85,22 @@ export function afterMark(position: LanePosition, mark: Mark): LanePosition | { 
   const { timeline } = position;
   // A request from before a failover arrived late: its mark does not count.
   if (timeline !== undefined && mark.timeline < timeline) return position;
+  let { readUpto } = position;
   if (mark.forks !== undefined && timeline !== undefined && mark.timeline !== timeline) {
     const fork = forkAfter(mark.forks, timeline);
     if (fork !== undefined && position.lsn > fork) return { lost: fork };
+    // What marks said of the lost history does not hold for the one that follows.
+    if (fork !== undefined && readUpto > fork) readUpto = fork;
   }
+  // Older marks come again after a crash.
+  const isNewest = mark.lsn >= readUpto;
+  const { snapshot } = mark;
   return {
     ...position,
-    readUpto: mark.lsn > position.readUpto ? mark.lsn : position.readUpto,
+    readUpto: isNewest ? mark.lsn : readUpto,
     timeline: mark.timeline,
     unmarkedSinceMs: undefined,
+    copying: isNewest && snapshot !== undefined ? afterSnapshotMark(position.copying, snapshot) : position.copying,
   };
 }
 

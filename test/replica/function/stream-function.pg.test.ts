@@ -377,5 +377,9 @@ describe('the function of a StreamReplica', () => {
       () => container({ PGPORT: 'x', PGSSLMODE: 'prefer', START_AFTER: 'now', SKIP_MISSING: 'yes' }),
       /REPLICA_USAGE: PGPORT cannot be "x".*START_AFTER cannot be "now".*PGSSLMODE cannot be "prefer".*SKIP_MISSING cannot be "yes"/,
     );
+    assert.throws(
+      () => container({ START_AFTER: '0/1', AWAIT_SNAPSHOT: 'on' }),
+      /REPLICA_USAGE: START_AFTER says that the target holds its rows, and AWAIT_SNAPSHOT that they are still to come/,
+    );
   });
 });

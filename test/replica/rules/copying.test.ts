@@ -48,7 +48,7 @@ describe('tables that a snapshot brings', () => {
     assert.deepEqual(copying.at(20n), []);
   });
 
-  it('are told by marks of the first lane that no run began with', () => {
+  it('are told by marks that no run began with', () => {
     const mark = (over: object): unknown => {
       const fields = {
         op: 'MARK',
@@ -63,7 +63,7 @@ describe('tables that a snapshot brings', () => {
     };
     assert.deepEqual(mark({}), { reading: [], read: [] });
     assert.deepEqual(mark({ reading: [['public', 'a']], read: 'all' }), { reading: [A], read: 'all' });
-    assert.equal(mark({ lane: 1 }), undefined);
+    assert.deepEqual(mark({ lane: 1, reading: 'all' }), { reading: 'all', read: [] });
     assert.equal(mark({ forks: [] }), undefined);
   });
 });

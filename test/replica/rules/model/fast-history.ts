@@ -17,14 +17,34 @@ export interface FastEnded {
   readonly batches: number;
 }
 
-/** Makes a history. @param seed - of the random numbers @param broken - a rule that is left out @param failovers - whether there are some for sure */
-export async function fastHistory(seed: number, broken: BrokenFast, failovers = false): Promise<FastEnded> {
+/** What a history is to have. */
+export interface FastHistoryOptions {
+  /** Failovers, for sure. */
+  readonly failovers?: boolean;
+  /** Rows that are older than the stream, which a snapshot brings: one that is awaited, or that was asked for first of all. */
+  readonly snapshot?: boolean;
+}
+
+/**
+ * Makes a history.
+ *
+ * @param seed - of the random numbers
+ * @param broken - a rule that is left out
+ * @param options - what it is to have
+ */
+export async function fastHistory(
+  seed: number,
+  broken: BrokenFast,
+  { failovers = false, snapshot = false }: FastHistoryOptions = {},
+): Promise<FastEnded> {
   const random = randomOf(seed);
   const { next, int, pick } = random;
-  const source = new ModelSource(random, true);
+  const source = new ModelSource(random, true, snapshot);
+  const isAwaited = snapshot && seed % 2 === 0;
+  if (snapshot) source.request();
   const stream = new ModelStream(random);
   const slot: ModelSlot = { position: 0, saved: 0 };
-  const target = new ModelFastTarget(broken);
+  const target = new ModelFastTarget(broken, isAwaited);
   const applier = new FastApplier({ target, skipMissing: false });
   const failsOver = next() < 0.25 || failovers;
   /** How many records of each shard its reader is done with. */
@@ -75,10 +95,17 @@ export async function fastHistory(seed: number, broken: BrokenFast, failovers = 
   let container: ModelContainer = { timeline: 1, marked: 0 };
   let run: Generator<undefined, void> | undefined;
   const begin = (calm: boolean): Generator<undefined, void> =>
-    produce(source, slot, stream, container, random, { calm, opens: broken !== 'history', rounds: broken !== 'round' });
+    produce(source, slot, stream, container, random, {
+      calm,
+      opens: broken !== 'history',
+      rounds: broken !== 'round',
+      begins: broken !== 'begin',
+      everyLane: broken !== 'lanes',
+    });
   for (let i = 0; i < 900 && !over(); i++) {
     stream.tick();
     const chance = next();
+    if (snapshot && next() < 0.01) source.read();
     if (chance < 0.12) source.commit();
     else if (chance < 0.13) stream.reshard();
     else if (chance < 0.14) slot.saved = slot.position;
@@ -106,6 +133,7 @@ export async function fastHistory(seed: number, broken: BrokenFast, failovers = 
     if (commits === 3) source.truncate();
     else source.commit();
   }
+  while (!source.isRead) source.read();
   // The schedule goes on, everything becomes readable, and all of it is read, some shards long before others.
   for (let runs = 0; runs < 2; runs++) {
     const last = begin(true);

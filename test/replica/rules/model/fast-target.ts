@@ -3,12 +3,15 @@
  * broken here.
  */
 import { ReplicaError } from '../../../../replica/errors.ts';
+import type { AwaitsRows } from '../../../../replica/rules/applier.ts';
 import {
   type CarriedRow,
+  type DeferredChange,
   type FastState,
   type FastTarget,
   type FastTransaction,
   keyName,
+  type LeftOut,
   type TableName,
   type Truncation,
 } from '../../../../replica/rules/fast/fast-target.ts';
@@ -44,6 +47,14 @@ export type BrokenFast =
   | 'parents'
   /** The producer does not tell of a changed history. */
   | 'history'
+  /** A row that a snapshot is to bring is missed. */
+  | 'awaits'
+  /** What has waited is missed, where the snapshot is over since. */
+  | 'then'
+  /** Marks tell of a snapshot in the first lane only. */
+  | 'lanes'
+  /** A snapshot is told of with the next marks, not at once. */
+  | 'begin'
   | 'none';
 
 /** All that the target keeps. */
@@ -55,7 +66,12 @@ interface Kept {
   laneCount: number | undefined;
   truncations: Truncation[];
   parked: { readonly place: CommitPlace; readonly row: ModelRow | undefined }[];
-  deferred: { readonly key: string; readonly place: CommitPlace; readonly text: string }[];
+  deferred: {
+    readonly key: string;
+    readonly place: CommitPlace;
+    readonly text: string;
+    readonly awaitsRead: boolean;
+  }[];
   /** Places of parts that have written rows. */
   notes: CommitPlace[];
 }
@@ -79,6 +95,7 @@ export class Ended extends Error {}
 
 /** A target in memory. */
 export class ModelFastTarget implements FastTarget {
+  readonly #awaitsSnapshot: boolean;
   #kept: Kept = {
     rows: new Map(),
     lanes: new Map(),
@@ -94,8 +111,10 @@ export class ModelFastTarget implements FastTarget {
   /** Called at each step of a transaction: throws to end it there. */
   onStep: () => void = () => undefined;
 
-  constructor(broken: BrokenFast) {
+  /** @param broken - a rule that is left out @param awaitsSnapshot - whether the copy began so */
+  constructor(broken: BrokenFast, awaitsSnapshot = false) {
     this.#broken = broken;
+    this.#awaitsSnapshot = awaitsSnapshot;
   }
 
   get rows(): ModelTable {
@@ -109,13 +128,20 @@ export class ModelFastTarget implements FastTarget {
 
   /** What is left besides rows and positions. */
   get left(): number {
-    const { truncations, parked, deferred, notes } = this.#kept;
-    return truncations.length + parked.length + deferred.length + notes.length;
+    const { truncations, parked, deferred, notes, lanes } = this.#kept;
+    const copied = [...lanes.values()].filter(({ copying }) => copying.length > 0);
+    return truncations.length + parked.length + deferred.length + notes.length + copied.length;
   }
 
   begin(): Promise<FastTransaction> {
     return Promise.resolve(
-      new ModelTransaction(copyOf(this.#kept), this.#broken, this.onStep, (kept) => (this.#kept = kept)),
+      new ModelTransaction(
+        copyOf(this.#kept),
+        this.#broken,
+        this.onStep,
+        (kept) => (this.#kept = kept),
+        this.#awaitsSnapshot,
+      ),
     );
   }
 }
@@ -129,7 +155,7 @@ class ModelTransaction implements FastTransaction {
   readonly #saved: Kept[] = [];
   readonly #places: (CommitPlace | undefined)[] = [];
 
-  constructor(kept: Kept, broken: BrokenFast, onStep: () => void, keep: (kept: Kept) => void) {
+  constructor(kept: Kept, broken: BrokenFast, onStep: () => void, keep: (kept: Kept) => void, awaitsSnapshot: boolean) {
     this.#kept = kept;
     this.#broken = broken;
     this.#onStep = onStep;
@@ -141,6 +167,7 @@ class ModelTransaction implements FastTransaction {
       source,
       system,
       start: 0n,
+      awaitsSnapshot,
       laneCount,
       lanes: new Map(broken === 'skip' ? [] : lanes),
       truncations: broken === 'remember' ? [] : [...truncations],
@@ -182,14 +209,19 @@ class ModelTransaction implements FastTransaction {
     return this.#step();
   }
 
-  write(tables: readonly FoldedTable[]): Promise<void> {
+  async write(tables: readonly FoldedTable[], awaits: AwaitsRows): Promise<LeftOut> {
     const place = this.#places.at(-1);
-    for (const { columns, rows } of tables) {
+    let awaitingRead = 0;
+    for (const { schema, name: table, columns, rows } of tables) {
       const before = new Map(this.#kept.rows);
       for (const [key, row] of rows) {
         this.#kept.rows.delete(key);
         if (row === DELETED) continue;
         const base = row.base === undefined ? undefined : before.get(row.base)?.row;
+        if (row.needs.length > 0 && base === undefined && awaits(schema, table) && this.#broken !== 'awaits') {
+          awaitingRead++;
+          continue;
+        }
         const value = (name: keyof ModelRow): unknown => {
           const source: JsonText = row.values[columns.indexOf(name)];
           if (source === undefined && base === undefined) throw new ReplicaError('MISSING_ROW', `${key} is not there.`);
@@ -200,7 +232,8 @@ class ModelTransaction implements FastTransaction {
         this.#kept.rows.set(key, { row: made, place });
       }
     }
-    return this.#step();
+    await this.#step();
+    return { missing: 0, awaitingRead };
   }
 
   park(move: Change): Promise<void> {
@@ -219,17 +252,19 @@ class ModelTransaction implements FastTransaction {
     return this.#broken === 'defer' ? { row: carried(this.#kept.rows.get(oldKey)?.row ?? NOTHING) } : undefined;
   }
 
-  defer(change: Change): Promise<void> {
+  defer({ change, awaitsRead }: DeferredChange): Promise<void> {
     const place = { lsn: change.lsn, ordinal: change.ordinal };
-    this.#kept.deferred.push({ key: keyName(change, change.key ?? ''), place, text: change.text });
+    this.#kept.deferred.push({ key: keyName(change, change.key ?? ''), place, text: change.text, awaitsRead });
     return this.#step();
   }
 
-  async deferred(table: TableName, key: string): Promise<Change[]> {
+  async deferred(table: TableName, key: string): Promise<DeferredChange[]> {
     await this.#step();
+    const isOver =
+      this.#broken === 'then' && [...this.state.lanes.values()].some(({ copying }) => copying.length === 0);
     return this.#kept.deferred
       .filter((each) => each.key === keyName(table, key))
-      .map(({ text }) => readRecord(text) as Change);
+      .map(({ text, awaitsRead }) => ({ change: readRecord(text) as Change, awaitsRead: awaitsRead && !isOver }));
   }
 
   forget(table: TableName, key: string, upto: CommitPlace): Promise<void> {

@@ -31,6 +31,15 @@ export interface ModelChange {
   readonly unchanged?: boolean;
 }
 
+/** A transaction, or another place in the WAL. */
+interface ModelTransaction {
+  readonly lsn: number;
+  readonly changes: readonly ModelChange[];
+  readonly unread: ReadonlySet<number>;
+  /** Whether a snapshot is asked for here. */
+  readonly isRequest?: boolean;
+}
+
 /** What {@link ModelSource.commit} adds. */
 type Draft = Omit<ModelChange, 'lsn' | 'ordinal'>;
 
@@ -44,7 +53,7 @@ export const plainKey = (text: string): number => Number(text) / 7919 - 3;
 
 /** A source in memory. */
 export class ModelSource {
-  wal: { readonly lsn: number; readonly changes: readonly ModelChange[]; readonly unread: ReadonlySet<number> }[] = [];
+  wal: ModelTransaction[] = [];
   readonly states = new Map<number, ModelTable>([[0, new Map()]]);
   /** Keys of rows that are older than the stream, which no change has told whole yet. */
   #unread = new Set<number>();
@@ -75,6 +84,11 @@ export class ModelSource {
     return this.wal.findLast((transaction) => transaction.lsn <= lsn)?.unread ?? this.#begun;
   }
 
+  /** Whether all rows that are older than the stream were told. */
+  get isRead(): boolean {
+    return this.#unread.size === 0;
+  }
+
   /** Whether rows were read behind an LSN, and up to another. */
   hasReadBetween(after: number, upto: number): boolean {
     return this.wal.some(({ lsn, changes }) => lsn > after && lsn <= upto && changes[0]?.op === 'READ');
@@ -84,6 +98,17 @@ export class ModelSource {
   toldAt(lsn: number): ModelTable {
     const unread = this.unreadAt(lsn);
     return new Map([...this.stateAt(lsn)].filter(([k]) => !unread.has(k)));
+  }
+
+  /** Where a snapshot was asked for. */
+  requestedAt = 0;
+
+  /** Asks for a snapshot. */
+  request(): void {
+    this.#lsn += 1 + this.#random.int(3);
+    this.wal.push({ lsn: this.#lsn, changes: [], unread: new Set(this.#unread), isRequest: true });
+    this.states.set(this.#lsn, this.stateAt(this.#lsn - 1));
+    this.requestedAt = this.#lsn;
   }
 
   /** Reads some of the rows that are older than the stream. */
@@ -134,6 +159,7 @@ export class ModelSource {
     const table = new Map(this.stateAt(this.flushed));
     const drafts = this.#change(table);
     table.clear();
+    this.#unread.clear();
     drafts.push({ op: 'TRUNCATE', key: undefined }, ...this.#change(table), ...this.#change(table));
     this.#add(table, drafts);
   }
@@ -151,8 +177,11 @@ export class ModelSource {
     this.#lsn = this.flushed;
     this.#unread = new Set(this.unreadAt(this.#lsn));
     this.timeline++;
-    this.forks.set(this.timeline, this.#lsn);
-    return this.#lsn;
+    const fork = this.#lsn;
+    this.forks.set(this.timeline, fork);
+    // The request is lost, too.
+    if (this.requestedAt > fork) this.request();
+    return fork;
   }
 
   #change(table: Map<number, ModelRow>): Draft[] {

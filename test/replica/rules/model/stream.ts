@@ -127,6 +127,10 @@ export interface RunOptions {
   readonly opens: boolean;
   /** Whether a TRUNCATE has a round of its own. @default false: who waits for marks needs none */
   readonly rounds?: boolean;
+  /** Whether a snapshot is told of where it is asked for. @default true */
+  readonly begins?: boolean;
+  /** Whether marks tell of a snapshot in each lane. @default true */
+  readonly everyLane?: boolean;
 }
 
 /** One run of the producer, in steps: it may be given up between any two. */
@@ -136,7 +140,7 @@ export function* produce(
   stream: ModelStream,
   container: ModelContainer,
   { next, int }: Random,
-  { calm, opens, rounds = false }: RunOptions,
+  { calm, opens, rounds = false, begins = true, everyLane = true }: RunOptions,
 ): Generator<undefined, void> {
   function* send(round: Map<number, string[]>): Generator<undefined, void> {
     let pending = [...round].map(([lane, texts]): Entry => ({ lane, texts }));
@@ -161,8 +165,9 @@ export function* produce(
   const mark = (round: Map<number, string[]>, lsn: number, forks?: readonly (readonly [number, string])[]): void => {
     for (let lane = 0; lane < LANES; lane++) {
       const table = [['public', 'rows']];
-      const reading = lane === 0 && source.unreadAt(lsn).size > 0 ? table : undefined;
-      const read = lane === 0 && source.hasReadBetween(marked, lsn) ? table : undefined;
+      const tells = (lane === 0 || everyLane) && forks === undefined;
+      const reading = tells && source.unreadAt(lsn).size > 0 && lsn >= source.requestedAt ? table : undefined;
+      const read = tells && source.hasReadBetween(marked, lsn) ? table : undefined;
       const fields = { lane, lanes: LANES, system: '1', timeline: source.timeline, forks, reading, read };
       const at = { commitLsn: lsnText(lsn), commitTime: '2026-01-02T03:04:05.678901Z' };
       add(round, lane, JSON.stringify({ op: 'MARK', source: 'model', ...at, ...fields }));
@@ -184,7 +189,10 @@ export function* produce(
   let published = false;
   let boundary = slot.position;
   const flushed = source.flushed;
-  for (const { lsn, changes } of source.wal.filter((each) => each.lsn > slot.position && each.lsn <= flushed)) {
+  for (const { lsn, changes, isRequest } of source.wal.filter(
+    (each) => each.lsn > slot.position && each.lsn <= flushed,
+  )) {
+    if (isRequest === true && begins) mark(round, lsn);
     for (const change of changes) {
       const isAlone = rounds && change.op === 'TRUNCATE';
       if (isAlone) {
