@@ -61,8 +61,8 @@ describe('a run while a snapshot is under way', () => {
         const lines = text.split('\n').filter(Boolean);
         rounds.push({ lines: lines.map((line) => JSON.parse(line) as Line), underWay: underWay++ });
         for (const { partitionKey, data } of round.entries) {
-          const lane = lanes.get(partitionKey.toString()) ?? [];
-          lanes.set(partitionKey.toString(), lane);
+          const lane = lanes.get(partitionKey) ?? [];
+          lanes.set(partitionKey, lane);
           for (const line of data.toString().split('\n').filter(Boolean)) lane.push(JSON.parse(line) as Line);
         }
         return await kit.publisher.publish(round, ...rest).finally(() => underWay--);
