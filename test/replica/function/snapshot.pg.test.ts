@@ -166,15 +166,17 @@ describe('a snapshot into copies that are applied as changes come', () => {
         if (outcome === 'killed') running = await environment.container({ MARKS: 'on' });
         else isDone = (outcome.answer as { snapshot?: { done: boolean } } | undefined)?.snapshot?.done !== false;
       }
-      written.abort();
       await running.kill();
     };
     const work = async (): Promise<void> => {
-      await Promise.all([write(), publish()]);
-      await eventually(async () => (await environment.lockHolder()) === undefined, 'the lock is free');
-      environment.proxy.always(() => ({ kind: 'pass' }));
-      await rig.drain();
-      published.abort();
+      try {
+        await Promise.all([write(), publish().finally(() => written.abort())]);
+        await eventually(async () => (await environment.lockHolder()) === undefined, 'the lock is free');
+        environment.proxy.always(() => ({ kind: 'pass' }));
+        await rig.drain();
+      } finally {
+        published.abort();
+      }
     };
     await Promise.all([work(), source.run(published.signal)]);
     assert.deepEqual(await hashes(rig.target, TABLES), await hashes(rig.source, TABLES), logged.join('\n'));
@@ -216,7 +218,10 @@ esac`,
     const { status, out, err } = await runCli(['replicate', '--once', '--json', ...flags], env);
     assert.equal(status, 0, err);
     const end = JSON.parse(out.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
-    assert.deepEqual([end['event'], end['caughtUp'], end['copying'], end['missing']], ['end', true, undefined, undefined]);
+    assert.deepEqual(
+      [end['event'], end['caughtUp'], end['copying'], end['missing']],
+      ['end', true, undefined, undefined],
+    );
     assert.deepEqual(await hashes(rig.target, TABLES, 'second'), await hashes(rig.source, TABLES));
     assert.equal(await copying('second'), null);
   });
