@@ -10,6 +10,7 @@ import { checkServer } from '../health/server-health.ts';
 import { checkStream } from '../health/stream-health.ts';
 import { readCheck } from '../postgres/check-queries.ts';
 import type { Connection } from '../postgres/connection.ts';
+import { codeOf } from '../postgres/error-context.ts';
 import { readPublications } from '../postgres/publication-queries.ts';
 import { readUnfitTables } from '../postgres/row-order.ts';
 import { type EffectiveSetting, withFound } from '../settings/effective-settings.ts';
@@ -47,12 +48,11 @@ export async function check(
       const facts = await readCheck(connection.client, config.slot, config.standbySlots);
       const publications =
         config.plugin === 'pgoutput' ? await readPublications(connection, config.publications, config.slot) : undefined;
-      // Asked only where a replica is spoken of.
-      const unfit = config.marks ? await readUnfitTables(connection.client) : undefined;
-      return [
-        ...checkServer({ ...facts, publications }, config),
-        ...(unfit === undefined ? [] : checkFastCopies(unfit, facts.tables, config)),
-      ];
+      const found = checkServer({ ...facts, publications }, config);
+      if (!config.marks) return found;
+      // Asked last, and only where a replica is spoken of: what cannot be found out of copies says nothing against the source.
+      const unfit = await readUnfitTables(connection.client).catch(refusalOf);
+      return [...found, ...checkFastCopies(unfit, facts.tables, config)];
     }).then(
       (findings): Finding[] => [{ check: 'database', state: 'ok', found: 'reached' }, ...findings],
       (error: unknown): Finding[] => [faultOf('database', error)],
@@ -92,6 +92,13 @@ export async function check(
 function faultOf(what: 'database' | 'settings', error: unknown): Finding {
   if (!(error instanceof PipelineError)) throw error;
   return { check: what, state: 'fault', found: `${error.code}: ${error.what}`, todo: error.remedy };
+}
+
+/** @returns the SQLSTATE of what the server refused @throws what is no answer of the server */
+function refusalOf(error: unknown): string {
+  const code = codeOf(error);
+  if (!/^[0-9A-Z]{5}$/.test(code)) throw error;
+  return code;
 }
 
 function warning(text: string): Finding {

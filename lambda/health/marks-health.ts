@@ -31,16 +31,26 @@ export interface UnfitTableFacts {
 /**
  * Says which tables a copy cannot have that applies changes as they come. No fault: most copies do not.
  *
- * @param unfit - tables of the source
+ * @param unfit - tables of the source; where the server refused to tell, the SQLSTATE
  * @param tables - every table of the database
  * @param config - the filters
  */
 export function checkFastCopies(
-  unfit: readonly UnfitTableFacts[],
+  unfit: readonly UnfitTableFacts[] | string,
   tables: readonly TableFacts[],
   { filters }: Pick<Config, 'filters'>,
 ): Finding[] {
   const check = 'replica by --fast or StreamReplica';
+  if (typeof unfit === 'string') {
+    return [
+      {
+        check,
+        state: 'warning',
+        found: `could not be found out: the server refused to tell, or took too long (SQLSTATE ${unfit})`,
+        todo: 'Nothing, where you want no such copy. A copy looks at its own tables before it writes to them.',
+      },
+    ];
+  }
   const published = new Set(
     tables
       .filter(({ name, ancestors, key }) => key.length > 0 && selectsTable(filters, [name, ...ancestors]))

@@ -66,10 +66,13 @@ const SAME_TEXT: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/** Names, and which tables foreign keys or triggers have. A partition's foreign keys are its own rows, too. */
-const TABLES = `SELECT c.oid::text, n.nspname || '.' || c.relname AS name,
-    EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND c.oid IN (f.conrelid, f.confrelid))
-      OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D') AS "isTriggered"
+/**
+ * Names, and which tables foreign keys or triggers have. A partition's foreign keys are its own rows, too. The tables that have some are
+ * read once: for each table anew, thousands of tables with as many foreign keys took many seconds.
+ */
+const TABLES = `SELECT c.oid::text, n.nspname || '.' || c.relname AS name, c.oid IN (
+      SELECT conrelid FROM pg_constraint WHERE contype = 'f' UNION SELECT confrelid FROM pg_constraint WHERE contype = 'f'
+      UNION SELECT tgrelid FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D') AS "isTriggered"
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast' ORDER BY 2`;
 

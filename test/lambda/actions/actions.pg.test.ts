@@ -4,12 +4,26 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { readUnfitTables } from '../../../lambda/postgres/row-order.ts';
 import { deaggregate } from '../../support/deaggregate.ts';
 import { type EmbeddedKinesis, startKinesis } from '../../support/kinesis.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { type HandlerProcess, type Outcome, startHandler } from '../handler-process.ts';
 
 const PASSWORD = 's3cret-pass';
+
+/** A node of a plan, as EXPLAIN gives it. */
+interface PlanNode {
+  readonly 'Node Type': string;
+  readonly 'Relation Name'?: string;
+  readonly 'Actual Loops': number;
+  readonly Plans?: readonly PlanNode[];
+}
+
+/** @returns a node and all below it */
+function nodesOf(node: PlanNode): PlanNode[] {
+  return [node, ...(node.Plans ?? []).flatMap(nodesOf)];
+}
 
 describe('actions', () => {
   let server: PostgresServer;
@@ -302,6 +316,51 @@ describe('actions', () => {
     );
     assert.equal(await finding({}), undefined);
     await server.sql('DROP SCHEMA "fast Copy" CASCADE');
+  });
+
+  it('asks which tables a copy by --fast refuses once, not for each table', async () => {
+    const client = await server.client();
+    const asked: { readonly text: string; readonly values: unknown[] | undefined }[] = [];
+    const query = (text: string, values?: unknown[]) => {
+      asked.push({ text, values });
+      return Promise.resolve({ rows: [] });
+    };
+    await readUnfitTables({ query });
+    assert.equal(asked.length, 3);
+    await client.query(`CREATE SCHEMA many; CREATE TABLE many.hub (id int PRIMARY KEY);
+      DO $$ BEGIN FOR i IN 1..150 LOOP EXECUTE format('CREATE TABLE many.t%s (id int PRIMARY KEY, hub int UNIQUE REFERENCES many.hub)', i); END LOOP; END $$;
+      ANALYZE pg_class, pg_constraint, pg_index, pg_attribute, pg_trigger; SET search_path = pg_catalog`);
+    for (const { text, values } of asked) {
+      const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
+        `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`,
+        values,
+      );
+      const plan = rows[0]?.['QUERY PLAN'][0].Plan;
+      assert.ok(plan !== undefined);
+      // A table that is read whole again and again is what makes it quadratic.
+      const again = nodesOf(plan).filter((node) => node['Node Type'] === 'Seq Scan' && node['Actual Loops'] > 10);
+      assert.deepEqual(
+        again.map((node) => [node['Relation Name'], node['Actual Loops']]).filter(([name]) => name !== 'pg_inherits'),
+        [],
+        text,
+      );
+    }
+    await server.sql('DROP SCHEMA many CASCADE');
+    await client.end();
+  });
+
+  it('checks the source though the server does not tell what a copy by --fast refuses', async () => {
+    await server.sql('REVOKE SELECT ON pg_trigger FROM PUBLIC');
+    const container = await start({ FORMAT: 'json', MARKS: 'on' });
+    const { findings } = answer(await container.invoke({ action: 'check' })) as {
+      findings: { check: string; state: string; found: string }[];
+    };
+    await server.sql('GRANT SELECT ON pg_trigger TO PUBLIC');
+    const found = new Map(findings.map((finding) => [finding.check, finding]));
+    assert.equal(found.get('database')?.state, 'ok');
+    assert.equal(found.get('slot')?.state, 'ok');
+    assert.equal(found.get('replica by --fast or StreamReplica')?.state, 'warning');
+    assert.match(String(found.get('replica by --fast or StreamReplica')?.found), /SQLSTATE 42501/);
   });
 
   it('checks a stream that is missing, and a database that refuses', async () => {

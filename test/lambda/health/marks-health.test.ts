@@ -37,6 +37,14 @@ describe('checkFastCopies', () => {
     assert.deepEqual(found([]), ['ok: refuses no table']);
   });
 
+  it('warns where the server did not tell, which says nothing against the source', () => {
+    const [finding, ...others] = checkFastCopies('57014', [table('s.t')], { filters });
+    assert.deepEqual(others, []);
+    assert.equal(finding?.state, 'warning');
+    assert.match(finding.found, /could not be found out.*57014/);
+    assert.match(finding.todo ?? '', /where you want no such copy/);
+  });
+
   it('says nothing of tables that are not published', () => {
     const index = { indexes: ['i'] };
     assert.deepEqual(
