@@ -8,7 +8,7 @@ import type { Lsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../../replica/errors.ts';
 import { unpack } from '../../replica/function/stream-batch.ts';
 import type { CopyingTables } from '../../replica/rules/copying.ts';
-import type { FastApplier } from '../../replica/rules/fast/fast-applier.ts';
+import type { FastApplier, FastOutcome } from '../../replica/rules/fast/fast-applier.ts';
 import type { FastRecord } from '../../replica/rules/fast/fast-batch.ts';
 import type { Shards } from '../../replica/rules/shards.ts';
 import { translateReadError } from '../reading-client.ts';
@@ -32,7 +32,7 @@ export interface FastReplicationParts {
   readonly patienceMs: number;
   /** Ends it after the batch that is under way. */
   readonly stop: AbortSignal;
-  readonly applier: FastApplier;
+  readonly applier: Pick<FastApplier, 'apply'>;
   readonly shards: Shards;
   readonly plan: ReplicaShardPlan;
   /** Everything up to this commit LSN is applied. */
@@ -51,6 +51,8 @@ export class FastReplication {
   readonly #behind = new Map<string, number>();
   /** The batch that is under way. */
   #last: Promise<unknown> = Promise.resolve();
+  /** Whether records of some shard will not be applied: then nothing is any more, and no position is saved. */
+  #isOver = false;
   #appliedUpto: Lsn;
   #commitMs: number | undefined;
   #waiting = 0;
@@ -131,25 +133,39 @@ export class FastReplication {
       const { done, failure } = await applied;
       records = batch.slice(done);
       if (failure === undefined) return;
-      if (failure.code !== 'LANES_CHANGED' || systemClock.now() - since > this.#parts.patienceMs) throw failure;
-      if (this.#parts.stop.aborted) return;
+      const isFinal = failure.code !== 'LANES_CHANGED' || systemClock.now() - since > this.#parts.patienceMs;
+      this.#isOver = isFinal || this.#parts.stop.aborted;
+      if (isFinal) throw failure;
+      if (this.#isOver) return;
       await systemClock.sleep(IDLE_MS, this.#parts.stop);
     }
   }
 
-  async #apply(
-    records: readonly FastRecord[],
-  ): Promise<{ readonly done: number; readonly failure: ReplicaError | undefined }> {
+  async #apply(records: readonly FastRecord[]): Promise<Pick<FastOutcome, 'done' | 'failure'>> {
+    if (this.#isOver) return { done: 0, failure: undefined };
     const { shards, applier } = this.#parts;
-    for (const { shard, sequence, arrivedMs } of records) shards.addRecord(shard, sequence, arrivedMs);
-    const outcome = await applier.apply(records, shards.positions(new Map()));
-    const { done, failure, counts, waiting, appliedUpto } = outcome;
+    const places = records.map(({ shard, sequence, arrivedMs }) => shards.addRecord(shard, sequence, arrivedMs));
+    let left = places[0];
+    try {
+      const outcome = await applier.apply(records, shards.positions(new Map()));
+      left = places[outcome.done];
+      this.#count(outcome);
+      return outcome;
+    } catch (error) {
+      this.#isOver = true;
+      throw error;
+    } finally {
+      // Batches of other shards save the positions of all.
+      if (left !== undefined) shards.rewind(left);
+    }
+  }
+
+  #count({ counts, waiting, appliedUpto, copying }: FastOutcome): void {
     this.#waiting = waiting;
-    this.#copying = outcome.copying;
+    this.#copying = copying;
     this.#missing += counts.missing;
     this.#awaitingRead += counts.awaitingRead;
     this.#commitMs = counts.commitMs ?? this.#commitMs;
     if (appliedUpto !== undefined) this.#appliedUpto = appliedUpto;
-    return { done, failure };
   }
 }

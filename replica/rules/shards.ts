@@ -55,6 +55,11 @@ export class Shards {
     return place;
   }
 
+  /** Counts a record, and those after it in its shard, as not read: they are given once more. */
+  rewind({ shard: id, before }: RecordPlace): void {
+    this.#of(id).last = before;
+  }
+
   /** A shard is closed, and all of it was read. */
   markEnded(id: string): void {
     this.#of(id).ended = true;

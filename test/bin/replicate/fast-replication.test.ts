@@ -1,0 +1,108 @@
+/** `replicate --fast`: which positions are saved while the records of some shard cannot be applied. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import {
+  GetRecordsCommand,
+  GetShardIteratorCommand,
+  type KinesisClient,
+  ListShardsCommand,
+} from '@aws-sdk/client-kinesis';
+import { FastReplication } from '../../../bin/replicate/fast-replication.ts';
+import { ReplicaShardPlan } from '../../../bin/replicate/shard-plan.ts';
+import { ReplicaError, type ReplicaErrorCode } from '../../../replica/errors.ts';
+import type { FastApplier } from '../../../replica/rules/fast/fast-applier.ts';
+import { Shards } from '../../../replica/rules/shards.ts';
+
+/** A stream of two shards of three pages each, a record a page. The first shard is closed. */
+function twoShards(): KinesisClient {
+  const send = (command: object): Promise<object> => {
+    if (command instanceof ListShardsCommand) return Promise.resolve({ Shards: [{ ShardId: 'a' }, { ShardId: 'b' }] });
+    if (command instanceof GetShardIteratorCommand)
+      return Promise.resolve({ ShardIterator: `${command.input.ShardId ?? ''}1` });
+    if (!(command instanceof GetRecordsCommand)) throw new Error('Nothing else is asked for.');
+    const { ShardIterator: at = '' } = command.input;
+    const n = Number(at[1]);
+    return Promise.resolve({
+      Records: n > 3 ? [] : [{ Data: Buffer.from('{}'), SequenceNumber: at, PartitionKey: 'lane-0-of-2' }],
+      ...(at[0] === 'a' && n === 3 ? {} : { NextShardIterator: `${at[0] ?? ''}${n + 1}` }),
+      MillisBehindLatest: n < 3 ? 1000 : 0,
+    });
+  };
+  return { send, config: { region: () => Promise.resolve('x') } } as unknown as KinesisClient;
+}
+
+/**
+ * Replicates, where the first shard's second record cannot be applied.
+ *
+ * @param fault - why, or an error of the target
+ * @returns what was saved of the first shard with each batch, and what the replication threw
+ */
+async function saved(fault: ReplicaErrorCode | Error, patienceMs: number, stopAfter = Infinity) {
+  const shards = new Shards();
+  const stop = new AbortController();
+  const positions: string[] = [];
+  let attempts = 0;
+  const applier: Pick<FastApplier, 'apply'> = {
+    async apply(records, given = new Map()) {
+      const done = records.findIndex(({ sequence }) => sequence === 'a2');
+      // The other shard's next batch waits by then.
+      if (done >= 0) await wait(80);
+      const outcome = { waiting: 0, appliedUpto: 0n, copying: [] };
+      const counts = { changes: 0, repeats: 0, truncated: 0, deferred: 0, missing: 0, awaitingRead: 0, foreign: 0 };
+      if (done < 0) {
+        const { sequence = '', atEnd = false } = given.get('a') ?? {};
+        positions.push(`${sequence}${atEnd ? ' ended' : ''}`);
+        return { ...outcome, counts: { ...counts, commitMs: 0 }, done: records.length, failure: undefined };
+      }
+      if (++attempts >= stopAfter) stop.abort();
+      if (fault instanceof Error) throw fault;
+      return { ...outcome, counts: { ...counts, commitMs: 0 }, done, failure: new ReplicaError(fault, 'It cannot.') };
+    },
+  };
+  const replication = new FastReplication({
+    client: twoShards(),
+    stream: 'made',
+    once: false,
+    patienceMs,
+    stop: stop.signal,
+    applier,
+    shards,
+    plan: new ReplicaShardPlan({ shards, saved: new Map(), savedAtMs: 0, now: 0, retentionMs: 1 }),
+    start: 0n,
+    copying: [],
+    tell: () => undefined,
+  });
+  const thrown = await replication.run().then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  return { positions, thrown };
+}
+
+describe('replicate --fast, where the records of a shard cannot be applied', () => {
+  for (const [what, fault, patienceMs] of [
+    ['wait for other lanes', 'LANES_CHANGED', 800],
+    ['need somebody', 'MISSING_ROW', 0],
+    ['meet an error of the target', new ReplicaError('TARGET_UNREACHABLE', 'It is gone.'), 0],
+  ] as const) {
+    it(`saves no position behind those that ${what}: they would be passed over after a restart`, async () => {
+      const { positions, thrown } = await saved(fault, patienceMs);
+      assert.ok(thrown instanceof ReplicaError);
+      assert.ok(positions.includes('a1'), positions.join());
+      assert.deepEqual(
+        positions.filter((each) => each !== 'a1' && each !== ''),
+        [],
+      );
+    });
+  }
+
+  it('ends without them when it is told to, and does not take their shard as read', async () => {
+    const { positions, thrown } = await saved('LANES_CHANGED', 60_000, 2);
+    assert.equal(thrown, undefined);
+    assert.deepEqual(
+      positions.filter((each) => each !== 'a1' && each !== ''),
+      [],
+    );
+  });
+});
