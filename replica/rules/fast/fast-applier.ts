@@ -9,15 +9,9 @@ import type { CopyingTables } from '../copying.ts';
 import { laneOf } from '../intake.ts';
 import { type Change, readRecord } from '../record.ts';
 import type { ShardPosition } from '../shards.ts';
-import {
-  type FastApplierOptions,
-  FastBatch,
-  type FastCounts,
-  type FastRecord,
-  MustBeAloneError,
-  type ReadRecord,
-} from './fast-batch.ts';
+import { type FastApplierOptions, FastBatch, type FastCounts, type FastRecord, type ReadRecord } from './fast-batch.ts';
 import { copyingOf } from './fast-target.ts';
+import { MustBeAloneError } from './lane-count.ts';
 import { leastReadUpto } from './lane-position.ts';
 
 /** What became of a batch. */

@@ -15,7 +15,7 @@ import {
   renamedSource,
 } from '../intake.ts';
 import type { Change, Mark, readRecord } from '../record.ts';
-import { lanesChanged, marksMissing, missingRow, refuseByTransaction } from './fast-errors.ts';
+import { marksMissing, missingRow, refuseByTransaction } from './fast-errors.ts';
 import {
   type CarriedRow,
   type DeferredChange,
@@ -25,7 +25,8 @@ import {
   laneStart,
   type TableName,
 } from './fast-target.ts';
-import { afterChange, afterMark, isBefore, isNew, lacksMarks, type LanePosition, positionAt } from './lane-position.ts';
+import { isOfLanes } from './lane-count.ts';
+import { afterChange, afterMark, isBefore, isNew, lacksMarks, type LanePosition } from './lane-position.ts';
 
 /** A Kinesis record, and the partition keys of its user records where they have their own. */
 export interface FastRecord extends KinesisRecord {
@@ -66,14 +67,6 @@ export interface FastCounts {
 export interface ReadRecord {
   readonly record: FastRecord;
   readonly items: readonly ReturnType<typeof readRecord>[];
-}
-
-/**
- * The batch has to be the only one under way, and was not begun so: it is to be begun again. LANES was changed, which is seen
- * only when its records are looked at.
- */
-export class MustBeAloneError extends Error {
-  override readonly name = 'MustBeAloneError';
 }
 
 const noCounts = (): FastCounts => ({
@@ -140,7 +133,7 @@ export class FastBatch {
     this.#drafts.foreign += ours.filter((each) => !each).length;
     if (!ours.includes(true)) return;
     if (at === undefined) throw inNoLane();
-    if (!this.#isLane(at.count, items)) return;
+    if (!isOfLanes(state, at.count, items, this.#alone)) return;
     for (const [i, item] of items.entries()) {
       if (ours[i] !== true || item.kind === 'other') continue;
       const position = this.#positions.get(at.lane) ?? state.lanes.get(at.lane) ?? laneStart(state);
@@ -183,27 +176,6 @@ export class FastBatch {
     if (wanted === undefined) throw otherSource(source, state.source);
     if (source === wanted) throw renamedSource(wanted, state.source);
     return false;
-  }
-
-  /** Whether the record is to be read; false: it is of an older number of lanes, and was applied then. */
-  #isLane(count: number, items: ReadRecord['items']): boolean {
-    const { state } = this.#transaction;
-    state.laneCount ??= count;
-    if (state.laneCount === count) return true;
-    const changes = items.filter((item) => item.kind === 'change');
-    if (changes.length > 0 && changes.every(({ lsn }) => lsn <= state.start)) return false;
-    if (!this.#alone) throw new MustBeAloneError();
-    const ends = Array.from({ length: state.laneCount }, (_, lane) => state.lanes.get(lane)?.readUpto);
-    const [readUpto] = ends;
-    if (readUpto === undefined || ends.some((each) => each !== readUpto)) {
-      throw lanesChanged(state.laneCount, count);
-    }
-    const { timeline, copying } = state.lanes.get(0) ?? laneStart(state);
-    state.start = readUpto;
-    state.laneCount = count;
-    state.lanes.clear();
-    for (let lane = 0; lane < count; lane++) state.lanes.set(lane, positionAt(readUpto, copying, timeline));
-    return true;
   }
 
   #afterMark(position: LanePosition, mark: Mark): LanePosition {

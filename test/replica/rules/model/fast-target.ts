@@ -63,6 +63,7 @@ interface Kept {
   lanes: Map<number, LanePosition>;
   source: string | undefined;
   system: string | undefined;
+  start: bigint;
   laneCount: number | undefined;
   truncations: Truncation[];
   parked: { readonly place: CommitPlace; readonly row: ModelRow | undefined }[];
@@ -101,6 +102,7 @@ export class ModelFastTarget implements FastTarget {
     lanes: new Map(),
     source: undefined,
     system: undefined,
+    start: 0n,
     laneCount: undefined,
     truncations: [],
     parked: [],
@@ -162,11 +164,11 @@ class ModelTransaction implements FastTransaction {
     this.#keep = keep;
     const waiting = new Set(broken === 'queue' ? [] : kept.deferred.map(({ key }) => key));
     if (broken === 'queue') waiting.add = () => waiting;
-    const { source, system, laneCount, lanes, truncations } = kept;
+    const { source, system, start, laneCount, lanes, truncations } = kept;
     this.state = {
       source,
       system,
-      start: 0n,
+      start,
       awaitsSnapshot,
       laneCount,
       lanes: new Map(broken === 'skip' ? [] : lanes),
@@ -291,7 +293,7 @@ class ModelTransaction implements FastTransaction {
 
   async commit(): Promise<void> {
     await this.#step();
-    const { source, system, laneCount, lanes } = this.state;
+    const { source, system, start, laneCount, lanes } = this.state;
     const reaches = Array.from({ length: LANES }, (_, lane) => lanes.get(lane)?.readUpto ?? 0n);
     const least = reaches.reduce((a, b) => ((this.#broken === 'prune' ? b > a : b < a) ? b : a));
     const isPassed = ({ lsn }: CommitPlace): boolean => lsn <= least;
@@ -299,6 +301,7 @@ class ModelTransaction implements FastTransaction {
       ...this.#kept,
       source,
       system,
+      start,
       laneCount,
       lanes: new Map(lanes),
       notes: this.#kept.notes.filter((each) => !isPassed(each)),
