@@ -11,7 +11,7 @@ import { drain } from './drain/drain.ts';
 import { exitStatusOf } from './error-output.ts';
 import { onInterrupt } from './interrupt-handler.ts';
 import { jsonLine, renderAnswer, statusOf } from './render/answer.ts';
-import { takeSnapshot } from './snapshot.ts';
+import { isLeft, takeSnapshot } from './snapshot.ts';
 import { createLocalTarget } from './targets/local.ts';
 import type { Payload, Target } from './targets/target.ts';
 import { EXIT, type InvokeOptions, LAMBDA_SECONDS, type Terminal, WEEK_SECONDS } from './terminal.ts';
@@ -104,8 +104,8 @@ async function snapshotOnTerminal(
   const { json = false } = options;
   const answer = await takeSnapshot(payload, { target, terminal, clock: systemClock, stop, json });
   printAfterProgress(answer, json, terminal, target.log);
-  const { done = true, givenUp = [] } = answer.snapshot ?? {};
-  return done && givenUp.length === 0 ? EXIT.ok : EXIT.incomplete;
+  const isWhole = !isLeft(answer) && (answer.snapshot?.givenUp ?? []).length === 0;
+  return isWhole ? EXIT.ok : EXIT.incomplete;
 }
 
 const STOPPING = 'Stopping: what is under way is finished first. Press Ctrl-C again to stop at once.';

@@ -55,8 +55,8 @@ export async function takeSnapshot(payload: Payload, parts: SnapshotParts): Prom
     for (let next = payload; ; next = { action: 'snapshot' }) {
       const answer = (await target.invoke(next)) as RunAnswer;
       total = addAnswers(total, answer);
-      if (!target.deployed || stop.aborted || answer.snapshot?.done !== false) return total;
-      last = answer.snapshot;
+      if (!target.deployed || stop.aborted || !goesOn(total)) return total;
+      last = answer.snapshot ?? last;
       show();
     }
   } finally {
@@ -64,4 +64,20 @@ export async function takeSnapshot(payload: Payload, parts: SnapshotParts): Prom
     await showing;
     if (isLine) terminal.stderr.write('\r\u001b[K');
   }
+}
+
+/** Whether another invocation can publish what is left. */
+function goesOn(answer: RunAnswer): boolean {
+  if (answer.snapshot !== undefined) return isLeft(answer);
+  return isLeft(answer) && (answer.stopped === 'deadline' || answer.stopped === 'throttled');
+}
+
+/**
+ * Whether rows are left to be read, or may be: where invocations ended before they had read what was asked for, their answers say
+ * nothing of a snapshot.
+ *
+ * @param answer - of all invocations
+ */
+export function isLeft({ snapshot, caughtUp }: RunAnswer): boolean {
+  return snapshot === undefined ? !caughtUp : !snapshot.done;
 }

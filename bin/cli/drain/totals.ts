@@ -26,7 +26,8 @@ export function addAnswers(before: RunAnswer | undefined, last: RunAnswer): RunA
     bytes: before.bytes + last.bytes,
     throttledEntries: before.throttledEntries + last.throttledEntries,
     durationMs: before.durationMs + last.durationMs,
-    ...addSnapshots(before.snapshot, last.snapshot),
+    // One that did not read up to the request of what is left says nothing of it.
+    ...addSnapshots(before.snapshot, last.snapshot ?? (last.caughtUp ? undefined : nothingDone(before.snapshot))),
   };
 }
 
@@ -45,4 +46,11 @@ function addSnapshots(
       ...(givenUp.length === 0 ? {} : { givenUp }),
     },
   };
+}
+
+/** @returns the same snapshot, by an invocation that did nothing for it */
+function nothingDone(snapshot: SnapshotAnswer | undefined): SnapshotAnswer | undefined {
+  if (snapshot === undefined) return undefined;
+  const { id, done, tablesLeft, rowsRead } = snapshot;
+  return { id, done, tablesLeft, rowsRead, rowsPublished: 0 };
 }

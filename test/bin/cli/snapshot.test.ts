@@ -1,7 +1,7 @@
 /** `snapshot` at a terminal: its progress, several invocations as one answer, and what a stop leaves. Over a target that answers as told. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { takeSnapshot } from '../../../bin/cli/snapshot.ts';
+import { isLeft, takeSnapshot } from '../../../bin/cli/snapshot.ts';
 import type { Payload, Target } from '../../../bin/cli/targets/target.ts';
 import type { Terminal } from '../../../bin/cli/terminal.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
@@ -18,8 +18,18 @@ const STATE: SnapshotAnswer = {
   rowsPublished: 1_000,
 };
 
+const DONE: SnapshotAnswer = { id: 'a', done: true, tablesLeft: 0, rowsRead: 2_000, rowsPublished: 1_000 };
+
+/** What an invocation answers of a snapshot; a reason to end: nothing. */
+type Answered = SnapshotAnswer | RunAnswer['stopped'];
+
+function answeredBy(answered: Answered | undefined): Partial<RunAnswer> {
+  if (typeof answered === 'string') return { stopped: answered, caughtUp: answered === 'caught-up' };
+  return answered === undefined ? {} : { snapshot: answered };
+}
+
 /** @param answers - of its invocations, in order */
-function targetOf(deployed: boolean, answers: readonly SnapshotAnswer[], progress?: SnapshotAnswer) {
+function targetOf(deployed: boolean, answers: readonly Answered[], progress?: SnapshotAnswer) {
   const invoked: Payload[] = [];
   let release: () => void = () => undefined;
   const target = {
@@ -36,7 +46,7 @@ function targetOf(deployed: boolean, answers: readonly SnapshotAnswer[], progres
         throttledEntries: 0,
         batches: 1,
         durationMs: 1_000,
-        snapshot: answers[invoked.length - 1],
+        ...answeredBy(answers[invoked.length - 1]),
       } as unknown as RunAnswer;
     },
   } as unknown as Target;
@@ -115,6 +125,30 @@ describe('a snapshot at a terminal', () => {
       [1_500, 1_500, 3, [gone]],
     );
   });
+
+  for (const [what, answers, invocations, left, rows] of [
+    ['goes on where an invocation had no time to read what was asked for', ['deadline', DONE], 2, false, 1_000],
+    ['goes on where what is left was asked for anew further on', [STATE, 'deadline', DONE], 3, false, 2_000],
+    ['goes on where another run had the slot', [STATE, 'locked', DONE], 3, false, 2_000],
+    ['ends where nothing is under way', ['caught-up', DONE], 1, false, undefined],
+    ['ends where another run has ended it', [STATE, 'caught-up', DONE], 2, false, undefined],
+    ['ends where nothing can be read, and does not say that it is done', ['waiting-for-standby'], 1, true, undefined],
+  ] as const)
+    it(what, async () => {
+      const { target, invoked } = targetOf(true, answers);
+      const answer = await takeSnapshot(
+        { action: 'snapshot', tables: ['public.t'] },
+        {
+          target,
+          terminal: terminalOf(false).terminal,
+          clock: clockOf(() => undefined),
+          stop: new AbortController().signal,
+          json: false,
+        },
+      );
+      assert.equal(invoked.length, invocations);
+      assert.deepEqual([isLeft(answer), answer.snapshot?.rowsPublished], [left, rows]);
+    });
 
   it('does not invoke again once it is stopped', async () => {
     const { target, invoked } = targetOf(true, [STATE, STATE]);
