@@ -326,7 +326,7 @@ export class BatchProcessor {
     }
     if (!isSent) return;
     this.#acknowledge(transformer.ackPosition());
-    this.#ports.snapshots?.tracker.acknowledged();
+    this.#ports.snapshots?.acknowledged();
   }
 
   #acknowledge(position: AckPosition): void {

@@ -34,8 +34,7 @@ export async function publishRows(
         snapshots.leaveOut(chunk.table);
         return true;
       }
-      if (outcome === 'published') snapshots.rowsPublished++;
-      else snapshots.rowsLeftOut++;
+      snapshots.rowTaken(outcome === 'published' ? 'published' : 'leftOut');
     } catch (error) {
       if (!(error instanceof PipelineError)) throw error;
       // A snapshot must never keep changes from being published.

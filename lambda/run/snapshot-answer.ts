@@ -13,7 +13,7 @@ export interface SnapshotAnswer {
   readonly tablesLeft: number;
   /** Of all tables, since it was asked for. */
   readonly rowsRead: number;
-  /** By this run. */
+  /** By this run, and acknowledged. */
   readonly rowsPublished: number;
   /** Rows that this run left out: their key is larger than a record may be, or the formatter leaves them out. */
   readonly rowsLeftOut?: number;
@@ -27,8 +27,9 @@ export interface SnapshotAnswer {
 export interface SnapshotWork {
   /** How far the snapshot is. */
   readonly progress: SnapshotProgress;
-  /** Whether not all rows of its last chunk were published. */
-  readonly isAbandoned: boolean;
+  /** Whether it holds the slot: something of it is yet to be read or acknowledged. */
+  readonly holdsSlot: boolean;
+  /** Rows that are acknowledged. */
   readonly rowsPublished: number;
   readonly rowsLeftOut: number;
   readonly waitsFor: string | undefined;
@@ -37,13 +38,13 @@ export interface SnapshotWork {
 
 /** @param work - of one run @returns what to answer */
 export function createSnapshotAnswer(work: SnapshotWork): SnapshotAnswer {
-  const { progress, isAbandoned, rowsPublished, rowsLeftOut, waitsFor, givenUp } = work;
+  const { progress, holdsSlot, rowsPublished, rowsLeftOut, waitsFor, givenUp } = work;
   return {
     id: progress.id,
-    // Rows of the last chunk may be yet to be published: the next run reads them once more.
-    done: isDone(progress) && !isAbandoned,
+    // Rows of the last chunk may be refused, or not acknowledged yet: the next run reads them once more.
+    done: isDone(progress) && !holdsSlot,
     ...(progress.current === undefined ? {} : { table: progress.current.name }),
-    tablesLeft: Math.max(isAbandoned ? 1 : 0, tablesLeft(progress)),
+    tablesLeft: Math.max(holdsSlot ? 1 : 0, tablesLeft(progress)),
     rowsRead: rowsRead(progress),
     rowsPublished,
     ...(rowsLeftOut === 0 ? {} : { rowsLeftOut }),

@@ -8,7 +8,7 @@ import type { PipelineError } from '../errors.ts';
 import type { Log } from '../ports/runtime.ts';
 import type { SnapshotSource, WrittenMessage } from '../ports/snapshot-source.ts';
 import type { Chunk } from '../snapshot/chunk.ts';
-import { tablesUnderWay } from '../snapshot/progress.ts';
+import { begin, type SnapshotProgress, tablesUnderWay } from '../snapshot/progress.ts';
 import type { HeldRow } from '../snapshot/row-set.ts';
 import { SNAPSHOT_MESSAGE_PREFIX } from '../snapshot/snapshot-message.ts';
 import { SnapshotTracker } from '../snapshot/tracker.ts';
@@ -55,9 +55,10 @@ export class SnapshotRun {
   readonly tracker: SnapshotTracker<HeldRow>;
   /** Told of changes by the transformation. */
   readonly rows: SnapshotRows;
-  /** What this run has done. */
-  rowsPublished = 0;
-  rowsLeftOut = 0;
+  /** What was taken of the rows that this run has read, whether it is acknowledged or not. */
+  readonly #taken = { published: 0, leftOut: 0 };
+  /** The same, of what is acknowledged. */
+  #acknowledged = { published: 0, leftOut: 0 };
 
   readonly #parts: SnapshotRunParts;
   /** The message that was written behind the chunk that is held. */
@@ -74,8 +75,8 @@ export class SnapshotRun {
 
   /** The table whose last chunk was not published whole. */
   #abandonedTable: string | undefined;
-  /** Tables that are requested anew by a message which is yet to be read. */
-  #requestedAnew: readonly string[] = [];
+  /** What is requested anew by a message that is yet to be read. */
+  #requestedAnew: SnapshotProgress | undefined;
 
   /** @param parts - what it is made of */
   constructor(parts: SnapshotRunParts) {
@@ -92,8 +93,8 @@ export class SnapshotRun {
 
   /** Tables of which not all rows are published, as printed. */
   get tables(): readonly string[] {
-    const { progress } = this.tracker;
-    const left = progress === undefined ? this.#requestedAnew : tablesUnderWay(progress);
+    const progress = this.tracker.progress ?? this.#requestedAnew;
+    const left = progress === undefined ? [] : tablesUnderWay(progress);
     // As far as the state goes it may be read to its end: but the rows of its last chunk are still to come.
     const again = this.#abandonedTable;
     return again === undefined || left.includes(again) ? left : [again, ...left];
@@ -115,10 +116,21 @@ export class SnapshotRun {
     const { prefix, bytes, start, end } = message;
     const isOurs = prefix === SNAPSHOT_MESSAGE_PREFIX;
     const chunk = this.tracker.message(isOurs ? bytes.toString('utf8', start, end) : undefined, lsn);
-    if (this.tracker.progress !== undefined) this.#requestedAnew = [];
+    if (this.tracker.progress !== undefined) this.#requestedAnew = undefined;
     if (chunk === undefined || this.#written === undefined) return undefined;
     const { xid, micros } = this.#written;
     return { chunk, place: { xid, commitLsn: lsn, commitTimeMicros: micros } };
+  }
+
+  /** A row was taken by the transformation. */
+  rowTaken(outcome: 'published' | 'leftOut'): void {
+    this.#taken[outcome]++;
+  }
+
+  /** Everything that was taken so far is acknowledged. */
+  acknowledged(): void {
+    this.#acknowledged = { ...this.#taken };
+    this.tracker.acknowledged();
   }
 
   /** @param ms - what the publishing of rows took */
@@ -189,9 +201,9 @@ export class SnapshotRun {
           const watermark = this.#newWatermark();
           const content = tracker.hold(read.chunk, watermark);
           if (content.length > MAX_MESSAGE_BYTES) {
-            tracker.drop();
+            tracker.discard();
             this.#giveUp(request.table, 'its keys are too large to be named in a message');
-            tracker.acknowledged();
+            this.acknowledged();
             break;
           }
           this.#written = await source.write(content);
@@ -201,7 +213,7 @@ export class SnapshotRun {
         case 'refused':
           this.#giveUp(request.table, read.why);
           // Everything that was taken is acknowledged by now.
-          tracker.acknowledged();
+          this.acknowledged();
           break;
         case 'waiting':
           this.#waitsFor = read.what;
@@ -245,28 +257,28 @@ export class SnapshotRun {
 
   /** Requests what is left anew, by a message further on in the WAL, so that the slot may advance up to there. */
   async restartLater(): Promise<void> {
-    if (this.tracker.progress === undefined) return;
+    const { progress } = this.tracker;
+    if (progress === undefined) return;
     this.#parts.log.warn(
       'What has to be read before the snapshot can go on is more than one run can publish. The table that it was reading begins anew behind that.',
-      { table: this.tracker.progress.current?.name },
+      { table: progress.current?.name },
     );
     await this.#parts.source.write(this.tracker.restartRequest());
-    this.#requestedAnew = tablesUnderWay(this.tracker.progress);
+    this.#requestedAnew = begin({ ...progress, tables: tablesUnderWay(progress), anew: true });
     this.tracker.release();
   }
 
   /** @returns what to answer; undefined: there was none */
   answer(): SnapshotAnswer | undefined {
-    const progress = this.tracker.progress ?? this.tracker.finished;
+    const progress = this.tracker.progress ?? this.#requestedAnew ?? this.tracker.finished;
     if (progress === undefined) return undefined;
-    const { rowsPublished, rowsLeftOut } = this;
-    const { isAbandoned } = this.tracker;
+    const { published, leftOut } = this.#acknowledged;
     const waitsFor = this.#waitsFor;
     return createSnapshotAnswer({
       progress,
-      isAbandoned,
-      rowsPublished,
-      rowsLeftOut,
+      holdsSlot: this.holdsSlot,
+      rowsPublished: published,
+      rowsLeftOut: leftOut,
       waitsFor,
       givenUp: this.#givenUp,
     });

@@ -204,6 +204,12 @@ export class SnapshotTracker<Row> {
     return encodeSnapshotMessage(this.#slot, { kind: 'state', mark: watermark, progress: this.#require() });
   }
 
+  /** Forgets the chunk that {@link hold} was given: its message was not written. */
+  discard(): void {
+    this.#held = undefined;
+    this.#hasUnsaved = true;
+  }
+
   /** Drops the held chunk: it is not published. */
   drop(): void {
     if (this.#held !== undefined) this.#awaitedMessage = { watermark: this.#held.watermark, isState: false };

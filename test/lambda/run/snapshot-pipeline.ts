@@ -1,6 +1,7 @@
 /** A pipeline with one table and a snapshot of it, over fakes; and what whoever reads the stream alone ends with. */
 import { FORMATS } from '../../../lambda/format/formats.ts';
 import { createPacker } from '../../../lambda/pack/create-packer.ts';
+import type { MarkOptions } from '../../../lambda/run/marks.ts';
 import { run } from '../../../lambda/run/run.ts';
 import type { RunOptions, RunPorts } from '../../../lambda/run/run-options.ts';
 import { encodeSnapshotMessage } from '../../../lambda/snapshot/snapshot-message.ts';
@@ -53,6 +54,24 @@ export class SnapshotPipeline {
     const all = this.kit.publisher.arrived.map((data) => JSON.parse(data) as StreamRecord);
     return op === undefined ? all : all.filter((record) => record.op === op);
   }
+}
+
+/** What marks say besides. */
+const MARKS: MarkOptions = {
+  source: 'test/fake',
+  lanes: 4,
+  system: '7312',
+  timeline: 1,
+  forks: () => Promise.resolve([]),
+};
+
+/** Options of a run that aggregates. @param marks - whether it puts marks into the lanes @param limits - of its requests */
+export function lined(marks: boolean, limits?: { requestBytes: number; laneBytes: number }) {
+  return {
+    ...(marks ? { marks: MARKS } : {}),
+    packer: createPacker({ aggregation: 'lines', lanes: 4, maxRecordBytes: 1024 * 1024, ...(limits && { limits }) }),
+    format: FORMATS.json({ ...FORMAT_OPTIONS, oneLine: true }),
+  } satisfies Partial<RunOptions>;
 }
 
 export interface StreamRecord {

@@ -87,7 +87,7 @@ function requested(tables: readonly string[] = ['public.t'], changes: Partial<Sn
   /** Reads the message that was written last. */
   const readOn = () => {
     const published = read(source.wal.at(-1) ?? '');
-    run.tracker.acknowledged();
+    run.acknowledged();
     return published;
   };
   /** What the message that was written last says. */
@@ -161,15 +161,23 @@ describe('a run that was asked for a snapshot', () => {
     source.answer = ({ table, cursor }) =>
       chunk(table, cursor === undefined ? ['1', '2'] : ['3'], cursor !== undefined);
     await run.step();
+    for (const outcome of ['published', 'published', 'leftOut'] as const) run.rowTaken(outcome);
+    assert.equal(run.answer()?.rowsPublished, 0, 'they are not acknowledged');
     readOn();
-    run.rowsPublished = 2;
-    const half = { id: 's1', done: false, table: 'public.a', tablesLeft: 2, rowsRead: 2, rowsPublished: 2 };
+    const half = {
+      id: 's1',
+      done: false,
+      table: 'public.a',
+      tablesLeft: 2,
+      rowsRead: 2,
+      rowsPublished: 2,
+      rowsLeftOut: 1,
+    };
     assert.deepEqual(run.answer(), half);
     for (let i = 0; i < 3; i++) {
       await run.step();
       readOn();
     }
-    run.rowsLeftOut = 1;
     assert.deepEqual(run.answer(), {
       id: 's1',
       done: true,
@@ -181,13 +189,15 @@ describe('a run that was asked for a snapshot', () => {
     assert.deepEqual([run.holdsSlot, run.isDue(), await run.step()], [false, false, false]);
   });
 
-  it('holds the slot before its message until everything is acknowledged', async () => {
-    const { run, source, readOn } = requested();
+  it('holds the slot before its message until everything is acknowledged, and is not done before', async () => {
+    const { run, source, read } = requested();
     source.answer = ({ table }) => chunk(table, ['1'], true);
     await run.step();
     assert.equal(run.tracker.bound, 100n);
-    readOn();
-    assert.equal(run.holdsSlot, false);
+    read(source.wal.at(-1) ?? '');
+    assert.deepEqual([run.holdsSlot, run.answer()?.done, run.answer()?.tablesLeft], [true, false, 1]);
+    run.acknowledged();
+    assert.deepEqual([run.holdsSlot, run.answer()?.done, run.answer()?.tablesLeft], [false, true, 0]);
   });
 });
 
@@ -499,6 +509,17 @@ describe('rows that get another key while their table is read', () => {
     assert.ok(log.lines.includes(`warn The snapshot reads public.t no further: ${why}.`));
     assert.equal(run.answer()?.done, true);
   });
+
+  it('and the next table is read: no message is waited for that was not written', async () => {
+    const { run, source, readOn } = requested(['public.t', 'public.u']);
+    source.answer = ({ table }) =>
+      table === 'public.t' ? chunk(table, ['x'.repeat(600 * KIB)], false) : chunk(table, ['1'], true);
+    for (let i = 0; i < 2; i++) {
+      await run.step();
+      readOn();
+    }
+    assert.deepEqual([run.answer()?.givenUp?.length, run.answer()?.done], [1, true]);
+  });
 });
 
 describe('a snapshot that has to restart further on', () => {
@@ -520,8 +541,11 @@ describe('a snapshot that has to restart further on', () => {
       anew: true,
     });
     assert.equal(run.holdsSlot, false);
-    // Marks go on naming them until the message is read.
+    // Marks go on naming them until the message is read, and the answer says that they are left.
     assert.deepEqual(run.tables, ['public.a', 'public.b']);
+    assert.deepEqual(run.answer(), { id: 's1', done: false, tablesLeft: 2, rowsRead: 0, rowsPublished: 0 });
+    readOn();
+    assert.deepEqual([run.holdsSlot, run.answer()?.tablesLeft], [true, 2]);
     assert.match(JSON.stringify(warned), /more than one run can publish.*"table":"public\.a"/);
   });
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decodeSnapshotMessage } from '../../../lambda/snapshot/snapshot-message.ts';
-import { fill, SnapshotPipeline } from './snapshot-pipeline.ts';
+import { fill, lined, SnapshotPipeline } from './snapshot-pipeline.ts';
 
 const LOCKED = { kind: 'waiting', what: 'a lock on public.t' } as const;
 
@@ -118,7 +118,8 @@ describe('a run that cannot get as far as the next message of a snapshot', () =>
       assert.ok(published > 0 && slot.confirmed > before, fate);
       const message = written(pipeline);
       assert.ok(message?.kind === 'begin' && message.anew, fate);
-      assert.deepEqual([message.id, message.tables, snapshot], ['s', ['public.t'], undefined]);
+      const left = { id: 's', done: false, tablesLeft: 1, rowsRead: 0, rowsPublished: 0 };
+      assert.deepEqual([message.id, message.tables, snapshot], ['s', ['public.t'], left]);
       // So the next run repeats nothing, and the snapshot goes on.
       kit.publisher.fate = () => 'acknowledged';
       const next = await pipeline.run();
@@ -176,6 +177,30 @@ describe('the slot while a snapshot is under way', () => {
     const next = await pipeline.run();
     assert.deepEqual([next.snapshot?.done, next.snapshot?.tablesLeft, next.snapshot?.rowsPublished], [true, 0, 30]);
   });
+
+  for (const marks of [false, true])
+    for (const fate of ['throttled', 'unanswered'] as const)
+      it(`is not let go, nor said to be done, where the round with its last rows is ${fate}, marks ${marks ? 'on' : 'off'}`, async () => {
+        const pipeline = new SnapshotPipeline();
+        const { kit, slot, table } = pipeline;
+        fill(pipeline, 10);
+        pipeline.ask();
+        table.put(100, { v: 1, big: 'x' });
+        const publish = kit.publisher.publish.bind(kit.publisher);
+        kit.publisher.publish = (round, ...more) => {
+          const hasRows = round.entries.some(({ data }) => Buffer.from(data).includes('"READ"'));
+          kit.publisher.fate = () => (hasRows ? fate : 'acknowledged');
+          return publish(round, ...more);
+        };
+        // All rows fit into the open round, which is sent at the end of the batch.
+        const { snapshot } = await pipeline.run(lined(marks));
+        assert.deepEqual([snapshot?.done, snapshot?.tablesLeft, snapshot?.rowsPublished], [false, 1, 0]);
+        assert.ok(slot.confirmed < slot.flushed);
+        kit.publisher.publish = publish;
+        kit.publisher.fate = () => 'acknowledged';
+        const next = await pipeline.run();
+        assert.deepEqual([next.snapshot?.done, next.snapshot?.rowsPublished], [true, 11]);
+      });
 
   it('follows a message of ours only where something was published since', async () => {
     const pipeline = new SnapshotPipeline();
