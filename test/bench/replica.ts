@@ -1,10 +1,9 @@
 /**
  * How fast a replica writes, against COPY of the same rows and against a statement a row, into one server in one run.
- * `npm run bench:replica`. Reading the stream is not part of it: records are made here. COPY is 1.
+ * `npm run bench:replica`. Reading the stream is not part of it: records are made here. COPY is 1. An argument
+ * says how many rows.
  */
-import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { laneOf, lanes as lanesOf } from '../../lambda/pack/lanes.ts';
 import { connectTarget } from '../../replica/postgres/connection.ts';
 import { copyRows } from '../../replica/postgres/copy.ts';
 import { PositionStore } from '../../replica/postgres/position-store.ts';
@@ -14,34 +13,14 @@ import { Intake } from '../../replica/rules/intake.ts';
 import { Shards } from '../../replica/rules/shards.ts';
 import { SpillStore } from '../../replica/store/spill-store.ts';
 import { startPostgres } from '../support/postgres.ts';
+import { fastCommand, type FastSubject, streamFunction } from './replica-fast.ts';
+import { changeText, laneName, LanePacker, type Packed, rowOf, TABLE } from './replica-records.ts';
 
-const LANES = 64;
-const ROWS = 200_000;
-const TABLE = `CREATE TABLE public.rows (id integer PRIMARY KEY, name text, balance numeric, at timestamptz, flag boolean, doc jsonb, part integer, note text)`;
+const ROWS = Number(process.argv[2] ?? 200_000);
 
-interface Row {
-  readonly id: number;
-  readonly name: string;
-  readonly balance: string;
-  readonly note: string;
-}
-
-const rowOf = (id: number, round: number): Row => ({
-  id,
-  name: `name ${id}`,
-  balance: `${id + round}.50`,
-  note: createHash('md5').update(`${id} ${round}`).digest('hex').repeat(3),
-});
-
-function record(op: string, row: Row, lsn: string, ordinal: number): string {
-  const { id, name, balance, note } = row;
-  return `{"id":"${lsn}@1#${ordinal}","source":"bench","op":"${op}","schema":"public","table":"rows","key":{"id":${id}},"row":{"id":${id},"name":"${name}","balance":"${balance}","at":"2026-01-02T03:04:05.678901Z","flag":true,"doc":{"a": 1},"part":${id % 7},"note":"${note}"},"xid":7,"commitLsn":"${lsn}","ordinal":${ordinal},"commitTime":"2026-01-02T03:04:05.678901Z"}`;
-}
-
-/** Feeds records as a stream would: by lanes, some hundred in a Kinesis record. */
+/** Gives a consistent replica records as a stream would. */
 class Feed {
-  readonly #names = lanesOf(LANES).map(({ name }) => name);
-  readonly #open = new Map<number, string[]>();
+  readonly #packer = new LanePacker(400);
   readonly #intake: Intake;
   readonly #store: SpillStore;
   #sequence = 0;
@@ -50,26 +29,15 @@ class Feed {
     this.#store = store;
   }
   add(id: number, text: string): void {
-    const lane = laneOf(Buffer.from(`public.rows:${id}`), LANES);
-    const texts = this.#open.get(lane) ?? [];
-    texts.push(text);
-    this.#open.set(lane, texts);
-    if (texts.length >= 400) this.#put(lane, texts);
+    for (const packed of this.#packer.add(id, text)) this.#put(packed);
   }
   mark(lsn: string): void {
-    for (let lane = 0; lane < LANES; lane++) {
-      const texts = this.#open.get(lane) ?? [];
-      texts.push(
-        `{"op":"MARK","source":"bench","commitLsn":"${lsn}","commitTime":"2026-01-02T03:04:05Z","lane":${lane},"lanes":${LANES},"system":"1","timeline":1}`,
-      );
-      this.#put(lane, texts);
-    }
+    for (const packed of this.#packer.mark(lsn)) this.#put(packed);
   }
-  #put(lane: number, texts: string[]): void {
+  #put({ lane, texts }: Packed): void {
     const sequence = String(++this.#sequence);
-    this.#intake.take({ shard: 's', sequence, arrivedMs: 0, partitionKey: this.#names[lane] ?? '', texts });
+    this.#intake.take({ shard: 's', sequence, arrivedMs: 0, partitionKey: laneName(lane), texts });
     this.#store.spill(this.#intake.lanes);
-    this.#open.delete(lane);
   }
 }
 
@@ -99,7 +67,7 @@ try {
     for (let from = 0; from < ROWS; from += 20_000) {
       const records = Array.from({ length: 20_000 }, (_, i) => {
         const at = `0/${(lsn + Math.floor(i / 10)).toString(16).toUpperCase()}`;
-        return record(op, rowOf(from + i, round), at, (i % 10) + 1);
+        return changeText(op, rowOf(from + i, round), at, (i % 10) + 1);
       });
       lsn += 2_000;
       reading += await seconds(() => {
@@ -111,12 +79,30 @@ try {
     }
     return [reading, applying];
   };
+  /** The same, applied as they come. @returns seconds, of reading and applying */
+  const changesFast = async (subject: FastSubject, op: string, round: number): Promise<number> => {
+    let applying = 0;
+    for (let from = 0; from < ROWS; from += 20_000) {
+      const packer = new LanePacker(400);
+      const packed: Packed[] = [];
+      for (let i = 0; i < Math.min(20_000, ROWS - from); i++) {
+        const at = `0/${(lsn + Math.floor(i / 10)).toString(16).toUpperCase()}`;
+        packed.push(...packer.add(from + i, changeText(op, rowOf(from + i, round), at, (i % 10) + 1)));
+      }
+      lsn += 2_000;
+      packed.push(...packer.mark(`0/${(lsn - 1).toString(16).toUpperCase()}`));
+      applying += await seconds(() => subject.apply(packed));
+    }
+    return applying;
+  };
   const line = (id: number): string => {
     const { name, balance, note } = rowOf(id, 0);
     return `${id}\t${name}\t${balance}\t2026-01-02T03:04:05.678901Z\tt\t{"a": 1}\t${id % 7}\t${note}`;
   };
   const lines = Array.from({ length: ROWS }, (_, id) => line(id));
-  const figures: Record<string, number[]> = { copy: [], 'new rows': [], updates: [], reading: [] };
+  const fast = { 'replicate --fast': await fastCommand(server), StreamReplica: streamFunction(server) };
+  const figures: Record<string, number[]> = { copy: [], reading: [], 'new rows': [], updates: [] };
+  for (const name of Object.keys(fast)) for (const what of ['new rows', 'updates']) figures[`${name}, ${what}`] = [];
   for (let round = 0; round < 3; round++) {
     await server.sql('TRUNCATE public.rows');
     const client = connection.client;
@@ -126,6 +112,13 @@ try {
     figures['reading']?.push(reading);
     figures['new rows']?.push(inserts);
     figures['updates']?.push((await changes('UPDATE', round + 1))[1]);
+    for (const [name, subject] of Object.entries(fast)) {
+      await server.sql('TRUNCATE public.rows');
+      figures[`${name}, new rows`]?.push(await changesFast(subject, 'INSERT', 0));
+      figures[`${name}, updates`]?.push(await changesFast(subject, 'UPDATE', round + 1));
+      const [row] = await server.sql<{ n: number }>('SELECT count(*)::int AS n FROM public.rows');
+      if (row?.n !== ROWS) throw new Error(`${name} has applied ${row?.n ?? 0} rows.`);
+    }
   }
   const few = ROWS / 20;
   await server.sql('TRUNCATE public.rows');
@@ -141,14 +134,15 @@ try {
   });
   const best = (name: string): number => Math.min(...(figures[name] ?? []));
   const copy = best('copy');
-  for (const name of ['copy', 'reading', 'new rows', 'updates'])
+  for (const name of Object.keys(figures))
     console.log(
-      `${name.padEnd(20)} ${best(name).toFixed(2)} s  ${(best(name) / copy).toFixed(1)} of COPY  ${Math.round(ROWS / best(name))} a second`,
+      `${name.padEnd(28)} ${best(name).toFixed(2)} s  ${(best(name) / copy).toFixed(1)} of COPY  ${Math.round(ROWS / best(name))} a second`,
     );
   console.log(
-    `${'a statement a row'.padEnd(20)} ${(single * 20).toFixed(2)} s  ${((single * 20) / copy).toFixed(1)} of COPY (of ${few} rows)`,
+    `${'a statement a row'.padEnd(28)} ${(single * 20).toFixed(2)} s  ${((single * 20) / copy).toFixed(1)} of COPY (of ${few} rows)`,
   );
   await connection.client.end();
+  await Promise.all(Object.values(fast).map((each) => each.close()));
 } finally {
   await server.stop();
 }
