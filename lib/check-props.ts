@@ -46,6 +46,7 @@ export const SHARED_PROPS = [
   'operations',
   'messages',
   'batchChanges',
+  'readAhead',
   'primaryKeyTtlSeconds',
   'oversize',
   'maxRecordKib',

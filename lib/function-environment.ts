@@ -47,6 +47,7 @@ export function functionEnvironment(props: SlotPublisherProps, pipelineName: str
     OPERATIONS: props.operations,
     MESSAGES: props.messages,
     BATCH_CHANGES: props.batchChanges,
+    READ_AHEAD: props.readAhead,
     PRIMARY_KEY_TTL_SECONDS: props.primaryKeyTtlSeconds,
     OVERSIZE: props.oversize,
     ON_UNKNOWN_KEY: props.onUnknownKey,

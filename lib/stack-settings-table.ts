@@ -97,6 +97,7 @@ export const STACK_SETTINGS: {
   operations: list(anyCase('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')),
   messages: patterns('prefixes, for example orders/.*,audit'),
   batchChanges: integer(1, 1_000_000_000),
+  readAhead: choice('on', 'off'),
   primaryKeyTtlSeconds: integer(0, 604_800),
   oversize: choice('key-only', 'fail'),
   onUnknownKey: choice('skip', 'fail'),

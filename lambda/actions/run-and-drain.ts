@@ -169,6 +169,7 @@ async function publish(
         ...(action.maxBatches === undefined ? {} : { maxBatches: action.maxBatches }),
         ...(resume === undefined ? {} : { resume }),
         maxRows: config.batchChanges,
+        readAhead: config.readAhead,
         marks: config.marks ? marksOf(container, deadlines, { source, server }) : undefined,
         snapshotSharePercent: config.snapshotSharePercent,
         isSnapshot: action.isSnapshot === true,

@@ -3,6 +3,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { CommitHistory, KeyHistory, PrimaryKeys } from './catalogs.ts';
+import type { AheadSource } from './read-ahead.ts';
 import type { Slot } from './slot.ts';
 import type { SnapshotSource } from './snapshot-source.ts';
 
@@ -28,6 +29,8 @@ export interface Session {
   readonly keyHistory?: KeyHistory;
   /** Undefined: there is none. */
   readonly commitHistory?: CommitHistory;
+  /** Undefined: nothing can be read ahead. */
+  readonly ahead?: AheadSource;
   /** Undefined: tables cannot be read beside the slot. */
   readonly snapshots?: SnapshotSource;
   /** The server that it leads to. */

@@ -52,7 +52,8 @@ export class CopyOutQuery implements pg.Submittable {
   #sawRow = false;
   #over = false;
   #finish: () => void = () => undefined;
-  #wake: () => void = () => undefined;
+  /** Who waits for data: while one iterates, another may forget what still comes. */
+  #waiting: (() => void)[] = [];
 
   /** @param text - the statement */
   constructor(text: string) {
@@ -61,7 +62,7 @@ export class CopyOutQuery implements pg.Submittable {
       this.#finish = () => {
         this.#over = true;
         resolve();
-        this.#wake();
+        this.#wakeAll();
       };
     });
   }
@@ -121,7 +122,7 @@ export class CopyOutQuery implements pg.Submittable {
         continue;
       }
       if (this.#over) break;
-      await new Promise<void>((resolve) => (this.#wake = resolve));
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     if (this.failure !== undefined) throw this.failure;
   }
@@ -137,8 +138,14 @@ export class CopyOutQuery implements pg.Submittable {
   }
 
   readonly #onReadable = (): void => {
-    this.#wake();
+    this.#wakeAll();
   };
+
+  #wakeAll(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
 
   /** @returns the next block, which may be empty; undefined: there is none yet, or no more */
   #read(): Buffer | undefined {

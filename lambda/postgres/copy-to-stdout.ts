@@ -27,7 +27,9 @@ export class CopyToStdout {
 
   readonly #parts: CopyParts;
   readonly #query: CopyOutQuery;
-  readonly #sentAt: number;
+  /** The data, its first piece asked for already: then the time until it came is the server's, whenever it is taken. */
+  readonly #blocks: AsyncGenerator<Buffer>;
+  readonly #first: Promise<IteratorResult<Buffer>>;
   readonly #firstRow = new AbortController();
   readonly #over = new AbortController();
   #cancelled: Promise<void> | undefined;
@@ -39,8 +41,18 @@ export class CopyToStdout {
    */
   constructor(parts: CopyParts, sql: string, timeoutMs: number) {
     this.#parts = parts;
-    this.#sentAt = parts.clock.now();
+    const sentAt = parts.clock.now();
     this.#query = parts.main.client.query(new CopyOutQuery(sql));
+    this.#blocks = this.#query.blocks();
+    this.#first = this.#blocks.next();
+    this.#first.then(
+      ({ done }) => {
+        if (done === true) return;
+        this.firstRowMs = parts.clock.now() - sentAt;
+        this.#firstRow.abort();
+      },
+      () => undefined,
+    );
     void this.#query.finished.then(() => {
       this.#firstRow.abort();
       this.#over.abort();
@@ -60,17 +72,18 @@ export class CopyToStdout {
     return this.#cancelled !== undefined;
   }
 
-  /** The data as it comes. For {@link firstRowMs}, call {@link took} with each piece. */
-  chunks(): AsyncIterable<Buffer> {
-    return this.#query.blocks();
+  /** @returns whether its first piece has come, once that is known; false: it has ended before */
+  async begun(): Promise<boolean> {
+    await this.#first.catch(() => undefined);
+    return this.firstRowMs !== undefined;
   }
 
-  /** @returns whether the piece of data that came is the first: the time-out is over then */
-  took(): boolean {
-    if (this.firstRowMs !== undefined) return false;
-    this.firstRowMs = this.#parts.clock.now() - this.#sentAt;
-    this.#firstRow.abort();
-    return true;
+  /** The data as it comes. Iterate once. */
+  async *chunks(): AsyncGenerator<Buffer> {
+    const first = await this.#first;
+    if (first.done === true) return;
+    yield first.value;
+    yield* this.#blocks;
   }
 
   /** What the server warned of before the first row. */

@@ -38,6 +38,8 @@ import { isAboutPublication, publicationMissing } from './publication-errors.ts'
 /** What a peek works with. */
 export interface PeekParts extends CopyParts {
   readonly slotName: string;
+  /** The copy of the slot that is read in its place. @default the slot itself is read */
+  readonly copyName?: string;
   readonly decoder: PluginDecoder;
   /** Puts an error of the server in the operator's words; it may ask the control connection. */
   readonly translateError: (error: unknown) => Promise<unknown>;
@@ -59,6 +61,7 @@ export class SlotPeek implements Peek, MessageBlock {
   readonly #in: BinaryCopyReader;
   readonly #commits = new Commits();
   readonly #anyBytes: boolean;
+  readonly #readName: string;
   readonly #begin: { kind: 'begin'; transaction: Transaction };
   readonly #commit: { kind: 'commit'; transaction: Transaction };
   #inChanges = false;
@@ -79,8 +82,18 @@ export class SlotPeek implements Peek, MessageBlock {
     const none: Transaction = { xid: 0, commitLsn: 0n, commitTimeMicros: 0n };
     this.#begin = { kind: 'begin', transaction: none };
     this.#commit = { kind: 'commit', transaction: none };
-    parts.decoder.begin?.(this.#anyBytes);
-    this.#copy = new CopyToStdout(parts, peekStatement(parts.slotName, upto, limit, parts.main), timeoutMs);
+    this.#readName = parts.copyName ?? parts.slotName;
+    this.#copy = new CopyToStdout(parts, peekStatement(this.#readName, upto, limit, parts.main), timeoutMs);
+  }
+
+  /** What the server, or the connection, ended it with. */
+  get failure(): unknown {
+    return this.#copy.failure;
+  }
+
+  /** @returns whether its first row has come, once that is known; false: it has ended before */
+  async begun(): Promise<boolean> {
+    return await this.#copy.begun();
   }
 
   get firstRowMs(): number | undefined {
@@ -101,9 +114,13 @@ export class SlotPeek implements Peek, MessageBlock {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<MessageBlock> {
+    let first = true;
+    // The decoder is the run's: until now it may have read another peek.
+    this.#parts.decoder.begin?.(this.#anyBytes);
     try {
       for await (const chunk of this.#copy.chunks()) {
-        if (this.#copy.took()) this.#requirePublications();
+        if (first) this.#requirePublications();
+        first = false;
         this.#in.push(chunk);
         if (!this.#inChanges && !this.#readCommits()) continue;
         yield this;
@@ -181,10 +198,10 @@ export class SlotPeek implements Peek, MessageBlock {
 
   async close(): Promise<void> {
     await this.#copy.close();
-    const { main, slotName } = this.#parts;
+    const { main } = this.#parts;
     if (this.#copy.failure === undefined || this.firstRowMs !== undefined || !main.plugin.remembersSent) return;
     // If this fails, the connection is lost or the next reading fails, too, and says why.
-    await main.query(forgetSent(slotName, main.plugin)).catch(() => undefined);
+    await main.query(forgetSent(this.#readName, main.plugin)).catch(() => undefined);
   }
 
   /** Takes the first pass. @returns whether it is over, and the first row behind it found */

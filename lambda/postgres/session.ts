@@ -15,6 +15,7 @@ import { supportsSnapshots } from './plugins.ts';
 import type { PrimaryKeyCache } from './primary-key-cache.ts';
 import { readWithKeys } from './read-with-keys.ts';
 import { PostgresSlot } from './slot.ts';
+import { SlotCopies, supportsSlotCopies } from './slot-copies.ts';
 import { acquireSlotLock, clearSlot, type Holder } from './slot-lock.ts';
 import { readSlotState, validateSlot } from './slot-state.ts';
 import { SnapshotReader } from './snapshot-reader.ts';
@@ -81,8 +82,10 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
   const parts = { ...until, workMem: true };
   const [main, control] = await openPair(database, parts, parts);
   const monitor = monitorLock(main, control, options);
+  let ahead: SlotCopies | undefined;
   const close = async (handOverText?: string) => {
     monitor.stop();
+    await ahead?.close();
     if (handOverText !== undefined && monitor.isAwaited()) {
       await writeHandedOver(control, handOverText).catch(() => undefined);
       await closeGracefully(main, options.clock);
@@ -118,11 +121,21 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     const openReplication = async () => (await logIn(database, { ...until, replication: true })).client;
     const awaiting = { standbySlots: options.standbySlots ?? [], failover: state.slot?.failover === true };
     const slot = new PostgresSlot({ ...options, ...awaiting, main, control, openReplication });
+    if (supportsSlotCopies(control)) {
+      ahead = new SlotCopies({
+        ...options,
+        control,
+        translateError: (error) => slot.explain(error),
+        openPair: () => openPair(database, parts, parts),
+        lost: monitor.signal,
+      });
+    }
     const { inRecovery } = control.identity;
     const { maxRecordBytes = 1024 * 1024 } = options;
     const canSnapshot = !inRecovery && supportsSnapshots(control.plugin.name, control.versionNum);
     return {
       slot,
+      ...(ahead === undefined ? {} : { ahead }),
       ...(canSnapshot ? { snapshots: new SnapshotReader({ ...options, main, control, maxRecordBytes }) } : {}),
       server: control.identity,
       connectedAt: control.connectedAt,

@@ -70,7 +70,7 @@ export class PostgresSlot implements Slot {
   }
 
   peek(upto: Lsn, limit: number | undefined, timeoutMs: number): Peek {
-    return new SlotPeek({ ...this.#parts, translateError: (error) => this.#explain(error) }, upto, limit, timeoutMs);
+    return new SlotPeek({ ...this.#parts, translateError: (error) => this.explain(error) }, upto, limit, timeoutMs);
   }
 
   async advance(lsn: Lsn): Promise<Lsn> {
@@ -112,7 +112,7 @@ export class PostgresSlot implements Slot {
     } catch (error) {
       if (error instanceof PipelineError) throw error;
       // The server may have begun to decode what lies behind, and failed at that. What counts is where the slot is.
-      if ((await this.position()).confirmedFlush < lsn) throw await this.#explain(error);
+      if ((await this.position()).confirmedFlush < lsn) throw await this.explain(error);
     } finally {
       await client.end().catch(() => undefined);
     }
@@ -150,7 +150,7 @@ export class PostgresSlot implements Slot {
     );
     const gone = row === undefined || row['restart_lsn'] === null || row['confirmed_flush_lsn'] === null;
     // Dropped in mid-run, or lost: SQLSTATE 42704 is what a statement on it would say.
-    if (gone) throw await this.#explain(Object.assign(new Error('the slot has no position'), { code: '42704' }));
+    if (gone) throw await this.explain(Object.assign(new Error('the slot has no position'), { code: '42704' }));
     return row;
   }
 
@@ -158,7 +158,7 @@ export class PostgresSlot implements Slot {
     try {
       return (await this.#parts.control.query(text, values)).rows;
     } catch (error) {
-      const explained = await this.#explain(error);
+      const explained = await this.explain(error);
       if (explained !== error || target === undefined) throw explained;
       const slot = await readSlotRow(this.#parts.control, this.#parts.slotName);
       throw slot?.confirmedFlush !== undefined && slot.confirmedFlush > target
@@ -167,7 +167,8 @@ export class PostgresSlot implements Slot {
     }
   }
 
-  #explain(error: unknown): Promise<unknown> {
+  /** @param error - of a statement on the slot. @returns it in the operator's words, or as it is */
+  explain(error: unknown): Promise<unknown> {
     const { control, slotName } = this.#parts;
     return explainSlotError(error, control, slotName, control.context);
   }

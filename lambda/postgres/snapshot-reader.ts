@@ -160,7 +160,6 @@ export class SnapshotReader implements SnapshotSource {
     let bytes = 0;
     try {
       for await (const chunk of copy.chunks()) {
-        copy.took();
         bytes += chunk.length;
         values.push(chunk);
         // Rows are larger than thought. What is read whole is good, and the next chunk asks for less.

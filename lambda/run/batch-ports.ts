@@ -5,6 +5,7 @@ import type { Lsn } from '../decode/lsn.ts';
 import type { Publisher } from '../ports/publisher.ts';
 import type { Clock, Log } from '../ports/runtime.ts';
 import type { Session } from '../ports/session.ts';
+import type { Peek } from '../ports/slot.ts';
 import type { Filters } from '../settings/filters.ts';
 import type { TransformerParts } from '../transform/transform.ts';
 import type { Advancer } from './advancer.ts';
@@ -41,6 +42,22 @@ export interface BatchPorts {
   readonly sendingDeadline: () => number;
   /** Called when a round was acknowledged. */
   readonly onAcknowledged: () => void;
+}
+
+/** Which peek a batch is. */
+export interface PeekRequest {
+  /** Where it ends (upto_lsn). */
+  readonly upto: Lsn;
+  /** The most rows (upto_nchanges); undefined: no limit. */
+  readonly rows: number | undefined;
+  /** How long the server may work before the first row. */
+  readonly timeoutMs: number;
+  /** Transactions whose commit record ends behind it are not published; undefined: all are. */
+  readonly confirmed?: Lsn | undefined;
+  /** It was read ahead. @default the slot is asked for it */
+  readonly peek?: Peek | undefined;
+  /** Called when the first block has come. */
+  readonly onBegun?: (peek: Peek) => void;
 }
 
 /** What became of one batch. */

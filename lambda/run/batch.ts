@@ -15,7 +15,7 @@ import { KeyHistoryCache } from '../transform/key-history-cache.ts';
 import { SkippedLog } from '../transform/skipped-log.ts';
 import { TablePolicies } from '../transform/table-policies.ts';
 import { Transformer } from '../transform/transform.ts';
-import type { Batch, BatchParts, BatchPorts } from './batch-ports.ts';
+import type { Batch, BatchParts, BatchPorts, PeekRequest } from './batch-ports.ts';
 import { CatalogWaits } from './catalog-waits.ts';
 import { latestEnd } from './logical-message-end.ts';
 import { PublishQueue } from './publish-queue.ts';
@@ -116,29 +116,21 @@ export class BatchProcessor {
   /**
    * Reads one peek and publishes what it holds.
    *
-   * @param upto - where the peek ends (upto_lsn)
-   * @param rows - the most rows (upto_nchanges); undefined: no limit
-   * @param timeoutMs - how long the server may work before the first row
-   * @param confirmed - transactions whose commit record ends behind it are not published; undefined: all are
+   * @param request - which peek
    * @returns what became of it, no request in flight
    * @throws {PipelineError} what an operator can act on; everything before it was sent, and is acknowledged or not as
    *   `counts` and `boundary` say
    */
-  async process(
-    upto: Lsn,
-    rows: number | undefined,
-    timeoutMs: number,
-    confirmed?: Lsn,
-  ): Promise<Batch | PeekTooLargeError | ServerDecodingError> {
+  async process(request: PeekRequest): Promise<Batch | PeekTooLargeError | ServerDecodingError> {
     const { session } = this.#ports;
-    const peek = session.slot.peek(upto, rows, timeoutMs);
+    const peek = request.peek ?? session.slot.peek(request.upto, request.rows, request.timeoutMs);
     this.#beginBatch();
     const transformer = this.#theTransformer();
     try {
       // Read the catalogs only after the peek was sent: a key that was made in between would be missed.
       const fresh = this.#waits.refresh();
       fresh.catch(() => undefined);
-      const ended = await this.#consume(peek, upto, transformer, fresh, confirmed);
+      const ended = await this.#consume(peek, request, transformer, fresh);
       await this.#finish(transformer);
       if (session.lost.aborted) throw session.lost.reason;
       return {
@@ -196,10 +188,9 @@ export class BatchProcessor {
 
   async #consume(
     peek: Peek,
-    upto: Lsn,
+    { upto, confirmed, onBegun }: PeekRequest,
     transformer: Transformer,
     fresh: Promise<void>,
-    confirmed: Lsn | undefined,
   ): Promise<Batch['ended']> {
     const { session, shouldStop, shouldHandOver, snapshots } = this.#ports;
     let stopRequested = false;
@@ -212,6 +203,7 @@ export class BatchProcessor {
     for await (const block of peek) {
       if (first) {
         first = false;
+        onBegun?.(peek);
         await fresh;
         if (shouldStop()) return 'deadline';
       }

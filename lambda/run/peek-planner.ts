@@ -65,14 +65,15 @@ export class PeekPlanner {
   /**
    * @param position - how far the slot is consumed
    * @param bound - the farthest position that a peek may read up to
+   * @param mostRows - no more rows than that @default what was learned alone decides
    * @returns what the next peek asks for
    */
-  next(position: Lsn, bound: Lsn): PeekPlan {
+  next(position: Lsn, bound: Lsn, mostRows = Infinity): PeekPlan {
     const limit = position + BigInt(this.#limits.walBytes);
     return {
       position,
       upto: this.search?.next ?? (limit < bound ? limit : bound),
-      rows: this.#ignoreRowLimit ? undefined : this.#limits.rows,
+      rows: this.#ignoreRowLimit ? undefined : Math.min(this.#limits.rows, mostRows),
     };
   }
 

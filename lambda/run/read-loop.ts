@@ -8,6 +8,7 @@ import type { Slot } from '../ports/slot.ts';
 import type { Advancer } from './advancer.ts';
 import type { BatchProcessor } from './batch.ts';
 import type { PeekPlan, PeekPlanner } from './peek-planner.ts';
+import type { ReadAhead } from './read-ahead.ts';
 import type { RunDeadline } from './run-deadline.ts';
 import type { SnapshotRun } from './snapshot-run.ts';
 import type { StandbyBoundTracker } from './standby-bound-tracker.ts';
@@ -24,6 +25,8 @@ export interface ReadLoopParts {
   readonly deadline: Pick<RunDeadline, 'hasTime' | 'peekBudgetMs' | 'useFunctionDeadline'>;
   /** Undefined: tables cannot be read beside the slot. */
   readonly snapshots: Pick<SnapshotRun, 'holdsSlot' | 'restartLater'> | undefined;
+  /** Undefined: nothing is read ahead. */
+  readonly ahead?: Pick<ReadAhead, 'mostRows' | 'begin' | 'hasBegun' | 'take' | 'close'> | undefined;
   /** @returns whether somebody waits for the slot */
   readonly isAwaited: () => boolean;
   /** The most batches. @default no limit */
@@ -39,6 +42,8 @@ export class ReadLoop {
   readonly #parts: ReadLoopParts;
   /** Up to where everything was read: ahead of the slot's position only while a snapshot holds that. */
   #readUpto: Lsn = 0n;
+  /** Where the slot was not moved to at once, as the next peek reads a copy of it. */
+  #unfollowed: Lsn | undefined;
 
   /** @param parts - what it works with */
   constructor(parts: ReadLoopParts) {
@@ -53,7 +58,17 @@ export class ReadLoop {
 
   /** Reads until there is nothing more. @returns why it ended */
   async readToEnd(): Promise<StopReason> {
-    const { slot, planner, batches, advancer, snapshots, standbyBound, deadline, maxBatches = Infinity } = this.#parts;
+    const {
+      slot,
+      planner,
+      batches,
+      advancer,
+      snapshots,
+      standbyBound,
+      deadline,
+      ahead,
+      maxBatches = Infinity,
+    } = this.#parts;
     for (;;) {
       // Not before anything is read: after an outage several may wait, and each would give the slot to the next at once.
       if (this.batchCount > 0 && this.#parts.isAwaited()) return 'handed-over';
@@ -65,13 +80,30 @@ export class ReadLoop {
       if (typeof range === 'string') return range;
       // Where the slot cannot follow, each peek has to reach the end: a smaller one would read the same again.
       const isHeld = snapshots?.holdsSlot === true && !searching;
+      // A held slot is not followed, and a search is by smaller and smaller steps.
+      if (isHeld || searching) await ahead?.close();
+      const ready = await ahead?.take(this.position);
+      if (ready === undefined) await this.#followAhead();
+      const mostRows = ahead?.mostRows(range.bound - this.position);
       const plan: PeekPlan = isHeld
         ? { position: advancer.position, upto: range.bound, rows: undefined }
-        : planner.next(advancer.position, range.bound);
+        : (ready?.plan ?? planner.next(advancer.position, range.bound, mostRows));
       const { upto, rows } = plan;
       const budgetMs = deadline.peekBudgetMs();
-      const batch = await batches.process(upto, rows, budgetMs, range.confirmed);
+      const isLast = this.batchCount + 1 >= maxBatches;
+      const batch = await batches.process({
+        upto,
+        rows,
+        timeoutMs: budgetMs,
+        confirmed: range.confirmed,
+        peek: ready?.peek,
+        onBegun: ({ lastCommit, firstRowMs = 0 }) => {
+          if (lastCommit === undefined || isLast) return;
+          ahead?.begin(planner.next(lastCommit, range.bound, mostRows), firstRowMs, deadline.peekBudgetMs());
+        },
+      });
       if (batch instanceof PeekTooLargeError || batch instanceof ServerDecodingError) {
+        await this.#followAhead();
         this.#onFailedPeek(plan, batch, budgetMs);
         if (isHeld) await snapshots.restartLater();
         // Whole transactions may have come before a cancellation took effect: the next peek must not give them again.
@@ -108,10 +140,17 @@ export class ReadLoop {
         slot: slotPosition,
       });
       // A step of a search without rows is followed by another: one advance after the last of them is enough.
-      if (done !== undefined && (!searching || batch.rows > 0)) await advancer.advanceTo(done);
+      if (done !== undefined && ahead?.hasBegun(done) === true) this.#unfollowed = done;
+      else if (done !== undefined && (!searching || batch.rows > 0)) await advancer.advanceTo(done);
       if (!searching && !full && upto >= range.caughtUpAt) return 'caught-up';
       if (full || upto < range.bound) standbyBound.restart();
     }
+  }
+
+  /** The slot itself is read next: it has to be where everything was read. */
+  async #followAhead(): Promise<void> {
+    if (this.#unfollowed !== undefined) await this.#parts.advancer.advanceTo(this.#unfollowed);
+    this.#unfollowed = undefined;
   }
 
   /** A peek did not reach its first row. The next is smaller, or a step of a search: makes sure that there is time for it. */

@@ -44,6 +44,8 @@ export interface RunOptions extends BatchParts {
   readonly resume?: ResumePosition;
   /** BATCH_CHANGES: the most rows of one peek. */
   readonly maxRows: number;
+  /** Whether the next peek of a backlog is read while one is published, where the session can. @default true */
+  readonly readAhead?: boolean;
   /** Stay when caught up, and let the server work for at most this share of a core, in percent. @default the run ends */
   readonly lingerDutyPercent?: number;
   /** How much of its time a run may read tables beside the slot, in percent. @default 50 */

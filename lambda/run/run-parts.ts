@@ -1,10 +1,11 @@
 /**
- * The parts that only some runs have: the work on a snapshot, and lingering. Puts them together; decides nothing.
+ * The parts that only some runs have: the work on a snapshot, lingering, and reading ahead. Puts them together; decides nothing.
  */
 import type { Advancer } from './advancer.ts';
 import type { BatchProcessor } from './batch.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { Linger, type LingerPorts } from './linger.ts';
+import { ReadAhead } from './read-ahead.ts';
 import type { RunDeadline } from './run-deadline.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
 import { SnapshotRun } from './snapshot-run.ts';
@@ -77,4 +78,21 @@ export function createLinger(
     ...(stop === undefined ? {} : { stop }),
     heartbeat,
   });
+}
+
+/**
+ * @param ports - of the run
+ * @param options - of the run
+ * @param throttledEntries - entries that Kinesis has throttled so far
+ * @returns undefined: nothing is read ahead
+ */
+export function createReadAhead(
+  { session: { ahead }, clock }: RunPorts,
+  { lingerDutyPercent, readAhead = true }: RunOptions,
+  throttledEntries: () => number,
+): ReadAhead | undefined {
+  // What a lingering run may cost the server is counted by its slot, and a copy is not counted.
+  return !readAhead || ahead === undefined || lingerDutyPercent !== undefined
+    ? undefined
+    : new ReadAhead({ source: ahead, clock, throttledEntries });
 }

@@ -20,13 +20,14 @@ import { awaitLastHolder } from './in-flight-grace.ts';
 import { hasNothingToRead, type Linger } from './linger.ts';
 import { RunMarks } from './marks.ts';
 import { PeekPlanner } from './peek-planner.ts';
+import type { ReadAhead } from './read-ahead.ts';
 import { ReadLoop } from './read-loop.ts';
 import { ResumeKeeper } from './resume-keeper.ts';
 import { RunDeadline } from './run-deadline.ts';
 import { CountReporter, type ReportedCounts } from './run-metrics.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
 import { assertProgress, createAnswer, type RunOutcome } from './run-outcome.ts';
-import { createLinger, createSnapshotRun } from './run-parts.ts';
+import { createLinger, createReadAhead, createSnapshotRun } from './run-parts.ts';
 import type { SnapshotRun } from './snapshot-run.ts';
 import { describeStandbys, StandbyBoundTracker } from './standby-bound-tracker.ts';
 import type { StopReason } from './stop-reason.ts';
@@ -69,6 +70,7 @@ class RunLoop {
   readonly #snapshots: SnapshotRun | undefined;
   readonly #deadline: RunDeadline;
   readonly #readLoop: ReadLoop;
+  readonly #ahead: ReadAhead | undefined;
   #graceCutShort = false;
 
   constructor(given: RunPorts, options: RunOptions) {
@@ -124,8 +126,10 @@ class RunLoop {
       onAcknowledged: () => {
         heartbeat.beat(this.#batches.counts.records);
         this.#tellProgress();
+        this.#ahead?.endIfThrottled();
       },
     });
+    this.#ahead = createReadAhead(ports, options, () => this.#batches.throttledEntries);
     this.#readLoop = new ReadLoop({
       slot: ports.session.slot,
       planner: this.#planner,
@@ -134,6 +138,7 @@ class RunLoop {
       standbyBound: this.#standbyBound,
       deadline: this.#deadline,
       snapshots: this.#snapshots,
+      ahead: this.#ahead,
       isAwaited: () => this.#isAwaited(),
       maxBatches: options.maxBatches,
     });
@@ -162,7 +167,7 @@ class RunLoop {
     let stopped: StopReason;
     try {
       await this.#openMarks();
-      stopped = await this.#loop();
+      stopped = await this.#loop().finally(() => this.#ahead?.close());
       await this.#sendLastMarks();
       await this.#releaseSlot(stopped);
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);

@@ -74,6 +74,8 @@ export interface Config {
   readonly messages: readonly RegExp[];
   /** The most rows that one peek asks for. */
   readonly batchChanges: number;
+  /** READ_AHEAD. */
+  readonly readAhead: boolean;
   readonly primaryKeyTtlSeconds: number;
   readonly oversize: SettingValues['OVERSIZE'];
   /** ON_UNKNOWN_KEY. */
@@ -253,6 +255,7 @@ function toConfig(values: SettingValues, partitionByGiven: boolean): Omit<Config
     operations: values.OPERATIONS,
     messages: values.MESSAGES,
     batchChanges: values.BATCH_CHANGES,
+    readAhead: values.READ_AHEAD === 'on',
     primaryKeyTtlSeconds: values.PRIMARY_KEY_TTL_SECONDS,
     oversize: values.OVERSIZE,
     unknownKey: values.ON_UNKNOWN_KEY,

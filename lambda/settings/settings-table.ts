@@ -200,6 +200,13 @@ export const SETTINGS = {
     'a whole number, 1 to 1000000000',
     '1000000',
   ),
+  READ_AHEAD: {
+    ...choice(
+      ['on', 'off'],
+      'while one peek of a backlog is published, the next is read from a temporary copy of the slot; it takes two more connections and slots, where they are free',
+    ),
+    default: 'on',
+  },
   PRIMARY_KEY_TTL_SECONDS: defaulted(
     whole(0, 604_800),
     'how long primary keys are remembered',

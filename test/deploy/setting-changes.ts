@@ -163,6 +163,7 @@ export const CHANGES: Readonly<Record<keyof PipelineSettings, Change>> = {
     note: 'Messages become records from what the slot already holds on, and those that are left out now are not published later. Rows keep their ids.',
   },
   batchChanges: { to: { batchChanges: 1000 }, note: NOTHING },
+  readAhead: { to: { readAhead: 'off' }, note: NOTHING },
   primaryKeyTtlSeconds: { to: { primaryKeyTtlSeconds: 60 }, note: NOTHING },
   oversize: { to: { oversize: 'fail' }, note: NOTHING },
   onUnknownKey: { to: { onUnknownKey: 'fail' }, note: NOTHING },

@@ -96,6 +96,7 @@ const BAD: Readonly<Record<(typeof PUBLISHER_PROPS)[number], unknown>> = {
   operations: ['MERGE'],
   messages: ['a,b'],
   batchChanges: 0,
+  readAhead: 'yes',
   primaryKeyTtlSeconds: 604_801,
   oversize: 'drop',
   maxRecordKib: 10_241,

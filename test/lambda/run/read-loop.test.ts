@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Lsn } from '../../../lambda/decode/lsn.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../../../lambda/peek-errors.ts';
-import type { Batch } from '../../../lambda/run/batch-ports.ts';
+import type { Peek } from '../../../lambda/ports/slot.ts';
+import type { Batch, PeekRequest } from '../../../lambda/run/batch-ports.ts';
 import type { PeekLimits } from '../../../lambda/run/peek-limits.ts';
-import { PeekPlanner } from '../../../lambda/run/peek-planner.ts';
+import { type PeekPlan, PeekPlanner } from '../../../lambda/run/peek-planner.ts';
+import type { ReadyPeek } from '../../../lambda/run/read-ahead.ts';
 import { ReadLoop } from '../../../lambda/run/read-loop.ts';
 import type { ReadableRange } from '../../../lambda/run/standby-bound-tracker.ts';
 import { Recorder } from '../../support/run-kit.ts';
@@ -33,13 +35,54 @@ interface Script {
   readonly isAwaited?: () => boolean;
   readonly hasTime?: () => boolean;
   readonly snapshots?: { holdsSlot: boolean };
+  /** The newest commit LSN of each peek in turn, known at its beginning. @default none holds a transaction */
+  readonly lastCommits?: readonly Lsn[];
+  /** What reading ahead does. @default nothing is read ahead */
+  readonly ahead?: {
+    /** The most rows of a peek. */
+    readonly mostRows: number;
+    /** The peeks that can be had, by where they begin. */
+    readonly ready: readonly Lsn[];
+  };
 }
+
+/** What is read ahead, as a script says. */
+function scriptedAhead({ mostRows, ready }: NonNullable<Script['ahead']>, calls: string[]) {
+  let next: PeekPlan | undefined;
+  let isOver = false;
+  return {
+    mostRows: () => (isOver ? undefined : mostRows),
+    begin: (plan: PeekPlan, firstRowMs: number, timeoutMs: number) => {
+      assert.deepEqual([firstRowMs, timeoutMs], [SLOW.firstRowMs, SLOW.budgetMs]);
+      if (isOver) return;
+      calls.push(`ahead ${hex(plan.position)} to ${hex(plan.upto)}, ${plan.rows ?? 'all'} rows`);
+      next = plan;
+    },
+    hasBegun: (position: Lsn) => !isOver && next?.position === position,
+    take: (position: Lsn): Promise<ReadyPeek | undefined> => {
+      const plan = next;
+      next = undefined;
+      const isReady = plan?.position === position && ready.includes(position);
+      if (plan !== undefined && !isReady) isOver = true;
+      return Promise.resolve(isReady ? { plan, peek: AHEAD } : undefined);
+    },
+    close: () => {
+      if (!isOver) calls.push('no more ahead');
+      isOver = true;
+      return Promise.resolve();
+    },
+  };
+}
+
+/** A peek of which the loop asks nothing. */
+const AHEAD = {} as Peek;
 
 /** Reads to the end. @returns why it ended, and all that was done on the way */
 async function reading(script: Script) {
   const calls: string[] = [];
   const outcomes = [...script.batches];
   const bounds = [...script.bounds];
+  const lastCommits = [...(script.lastCommits ?? [])];
   const { position = 0x1000n, snapshots } = script;
   const advancer = {
     position,
@@ -55,12 +98,13 @@ async function reading(script: Script) {
   );
   const batches = {
     boundary: undefined as Lsn | undefined,
-    process: (upto: Lsn, rows: number | undefined, timeoutMs: number, confirmed?: Lsn) => {
+    process: ({ upto, rows, timeoutMs, confirmed, peek, onBegun }: PeekRequest) => {
       const standby = confirmed === undefined ? '' : `, confirmed ${hex(confirmed)}`;
-      calls.push(`peek to ${hex(upto)}, ${rows ?? 'all'} rows${standby}`);
+      calls.push(`${peek === AHEAD ? 'take' : 'peek'} to ${hex(upto)}, ${rows ?? 'all'} rows${standby}`);
       assert.equal(timeoutMs, SLOW.budgetMs);
       const outcome = outcomes.shift() ?? assert.fail(`no more peeks were expected: ${calls.join('; ')}`);
       if (outcome instanceof Error) return Promise.resolve(outcome);
+      onBegun?.({ lastCommit: lastCommits.shift(), firstRowMs: SLOW.firstRowMs } as Peek);
       batches.boundary = outcome.boundary ?? batches.boundary;
       return Promise.resolve({
         ended: 'whole' as const,
@@ -101,6 +145,7 @@ async function reading(script: Script) {
       },
       restartLater: () => Promise.resolve(void calls.push('snapshot later')),
     },
+    ahead: script.ahead && scriptedAhead(script.ahead, calls),
     isAwaited: script.isAwaited ?? (() => false),
     maxBatches: script.maxBatches,
   });
@@ -416,5 +461,145 @@ describe('reading while a snapshot holds the slot', () => {
       'peek to 6000, 8000 rows',
     ]);
     assert.equal(loop.position, 0x5500n);
+  });
+});
+
+describe('a backlog that is read ahead', () => {
+  const FULL = { rows: 3 };
+  const ahead = { mostRows: 3, ready: [0x2000n, 0x3000n] };
+
+  it('is read peek after peek, each begun while the one before it is published; the slot follows at the end', async () => {
+    const { stopped, calls } = await reading({
+      bounds: [{}],
+      ahead,
+      lastCommits: [0x2000n, 0x3000n],
+      batches: [
+        { ...FULL, boundary: 0x2000n },
+        { ...FULL, boundary: 0x3000n },
+        { rows: 1, boundary: 0x4000n },
+      ],
+    });
+    assert.equal(stopped, 'caught-up');
+    assert.deepEqual(calls, [
+      'peek to 5000, 3 rows',
+      'ahead 2000 to 5000, 3 rows',
+      'look on',
+      'take to 5000, 3 rows',
+      'ahead 3000 to 5000, 3 rows',
+      'look on',
+      'take to 5000, 3 rows',
+      'advance to 5000',
+    ]);
+  });
+
+  it('I2: has read up to where the peek that was read ahead ended, not to where one of now would', async () => {
+    const { calls, loop } = await reading({
+      bounds: [{ bound: 0x4000n, caughtUpAt: 0x6000n }, { bound: 0x6000n, caughtUpAt: 0x6000n }, 'caught-up'],
+      ahead,
+      lastCommits: [0x2000n],
+      batches: [
+        { ...FULL, boundary: 0x2000n },
+        { rows: 1, boundary: 0x3000n },
+      ],
+    });
+    assert.deepEqual(calls, [
+      'peek to 4000, 3 rows',
+      'ahead 2000 to 4000, 3 rows',
+      'look on',
+      'take to 4000, 3 rows',
+      'advance to 4000',
+      'look on',
+    ]);
+    assert.equal(loop.position, 0x4000n);
+  });
+
+  it('is read from the slot itself where it cannot be read ahead, once the slot is where reading has come to', async () => {
+    const { calls } = await reading({
+      bounds: [{}],
+      ahead: { mostRows: 3, ready: [] },
+      lastCommits: [0x2000n, 0x3000n],
+      batches: [
+        { ...FULL, boundary: 0x2000n },
+        { rows: 10, boundary: 0x3000n },
+      ],
+    });
+    assert.deepEqual(calls, [
+      'peek to 5000, 3 rows',
+      'ahead 2000 to 5000, 3 rows',
+      'look on',
+      'advance to 2000',
+      'peek to 5000, 8000 rows',
+      'advance to 5000',
+    ]);
+  });
+
+  it('is not read ahead from where the peek did not end', async () => {
+    // It was not full, so the WAL behind its last commit is read, too.
+    const { calls } = await reading({
+      bounds: [
+        { bound: 0x4000n, caughtUpAt: 0x6000n },
+        { bound: 0x6000n, caughtUpAt: 0x6000n },
+      ],
+      ahead,
+      lastCommits: [0x2000n],
+      batches: [{ rows: 2, boundary: 0x2000n }, { rows: 1 }],
+    });
+    assert.deepEqual(calls, [
+      'peek to 4000, 3 rows',
+      'ahead 2000 to 4000, 3 rows',
+      'advance to 4000',
+      'peek to 6000, 8000 rows',
+      'advance to 6000',
+    ]);
+  });
+
+  it('is as a peek of the slot where the server fails: the slot follows, and the next peek is smaller', async () => {
+    const { calls } = await reading({
+      bounds: [{}],
+      ahead,
+      lastCommits: [0x2000n],
+      batches: [{ ...FULL, boundary: 0x2000n }, tooLarge(), { rows: 1, boundary: 0x4000n }],
+    });
+    assert.deepEqual(calls, [
+      'peek to 5000, 3 rows',
+      'ahead 2000 to 5000, 3 rows',
+      'look on',
+      'take to 5000, 3 rows',
+      'advance to 2000',
+      'peek to 5000, 3 rows',
+      'advance to 5000',
+    ]);
+  });
+
+  it('is not begun by the last batch, nor behind a peek without a transaction', async () => {
+    const last = await reading({
+      bounds: [{}],
+      ahead,
+      maxBatches: 1,
+      lastCommits: [0x2000n],
+      batches: [{ ...FULL, boundary: 0x2000n }],
+    });
+    assert.deepEqual(
+      [last.stopped, last.calls],
+      ['max-batches', ['peek to 5000, 3 rows', 'advance to 2000', 'look on']],
+    );
+    const empty = await reading({ bounds: [{}], ahead, batches: [{ rows: 0 }] });
+    assert.deepEqual(empty.calls, ['peek to 5000, 3 rows', 'advance to 5000']);
+  });
+
+  it('is over where a snapshot holds the slot, and in a search', async () => {
+    const snapshots = { holdsSlot: true };
+    const held = await reading({ bounds: [{}], ahead, snapshots, batches: [{ rows: 9 }] });
+    assert.deepEqual(held.calls, ['no more ahead', 'peek to 5000, all rows', 'advance to 5000']);
+    const searched = await reading({
+      bounds: [{}, {}, 'caught-up'],
+      ahead,
+      batches: [undecodable(), { rows: 1, boundary: 0x5000n }],
+    });
+    assert.equal(searched.calls.includes('no more ahead'), true);
+    assert.equal(
+      searched.calls.some((call) => call.startsWith('ahead')),
+      false,
+    );
   });
 });

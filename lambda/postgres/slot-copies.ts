@@ -1,0 +1,166 @@
+/**
+ * Reads ahead: while one peek is published, the next is worked out on a temporary copy of the slot. Two copies, each with a
+ * connection of its own, take turns: one is streamed while the other works. They are made when the first is asked for. The server
+ * drops a copy with its connection, and after any error on it: then reading ahead is over, and the slot itself is read again.
+ * Knows no run: when reading ahead is worth it is decided there.
+ *
+ * @see https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-REPLICATION
+ */
+import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import { PipelineError } from '../errors.ts';
+import type { AheadSource } from '../ports/read-ahead.ts';
+import type { Log } from '../ports/runtime.ts';
+import type { Peek } from '../ports/slot.ts';
+import { destroy } from './close-connection.ts';
+import type { Connection } from './connection.ts';
+import { closeBoth } from './connection-pair.ts';
+import { codeOf } from './error-context.ts';
+import { type PeekParts, SlotPeek } from './peek.ts';
+import { isSameServer } from './server-identity.ts';
+import { supportsSafeAdvance } from './slot.ts';
+
+/** What reading ahead works with. */
+export interface SlotCopiesParts extends Omit<PeekParts, 'main' | 'copyName'> {
+  /** Opens the connections of the copies. */
+  readonly openPair: () => Promise<[Connection, Connection]>;
+  /** Aborts when the lock is lost: then nothing more is read (I6). */
+  readonly lost: AbortSignal;
+  readonly log: Log;
+}
+
+/** A copy of the slot. */
+interface Copy {
+  readonly connection: Connection;
+  readonly name: string;
+  isMade: boolean;
+  /** Whether a statement moves it. */
+  isMoving: boolean;
+}
+
+/** Since 12 a slot can be copied. */
+const OLDEST_WITH_COPIES = 120_000;
+/** How long connections that are still being opened are waited for, to close them. */
+const OPENING_GRACE_MS = 1_000;
+
+/**
+ * @param connection - to the slot's server
+ * @returns whether a temporary copy of a slot can be made there, and be moved to where a peek ended
+ */
+export function supportsSlotCopies({ versionNum, identity }: Pick<Connection, 'versionNum' | 'identity'>): boolean {
+  return versionNum >= OLDEST_WITH_COPIES && supportsSafeAdvance(versionNum) && !identity.inRecovery;
+}
+
+/** Two copies of a slot. */
+export class SlotCopies implements AheadSource {
+  isOver = false;
+  readonly #parts: SlotCopiesParts;
+  #copies: Promise<readonly [Copy, Copy]> | undefined;
+  #turn: 0 | 1 = 0;
+  /** It waits for its first row. */
+  #beginning: SlotPeek | undefined;
+
+  /** @param parts - the slot, the decoder and how to connect */
+  constructor(parts: SlotCopiesParts) {
+    this.#parts = parts;
+  }
+
+  prepare(): void {
+    this.#copies = this.#open();
+    this.#copies.catch((error: unknown) => this.#giveUp(error));
+  }
+
+  async begin(from: Lsn, upto: Lsn, limit: number, timeoutMs: number): Promise<Peek | undefined> {
+    const { clock } = this.#parts;
+    const begun = new AbortController();
+    // Moving the copy may take as long as the peek: together they have the time of one.
+    void clock.sleep(timeoutMs, begun.signal).then(() => (begun.signal.aborted ? undefined : this.close()));
+    try {
+      const copy = await this.#moveTo(from);
+      const { connection, name } = copy;
+      const peek = new SlotPeek({ ...this.#parts, main: connection, copyName: name }, upto, limit, timeoutMs);
+      this.#beginning = peek;
+      if (await peek.begun()) return peek;
+      // The slot's own peek will meet the same, and say what it means.
+      throw peek.failure;
+    } catch (error) {
+      this.#giveUp(error);
+      await this.close();
+      return undefined;
+    } finally {
+      this.#beginning = undefined;
+      begun.abort();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.isOver = true;
+    const { clock, control } = this.#parts;
+    const copies = this.#copies;
+    this.#copies = undefined;
+    if (copies === undefined) return;
+    await this.#beginning?.close();
+    const opened = await Promise.race([copies.catch(() => undefined), clock.sleep(OPENING_GRACE_MS)]);
+    if (opened === undefined) return;
+    for (const { connection, isMoving } of opened)
+      if (isMoving) await control.query('SELECT pg_cancel_backend($1)', [connection.pid]).catch(() => undefined);
+    await closeBoth([opened[0].connection, opened[1].connection], clock);
+  }
+
+  /** @returns the copy whose turn it is, at that position */
+  async #moveTo(from: Lsn): Promise<Copy> {
+    const turn = this.#turn;
+    this.#turn = turn === 0 ? 1 : 0;
+    const copies = await this.#copies;
+    if (copies === undefined) throw new Error('not prepared');
+    const copy = copies[turn];
+    const { connection, name } = copy;
+    copy.isMoving = true;
+    try {
+      if (!copy.isMade) {
+        await connection.query('SELECT pg_copy_logical_replication_slot($1, $2, true)', [this.#parts.slotName, name]);
+        copy.isMade = true;
+      }
+      const to = formatLsn(from);
+      const { rows } = await connection.query('SELECT end_lsn::text AS lsn FROM pg_replication_slot_advance($1, $2)', [
+        name,
+        to,
+      ]);
+      // What lies before it is not shown: it must be what the last peek has shown, and no more.
+      if (rows[0]?.['lsn'] !== to)
+        throw new Error(`the copy of the slot is at ${String(rows[0]?.['lsn'])}, not at ${to}`);
+    } finally {
+      copy.isMoving = false;
+    }
+    if (this.isOver) throw new Error('closed');
+    return copy;
+  }
+
+  async #open(): Promise<readonly [Copy, Copy]> {
+    const { openPair, control, lost, clock } = this.#parts;
+    const pair = await openPair();
+    if (this.isOver || lost.aborted || !isSameServer(pair[0].identity, control.identity)) {
+      await closeBoth(pair, clock);
+      throw new PipelineError('SERVERS_DIFFER', 'The connections to read ahead with are of no use.');
+    }
+    lost.addEventListener('abort', () => {
+      for (const { client } of pair) destroy(client);
+    });
+    const [one, other] = pair;
+    return [copyOn(one), copyOn(other)];
+  }
+
+  #giveUp(error: unknown): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    const { log, slotName } = this.#parts;
+    log.info('Reading ahead is over for this run: the slot itself is read, one peek after the other.', {
+      slot: slotName,
+      reason: error instanceof PipelineError ? error.code : codeOf(error),
+    });
+  }
+}
+
+/** The name is free: the connection is the only one with that process id, and what it makes goes with it. */
+function copyOn(connection: Connection): Copy {
+  return { connection, name: `pg2kinesis_ahead_${connection.pid}`, isMade: false, isMoving: false };
+}

@@ -1,0 +1,141 @@
+/** When the next peek is read ahead, and when that ends. Over a source that a test lets answer. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Lsn } from '../../../lambda/decode/lsn.ts';
+import type { AheadSource } from '../../../lambda/ports/read-ahead.ts';
+import type { Peek } from '../../../lambda/ports/slot.ts';
+import {
+  AHEAD_ROWS,
+  FIRST_ROWS,
+  MIN_AHEAD_BYTES,
+  MIN_BACKLOG_BYTES,
+  ReadAhead,
+} from '../../../lambda/run/read-ahead.ts';
+import { TestClock } from '../../support/run-kit.ts';
+
+/** A peek that nobody reads. */
+const PEEK = {} as Peek;
+const FAR = 1n << 40n;
+
+/** Reading ahead over a source that answers each peek with the next of `peeks`. */
+function readAhead(...peeks: (Peek | undefined)[]) {
+  const calls: string[] = [];
+  const recorder = new TestClock();
+  const throttling = { entries: 0 };
+  const answers = peeks.map((peek) => Promise.resolve(peek));
+  const source = {
+    isOver: false as boolean,
+    answers,
+    prepare: () => void calls.push('prepare'),
+    begin: (from: Lsn, upto: Lsn, limit: number, timeoutMs: number) => {
+      calls.push(`begin ${from} to ${upto}, ${limit} rows, ${timeoutMs} ms`);
+      return answers.shift() ?? assert.fail('no more peeks were expected');
+    },
+    close: () => {
+      calls.push('close');
+      return Promise.resolve();
+    },
+  } satisfies AheadSource & { answers: unknown };
+  const ahead = new ReadAhead({ source, clock: recorder, throttledEntries: () => throttling.entries });
+  const begin = (position: Lsn, firstRowMs = 10) => ahead.begin({ position, upto: FAR, rows: 100 }, firstRowMs, 900);
+  return { ahead, begin, calls, source, throttling, recorder };
+}
+
+describe('reading ahead', () => {
+  it('is prepared where a backlog is worth it, and then begins with a small peek, for which the run has to wait', () => {
+    const { ahead, begin, calls } = readAhead();
+    assert.equal(ahead.mostRows(MIN_BACKLOG_BYTES - 1n), undefined);
+    begin(5n);
+    assert.deepEqual(calls, []);
+    assert.equal(ahead.mostRows(MIN_BACKLOG_BYTES), FIRST_ROWS);
+    assert.deepEqual(calls, ['prepare']);
+    assert.deepEqual([ahead.mostRows(MIN_BACKLOG_BYTES), ahead.mostRows(1n)], [AHEAD_ROWS, AHEAD_ROWS]);
+    assert.deepEqual(calls, ['prepare']);
+  });
+
+  it('gives the peek that begins where reading has come to, by its own plan, once', async () => {
+    const { ahead, begin, calls } = readAhead(PEEK, PEEK);
+    ahead.mostRows(FAR);
+    assert.equal(await ahead.take(5n), undefined);
+    begin(5n);
+    assert.deepEqual([ahead.hasBegun(5n), ahead.hasBegun(6n)], [true, false]);
+    // At most one waits.
+    begin(6n);
+    assert.deepEqual(await ahead.take(5n), { plan: { position: 5n, upto: FAR, rows: 100 }, peek: PEEK });
+    assert.deepEqual([await ahead.take(5n), ahead.hasBegun(5n)], [undefined, false]);
+    begin(6n);
+    assert.equal((await ahead.take(6n))?.peek, PEEK);
+    assert.deepEqual(calls, ['prepare', `begin 5 to ${FAR}, 100 rows, 900 ms`, `begin 6 to ${FAR}, 100 rows, 900 ms`]);
+  });
+
+  it('begins nothing where little is left, without a limit of rows, and without preparation', () => {
+    const { ahead, begin, calls } = readAhead();
+    begin(5n);
+    ahead.mostRows(FAR);
+    ahead.begin({ position: FAR - MIN_AHEAD_BYTES + 1n, upto: FAR, rows: 100 }, 10, 900);
+    ahead.begin({ position: 5n, upto: FAR, rows: undefined }, 10, 900);
+    assert.deepEqual(calls, ['prepare']);
+  });
+
+  const over: readonly [string, (kit: ReturnType<typeof readAhead>) => void][] = [
+    ['the peek before it ended elsewhere', () => undefined],
+    [
+      'it cannot be had',
+      ({ source }) => {
+        source.answers[0] = Promise.resolve(undefined);
+      },
+    ],
+    [
+      'Kinesis throttles',
+      ({ ahead, throttling }) => {
+        ahead.endIfThrottled();
+        assert.equal(ahead.hasBegun(7n), true);
+        throttling.entries = 1;
+        ahead.endIfThrottled();
+      },
+    ],
+  ];
+  for (const [why, change] of over) {
+    it(`is over where ${why}, and nothing more is begun`, async () => {
+      const kit = readAhead(PEEK);
+      const { ahead, begin, calls } = kit;
+      ahead.mostRows(FAR);
+      if (why === 'it cannot be had') change(kit);
+      begin(7n);
+      if (why !== 'it cannot be had') change(kit);
+      assert.equal(await ahead.take(why.startsWith('the peek') ? 8n : 7n), undefined);
+      assert.equal(calls.at(-1), 'close');
+      assert.equal(ahead.mostRows(FAR), undefined);
+      begin(9n);
+      assert.equal(ahead.hasBegun(9n), false);
+      assert.equal(calls.filter((call) => call.startsWith('begin')).length, 1);
+    });
+  }
+
+  it('is over where a peek takes so long that most of it was read before, or where the source has failed', () => {
+    const slow = readAhead();
+    slow.ahead.mostRows(FAR);
+    slow.begin(5n, 5_001);
+    assert.deepEqual([slow.calls, slow.ahead.mostRows(FAR)], [['prepare', 'close'], undefined]);
+    const failed = readAhead();
+    failed.ahead.mostRows(FAR);
+    failed.source.isOver = true;
+    failed.begin(5n);
+    assert.deepEqual([failed.calls, failed.ahead.mostRows(FAR)], [['prepare'], undefined]);
+  });
+
+  it('asks for more at a time where the run has to wait for it', async () => {
+    const { ahead, begin, source, recorder } = readAhead(PEEK, PEEK);
+    ahead.mostRows(FAR);
+    source.answers[0] = Promise.resolve().then(() => {
+      recorder.time += 251;
+      return PEEK;
+    });
+    begin(5n);
+    await ahead.take(5n);
+    assert.equal(ahead.mostRows(FAR), 2 * AHEAD_ROWS);
+    begin(6n);
+    await ahead.take(6n);
+    assert.equal(ahead.mostRows(FAR), 2 * AHEAD_ROWS);
+  });
+});
