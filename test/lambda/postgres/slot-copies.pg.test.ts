@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Lsn } from '../../../lambda/decode/lsn.ts';
+import { pluginParts } from '../../../lambda/plugin-parts.ts';
 import type { AheadSource } from '../../../lambda/ports/read-ahead.ts';
 import type { Session } from '../../../lambda/ports/session.ts';
 import type { Peek } from '../../../lambda/ports/slot.ts';
 import { supportsSlotCopies } from '../../../lambda/postgres/slot-copies.ts';
 import { APPLICATION_NAME_PREFIX } from '../../../lambda/postgres/session-settings.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
-import { eventually, memoryLog, sessionOn, told } from './fixtures.ts';
+import { databaseOf, eventually, memoryLog, sessionOn, told } from './fixtures.ts';
 
 const IDENTITY = { systemIdentifier: '1', startedAt: '', inRecovery: false, timeline: 1, walEnd: 0n };
 
@@ -32,21 +33,24 @@ describe('copies of a slot', () => {
     before(async () => {
       server = await startPostgres({ settings: { max_replication_slots: '3' } });
       await server.sql('CREATE TABLE t (id int PRIMARY KEY)');
+      await server.sql('CREATE PUBLICATION published FOR TABLE t');
     });
     after(() => server.stop());
 
     /** Two transactions, on a slot of its own, a session on that, and what reads ahead. Undefined: the server is too old. */
-    async function prepared(name: string) {
-      await server.createSlot(name);
+    async function prepared(name: string, plugin: 'test_decoding' | 'pgoutput' = 'test_decoding') {
+      await server.sql('TRUNCATE t');
+      await server.createSlot(name, plugin);
       const log = memoryLog();
-      const session = await sessionOn(server, name, { log });
+      const parts = pluginParts(plugin, plugin === 'pgoutput' ? ['published'] : [], undefined, false);
+      const database = databaseOf(server, {}, {}, parts.plugin);
+      const session = await sessionOn(server, name, { log, database, decoder: parts.decoder });
       for (const id of [1, 2, 3]) await server.sql('INSERT INTO t VALUES ($1)', [id]);
       const commits = await commitsOf(session);
       const upto = await session.slot.flushLsn();
       session.ahead?.prepare();
       const end = async () => {
         await session.close();
-        await server.sql('TRUNCATE t');
         await server.sql('SELECT pg_drop_replication_slot($1)', [name]);
       };
       return { session, ahead: session.ahead, log, commits, upto, end };
@@ -98,6 +102,20 @@ describe('copies of a slot', () => {
       assert.deepEqual(await told(session.slot.peek(upto, 1, 30_000)), ['B', 'INSERT public.t 1', 'C']);
       await end();
       await eventually(async () => (await backends()) === 0, 'nothing is left');
+    });
+
+    it('tell of their tables each time by pgoutput, which says it once in a peek', async () => {
+      if (server.version < 11) return;
+      const { ahead, commits, upto, end } = await prepared('tables', 'pgoutput');
+      if (ahead === undefined) return await end();
+      for (const [from, id] of [
+        [commits[0], 2],
+        [commits[1], 3],
+        [commits[0], 2],
+        [commits[1], 3],
+      ] as const)
+        assert.deepEqual(await linesOf(await begin(ahead, from, upto, 1)), ['B', 'ignored', `INSERT public.t ${id}`, 'C']);
+      await end();
     });
 
     it('are given up where no slot is free, and the log says so', async () => {
