@@ -114,7 +114,12 @@ describe('copies of a slot', () => {
         [commits[0], 2],
         [commits[1], 3],
       ] as const)
-        assert.deepEqual(await linesOf(await begin(ahead, from, upto, 1)), ['B', 'ignored', `INSERT public.t ${id}`, 'C']);
+        assert.deepEqual(await linesOf(await begin(ahead, from, upto, 1)), [
+          'B',
+          'ignored',
+          `INSERT public.t ${id}`,
+          'C',
+        ]);
       await end();
     });
 
