@@ -6,8 +6,8 @@ import { pluginParts } from '../../../lambda/plugin-parts.ts';
 import type { AheadSource } from '../../../lambda/ports/read-ahead.ts';
 import type { Session } from '../../../lambda/ports/session.ts';
 import type { Peek } from '../../../lambda/ports/slot.ts';
-import { supportsSlotCopies } from '../../../lambda/postgres/slot-copies.ts';
 import { APPLICATION_NAME_PREFIX } from '../../../lambda/postgres/session-settings.ts';
+import { supportsSlotCopies } from '../../../lambda/postgres/slot-copies.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { databaseOf, eventually, memoryLog, sessionOn, told } from './fixtures.ts';
 
