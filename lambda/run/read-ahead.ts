@@ -5,14 +5,12 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { AheadSource } from '../ports/read-ahead.ts';
-import type { Clock } from '../ports/runtime.ts';
 import type { Peek } from '../ports/slot.ts';
 import type { PeekPlan } from './peek-planner.ts';
 
 /** What reading ahead works with. */
 export interface ReadAheadParts {
   readonly source: AheadSource;
-  readonly clock: Clock;
   /** @returns entries that Kinesis has throttled so far: where the stream is the limit nothing is gained, and the server holds twice as much */
   readonly throttledEntries: () => number;
 }
@@ -27,24 +25,23 @@ export interface ReadyPeek {
 export const MIN_BACKLOG_BYTES = 64n * 1024n * 1024n;
 /** With less WAL left, a peek of it takes no longer than moving a copy of the slot. */
 export const MIN_AHEAD_BYTES = 16n * 1024n * 1024n;
-/** The most rows of the first peek, for which the run has to wait. */
+/** The most rows of the first peek, for which the run has to wait. Each next peek may ask for {@link GROWTH} times as many, */
 export const FIRST_ROWS = 25_000;
+const GROWTH = 3;
 /**
- * The most rows of the next peeks: so many that the WAL between `restart_lsn` and the slot, which each peek reads again, costs
- * little, and so few that most of a backlog is worked out while the peek before it is published.
+ * up to so many: moving a copy and reading WAL again from `restart_lsn` then cost little, and most of a backlog is still worked out
+ * while the peek before it is published.
  */
-export const AHEAD_ROWS = 100_000;
+export const AHEAD_ROWS = 225_000;
 /** Where a peek takes longer, most of what it reads was read before: copies would read it as often again. */
 const MAX_FIRST_ROW_MS = 5_000;
-/** Where a run waits longer for what is read ahead, the server is the limit: larger peeks read less again. */
-const LONG_WAIT_MS = 250;
 
 /** One run's reading ahead. */
 export class ReadAhead {
   readonly #parts: ReadAheadParts;
   #isOver = false;
   #isPrepared = false;
-  #rows = AHEAD_ROWS;
+  #rows = FIRST_ROWS;
   #next: { readonly plan: PeekPlan; readonly peek: Promise<Peek | undefined>; readonly throttled: number } | undefined;
 
   /** @param parts - the copies, time, and what tells that the stream is the limit */
@@ -52,37 +49,37 @@ export class ReadAhead {
     this.#parts = parts;
   }
 
-  /**
-   * The most rows that a peek should ask for, so that the next can be read meanwhile. Prepares for that where it is worth it.
-   *
-   * @param unreadBytes - the WAL that is left to read
-   * @returns undefined: nothing is read ahead
-   */
-  mostRows(unreadBytes: bigint): number | undefined {
-    const { source } = this.#parts;
-    if (this.#isOver || source.isOver) return undefined;
-    if (this.#isPrepared) return this.#rows;
-    if (unreadBytes < MIN_BACKLOG_BYTES) return undefined;
+  /** The most rows that a peek should ask for, so that the next can be read meanwhile; undefined: nothing is read ahead. */
+  get mostRows(): number | undefined {
+    return this.#isPrepared && !this.#isOver && !this.#parts.source.isOver ? this.#rows : undefined;
+  }
+
+  /** Prepares where it is worth it. @param unreadBytes - the WAL that is left to read */
+  prepare(unreadBytes: bigint): void {
+    if (this.#isPrepared || unreadBytes < MIN_BACKLOG_BYTES) return;
     this.#isPrepared = true;
-    source.prepare();
-    return FIRST_ROWS;
+    this.#parts.source.prepare();
   }
 
   /**
    * Begins a peek, if it is worth it.
    *
-   * @param plan - what it asks for; its position is where the peek ends that is published just now
+   * @param planFor - what it asks for with so many rows at most: its position is where the peek ends that is published just now
    * @param firstRowMs - how long that one took to its first row
    * @param timeoutMs - how long the server may work before the first row
    */
-  begin({ position, upto, rows }: PeekPlan, firstRowMs: number, timeoutMs: number): void {
+  begin(planFor: (mostRows: number) => PeekPlan, firstRowMs: number, timeoutMs: number): void {
     const { source, throttledEntries } = this.#parts;
-    if (!this.#isPrepared || this.#isOver || source.isOver || this.#next !== undefined || rows === undefined) return;
+    if (this.mostRows === undefined || this.#next !== undefined) return;
+    const mostRows = Math.min(AHEAD_ROWS, this.#rows * GROWTH);
+    const { position, upto, rows } = planFor(mostRows);
+    if (rows === undefined) return;
     if (upto - position < MIN_AHEAD_BYTES) return;
     if (firstRowMs > MAX_FIRST_ROW_MS) {
       void this.close();
       return;
     }
+    this.#rows = mostRows;
     const peek = source.begin(position, upto, rows, timeoutMs);
     this.#next = { plan: { position, upto, rows }, peek, throttled: throttledEntries() };
   }
@@ -104,8 +101,6 @@ export class ReadAhead {
   async take(position: Lsn): Promise<ReadyPeek | undefined> {
     const next = this.#next;
     if (next === undefined) return undefined;
-    const { clock } = this.#parts;
-    const asked = clock.now();
     const peek = next.plan.position === position ? await next.peek : undefined;
     // The peek before it ended elsewhere, at a message or by its WAL, and so would the next. Or it cannot be had.
     if (peek === undefined || this.#isOver) {
@@ -113,7 +108,6 @@ export class ReadAhead {
       return undefined;
     }
     this.#next = undefined;
-    if (clock.now() - asked > LONG_WAIT_MS) this.#rows *= 2;
     return { plan: next.plan, peek };
   }
 

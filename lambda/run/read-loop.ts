@@ -26,7 +26,7 @@ export interface ReadLoopParts {
   /** Undefined: tables cannot be read beside the slot. */
   readonly snapshots: Pick<SnapshotRun, 'holdsSlot' | 'restartLater'> | undefined;
   /** Undefined: nothing is read ahead. */
-  readonly ahead?: Pick<ReadAhead, 'mostRows' | 'begin' | 'hasBegun' | 'take' | 'close'> | undefined;
+  readonly ahead?: Pick<ReadAhead, 'prepare' | 'mostRows' | 'begin' | 'hasBegun' | 'take' | 'close'> | undefined;
   /** @returns whether somebody waits for the slot */
   readonly isAwaited: () => boolean;
   /** The most batches. @default no limit */
@@ -84,10 +84,10 @@ export class ReadLoop {
       if (isHeld || searching) await ahead?.close();
       const ready = await ahead?.take(this.position);
       if (ready === undefined) await this.#followAhead();
-      const mostRows = ahead?.mostRows(range.bound - this.position);
+      ahead?.prepare(range.bound - this.position);
       const plan: PeekPlan = isHeld
         ? { position: advancer.position, upto: range.bound, rows: undefined }
-        : (ready?.plan ?? planner.next(advancer.position, range.bound, mostRows));
+        : (ready?.plan ?? planner.next(advancer.position, range.bound, ahead?.mostRows));
       const { upto, rows } = plan;
       const budgetMs = deadline.peekBudgetMs();
       const isLast = this.batchCount + 1 >= maxBatches;
@@ -99,7 +99,8 @@ export class ReadLoop {
         peek: ready?.peek,
         onBegun: ({ lastCommit, firstRowMs = 0 }) => {
           if (lastCommit === undefined || isLast) return;
-          ahead?.begin(planner.next(lastCommit, range.bound, mostRows), firstRowMs, deadline.peekBudgetMs());
+          const planFor = (mostRows: number) => planner.next(lastCommit, range.bound, mostRows);
+          ahead?.begin(planFor, firstRowMs, deadline.peekBudgetMs());
         },
       });
       if (batch instanceof PeekTooLargeError || batch instanceof ServerDecodingError) {

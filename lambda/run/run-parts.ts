@@ -87,12 +87,12 @@ export function createLinger(
  * @returns undefined: nothing is read ahead
  */
 export function createReadAhead(
-  { session: { ahead }, clock }: RunPorts,
+  { session: { ahead } }: RunPorts,
   { lingerDutyPercent, readAhead = true }: RunOptions,
   throttledEntries: () => number,
 ): ReadAhead | undefined {
   // What a lingering run may cost the server is counted by its slot, and a copy is not counted.
   return !readAhead || ahead === undefined || lingerDutyPercent !== undefined
     ? undefined
-    : new ReadAhead({ source: ahead, clock, throttledEntries });
+    : new ReadAhead({ source: ahead, throttledEntries });
 }

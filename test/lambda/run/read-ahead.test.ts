@@ -11,7 +11,6 @@ import {
   MIN_BACKLOG_BYTES,
   ReadAhead,
 } from '../../../lambda/run/read-ahead.ts';
-import { TestClock } from '../../support/run-kit.ts';
 
 /** A peek that nobody reads. */
 const PEEK = {} as Peek;
@@ -20,7 +19,6 @@ const FAR = 1n << 40n;
 /** Reading ahead over a source that answers each peek with the next of `peeks`. */
 function readAhead(...peeks: (Peek | undefined)[]) {
   const calls: string[] = [];
-  const recorder = new TestClock();
   const throttling = { entries: 0 };
   const answers = peeks.map((peek) => Promise.resolve(peek));
   const source = {
@@ -36,44 +34,64 @@ function readAhead(...peeks: (Peek | undefined)[]) {
       return Promise.resolve();
     },
   } satisfies AheadSource & { answers: unknown };
-  const ahead = new ReadAhead({ source, clock: recorder, throttledEntries: () => throttling.entries });
-  const begin = (position: Lsn, firstRowMs = 10) => ahead.begin({ position, upto: FAR, rows: 100 }, firstRowMs, 900);
-  return { ahead, begin, calls, source, throttling, recorder };
+  const ahead = new ReadAhead({ source, throttledEntries: () => throttling.entries });
+  const begin = (position: Lsn, firstRowMs = 10, upto = FAR) =>
+    ahead.begin((rows) => ({ position, upto, rows }), firstRowMs, 900);
+  return { ahead, begin, calls, source, throttling };
 }
 
 describe('reading ahead', () => {
-  it('is prepared where a backlog is worth it, and then begins with a small peek, for which the run has to wait', () => {
-    const { ahead, begin, calls } = readAhead();
-    assert.equal(ahead.mostRows(MIN_BACKLOG_BYTES - 1n), undefined);
+  it('is prepared where a backlog is worth it, and begins with a small peek, for which the run has to wait', async () => {
+    const { ahead, begin, calls } = readAhead(PEEK, PEEK, PEEK, PEEK);
+    ahead.prepare(MIN_BACKLOG_BYTES - 1n);
+    assert.equal(ahead.mostRows, undefined);
     begin(5n);
-    assert.deepEqual(calls, []);
-    assert.equal(ahead.mostRows(MIN_BACKLOG_BYTES), FIRST_ROWS);
-    assert.deepEqual(calls, ['prepare']);
-    assert.deepEqual([ahead.mostRows(MIN_BACKLOG_BYTES), ahead.mostRows(1n)], [AHEAD_ROWS, AHEAD_ROWS]);
-    assert.deepEqual(calls, ['prepare']);
+    assert.equal(calls.length, 0);
+    ahead.prepare(MIN_BACKLOG_BYTES);
+    assert.equal(ahead.mostRows, FIRST_ROWS);
+    ahead.prepare(MIN_BACKLOG_BYTES);
+    for (const position of [1n, 2n, 3n, 4n]) {
+      begin(position);
+      await ahead.take(position);
+    }
+    assert.deepEqual(
+      calls.map((call) => call.replace(/to \d+, (\d+) rows, .*/, '$1')),
+      [
+        'prepare',
+        `begin 1 ${3 * FIRST_ROWS}`,
+        `begin 2 ${AHEAD_ROWS}`,
+        `begin 3 ${AHEAD_ROWS}`,
+        `begin 4 ${AHEAD_ROWS}`,
+      ],
+    );
+    assert.equal(ahead.mostRows, AHEAD_ROWS);
   });
 
   it('gives the peek that begins where reading has come to, by its own plan, once', async () => {
     const { ahead, begin, calls } = readAhead(PEEK, PEEK);
-    ahead.mostRows(FAR);
+    ahead.prepare(FAR);
     assert.equal(await ahead.take(5n), undefined);
     begin(5n);
     assert.deepEqual([ahead.hasBegun(5n), ahead.hasBegun(6n)], [true, false]);
     // At most one waits.
     begin(6n);
-    assert.deepEqual(await ahead.take(5n), { plan: { position: 5n, upto: FAR, rows: 100 }, peek: PEEK });
+    assert.deepEqual(await ahead.take(5n), { plan: { position: 5n, upto: FAR, rows: 3 * FIRST_ROWS }, peek: PEEK });
     assert.deepEqual([await ahead.take(5n), ahead.hasBegun(5n)], [undefined, false]);
     begin(6n);
     assert.equal((await ahead.take(6n))?.peek, PEEK);
-    assert.deepEqual(calls, ['prepare', `begin 5 to ${FAR}, 100 rows, 900 ms`, `begin 6 to ${FAR}, 100 rows, 900 ms`]);
+    assert.deepEqual(calls.slice(1), [
+      `begin 5 to ${FAR}, ${3 * FIRST_ROWS} rows, 900 ms`,
+      `begin 6 to ${FAR}, ${AHEAD_ROWS} rows, 900 ms`,
+    ]);
   });
 
   it('begins nothing where little is left, without a limit of rows, and without preparation', () => {
     const { ahead, begin, calls } = readAhead();
     begin(5n);
-    ahead.mostRows(FAR);
-    ahead.begin({ position: FAR - MIN_AHEAD_BYTES + 1n, upto: FAR, rows: 100 }, 10, 900);
-    ahead.begin({ position: 5n, upto: FAR, rows: undefined }, 10, 900);
+    ahead.prepare(FAR);
+    begin(FAR - MIN_AHEAD_BYTES + 1n);
+    ahead.begin(() => ({ position: 5n, upto: FAR, rows: undefined }), 10, 900);
+    assert.equal(ahead.mostRows, FIRST_ROWS);
     assert.deepEqual(calls, ['prepare']);
   });
 
@@ -99,13 +117,13 @@ describe('reading ahead', () => {
     it(`is over where ${why}, and nothing more is begun`, async () => {
       const kit = readAhead(PEEK);
       const { ahead, begin, calls } = kit;
-      ahead.mostRows(FAR);
+      ahead.prepare(FAR);
       if (why === 'it cannot be had') change(kit);
       begin(7n);
       if (why !== 'it cannot be had') change(kit);
       assert.equal(await ahead.take(why.startsWith('the peek') ? 8n : 7n), undefined);
       assert.equal(calls.at(-1), 'close');
-      assert.equal(ahead.mostRows(FAR), undefined);
+      assert.equal(ahead.mostRows, undefined);
       begin(9n);
       assert.equal(ahead.hasBegun(9n), false);
       assert.equal(calls.filter((call) => call.startsWith('begin')).length, 1);
@@ -114,28 +132,13 @@ describe('reading ahead', () => {
 
   it('is over where a peek takes so long that most of it was read before, or where the source has failed', () => {
     const slow = readAhead();
-    slow.ahead.mostRows(FAR);
+    slow.ahead.prepare(FAR);
     slow.begin(5n, 5_001);
-    assert.deepEqual([slow.calls, slow.ahead.mostRows(FAR)], [['prepare', 'close'], undefined]);
+    assert.deepEqual([slow.calls, slow.ahead.mostRows], [['prepare', 'close'], undefined]);
     const failed = readAhead();
-    failed.ahead.mostRows(FAR);
+    failed.ahead.prepare(FAR);
     failed.source.isOver = true;
     failed.begin(5n);
-    assert.deepEqual([failed.calls, failed.ahead.mostRows(FAR)], [['prepare'], undefined]);
-  });
-
-  it('asks for more at a time where the run has to wait for it', async () => {
-    const { ahead, begin, source, recorder } = readAhead(PEEK, PEEK);
-    ahead.mostRows(FAR);
-    source.answers[0] = Promise.resolve().then(() => {
-      recorder.time += 251;
-      return PEEK;
-    });
-    begin(5n);
-    await ahead.take(5n);
-    assert.equal(ahead.mostRows(FAR), 2 * AHEAD_ROWS);
-    begin(6n);
-    await ahead.take(6n);
-    assert.equal(ahead.mostRows(FAR), 2 * AHEAD_ROWS);
+    assert.deepEqual([failed.calls, failed.ahead.mostRows], [['prepare'], undefined]);
   });
 });

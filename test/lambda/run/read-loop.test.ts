@@ -51,10 +51,14 @@ function scriptedAhead({ mostRows, ready }: NonNullable<Script['ahead']>, calls:
   let next: PeekPlan | undefined;
   let isOver = false;
   return {
-    mostRows: () => (isOver ? undefined : mostRows),
-    begin: (plan: PeekPlan, firstRowMs: number, timeoutMs: number) => {
+    prepare: () => undefined,
+    get mostRows() {
+      return isOver ? undefined : mostRows;
+    },
+    begin: (planFor: (rows: number) => PeekPlan, firstRowMs: number, timeoutMs: number) => {
       assert.deepEqual([firstRowMs, timeoutMs], [SLOW.firstRowMs, SLOW.budgetMs]);
       if (isOver) return;
+      const plan = planFor(mostRows);
       calls.push(`ahead ${hex(plan.position)} to ${hex(plan.upto)}, ${plan.rows ?? 'all'} rows`);
       next = plan;
     },
