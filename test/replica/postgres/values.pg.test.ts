@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { ARRAYS, CASES, TYPES_SQL } from '../../lambda/format/json/value-cases.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
-import { arrayOf, generatedColumn } from '../support/by-version.ts';
+import { arrayOf, domainOver, generatedColumn } from '../support/by-version.ts';
 import { ReplicatedDatabase } from '../support/replicated-database.ts';
 
 let server: PostgresServer;
@@ -36,9 +36,10 @@ describe('values at the target', () => {
     for (const [i, { type, values }] of TYPES.entries()) {
       const [table, composite] = [`public.plain_${i}`, `public.composite_${i}`];
       // Domains over domains, and composites of everything, are their text.
-      await copy.define(`CREATE DOMAIN public.domain_${i} AS ${type};
+      const domain = domainOver(TESTED_MAJOR, `public.domain_${i}`, type);
+      await copy.define(`${domain.sql};
         CREATE TYPE ${composite} AS (v ${type}, t text);
-        CREATE TABLE ${table} (id integer PRIMARY KEY, v ${type}, d public.domain_${i}, c ${composite})`);
+        CREATE TABLE ${table} (id integer PRIMARY KEY, v ${type}, d ${domain.name}, c ${composite})`);
       for (const [id, value] of [...values, null].entries()) {
         await copy.source.query(
           `INSERT INTO ${table} SELECT ${id}, v, v, ROW(v, 'it''s "x"')::${composite} FROM (SELECT $1::${type} AS v) AS x`,
@@ -47,7 +48,7 @@ describe('values at the target', () => {
       }
       tables.push([table, type]);
       // Before 11 there are no arrays of domains.
-      const arrays = [[type, values], ...(TESTED_MAJOR < 11 ? [] : [[`public.domain_${i}`, values] as const])] as const;
+      const arrays = [[type, values], ...(TESTED_MAJOR < 11 ? [] : [[domain.name, values] as const])] as const;
       for (const [j, [element, items]] of arrays.entries()) {
         const list = `public.list_${i}_${j}`;
         await copy.define(`CREATE TABLE ${list} (id integer PRIMARY KEY, v ${element}[])`);

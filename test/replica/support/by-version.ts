@@ -24,6 +24,18 @@ export function arrayOf(texts: string, type: string): string {
 }
 
 /**
+ * A domain over a type. Before 11 there are none over composites: then the type itself is taken.
+ *
+ * @param major - the server's version
+ * @param name - of the domain
+ * @returns what makes it, and its name
+ */
+export function domainOver(major: number, name: string, type: string): { readonly sql: string; readonly name: string } {
+  if (major < 11 && type === 'public.pair') return { sql: 'SELECT 1', name: type };
+  return { sql: `CREATE DOMAIN ${name} AS ${type}`, name };
+}
+
+/**
  * A generated column, where there are any: from 12 on.
  *
  * @param major - the server's version

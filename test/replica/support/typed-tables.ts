@@ -6,7 +6,7 @@ import type pg from 'pg';
 import { ARRAYS, CASES, TYPES_SQL } from '../../lambda/format/json/value-cases.ts';
 import type { PostgresServer } from '../../support/postgres.ts';
 import { type Random, randomOf } from '../rules/model/random.ts';
-import { arrayOf, emptying, generatedColumn } from './by-version.ts';
+import { arrayOf, domainOver, emptying, generatedColumn } from './by-version.ts';
 
 /** A type, and its values as text. */
 interface Typed {
@@ -17,7 +17,12 @@ interface Typed {
 /** A table of several types: with each, columns `v`, `l`, `d`, `e` and `c` and the type's number. */
 interface WideTable {
   readonly name: string;
-  readonly types: readonly { readonly n: number; readonly type: string; readonly values: readonly string[] }[];
+  readonly types: readonly {
+    readonly n: number;
+    readonly type: string;
+    readonly domain: string;
+    readonly values: readonly string[];
+  }[];
 }
 
 /** A table whose key is of a type. */
@@ -98,6 +103,7 @@ function wideTables(types: readonly Typed[], major: number): (WideTable & { read
   const all = [...types, ...ARRAYS.map(({ type, values }) => ({ type, values, isArray: true }))].map((each, n) => ({
     ...each,
     n,
+    domain: domainOver(major, `public.domain_${n}`, each.type).name,
   }));
   // The text of json differs by line breaks: it is in tables of its own, where a hash leaves them out.
   const groups = [all.filter(({ type }) => isJson(type))];
@@ -112,9 +118,8 @@ function wideTables(types: readonly Typed[], major: number): (WideTable & { read
       const name = `public.${i === 0 && group.some(({ type }) => isJson(type)) ? 'json' : 'wide'}_${i}`;
       const made: string[] = [];
       const columns: string[] = [];
-      for (const { n, type, ...more } of group) {
-        const domain = `public.domain_${n}`;
-        made.push(`CREATE DOMAIN ${domain} AS ${type}`, `CREATE TYPE public.composite_${n} AS (v ${type}, t text)`);
+      for (const { n, type, domain, ...more } of group) {
+        made.push(domainOver(major, domain, type).sql, `CREATE TYPE public.composite_${n} AS (v ${type}, t text)`);
         columns.push(`v_${n} ${type}, d_${n} ${domain}, c_${n} public.composite_${n}`);
         if (major >= 11) columns.push(`e_${n} ${domain}[]`);
         if (!('isArray' in more)) columns.push(`l_${n} ${type}[]`);
@@ -202,12 +207,11 @@ export class TypedWriter {
     const columns = ['id', 'u', 'n', 'big'];
     const values: unknown[] = [];
     const sql = [`${id}`, `${id}`, `${id % 100}`, `repeat('b${id} ', 400)`];
-    for (const { n, type, values: all } of types) {
+    for (const { n, type, domain, values: all } of types) {
       const value = turn % (all.length + 1) === all.length ? null : (all[turn % (all.length + 1)] ?? null);
       const short = value !== null && value.length > LONG ? (all[0] ?? null) : value;
       const isArray = type.endsWith('[]');
       const [plain, other] = [values.push(value), values.push(short)].map((at) => `$${at}`);
-      const domain = `public.domain_${n}`;
       columns.push(`v_${n}`, `d_${n}`, `c_${n}`);
       sql.push(
         `${plain}::${type}`,
@@ -249,17 +253,15 @@ export class TypedWriter {
       await client.query(emptying(name));
       for (let i = 0; i < 3; i++) await this.#insert(client, table);
     } else {
-      const { n, type, values } = pick(table.types);
+      const { n, type, domain, values } = pick(table.types);
       const value = int(values.length + 1) === 0 ? null : pick(values);
       const short = value !== null && value.length > LONG ? null : value;
       const set = pick([
         `n = n + 1`,
         `v_${n} = $1::${type}`,
-        `d_${n} = $1::${type}::public.domain_${n}`,
+        `d_${n} = $1::${type}::${domain}`,
         `c_${n} = ROW($1::${type}, NULL)::public.composite_${n}`,
-        ...(this.#tables.hasDomainArrays
-          ? [`e_${n} = ARRAY[$1::${type}::public.domain_${n}, NULL::public.domain_${n}]`]
-          : []),
+        ...(this.#tables.hasDomainArrays ? [`e_${n} = ARRAY[$1::${type}::${domain}, NULL::${domain}]`] : []),
       ]);
       await client.query(`UPDATE ${name} SET ${set} WHERE id = ${one}`, set.includes('$1') ? [short] : []);
     }
