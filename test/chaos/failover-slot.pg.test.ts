@@ -8,6 +8,7 @@ import { InProcessFunction } from '../support/in-process.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { eventually } from './environment.ts';
+import { assertInProcessMarksHold, assertMarkedToTheEnd } from './mark-assertions.ts';
 
 describe('a failover slot', () => {
   let primary: PostgresServer;
@@ -55,7 +56,7 @@ describe('a failover slot', () => {
       through: link.port,
       settings: { sync_replication_slots: 'on', hot_standby_feedback: 'on', wal_receiver_status_interval: '1' },
     });
-    warm = at(name.port, { SLOT_FAILOVER: 'on' });
+    warm = at(name.port, { SLOT_FAILOVER: 'on', MARKS: 'on' });
   });
   after(async () => {
     await Promise.all([link.stop(), name.stop()]);
@@ -178,7 +179,7 @@ describe('a failover slot', () => {
     assert.match(JSON.stringify(findings), /"server role","state":"fault","found":"a standby.*writer endpoint/);
   });
 
-  it('I2: goes on after the promotion in the warm container, with nothing lost and nothing that never was', async () => {
+  it('I2, I12: goes on after the promotion in the warm container, with nothing lost and nothing that never was', async () => {
     await replicated();
     await eventually(async () => (await run())['stopped'] === 'caught-up', 'all is published');
     link.hold();
@@ -204,5 +205,9 @@ describe('a failover slot', () => {
       [...new Set(ids(warm))].toSorted((a, b) => a - b),
       there,
     );
+    const { records, reaches, marks } = assertInProcessMarksHold(warm.arrived);
+    assertMarkedToTheEnd(records, reaches, 2);
+    const timelines = marks.map(({ text }) => (JSON.parse(text) as { timeline: number }).timeline);
+    assert.deepEqual([...new Set(timelines)], [1, 2]);
   });
 });

@@ -9,6 +9,7 @@ import { InProcessFunction } from '../support/in-process.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { eventually } from './environment.ts';
+import { assertInProcessMarksHold } from './mark-assertions.ts';
 
 describe('a changed history', () => {
   let server: PostgresServer;
@@ -33,6 +34,7 @@ describe('a changed history', () => {
       PGDATABASE: 'postgres',
       PGUSER: 'cdc',
       PGPASSWORD: 'secret',
+      MARKS: 'on',
     });
   const insert = async (on: PostgresServer, count: number) => {
     for (let i = 0; i < count; i++) await on.sql('INSERT INTO t VALUES ($1)', [nextId++]);
@@ -75,6 +77,7 @@ describe('a changed history', () => {
       named,
       it.records.map(({ key }) => key.id).filter((id) => !there.has(id)),
     );
+    assertInProcessMarksHold(it.arrived);
     leadTo(server);
   });
 
@@ -111,5 +114,7 @@ describe('a changed history', () => {
     // It says so once.
     await it.invoke({ action: 'run' });
     assert.equal(it.warnings.filter((line) => line.includes('The slot is at')).length, 1);
+    // The timeline is the same, so no mark takes back what others said: docs/replica.md says to make a copy anew.
+    assert.throws(() => assertInProcessMarksHold(it.arrived), /I12: .* after a mark that says all up to/);
   });
 });

@@ -33,8 +33,8 @@ export interface Marked {
 }
 
 /**
- * I12: no record that comes for the first time stands behind a mark that says it was before it. On a newer timeline an
- * opening mark takes back what earlier marks said of what is above the fork.
+ * I12: no record that comes for the first time stands behind a mark that says it was before it, and none before the first mark
+ * of its lane. On a newer timeline an opening mark takes back what earlier marks said of what is above the fork.
  *
  * @param all - as they arrived, each lane's in order
  * @returns the records without the marks
@@ -45,6 +45,8 @@ export function assertMarksHold(all: readonly Arrived[]): Marked {
   const marks: Arrived[] = [];
   const reaches = new Map<string, Reach>();
   const seen = new Set<string>();
+  /** Of lanes that had no mark yet, a record. */
+  const early = new Map<string, string>();
   for (const record of all) {
     const { op, lane, text, id, commitLsn } = record;
     const lsn = numberOf(commitLsn);
@@ -60,14 +62,51 @@ export function assertMarksHold(all: readonly Arrived[]): Marked {
     const identity = `${source} ${id}`;
     if (seen.has(identity)) continue;
     seen.add(identity);
-    const reach = reaches.get(`${lane} of ${source}`)?.lsn ?? -1n;
+    const name = `${lane} of ${source}`;
+    const reach = reaches.get(name)?.lsn ?? -1n;
+    if (!reaches.has(name)) early.set(name, id);
     assert.ok(lsn > reach, `I12: ${id} came into ${lane} after a mark that says all up to ${printed(reach)} is there`);
   }
+  for (const [name, id] of early) assert.ok(!reaches.has(name), `I12: ${id} came before the first mark of ${name}`);
   return {
     records,
     reaches: new Map([...reaches].map(([lane, { lsn }]) => [lane, lsn])),
     marks,
   };
+}
+
+/**
+ * I12 of what a function in this process published.
+ *
+ * @param arrived - with the lane as partition key
+ * @returns the records without the marks
+ */
+export function assertInProcessMarksHold(
+  arrived: readonly { readonly partitionKey: string; readonly text: string }[],
+): Marked {
+  return assertMarksHold(
+    arrived.map(({ partitionKey, text }) => ({
+      ...(JSON.parse(text) as Arrived),
+      lane: partitionKey,
+      partitionKey: '',
+      text,
+    })),
+  );
+}
+
+/**
+ * I12: marks are there before the slot is advanced over what they mark, so a run that dies leaves no position without marks.
+ *
+ * @param marked - what the stream holds
+ * @param slot - where the slot was before that was read
+ */
+export function assertMarkedUpTo({ records, reaches }: Marked, slot: bigint): void {
+  for (const { lane, text, id, commitLsn } of records) {
+    const name = `${lane} of ${JSON.stringify((JSON.parse(text) as MarkText).source)}`;
+    const lsn = numberOf(commitLsn);
+    const reach = reaches.get(name) ?? -1n;
+    assert.ok(lsn >= slot || lsn <= reach, `I12: the slot is at ${printed(slot)}, and ${id} in ${lane} has no mark`);
+  }
 }
 
 /**
@@ -116,7 +155,8 @@ function mark(
   if (lsn > reach.lsn) reach.lsn = lsn;
 }
 
-function numberOf(commitLsn: string): bigint {
+/** @param commitLsn - as the server prints it */
+export function numberOf(commitLsn: string): bigint {
   const [high = '', low = ''] = commitLsn.split('/');
   return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
 }

@@ -13,8 +13,10 @@ import { readEvent } from '../../lambda/settings/event.ts';
 
 /** A container of the function. */
 export class InProcessFunction {
-  /** The data of every record published, as text. */
+  /** The data of every record published, as text, without marks. */
   readonly published: string[] = [];
+  /** All of it, marks too, and where it went: with `MARKS=on` into lanes of lines. */
+  readonly arrived: { readonly partitionKey: string; readonly text: string }[] = [];
   /** Lines of the log: `warn The slot ... {}`. */
   readonly lines: string[] = [];
   readonly values: [string, number][] = [];
@@ -29,13 +31,21 @@ export class InProcessFunction {
       };
     const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
     const metrics: Metrics = { add: (name, value) => this.values.push([name, value]), flush: () => undefined };
+    const hasMarks = env['MARKS'] === 'on';
+    const packing = hasMarks ? { AGGREGATION: 'lines', LANES: '2' } : { AGGREGATION: 'none' };
+    const config = readConfig({ PGSSLMODE: 'disable', FORMAT: 'json', ...packing, ...env });
     const publisher: Publisher = {
       publish: (round) => {
-        for (const { data } of round.entries) this.published.push(Buffer.from(data).toString());
+        for (const { data, partitionKey } of round.entries) {
+          const text = Buffer.from(data).toString();
+          for (const each of hasMarks ? text.split('\n').filter(Boolean) : [text]) {
+            this.arrived.push({ partitionKey, text: each });
+            if (!each.startsWith('{"op":"MARK"')) this.published.push(each);
+          }
+        }
         return Promise.resolve({ complete: true, throttledEntries: 0 });
       },
     };
-    const config = readConfig({ PGSSLMODE: 'disable', FORMAT: 'json', AGGREGATION: 'none', ...env });
     this.#container = {
       ...createContainer(config, { clock: systemClock, log, metrics }),
       publisher,
