@@ -8,7 +8,6 @@ import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
 import { lineRecords, userRecords } from '../../lib/consumer/deaggregate.ts';
 import { ReplicaError } from '../../replica/errors.ts';
 import type { Applier } from '../../replica/rules/applier.ts';
-import { MARKS_WITHIN_MS } from '../../replica/rules/fast/lane-position.ts';
 import type { Intake } from '../../replica/rules/intake.ts';
 import type { SpillStore } from '../../replica/store/spill-store.ts';
 import { translateReadError } from '../reading-client.ts';
@@ -58,6 +57,8 @@ export class Replication {
   #cutMs: number | undefined;
   /** Since when no change has come, while no mark has: its count of changes, and the time. */
   #unmarked: { readonly changes: number; readonly ms: number } | undefined;
+  /** When the stream was read to its tip, and no mark had come. */
+  #unmarkedSinceMs: number | undefined;
 
   /** @param parts - what it works with */
   constructor(parts: ReplicationParts) {
@@ -115,7 +116,7 @@ export class Replication {
 
   /** Whether every shard was read up to its tip. */
   get #isRead(): boolean {
-    return this.#behind.size > 0 && [...this.#behind.values()].every((ms) => ms === 0);
+    return this.#parts.plan.isRead && [...this.#behind.values()].every((ms) => ms === 0);
   }
 
   async #read(signal: AbortSignal, progress: { isRead: boolean }): Promise<void> {
@@ -129,7 +130,10 @@ export class Replication {
         signal,
         ...(once ? { finish: AbortSignal.abort() } : {}),
         onWait: (why, ms) => tell(`Kinesis: ${why}. Trying again in ${ms / 1000} s.`),
-        onPage: (shard, behindMs) => this.#behind.set(shard, behindMs),
+        onPage: (shard, behindMs) => {
+          this.#behind.set(shard, behindMs);
+          if (behindMs === 0) plan.markRead(shard);
+        },
         onRecord: (record) => this.#take(record, signal),
       });
     } catch (error) {
@@ -189,20 +193,23 @@ export class Replication {
   }
 
   /**
-   * Marks may come as long as there is something to be read, or a large transaction is being published: each run ends with marks.
-   * So there are none if changes have stopped coming, or have come for longer than a run takes.
+   * Marks may come as long as there is something to be read, or a large transaction is being published. There are none if changes
+   * have stopped coming, or if what was read would have marks.
    *
    * @param isOver - nothing more will be read
    */
   #refuseWithoutMarks(isOver: boolean): void {
-    const { intake, patienceMs } = this.#parts;
-    const { counts, lanes } = intake;
-    if (counts.marks > 0 || counts.changes === 0 || !this.#isRead) return;
+    const { intake, plan, patienceMs } = this.#parts;
+    const { counts, lanes, unmarked } = intake;
+    if (counts.marks > 0 || counts.changes === 0 || !plan.isRead) return;
     const now = systemClock.now();
+    this.#unmarkedSinceMs ??= now;
     if (this.#unmarked?.changes !== counts.changes) this.#unmarked = { changes: counts.changes, ms: now };
-    const { firstArrivedMs = 0, lastArrivedMs = 0 } = intake;
-    const isPatient = now - this.#unmarked.ms < patienceMs / 2 && lastArrivedMs - firstArrivedMs < MARKS_WITHIN_MS;
-    if (isPatient && !isOver) return;
+    // Of a copy that begins everything was read. If marks were switched on just now, the next run brings them.
+    const hasBegun = lanes.lanes.some(({ timeline }) => timeline !== undefined);
+    const isUnmarked = !hasBegun && unmarked.lacksMarksBefore(plan.keptSinceMs);
+    const since = isUnmarked ? this.#unmarkedSinceMs : this.#unmarked.ms;
+    if (!isOver && !unmarked.lacksMarks && now - since < patienceMs / 2) return;
     throw new ReplicaError(
       'MARKS_MISSING',
       `The stream holds ${counts.changes} changes and no marks, which tell up to where every lane was read. What was committed after ${formatLsn(lanes.applied)} was not applied.`,

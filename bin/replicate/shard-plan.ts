@@ -23,11 +23,18 @@ export class ReplicaShardPlan implements ShardPlan {
   readonly #saved: ReadonlyMap<string, ShardPosition>;
   /** By shard, the saved record: it has to be the first one that is read. */
   readonly #expected = new Map<string, string>();
+  /** Shards of the stream that were not read to their tip since this began. */
+  readonly #unread = new Set<string>();
+  /** Shards that were read to their end, and whose children are not known yet. */
+  readonly #childless = new Set<string>();
+  readonly #parents = new Map<string, readonly string[]>();
+  readonly #keptSinceMs: number;
 
   /** @throws {ReplicaError} POSITION_TRIMMED */
   constructor({ shards, saved, savedAtMs, now, retentionMs }: ReplicaShardPlanOptions) {
     this.#shards = shards;
     this.#saved = saved;
+    this.#keptSinceMs = now - retentionMs;
     for (const [id, position] of saved) {
       if (position.atEnd) continue;
       const age = now - (position.arrivedMs ?? savedAtMs);
@@ -45,8 +52,26 @@ export class ReplicaShardPlan implements ShardPlan {
       if (!atEnd && !ids.has(id)) throw trimmed(`The stream no longer has shard ${id}, which was not read to its end.`);
   }
 
+  /** The stream has everything that it took since then, milliseconds since 1970. */
+  get keptSinceMs(): number {
+    return this.#keptSinceMs;
+  }
+
+  /** Whether everything was read that the stream had when this began. */
+  get isRead(): boolean {
+    return this.#parents.size > 0 && this.#unread.size === 0 && this.#childless.size === 0;
+  }
+
   addShard(id: string, parents: readonly string[]): void {
     this.#shards.addShard(id, parents);
+    for (const parent of parents) this.#childless.delete(parent);
+    if (!this.#parents.has(id)) this.#unread.add(id);
+    this.#parents.set(id, parents);
+  }
+
+  /** A shard was read to its tip. */
+  markRead(id: string): void {
+    this.#unread.delete(id);
   }
 
   isReadable(id: string): boolean {
@@ -55,13 +80,18 @@ export class ReplicaShardPlan implements ShardPlan {
 
   start(id: string): StartPosition {
     const saved = this.#saved.get(id);
-    if (saved?.atEnd === true) return 'ended';
+    if (saved?.atEnd === true) {
+      this.#unread.delete(id);
+      return 'ended';
+    }
     return saved?.sequence === undefined ? 'trim-horizon' : { at: saved.sequence };
   }
 
   onEnd(id: string): void {
     this.#refuseUnseen(id);
     this.#shards.markEnded(id);
+    this.#unread.delete(id);
+    if (![...this.#parents.values()].some((parents) => parents.includes(id))) this.#childless.add(id);
   }
 
   translateError(id: string, error: unknown): unknown {
@@ -84,6 +114,7 @@ export class ReplicaShardPlan implements ShardPlan {
 
   onTip(id: string): void {
     this.#refuseUnseen(id);
+    this.#unread.delete(id);
   }
 
   #refuseUnseen(id: string): void {

@@ -8,6 +8,7 @@ import type { CopyingTables } from './copying.ts';
 import { Lanes } from './lanes.ts';
 import { type Change, type Mark, type Other, readRecord } from './record.ts';
 import type { ShardPosition, Shards } from './shards.ts';
+import { Unmarked } from './unmarked.ts';
 
 /** A Kinesis record, unpacked. */
 export interface KinesisRecord {
@@ -96,6 +97,18 @@ export function lostHistory(fork: Lsn, timeline: number, applied: Lsn): ReplicaE
   );
 }
 
+/** The failure where nobody can tell what of the stream the source has lost, as there were no marks. @param fork - where its history left the former one */
+export function doubtfulHistory(fork: Lsn, applied: Lsn): ReplicaError {
+  return new ReplicaError(
+    'HISTORY_CHANGED',
+    `The source went to another timeline at ${formatLsn(fork)} while no marks were written, and the stream holds changes from before and after. Which of them it has lost cannot be told. What was committed after ${formatLsn(applied)} was not applied.`,
+    {
+      remedy:
+        'Make the copy anew: load it with pg_dump, and begin with --start-after at the position of that dump (docs/replica.md).',
+    },
+  );
+}
+
 /** Takes the records of all shards. */
 export class Intake {
   readonly shards: Shards;
@@ -104,9 +117,8 @@ export class Intake {
   /** The source that is copied; undefined: that of the first record. */
   source: string | undefined;
   system: string | undefined;
-  /** When the stream took the first and the last record of changes that was read, milliseconds since 1970. */
-  firstArrivedMs: number | undefined;
-  lastArrivedMs: number | undefined;
+  /** What was read before the first mark. */
+  readonly unmarked = new Unmarked();
   readonly #onlySource: boolean;
   readonly #makeLanes: (start: ConstructorParameters<typeof Lanes<Change>>[0]) => Lanes<Change>;
 
@@ -149,14 +161,11 @@ export class Intake {
       if (!this.#changeLanes(count)) return false;
     }
     const place = this.shards.addRecord(record.shard, record.sequence, record.arrivedMs);
-    if (changes.length > 0) {
-      this.firstArrivedMs ??= record.arrivedMs;
-      this.lastArrivedMs = record.arrivedMs;
-    }
     for (const each of records) {
       if (each.kind === 'mark') {
         this.#mark(each, () => this.lanes.mark(each, place));
       } else if (each.kind === 'change') {
+        if (this.counts.marks === 0) this.unmarked.take(each, record.arrivedMs);
         if (this.lanes.take(lane, each, place)) this.counts.changes++;
         else this.counts.repeats++;
       } else this.counts.leftOut++;
@@ -208,6 +217,8 @@ export class Intake {
     if (this.system !== system) throw otherServer(system, this.system, applied);
     const fork = take();
     if (fork !== undefined) throw lostHistory(fork, timeline, applied);
+    const { doubtfulFork } = this.lanes;
+    if (doubtfulFork !== undefined) throw doubtfulHistory(doubtfulFork, applied);
   }
 
   /**

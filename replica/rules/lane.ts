@@ -60,6 +60,8 @@ export class Lane<T extends WaitingChange> {
   marks: { readonly lsn: Lsn; readonly place: RecordPlace }[] = [];
   /** The server's timeline, by the lane's last mark; undefined before the first. */
   timeline: number | undefined;
+  /** The commit LSNs of changes that were read before the first mark, and the history that this mark brought. */
+  unmarked: { readonly first: Lsn; readonly last: Lsn; readonly forks: readonly Fork[] } | undefined;
   /** The last change read, in commit order. A change that is not after it is a repeat. */
   #last: { readonly lsn: Lsn; readonly ordinal: number };
   #timelineStarts: TimelineStart[] = [];
@@ -85,6 +87,10 @@ export class Lane<T extends WaitingChange> {
   take(change: T, place: RecordPlace): boolean {
     if (this.isRepeat(change)) return false;
     this.#last = { lsn: change.lsn, ordinal: change.ordinal };
+    if (this.timeline === undefined) {
+      const { lsn } = change;
+      this.unmarked = { first: this.unmarked?.first ?? lsn, last: lsn, forks: [] };
+    }
     const tail = this.waitingRecords.at(-1);
     if (tail?.place === place && tail.entries !== undefined) {
       tail.entries.push(change);
@@ -128,6 +134,8 @@ export class Lane<T extends WaitingChange> {
       }
       this.#timelineStarts.push({ place, timelineBefore: this.timeline });
     }
+    if (this.timeline === undefined && this.unmarked !== undefined)
+      this.unmarked = { ...this.unmarked, forks: mark.forks ?? [] };
     this.timeline = mark.timeline;
     this.#advanceReadUpto(mark.lsn, mark.commitMs);
     if (mark.lsn > this.marked) this.marked = mark.lsn;

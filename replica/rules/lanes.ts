@@ -33,6 +33,8 @@ export class Lanes<T extends WaitingChange> {
   /** Tables whose rows a snapshot brings. */
   readonly copying: Copying;
   #forks: readonly Fork[];
+  /** See {@link doubtfulFork}. */
+  #doubtfulFork: Lsn | undefined;
 
   constructor(start: LanesStart, makeLane = (cut: Lsn, timeline: number | undefined) => new Lane<T>(cut, timeline)) {
     this.applied = start.cut;
@@ -62,13 +64,36 @@ export class Lanes<T extends WaitingChange> {
       if (mark.snapshot !== undefined) this.copying.take(mark.lsn, mark.snapshot, this.applied);
     }
     if (mark.forks !== undefined && mark.forks.length > this.#forks.length) this.#forks = mark.forks;
+    if (timeline === undefined && this.#isMarked) this.#lookBack();
     return lost;
   }
 
-  /** The LSN up to which every lane was read: whole transactions. */
+  /**
+   * Where the server went to another timeline while no marks were written, and changes from before and after are there: nobody
+   * can tell which of them it has lost. Undefined: nowhere.
+   */
+  get doubtfulFork(): Lsn | undefined {
+    return this.#doubtfulFork;
+  }
+
+  /** Whether each lane had a mark. What came before may be of a history that the server has lost. */
+  get #isMarked(): boolean {
+    return this.lanes.every(({ timeline }) => timeline !== undefined);
+  }
+
+  /** Looks at what was read before the first marks, once each lane has one. */
+  #lookBack(): void {
+    const unmarked = this.lanes.flatMap((lane) => lane.unmarked ?? []);
+    const first = unmarked.map((each) => each.first).reduce((a, b) => (a < b ? a : b), unmarked[0]?.first ?? 0n);
+    for (const { last, forks } of unmarked)
+      for (const [, lsn] of forks) if (first <= lsn && lsn < last) this.#doubtfulFork ??= lsn;
+    for (const lane of this.lanes) lane.unmarked = undefined;
+  }
+
+  /** The LSN up to which every lane was read: whole transactions. Nothing before each lane had a mark. */
   get cut(): Cut {
     const [first, ...others] = this.lanes;
-    if (first === undefined) return { lsn: this.applied, ms: undefined };
+    if (first === undefined || !this.#isMarked) return { lsn: this.applied, ms: undefined };
     const least = others.reduce<Lane<T>>((a, b) => (this.readUptoOf(b) < this.readUptoOf(a) ? b : a), first);
     return { lsn: this.readUptoOf(least), ms: least.readUptoMs };
   }

@@ -22,33 +22,53 @@ const change = (ordinal: number): object => ({
 });
 const mark = { ...at, op: 'MARK', lane: 0, lanes: 1, system: '1', timeline: 1 };
 
-/** A stream of one shard that gives these answers, and then nothing. */
-function streamOf(pages: readonly (readonly object[])[]): KinesisClient {
+/** Answers of a stream, by their number; `behindMs`: there are more. */
+type Pages = (page: number) => { readonly records: readonly object[]; readonly behindMs: number };
+
+/** These answers, and then nothing. */
+const listed =
+  (pages: readonly (readonly object[])[]): Pages =>
+  (page) => ({ records: pages[page] ?? [], behindMs: page + 1 < pages.length ? 1000 : 0 });
+
+/** A stream of one shard. */
+function streamOf(pages: Pages): KinesisClient {
   let sequence = 0;
   const send = (command: object): Promise<object> => {
     if (command instanceof ListShardsCommand) return Promise.resolve({ Shards: [{ ShardId: 'a' }] });
     if (command instanceof GetShardIteratorCommand) return Promise.resolve({ ShardIterator: '0' });
     if (!(command instanceof GetRecordsCommand)) throw new Error('Nothing else is asked for.');
     const page = Number(command.input.ShardIterator);
+    const { records, behindMs } = pages(page);
     return Promise.resolve({
-      Records: (pages[page] ?? []).map((record) => ({
+      Records: records.map((record) => ({
         Data: Buffer.from(JSON.stringify(record)),
         SequenceNumber: String(++sequence),
         PartitionKey: 'partition' in record ? record.partition : 'lane-0-of-1',
         ApproximateArrivalTimestamp: new Date(),
       })),
       NextShardIterator: String(page + 1),
-      MillisBehindLatest: page + 1 < pages.length ? 1000 : 0,
+      MillisBehindLatest: behindMs,
     });
   };
   return { send, config: { region: () => Promise.resolve('x') } } as unknown as KinesisClient;
 }
 
-/** Replicates a stream. @param patienceMs - how long marks are waited for @returns how many changes were applied */
-async function replicate(pages: readonly (readonly object[])[], patienceMs: number, once = false): Promise<number> {
+/**
+ * Replicates a stream.
+ *
+ * @param patienceMs - how long marks are waited for
+ * @param options - `hasBegun`: by a position of before, in two lanes
+ * @returns how many changes were applied
+ */
+async function replicate(
+  pages: readonly (readonly object[])[] | Pages,
+  patienceMs: number,
+  { once = false, hasBegun = false } = {},
+): Promise<number> {
+  const timelines = hasBegun ? [1, 1] : [];
   const shards = new Shards();
   const intake = new Intake(
-    { cut: 0n, source: undefined, system: undefined, timelines: [], forks: [], shards: new Map() },
+    { cut: 0n, source: undefined, system: undefined, timelines, forks: [], shards: new Map() },
     shards,
   );
   using store = new SpillStore();
@@ -63,14 +83,14 @@ async function replicate(pages: readonly (readonly object[])[], patienceMs: numb
     rollback: () => Promise.resolve(),
   };
   const replication = new Replication({
-    client: streamOf(pages),
+    client: streamOf(typeof pages === 'function' ? pages : listed(pages)),
     stream: 'made',
     once,
     patienceMs,
     until: undefined,
     stop: stop.signal,
     intake,
-    plan: new ReplicaShardPlan({ shards, saved: new Map(), savedAtMs: 0, now: 0, retentionMs: 1 }),
+    plan: new ReplicaShardPlan({ shards, saved: new Map(), savedAtMs: 0, now: Date.now(), retentionMs: 86_400_000 }),
     applier: new Applier({ intake, store, target: { begin: () => Promise.resolve(transaction) } }),
     store,
     cutMs: undefined,
@@ -90,7 +110,37 @@ describe('a stream without marks', () => {
   });
 
   it('fails at once where no more will be read', async () => {
-    await assert.rejects(replicate([[change(1)]], 3_600_000, true), /1 changes and no marks/);
+    await assert.rejects(replicate([[change(1)]], 3_600_000, { once: true }), /1 changes and no marks/);
+  });
+
+  /** Changes of one transaction after the other, without end, all of them at the stream's tip. */
+  const busy: Pages = (page) => ({
+    records: [{ ...change(1), commitLsn: `0/${(page + 16).toString(16)}` }],
+    behindMs: 0,
+  });
+
+  it('fails for a copy that begins though changes never stop: marks would be before the first of them', async () => {
+    await assert.rejects(replicate(busy, 400), /MARKS_MISSING: /);
+  });
+
+  /** The same, with large rows, in one lane of two. @param commitLsn - of a page */
+  const large =
+    (pages: number, commitLsn: (page: number) => string, last: readonly object[]): Pages =>
+    (page) => {
+      const row = { id: page, v: 'x'.repeat(6_000_000) };
+      const record = { ...change(page), row, commitLsn: commitLsn(page), partition: 'lane-0-of-2' };
+      return { records: page < pages ? [record] : last, behindMs: 0 };
+    };
+
+  it('fails for a copy that goes on after so much that there would be marks in between', async () => {
+    const transactions = large(6, (page) => `0/${page + 10}`, []);
+    await assert.rejects(replicate(transactions, 3_600_000, { hasBegun: true }), /[45] changes and no marks/);
+  });
+
+  it('is waited for while a copy that goes on has one large transaction', async () => {
+    const marks = [0, 1].map((lane) => ({ ...mark, lane, lanes: 2, partition: `lane-${lane}-of-2` }));
+    const transaction = large(6, () => '0/10', marks);
+    assert.equal(await replicate(transaction, 3_600_000, { hasBegun: true }), 6);
   });
 });
 

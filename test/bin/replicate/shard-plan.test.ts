@@ -32,6 +32,37 @@ describe('the shards that a replica reads', () => {
     shards.onEnd('b');
   });
 
+  it('are all read once each was read to its tip, and the children of those that are closed', () => {
+    const shards = plan({ old: at('5', 90 * HOUR, true) });
+    const isRead = (): boolean => shards.isRead;
+    assert.equal(isRead(), false);
+    shards.addShard('old', []);
+    shards.addShard('a', ['old']);
+    shards.addShard('b', ['old']);
+    for (const id of ['old', 'a', 'b']) shards.start(id);
+    assert.equal(isRead(), false);
+    shards.onTip('a');
+    assert.equal(isRead(), false);
+    shards.markRead('b');
+    assert.equal(isRead(), true);
+    // Between the end of a shard and the list of shards that has its children nothing of these was read.
+    shards.onEnd('a');
+    assert.equal(isRead(), false);
+    shards.addShard('c', ['a']);
+    assert.equal(isRead(), false);
+    shards.markRead('c');
+    assert.equal(isRead(), true);
+    // It is known already which its children are.
+    shards.addShard('d', ['c']);
+    shards.onEnd('c');
+    assert.equal(isRead(), false);
+    shards.onEnd('d');
+    shards.addShard('e', ['d']);
+    shards.markRead('e');
+    assert.equal(isRead(), true);
+    assert.equal(shards.keptSinceMs, 76 * HOUR);
+  });
+
   it('fail where the position is older than what the stream keeps', () => {
     assert.throws(
       () => plan({ a: at('7', 70 * HOUR) }),

@@ -83,6 +83,43 @@ describe('the intake of a replica', () => {
     assert.throws(() => take(0, 2, mark(4, 0, 2, { timeline: 2, forks: [[2, '0/5']] })), /HISTORY_CHANGED/);
   });
 
+  it('applies nothing before each lane had a mark, though all were read beyond', () => {
+    const { intake, take } = begin();
+    for (const lane of [0, 1]) assert.ok(take(lane, 2, change(5), change(9)));
+    assert.ok(take(0, 2, mark(9, 0, 2)));
+    assert.equal(intake.lanes.cut.lsn, 0n);
+    assert.ok(take(1, 2, mark(9, 1, 2)));
+    assert.equal(intake.lanes.cut.lsn, 9n);
+  });
+
+  it('refuses changes from before the first marks where the server has left its history in between them', () => {
+    const opening = (lane: number, ...forks: unknown[]) => mark(12, lane, 2, { timeline: 3, forks });
+    const read = (...forks: unknown[]) => {
+      const { take } = begin();
+      assert.ok(take(0, 2, change(5)));
+      assert.ok(take(0, 2, opening(0, ...forks)));
+      // One lane alone holds nothing of before.
+      assert.ok(take(1, 2, change(9), change(10)));
+      take(1, 2, opening(1, ...forks));
+    };
+    for (const fork of [5, 9]) {
+      assert.throws(
+        () => read([3, `0/${fork}`]),
+        new RegExp(
+          `HISTORY_CHANGED: The source went to another timeline at 0/${fork} while no marks.* after 0/0 was not applied\\. .*--start-after`,
+        ),
+      );
+    }
+    // Before all, after all, and of a history that is not known.
+    read([2, '0/1'], [3, '0/4']);
+    read([3, '0/A']);
+    read([3, '0/0']);
+    // Marks that come later tell what is lost.
+    const { take } = begin();
+    for (const lane of [0, 1]) assert.ok(take(lane, 2, change(5), change(9), mark(9, lane, 2, { forks: [] })));
+    for (const lane of [0, 1]) assert.ok(take(lane, 2, mark(12, lane, 2, { timeline: 2, forks: [[2, '0/7']] })));
+  });
+
   it('copies one source: another is refused, or left out where it is told which', () => {
     const one = begin();
     one.take(0, 1, change(1));
