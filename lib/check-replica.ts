@@ -27,6 +27,9 @@ const SETTING_PROPS = [
   'tracing',
 ] as const;
 
+/** A larger record would not fit into an event, in base64. */
+const MAX_RECORD_KIB = 4096;
+
 /** @param construct - the replica @param props - what it was given @throws {PropsError} naming every prop whose value is not allowed */
 export function checkReplica(construct: Construct, props: StreamReplicaProps): void {
   const given = new Map<string, unknown>(Object.entries(props));
@@ -70,6 +73,7 @@ export function checkReplica(construct: Construct, props: StreamReplicaProps): v
 function publisherFaults({ publisher }: StreamReplicaProps): string[] {
   if (publisher === undefined) return [];
   const { format = DEFAULT_FORMAT, aggregation = 'kpl', marks = 'off', partitionBy = 'primary-key' } = publisher.props;
+  const { maxRecordKib = 1024 } = publisher.props;
   return [
     ...(format === 'json' ? [] : [`publisher cannot have format ${format}: a replica reads json.`]),
     ...(aggregation === 'none'
@@ -78,6 +82,11 @@ function publisherFaults({ publisher }: StreamReplicaProps): string[] {
     ...(marks === 'on'
       ? []
       : ["publisher must have marks 'on': they tell a replica of a server that lost what was committed."]),
+    ...(!Token.isUnresolved(maxRecordKib) && maxRecordKib > MAX_RECORD_KIB
+      ? [
+          `publisher cannot have maxRecordKib above ${MAX_RECORD_KIB}: Lambda gives a function at most 6 MB, and a record takes a third more there.`,
+        ]
+      : []),
     ...(partitionBy === 'transaction'
       ? ['publisher cannot have partitionBy transaction, which puts the changes of one row into many lanes.']
       : []),

@@ -241,13 +241,14 @@ describe('a StreamReplica', () => {
             iteratorAge: Duration.seconds(1),
             databaseName: '',
           },
-          { marks: 'off', partitionBy: 'transaction' },
+          { marks: 'off', partitionBy: 'transaction', maxRecordKib: 4097 },
         ),
       (error: Error) => {
         for (const name of ['batchSize', 'retryAttempts', 'startAfter', 'replicaName', 'iteratorAge', 'databaseName'])
           assert.match(error.message, new RegExp(`- ${name} cannot be`), name);
         assert.match(error.message, /- publisher must have marks 'on'/);
         assert.match(error.message, /- publisher cannot have partitionBy transaction/);
+        assert.match(error.message, /- publisher cannot have maxRecordKib above 4096/);
         return true;
       },
     );

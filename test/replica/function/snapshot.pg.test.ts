@@ -130,7 +130,7 @@ describe('a snapshot into copies that are applied as changes come', () => {
       batchSize: 8,
       invoke: async (id, event) => {
         // The first shard is far behind the others.
-        await wait(id.endsWith('0') ? 100 + int(100) : int(20));
+        await wait(id.endsWith('0') ? 60 + int(60) : int(20));
         if (next() < 0.05) containers.delete(id);
         const invoked = containers.get(id) ?? container();
         containers.set(id, invoked);
@@ -151,7 +151,7 @@ describe('a snapshot into copies that are applied as changes come', () => {
       }
     };
     const publish = async (): Promise<void> => {
-      let running = await environment.container({ MARKS: 'on' });
+      let running = await environment.container({ LANES: '16' });
       await running.run({ action: 'run', maxSeconds: 10 });
       // Rows that are still to come were changed.
       await eventually(() => counted.awaitingRead > 0, 'a change waits for its row');
@@ -163,7 +163,7 @@ describe('a snapshot into copies that are applied as changes come', () => {
         const invoked = running.invoke({ action: 'run', maxSeconds: 4 });
         if (turn < 3) await wait(200 + int(300)).then(() => running.kill());
         const outcome = await invoked;
-        if (outcome === 'killed') running = await environment.container({ MARKS: 'on' });
+        if (outcome === 'killed') running = await environment.container({ LANES: '16' });
         else isDone = (outcome.answer as { snapshot?: { done: boolean } } | undefined)?.snapshot?.done !== false;
       }
       await running.kill();
@@ -173,7 +173,7 @@ describe('a snapshot into copies that are applied as changes come', () => {
         await Promise.all([write(), publish().finally(() => written.abort())]);
         await eventually(async () => (await environment.lockHolder()) === undefined, 'the lock is free');
         environment.proxy.always(() => ({ kind: 'pass' }));
-        await rig.drain();
+        await rig.drain({ LANES: '16' });
       } finally {
         published.abort();
       }

@@ -337,10 +337,17 @@ describe('the function of a StreamReplica', () => {
     const update = { ...change('s', 900), op: 'UPDATE', row: { id: 900, body: 'b' }, unchanged: ['big'] };
     measured.length = 0;
     assert.deepEqual(await container(own).invoke(eventOf(update)), { batchItemFailures: [] });
-    assert.deepEqual(
-      measured.filter(([name]) => name === 'ReplicaMissing'),
-      [['ReplicaMissing', 1]],
-    );
+    const missing = () => measured.filter(([name]) => name === 'ReplicaMissing');
+    assert.deepEqual(missing(), [['ReplicaMissing', 1]]);
+    // One in a record that cannot be applied is not left out: it is given again, and again.
+    const event = eventOf({ ...update, ...change('s', 901), op: 'UPDATE', row: update.row, unchanged: ['big'] });
+    const [record] = event.Records;
+    assert.ok(record);
+    const refused = { ...change('s', 902), table: 'nowhere' };
+    const text = Buffer.from(record.kinesis.data, 'base64').toString();
+    record.kinesis.data = Buffer.from(`${text}${JSON.stringify(refused)}\n`).toString('base64');
+    assert.equal((await container(own).invoke(event)).batchItemFailures.length, 1);
+    assert.deepEqual(missing(), [['ReplicaMissing', 1]]);
   });
 
   it('stops without marks, and goes on by itself once they are there, or the changes are so old that marks may follow', async () => {
