@@ -59,5 +59,6 @@ new StreamReplica(stack, 'Copy', {
   databaseSslMode: 'disable',
   databaseSecurityGroup: ec2.SecurityGroup.fromSecurityGroupId(stack, 'CopyGroup', made.groupId),
   databaseSecret: secretsmanager.Secret.fromSecretCompleteArn(stack, 'CopySecret', made.secretArn),
+  awaitSnapshot: true,
   email: 'oncall@example.com',
 });
