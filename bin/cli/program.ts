@@ -157,6 +157,7 @@ function addReplicate(program: Command, terminal: Terminal, done: (status: numbe
     )
     .option('--pg-dump <program>', 'its name or path (pg_dump unless given)')
     .option('--verify', 'compare the copy with the source, while a replica is at work')
+    .option('--skip-lacking', 'with --verify: what the copy lacks is named, and is no difference')
     .option(
       '--finish',
       'end when the copy has come to the present end of the source, and print what sets its sequences',

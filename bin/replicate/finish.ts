@@ -3,8 +3,10 @@
  * the stream tells of. Knows no stream.
  */
 import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
+import { ReplicaError } from '../../replica/errors.ts';
 import type { PostgresConnection, TargetConnection } from '../../replica/postgres/connection.ts';
 import { flushLsn, planSequences, readSequences, setSequences } from '../../replica/postgres/sequences.ts';
+import { readDatabaseIdentity, refuseOtherSource } from '../../replica/postgres/source-identity.ts';
 import type { Terminal } from '../cli/terminal.ts';
 import type { ReplicateOptions } from './options.ts';
 import { connectFrom } from './source-setup.ts';
@@ -25,17 +27,29 @@ export class Finish {
   }
 
   /** @throws {ReplicaError} REPLICA_USAGE, SOURCE_UNREACHABLE */
-  static async begin(options: ReplicateOptions, terminal: Terminal): Promise<Finish> {
+  static async begin(options: ReplicateOptions, terminal: Terminal, target: TargetConnection): Promise<Finish> {
     const source = await connectFrom(options, terminal, '--finish');
-    const lsn = await flushLsn(source.client);
+    let lsn: Lsn;
+    try {
+      const at = await refuseOther(source, target, options);
+      // After the copy's position: another replica may still be at work.
+      lsn = await flushLsn(source.client);
+      refuseBehind(at, lsn);
+    } catch (error) {
+      await source.client.end().catch(() => undefined);
+      throw error;
+    }
     terminal.stderr.write(
       `Ends when the copy has come to ${formatLsn(lsn)}. For that, run "pg2kinesis drain" once the source is not written to any more.\n`,
     );
     return new Finish(source, lsn, options, terminal);
   }
 
-  /** Prints what sets the sequences, or sets them. @throws {ReplicaError} SOURCE_UNREACHABLE */
-  async setSequences({ client }: TargetConnection): Promise<void> {
+  /** Prints what sets the sequences, or sets them. @throws {ReplicaError} SOURCE_UNREACHABLE, REPLICA_USAGE */
+  async setSequences(target: TargetConnection): Promise<void> {
+    const { client } = target;
+    // Again: a copy that has only begun learns from the marks which server it is of.
+    await refuseOther(this.#source, target, this.#options);
     const plan = await planSequences(client, await readSequences(this.#source.client));
     for (const name of plan.missing) this.#terminal.stderr.write(`The sequence ${name} is not at the copy.\n`);
     if (this.#options.yes !== true) {
@@ -49,4 +63,23 @@ export class Finish {
   async close(): Promise<void> {
     await this.#source.client.end().catch(() => undefined);
   }
+}
+
+/** @returns up to where the copy is */
+async function refuseOther(
+  source: PostgresConnection,
+  target: TargetConnection,
+  { name = 'pg2kinesis' }: ReplicateOptions,
+): Promise<Lsn> {
+  return await refuseOtherSource(await readDatabaseIdentity(source.client), target.client, name);
+}
+
+/** The end of a server that is behind the copy is not the source's. @throws {ReplicaError} SOURCE_UNREACHABLE */
+function refuseBehind(at: Lsn, lsn: Lsn): void {
+  if (at <= lsn) return;
+  throw new ReplicaError(
+    'SOURCE_UNREACHABLE',
+    `The server of --from is at ${formatLsn(lsn)}, and the copy at ${formatLsn(at)} already: it does not tell where the source ends. Nothing was done.`,
+    { remedy: 'Give the source itself with --from. If it is a standby, wait until it has received everything.' },
+  );
 }

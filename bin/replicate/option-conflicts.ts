@@ -31,6 +31,11 @@ export function refuseContradictions(options: ReplicateOptions): void {
       `--verify only compares, and ${others.join(', ')} would have no effect.`,
       'Give one of them; a replica goes on meanwhile.',
     );
+  if (options.skipLacking === true && options.verify !== true)
+    refuse(
+      '--skip-lacking is about what --verify compares, which was not given.',
+      'Give --verify, too, or leave --skip-lacking out.',
+    );
   if (options.yes === true && !given('--finish'))
     refuse('--yes sets the sequences of --finish, which was not given.', 'Give --finish, too, or leave --yes out.');
   if (given('--finish') && given('--fast'))

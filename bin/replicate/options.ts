@@ -25,6 +25,8 @@ export interface ReplicateOptions {
   readonly pgDump?: string;
   /** Compares the copy with the source instead, while a replica is at work. */
   readonly verify?: boolean;
+  /** Tables and columns that cannot be compared are no difference, with `verify`. */
+  readonly skipLacking?: boolean;
   /** Ends when the copy has come to the source's present end, and prints what sets its sequences. */
   readonly finish?: boolean;
   /** Sets them, with `finish`. */

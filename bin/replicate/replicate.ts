@@ -104,7 +104,7 @@ async function follow(following: Following): Promise<number> {
     return EXIT.ok;
   }
   // Before the target is touched: the source may be missing.
-  const finish = await Finish.begin(options, terminal);
+  const finish = await Finish.begin(options, terminal, connection);
   try {
     if (await replicateUpto(following, finish.lsn)) {
       await finish.setSequences(connection);

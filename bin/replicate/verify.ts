@@ -14,6 +14,7 @@ import {
 } from '../../replica/postgres/compare.ts';
 import { connectTarget, type PostgresAddress, type TargetConnection } from '../../replica/postgres/connection.ts';
 import { type ExportedState, exportState } from '../../replica/postgres/exported-snapshot.ts';
+import { readDatabaseIdentity, refuseOtherSource } from '../../replica/postgres/source-identity.ts';
 import { StopAt } from '../../replica/postgres/stop-at-lsn.ts';
 import { EXIT, type Terminal } from '../cli/terminal.ts';
 import type { ReplicateOptions } from './options.ts';
@@ -33,7 +34,7 @@ const TELL_MS = 10_000;
  * @param terminal - environment and output
  * @param limits - `signal` ends it; `patienceMs`: how long transactions that write may keep it, and the replica, waiting
  * @returns the exit status: 1 where it was ended before all was compared
- * @throws {ReplicaError} VERIFY_IMPOSSIBLE; COPY_DIFFERS
+ * @throws {ReplicaError} VERIFY_IMPOSSIBLE; COPY_DIFFERS; REPLICA_USAGE where the source is not that of the copy
  */
 export async function verify(
   options: ReplicateOptions,
@@ -43,22 +44,27 @@ export async function verify(
 ): Promise<number> {
   const isOver = (): boolean => signal.aborted;
   const source = await connectFrom(options, terminal, '--verify');
-  await source.client.end();
+  const { name = 'pg2kinesis' } = options;
+  const identity = await readDatabaseIdentity(source.client).finally(() => source.client.end());
   const control = await connectTarget(address);
   const held = await connectTarget(address);
   try {
-    const stopAt = new StopAt(control.client, options.name ?? 'pg2kinesis');
+    await refuseOtherSource(identity, control.client, name);
+    const stopAt = new StopAt(control.client, name);
     await stopAt.here();
     const { state, comparison } = await holdSource(source.address, control.client, patienceMs);
     try {
+      await refuseBehind(stopAt, state.lsn);
       await stopAt.set(state.lsn);
       await awaitCopy(stopAt, state.lsn, terminal, signal);
       if (isOver()) return endedEarly(terminal);
+      // Again: a copy that has only begun learns from the marks which server it is of.
+      await refuseOtherSource(identity, control.client, name);
       await held.client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       await lockTables(held.client, comparison.tables);
       await stopAt.goOn();
       terminal.stderr.write(`Comparing at ${formatLsn(state.lsn)}. The replica goes on.\n`);
-      const { tables, lacking, lackingColumns } = comparison;
+      const { tables } = comparison;
       let differing = 0;
       let rows = 0;
       for (const table of tables) {
@@ -68,15 +74,9 @@ export async function verify(
         if (!isEqual(found)) differing++;
         print(table.sql, found, terminal, options.json === true);
       }
-      for (const name of lacking) terminal.stderr.write(`${name} is not at the copy, and was not compared.\n`);
-      for (const name of lackingColumns)
-        terminal.stderr.write(`The column ${name} is not at the copy, and was not compared.\n`);
-      if (differing > 0) {
-        throw new ReplicaError(
-          'COPY_DIFFERS',
-          `${differing} of ${tables.length} tables differ from the source as it was at ${formatLsn(state.lsn)}.`,
-        );
-      }
+      const left = leftOut(comparison);
+      for (const what of left) terminal.stderr.write(`${what}, and was not compared.\n`);
+      refuseUnequal(differing, tables.length, options.skipLacking === true ? 0 : left.length, state.lsn);
       terminal.stderr.write(`Equal: ${tables.length} tables, ${rows} rows, at ${formatLsn(state.lsn)}.\n`);
       return EXIT.ok;
     } finally {
@@ -87,6 +87,45 @@ export async function verify(
     await control.client.end().catch(() => undefined);
     await held.client.end().catch(() => undefined);
   }
+}
+
+/** What of the source was not compared, and why. */
+function leftOut({ lacking, lackingColumns, keyless }: Comparison): string[] {
+  return [
+    ...lacking.map((table) => `${table} is not at the copy`),
+    ...lackingColumns.map((column) => `The column ${column} is not at the copy`),
+    ...keyless.map((table) => `${table} has no primary key`),
+  ];
+}
+
+/** @throws {ReplicaError} COPY_DIFFERS; VERIFY_IMPOSSIBLE where there was nothing to compare */
+function refuseUnequal(differing: number, tables: number, notCompared: number, lsn: bigint): void {
+  const at = `the source as it was at ${formatLsn(lsn)}`;
+  if (differing > 0) throw new ReplicaError('COPY_DIFFERS', `${differing} of ${tables} tables differ from ${at}.`);
+  if (notCompared > 0)
+    throw new ReplicaError(
+      'COPY_DIFFERS',
+      `${tables} tables are equal to ${at}; ${notCompared} tables or columns of it were not compared.`,
+      {
+        remedy:
+          'Make the copy anew with what it lacks. If the copy is not to have it, start with --skip-lacking: it is named then, and is no difference.',
+      },
+    );
+  if (tables === 0)
+    throw new ReplicaError('VERIFY_IMPOSSIBLE', `There is no table that both have in ${at}. Nothing was compared.`, {
+      remedy: 'Correct --from or --to: they lead to databases without tables in common.',
+    });
+}
+
+/** A source that is behind the copy can say nothing of what the copy holds. @throws {ReplicaError} VERIFY_IMPOSSIBLE */
+async function refuseBehind(stopAt: StopAt, lsn: bigint): Promise<void> {
+  const at = await stopAt.cut();
+  if (at <= lsn) return;
+  throw new ReplicaError(
+    'VERIFY_IMPOSSIBLE',
+    `The server of --from is at ${formatLsn(lsn)}, and the copy at ${formatLsn(at)} already. Nothing was compared.`,
+    { remedy: 'Give the source itself with --from. If it is a standby, wait until it has received everything.' },
+  );
 }
 
 /** Nothing is known of a copy that was not compared to the end. */

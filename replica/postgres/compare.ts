@@ -49,7 +49,7 @@ interface ColumnRow {
 // attgenerated came with 12.
 const COLUMNS = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS table, quote_ident(a.attname) AS column,
     format_type(a.atttypid, NULL) AS type, array_position(x.indkey::int2[], a.attnum) AS "keyAt", greatest(c.reltuples, 0)::float8 AS estimate
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_index x ON x.indrelid = c.oid AND x.indisprimary
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_index x ON x.indrelid = c.oid AND x.indisprimary
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND COALESCE(to_jsonb(a) ->> 'attgenerated', '') = ''
  WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pg2kinesis')
  ORDER BY 1, a.attnum`;
@@ -61,15 +61,23 @@ export interface Comparison {
   readonly lacking: readonly string[];
   /** Columns of the source that the target does not have, with their tables. */
   readonly lackingColumns: readonly string[];
+  /** Tables of the source without a primary key. */
+  readonly keyless: readonly string[];
 }
 
 /** @param source - a client @param target - a client @returns the tables with a primary key that both have */
 export async function tablesToCompare(source: pg.Client, target: pg.Client): Promise<Comparison> {
-  const [ours, theirs] = await Promise.all([columnsOf(source), columnsOf(target, true)]);
+  const [ours, theirs] = await Promise.all([columnsOf(source), columnsOf(target)]);
   const tables: ComparedTable[] = [];
   const lacking: string[] = [];
   const lackingColumns: string[] = [];
+  const keyless: string[] = [];
   for (const [sql, columns] of ours) {
+    // The target's needs no primary key.
+    if (columns.every(({ keyAt }) => keyAt === null)) {
+      keyless.push(sql);
+      continue;
+    }
     const there = theirs.get(sql);
     if (there === undefined) {
       lacking.push(sql);
@@ -82,7 +90,7 @@ export async function tablesToCompare(source: pg.Client, target: pg.Client): Pro
     const compared = both.map(({ column, type }) => textOf(column, type));
     tables.push({ sql, key: key.map(({ column }) => column), columns: compared, estimate: columns[0]?.estimate ?? 0 });
   }
-  return { tables, lacking, lackingColumns };
+  return { tables, lacking, lackingColumns, keyless };
 }
 
 /**
@@ -99,11 +107,8 @@ function textOf(column: string, type: string): string {
   return `array_dims(${column}), (SELECT array_agg(${withoutBreaks('e')}) FROM unnest(${column}) AS e)`;
 }
 
-/** @param isTarget - a table needs no primary key there */
-async function columnsOf(client: pg.Client, isTarget = false): Promise<Map<string, ColumnRow[]>> {
-  const { rows } = await client.query<ColumnRow>(
-    isTarget ? COLUMNS.replace('JOIN pg_index x', 'LEFT JOIN pg_index x') : COLUMNS,
-  );
+async function columnsOf(client: pg.Client): Promise<Map<string, ColumnRow[]>> {
+  const { rows } = await client.query<ColumnRow>(COLUMNS);
   const tables = new Map<string, ColumnRow[]>();
   for (const row of rows) {
     const known = tables.get(row.table);

@@ -152,6 +152,20 @@ describe('a copy that begins with nothing', () => {
         assert.match(err, /Equal: 4 tables, \d+ rows, at /);
         assert.match(out, /"table":"public\.left_accounts","equal":true,"rows":10\}/);
       }
+      await rig.source
+        .sql(`CREATE TABLE public.lacking (id integer PRIMARY KEY); CREATE TABLE public.keyless (id integer);
+        ALTER TABLE public.fixed ADD more text`);
+      const lacks = await replicate('--verify', '--from', rig.from);
+      assert.equal(lacks.status, 3, lacks.err);
+      assert.match(
+        lacks.err,
+        /^public\.lacking is not at the copy, and was not compared\.\nThe column public\.fixed\.more is not at the copy, and was not compared\.\npublic\.keyless has no primary key, and was not compared\.$/m,
+      );
+      assert.match(lacks.err, /COPY_DIFFERS: 4 tables are equal to .*; 3 tables or columns of it were not compared\./);
+      const skipped = await replicate('--verify', '--skip-lacking', '--from', rig.from);
+      assert.equal(skipped.status, 0, skipped.err);
+      assert.match(skipped.err, /^public\.lacking is not[^]*Equal: 4 tables/m);
+      await rig.source.sql('DROP TABLE public.lacking, public.keyless; ALTER TABLE public.fixed DROP more');
       await rig.target.sql(`UPDATE public.fixed SET v = 'secret' WHERE id = 3;
         INSERT INTO public.fixed VALUES (77, 'secret'); DELETE FROM public.fixed WHERE id = 2`);
       const { status, out, err } = await replicate('--verify', '--from', rig.from);
@@ -165,6 +179,44 @@ describe('a copy that begins with nothing', () => {
       await kill(replica);
       await container.kill();
     }
+  });
+
+  it('is not compared with itself, with another server, or with one that is behind it, and takes over from none', async () => {
+    const { user, password, host, port } = rig.target.connection;
+    const itself = `postgres://${user}:${password}@${host}:${port}/postgres?sslmode=disable`;
+    const [saved] = await rig.target.sql<Record<'cut' | 'system' | 'timelines', string>>(
+      'SELECT cut::text, system, lane_timelines::text AS timelines FROM pg2kinesis.replica',
+    );
+    const save = ({ cut = saved?.cut, system = saved?.system, timelines = saved?.timelines } = {}) =>
+      rig.target.sql(
+        `UPDATE pg2kinesis.replica SET cut = '${cut}', system = '${system}', lane_timelines = '${timelines}'`,
+      );
+    for (const [over, from, said] of [
+      [{}, itself, /REPLICA_USAGE: --from leads to the database of the copy itself\./],
+      [{ system: '77' }, rig.from, /REPLICA_USAGE: --from leads to another server \(system identifier \d+\) .*\(77\)/],
+      [{ timelines: '{1,9}' }, rig.from, /REPLICA_USAGE: .* before a failover: it is on timeline 1, .* timeline 9\./],
+      [{ cut: 'FF/0' }, rig.from, /(VERIFY_IMPOSSIBLE|SOURCE_UNREACHABLE): .*, and the copy at FF\/0 already/],
+    ] as const)
+      for (const flag of ['--verify', '--finish']) {
+        await save(over);
+        const { status, out, err } = await replicate(flag, '--from', from);
+        assert.equal(status, 'cut' in over ? 1 : 2, err);
+        assert.match(err, said);
+        assert.equal(out, '');
+      }
+    await save();
+    await rig.source.sql('CREATE DATABASE empty');
+    await rig.target.sql(`UPDATE pg2kinesis.replica SET cut = '0/0', stop_at = NULL`);
+    const nothing = replicate('--verify', '--from', rig.from.replace('/postgres?', '/empty?'));
+    await eventually(async () => {
+      const waits = await rig.target.sql('SELECT FROM pg2kinesis.replica WHERE stop_at > cut');
+      return waits.length > 0;
+    }, 'it is at work');
+    await rig.target.sql('UPDATE pg2kinesis.replica SET cut = stop_at');
+    const { status, err } = await nothing;
+    assert.equal(status, 1, err);
+    assert.match(err, /VERIFY_IMPOSSIBLE: There is no table that both have/);
+    await save();
   });
 
   it('says so where --verify or --finish is ended before it was done, and exits with 1', async () => {

@@ -12,6 +12,7 @@ describe('options that contradict each other', () => {
     [{ verify: true, finish: true }, /^REPLICA_USAGE: --verify only compares, and --finish would have no effect\./],
     [{ verify: true, createTables: 'x', fast: true, once: true }, /and --create-tables, --fast, --once would/],
     [{ yes: true }, /--yes sets the sequences of --finish, which was not given\./],
+    [{ skipLacking: true }, /--skip-lacking is about what --verify compares, which was not given\./],
     [{ finish: true, fast: true }, /--finish is not for --fast/],
     [{ skipTruncated: true, fast: true }, /--skip-truncated is not for --fast/],
     [{ finish: true, once: true }, /--finish waits until .* and --once ends/],
@@ -27,7 +28,7 @@ describe('options that contradict each other', () => {
 
   for (const over of [
     {},
-    { verify: true, from: 'postgres://a@b/c' },
+    { verify: true, from: 'postgres://a@b/c', skipLacking: true },
     { finish: true, yes: true, skipTruncated: true },
     { fast: true, awaitSnapshot: true, once: true },
     { createTables: 'x', fast: true, takeOver: true },
