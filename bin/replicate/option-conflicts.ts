@@ -12,6 +12,10 @@ const GIVEN = {
   '--once': ({ once }) => once === true,
   '--take-over': ({ takeOver }) => takeOver === true,
   '--skip-truncated': ({ skipTruncated }) => skipTruncated === true,
+  '--skip-missing': ({ skipMissing }) => skipMissing === true,
+  '--triggers': ({ triggers }) => triggers === true,
+  '--source': ({ source }) => source !== undefined,
+  '--pg-dump': ({ pgDump }) => pgDump !== undefined,
 } as const satisfies Readonly<Record<string, (options: ReplicateOptions) => boolean>>;
 
 type Option = keyof typeof GIVEN;
@@ -36,6 +40,11 @@ export function refuseContradictions(options: ReplicateOptions): void {
       '--skip-lacking is about what --verify compares, which was not given.',
       'Give --verify, too, or leave --skip-lacking out.',
     );
+  if (given('--pg-dump') && !given('--create-tables'))
+    refuse(
+      '--pg-dump is the program of --create-tables, which was not given.',
+      'Give --create-tables, too, or leave --pg-dump out.',
+    );
   if (options.yes === true && !given('--finish'))
     refuse('--yes sets the sequences of --finish, which was not given.', 'Give --finish, too, or leave --yes out.');
   if (given('--finish') && given('--fast'))
@@ -52,6 +61,11 @@ export function refuseContradictions(options: ReplicateOptions): void {
     refuse(
       '--finish waits until the copy has come to the source’s end, and --once ends at what is in the stream now.',
       'Give one of them.',
+    );
+  if (given('--start-after') && given('--create-tables'))
+    refuse(
+      '--start-after says that the target holds its rows, and --create-tables makes tables without rows.',
+      'Give one of them: with --start-after load tables and rows by pg_dump, with --create-tables the rows come by a snapshot.',
     );
   if (given('--start-after') && given('--await-snapshot'))
     refuse(

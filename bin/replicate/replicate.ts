@@ -196,7 +196,7 @@ async function followFast(following: Following): Promise<void> {
 async function begin({ options, stream, terminal, connection }: Following, positions: PositionStore) {
   const { startAfter, takeOver = false, awaitSnapshot = false } = options;
   const hasRows = await makeTables(options, terminal, connection, positions);
-  const awaitsSnapshot = startAfter === undefined && (awaitSnapshot || hasRows);
+  const awaitsSnapshot = awaitSnapshot || hasRows;
   const saved = await positions.begin(stream, { startAfter, takeOver, awaitsSnapshot });
   const shards = new Shards();
   for (const [id, position] of saved.shards) shards.resume(id, position);

@@ -101,7 +101,7 @@ export async function makeTables(
     );
     const others = [...leftOut].map(([kind, count]) => `${count} ${kind}`);
     if (others.length > 0) tell(`Not taken over: ${others.join(', ')}.`);
-    if (withRows.length > 0 && options.startAfter === undefined)
+    if (withRows.length > 0)
       tell(
         `These tables hold rows, which a snapshot brings. Ask for it: pg2kinesis snapshot --tables '${withRows.join(',')}'`,
       );

@@ -11,6 +11,13 @@ describe('options that contradict each other', () => {
   for (const [over, said] of [
     [{ verify: true, finish: true }, /^REPLICA_USAGE: --verify only compares, and --finish would have no effect\./],
     [{ verify: true, createTables: 'x', fast: true, once: true }, /and --create-tables, --fast, --once would/],
+    [
+      { verify: true, skipMissing: true, triggers: true, source: 's' },
+      /and --skip-missing, --triggers, --source would/,
+    ],
+    [{ verify: true, pgDump: 'x' }, /and --pg-dump would/],
+    [{ pgDump: 'x' }, /--pg-dump is the program of --create-tables, which was not given\./],
+    [{ startAfter: 1n, createTables: 'x' }, /--start-after says .* and --create-tables makes tables without rows\./],
     [{ yes: true }, /--yes sets the sequences of --finish, which was not given\./],
     [{ skipLacking: true }, /--skip-lacking is about what --verify compares, which was not given\./],
     [{ finish: true, fast: true }, /--finish is not for --fast/],
@@ -32,7 +39,8 @@ describe('options that contradict each other', () => {
     { finish: true, yes: true, skipTruncated: true },
     { fast: true, awaitSnapshot: true, once: true },
     { createTables: 'x', fast: true, takeOver: true },
-    { startAfter: 1n, createTables: 'x' },
+    { createTables: 'x', pgDump: 'y', awaitSnapshot: true, finish: true },
+    { startAfter: 1n, once: true, source: 's' },
   ] satisfies Partial<ReplicateOptions>[])
     it(`are not: ${JSON.stringify(Object.keys(over))}`, () => refuseContradictions({ ...OPTIONS, ...over }));
 });
