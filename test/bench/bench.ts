@@ -9,7 +9,7 @@
  *     npm run bench -- --only cost,cold,pipelines
  *
  * `--against`: a commit or another checkout, measured in turn with this one. `--peers none`: without those who read the same WAL.
- * `--pgoutput`, and `--wal2json` with the folder of the plugin: by that plugin, too, and beside its own peers.
+ * `--read-ahead-off`: the same drains with READ_AHEAD=off, too. `--pgoutput`, and `--wal2json` with the folder of the plugin: by that plugin, too, and beside its own peers.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
@@ -36,6 +36,7 @@ const { values: options } = parseArgs({
     compression: { type: 'string', default: '' },
     peers: { type: 'string', default: 'all' },
     pgoutput: { type: 'boolean', default: false },
+    'read-ahead-off': { type: 'boolean', default: false },
     wal2json: { type: 'string', default: '' },
     save: { type: 'boolean', default: false },
   },
@@ -64,24 +65,34 @@ interface Subject {
 /** One measurement. */
 type Sample = Omit<SpeedLine, 'workload' | 'subject' | 'changes' | 'share'>;
 
+/** How else a drain is done. */
+interface Variant {
+  readonly checkout?: string;
+  readonly plugin?: Plugin;
+  readonly compression?: string;
+  readonly readAhead?: boolean;
+}
+
 /** A drain by the function. */
 function drainBy(
   format: string,
   more: Workload['settings'] = {},
   share = 1,
-  { checkout, plugin, compression }: { checkout?: string; plugin?: Plugin; compression?: string } = {},
+  { checkout, plugin, compression, readAhead = true }: Variant = {},
 ): Subject {
   const parts = [
     format,
     plugin,
     compression === undefined ? undefined : `lines, ${compression}`,
     checkout && options.against,
+    readAhead ? undefined : 'READ_AHEAD=off',
   ];
   const name = parts.filter((part) => part !== undefined).join(', ');
   const settings = {
     FORMAT: format,
     ...(format === 'module' ? { FORMATTER: pathOf('formatter.ts') } : {}),
     ...more,
+    ...(readAhead ? {} : { READ_AHEAD: 'off' }),
     ...(compression === undefined ? {} : { AGGREGATION: 'lines', COMPRESSION: compression }),
     ...(plugin === undefined ? {} : { PLUGIN: plugin, ...(plugin === 'pgoutput' ? { PUBLICATIONS: 'bench' } : {}) }),
   };
@@ -121,15 +132,23 @@ function subjectsOf({ name, settings }: Workload): Subject[] {
     },
   }));
   const shares = name === 'small' && options.shares !== '' ? options.shares.split(',').map(Number) : [];
+  const aheadOff: readonly Variant[] = options['read-ahead-off'] ? [{ readAhead: false }] : [];
   return [
     ...peers,
     ...formats.flatMap((format) => [
       drainBy(format, settings),
-      ...MORE_PLUGINS.map((plugin) => drainBy(format, settings, 1, { plugin })),
+      ...aheadOff.map((variant) => drainBy(format, settings, 1, variant)),
+      ...MORE_PLUGINS.flatMap((plugin) =>
+        [{ plugin }, ...aheadOff.map((variant) => ({ ...variant, plugin }))].map((variant) =>
+          drainBy(format, settings, 1, variant),
+        ),
+      ),
       ...(against === undefined ? [] : [drainBy(format, settings, 1, { checkout: against.path })]),
       ...compressions.map((compression) => drainBy(format, settings, 1, { compression })),
     ]),
-    ...shares.flatMap((share) => formats.map((format) => drainBy(format, settings, share))),
+    ...shares.flatMap((share) =>
+      formats.flatMap((format) => [{}, ...aheadOff].map((variant) => drainBy(format, settings, share, variant))),
+    ),
   ];
 }
 
