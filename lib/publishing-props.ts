@@ -51,7 +51,7 @@ export interface PublishingProps {
   readonly messages?: readonly string[];
   /** The most rows that one peek asks for, 1 to 1000000000. @default 1000000 */
   readonly batchChanges?: number;
-  /** Whether, while one peek of a backlog is published, the next is read from a temporary copy of the slot. It takes two more connections and slots, where they are free. @default on */
+  /** Whether, while one peek of a backlog is published, the next is read from a temporary copy of the slot. It takes two more connections and two of three free slots. @default on */
   readonly readAhead?: 'on' | 'off';
   /** How long primary keys are remembered, 0 to 604800 seconds. @default 3600 */
   readonly primaryKeyTtlSeconds?: number;

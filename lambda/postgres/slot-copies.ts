@@ -39,6 +39,11 @@ interface Copy {
 
 /** Since 12 a slot can be copied. */
 const OLDEST_WITH_COPIES = 120_000;
+/** The last free slot is left: whoever asks the WAL about earlier keys needs one, too. */
+const COPY_SLOT = `SELECT pg_copy_logical_replication_slot($1, $2, true)
+  WHERE (SELECT count(*) FROM pg_replication_slots) + 1 < current_setting('max_replication_slots')::int`;
+/** SQLSTATE configuration_limit_exceeded, as the server says where there is no free slot at all. */
+const NO_SLOT = '53400';
 /** How long connections that are still being opened are waited for, to close them. */
 const OPENING_GRACE_MS = 1_000;
 
@@ -117,7 +122,8 @@ export class SlotCopies implements AheadSource {
     copy.isMoving = true;
     try {
       if (!copy.isMade) {
-        await connection.query('SELECT pg_copy_logical_replication_slot($1, $2, true)', [this.#parts.slotName, name]);
+        const made = await connection.query(COPY_SLOT, [this.#parts.slotName, name]);
+        if (made.rows.length === 0) throw Object.assign(new Error('no slot is to spare'), { code: NO_SLOT });
         copy.isMade = true;
       }
       const to = formatLsn(from);

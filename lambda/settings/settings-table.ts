@@ -203,7 +203,7 @@ export const SETTINGS = {
   READ_AHEAD: {
     ...choice(
       ['on', 'off'],
-      'while one peek of a backlog is published, the next is read from a temporary copy of the slot; it takes two more connections and slots, where they are free',
+      'while one peek of a backlog is published, the next is read from a temporary copy of the slot; it takes two more connections and two of three free slots',
     ),
     default: 'on',
   },
