@@ -9,14 +9,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { systemClock } from '../../../lambda/clock.ts';
-import { createCredentials } from '../../../lambda/postgres/credentials.ts';
-import { readSettings } from '../../../replica/function/settings.ts';
-import { StreamFunction } from '../../../replica/function/stream-function.ts';
+import type { StreamFunction } from '../../../replica/function/stream-function.ts';
 import { eventually, NAME } from '../../chaos/environment.ts';
 import { runCli } from '../../support/cli.ts';
 import { EventSource } from '../../support/event-source.ts';
 import { randomOf } from '../rules/model/random.ts';
+import { makeFunction, Said } from '../support/function-rig.ts';
 import { hashes, kill, ReplicaRig } from '../support/replica-rig.ts';
 
 const TABLES = ['public.papers', 'public.drawers'] as const;
@@ -63,32 +61,9 @@ describe('a snapshot into copies that are applied as changes come', () => {
   let rig: ReplicaRig;
   let dir: string;
   const open: StreamFunction[] = [];
-  const logged: string[] = [];
-  const counted = { awaitingRead: 0, missing: 0 };
-
-  const container = (over: Readonly<Record<string, string>> = {}): StreamFunction => {
-    const { user, password, host, port, database } = rig.target.connection;
-    const settings = readSettings({
-      ...{ PGHOST: host, PGPORT: String(port), PGDATABASE: database, PGUSER: user, PGPASSWORD: password },
-      ...{ PGSSLMODE: 'disable', AWAIT_SNAPSHOT: 'on', ...over },
-    });
-    const none = () => Promise.reject(new Error('no AWS here'));
-    const error = (message: string): void => void logged.push(message);
-    const made = new StreamFunction({
-      settings,
-      credentials: createCredentials({ settings: settings.database, secrets: none, iamToken: none }),
-      clock: systemClock,
-      log: {
-        debug: error,
-        info: (_, { awaitingRead, missing }: Readonly<Record<string, unknown>> = {}) => {
-          counted.awaitingRead += Number(awaitingRead);
-          counted.missing += Number(missing);
-        },
-        warn: error,
-        error,
-      },
-      metric: () => undefined,
-    });
+  const said = new Said();
+  const container = (): StreamFunction => {
+    const made = makeFunction(rig.target, said, { AWAIT_SNAPSHOT: 'on' });
     open.push(made);
     return made;
   };
@@ -153,7 +128,7 @@ describe('a snapshot into copies that are applied as changes come', () => {
       let running = await environment.container({ LANES: '16' });
       await running.run({ action: 'run', maxSeconds: 10 });
       // Rows that are still to come were changed.
-      await eventually(() => counted.awaitingRead > 0, 'a change waits for its row');
+      await eventually(() => said.total('awaitingRead') > 0, 'a change waits for its row');
       assert.equal(await copying(), 'awaited');
       await running.invoke({ action: 'snapshot', tables: TABLES, maxSeconds: 3 });
       let isDone = false;
@@ -178,10 +153,10 @@ describe('a snapshot into copies that are applied as changes come', () => {
       }
     };
     await Promise.all([work(), source.run(published.signal)]);
-    assert.deepEqual(await hashes(rig.target, TABLES), await hashes(rig.source, TABLES), logged.join('\n'));
-    assert.deepEqual([await copying(), counted.missing], [null, 0]);
+    assert.deepEqual(await hashes(rig.target, TABLES), await hashes(rig.source, TABLES), said.logged.join('\n'));
+    assert.deepEqual([await copying(), said.total('missing')], [null, 0]);
     assert.deepEqual(
-      logged.filter((line) => line.includes('MISSING_ROW')),
+      said.logged.filter((line) => line.includes('MISSING_ROW')),
       [],
     );
   });

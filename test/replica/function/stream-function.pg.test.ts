@@ -10,10 +10,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { SplitShardCommand } from '@aws-sdk/client-kinesis';
 import type { KinesisStreamEvent } from 'aws-lambda';
-import { systemClock } from '../../../lambda/clock.ts';
-import { createCredentials } from '../../../lambda/postgres/credentials.ts';
-import { readSettings } from '../../../replica/function/settings.ts';
-import { StreamFunction } from '../../../replica/function/stream-function.ts';
+import type { StreamFunction } from '../../../replica/function/stream-function.ts';
 import { PositionStore } from '../../../replica/postgres/position-store.ts';
 import { type Environment, eventually, NAME, startEnvironment } from '../../chaos/environment.ts';
 import { runCli } from '../../support/cli.ts';
@@ -22,6 +19,7 @@ import { EMULATOR } from '../../support/kinesis.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { randomOf } from '../rules/model/random.ts';
 import { emptying, generatedColumn, RANDOM_UUID } from '../support/by-version.ts';
+import { BY_HAND_ARN, eventOf, insertOf, makeFunction, Said } from '../support/function-rig.ts';
 
 const TABLES = ['public.accounts', 'public.orders', 'public.notes'] as const;
 
@@ -36,31 +34,13 @@ const DEFINITIONS = `
 
 let environment: Environment;
 let target: PostgresServer;
-const logged: string[] = [];
-const measured: [name: string, value: number][] = [];
+const said = new Said();
+const { logged, measured } = said;
 const open: StreamFunction[] = [];
 
 /** A container of the function. */
 function container(over: Readonly<Record<string, string>> = {}): StreamFunction {
-  const { user, password, host, port, database } = target.connection;
-  const settings = readSettings({
-    PGHOST: host,
-    PGPORT: String(port),
-    PGDATABASE: database,
-    PGUSER: user,
-    PGPASSWORD: password,
-    PGSSLMODE: 'disable',
-    ...over,
-  });
-  const none = () => Promise.reject(new Error('no AWS here'));
-  const line = (message: string): void => void logged.push(message);
-  const made = new StreamFunction({
-    settings,
-    credentials: createCredentials({ settings: settings.database, secrets: none, iamToken: none }),
-    clock: systemClock,
-    log: { debug: line, info: () => undefined, warn: line, error: line },
-    metric: (name, value) => measured.push([name, value]),
-  });
+  const made = makeFunction(target, said, over);
   open.push(made);
   return made;
 }
@@ -76,41 +56,6 @@ async function hashes(server: PostgresServer, database = 'postgres'): Promise<Re
   }
   await client.end();
   return found;
-}
-
-const ARN = 'arn:aws:kinesis:us-east-1:000000000000:stream/by-hand';
-
-/** An INSERT, by hand. */
-function change(source: string, id: number) {
-  const commitLsn = `0/${(0x1000 + id).toString(16).toUpperCase()}`;
-  return {
-    id: `${commitLsn}@1#1`,
-    source,
-    op: 'INSERT',
-    schema: 'public',
-    table: 'places',
-    key: { id },
-    row: { id, body: 'b', big: 'B' },
-    xid: id,
-    commitLsn,
-    ordinal: 1,
-    commitTime: '2026-01-02T03:04:05.678901Z',
-  };
-}
-
-/** What Lambda hands over: a Kinesis record for each, all of one lane, as AGGREGATION=lines writes them. */
-function eventOf(...changes: readonly object[]): KinesisStreamEvent {
-  const Records = changes.map((each, i) => ({
-    eventID: `shardId-000000000000:${i + 1}`,
-    eventSourceARN: ARN,
-    kinesis: {
-      sequenceNumber: String(i + 1),
-      partitionKey: 'lane-0-of-1',
-      approximateArrivalTimestamp: 1_767_323_045,
-      data: Buffer.from(`${JSON.stringify(each)}\n`).toString('base64'),
-    },
-  }));
-  return { Records } as unknown as KinesisStreamEvent;
 }
 
 async function placesAt(): Promise<number[]> {
@@ -290,6 +235,10 @@ describe('the function of a StreamReplica', () => {
       without.err,
       /REPLICA_USAGE: The copy "pg2kinesis" was begun with --fast, and cannot go on without it/,
     );
+    const { connection: at } = environment.server;
+    const from = `postgres://${at.user}:${at.password}@${at.host}:${at.port}/${at.database}?sslmode=disable`;
+    const verified = await runCli(['replicate', '--verify', '--from', from], env);
+    assert.match(verified.err, /VERIFY_IMPOSSIBLE: The copy "pg2kinesis" is not kept equal at each moment/);
     // Made anew.
     await second.query('DELETE FROM pg2kinesis.replica; TRUNCATE public.accounts, public.orders, public.notes');
     const anew = await runCli(['replicate', '--fast', '--once'], env);
@@ -304,10 +253,10 @@ describe('the function of a StreamReplica', () => {
   it('applies what is of the copy’s source, and stops where the source has another name: it dropped all of it as another’s', async () => {
     await target.sql('CREATE TABLE IF NOT EXISTS public.places (id int PRIMARY KEY, body text, big text)');
     const own = { REPLICA_NAME: 'renamed' };
-    assert.deepEqual(await container(own).invoke(eventOf(change('old', 1))), { batchItemFailures: [] });
+    assert.deepEqual(await container(own).invoke(eventOf(insertOf('old', 1))), { batchItemFailures: [] });
     const asked = container({ ...own, SOURCE_NAME: 'new' });
     const answer = await asked.invoke(
-      eventOf(change('old', 2), change('other', 3), change('new', 4), change('new', 5)),
+      eventOf(insertOf('old', 2), insertOf('other', 3), insertOf('new', 4), insertOf('new', 5)),
     );
     assert.deepEqual(answer, { batchItemFailures: [{ itemIdentifier: '3' }] });
     assert.match(
@@ -317,11 +266,11 @@ describe('the function of a StreamReplica', () => {
     assert.deepEqual(await placesAt(), [1, 2]);
     // As the message says.
     await target.sql(`UPDATE pg2kinesis.replica SET source = 'new' WHERE name = 'renamed'`);
-    assert.deepEqual(await asked.invoke(eventOf(change('new', 4), change('new', 5))), { batchItemFailures: [] });
+    assert.deepEqual(await asked.invoke(eventOf(insertOf('new', 4), insertOf('new', 5))), { batchItemFailures: [] });
     assert.deepEqual(await placesAt(), [1, 2, 4, 5]);
     // A process that goes on with it, in the other way of following, is refused by name.
     const store = new PositionStore(await target.client(), 'renamed');
-    const stream = { arn: ARN, createdMs: 1 };
+    const stream = { arn: BY_HAND_ARN, createdMs: 1 };
     await assert.rejects(
       store.begin(stream, { startAfter: undefined, takeOver: false, awaitsSnapshot: false }),
       /REPLICA_USAGE: The copy "renamed" was begun with --fast/,
@@ -334,16 +283,16 @@ describe('the function of a StreamReplica', () => {
   it('counts updates whose row is not there, where it may leave them out', async () => {
     await target.sql('CREATE TABLE IF NOT EXISTS public.places (id int PRIMARY KEY, body text, big text)');
     const own = { REPLICA_NAME: 'missing', SKIP_MISSING: 'on' };
-    const update = { ...change('s', 900), op: 'UPDATE', row: { id: 900, body: 'b' }, unchanged: ['big'] };
+    const update = { ...insertOf('s', 900), op: 'UPDATE', row: { id: 900, body: 'b' }, unchanged: ['big'] };
     measured.length = 0;
     assert.deepEqual(await container(own).invoke(eventOf(update)), { batchItemFailures: [] });
     const missing = () => measured.filter(([name]) => name === 'ReplicaMissing');
     assert.deepEqual(missing(), [['ReplicaMissing', 1]]);
     // One in a record that cannot be applied is not left out: it is given again, and again.
-    const event = eventOf({ ...update, ...change('s', 901), op: 'UPDATE', row: update.row, unchanged: ['big'] });
+    const event = eventOf({ ...update, ...insertOf('s', 901), op: 'UPDATE', row: update.row, unchanged: ['big'] });
     const [record] = event.Records;
     assert.ok(record);
-    const refused = { ...change('s', 902), table: 'nowhere' };
+    const refused = { ...insertOf('s', 902), table: 'nowhere' };
     const text = Buffer.from(record.kinesis.data, 'base64').toString();
     record.kinesis.data = Buffer.from(`${text}${JSON.stringify(refused)}\n`).toString('base64');
     assert.equal((await container(own).invoke(event)).batchItemFailures.length, 1);
@@ -363,18 +312,18 @@ describe('the function of a StreamReplica', () => {
     };
     logged.length = 0;
     // Of an hour, and old enough that marks may come after them.
-    assert.equal(await invoke([90, change('s', 601)], [60, change('s', 602)], [30, change('s', 603)]), 0);
+    assert.equal(await invoke([90, insertOf('s', 601)], [60, insertOf('s', 602)], [30, insertOf('s', 603)]), 0);
     assert.deepEqual(await placesAt(), [601, 602, 603]);
-    assert.equal(await invoke([25, change('s', 604)], [1, change('s', 605)]), 1);
+    assert.equal(await invoke([25, insertOf('s', 604)], [1, insertOf('s', 605)]), 1);
     assert.match(
       logged.at(-1) ?? '',
       /^MARKS_MISSING: The stream holds changes of more than 20 minutes in lane 0 and no marks/,
     );
     assert.deepEqual(await placesAt(), [601, 602, 603, 604]);
-    const { commitLsn, commitTime } = change('s', 605);
+    const { commitLsn, commitTime } = insertOf('s', 605);
     const mark = { op: 'MARK', source: 's', commitLsn, commitTime, lane: 0, lanes: 1, system: '1', timeline: 1 };
-    assert.equal(await invoke([1, change('s', 605)], [0, mark]), 0);
-    assert.equal(await invoke([0, change('s', 606)]), 0);
+    assert.equal(await invoke([1, insertOf('s', 605)], [0, mark]), 0);
+    assert.equal(await invoke([0, insertOf('s', 606)]), 0);
     assert.deepEqual(await placesAt(), [601, 602, 603, 604, 605, 606]);
   });
 

@@ -1,0 +1,145 @@
+/** What the function of a `StreamReplica` does with records made by hand, case by case, at a real target. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { Credentials, Login } from '../../../lambda/postgres/credentials.ts';
+import type { StreamFunction } from '../../../replica/function/stream-function.ts';
+import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
+import { aggregateOf, eventOf, eventOfData, insertOf, makeFunction, Said } from '../support/function-rig.ts';
+
+let target: PostgresServer;
+let said: Said;
+let copies = 0;
+const open: StreamFunction[] = [];
+
+/** A copy of its own, into an empty table. */
+async function copyOf(over: Readonly<Record<string, string>> = {}, credentials?: Credentials): Promise<StreamFunction> {
+  await target.sql('TRUNCATE public.places');
+  said = new Said();
+  const made = makeFunction(target, said, { REPLICA_NAME: `copy-${++copies}`, ...over }, credentials);
+  open.push(made);
+  return made;
+}
+
+async function ids(): Promise<number[]> {
+  const rows = await target.sql<{ id: number }>('SELECT id FROM public.places ORDER BY id');
+  return rows.map(({ id }) => id);
+}
+
+/** The two halves of a move. */
+function moveOf(from: number, to: number, lsn: number): [left: object, arrived: object] {
+  const { row, key, ...at } = insertOf('s', to, lsn);
+  const { big, ...sent } = row;
+  assert.equal(big, 'B');
+  return [
+    { ...at, op: 'DELETE', key: { id: from }, newKey: key, ordinal: 1 },
+    { ...at, op: 'INSERT', key, oldKey: { id: from }, row: sent, unchanged: ['big'], ordinal: 2 },
+  ];
+}
+
+const lines = (...records: readonly object[]): Buffer =>
+  Buffer.from(records.map((each) => `${JSON.stringify(each)}\n`).join(''));
+
+describe('the function of a StreamReplica, by hand', () => {
+  before(async () => {
+    target = await startPostgres();
+    await target.sql('CREATE TABLE public.places (id int PRIMARY KEY, body text, big text)');
+  });
+  after(async () => {
+    await Promise.all(open.map((each) => each.close()));
+    await target.stop();
+  });
+
+  it('drops what the target holds already by START_AFTER', async () => {
+    const copy = await copyOf({ START_AFTER: '0/1002' });
+    await copy.invoke(eventOf(insertOf('s', 1), insertOf('s', 2), insertOf('s', 3)));
+    assert.deepEqual(await ids(), [3]);
+    assert.deepEqual([said.total('repeats'), said.total('changes')], [2, 1]);
+  });
+
+  it('measures what it has applied, how late, and which keys wait for the other half of a move', async () => {
+    const copy = await copyOf();
+    await copy.invoke(eventOfData([lines(insertOf('s', 1))], 'lane-0-of-2'));
+    const [left, arrived] = moveOf(1, 2, 0x2000);
+    const latest = (name: string) => said.measured.findLast(([each]) => each === name)?.[1];
+    await copy.invoke(eventOfData([lines(arrived)], 'lane-1-of-2'));
+    assert.deepEqual([latest('ReplicaChanges'), latest('ReplicaWaiting')], [1, 1]);
+    // The source committed it in January.
+    const day = 86_400;
+    assert.ok(Number(latest('ReplicaLagSeconds')) > day);
+    await copy.invoke(eventOfData([lines(left)], 'lane-0-of-2'));
+    assert.deepEqual([latest('ReplicaChanges'), latest('ReplicaWaiting')], [1, 0]);
+    assert.deepEqual(await target.sql('SELECT id, big FROM public.places'), [{ id: 2, big: 'B' }]);
+    assert.ok(!said.measured.some(([name]) => name === 'ReplicaMissing'));
+  });
+
+  it('refuses records that PARTITION_BY=transaction has put into lanes, where they show their partition keys', async () => {
+    const copy = await copyOf();
+    const { batchItemFailures } = await copy.invoke(eventOfData([aggregateOf('4711', insertOf('s', 1))]));
+    assert.equal(batchItemFailures.length, 1);
+    assert.match(said.logged.at(-1) ?? '', /^RECORD_UNUSABLE: The stream is written with PARTITION_BY=transaction/);
+    for (const [i, key] of ['public.places:{"id":2}', 'public.places', 's'].entries()) {
+      const { batchItemFailures: none } = await copy.invoke(eventOfData([aggregateOf(key, insertOf('s', 2 + i))]));
+      assert.deepEqual(none, [], key);
+    }
+    assert.deepEqual(await ids(), [2, 3, 4]);
+  });
+
+  it('stops at a table that is not there, and goes on where it is', async () => {
+    const copy = await copyOf();
+    const later = { ...insertOf('s', 2), table: 'later' };
+    const event = eventOf(insertOf('s', 1), later, insertOf('s', 3));
+    assert.deepEqual(await copy.invoke(event), { batchItemFailures: [{ itemIdentifier: '2' }] });
+    assert.match(said.logged.at(-1) ?? '', /^TARGET_LACKS_TABLE: The target has no table public\.later/);
+    assert.deepEqual(await ids(), [1]);
+    await target.sql('CREATE TABLE public.later (LIKE public.places INCLUDING ALL)');
+    assert.deepEqual(await copy.invoke(event), { batchItemFailures: [] });
+    assert.deepEqual(await ids(), [1, 3]);
+    assert.deepEqual(await target.sql('SELECT id FROM public.later'), [{ id: 2 }]);
+  });
+
+  it('refuses a table with triggers where its user may not switch them off', async () => {
+    await (await copyOf()).invoke(eventOf(insertOf('s', 1)));
+    await target.sql(`CREATE ROLE small LOGIN PASSWORD 'small'; GRANT ALL ON SCHEMA pg2kinesis, public TO small;
+      GRANT ALL ON ALL TABLES IN SCHEMA pg2kinesis TO small; GRANT ALL ON public.places TO small;
+      CREATE TABLE public.parents (id int PRIMARY KEY);
+      CREATE TABLE public.children (id int PRIMARY KEY, body text, big text, parent int REFERENCES public.parents);
+      GRANT ALL ON public.parents, public.children TO small`);
+    const copy = await copyOf({ PGUSER: 'small', PGPASSWORD: 'small' });
+    const event = eventOf(insertOf('s', 1), { ...insertOf('s', 2), table: 'children' });
+    assert.deepEqual(await copy.invoke(event), { batchItemFailures: [{ itemIdentifier: '2' }] });
+    assert.match(said.logged.at(-1) ?? '', /^TARGET_UNSAFE: .*children.*triggers or foreign keys/);
+    assert.deepEqual(await ids(), [1]);
+  });
+
+  it('reads its password again where it was changed', async () => {
+    const { user, password, host, port, database } = target.connection;
+    const login: Login = { host, port, database, user, password: 'of before' };
+    const asked: string[] = [];
+    const credentials: Credentials = {
+      get: () => Promise.resolve(login),
+      after: ({ password: refused }) => {
+        asked.push(refused);
+        return Promise.resolve({ ...login, password });
+      },
+    };
+    const copy = await copyOf({}, credentials);
+    await copy.invoke(eventOf(insertOf('s', 1)));
+    assert.deepEqual([asked, await ids()], [['of before'], [1]]);
+  });
+
+  it('spares rows that are newer than a TRUNCATE, also where VACUUM FULL came between, but not where an ALTER TABLE rewrote them', async () => {
+    const truncate = { ...insertOf('s', 0, 0x2000), op: 'TRUNCATE', key: undefined, row: undefined };
+    for (const [statement, left] of [
+      ['VACUUM FULL public.places', [2]],
+      ['ALTER TABLE public.places ALTER body TYPE varchar', [2]],
+      ['ALTER TABLE public.places ALTER id TYPE bigint', []],
+    ] as const) {
+      const copy = await copyOf();
+      await copy.invoke(eventOfData([lines(insertOf('s', 1))], 'lane-0-of-2'));
+      await copy.invoke(eventOfData([lines(insertOf('s', 2, 0x3000))], 'lane-1-of-2'));
+      await target.sql(statement);
+      await copy.invoke(eventOfData([lines(truncate)], 'lane-0-of-2'));
+      assert.deepEqual((await ids()).map(Number), left, statement);
+    }
+  });
+});
