@@ -33,6 +33,8 @@ export interface SavedPosition {
   readonly shards: ReadonlyMap<string, ShardPosition>;
   /** Tables whose rows are still to come. @default none */
   readonly copying?: CopyingTables;
+  /** When it was saved, milliseconds since 1970: by then rows were loaded that come from elsewhere. @default 0 */
+  readonly savedAtMs?: number;
 }
 
 /** What was read since this process began. */
@@ -120,6 +122,7 @@ export class Intake {
   /** What was read before the first mark. */
   readonly unmarked = new Unmarked();
   readonly #onlySource: boolean;
+  readonly #loadedMs: number;
   readonly #makeLanes: (start: ConstructorParameters<typeof Lanes<Change>>[0]) => Lanes<Change>;
 
   /**
@@ -138,7 +141,8 @@ export class Intake {
     this.#onlySource = source !== undefined;
     this.system = saved.system;
     this.#makeLanes = makeLanes;
-    const { cut, timelines, forks, copying = [] } = saved;
+    const { cut, timelines, forks, copying = [], savedAtMs = 0 } = saved;
+    this.#loadedMs = timelines.length === 0 ? savedAtMs : 0;
     this.lanes = makeLanes({ count: timelines.length, cut, timelines, forks, copying });
   }
 
@@ -230,7 +234,14 @@ export class Intake {
     const [first] = lanes;
     if (!this.lanes.isEmpty || lanes.some(({ readUpto }) => readUpto !== applied)) return false;
     const timelines = Array.from({ length: count }, () => first?.timeline);
-    this.lanes = this.#makeLanes({ count, cut: applied, timelines, forks, copying: copying.at(applied) });
+    this.lanes = this.#makeLanes({
+      count,
+      cut: applied,
+      timelines,
+      forks,
+      copying: copying.at(applied),
+      loadedMs: this.#loadedMs,
+    });
     return true;
   }
 }

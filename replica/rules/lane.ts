@@ -65,13 +65,19 @@ export class Lane<T extends WaitingChange> {
   /** The last change read, in commit order. A change that is not after it is a repeat. */
   #last: { readonly lsn: Lsn; readonly ordinal: number };
   #timelineStarts: TimelineStart[] = [];
+  /** Up to where changes or marks of this timeline were read; 0 where rows were loaded otherwise, and nothing was read. */
+  #reached: Lsn;
+  readonly #loadedMs: number;
 
   /**
    * @param cut - what is applied
    * @param timeline - the lane's, as of the position that is read from
+   * @param loadedMs - what is applied was loaded by then, milliseconds since 1970, if nothing was read yet
    */
-  constructor(cut: Lsn, timeline: number | undefined) {
+  constructor(cut: Lsn, timeline: number | undefined, loadedMs = 0) {
     this.readUpto = cut;
+    this.#reached = timeline === undefined ? 0n : cut;
+    this.#loadedMs = loadedMs;
     this.marked = cut;
     this.timeline = timeline;
     this.#last = { lsn: cut, ordinal: AFTER_ALL };
@@ -101,6 +107,7 @@ export class Lane<T extends WaitingChange> {
       this.waitingRecords.push({ place, entries: [change], stored: undefined, first: lsn, last: lsn, size });
     }
     this.#advanceReadUpto(this.readUptoAfter(change), change.commitMs);
+    if (change.lsn > this.#reached) this.#reached = change.lsn;
     return true;
   }
 
@@ -129,8 +136,8 @@ export class Lane<T extends WaitingChange> {
       const fork = forkAfter(mark.forks, this.timeline);
       // Without a timeline nothing was read yet, so nothing can belong to a lost history.
       if (fork !== undefined && this.timeline !== undefined) {
-        if (applied > fork) return fork;
-        this.#forget(fork);
+        if (applied <= fork) this.#forget(fork);
+        else if (!this.#wasLoadedAfter(place, applied)) return fork;
       }
       this.#timelineStarts.push({ place, timelineBefore: this.timeline });
     }
@@ -138,9 +145,15 @@ export class Lane<T extends WaitingChange> {
       this.unmarked = { ...this.unmarked, forks: mark.forks ?? [] };
     this.timeline = mark.timeline;
     this.#advanceReadUpto(mark.lsn, mark.commitMs);
+    if (mark.lsn > this.#reached) this.#reached = mark.lsn;
     if (mark.lsn > this.marked) this.marked = mark.lsn;
     if (mark.lsn > applied) this.#keepMark(mark, place);
     return undefined;
+  }
+
+  /** Whether a timeline began before rows were loaded that are beyond all that was read of the one before: they are of the new one. */
+  #wasLoadedAfter({ arrivedMs }: RecordPlace, applied: Lsn): boolean {
+    return this.#reached < applied && arrivedMs < this.#loadedMs;
   }
 
   /** Removes what is applied. @returns what was removed */

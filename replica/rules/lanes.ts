@@ -16,6 +16,8 @@ export interface LanesStart {
   readonly forks: readonly Fork[];
   /** Tables whose rows are still to come. @default none */
   readonly copying?: CopyingTables;
+  /** Where nothing was read yet: what is applied was loaded by then, milliseconds since 1970. @default 0 */
+  readonly loadedMs?: number;
 }
 
 /** A consistent cut: a commit LSN at which the target is to equal the source. */
@@ -36,11 +38,14 @@ export class Lanes<T extends WaitingChange> {
   /** See {@link doubtfulFork}. */
   #doubtfulFork: Lsn | undefined;
 
-  constructor(start: LanesStart, makeLane = (cut: Lsn, timeline: number | undefined) => new Lane<T>(cut, timeline)) {
+  constructor(
+    start: LanesStart,
+    makeLane = (cut: Lsn, timeline: number | undefined, loadedMs?: number) => new Lane<T>(cut, timeline, loadedMs),
+  ) {
     this.applied = start.cut;
     this.#forks = start.forks;
     this.copying = new Copying(start.copying ?? []);
-    this.lanes = Array.from({ length: start.count }, (_, i) => makeLane(start.cut, start.timelines[i]));
+    this.lanes = Array.from({ length: start.count }, (_, i) => makeLane(start.cut, start.timelines[i], start.loadedMs));
   }
 
   /** The longest history of timelines that a mark has brought. */

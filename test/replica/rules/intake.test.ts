@@ -31,9 +31,9 @@ const mark = (lsn: number, lane: number, lanes: number, over: object = {}): stri
     ...over,
   });
 
-/** An intake, and a reader of one shard. */
-function begin(source?: string) {
-  const saved = { cut: 0n, source: undefined, system: undefined, timelines: [], forks: [], shards: new Map() };
+/** An intake, and a reader of one shard. @param cut - of rows that were loaded before anything came into the stream, or after */
+function begin(source?: string, cut = 0n, savedAtMs = 1) {
+  const saved = { cut, source: undefined, system: undefined, timelines: [], forks: [], shards: new Map(), savedAtMs };
   const intake = new Intake(saved, new Shards(), source);
   let n = 0;
   const take = (lane: number, lanes: number, ...texts: string[]): boolean =>
@@ -118,6 +118,23 @@ describe('the intake of a replica', () => {
     const { take } = begin();
     for (const lane of [0, 1]) assert.ok(take(lane, 2, change(5), change(9), mark(9, lane, 2, { forks: [] })));
     for (const lane of [0, 1]) assert.ok(take(lane, 2, mark(12, lane, 2, { timeline: 2, forks: [[2, '0/7']] })));
+  });
+
+  it('goes on where rows were loaded after the source had left a history of which they are no part, and only there', () => {
+    const fork = (lane: number) => mark(22, lane, 2, { timeline: 2, forks: [[2, '0/7']] });
+    const read = (cut: bigint, reached: number, savedAtMs?: number) => {
+      const { intake, take } = begin(undefined, cut, savedAtMs);
+      for (const lane of [0, 1]) take(lane, 2, mark(2, lane, 2, { forks: [] }), change(5), mark(reached, lane, 2));
+      for (const lane of [0, 1]) take(lane, 2, fork(lane), change(25), mark(25, lane, 2, { timeline: 2 }));
+      return intake;
+    };
+    const intake = read(20n, 9);
+    assert.equal(intake.lanes.cut.lsn, 25n);
+    assert.equal(intake.counts.repeats, 2);
+    assert.equal(read(6n, 6).lanes.cut.lsn, 25n, 'loaded before the fork');
+    // Of the former history there is as much, so the rows may be of it; or they were loaded before it was left.
+    assert.throws(() => read(20n, 20), /HISTORY_CHANGED: The source went on from 0\/7 on timeline 2/);
+    assert.throws(() => read(20n, 9, 0), /HISTORY_CHANGED/);
   });
 
   it('copies one source: another is refused, or left out where it is told which', () => {
