@@ -13,6 +13,21 @@ import type { KinesisRecord } from '../pack/round.ts';
 /** The size of an entry's JSON without its values, with a reserve. */
 const ENTRY_BYTES = 128;
 
+/**
+ * How many bytes are encoded at a time: whole groups of three. A text of over 128 KiB, as entries of few lanes have, costs V8 five
+ * times as much a byte (1.0 ns against 0.2): its memory is new each time.
+ */
+const PIECE_BYTES = 3 * 16_384;
+
+/** @returns where it ends */
+function writeBase64(data: Uint8Array, to: Buffer, at: number): number {
+  const from = Buffer.from(data.buffer, data.byteOffset, data.length);
+  let end = at;
+  for (let i = 0; i < from.length; i += PIECE_BYTES)
+    end += to.write(from.toString('base64', i, Math.min(from.length, i + PIECE_BYTES)), end, 'latin1');
+  return end;
+}
+
 /** Writes bodies, each valid until the next is written. */
 export class RequestBody {
   #bytes = Buffer.alloc(0);
@@ -36,7 +51,7 @@ export class RequestBody {
     for (const { data, partitionKey, explicitHashKey } of entries) {
       const comma = end === headEnd ? '' : ',';
       end += bytes.write(`${comma}{"Data":"`, end);
-      end += bytes.write(Buffer.from(data.buffer, data.byteOffset, data.length).toString('base64'), end, 'latin1');
+      end = writeBase64(data, bytes, end);
       end += bytes.write(`","PartitionKey":${JSON.stringify(partitionKey)}`, end);
       if (explicitHashKey !== undefined) end += bytes.write(`,"ExplicitHashKey":"${explicitHashKey}"`, end);
       end += bytes.write('}', end);

@@ -39,6 +39,17 @@ describe('RequestBody', () => {
     assert.equal(entry?.Data, Buffer.from('data').toString('base64'));
   });
 
+  it('writes data of every length around its pieces', () => {
+    for (const length of [0, 1, 49_151, 49_152, 49_153, 98_304, 98_306, 300_000]) {
+      const data = Buffer.from(Array.from({ length }, (_, i) => (i * 7) % 256));
+      const body = new RequestBody().write({ StreamName: 's' }, [
+        { data, partitionKey: 'k', explicitHashKey: undefined },
+      ]);
+      const [entry] = (JSON.parse(body.toString()) as { Records: { Data: string }[] }).Records;
+      assert.equal(entry?.Data, data.toString('base64'), String(length));
+    }
+  });
+
   it('uses its memory again, and no more once it is forgotten', () => {
     const body = new RequestBody();
     const entries = [{ data: Buffer.from('x'), partitionKey: 'k', explicitHashKey: '0' }];
