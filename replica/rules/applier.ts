@@ -106,26 +106,33 @@ export class Applier {
    */
   async step(): Promise<Applied | undefined> {
     const { target, intake } = this.#options;
-    const { lanes } = intake;
-    const { lsn } = lanes.cut;
-    if (lsn <= lanes.applied || lanes.snapshotsKnownUpto < this.#awaitedMark) return undefined;
+    const { lsn } = intake.lanes.cut;
+    // After a failover the cut may be before the awaited mark.
+    const awaited = this.#awaitedMark < lsn ? this.#awaitedMark : lsn;
+    if (lsn <= intake.lanes.applied || intake.lanes.snapshotsKnownUpto < awaited) return undefined;
     const transaction = await target.begin();
+    // More may have come meanwhile.
+    const { lanes } = intake;
+    const { cut } = lanes;
+    lanes.beginBatch();
     try {
-      return await this.#apply(transaction);
+      return await this.#apply(transaction, cut);
     } catch (error) {
       await transaction.rollback().catch(() => undefined);
+      // What was written may have lacked changes that were taken away meanwhile.
+      if (error instanceof ReplicaError && lanes.hasLost(cut.lsn)) return undefined;
       const isMissing = error instanceof ReplicaError && error.code === 'MISSING_ROW';
-      if (!isMissing || lanes.snapshotsKnownUpto >= lsn) throw error;
+      if (!isMissing || lanes.snapshotsKnownUpto >= cut.lsn) throw error;
       // The next mark may say that a snapshot brings the row.
-      this.#awaitedMark = lsn;
+      this.#awaitedMark = cut.lsn;
       return undefined;
     }
   }
 
-  async #apply(transaction: TargetTransaction): Promise<Applied | undefined> {
+  async #apply(transaction: TargetTransaction, most: Cut): Promise<Applied | undefined> {
     const { intake, store, batchChanges = BATCH_CHANGES, skipTruncated = false, turn } = this.#options;
     const { lanes, shards } = intake;
-    let cut: Cut = lanes.cut;
+    let cut = most;
     const { stopAt } = transaction;
     if (stopAt !== undefined && stopAt < cut.lsn) cut = { lsn: stopAt, ms: undefined };
     if (cut.lsn <= lanes.applied) {
@@ -157,7 +164,7 @@ export class Applier {
       // Also where folding failed: nothing is rolled back in the middle of a statement.
       await parts.written();
     }
-    if (lanes.cut.lsn < cut.lsn) {
+    if (lanes.cut.lsn < cut.lsn || lanes.hasLost(cut.lsn)) {
       // While this was written, a mark said that the source has lost some of these changes.
       await transaction.rollback();
       return undefined;

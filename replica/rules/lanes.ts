@@ -37,6 +37,8 @@ export class Lanes<T extends WaitingChange> {
   #forks: readonly Fork[];
   /** See {@link doubtfulFork}. */
   #doubtfulFork: Lsn | undefined;
+  /** The least LSN at which a lane came to another history since the batch began; undefined: none did. */
+  #left: Lsn | undefined;
 
   constructor(
     start: LanesStart,
@@ -63,10 +65,13 @@ export class Lanes<T extends WaitingChange> {
     const lane = this.#lane(mark.lane);
     const { timeline } = lane;
     const lost = lane.mark(mark, place, this.applied);
-    if (mark.lane === 0 && lost === undefined && lane.timeline === mark.timeline) {
+    if (lost === undefined && lane.timeline === mark.timeline) {
       const fork = timeline === undefined ? undefined : forkAfter(mark.forks ?? [], timeline);
-      if (fork !== undefined) this.copying.forget(fork);
-      if (mark.snapshot !== undefined) this.copying.take(mark.lsn, mark.snapshot, this.applied);
+      if (fork !== undefined && fork < (this.#left ?? fork + 1n)) this.#left = fork;
+      if (mark.lane === 0) {
+        if (fork !== undefined) this.copying.forget(fork);
+        if (mark.snapshot !== undefined) this.copying.take(mark.lsn, mark.snapshot, this.applied);
+      }
     }
     if (mark.forks !== undefined && mark.forks.length > this.#forks.length) this.#forks = mark.forks;
     if (timeline === undefined && this.#isMarked) this.#lookBack();
@@ -93,6 +98,16 @@ export class Lanes<T extends WaitingChange> {
     for (const { last, forks } of unmarked)
       for (const [, lsn] of forks) if (first <= lsn && lsn < last) this.#doubtfulFork ??= lsn;
     for (const lane of this.lanes) lane.unmarked = undefined;
+  }
+
+  /** A batch begins: it has what all histories that were heard of have in common. */
+  beginBatch(): void {
+    this.#left = undefined;
+  }
+
+  /** @param cut - the end of the batch @returns whether a mark has said since it began that the source has lost some of it */
+  hasLost(cut: Lsn): boolean {
+    return this.#left !== undefined && this.#left < cut;
   }
 
   /** The LSN up to which every lane was read: whole transactions. Nothing before each lane had a mark. */

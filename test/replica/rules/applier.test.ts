@@ -1,7 +1,11 @@
-/** What an applier gives its target at a time: never more than fits into memory, however large the transaction or its rows are. */
+/**
+ * What an applier gives its target at a time: never more than fits into memory, however large the transaction or its rows are. And
+ * what it does with a batch of which the source has lost a part while it is written.
+ */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Applier, type TargetTransaction } from '../../../replica/rules/applier.ts';
+import { ReplicaError } from '../../../replica/errors.ts';
+import { Applier, type Position, type TargetTransaction } from '../../../replica/rules/applier.ts';
 import { DELETED } from '../../../replica/rules/fold.ts';
 import { Intake } from '../../../replica/rules/intake.ts';
 import { Shards } from '../../../replica/rules/shards.ts';
@@ -62,5 +66,95 @@ describe('a part of a transaction', () => {
       parts.map(({ rows }) => rows),
       [5_000, 5_000, 2_000],
     );
+  });
+});
+
+describe('a failover that is heard of while a batch is written', () => {
+  const at = { source: 's', commitTime: '2026-01-02T03:04:05Z' };
+  const insert = (commitLsn: string, id: number, v: string): object => ({
+    ...at,
+    ...{ op: 'INSERT', schema: 'p', table: 't', commitLsn, ordinal: 1, key: { id }, row: { id, v } },
+  });
+  const mark = (commitLsn: string, lane: number, more: object = {}): object => ({
+    ...at,
+    ...{ op: 'MARK', commitLsn, lane, lanes: 2, system: '1', timeline: 1, ...more },
+  });
+  const failover = (fork: string): object => ({ timeline: 2, forks: [[2, fork]] });
+
+  /**
+   * Applies what is common, and what the source loses.
+   *
+   * @param meanwhile - what comes while the first batch is written, by lane
+   * @param failure - of the first write
+   */
+  async function applied(meanwhile: readonly (readonly [lane: number, ...object[]])[], failure?: Error) {
+    const intake = new Intake(
+      { cut: 0n, source: 's', system: '1', timelines: [1, 1], forks: [], shards: new Map() },
+      new Shards(),
+    );
+    using store = new SpillStore();
+    let sequence = 0;
+    const take = (lane: number, ...records: object[]): void => {
+      const texts = records.map((record) => JSON.stringify(record));
+      const partitionKey = `lane-${lane}-of-2`;
+      intake.take({ shard: 'a', sequence: String(++sequence), arrivedMs: 0, partitionKey, texts });
+    };
+    take(0, insert('0/10', 1, 'common'), insert('0/20', 2, 'lost'), mark('0/20', 0));
+    take(1, insert('0/18', 3, 'lost'), mark('0/20', 1));
+    const rows = new Map<string, string>();
+    let position: Position | undefined;
+    let isFirst = true;
+    const begin = (): Promise<TargetTransaction> => {
+      const written = new Map<string, string>();
+      return Promise.resolve({
+        write: async (tables) => {
+          for (const table of tables)
+            for (const [key, row] of table.rows)
+              if (row !== DELETED) written.set(key, String(row.values[table.columns.indexOf('v')]));
+          if (!isFirst) return;
+          isFirst = false;
+          for (const [lane, ...records] of meanwhile) take(lane, ...records);
+          await Promise.resolve();
+          if (failure !== undefined) throw failure;
+        },
+        commit: (committed) => {
+          for (const [key, v] of written) rows.set(key, JSON.parse(v) as string);
+          position = committed;
+          return Promise.resolve();
+        },
+        rollback: () => Promise.resolve(),
+      });
+    };
+    const applier = new Applier({ intake, store, target: { begin } });
+    for (let steps = 0; steps < 4; steps++) await applier.step();
+    return { rows: [...rows.values()], cut: position?.cut };
+  }
+
+  it('leaves out what the source has lost, though every lane was read further since on the new timeline', async () => {
+    const meanwhile = [
+      [0, mark('0/15', 0, failover('0/15')), insert('0/20', 4, 'new'), mark('0/30', 0, { timeline: 2 })],
+      [1, mark('0/15', 1, failover('0/15')), mark('0/30', 1, { timeline: 2 })],
+    ] as const;
+    const expected = { rows: ['common', 'new'], cut: 0x30n };
+    assert.deepEqual(await applied(meanwhile), expected);
+    // What is left of the batch is of no history: what the target says of it does not count.
+    assert.deepEqual(await applied(meanwhile, new ReplicaError('TARGET_REFUSED', 'x')), expected);
+    assert.deepEqual(await applied(meanwhile, new ReplicaError('MISSING_ROW', 'x')), expected);
+  });
+
+  it('goes up to the fork where a lane has not heard of it', async () => {
+    const meanwhile = [
+      [0, mark('0/15', 0, failover('0/15')), insert('0/20', 4, 'new'), mark('0/30', 0, { timeline: 2 })],
+    ] as const;
+    assert.deepEqual(await applied(meanwhile), { rows: ['common'], cut: 0x15n });
+  });
+
+  it('changes nothing where the fork is not before the end of the batch', async () => {
+    const meanwhile = [
+      [0, mark('0/20', 0, failover('0/20')), mark('0/30', 0, { timeline: 2 })],
+      [1, mark('0/20', 1, failover('0/20')), mark('0/30', 1, { timeline: 2 })],
+    ] as const;
+    assert.deepEqual(await applied(meanwhile), { rows: ['common', 'lost', 'lost'], cut: 0x30n });
+    await assert.rejects(applied(meanwhile, new ReplicaError('TARGET_REFUSED', 'x')), /TARGET_REFUSED/);
   });
 });

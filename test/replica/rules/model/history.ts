@@ -49,6 +49,8 @@ export interface HistoryOptions {
   readonly failovers?: boolean;
   /** Rows that are older than the stream, which a snapshot brings. */
   readonly snapshot?: boolean;
+  /** A target that takes long to write. */
+  readonly slow?: boolean;
 }
 
 /**
@@ -61,7 +63,7 @@ export interface HistoryOptions {
 export async function history(
   seed: number,
   broken: Broken,
-  { failovers = false, snapshot = false }: HistoryOptions = {},
+  { failovers = false, snapshot = false, slow = false }: HistoryOptions = {},
 ): Promise<Ended> {
   const random = randomOf(seed);
   const { next, int, pick } = random;
@@ -90,9 +92,11 @@ export async function history(
     if (!isSame(wanted, target.rows))
       found.fault ??= `at ${formatLsn(lsn)} the target is ${shown(target.rows)}, and the source was ${shown(wanted)}`;
   };
+  let isSlow = slow;
+  const turns = (): number => (isSlow ? int(60) : 1);
   const begin = (): Running => {
     const running = new Running();
-    running.begin(replicate(stream, target, random, running.turn, broken, onCommit));
+    running.begin(replicate(stream, target, random, running.turn, turns, broken, onCommit));
     return running;
   };
   const look = (running: Running): void => {
@@ -149,6 +153,7 @@ export async function history(
     while (last.next().done !== true);
   }
   stream.settle();
+  isSlow = false;
   const left = broken === 'fence' ? [...replicas, begin()] : [begin()];
   for (let i = 0; i < 4_000 && !over(); i++) {
     const running = pick(left.filter(({ over }) => !over));

@@ -40,6 +40,8 @@ export type Broken =
   | 'lanetl'
   /** The cut is not held at a fork that some lanes have not heard of. */
   | 'cap'
+  /** A failover that is heard of while a batch is written does not end the batch. */
+  | 'meanwhile'
   /** A change whose row a snapshot is still to bring is applied without what it lacks. */
   | 'awaits'
   /** What marks say of a snapshot is not listened to. */
@@ -85,6 +87,9 @@ class BrokenLanes extends Lanes<Change> {
   }
   override readUptoOf(lane: Lane<Change>): Lsn {
     return this.broken === 'cap' ? lane.readUpto : super.readUptoOf(lane);
+  }
+  override hasLost(cut: Lsn): boolean {
+    return this.broken !== 'meanwhile' && super.hasLost(cut);
   }
   override timelinesAt(saved: (shard: string) => number): (number | undefined)[] {
     return this.broken === 'lanetl' ? this.lanes.map(({ timeline }) => timeline) : super.timelinesAt(saved);
@@ -143,18 +148,25 @@ export class ModelTarget {
     this.copying = copying;
   }
 
-  /** A target for one replica. @param turn - waits until it is its turn; it may be ended there @param onCommit - called after each */
-  begin(broken: Broken, turn: () => Promise<void>, onCommit: (cut: Lsn) => void): Target {
+  /**
+   * A target for one replica.
+   *
+   * @param turn - waits until it is its turn; it may be ended there
+   * @param turns - how many turns a write takes
+   * @param onCommit - called after each
+   */
+  begin(broken: Broken, turn: () => Promise<void>, turns: () => number, onCommit: (cut: Lsn) => void): Target {
     const epoch = ++this.epoch;
     return {
       begin: async () => {
         await turn();
+        if (this.epoch !== epoch && broken !== 'fence') throw new TakenOver();
         let rows = new Map(this.rows);
         const refused: string[] = [];
         return {
           write: async (tables, awaits) => {
             for (const table of tables) rows = this.#write(rows, table, broken, refused, awaits);
-            await turn();
+            for (let left = turns(); left > 0; left--) await turn();
           },
           rollback: () => Promise.resolve(),
           commit: (position) => {
@@ -214,12 +226,14 @@ export class TakenOver extends Error {}
  * A replica, from the target's position on, until it is ended by its `turn`.
  *
  * @param turn - waits until it is its turn
+ * @param turns - how many turns a write of the target takes
  */
 export async function replicate(
   stream: ModelStream,
   target: ModelTarget,
   { next, int, pick }: Random,
   turn: () => Promise<void>,
+  turns: () => number,
   broken: Broken,
   onCommit: (cut: Lsn) => void,
 ): Promise<void> {
@@ -250,7 +264,7 @@ export async function replicate(
   );
   const applier = new Applier({
     intake,
-    target: target.begin(broken, turn, onCommit),
+    target: target.begin(broken, turn, turns, onCommit),
     store: { load: (record) => record.entries ?? [], release: () => undefined },
     batchChanges: pick([3, 10, 50_000]),
   });
