@@ -195,9 +195,8 @@ async function followFast(following: Following): Promise<void> {
 /** Takes the target's position, and plans where each shard is read from. */
 async function begin({ options, stream, terminal, connection }: Following, positions: PositionStore) {
   const { startAfter, takeOver = false, awaitSnapshot = false } = options;
-  const hasRows = await makeTables(options, terminal, connection, positions);
-  const awaitsSnapshot = awaitSnapshot || hasRows;
-  const saved = await positions.begin(stream, { startAfter, takeOver, awaitsSnapshot });
+  await makeTables(options, terminal, connection, positions, stream);
+  const saved = await positions.begin(stream, { startAfter, takeOver, awaitsSnapshot: awaitSnapshot });
   const shards = new Shards();
   for (const [id, position] of saved.shards) shards.resume(id, position);
   const plan = new ReplicaShardPlan({

@@ -10,7 +10,7 @@ import {
   type TargetConnection,
 } from '../../replica/postgres/connection.ts';
 import { createTables } from '../../replica/postgres/create-tables.ts';
-import type { PositionStore } from '../../replica/postgres/position-store.ts';
+import type { PositionStore, StreamIdentity } from '../../replica/postgres/position-store.ts';
 import { LacksColumnError } from '../../replica/postgres/table-plan.ts';
 import type { Terminal } from '../cli/terminal.ts';
 import type { ReplicateOptions } from './options.ts';
@@ -71,21 +71,22 @@ export async function connectFrom(
  * @param options - of the command
  * @param terminal - is told what was made
  * @param target - where
- * @param positions - tells whether the copy has begun: then nothing is made
- * @returns whether rows are still to come, by a snapshot
+ * @param positions - tells whether the copy has begun: then nothing is made. Is told which rows are still to come
+ * @param stream - that the copy is of
  */
 export async function makeTables(
   options: ReplicateOptions,
   terminal: Terminal,
   target: TargetConnection,
   positions: PositionStore,
-): Promise<boolean> {
-  const { createTables: laterFile, pgDump: program = 'pg_dump' } = options;
-  if (laterFile === undefined) return false;
+  stream: StreamIdentity,
+): Promise<void> {
+  const { createTables: laterFile, pgDump: program = 'pg_dump', awaitSnapshot = false } = options;
+  if (laterFile === undefined) return;
   const tell = (text: string): void => void terminal.stderr.write(`${text}\n`);
   if (await positions.hasBegun()) {
     tell('The copy has begun: --create-tables makes nothing.');
-    return false;
+    return;
   }
   const source = await connectFrom(options, terminal, '--create-tables');
   try {
@@ -95,6 +96,7 @@ export async function makeTables(
       program,
       path: terminal.env['PATH'] ?? '',
       laterFile,
+      keep: (client, hasRows) => positions.announce(client, stream, hasRows || awaitSnapshot),
     });
     tell(
       `Made the tables of "${source.address.database}", with their keys. Indexes and foreign keys are in "${laterFile}": run it at the copy once its rows are there.`,
@@ -103,9 +105,8 @@ export async function makeTables(
     if (others.length > 0) tell(`Not taken over: ${others.join(', ')}.`);
     if (withRows.length > 0)
       tell(
-        `These tables hold rows, which a snapshot brings. Ask for it: pg2kinesis snapshot --tables '${withRows.join(',')}'`,
+        `These tables hold rows, or may not be looked into. A snapshot brings the rows. Ask for it: pg2kinesis snapshot --tables '${withRows.join(',')}'`,
       );
-    return withRows.length > 0;
   } finally {
     await source.client.end().catch(() => undefined);
   }

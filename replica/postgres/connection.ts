@@ -126,10 +126,15 @@ export async function connectSource(address: PostgresAddress): Promise<PostgresC
   try {
     return await connect(address);
   } catch (error) {
-    throw new ReplicaError('SOURCE_UNREACHABLE', `The source ${refusal(address, error)}. Nothing was done.`, {
-      cause: error,
-    });
+    throw sourceRefused(address, error);
   }
+}
+
+/** @param address - of the source @param error - of connecting to it, or of reading it */
+export function sourceRefused(address: PostgresAddress, error: unknown): ReplicaError {
+  return new ReplicaError('SOURCE_UNREACHABLE', `The source ${refusal(address, error)}. Nothing was done.`, {
+    cause: error,
+  });
 }
 
 async function connect(address: PostgresAddress): Promise<PostgresConnection> {

@@ -2,10 +2,17 @@
  * Makes a target's tables as they are at the source: all of it, or nothing. Indexes and foreign keys come later, by a script
  * of their own: they would slow the copying down. Knows no stream.
  */
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import pg from 'pg';
 import { ReplicaError } from '../errors.ts';
-import { codeOf, connectTarget, type PostgresAddress, type PostgresConnection } from './connection.ts';
+import {
+  codeOf,
+  connectTarget,
+  type PostgresAddress,
+  type PostgresConnection,
+  sourceRefused,
+  unreachable,
+} from './connection.ts';
 import { type Definitions, readDefinitions, withoutUnknownSettings } from './table-definitions.ts';
 
 /** What is made from what, and where. */
@@ -18,54 +25,94 @@ export interface CreateTablesOptions {
   readonly path: string;
   /** The file to be written: what is to be run once the rows are there. It must not be there. */
   readonly laterFile: string;
+  /**
+   * Keeps at the target what is still to come, in the transaction that makes the tables.
+   *
+   * @param client - in that transaction
+   * @param hasRows - rows are still to come
+   */
+  readonly keep: (client: pg.Client, hasRows: boolean) => Promise<void>;
 }
 
 /** What was made. */
 export interface CreatedTables {
-  /** Tables of the source that hold rows, as SQL names them. */
+  /** Tables of the source that hold rows, or that its user may not look into, as SQL names them. */
   readonly withRows: readonly string[];
   readonly leftOut: Definitions['leftOut'];
 }
 
-/** @throws {ReplicaError} REPLICA_USAGE, DEFINITIONS_REFUSED, TARGET_UNREACHABLE */
+/** @throws {ReplicaError} REPLICA_USAGE, DEFINITIONS_REFUSED, TARGET_UNREACHABLE, SOURCE_UNREACHABLE */
 export async function createTables({
   source,
   target,
   program,
   path,
   laterFile,
+  keep,
 }: CreateTablesOptions): Promise<CreatedTables> {
   const definitions = await readDefinitions(program, source.address, source.versionNum, path);
+  // Whatever can fail comes before the COMMIT: tables that are there would be taken as complete by the next start.
+  const withRows = await tablesWithRows(source);
   const file = openNew(laterFile);
-  let isMade = false;
+  let isKept = false;
   try {
-    const attachedLater = await make(target, definitions);
-    writeSync(file, scriptOf([...definitions.later, ...attachedLater]));
-    isMade = true;
+    await make(target, definitions, async (client, attachedLater) => {
+      writeLater(file, laterFile, scriptOf([...definitions.later, ...attachedLater]));
+      await keep(client, withRows.length > 0);
+    });
+    isKept = true;
+  } catch (error) {
+    isKept = error instanceof UnknownOutcomeError;
+    throw error;
   } finally {
     closeSync(file);
-    if (!isMade) rmSync(laterFile, { force: true });
+    if (!isKept) rmSync(laterFile, { force: true });
   }
-  return { withRows: await tablesWithRows(source.client), leftOut: definitions.leftOut };
+  return { withRows, leftOut: definitions.leftOut };
 }
+
+/** The connection broke in the COMMIT: it may have been done. */
+class UnknownOutcomeError extends ReplicaError {}
 
 function openNew(path: string): number {
   try {
     return openSync(path, 'wx', 0o600);
   } catch (error) {
-    const why = codeOf(error) === 'EEXIST' ? 'is there already' : `cannot be written (${codeOf(error)})`;
-    throw new ReplicaError('REPLICA_USAGE', `The file "${path}" of --create-tables ${why}. Nothing was made.`, {
-      remedy: 'Name another one: indexes and foreign keys are written into it, to be made once the rows are there.',
-      cause: error,
-    });
+    throw notWritten(path, error);
   }
 }
 
-/** Makes everything in one transaction. @returns what has to wait for what comes later */
-async function make(address: PostgresAddress, { tables, keys, attached }: Definitions): Promise<string[]> {
+function writeLater(file: number, path: string, text: string): void {
+  try {
+    writeSync(file, text);
+    fsyncSync(file);
+  } catch (error) {
+    throw notWritten(path, error);
+  }
+}
+
+function notWritten(path: string, error: unknown): ReplicaError {
+  const why = codeOf(error) === 'EEXIST' ? 'is there already' : `cannot be written (${codeOf(error)})`;
+  return new ReplicaError('REPLICA_USAGE', `The file "${path}" of --create-tables ${why}. Nothing was made.`, {
+    remedy: 'Name another one: indexes and foreign keys are written into it, to be made once the rows are there.',
+    cause: error,
+  });
+}
+
+/**
+ * Makes everything in one transaction.
+ *
+ * @param beforeCommit - is given what has to wait for what comes later
+ */
+async function make(
+  address: PostgresAddress,
+  { tables, keys, attached }: Definitions,
+  beforeCommit: (client: pg.Client, later: readonly string[]) => Promise<void>,
+): Promise<void> {
   // A connection of its own: what pg_dump writes changes settings of the session.
   const { client, versionNum } = await connectTarget(address);
   const later: string[] = [];
+  let isCommitting = false;
   try {
     await client.query(`BEGIN; ${withoutUnknownSettings(tables, versionNum)}`);
     for (const sql of keys) await client.query(sql);
@@ -80,17 +127,34 @@ async function make(address: PostgresAddress, { tables, keys, attached }: Defini
         later.push(sql);
       }
     }
+    // What was made may have set a search_path, and the replica's own tables are named in full.
+    await beforeCommit(client, later);
+    isCommitting = true;
     await client.query('COMMIT');
-    return later;
   } catch (error) {
-    if (!(error instanceof pg.DatabaseError)) throw error;
+    if (error instanceof ReplicaError) throw error;
+    if (!(error instanceof pg.DatabaseError)) {
+      if (!isCommitting) throw unreachable(address, error);
+      throw new UnknownOutcomeError(
+        'TARGET_UNREACHABLE',
+        `The connection to the target "${address.database}" ended while the tables were committed. They are all there, or none is.`,
+        {
+          remedy:
+            'Start again with the same options. If that says that the file is there already, nothing was made: remove the file.',
+          cause: error,
+        },
+      );
+    }
     const { code = '', message } = error;
     const isThere = /^42(P0[67]|710|723)$/.test(code);
     throw new ReplicaError(
       'DEFINITIONS_REFUSED',
       `The target "${address.database}" refused a definition of the source: ${message} (SQLSTATE ${code}). Nothing was made.`,
       isThere
-        ? { remedy: 'Use an empty database, or make the tables yourself and start without --create-tables.' }
+        ? {
+            remedy:
+              'Use an empty database, or make the tables yourself and start without --create-tables. If they are to get rows of the source, which a snapshot brings, start with --await-snapshot then.',
+          }
         : {},
     );
   } finally {
@@ -107,16 +171,27 @@ function scriptOf(statements: readonly string[]): string {
   ].join('\n\n');
 }
 
-async function tablesWithRows(client: pg.Client): Promise<string[]> {
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pg2kinesis')
-        AND has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') ORDER BY 1`,
-  );
-  const found: string[] = [];
-  for (const { name } of rows) {
-    const any = await client.query(`SELECT FROM ONLY ${name} LIMIT 1`);
-    if (any.rowCount === 1) found.push(name);
+async function tablesWithRows({ client, address }: PostgresConnection): Promise<string[]> {
+  try {
+    const { rows } = await client.query<{ name: string }>(
+      `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pg2kinesis')
+        ORDER BY 1`,
+    );
+    const found: string[] = [];
+    for (const { name } of rows) if (await mayHaveRows(client, name)) found.push(name);
+    return found;
+  } catch (error) {
+    throw sourceRefused(address, error);
   }
-  return found;
+}
+
+/** Without a right to look, or where row-level security hides rows, there may be some. */
+async function mayHaveRows(client: pg.Client, name: string): Promise<boolean> {
+  try {
+    return (await client.query(`SELECT FROM ONLY ${name} LIMIT 1`)).rowCount === 1;
+  } catch (error) {
+    if (codeOf(error) === '42501') return true;
+    throw error;
+  }
 }

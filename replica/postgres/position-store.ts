@@ -166,6 +166,19 @@ export class PositionStore {
     };
   }
 
+  /**
+   * Keeps that a copy has begun whose rows are still to come, for whoever begins it then.
+   *
+   * @param client - another one, in the transaction that makes the copy's tables
+   */
+  async announce(client: pg.Client, { arn, createdMs }: StreamIdentity, awaitsSnapshot: boolean): Promise<void> {
+    await client.query(
+      `INSERT INTO pg2kinesis.replica (name, stream_arn, stream_created, mode, cut, lane_timelines, forks, epoch, updated_at, copying)
+       VALUES ($1, $2, $3, $4, '0/0', '{}', '[]', 0, now(), $5)`,
+      [this.#name, arn, new Date(createdMs), this.#mode, copyingJson(awaitsSnapshot ? 'awaited' : [])],
+    );
+  }
+
   /** Whether there is a position: the copy has begun. */
   async hasBegun(): Promise<boolean> {
     await createPositionTables(this.#client);

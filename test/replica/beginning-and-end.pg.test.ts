@@ -1,6 +1,6 @@
 // How a copy begins, is compared, and takes over: --create-tables, --verify and --finish, end to end.
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -9,7 +9,7 @@ import { eventually } from '../chaos/environment.ts';
 import { beginCli, runCli } from '../support/cli.ts';
 import { randomOf } from './rules/model/random.ts';
 import { BANK, Bank, BANK_TABLES, FILL } from './support/bank.ts';
-import { POST_DATA, PRE_DATA, SOURCE } from './support/dumped.ts';
+import { fakeDump, SOURCE } from './support/dumped.ts';
 import { hashes, kill, ReplicaRig } from './support/replica-rig.ts';
 
 let rig: ReplicaRig;
@@ -17,32 +17,13 @@ let dir: string;
 let program: string;
 let later: string;
 
-/** A program that writes what pg_dump wrote, once. @param version - that it says it is of */
-function fakeDump(version: number): string {
-  const path = join(dir, `pg_dump_${version}`);
-  const text = (which: string): string => JSON.stringify(join(dir, which));
-  writeFileSync(join(dir, 'pre-data'), PRE_DATA);
-  writeFileSync(join(dir, 'post-data'), POST_DATA);
-  writeFileSync(
-    path,
-    `#!/bin/sh
-case "$*" in
-*--version*) echo 'pg_dump (PostgreSQL) ${version}.1';;
-*--section=pre-data*) [ "$PGPASSWORD" != '' ] && cat ${text('pre-data')};;
-*--section=post-data*) cat ${text('post-data')};;
-esac`,
-  );
-  chmodSync(path, 0o700);
-  return path;
-}
-
 const replicate = (...flags: string[]) => runCli(['replicate', ...flags], rig.env());
 
 describe('a copy that begins with nothing', () => {
   before(async () => {
     dir = mkdtempSync(join(tmpdir(), 'pg2kinesis-test-'));
     later = join(dir, 'later.sql');
-    program = fakeDump(99);
+    program = fakeDump(dir, 99);
     rig = await ReplicaRig.start();
     await rig.source.sql(SOURCE);
     await rig.source.sql(`${FILL}; INSERT INTO public.fixed VALUES (1, 'a'), (2, 'b'), (3, 'c')`);
@@ -62,7 +43,7 @@ describe('a copy that begins with nothing', () => {
         /REPLICA_USAGE: .*cannot be run\. Nothing was made\. The source is PostgreSQL \d+/,
       ],
       [
-        ['--from', rig.from, '--pg-dump', fakeDump(9)],
+        ['--from', rig.from, '--pg-dump', fakeDump(dir, 9)],
         /REPLICA_USAGE: .* is of PostgreSQL 9, and the source is PostgreSQL \d+/,
       ],
       [['--from', 'postgres://me:secret@127.0.0.1:1/x?sslmode=disable', '--pg-dump', program], /SOURCE_UNREACHABLE/],

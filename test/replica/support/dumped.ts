@@ -1,5 +1,33 @@
 /** Definitions of a source, and what pg_dump 15.18 writes of them: tests cannot rely on that program being there. */
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { BANK } from './bank.ts';
+
+/**
+ * A program that writes what pg_dump wrote, once.
+ *
+ * @param dir - where it is put
+ * @param version - that it says it is of
+ * @param dumped - what it writes
+ * @returns its path
+ */
+export function fakeDump(dir: string, version: number, { preData = PRE_DATA, postData = POST_DATA } = {}): string {
+  const path = join(dir, `pg_dump_${version}`);
+  const text = (which: string): string => JSON.stringify(join(dir, which));
+  writeFileSync(join(dir, 'pre-data'), preData);
+  writeFileSync(join(dir, 'post-data'), postData);
+  writeFileSync(
+    path,
+    `#!/bin/sh
+case "$*" in
+*--version*) echo 'pg_dump (PostgreSQL) ${version}.1';;
+*--section=pre-data*) [ "$PGPASSWORD" != '' ] && cat ${text('pre-data')};;
+*--section=post-data*) cat ${text('post-data')};;
+esac`,
+  );
+  chmodSync(path, 0o700);
+  return path;
+}
 
 /** The source. */
 export const SOURCE = `${BANK}
