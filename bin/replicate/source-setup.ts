@@ -99,7 +99,7 @@ export async function makeTables(
       keep: (client, hasRows) => positions.announce(client, stream, hasRows || awaitSnapshot),
     });
     tell(
-      `Made the tables of "${source.address.database}", with their keys. Indexes and foreign keys are in "${laterFile}": run it at the copy once its rows are there.`,
+      `Made the tables of "${source.address.database}", with their keys. Indexes, foreign keys and what fills materialized views are in "${laterFile}": run it at the copy once its rows are there.`,
     );
     const others = [...leftOut].map(([kind, count]) => `${count} ${kind}`);
     if (others.length > 0) tell(`Not taken over: ${others.join(', ')}.`);

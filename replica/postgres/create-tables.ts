@@ -57,7 +57,9 @@ export async function createTables({
   let isKept = false;
   try {
     await make(target, definitions, async (client, attachedLater) => {
-      writeLater(file, laterFile, scriptOf([...definitions.later, ...attachedLater]));
+      const { hasMaterialized } = definitions;
+      const statements = [...definitions.later, ...attachedLater, ...(hasMaterialized ? [REFRESH] : [])];
+      writeLater(file, laterFile, scriptOf(statements));
       await keep(client, withRows.length > 0);
     });
     isKept = true;
@@ -106,7 +108,7 @@ function notWritten(path: string, error: unknown): ReplicaError {
  */
 async function make(
   address: PostgresAddress,
-  { tables, keys, attached }: Definitions,
+  { tables, keys, attached, views }: Definitions,
   beforeCommit: (client: pg.Client, later: readonly string[]) => Promise<void>,
 ): Promise<void> {
   // A connection of its own: what pg_dump writes changes settings of the session.
@@ -115,7 +117,7 @@ async function make(
   let isCommitting = false;
   try {
     await client.query(`BEGIN; ${withoutUnknownSettings(tables, versionNum)}`);
-    for (const sql of keys) await client.query(sql);
+    for (const sql of keys) await client.query(withoutUnknownSettings(sql, versionNum));
     for (const sql of attached) {
       await client.query('SAVEPOINT attach');
       try {
@@ -127,6 +129,7 @@ async function make(
         later.push(sql);
       }
     }
+    for (const sql of views) await client.query(withoutUnknownSettings(sql, versionNum));
     // What was made may have set a search_path, and the replica's own tables are named in full.
     await beforeCommit(client, later);
     isCommitting = true;
@@ -162,9 +165,30 @@ async function make(
   }
 }
 
+/** Fills the materialized views. One may read another, so those that cannot be filled yet are tried again. */
+const REFRESH = `-- Fills the materialized views.
+DO $$
+DECLARE
+  view regclass;
+  filled integer;
+BEGIN
+  LOOP
+    filled := 0;
+    FOR view IN SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'm' AND NOT relispopulated ORDER BY oid LOOP
+      BEGIN
+        EXECUTE 'REFRESH MATERIALIZED VIEW ' || view;
+        filled := filled + 1;
+      EXCEPTION WHEN object_not_in_prerequisite_state THEN
+        NULL; -- It reads one that is not filled yet.
+      END;
+    END LOOP;
+    EXIT WHEN filled = 0;
+  END LOOP;
+END $$;`;
+
 function scriptOf(statements: readonly string[]): string {
   return [
-    '-- Indexes, foreign keys and statistics of the source. Run it at the copy once its rows are there.',
+    '-- Indexes, foreign keys, statistics and rows of materialized views. Run it at the copy once its rows are there.',
     "SELECT pg_catalog.set_config('search_path', '', false);",
     ...statements,
     '',

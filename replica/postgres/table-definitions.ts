@@ -15,12 +15,16 @@ import type { PostgresAddress } from './connection.ts';
 export interface Definitions {
   /** Types, functions, sequences, tables. */
   readonly tables: string;
-  /** Primary keys, unique and exclusion constraints, each a statement. */
+  /** Primary keys, unique and exclusion constraints, each a statement; between them functions and materialized views that need one. */
   readonly keys: readonly string[];
   /** Statements that attach a partition's index to its table's. Some are of keys, others of indexes that are made later. */
   readonly attached: readonly string[];
+  /** Views that need a key, as with GROUP BY of it. Before that there are others of that name without rows. */
+  readonly views: readonly string[];
   /** Indexes, foreign keys and extended statistics. */
   readonly later: readonly string[];
+  /** Whether there are materialized views, which are made without rows. */
+  readonly hasMaterialized: boolean;
   /** What is not taken over, by kind: triggers, rules, policies. */
   readonly leftOut: ReadonlyMap<string, number>;
 }
@@ -38,6 +42,8 @@ const COMMON = [
   '--no-password',
 ];
 
+/** What needs a key, and is like one made before there are rows. */
+const WITH_KEYS: ReadonlySet<string> = new Set(['CONSTRAINT', 'FUNCTION', 'PROCEDURE', 'MATERIALIZED VIEW']);
 const LATER: ReadonlySet<string> = new Set(['INDEX', 'FK CONSTRAINT', 'STATISTICS', 'CHECK CONSTRAINT']);
 
 /** How pg_dump begins each definition. */
@@ -64,8 +70,10 @@ export async function readDefinitions(
   const dir = mkdtempSync(join(tmpdir(), 'pg2kinesis-dump-'));
   try {
     const env = { PATH: path, ...environmentOf(address, dir) };
-    const tables = await dump(program, 'pre-data', env);
-    return { tables: withoutMeta(tables), ...sorted(withoutMeta(await dump(program, 'post-data', env))) };
+    const tables = withoutMeta(await dump(program, 'pre-data', env));
+    const others = withoutMeta(await dump(program, 'post-data', env));
+    const hasMaterialized = [tables, others].some((text) => /^CREATE MATERIALIZED VIEW /m.test(text));
+    return { tables, ...sorted(others), hasMaterialized };
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
@@ -151,11 +159,12 @@ export function withoutUnknownSettings(text: string, versionNum: number): string
   return unknown.reduce((kept, [name]) => kept.replace(new RegExp(`^SET ${name} = .*;$`, 'gm'), ''), text);
 }
 
-function sorted(text: string): Omit<Definitions, 'tables'> {
+function sorted(text: string): Omit<Definitions, 'tables' | 'hasMaterialized'> {
   const headers = [...text.matchAll(HEADER)];
   const found = {
     keys: [] as string[],
     attached: [] as string[],
+    views: [] as string[],
     later: [] as string[],
     leftOut: new Map<string, number>(),
   };
@@ -163,7 +172,8 @@ function sorted(text: string): Omit<Definitions, 'tables'> {
     const end = headers[i + 1]?.index ?? text.length;
     const sql = text.slice(header.index + header[0].length, end).trim();
     const [, kind = ''] = header;
-    if (kind === 'CONSTRAINT') found.keys.push(sql);
+    if (WITH_KEYS.has(kind)) found.keys.push(sql);
+    else if (kind === 'RULE' && sql.startsWith('CREATE OR REPLACE VIEW ')) found.views.push(sql);
     else if (kind === 'INDEX ATTACH') found.attached.push(sql);
     else if (LATER.has(kind)) found.later.push(sql);
     else found.leftOut.set(kind, (found.leftOut.get(kind) ?? 0) + 1);

@@ -59,6 +59,21 @@ describe('tables that are made', () => {
     assert.match(readFileSync(later, 'utf8'), /FOREIGN KEY/);
   });
 
+  it('come with views and functions that need a key, and a script that fills the materialized views, whichever reads another', async () => {
+    const { later, target, made } = await make();
+    const { leftOut } = await made;
+    assert.deepEqual([...leftOut], [['TRIGGER', 1]]);
+    const client = await server.client({ database: target.database });
+    await client.query(`INSERT INTO public.fixed VALUES (1, 'a'), (2, 'b')`);
+    const one = async (sql: string): Promise<unknown> => (await client.query<{ is: string }>(sql)).rows[0]?.is;
+    assert.equal(await one(`SELECT string_agg(id || v || n, ',' ORDER BY id) AS is FROM public.by_key`), '1a1,2b1');
+    assert.equal(await one('SELECT public.needs_key(2) AS is'), 'b');
+    await assert.rejects(client.query('SELECT FROM public.stored'), { code: '55000' });
+    await client.query(readFileSync(later, 'utf8'));
+    assert.equal(await one(`SELECT string_agg(id || v, ',' ORDER BY id) AS is FROM public.first_filled`), '1a,2b');
+    await client.end();
+  });
+
   it('are there with what is still to come: whoever begins the copy later awaits the snapshot', async () => {
     const stores = { stream: STREAM, name: 'late' };
     const { target, made } = await make(async (client, hasRows) => {

@@ -34,6 +34,10 @@ export const SOURCE = `${BANK}
   CREATE TABLE public.fixed (id integer PRIMARY KEY, v text);
   CREATE SEQUENCE public.numbers;
   CREATE INDEX orders_day ON public.orders (day);
+  CREATE VIEW public.by_key AS SELECT f.id, f.v, count(*) AS n FROM public.fixed f GROUP BY f.id;
+  CREATE MATERIALIZED VIEW public.stored AS SELECT f.id, f.v FROM public.fixed f GROUP BY f.id;
+  CREATE VIEW public.over_stored AS SELECT * FROM public.stored;
+  CREATE MATERIALIZED VIEW public.first_filled AS SELECT * FROM public.over_stored;
   CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
   CREATE TRIGGER noted AFTER INSERT ON public.orders FOR EACH ROW EXECUTE PROCEDURE public.note();`;
 
@@ -67,7 +71,36 @@ CREATE FUNCTION public.note() RETURNS trigger
     LANGUAGE plpgsql
     AS $$BEGIN RETURN NULL; END$$;
 
+--
+-- Name: by_key; Type: VIEW; Schema: public; Owner: -
+--
+
+CREATE VIEW public.by_key AS
+SELECT
+    NULL::integer AS id,
+    NULL::text AS v,
+    NULL::bigint AS n;
+
+--
+-- Name: over_stored; Type: VIEW; Schema: public; Owner: -
+--
+
+CREATE VIEW public.over_stored AS
+SELECT
+    NULL::integer AS id,
+    NULL::text AS v;
+
 SET default_table_access_method = heap;
+
+--
+-- Name: first_filled; Type: MATERIALIZED VIEW; Schema: public; Owner: -
+--
+
+CREATE MATERIALIZED VIEW public.first_filled AS
+ SELECT over_stored.id,
+    over_stored.v
+   FROM public.over_stored
+  WITH NO DATA;
 
 --
 -- Name: fixed; Type: TABLE; Schema: public; Owner: -
@@ -134,7 +167,7 @@ ALTER TABLE ONLY public.right_accounts ALTER COLUMN note SET STORAGE EXTERNAL;
 
 `;
 
-/** `--section=post-data` */
+/** `--section=post-data`; pg_dump moves only a function of BEGIN ATOMIC behind the key, which older servers do not have. */
 export const POST_DATA = String.raw`--
 -- PostgreSQL database dump
 --
@@ -161,6 +194,27 @@ SET row_security = off;
 
 ALTER TABLE ONLY public.fixed
     ADD CONSTRAINT fixed_pkey PRIMARY KEY (id);
+
+--
+-- Name: needs_key(integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.needs_key(x integer) RETURNS text
+    LANGUAGE sql
+    AS $$SELECT f.v FROM public.fixed f WHERE f.id = $1 GROUP BY f.id$$;
+
+SET default_table_access_method = heap;
+
+--
+-- Name: stored; Type: MATERIALIZED VIEW; Schema: public; Owner: -
+--
+
+CREATE MATERIALIZED VIEW public.stored AS
+ SELECT f.id,
+    f.v
+   FROM public.fixed f
+  GROUP BY f.id
+  WITH NO DATA;
 
 --
 -- Name: left_accounts left_accounts_pkey; Type: CONSTRAINT; Schema: public; Owner: -
@@ -195,6 +249,26 @@ ALTER TABLE ONLY public.right_accounts
 --
 
 CREATE INDEX orders_day ON public.orders USING btree (day);
+
+--
+-- Name: by_key _RETURN; Type: RULE; Schema: public; Owner: -
+--
+
+CREATE OR REPLACE VIEW public.by_key AS
+ SELECT f.id,
+    f.v,
+    count(*) AS n
+   FROM public.fixed f
+  GROUP BY f.id;
+
+--
+-- Name: over_stored _RETURN; Type: RULE; Schema: public; Owner: -
+--
+
+CREATE OR REPLACE VIEW public.over_stored AS
+ SELECT stored.id,
+    stored.v
+   FROM public.stored;
 
 --
 -- Name: orders noted; Type: TRIGGER; Schema: public; Owner: -
