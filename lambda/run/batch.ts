@@ -131,6 +131,8 @@ export class BatchProcessor {
       const fresh = this.#waits.refresh();
       fresh.catch(() => undefined);
       const ended = await this.#consume(peek, request, transformer, fresh);
+      const isFull = request.rows !== undefined && peek.rows >= request.rows;
+      if (ended === 'whole' && !isFull) this.#ports.marks?.readTo(request.upto);
       await this.#finish(transformer);
       if (session.lost.aborted) throw session.lost.reason;
       return {

@@ -5,7 +5,9 @@
  * A run marks what it published at the end of each batch, before the slot is advanced over it; in a long batch now and then.
  * A run that lingers does so once a second at most. A run opens with marks where its container does not know that the last
  * ones reached the stream: the first run of a container, one on another server or timeline, one after a run that was cut
- * short, and one after an hour without marks. So whatever a crash left unmarked is marked by the run that comes next.
+ * short, one that finds the slot elsewhere than its container left it, and one after an hour without marks.
+ * Such a run also marks what runs before it left unmarked, once it has read the slot to its end, or at its own end; if it
+ * cannot, the next one does.
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { splitTableName } from '../decode/table-name.ts';
@@ -14,6 +16,7 @@ import { laneKeys } from '../pack/lane-keys.ts';
 import type { Clock } from '../ports/runtime.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
 import type { Transformer } from '../transform/transform.ts';
+import { KnownTables, type KnownTablesPorts } from './known-tables.ts';
 
 /** A long batch is marked at the first boundary after so much was sent, or so long. */
 const MARK_BYTES = 8 * 1024 * 1024;
@@ -40,14 +43,19 @@ export interface MarkState {
   readonly timeline: number;
   /** When the last marks were acknowledged, milliseconds since 1970. */
   at: number;
-  /** Whether something was published after them. */
+  /** Whether something was published that they do not mark. */
   isOwed: boolean;
+  /** Marks above this LSN are to tell of all tables that a snapshot reads; undefined: some have. */
+  tablesAbove: Lsn | undefined;
+  /** Whether a run that finds the slot where the last one left it knows all these tables from the beginning. */
+  knowsTables: boolean;
 }
 
 /** What the decisions depend on. */
-export interface MarkPorts {
+export interface MarkPorts extends KnownTablesPorts {
   readonly clock: Clock;
-  readonly warmState: { marks: MarkState | undefined };
+  /** With the slot's position at the end of the container's last run. */
+  readonly warmState: { marks: MarkState | undefined; readonly position: Lsn | undefined };
   /** Whether the run stays when it has caught up. */
   readonly lingers: boolean;
   /** @returns the tables that a snapshot under way has not read to their end, as printed */
@@ -72,7 +80,18 @@ export class RunMarks {
   readonly #read = new Set<string>();
   /** Tables that the marks that were written last name as being read, as printed. */
   #named: ReadonlySet<string> = new Set();
-  #owesTables = false;
+  /** Whether those marks may lack some. */
+  #isPartial = false;
+  /** The marks that were written last, as acknowledgements show them. */
+  #last: AckPosition['marked'];
+  #known: KnownTables;
+  #mustOpen = false;
+  /** What was published up to here by runs before may be without marks; undefined: marks were written that say as much. */
+  #unmarkedUpto: Lsn | undefined;
+  /** As in {@link MarkState}. */
+  #tablesAbove: Lsn | undefined;
+  /** Whether records were acknowledged after the marks that were acknowledged last. */
+  #holdsBack = false;
   /** The newest boundary before the marks that were acknowledged last. */
   acknowledgedLsn: Lsn | undefined;
 
@@ -85,29 +104,56 @@ export class RunMarks {
     this.#ports = ports;
     this.#keys = laneKeys(options.lanes);
     this.#writtenAt = ports.clock.now();
+    this.#known = new KnownTables(ports, false);
+  }
+
+  /**
+   * The run begins.
+   *
+   * @param position - the slot's
+   */
+  begin(position: Lsn): void {
+    const { warmState, clock } = this.#ports;
+    const { system, timeline } = this.#options;
+    const { marks } = warmState;
+    const isAsLeft = marks?.system === system && marks.timeline === timeline && warmState.position === position;
+    // Another run may have published there, and ended before its marks.
+    const isUnsure = !isAsLeft || marks.isOwed;
+    this.#mustOpen = isUnsure || clock.now() - marks.at >= IDLE_MS;
+    this.#unmarkedUpto = isUnsure ? position : undefined;
+    const knows = isAsLeft && marks.knowsTables;
+    this.#known = new KnownTables(this.#ports, knows);
+    this.#tablesAbove = isUnsure || !knows ? 0n : marks.tablesAbove;
+    if (marks === undefined) return;
+    // The next run finds the slot where this one leaves it, whatever this one could mark.
+    marks.isOwed = isUnsure;
+    marks.tablesAbove = this.#tablesAbove;
+  }
+
+  /** Everything up to a position was read. */
+  readTo(lsn: Lsn): void {
+    this.#known.readTo(lsn);
+  }
+
+  /** Keeps for the container's next run what is known of tables. @param position - the slot's, at the end of the run */
+  end(position: Lsn): void {
+    const { marks } = this.#ports.warmState;
+    if (marks !== undefined) marks.knowsTables = this.#known.areAllAt(position);
   }
 
   /** Whether the run has to begin with marks. */
   get mustOpen(): boolean {
-    const { marks } = this.#ports.warmState;
-    return this.#isUnsure || marks === undefined || this.#ports.clock.now() - marks.at >= IDLE_MS;
+    return this.#mustOpen;
   }
 
-  /** Whether this container does not know that the last marks are of all that was published. */
-  get #isUnsure(): boolean {
-    const { marks } = this.#ports.warmState;
-    const { system, timeline } = this.#options;
-    return marks === undefined || marks.isOwed || marks.system !== system || marks.timeline !== timeline;
-  }
-
-  /** Whether the run began with marks, and none since has told what a snapshot reads: a run before, which was cut short, may have ended one. */
-  get owesTables(): boolean {
-    return this.#owesTables;
+  /** Whether marks are owed though nothing is published any more: for what a run before has published, or to tell what a snapshot reads. */
+  get isOwing(): boolean {
+    return this.#unmarkedUpto !== undefined || this.#tablesAbove !== undefined;
   }
 
   /** Whether a run that lingers has marks to send that it held back. */
   get isDue(): boolean {
-    return this.#ports.warmState.marks?.isOwed === true && this.#ports.clock.now() - this.#writtenAt >= MARK_MS;
+    return this.#holdsBack && this.#ports.clock.now() - this.#writtenAt >= MARK_MS;
   }
 
   /**
@@ -120,12 +166,7 @@ export class RunMarks {
     // Where the server does not tell its history, nothing of it is known to be the same as before.
     const forks = (await this.#options.forks()) ?? [[this.#options.timeline, 0n] as const];
     // What a snapshot reads is known once the slot is read. The marks that tell it then may be at this very position, and have to be newer.
-    this.#write(
-      transformer,
-      position > 0n ? position - 1n : position,
-      BigInt(Math.trunc(this.#ports.clock.now())) * 1000n,
-      { forks },
-    );
+    this.#write(transformer, position > 0n ? position - 1n : position, this.#nowMicros(), { forks });
   }
 
   /** Rows of a table that a snapshot reads were published. @param table - as printed */
@@ -142,20 +183,31 @@ export class RunMarks {
    */
   snapshotRead(transformer: MarkTaker, position: Lsn): void {
     if (this.#ports.reading().every((table) => this.#named.has(table))) return;
-    this.#write(transformer, position, BigInt(Math.trunc(this.#ports.clock.now())) * 1000n, this.#snapshotTables());
+    this.#write(transformer, position, this.#nowMicros(), this.#snapshotTables());
   }
 
   /**
-   * At the end of a drain that has caught up, or of a run that still has to tell what a snapshot reads: everything up to the slot's
-   * position is before these marks, so whoever waits for the source's present end has it.
+   * At the end of a drain that has caught up: everything up to a position is before these marks, so whoever waits for the source's
+   * present end has it.
    *
-   * @param position - the slot's
+   * @param position - up to where everything is acknowledged
    */
   seal(transformer: MarkTaker, position: Lsn): void {
-    if (position <= this.#writtenLsn) return;
-    this.#write(transformer, position, BigInt(Math.trunc(this.#ports.clock.now())) * 1000n, {
-      reading: tablesOf(this.#ports.reading()),
-    });
+    if (position > this.#writtenLsn) this.#write(transformer, position, this.#nowMicros(), this.#snapshotTables());
+  }
+
+  /**
+   * Before a run waits for something new, and at its end: what was held back, and what is owed for runs before it.
+   *
+   * @param position - up to where everything is acknowledged
+   */
+  settle(transformer: MarkTaker, position: Lsn): void {
+    this.#writeIfOwed(transformer);
+    const { areAll } = this.#known;
+    const tells = areAll && this.#tablesAbove !== undefined && position > this.#tablesAbove;
+    // Without the tables only where more is to come: marks that tell them have to be at a newer position than these.
+    const covers = this.#unmarkedUpto !== undefined && (areAll || this.#known.hasMoreBehind(position));
+    if (tells || covers) this.#write(transformer, position, this.#nowMicros(), this.#snapshotTables());
   }
 
   /** After a COMMIT: marks a long batch now and then. */
@@ -180,43 +232,63 @@ export class RunMarks {
     if (marked !== undefined && marked !== this.#seen) {
       this.#seen = marked;
       this.acknowledgedLsn = marked.boundary;
-      warmState.marks = { system, timeline, at: clock.now(), isOwed: false };
+      warmState.marks = {
+        system,
+        timeline,
+        at: clock.now(),
+        isOwed: false,
+        tablesAbove: undefined,
+        knowsTables: false,
+      };
     }
-    if (warmState.marks !== undefined) warmState.marks.isOwed = counts.records > (marked?.records ?? 0);
+    this.#holdsBack = counts.records > (marked?.records ?? 0);
+    if (warmState.marks === undefined) return;
+    warmState.marks.isOwed = this.#holdsBack || marked !== this.#last || this.#unmarkedUpto !== undefined;
+    warmState.marks.tablesAbove = this.#tablesAbove;
   }
 
   #writeIfOwed(transformer: MarkTaker): void {
     const { newestPlace } = transformer;
     if (newestPlace === undefined) return;
     const reading = this.#ports.reading();
-    const saysSomethingNew = this.#named.size > 0 !== reading.length > 0 || this.#read.size > 0;
+    const isMore = this.#known.areAll && (this.#isPartial || this.#read.size > 0);
+    const saysSomethingNew = this.#named.size > 0 !== reading.length > 0 || isMore;
     if (transformer.counts.records === this.#records && !saysSomethingNew) return;
     this.#write(transformer, newestPlace.commitLsn, newestPlace.commitTimeMicros, this.#snapshotTables());
   }
 
   /** What the next marks say of a snapshot. */
-  #snapshotTables(): Pick<Mark, 'reading' | 'read'> {
+  #snapshotTables(): Pick<Mark, 'reading' | 'read' | 'partial'> {
     const reading = this.#ports.reading();
+    this.#named = new Set(reading);
+    if (!this.#known.areAll) return { reading: tablesOf(reading), partial: true };
     const read = [...this.#read].filter((table) => !reading.includes(table));
     this.#read.clear();
-    this.#named = new Set(reading);
     return { reading: tablesOf(reading), read: tablesOf(read) };
+  }
+
+  #nowMicros(): bigint {
+    return BigInt(Math.trunc(this.#ports.clock.now())) * 1000n;
   }
 
   #write(
     transformer: MarkTaker,
     commitLsn: Lsn,
     commitTimeMicros: bigint,
-    more: Pick<Mark, 'forks' | 'reading' | 'read'>,
+    more: Pick<Mark, 'forks' | 'reading' | 'read' | 'partial'>,
   ): void {
     const { source, lanes, system, timeline } = this.#options;
     const mark: Mark = { source, commitLsn, commitTimeMicros, lanes, system, timeline, ...more };
-    transformer.mark(this.#keys, (lane) => Buffer.from(jsonMark(mark, lane)));
+    this.#last = transformer.mark(this.#keys, (lane) => Buffer.from(jsonMark(mark, lane)));
     this.#writtenLsn = commitLsn;
-    this.#owesTables = more.forks !== undefined && this.#isUnsure;
     this.#writtenAt = this.#ports.clock.now();
     this.#bytes = transformer.counts.bytes;
     this.#records = transformer.counts.records;
+    this.#isPartial = more.partial === true;
+    if (this.#unmarkedUpto !== undefined && commitLsn >= this.#unmarkedUpto) this.#unmarkedUpto = undefined;
+    if (this.#tablesAbove === undefined || commitLsn <= this.#tablesAbove) return;
+    const tellsTables = more.forks === undefined && more.partial !== true;
+    this.#tablesAbove = tellsTables ? undefined : commitLsn;
   }
 }
 

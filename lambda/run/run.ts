@@ -113,8 +113,16 @@ class RunLoop {
       batches: () => this.#batches,
       tellProgress: () => this.#tellProgress(),
     });
-    const reading = (): readonly string[] => this.#snapshots?.tables ?? [];
-    this.#marks = options.marks && new RunMarks(options.marks, { ...ports, lingers, reading });
+    this.#marks =
+      options.marks &&
+      new RunMarks(options.marks, {
+        ...ports,
+        lingers,
+        reading: () => this.#snapshots?.tables ?? [],
+        hasSnapshots: this.#snapshots !== undefined,
+        flush: () => this.#standbyBound.flush,
+        wasRequestedAnew: () => this.#snapshots?.wasRequestedAnew === true,
+      });
     this.#batches = new BatchProcessor(options, {
       ...ports,
       advancer: this.#advancer,
@@ -162,6 +170,7 @@ class RunLoop {
     });
     this.#advancer.position = (await session.slot.position()).confirmedFlush;
     this.#snapshots?.begin(this.#advancer.position);
+    this.#marks?.begin(this.#advancer.position);
     this.#batches.resume = await this.#resumes.validate(this.#options.resume ?? warmState.resume);
     warmState.resume = undefined;
     let stopped: StopReason;
@@ -172,13 +181,14 @@ class RunLoop {
       await this.#releaseSlot(stopped);
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       await this.#advancer.advanceAgain();
-      if (stopped === 'caught-up') await this.#sealMarks();
+      await this.#settleMarks(this.#options.action === 'drain' && stopped === 'caught-up');
     } catch (error) {
       await this.#afterFailure(error);
       throw error;
     } finally {
       const { boundary, progress } = this.#batches;
       rememberPosition(warmState, this.#advancer.position, boundary, progress?.transaction.commitLsn);
+      this.#marks?.end(this.#advancer.position);
     }
     warmState.resume = await this.#resumes.next(this.#batches);
     assertProgress(this.#ports, this.#options, this.#end(stopped));
@@ -224,12 +234,21 @@ class RunLoop {
     if (marks !== undefined) await this.#batches.sendMarks((transformer) => marks.ended(transformer, true));
   }
 
-  /** The marks that end a drain, or that tell what a snapshot reads: everything up to the slot's position is acknowledged. */
-  async #sealMarks(): Promise<void> {
+  /**
+   * Sends the marks that are owed for runs before this one, or to tell what a snapshot reads.
+   *
+   * @param isSealed - whether a drain is to end with marks
+   * @returns false when they were refused
+   */
+  async #settleMarks(isSealed = false): Promise<boolean> {
     const marks = this.#marks;
-    if (marks === undefined || !this.#deadline.hasTime()) return;
-    if (this.#options.action !== 'drain' && !marks.owesTables) return;
-    await this.#batches.sendMarks((transformer) => marks.seal(transformer, this.#advancer.position));
+    if (marks === undefined || !(isSealed || marks.isOwing) || !this.#deadline.hasTime()) return true;
+    const { position } = this.#readLoop;
+    await this.#batches.sendMarks((transformer) => {
+      marks.settle(transformer, position);
+      if (isSealed) marks.seal(transformer, position);
+    });
+    return this.#batches.refused === undefined;
   }
 
   /** Batch after batch; a run that lingers goes on when there is something new. */
@@ -238,7 +257,10 @@ class RunLoop {
       // Marks may have been refused: a run that stayed would find them due again and again.
       if (this.#batches.refused !== undefined) return this.#batches.refused;
       const stopped = await this.#readBatches();
+      this.#marks?.readTo(this.#readLoop.position);
       if (this.#linger === undefined || !hasNothingToRead(stopped)) return stopped;
+      // It may wait for long.
+      if (!(await this.#settleMarks())) continue;
       const ended = await this.#linger.wait(stopped);
       if (ended === 'awaited') return 'handed-over';
       if (ended === 'over') return stopped;

@@ -77,6 +77,8 @@ export class SnapshotRun {
   #abandonedTable: string | undefined;
   /** What is requested anew by a message that is yet to be read. */
   #requestedAnew: SnapshotProgress | undefined;
+  /** Whether this run has written such a message. */
+  wasRequestedAnew = false;
 
   /** @param parts - what it is made of */
   constructor(parts: SnapshotRunParts) {
@@ -264,6 +266,7 @@ export class SnapshotRun {
       { table: progress.current?.name },
     );
     await this.#parts.source.write(this.tracker.restartRequest());
+    this.wasRequestedAnew = true;
     this.#requestedAnew = begin({ ...progress, tables: tablesUnderWay(progress), anew: true });
     this.tracker.release();
   }

@@ -69,13 +69,15 @@ export class Rounds {
    *
    * @param keys - a partition key of each lane
    * @param data - makes the mark of a lane
+   * @returns what the position of an acknowledgement has once these marks are acknowledged
    */
-  mark(keys: readonly Buffer[], data: (lane: number) => Buffer): void {
+  mark(keys: readonly Buffer[], data: (lane: number) => Buffer): AckPosition['marked'] {
     for (const [lane, key] of keys.entries()) {
       const full = this.#packer.add(key, data(lane));
       if (full !== undefined) this.#close(full);
     }
     this.#marked = { boundary: this.boundary, records: this.#counts.records };
+    return this.#marked;
   }
 
   /** Closes the open round, if there is one. */

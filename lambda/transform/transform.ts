@@ -155,9 +155,10 @@ export class Transformer {
    *
    * @param keys - a partition key of each lane
    * @param data - makes the mark of a lane
+   * @returns what the position of an acknowledgement has once these marks are acknowledged
    */
-  mark(keys: readonly Buffer[], data: (lane: number) => Buffer): void {
-    this.#rounds.mark(keys, data);
+  mark(keys: readonly Buffer[], data: (lane: number) => Buffer): AckPosition['marked'] {
+    return this.#rounds.mark(keys, data);
   }
 
   /** Closes the open round, so that everything taken is in `closed` or was sent. */

@@ -13,6 +13,8 @@ export interface MarkedSnapshot {
   readonly reading: TableIds;
   /** Tables that were read to their end since the last mark. */
   readonly read: TableIds;
+  /** Whether there may be other tables that are not read to their end. @default false */
+  readonly isPartial?: boolean;
 }
 
 /** Tables whose rows are still to come; `awaited`: any, until the first snapshot is over. */
@@ -28,7 +30,12 @@ export function tableId(schema: string, table: string): string {
  * @param snapshot - what the mark says
  * @returns the same after it
  */
-export function afterSnapshotMark(tables: CopyingTables, { reading, read }: MarkedSnapshot): CopyingTables {
+export function afterSnapshotMark(tables: CopyingTables, { reading, read, isPartial }: MarkedSnapshot): CopyingTables {
+  if (isPartial === true) {
+    if (reading.length === 0) return tables;
+    // One that is awaited has begun; whatever else it reads is not known.
+    return tables === 'awaited' ? 'all' : unionOf([tables, reading]);
+  }
   // A snapshot that is awaited has not begun as long as no mark names a table.
   return tables === 'awaited' && reading.length === 0 && read.length === 0 ? tables : reading;
 }
@@ -51,14 +58,23 @@ export class Copying {
   #tables: CopyingTables;
   /** What marks beyond that say, by their commit LSN. */
   #marked: { readonly lsn: Lsn; readonly snapshot: MarkedSnapshot }[] = [];
+  /** Up to where marks have told of every table. */
+  #knownUpto: Lsn;
 
-  /** @param tables - as of what is applied */
-  constructor(tables: CopyingTables) {
+  /** @param tables - as of what is applied @param applied - the cut that is applied */
+  constructor(tables: CopyingTables, applied: Lsn = 0n) {
     this.#tables = tables;
+    this.#knownUpto = applied;
+  }
+
+  /** Up to where it is known of which tables rows may be missing. */
+  get knownUpto(): Lsn {
+    return this.#knownUpto;
   }
 
   /** Takes what a mark of the first lane says. @param applied - the cut that is applied */
   take(lsn: Lsn, snapshot: MarkedSnapshot, applied: Lsn): void {
+    if (snapshot.isPartial !== true && lsn > this.#knownUpto) this.#knownUpto = lsn;
     if (lsn <= applied) return;
     const at = this.#marked.findLastIndex((each) => each.lsn <= lsn);
     this.#marked.splice(at + 1, 0, { lsn, snapshot });
@@ -67,6 +83,7 @@ export class Copying {
   /** Forgets what marks after a fork said. */
   forget(fork: Lsn): void {
     this.#marked = this.#marked.filter(({ lsn }) => lsn <= fork);
+    if (this.#knownUpto > fork) this.#knownUpto = fork;
   }
 
   /**
@@ -77,7 +94,7 @@ export class Copying {
     const lists: CopyingTables[] = [this.#tables];
     for (const { lsn, snapshot } of this.#marked) {
       lists.push(snapshot.reading, snapshot.read);
-      if (lsn >= cut) break;
+      if (lsn >= cut && snapshot.isPartial !== true) break;
     }
     if (lists.some((list) => list === 'all' || list === 'awaited')) return () => true;
     const ids = new Set(lists.flat());

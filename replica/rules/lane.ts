@@ -54,8 +54,6 @@ export class Lane<T extends WaitingChange> {
   readUpto: Lsn;
   /** When that was committed, milliseconds since 1970; undefined: nothing was read yet. */
   readUptoMs: number | undefined;
-  /** The commit LSN of the greatest mark read. */
-  marked: Lsn;
   /** Marks above what is applied. A restart has to read them again, so they hold back the saved position of their shard. */
   marks: { readonly lsn: Lsn; readonly place: RecordPlace }[] = [];
   /** The server's timeline, by the lane's last mark; undefined before the first. */
@@ -78,7 +76,6 @@ export class Lane<T extends WaitingChange> {
     this.readUpto = cut;
     this.#reached = timeline === undefined ? 0n : cut;
     this.#loadedMs = loadedMs;
-    this.marked = cut;
     this.timeline = timeline;
     this.#last = { lsn: cut, ordinal: AFTER_ALL };
   }
@@ -146,7 +143,6 @@ export class Lane<T extends WaitingChange> {
     this.timeline = mark.timeline;
     this.#advanceReadUpto(mark.lsn, mark.commitMs);
     if (mark.lsn > this.#reached) this.#reached = mark.lsn;
-    if (mark.lsn > this.marked) this.marked = mark.lsn;
     if (mark.lsn > applied) this.#keepMark(mark, place);
     return undefined;
   }
@@ -184,7 +180,6 @@ export class Lane<T extends WaitingChange> {
     }
     if (this.#last.lsn > fork) this.#last = { lsn: fork, ordinal: AFTER_ALL };
     if (this.readUpto > fork) this.readUpto = fork;
-    if (this.marked > fork) this.marked = fork;
     this.marks = this.marks.filter(({ lsn }) => lsn <= fork);
   }
 

@@ -46,7 +46,7 @@ export class Lanes<T extends WaitingChange> {
   ) {
     this.applied = start.cut;
     this.#forks = start.forks;
-    this.copying = new Copying(start.copying ?? []);
+    this.copying = new Copying(start.copying ?? [], start.cut);
     this.lanes = Array.from({ length: start.count }, (_, i) => makeLane(start.cut, start.timelines[i], start.loadedMs));
   }
 
@@ -118,9 +118,9 @@ export class Lanes<T extends WaitingChange> {
     return { lsn: this.readUptoOf(least), ms: least.readUptoMs };
   }
 
-  /** Up to where it is known what a snapshot brings: the greatest mark of the first lane. */
+  /** Up to where it is known what a snapshot brings: the greatest mark of the first lane that tells of all its tables. */
   get snapshotsKnownUpto(): Lsn {
-    return this.lanes[0]?.marked ?? this.applied;
+    return this.copying.knownUpto;
   }
 
   /**

@@ -84,6 +84,7 @@ class Fields {
   forks: string | undefined;
   reading: string | undefined;
   read: string | undefined;
+  partial: string | undefined;
 }
 
 const NAMES: ReadonlySet<string> = new Set(Object.keys(new Fields()));
@@ -189,8 +190,12 @@ function readMark(fields: Fields, source: string): Mark {
     system: textOf(fields.system),
     timeline: numberOf(fields.timeline),
     forks: forks?.map(([timeline, lsn]): Fork => [timeline, lsnOf(lsn)]),
-    snapshot: forks === undefined ? { reading: tablesOf(fields.reading), read: tablesOf(fields.read) } : undefined,
+    snapshot: forks === undefined ? snapshotOf(fields) : undefined,
   };
+}
+
+function snapshotOf({ reading, read, partial }: Fields): MarkedSnapshot {
+  return { reading: tablesOf(reading), read: tablesOf(read), ...(parsed(partial) === true ? { isPartial: true } : {}) };
 }
 
 function tablesOf(source: string | undefined): TableIds {

@@ -5,6 +5,7 @@
  *
  * Marks also name the tables of which a snapshot reads rows: `"reading":[[schema,table],…]` those that it is not through with,
  * `"read":[…]` those that it is through with since the mark before. Each lane has it: who applies lanes one by one knows no other.
+ * `"partial":true`: there may be more of them, because the run has not read the slot to its end yet.
  *
  * Knows no run: when marks are written is decided elsewhere.
  */
@@ -31,6 +32,8 @@ export interface Mark {
   readonly reading?: MarkTables | undefined;
   /** Tables that a snapshot is through with since the mark before. */
   readonly read?: MarkTables | undefined;
+  /** A snapshot may read other tables, too: the run does not know. */
+  readonly partial?: boolean | undefined;
 }
 
 /**
@@ -39,7 +42,7 @@ export interface Mark {
  * @returns one line of JSON
  */
 export function jsonMark(mark: Mark, lane: number): string {
-  const { source, commitLsn, commitTimeMicros, lanes, system, timeline, forks, reading, read } = mark;
+  const { source, commitLsn, commitTimeMicros, lanes, system, timeline, forks, reading, read, partial } = mark;
   return JSON.stringify({
     op: 'MARK',
     source,
@@ -52,5 +55,6 @@ export function jsonMark(mark: Mark, lane: number): string {
     forks: forks?.map(([began, lsn]) => [began, formatLsn(lsn)]),
     reading,
     read,
+    partial,
   });
 }

@@ -19,14 +19,31 @@ const MIB = 1024 * 1024;
 /** What the marks of one moment said. */
 type Written = Readonly<Record<string, unknown>>;
 
+/** Where the slot is when a run begins. */
+const BEGUN = 0x8n;
+
+interface Over {
+  readonly lingers?: boolean;
+  readonly warm?: MarkState;
+  readonly options?: Partial<MarkOptions>;
+  /** How long after the container's last marks it begins, in milliseconds. */
+  readonly ms?: number;
+  /** Where the container's last run left the slot. @default where the run finds it */
+  readonly position?: bigint;
+  /** The end of the WAL. @default the run finds the slot there, so it knows of all snapshots */
+  readonly flush?: bigint;
+}
+
 /** A run's marks, begun at a moment of the test's clock. */
-function deciding(over: { lingers?: boolean; warm?: MarkState; options?: Partial<MarkOptions> } = {}) {
+function deciding(over: Over = {}) {
   const clock = new TestClock();
-  const warmState: { marks: MarkState | undefined } = { marks: over.warm };
+  clock.time += over.ms ?? 0;
+  const warmState = { marks: over.warm, position: over.position ?? BEGUN };
   const written: Written[] = [];
   const reading: string[] = [];
-  const taker: { -readonly [name in keyof MarkTaker]: MarkTaker[name] } = {
+  const taker: { -readonly [name in keyof MarkTaker]: MarkTaker[name] } & { marked: AckPosition['marked'] } = {
     counts: noCounts(),
+    marked: undefined,
     newestPlace: undefined,
     mark(keys, data) {
       assert.equal(keys.length, LANES);
@@ -39,12 +56,22 @@ function deciding(over: { lingers?: boolean; warm?: MarkState; options?: Partial
         assert.deepEqual([other['reading'], other['read']], [lanes[0]?.['reading'], lanes[0]?.['read']]);
       }
       written.push(lanes[0] ?? {});
+      return (taker.marked = { boundary: taker.newestPlace?.commitLsn, records: taker.counts.records });
     },
   };
   const marks = new RunMarks(
     { ...OPTIONS, ...over.options },
-    { clock, warmState, lingers: over.lingers ?? false, reading: () => reading },
+    {
+      clock,
+      warmState,
+      lingers: over.lingers ?? false,
+      reading: () => reading,
+      flush: () => over.flush ?? BEGUN,
+      wasRequestedAnew: () => false,
+    },
   );
+  marks.begin(BEGUN);
+  marks.readTo(BEGUN);
   /** Takes a transaction of records, and says so. */
   const commit = (commitLsn: bigint, records = 1, bytes = 0): void => {
     taker.counts.records += records;
@@ -68,7 +95,14 @@ function acknowledgement(records: number, marked?: AckPosition['marked']): AckPo
   };
 }
 
-const WARM: MarkState = { system: '7312', timeline: 2, at: new TestClock().time, isOwed: false };
+const WARM: MarkState = {
+  system: '7312',
+  timeline: 2,
+  at: new TestClock().time,
+  isOwed: false,
+  tablesAbove: undefined,
+  knowsTables: true,
+};
 
 describe('a run', () => {
   for (const [what, warm, ms, mustOpen] of [
@@ -81,11 +115,17 @@ describe('a run', () => {
     ['opens after an hour without marks', WARM, 3_600_000, true],
   ] as const) {
     it(`${what} with marks`, () => {
-      const { marks, clock } = deciding(warm === undefined ? {} : { warm: { ...warm } });
-      clock.time += ms;
+      const { marks } = deciding({ ms, ...(warm === undefined ? {} : { warm: { ...warm } }) });
       assert.equal(marks.mustOpen, mustOpen);
     });
   }
+
+  it('that finds the slot elsewhere than its container left it opens with marks: another one may have ended without', () => {
+    const { marks, warmState } = deciding({ warm: { ...WARM }, position: BEGUN - 1n });
+    assert.deepEqual([marks.mustOpen, marks.isOwing], [true, true]);
+    // It may end before it has marked anything.
+    assert.equal(warmState.marks?.isOwed, true);
+  });
 
   it("opens with the position before the slot's, the present time and the forks", async () => {
     const { marks, taker, written, clock, reading } = deciding();
@@ -174,6 +214,7 @@ describe('a run that lingers', () => {
   it('marks at its end, however soon after the last', () => {
     const { marks, taker, commit, lsns, clock } = deciding({ lingers: true, warm: { ...WARM, isOwed: true } });
     commit(0x10n);
+    marks.acknowledged(acknowledgement(1));
     marks.ended(taker, true);
     assert.deepEqual(lsns(), ['0/10']);
     clock.time += 1_000;
@@ -210,21 +251,45 @@ describe('the marks that end a drain', () => {
 
 describe('what a container remembers of marks', () => {
   it('is when they were acknowledged, by which server, and whether records came after them', () => {
-    const { marks, warmState, clock } = deciding();
+    const { marks, taker, commit, warmState, clock } = deciding();
+    const remembered = () => [
+      warmState.marks?.system,
+      warmState.marks?.timeline,
+      warmState.marks?.at,
+      warmState.marks?.isOwed,
+      marks.acknowledgedLsn,
+    ];
     marks.acknowledged(acknowledgement(3));
     assert.equal(warmState.marks, undefined, 'there were none');
-    const marked = { boundary: 0x10n, records: 3 };
+    commit(0x10n, 3);
+    marks.ended(taker);
+    const first = taker.marked;
     clock.time += 70;
-    marks.acknowledged(acknowledgement(3, marked));
-    assert.deepEqual(warmState.marks, { system: '7312', timeline: 2, at: clock.time, isOwed: false });
-    assert.equal(marks.acknowledgedLsn, 0x10n);
     const at = clock.time;
+    marks.acknowledged(acknowledgement(3, first));
+    assert.deepEqual(remembered(), ['7312', 2, at, false, 0x10n]);
     clock.time += 70;
-    marks.acknowledged(acknowledgement(4, marked));
-    assert.deepEqual(warmState.marks, { system: '7312', timeline: 2, at, isOwed: true }, 'the same marks');
-    marks.acknowledged(acknowledgement(4, { boundary: 0x20n, records: 4 }));
-    assert.deepEqual(warmState.marks, { system: '7312', timeline: 2, at: clock.time, isOwed: false });
-    assert.equal(marks.acknowledgedLsn, 0x20n);
+    commit(0x20n);
+    marks.acknowledged(acknowledgement(4, first));
+    assert.deepEqual(remembered(), ['7312', 2, at, true, 0x10n], 'the same marks');
+    marks.ended(taker);
+    marks.acknowledged(acknowledgement(3, first));
+    assert.deepEqual(remembered(), ['7312', 2, at, true, 0x10n], 'the newer ones are not acknowledged');
+    marks.acknowledged(acknowledgement(4, taker.marked));
+    assert.deepEqual(remembered(), ['7312', 2, clock.time, false, 0x20n]);
+  });
+
+  it('is owed until marks at the slot’s position are acknowledged, where a run before may have left something', async () => {
+    const { marks, taker, warmState } = deciding();
+    await marks.open(taker, BEGUN);
+    marks.acknowledged(acknowledgement(0, taker.marked));
+    assert.equal(warmState.marks?.isOwed, true, 'those that open stand before it');
+    const opening = taker.marked;
+    marks.settle(taker, BEGUN);
+    marks.acknowledged(acknowledgement(0, opening));
+    assert.equal(warmState.marks.isOwed, true);
+    marks.acknowledged(acknowledgement(0, taker.marked));
+    assert.deepEqual([warmState.marks.isOwed, marks.isOwing], [false, false]);
   });
 
   it('of an earlier run is owed as soon as one record is acknowledged', () => {
@@ -310,5 +375,81 @@ describe('the tables that a snapshot reads', () => {
     commit(0x20n);
     marks.ended(taker);
     assert.equal(written[1]?.['reading'], 'all');
+  });
+});
+
+describe('a run that has not read the slot to its end', () => {
+  /** A run with more in the WAL than it has read. */
+  const behind = (over: Over = {}) => deciding({ flush: 0x100n, ...over });
+
+  it('says that tables may be missing: a snapshot may be requested anew further on', () => {
+    const { marks, taker, commit, written, reading } = behind();
+    const said = () => written.map(({ reading, read, partial }) => [reading, read, partial]);
+    const [t, u] = [
+      ['public', 't'],
+      ['public', 'u'],
+    ];
+    commit(0x10n);
+    marks.ended(taker);
+    reading.push('public.t');
+    marks.snapshotRead(taker, 0x20n);
+    marks.readTo(0xffn);
+    commit(0x30n);
+    marks.ended(taker);
+    marks.readTo(0x100n);
+    marks.ended(taker);
+    marks.ended(taker);
+    reading.push('public.u');
+    marks.snapshotRead(taker, 0x110n);
+    assert.deepEqual(said(), [
+      [undefined, undefined, true],
+      [[t], undefined, true],
+      [[t], undefined, true],
+      [[t], undefined, undefined],
+      [[t, u], undefined, undefined],
+    ]);
+  });
+
+  it('knows all where the container’s last run did, and the slot stands where that left it', () => {
+    for (const [over, partial] of [
+      [{ warm: { ...WARM } }, undefined],
+      [{ warm: { ...WARM, knowsTables: false } }, true],
+      [{ warm: { ...WARM, timeline: 1 } }, true],
+      [{ warm: { ...WARM }, position: BEGUN - 1n }, true],
+      [{}, true],
+    ] as const) {
+      const { marks, taker, commit, written } = behind(over);
+      commit(0x10n);
+      marks.ended(taker);
+      assert.equal(
+        written[0]?.['partial'],
+        partial,
+        JSON.stringify(over, (_, value: unknown) => String(value)),
+      );
+    }
+  });
+
+  it('marks what a run before has published all the same, if more is to come', () => {
+    const { marks, taker, written, lsns } = behind();
+    marks.settle(taker, BEGUN);
+    assert.deepEqual([lsns(), written[0]?.['partial']], [['0/8'], true]);
+    marks.settle(taker, BEGUN);
+    assert.deepEqual([lsns(), marks.isOwing], [['0/8'], true], 'the tables are still to be told');
+    marks.readTo(0x100n);
+    marks.settle(taker, BEGUN);
+    assert.deepEqual(lsns(), ['0/8'], 'and at a newer position: a replica may have applied that one');
+    marks.settle(taker, 0x100n);
+    assert.deepEqual([lsns(), written[1]?.['partial'], marks.isOwing], [['0/8', '0/100'], undefined, false]);
+  });
+
+  it('leaves it to the next run to tell the tables', () => {
+    const first = behind();
+    first.marks.settle(first.taker, BEGUN);
+    first.marks.acknowledged(acknowledgement(0, first.taker.marked));
+    first.marks.end(BEGUN);
+    const left = first.warmState.marks;
+    assert.deepEqual([left?.isOwed, left?.tablesAbove, left?.knowsTables], [false, BEGUN, false]);
+    const next = deciding({ ...(left && { warm: left }) });
+    assert.deepEqual([next.marks.mustOpen, next.marks.isOwing], [false, true]);
   });
 });

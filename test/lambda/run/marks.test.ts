@@ -12,6 +12,7 @@ import type { RunOptions } from '../../../lambda/run/run-options.ts';
 import { coldState } from '../../../lambda/run/warm-state.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
+import { FakeTable } from '../../support/fake-tables.ts';
 import { type RunKit, runKit } from '../../support/run-kit.ts';
 
 const LANES = 4;
@@ -43,9 +44,26 @@ class Pipeline {
   requests = 0;
   bytes = 0;
   marks: MarkOptions | undefined = MARKS;
+  /** After how many advances the function is killed. */
+  killedAfter = Infinity;
+
+  constructor() {
+    const advance = this.slot.advance.bind(this.slot);
+    this.slot.advance = async (lsn) => {
+      if (this.isDead) throw new Error('killed');
+      const position = await advance(lsn);
+      if (--this.killedAfter <= 0) throw new Error('killed');
+      return position;
+    };
+  }
+
+  get isDead(): boolean {
+    return this.killedAfter <= 0;
+  }
 
   readonly publisher: Publisher = {
     publish: (round, deadline, signal) => {
+      if (this.isDead) return Promise.reject(new Error('killed'));
       this.requests++;
       this.bytes += round.bytes;
       for (const { data, partitionKey } of round.entries) this.#lanes.set(Buffer.from(data).toString(), partitionKey);
@@ -113,34 +131,75 @@ describe('marks', () => {
     const step = fc.record({
       transactions: fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 6 }),
       fates: fc.array(fc.constantFrom('acknowledged', 'acknowledged', 'throttled', 'unanswered'), { maxLength: 12 }),
-      isCold: fc.boolean(),
+      container: fc.constantFrom('same', 'same', 'new', 'other'),
+      during: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3 }),
+      killedAfter: fc.constantFrom(Infinity, 1, 2, 3),
       lingers: fc.boolean(),
       forgetsAdvance: fc.boolean(),
       maxRows: fc.integer({ min: 5, max: 60 }),
       blockMs: fc.constantFrom(0, 400, 15_000),
     });
+    const end = fc.record({
+      lastLingers: fc.boolean(),
+      lastContainer: fc.constantFrom('same', 'new', 'other'),
+      lastHandsOver: fc.boolean(),
+    });
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 6 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 6 }), end, async (steps, how) => {
+        const { lastLingers, lastContainer, lastHandsOver } = how;
         const pipeline = new Pipeline();
         const { slot, kit } = pipeline;
         let next = 0;
-        for (const { transactions, fates, isCold, lingers, forgetsAdvance, maxRows, blockMs } of steps) {
+        let other = coldState();
+        const sleep = kit.clock.sleep.bind(kit.clock);
+        for (const {
+          transactions,
+          fates,
+          container,
+          during,
+          killedAfter,
+          lingers,
+          forgetsAdvance,
+          maxRows,
+          blockMs,
+        } of steps) {
           for (const size of transactions) slot.commit(...inserts((next += 100), size));
-          if (isCold) pipeline.forget();
+          if (container === 'new') pipeline.forget();
+          if (container === 'other') {
+            const left = { ...kit.warmState, marks: kit.warmState.marks && { ...kit.warmState.marks } };
+            Object.assign(kit.warmState, other);
+            other = left;
+          }
           const before = slot.confirmed;
           const first = kit.publisher.rounds.length;
           kit.publisher.fate = (round) => fates[round - first] ?? 'acknowledged';
           slot.onBlock = () => (kit.clock.time += blockMs);
-          const options = { maxRows, ...(lingers ? { lingerDutyPercent: 10 } : {}) };
+          const options = { maxRows, ...(lingers ? { lingerDutyPercent: 100 } : {}) };
           // A run that did nothing at all fails, which is right.
+          pipeline.killedAfter = killedAfter;
+          const written = [...during];
+          kit.clock.sleep = async (ms, signal) => {
+            await sleep(Math.max(1, ms), signal);
+            // What comes while a run lingers is marked later than it is published.
+            const size = lingers ? written.shift() : undefined;
+            if (size !== undefined) slot.commit(...inserts((next += 100), size));
+          };
           await pipeline.run(options, { requestBytes: 3_000, laneBytes: 1_000 }).catch(() => undefined);
+          if (pipeline.isDead) pipeline.forget();
+          pipeline.killedAfter = Infinity;
           // After a crash the server knows an older position.
           if (forgetsAdvance) slot.confirmed = before;
         }
         slot.onBlock = () => undefined;
         kit.publisher.fate = () => 'acknowledged';
-        const last = slot.commit(insert(1));
-        await pipeline.run();
+        // Nothing is written any more: what comes last is marked all the same, however the next run ends.
+        const last = slot.wal.at(-1)?.commitLsn ?? 0n;
+        const options = lastLingers ? { lingerDutyPercent: 100, deadline: kit.clock.time + 10_000 } : {};
+        if (lastContainer === 'new') pipeline.forget();
+        if (lastContainer === 'other') Object.assign(kit.warmState, other);
+        const begun = kit.clock.time;
+        kit.session.isLockAwaited = () => lastHandsOver && kit.clock.time > begun + 5_000;
+        await pipeline.run(options);
         const { arrived } = pipeline;
         assertMarksHold(arrived);
         for (let lane = 0; lane < LANES; lane++) {
@@ -150,7 +209,7 @@ describe('marks', () => {
           assert.ok(reach >= last, `lane ${lane} is marked up to ${reach} only, not ${last}`);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 100 },
     );
   });
 
@@ -252,6 +311,84 @@ describe('marks', () => {
     // Once is enough.
     await pipeline.run();
     assert.equal(pipeline.marked.length, before + 2 * LANES);
+  });
+
+  describe('of what a killed run has published last', () => {
+    /** A run that lingers publishes a transaction, and is killed before its marks. @returns the pipeline, and that transaction */
+    async function killed(container: 'new' | 'other') {
+      const pipeline = new Pipeline();
+      const { slot, kit } = pipeline;
+      slot.commit(insert(1));
+      await pipeline.run();
+      const other = { ...kit.warmState, marks: kit.warmState.marks && { ...kit.warmState.marks } };
+      pipeline.forget();
+      let last = 0n;
+      const sleep = kit.clock.sleep.bind(kit.clock);
+      const begun = kit.clock.time;
+      kit.clock.sleep = async (ms, signal) => {
+        await sleep(Math.max(1, ms), signal);
+        if (last !== 0n || kit.clock.time < begun + 300) return;
+        last = slot.commit(insert(2));
+        pipeline.killedAfter = 1;
+      };
+      await pipeline.run({ lingerDutyPercent: 100 }).catch(() => undefined);
+      assert.ok(pipeline.isDead && slot.confirmed === last);
+      pipeline.killedAfter = Infinity;
+      assert.ok(lsnOf(pipeline.marked.at(-1)?.commitLsn ?? '') < last);
+      if (container === 'other') Object.assign(kit.warmState, other);
+      else pipeline.forget();
+      return { pipeline, kit, slot, last, begun: kit.clock.time };
+    }
+
+    for (const container of ['new', 'other'] as const) {
+      it(`come in ${container === 'new' ? 'a new' : 'the other'} container from a run that ends soon, once`, async () => {
+        const { pipeline, last } = await killed(container);
+        await pipeline.run();
+        assert.equal(lsnOf(pipeline.marked.at(-1)?.commitLsn ?? ''), last);
+        const count = pipeline.marked.length;
+        await pipeline.run();
+        assert.equal(pipeline.marked.length, count);
+      });
+
+      for (const how of ['handed-over', 'caught-up'] as const)
+        it(`come in ${container === 'new' ? 'a new' : 'the other'} container from one that lingers before it waits, and ends ${how}`, async () => {
+          const { pipeline, kit, last, begun } = await killed(container);
+          let markedAt = Infinity;
+          kit.session.isLockAwaited = () => {
+            if (lsnOf(pipeline.marked.at(-1)?.commitLsn ?? '') >= last) markedAt = Math.min(markedAt, kit.clock.time);
+            return how === 'handed-over' && kit.clock.time > begun + 60_000;
+          };
+          const { stopped } = await pipeline.run({ lingerDutyPercent: 100, deadline: begun + 120_000 });
+          assert.equal(stopped, how);
+          assert.ok(markedAt < begun + 1_000, `${markedAt - begun} ms`);
+        });
+
+      it(`come in ${container === 'new' ? 'a new' : 'the other'} container from one that waits for a standby`, async () => {
+        const { pipeline, kit, slot, last } = await killed(container);
+        Object.assign(kit.session, { snapshots: new FakeTable(slot) });
+        slot.standby = slot.confirmed;
+        slot.commit(insert(3));
+        assert.equal((await pipeline.run()).stopped, 'waiting-for-standby');
+        assert.equal(lsnOf(pipeline.marked.at(-1)?.commitLsn ?? ''), last);
+        const count = pipeline.marked.length;
+        await pipeline.run();
+        assert.equal(pipeline.marked.length, count, 'once');
+        // What a snapshot reads is told once the slot is read to its end.
+        assert.equal(pipeline.marked.at(-1)?.['partial'], true);
+        slot.standby = undefined;
+        await pipeline.run();
+        assert.equal(pipeline.marked.at(-1)?.['partial'], undefined);
+      });
+    }
+
+    it('come from the next run, where this one had no time, or was refused', async () => {
+      const { pipeline, kit, last } = await killed('other');
+      kit.publisher.fate = () => 'throttled';
+      await pipeline.run().catch(() => undefined);
+      kit.publisher.fate = () => 'acknowledged';
+      await pipeline.run();
+      assert.equal(lsnOf(pipeline.marked.at(-1)?.commitLsn ?? ''), last);
+    });
   });
 
   it('end a drain at the slot’s position, though nothing was published', async () => {

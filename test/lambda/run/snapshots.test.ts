@@ -5,14 +5,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { formatLsn } from '../../../lambda/decode/lsn.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
 import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import type { Publisher } from '../../../lambda/ports/publisher.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';
 import { coldState } from '../../../lambda/run/warm-state.ts';
+import { Copying } from '../../../replica/rules/copying.ts';
+import { readRecord } from '../../../replica/rules/record.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 import { FakeTable } from '../../support/fake-tables.ts';
-import { consume, fill, SnapshotPipeline, sorted } from './snapshot-pipeline.ts';
+import { consume, fill, lined, SnapshotPipeline, sorted } from './snapshot-pipeline.ts';
 
 /** What the test reads of a record or a mark. */
 interface Line {
@@ -87,6 +90,64 @@ describe('a run while a snapshot is under way', () => {
       const change = lines.findIndex(({ op }) => op !== 'MARK');
       assert.ok(told >= 0 && (change < 0 || told < change), `${lane}: told at ${told}, changes from ${change} on`);
     }
+  });
+
+  it('I12: never says in marks that no table is read before all of its rows are published, whatever container begins it anew further on', async () => {
+    const step = fc.record({
+      burst: fc.integer({ min: 0, max: 60 }),
+      roundMs: fc.constantFrom(10, 400, 1_000),
+      maxBatches: fc.constantFrom(1, 3, 100),
+      container: fc.constantFrom('same', 'new', 'other'),
+      lingers: fc.boolean(),
+    });
+    let anew = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 6 }), async (steps) => {
+        const pipeline = new SnapshotPipeline();
+        const { kit, table } = pipeline;
+        fill(pipeline, 12);
+        await pipeline.run(lined(true));
+        pipeline.ask();
+        table.chunkRows = 5;
+        let other = coldState();
+        let id = 100;
+        for (const { burst, roundMs, maxBatches, container, lingers } of steps) {
+          if (container === 'new') Object.assign(kit.warmState, coldState());
+          if (container === 'other') {
+            const left = { ...kit.warmState, marks: kit.warmState.marks && { ...kit.warmState.marks } };
+            Object.assign(kit.warmState, other);
+            other = left;
+          }
+          for (let i = 0; i < burst; i++) table.put(id++, { v: 1, big: 'x'.repeat(40) });
+          kit.publisher.roundMs = roundMs;
+          const options = {
+            maxBatches,
+            deadline: kit.clock.time + 12_000,
+            ...(lingers ? { lingerDutyPercent: 100 } : {}),
+          };
+          // A run that did nothing at all fails, which is right.
+          const limits = { requestBytes: 1_500, laneBytes: 500 };
+          await pipeline.run({ ...lined(true, limits), ...options }).catch(() => undefined);
+        }
+        kit.publisher.roundMs = 10;
+        for (let i = 0; i < 2; i++) await pipeline.run(lined(true));
+        anew += kit.recorder.lines.filter((line) => line.includes('begins anew')).length;
+        const told = new Set<number>();
+        const copying = new Copying('awaited');
+        const all = kit.publisher.arrived.flatMap((text) => text.split('\n').filter(Boolean));
+        for (const record of all.map(readRecord)) {
+          if (record.kind === 'change' && record.op === 'READ') told.add(Number(record.key?.match(/\d+/)?.[0]));
+          if (record.kind !== 'mark' || record.lane !== 0 || record.snapshot === undefined) continue;
+          copying.take(record.lsn, record.snapshot, 0n);
+          const left = copying.at(record.lsn);
+          const missing = Array.from({ length: 12 }, (_, row) => row).filter((row) => !told.has(row));
+          if (Array.isArray(left) && left.length === 0) assert.deepEqual(missing, [], formatLsn(record.lsn));
+        }
+        assert.deepEqual(copying.at(1n << 60n), [], 'in the end it does');
+      }),
+      { numRuns: 60 },
+    );
+    assert.ok(anew > 5, `${anew} begun anew`);
   });
 
   it('publishes a row once that was changed before its message, as its change with all of its values', async () => {

@@ -39,6 +39,31 @@ describe('tables that a snapshot brings', () => {
     assert.ok(!copying.until(40n)('any', 'table'));
   });
 
+  it('are those that were known, and those that it names, where a mark may lack some', () => {
+    const copying = new Copying([A], 5n);
+    assert.equal(copying.knownUpto, 5n);
+    const partial = { read: [], isPartial: true };
+    copying.take(10n, { ...partial, reading: [] }, 5n);
+    copying.take(20n, { ...partial, reading: [B] }, 5n);
+    assert.deepEqual([copying.at(10n), copying.at(20n)], [[A], [A, B]]);
+    assert.ok(copying.until(10n)('public', 'b'), 'the next one that lacks none may name others');
+    assert.equal(copying.knownUpto, 5n, 'so a row that is missing may be one of a table that is still to be named');
+    copying.release(20n);
+    assert.deepEqual(copying.at(20n), [A, B]);
+    copying.take(30n, { reading: [B], read: [] }, 20n);
+    assert.deepEqual([copying.at(30n), copying.knownUpto], [[B], 30n]);
+    copying.forget(25n);
+    assert.equal(copying.knownUpto, 25n);
+  });
+
+  it('are any, where one is awaited and a mark names some that may not be all', () => {
+    const copying = new Copying('awaited');
+    copying.take(10n, { reading: [], read: [], isPartial: true }, 0n);
+    assert.equal(copying.at(10n), 'awaited');
+    copying.take(20n, { reading: [A], read: [], isPartial: true }, 0n);
+    assert.equal(copying.at(20n), 'all');
+  });
+
   it('are not told by what is applied already, and not by a history that is lost', () => {
     const copying = new Copying([]);
     copying.take(5n, { reading: [A], read: [] }, 5n);
@@ -64,6 +89,7 @@ describe('tables that a snapshot brings', () => {
     assert.deepEqual(mark({}), { reading: [], read: [] });
     assert.deepEqual(mark({ reading: [['public', 'a']], read: 'all' }), { reading: [A], read: 'all' });
     assert.deepEqual(mark({ lane: 1, reading: 'all' }), { reading: 'all', read: [] });
+    assert.deepEqual(mark({ partial: true }), { reading: [], read: [], isPartial: true });
     assert.equal(mark({ forks: [] }), undefined);
   });
 });

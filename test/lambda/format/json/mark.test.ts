@@ -22,6 +22,7 @@ it('a mark is one line of JSON that says its lane, place and history', () => {
       ',"timeline":3,"reading":[["public","a"]],"read":"all"}',
     ),
   );
+  assert.ok(jsonMark({ ...MARK, partial: true }, 0).endsWith(',"timeline":3,"partial":true}'));
   assert.ok(
     jsonMark(
       {

@@ -162,25 +162,38 @@ export function* produce(
     round.set(lane, texts);
   };
   let marked = slot.position;
-  const mark = (round: Map<number, string[]>, lsn: number, forks?: readonly (readonly [number, string])[]): void => {
+  // Before it has read the slot to its end, a run knows only of the snapshots that it has read of.
+  const knows = container.marked === slot.position || source.stateAt(0).size === 0;
+  const mark = (
+    round: Map<number, string[]>,
+    lsn: number,
+    { forks, isRequest = false }: { forks?: readonly (readonly [number, string])[]; isRequest?: boolean } = {},
+  ): void => {
+    const isPartial = !knows && lsn < source.flushed && forks === undefined;
+    const isSilent = isPartial && !isRequest && next() < 0.7;
     for (let lane = 0; lane < LANES; lane++) {
       const table = [['public', 'rows']];
-      const tells = (lane === 0 || everyLane) && forks === undefined;
+      const tells = (lane === 0 || everyLane) && forks === undefined && !isSilent;
       const reading = tells && source.unreadAt(lsn).size > 0 && lsn >= source.requestedAt ? table : undefined;
-      const read = tells && source.hasReadBetween(marked, lsn) ? table : undefined;
-      const fields = { lane, lanes: LANES, system: '1', timeline: source.timeline, forks, reading, read };
+      const read = tells && !isPartial && source.hasReadBetween(marked, lsn) ? table : undefined;
+      const fields = {
+        lane,
+        lanes: LANES,
+        system: '1',
+        timeline: source.timeline,
+        forks,
+        reading,
+        read,
+        ...(isPartial && { partial: true }),
+      };
       const at = { commitLsn: lsnText(lsn), commitTime: '2026-01-02T03:04:05.678901Z' };
       add(round, lane, JSON.stringify({ op: 'MARK', source: 'model', ...at, ...fields }));
     }
-    marked = lsn;
+    if (!isPartial) marked = lsn;
   };
   if (container.timeline !== source.timeline && opens) {
     const round = new Map<number, string[]>();
-    mark(
-      round,
-      0,
-      [...source.forks].map(([timeline, lsn]) => [timeline, lsnText(lsn)] as const),
-    );
+    mark(round, 0, { forks: [...source.forks].map(([timeline, lsn]) => [timeline, lsnText(lsn)] as const) });
     yield* send(round);
     container.timeline = source.timeline;
   }
@@ -192,7 +205,7 @@ export function* produce(
   for (const { lsn, changes, isRequest } of source.wal.filter(
     (each) => each.lsn > slot.position && each.lsn <= flushed,
   )) {
-    if (isRequest === true && begins) mark(round, lsn);
+    if (isRequest === true && begins) mark(round, lsn, { isRequest });
     for (const change of changes) {
       const isAlone = rounds && change.op === 'TRUNCATE';
       if (isAlone) {
