@@ -83,6 +83,17 @@ export function renamedSource(wanted: string, ours: string): ReplicaError {
   );
 }
 
+/** The failure where a copy is to go on with another source than it is of: its own would be applied as the other's. */
+function otherThanCopied(wanted: string, ours: string): ReplicaError {
+  return new ReplicaError(
+    'STREAM_CHANGED',
+    `The copy is of the source "${ours}", and "${wanted}" is asked for. Nothing was applied.`,
+    {
+      remedy: `Start with --source ${ours}, or with another --name for a copy of "${wanted}". Or, if it is the same database under a new name: start with --source ${ours} until everything of it is applied, run UPDATE pg2kinesis.replica SET source = '${wanted.replaceAll("'", "''")}' WHERE name = '<its name>' at the target, then start with --source ${wanted}.`,
+    },
+  );
+}
+
 /** The failure where the source is another server. @param applied - up to where it was copied */
 export function otherServer(system: string, ours: string, applied: Lsn): ReplicaError {
   return new ReplicaError(
@@ -129,6 +140,7 @@ export class Intake {
    * @param saved - where to continue
    * @param shards - of the stream
    * @param source - the source to copy, where the stream has several; others are left out
+   * @throws {ReplicaError} STREAM_CHANGED where the copy is of another source
    */
   constructor(
     saved: SavedPosition,
@@ -137,6 +149,8 @@ export class Intake {
     makeLanes = (start: ConstructorParameters<typeof Lanes<Change>>[0]) => new Lanes<Change>(start),
   ) {
     this.shards = shards;
+    if (source !== undefined && saved.source !== undefined && source !== saved.source)
+      throw otherThanCopied(source, saved.source);
     this.source = source ?? saved.source;
     this.#onlySource = source !== undefined;
     this.system = saved.system;

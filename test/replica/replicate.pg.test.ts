@@ -127,6 +127,12 @@ describe('pg2kinesis replicate', () => {
       await server.sql(`UPDATE ${table} SET n = n + 1, kept = 2; DELETE FROM ${table} WHERE id = 0`);
       await publish(table);
     }
+    const other = await replicating('--source', 'postgres/two', '--name', 'one');
+    assert.equal(other.status, 3, other.err);
+    assert.match(
+      other.err,
+      /STREAM_CHANGED: The copy is of the source "postgres\/one", and "postgres\/two" is asked for/,
+    );
     for (const table of ['one', 'two'])
       assert.equal((await replicating('--source', `postgres/${table}`, '--name', table)).status, 0);
     const rows = async (from: typeof client, table: string) =>

@@ -149,6 +149,23 @@ describe('the intake of a replica', () => {
     assert.deepEqual({ ...named.intake.counts }, { changes: 1, marks: 0, repeats: 0, leftOut: 1 });
   });
 
+  it('refuses to go on with another source than the copy is of, and leaves out records of its former name', () => {
+    const saved = { cut: 5n, system: '7', timelines: [1], forks: [], shards: new Map() };
+    assert.throws(
+      () => new Intake({ ...saved, source: 'it' }, new Shards(), "it's"),
+      /STREAM_CHANGED: The copy is of the source "it", and "it's" is asked for\. Nothing was applied\. .*SET source = 'it''s' WHERE name/,
+    );
+    const at = { shard: 'a', sequence: '1', arrivedMs: 0, partitionKey: 'lane-0-of-1' };
+    for (const source of [undefined, 'new']) {
+      const intake = new Intake({ ...saved, source: 'new' }, new Shards(), source);
+      const take = (): boolean =>
+        intake.take({ ...at, texts: [change(5, { source: 'old' }), mark(9, 0, 1, { source: 'new' })] });
+      if (source === undefined) assert.throws(take, /STREAM_CHANGED/);
+      else assert.ok(take());
+      assert.equal(intake.lanes.cut.lsn, source === undefined ? 5n : 9n);
+    }
+  });
+
   it('refuses another server', () => {
     const { take } = begin();
     take(0, 1, mark(1, 0, 1));
