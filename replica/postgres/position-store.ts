@@ -122,10 +122,14 @@ export class PositionStore {
   async #begin(stream: StreamIdentity, { startAfter, takeOver, awaitsSnapshot }: Beginning): Promise<BegunPosition> {
     if (!takeOver) await this.#lock();
     const { rows } = await this.#client.query<Row>(
-      `INSERT INTO pg2kinesis.replica AS r (name, stream_arn, stream_created, mode, cut, lane_timelines, forks, epoch, updated_at, copying)
-       VALUES ($1, $2, $3, $6, $4, '{}', '[]', 1, now(), $5)
-       ON CONFLICT (name) DO UPDATE SET epoch = r.epoch + 1
-       RETURNING mode, source, stream_arn AS arn, stream_created AS created, cut::text, cut_time AS "cutTime", updated_at AS updated, system, lane_timelines AS timelines, forks, epoch::text, copying`,
+      `WITH begun AS (
+         INSERT INTO pg2kinesis.replica AS r (name, stream_arn, stream_created, mode, cut, lane_timelines, forks, epoch, updated_at, copying)
+         VALUES ($1, $2, $3, $6, $4, '{}', '[]', 1, now(), $5)
+         ON CONFLICT (name) DO UPDATE SET epoch = r.epoch + 1
+         RETURNING mode, source, stream_arn AS arn, stream_created AS created, cut::text, cut_time AS "cutTime", updated_at AS updated, system, lane_timelines AS timelines, forks, epoch::text, copying),
+       -- Of a copy of that name whose position was deleted.
+       gone AS (DELETE FROM pg2kinesis.replica_shard WHERE name = $1 AND (SELECT epoch FROM begun) = '1')
+       SELECT * FROM begun`,
       [
         this.#name,
         stream.arn,
