@@ -21,7 +21,9 @@ export const CREATE_FAST = `
     awaits_read boolean NOT NULL DEFAULT false);
   ALTER TABLE pg2kinesis.replica_lane ADD COLUMN IF NOT EXISTS copying jsonb;
   ALTER TABLE pg2kinesis.replica_waiting ADD COLUMN IF NOT EXISTS awaits_read boolean NOT NULL DEFAULT false;
-  CREATE INDEX IF NOT EXISTS replica_waiting_name ON pg2kinesis.replica_waiting (name)`;
+  -- A key may be too large for an index.
+  CREATE INDEX IF NOT EXISTS replica_waiting_key ON pg2kinesis.replica_waiting (name, md5(key));
+  DROP INDEX IF EXISTS pg2kinesis.replica_waiting_name`;
 
 /** The tables that have rows for each copy, without pg2kinesis.replica. */
 export const FAST_TABLES = [
@@ -34,7 +36,7 @@ export const FAST_TABLES = [
 ] as const;
 
 /** Whether they are there: an administrator can create them for a user without that right. */
-export const FAST_IS_THERE = `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica_waiting') AND attname = 'awaits_read')
+export const FAST_IS_THERE = `SELECT to_regclass('pg2kinesis.replica_waiting_key') IS NOT NULL
   AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica_lane') AND attname = 'copying') AS there`;
 
 /** Reads the state that a batch begins with, as one row. */
@@ -42,5 +44,9 @@ export const READ_STATE = `SELECT r.source, r.system, r.cut::text AS start, r.co
     COALESCE((SELECT json_agg(json_build_array(lane, lanes, lsn::text, ordinal, reach::text, timeline, extract(epoch FROM unmarked_since) * 1000, copying))
       FROM pg2kinesis.replica_lane WHERE name = $1), '[]') AS lanes,
     COALESCE((SELECT json_agg(json_build_array(schema, tab, lsn::text, ordinal)) FROM pg2kinesis.replica_truncate WHERE name = $1), '[]') AS truncations,
-    COALESCE((SELECT jsonb_agg(DISTINCT jsonb_build_array(schema, tab, key)) FROM pg2kinesis.replica_waiting WHERE name = $1), '[]') AS waiting
+    EXISTS (SELECT FROM pg2kinesis.replica_waiting WHERE name = $1) AS "isWaiting"
   FROM pg2kinesis.replica AS r WHERE r.name = $1`;
+
+/** Which of some keys have changes that wait. After a mass of moves most do, so only those of a batch are asked for. */
+export const READ_WAITING = `SELECT DISTINCT schema, tab, key FROM pg2kinesis.replica_waiting
+  WHERE name = $1 AND md5(key) IN (SELECT md5(k) FROM unnest($2::text[]) AS k)`;

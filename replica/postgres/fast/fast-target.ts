@@ -5,12 +5,12 @@
 import type pg from 'pg';
 import { formatLsn, type Lsn } from '../../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../../errors.ts';
-import type { FastTarget, FastTransaction } from '../../rules/fast/fast-target.ts';
+import { type FastTarget, type FastTransaction, keyName, keyOfName } from '../../rules/fast/fast-target.ts';
 import type { ShardPosition } from '../../rules/shards.ts';
 import { makeOwnTables, usingOwnTables } from '../own-tables.ts';
 import { copyingJson, createPositionTables, refuseOtherMode, type ReplicaMode } from '../position-store.ts';
 import type { PostgresTarget } from '../target.ts';
-import { CREATE_FAST, FAST_IS_THERE, FAST_TABLES, READ_STATE } from './fast-schema.ts';
+import { CREATE_FAST, FAST_IS_THERE, FAST_TABLES, READ_STATE, READ_WAITING } from './fast-schema.ts';
 import { PostgresFastTransaction, stateOf, type StateRow } from './fast-transaction.ts';
 
 /** What a target works with. */
@@ -44,6 +44,13 @@ export async function prepareFastTables(client: pg.Client, name: string): Promis
   });
 }
 
+/** A row of `READ_WAITING`. */
+interface WaitingRow {
+  readonly schema: string;
+  readonly tab: string;
+  readonly key: string;
+}
+
 /** Begins the transactions in which batches are applied. */
 export class PostgresFastTarget implements FastTarget {
   readonly #options: PostgresFastTargetOptions;
@@ -52,7 +59,7 @@ export class PostgresFastTarget implements FastTarget {
     this.#options = options;
   }
 
-  begin(lanes: readonly number[], alone: boolean): Promise<FastTransaction> {
+  begin(lanes: readonly number[], alone: boolean, keys: () => ReadonlySet<string>): Promise<FastTransaction> {
     const { client, name, target } = this.#options;
     return target.translatingErrors(async () => {
       await (this.#options.hold?.() ?? client.query('BEGIN'));
@@ -69,11 +76,17 @@ export class PostgresFastTarget implements FastTarget {
           `The copy "${name}" has no position at the target any more. Nothing was applied.`,
         );
       }
+      const state = stateOf(row);
+      if (state.isWaiting) {
+        const texts = [...keys()].map((each) => keyOfName(each));
+        const { rows: waiting } = await client.query<WaitingRow>(READ_WAITING, [name, texts]);
+        for (const { schema, tab: table, key } of waiting) state.waiting.add(keyName({ schema, table }, key));
+      }
       return new PostgresFastTransaction({
         client,
         name,
         target,
-        state: stateOf(row),
+        state,
         saveShards: this.#options.saveShards ?? (() => Promise.resolve()),
       });
     });

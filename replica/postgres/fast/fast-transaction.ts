@@ -135,7 +135,7 @@ export class PostgresFastTransaction implements FastTransaction {
 
   async deferred({ schema, table }: TableName, key: string): Promise<DeferredChange[]> {
     const { rows } = await this.#query<{ record: string; awaitsRead: boolean }>(
-      'SELECT record, awaits_read AS "awaitsRead" FROM pg2kinesis.replica_waiting WHERE name = $1 AND schema = $2 AND tab = $3 AND key = $4 ORDER BY lsn, ordinal',
+      'SELECT record, awaits_read AS "awaitsRead" FROM pg2kinesis.replica_waiting WHERE name = $1 AND schema = $2 AND tab = $3 AND key = $4 AND md5(key) = md5($4) ORDER BY lsn, ordinal',
       [this.#name, schema, table, key],
     );
     return rows.flatMap(({ record, awaitsRead }) => {
@@ -146,7 +146,7 @@ export class PostgresFastTransaction implements FastTransaction {
 
   async forget({ schema, table }: TableName, key: string, { lsn, ordinal }: CommitPlace): Promise<void> {
     await this.#query(
-      'DELETE FROM pg2kinesis.replica_waiting WHERE name = $1 AND schema = $2 AND tab = $3 AND key = $4 AND (lsn, ordinal) <= ($5::pg_lsn, $6::bigint)',
+      'DELETE FROM pg2kinesis.replica_waiting WHERE name = $1 AND schema = $2 AND tab = $3 AND key = $4 AND md5(key) = md5($4) AND (lsn, ordinal) <= ($5::pg_lsn, $6::bigint)',
       [this.#name, schema, table, key, formatLsn(lsn), ordinal],
     );
   }
@@ -170,19 +170,30 @@ export class PostgresFastTransaction implements FastTransaction {
     return [...new Set(rows.map(({ key }) => key))];
   }
 
-  async commit(shards: ReadonlyMap<string, ShardPosition>): Promise<void> {
-    await this.#options.target.translatingErrors(async () => {
+  async commit(shards: ReadonlyMap<string, ShardPosition>): Promise<number> {
+    const waiting = await this.#options.target.translatingErrors(async () => {
       await this.#saveState();
       if (shards.size > 0) await this.#options.saveShards(shards);
+      const counted = this.state.isWaiting ? await this.#countWaiting() : 0;
       await this.#options.client.query('COMMIT');
+      return counted;
     });
     const { changes } = this.#options.target;
     for (const [table, count] of this.#counted) changes.set(table, (changes.get(table) ?? 0) + count);
+    return waiting;
   }
 
   async rollback(): Promise<void> {
     this.#options.target.forget();
     await this.#options.client.query('ROLLBACK');
+  }
+
+  async #countWaiting(): Promise<number> {
+    const { rows } = await this.#query<{ n: string }>(
+      'SELECT count(*) AS n FROM pg2kinesis.replica_waiting WHERE name = $1',
+      [this.#name],
+    );
+    return Number(rows[0]?.n);
   }
 
   async #saveState(): Promise<void> {
@@ -285,11 +296,11 @@ export interface StateRow {
   readonly copying: CopyingJson;
   readonly lanes: readonly [number, number, string, number | null, string, number | null, number | null, CopyingJson][];
   readonly truncations: readonly [string, string, string, number][];
-  readonly waiting: readonly [string, string, string][];
+  readonly isWaiting: boolean;
 }
 
 /** @param row - as the target has it @returns the state */
-export function stateOf({ source, system, start, copying, lanes, truncations, waiting }: StateRow): FastState {
+export function stateOf({ source, system, start, copying, lanes, truncations, isWaiting }: StateRow): FastState {
   const [first] = lanes;
   return {
     source: source ?? undefined,
@@ -311,6 +322,7 @@ export function stateOf({ source, system, start, copying, lanes, truncations, wa
       ]),
     ),
     truncations: truncations.map(([schema, table, lsn, ordinal]) => ({ schema, table, lsn: requireLsn(lsn), ordinal })),
-    waiting: new Set(waiting.map((each) => JSON.stringify(each))),
+    isWaiting,
+    waiting: new Set(),
   };
 }

@@ -10,7 +10,7 @@ import { laneOf } from '../intake.ts';
 import { type Change, readRecord } from '../record.ts';
 import type { ShardPosition } from '../shards.ts';
 import { type FastApplierOptions, FastBatch, type FastCounts, type FastRecord, type ReadRecord } from './fast-batch.ts';
-import { copyingOf } from './fast-target.ts';
+import { copyingOf, keyName } from './fast-target.ts';
 import { MustBeAloneError } from './lane-count.ts';
 import { leastReadUpto } from './lane-position.ts';
 
@@ -21,7 +21,7 @@ export interface FastOutcome {
   readonly done: number;
   /** Why the next one is not. */
   readonly failure: ReplicaError | undefined;
-  /** Keys whose changes wait for the other half of a move. */
+  /** Changes that wait for the other half of a move. */
   readonly waiting: number;
   /** Everything up to this commit LSN is applied; undefined: some lane was never read. */
   readonly appliedUpto: Lsn | undefined;
@@ -81,7 +81,7 @@ export class FastApplier {
         .flatMap(({ record }) => laneOf(record.partitionKey)?.lane ?? []),
     );
     let { failure } = what;
-    const transaction = await this.#options.target.begin(lanes, alone);
+    const transaction = await this.#options.target.begin(lanes, alone, () => keysOf(read));
     try {
       const batch = new FastBatch(transaction, this.#options, alone, marked);
       let done = 0;
@@ -99,11 +99,11 @@ export class FastApplier {
         batch.keep();
         done++;
       }
-      await transaction.commit(failure === undefined ? shards : new Map());
-      const { waiting, lanes: positions, laneCount = 0 } = transaction.state;
+      const waiting = await transaction.commit(failure === undefined ? shards : new Map());
+      const { lanes: positions, laneCount = 0 } = transaction.state;
       const appliedUpto = laneCount === 0 ? undefined : leastReadUpto(positions, laneCount);
       const copying = copyingOf(transaction.state);
-      return { counts: batch.counts, done, failure, waiting: waiting.size, appliedUpto, copying };
+      return { counts: batch.counts, done, failure, waiting, appliedUpto, copying };
     } catch (error) {
       await transaction.rollback().catch(() => undefined);
       throw error;
@@ -114,4 +114,12 @@ export class FastApplier {
 /** Whether a change reaches into other lanes than its own. */
 function isAcrossLanes({ op, oldKey, newKey }: Change): boolean {
   return op === 'TRUNCATE' || oldKey !== undefined || newKey !== undefined;
+}
+
+function keysOf(read: readonly ReadRecord[]): Set<string> {
+  const keys = new Set<string>();
+  for (const { items } of read) {
+    for (const item of items) if (item.kind === 'change' && item.key !== undefined) keys.add(keyName(item, item.key));
+  }
+  return keys;
 }

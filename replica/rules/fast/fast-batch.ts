@@ -225,6 +225,7 @@ export class FastBatch {
   async #defer(deferred: DeferredChange): Promise<void> {
     const { change } = deferred;
     this.#drafts.deferred++;
+    this.#transaction.state.isWaiting = true;
     this.#transaction.state.waiting.add(keyName(change, change.key ?? ''));
     await this.#transaction.defer(deferred);
   }
@@ -255,7 +256,7 @@ export class FastBatch {
     const left = [...keys];
     for (let key = left.shift(); key !== undefined; key = left.shift()) {
       const name = keyName(table, key);
-      if (!transaction.state.waiting.has(name)) continue;
+      if (!transaction.state.isWaiting) return;
       const changes = await transaction.deferred(table, key);
       let last: DeferredChange | undefined;
       for (const deferred of changes) {

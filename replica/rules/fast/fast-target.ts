@@ -34,7 +34,9 @@ export interface FastState {
   /** By the lane's number; a lane that was never read has none. */
   readonly lanes: Map<number, LanePosition>;
   readonly truncations: Truncation[];
-  /** Keys with changes that wait, as {@link keyName} writes them. */
+  /** Whether any changes wait. */
+  isWaiting: boolean;
+  /** Keys with changes that wait, as {@link keyName} writes them: as far as they were asked for. */
   readonly waiting: Set<string>;
 }
 
@@ -85,8 +87,8 @@ export interface FastTransaction {
    * @returns the keys that had changes which waited
    */
   truncate(truncation: Truncation): Promise<string[]>;
-  /** Saves `state` and how far the shards are read, and commits. */
-  commit(shards: ReadonlyMap<string, ShardPosition>): Promise<void>;
+  /** Saves `state` and how far the shards are read, and commits. @returns how many changes wait then */
+  commit(shards: ReadonlyMap<string, ShardPosition>): Promise<number>;
   rollback(): Promise<void>;
 }
 
@@ -97,13 +99,20 @@ export interface FastTarget {
    *
    * @param lanes - whose records are applied: nobody else applies any of them meanwhile
    * @param alone - whether nobody else applies anything meanwhile: for changes that concern other lanes, too
+   * @param keys - of the changes, as {@link keyName} writes them
    */
-  begin(lanes: readonly number[], alone: boolean): Promise<FastTransaction>;
+  begin(lanes: readonly number[], alone: boolean, keys: () => ReadonlySet<string>): Promise<FastTransaction>;
 }
 
 /** @returns a text that no other key has */
 export function keyName({ schema, table }: TableName, key: string): string {
   return JSON.stringify([schema, table, key]);
+}
+
+/** @param name - as {@link keyName} writes it @returns the key */
+export function keyOfName(name: string): string {
+  const [, , key] = JSON.parse(name) as [schema: string, table: string, key: string];
+  return key;
 }
 
 /** @returns where a lane begins that was never read */

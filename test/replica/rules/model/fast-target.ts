@@ -135,7 +135,7 @@ export class ModelFastTarget implements FastTarget {
     return truncations.length + parked.length + deferred.length + notes.length + copied.length;
   }
 
-  begin(): Promise<FastTransaction> {
+  begin(_lanes: readonly number[], _alone: boolean, keys: () => ReadonlySet<string>): Promise<FastTransaction> {
     return Promise.resolve(
       new ModelTransaction(
         copyOf(this.#kept),
@@ -143,6 +143,7 @@ export class ModelFastTarget implements FastTarget {
         this.onStep,
         (kept) => (this.#kept = kept),
         this.#awaitsSnapshot,
+        keys(),
       ),
     );
   }
@@ -157,12 +158,19 @@ class ModelTransaction implements FastTransaction {
   readonly #saved: Kept[] = [];
   readonly #places: (CommitPlace | undefined)[] = [];
 
-  constructor(kept: Kept, broken: BrokenFast, onStep: () => void, keep: (kept: Kept) => void, awaitsSnapshot: boolean) {
+  constructor(
+    kept: Kept,
+    broken: BrokenFast,
+    onStep: () => void,
+    keep: (kept: Kept) => void,
+    awaitsSnapshot: boolean,
+    keys: ReadonlySet<string>,
+  ) {
     this.#kept = kept;
     this.#broken = broken;
     this.#onStep = onStep;
     this.#keep = keep;
-    const waiting = new Set(broken === 'queue' ? [] : kept.deferred.map(({ key }) => key));
+    const waiting = new Set(broken === 'queue' ? [] : kept.deferred.flatMap(({ key }) => (keys.has(key) ? [key] : [])));
     if (broken === 'queue') waiting.add = () => waiting;
     const { source, system, start, laneCount, lanes, truncations } = kept;
     this.state = {
@@ -173,6 +181,7 @@ class ModelTransaction implements FastTransaction {
       laneCount,
       lanes: new Map(broken === 'skip' ? [] : lanes),
       truncations: broken === 'remember' ? [] : [...truncations],
+      isWaiting: kept.deferred.length > 0,
       waiting,
     };
     if (broken === 'remember') this.state.truncations.push = () => 0;
@@ -291,7 +300,7 @@ class ModelTransaction implements FastTransaction {
     return [...new Set(older.map(({ key }) => (JSON.parse(key) as string[])[2] ?? ''))];
   }
 
-  async commit(): Promise<void> {
+  async commit(): Promise<number> {
     await this.#step();
     const { source, system, start, laneCount, lanes } = this.state;
     const reaches = Array.from({ length: LANES }, (_, lane) => lanes.get(lane)?.readUpto ?? 0n);
@@ -307,6 +316,7 @@ class ModelTransaction implements FastTransaction {
       notes: this.#kept.notes.filter((each) => !isPassed(each)),
       truncations: this.#kept.truncations.filter((each) => !isPassed(each)),
     });
+    return this.#kept.deferred.length;
   }
 
   rollback(): Promise<void> {
