@@ -1,6 +1,7 @@
 /**
- * A replica while its source fails over to a standby (PostgreSQL 18), again and again: with the standby awaited, where changes were
- * published that the standby did not have, and where the copy had applied some of them.
+ * A replica while its source fails over to a standby, again and again: with the standby awaited, in the middle of a snapshot, where
+ * changes were published that the standby did not have, and where the copy had applied some of them. `PG2KINESIS_FAILOVER=17,setting`:
+ * on another version from 17 on, bound by STANDBY_SLOTS instead of synchronized_standby_slots, and with what takes minutes.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -16,6 +17,8 @@ import { keepRunning, keepWriting } from './support/keep-going.ts';
 import { hashes, ReplicaRig } from './support/replica-rig.ts';
 import { SumReader } from './support/sum-reader.ts';
 
+const [VERSION = '18', BOUND = 'list'] = (process.env['PG2KINESIS_FAILOVER'] ?? '18,list').split(',');
+
 let rig: ReplicaRig;
 let primary: PostgresServer;
 let standby: PostgresServer;
@@ -27,7 +30,18 @@ let link: TcpProxy;
 let banks = 0;
 
 /** What the function is told: it reaches the primary by name. */
-const settings = () => ({ PGPORT: String(name.port), SLOT_FAILOVER: 'on', LANES: '4', MARKS: 'on' });
+const settings = () => ({
+  PGPORT: String(name.port),
+  SLOT_FAILOVER: 'on',
+  LANES: lanes,
+  MARKS: 'on',
+  ...(isBound && BOUND === 'setting' ? { STANDBY_SLOTS: 'phys' } : {}),
+});
+/** Whether runs are bound by the standby. */
+let isBound = false;
+let lanes = '4';
+/** A table for a snapshot that takes several runs. */
+const ROWS = 'CREATE TABLE public.rows (id integer PRIMARY KEY, n integer NOT NULL, big text)';
 /** A writer whose keys nobody else has. */
 const newBank = async (): Promise<Bank> => new Bank(await primary.client(), ++banks, banks * 10_000);
 const cut = async (): Promise<string | undefined> =>
@@ -60,7 +74,8 @@ async function addStandby(isAwaited: boolean): Promise<void> {
   const sync = { sync_replication_slots: 'on', hot_standby_feedback: 'on', wal_receiver_status_interval: '1' };
   standby = await primary.standby({ slot: 'phys', through: link.port, settings: sync });
   standbys.push(standby);
-  if (isAwaited) {
+  isBound = isAwaited;
+  if (isBound && BOUND === 'list') {
     await primary.sql(`ALTER SYSTEM SET synchronized_standby_slots = 'phys'`);
     await primary.sql('SELECT pg_reload_conf()');
   }
@@ -95,12 +110,12 @@ async function forkOf(): Promise<bigint> {
   return lsn({ commitLsn } as Arrived);
 }
 
-describe('a replica whose source fails over', () => {
+describe(`a replica whose source fails over, on ${VERSION}, bound by ${BOUND}`, () => {
   before(async () => {
-    rig = await ReplicaRig.start({ version: '18' });
+    rig = await ReplicaRig.start({ version: VERSION, target: VERSION });
     primary = rig.source;
     name = await startTcpProxy(primary.port);
-    await Promise.all([primary.sql(BANK), rig.target.sql(BANK)]);
+    await Promise.all([primary, rig.target].map((server) => server.sql(`${BANK}; ${ROWS}`)));
     await withContainer((container) => container.run({ action: 'create-slot' }));
     await primary.sql(FILL);
   });
@@ -171,6 +186,63 @@ describe('a replica whose source fails over', () => {
     assert.deepEqual(row?.timelines, [2, 2, 2, 2]);
   });
 
+  // Too long for a test of every day.
+  if (process.env['PG2KINESIS_FAILOVER'] !== undefined)
+    it('has the rows of a snapshot in the middle of which LANES was changed, and a standby promoted', async () => {
+      await addStandby(true);
+      await primary.sql(
+        `INSERT INTO public.rows SELECT i, 0, repeat(md5(i::text), 50) FROM generate_series(1, 12000) AS i;
+       GRANT USAGE ON SCHEMA public TO cdc; GRANT SELECT ON ALL TABLES IN SCHEMA public TO cdc`,
+      );
+      await catchUp();
+      await rig.target.sql('CREATE DATABASE snapped');
+      const snapped = await rig.target.client({ database: 'snapped' });
+      // As if it began after the stream had given up what was published until now.
+      await snapped.query(`${BANK}; ${ROWS}`);
+      const [{ at } = { at: '' }] = await primary.sql<{ at: string }>('SELECT pg_current_wal_flush_lsn()::text AS at');
+      const replicate = (...flags: string[]) => rig.catchUp(flags, 'snapped');
+      const begun = await replicate('--start-after', at);
+      assert.equal(begun.status, 0, begun.err);
+      // Its rows come by a snapshot all the same, which is not to be asked for together with that option.
+      await snapped.query(`UPDATE pg2kinesis.replica SET copying = '"awaited"'`);
+      const partOf = async (action: object): Promise<boolean> =>
+        await withContainer(async (container) => (await container.run(action)).snapshot?.done === true);
+      rig.environment.proxy.always(() => ({ kind: 'delay', ms: 700 }));
+      const tables = [...BANK_TABLES, 'public.rows'];
+      assert.equal(await partOf({ action: 'snapshot', tables, maxSeconds: 8 }), false, 'it is over too soon');
+      await write(20);
+      await primary.sql(
+        'UPDATE public.rows SET n = n + 1 WHERE id % 7 = 0; UPDATE public.rows SET id = -id WHERE id % 100 = 0',
+      );
+      // Not read by the replica before: each run ends with marks in all lanes.
+      lanes = '8';
+      await partOf({ action: 'run', maxSeconds: 8 });
+      const before = await replicate();
+      assert.equal(before.status, 0, before.err);
+      const copying = async () =>
+        (await snapped.query<{ copying: unknown }>('SELECT copying FROM pg2kinesis.replica')).rows[0]?.copying;
+      assert.notEqual(await copying(), null);
+      await eventually(
+        async () =>
+          (await primary.sql(`SELECT 1 FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()`)).length > 0,
+        'the standby has all',
+      );
+      await failOver();
+      await write(20);
+      await primary.sql('UPDATE public.rows SET n = n + 1 WHERE id % 5 = 0; DELETE FROM public.rows WHERE id % 11 = 0');
+      rig.environment.proxy.always(() => ({ kind: 'pass' }));
+      await eventually(async () => {
+        await partOf({ action: 'run', maxSeconds: 20 });
+        await catchUp();
+        const { status, err } = await replicate();
+        assert.equal(status, 0, err);
+        return (await copying()) === null;
+      }, 'the snapshot is over, and applied');
+      await snapped.end();
+      assert.deepEqual(await hashes(rig.target, tables, 'snapped'), await hashes(primary, tables));
+      assert.deepEqual(await hashes(rig.target, tables), await hashes(primary, tables));
+    });
+
   it('drops what the source has lost, where that was published and not applied', async () => {
     await addStandby(false);
     await catchUp();
@@ -211,7 +283,10 @@ describe('a replica whose source fails over', () => {
     const ended = once(replica, 'exit');
     await withContainer((container) => container.run({ action: 'drain' }));
     assert.deepEqual(await ended, [3, null], err);
-    assert.match(err, /HISTORY_CHANGED: The source went on from [0-9A-F/]+ on timeline 4/);
+    assert.match(
+      err,
+      new RegExp(`HISTORY_CHANGED: The source went on from [0-9A-F/]+ on timeline ${standbys.length + 1}`),
+    );
     const [, said = ''] = /went on from ([0-9A-F/]+) /.exec(err) ?? [];
     assert.equal(lsn({ commitLsn: said } as Arrived), await forkOf());
     assert.ok(err.includes(`up to ${applied ?? 'none'}.`), err);
