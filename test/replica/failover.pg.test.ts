@@ -100,6 +100,8 @@ async function failOver(): Promise<void> {
   name.leadTo(standby.port);
   name.cut();
   primary = standby;
+  // It has no standby yet.
+  isBound = false;
 }
 
 /** Where the present timeline of the primary began. */
@@ -154,7 +156,7 @@ describe(`a replica whose source fails over, on ${VERSION}, bound by ${BOUND}`, 
         going,
         20,
       ),
-      keepRunning(rig, going, settings()),
+      keepRunning(rig, going, settings),
     ]);
     for (let i = 0; i < 3; i++) await applies('the replica applies what comes');
     // What is committed from here on is lost with the primary, and is not published.

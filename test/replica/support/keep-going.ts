@@ -67,17 +67,17 @@ export interface Runs {
 /**
  * Runs the function again and again, a new container every few runs; the last run of each is killed in the middle.
  *
- * @param over - what its containers are told
+ * @param over - what its containers are told, each anew where it is a function
  */
 export async function keepRunning(
   { environment }: ReplicaRig,
   { signal, random }: Going,
-  over: Readonly<Record<string, string>> = {},
+  over: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>) = {},
 ): Promise<Runs> {
   const runs: Runs = { answers: 0, kills: 0, errors: {} };
   const goesOn = () => !signal.aborted;
   while (goesOn()) {
-    const container = await environment.container({ MARKS: 'on', ...over });
+    const container = await environment.container({ MARKS: 'on', ...(typeof over === 'function' ? over() : over) });
     for (let run = 0; run < 3 && goesOn(); run++) {
       const invoked = container.invoke({ action: 'run', maxSeconds: 5 });
       if (run === 2) await wait(random.int(300)).then(() => container.kill());
