@@ -191,6 +191,15 @@ export function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
+/** What the client says of a connection, without a code. */
+const OF_CONNECTION = /connect|terminated|closed|timeout|socket|SSL|backend/i;
+
+/** @param error - anything caught, but no error of the server @returns whether the connection failed; else this program did */
+export function isConnectionFailure(error: unknown): boolean {
+  const isFault = [TypeError, RangeError, SyntaxError, ReferenceError].some((kind) => error instanceof kind);
+  return error instanceof Error && !isFault && (codeOf(error) !== '' || OF_CONNECTION.test(error.message));
+}
+
 /** @param address - of the target @param error - of connecting to it, or of a connection that broke */
 export function unreachable(address: PostgresAddress, error: unknown): ReplicaError {
   return new ReplicaError(

@@ -152,16 +152,28 @@ export function keyOf(
   });
 }
 
-/** @param text - a key as a record has it @returns the values of its columns, as the server reads them */
+/** @param text - a key as a record has it @returns the values of its columns, as the server reads them @throws {ReplicaError} TARGET_KEY_DIFFERS */
 export function keyValues(text: string, key: TablePlan['key']): (string | null)[] {
   const values: (string | null)[] = [];
+  let count = 0;
   eachMember(text, (name, source) => {
     const at = key.findIndex(({ column }) => column.name === name);
     const part = key[at];
-    if (part === undefined) throw new SyntaxError('A key of the record has other columns than the one before.');
+    if (part === undefined) throw otherColumns(key);
     values[at] = textOf(source === 'null' && part.column.kind.kind !== 'json' ? null : source, part.column.kind);
+    count++;
   });
+  // A DELETE of a part of a key would delete nothing.
+  if (count !== key.length) throw otherColumns(key);
   return values;
+}
+
+function otherColumns(key: TablePlan['key']): ReplicaError {
+  const columns = key.map(({ column }) => `"${column.name}"`).join(', ');
+  return new ReplicaError(
+    'TARGET_KEY_DIFFERS',
+    `A change has a key of other columns than the one before it, which has ${columns}. Nothing of that batch was applied.`,
+  );
 }
 
 /** Which of the record's columns a row has values for, without those that the target computes. */

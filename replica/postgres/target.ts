@@ -7,7 +7,7 @@ import { ReplicaError } from '../errors.ts';
 import type { AwaitsRows, Position, Target, TargetTransaction } from '../rules/applier.ts';
 import type { LeftOut } from '../rules/fast/fast-target.ts';
 import type { FoldedTable } from '../rules/fold.ts';
-import { codeOf, type TargetConnection, unreachable } from './connection.ts';
+import { codeOf, isConnectionFailure, type TargetConnection, unreachable } from './connection.ts';
 import type { PositionStore } from './position-store.ts';
 import { planTable } from './table-plan.ts';
 import { TableWriter } from './table-writer.ts';
@@ -160,6 +160,7 @@ export class PostgresTarget implements Target {
     } catch (error) {
       if (error instanceof ReplicaError) throw error;
       const { address } = this.#connection;
+      if (!(error instanceof pg.DatabaseError) && !isConnectionFailure(error)) throw error;
       if (!(error instanceof pg.DatabaseError) || /^(08|57|53|58|XX)/.test(codeOf(error)))
         throw unreachable(address, error);
       const { code = '', schema, constraint, dataType } = error;

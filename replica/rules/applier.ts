@@ -7,6 +7,7 @@ import { ReplicaError } from '../errors.ts';
 import type { CopyingTables } from './copying.ts';
 import { Fold, type FoldedTable } from './fold.ts';
 import type { Intake } from './intake.ts';
+import { KeyColumns } from './key-columns.ts';
 import type { WaitingRecord } from './lane.ts';
 import type { Cut } from './lanes.ts';
 import type { Change, Fork } from './record.ts';
@@ -63,7 +64,7 @@ export interface ApplierOptions {
   readonly intake: Intake;
   readonly target: Target;
   readonly store: WaitingStore;
-  /** A batch ends after the transaction that brings it to this number of changes. @default 50,000 */
+  /** A batch ends after the transaction that brings it to this number of changes, or before one where a table's key has other columns. @default 50,000 */
   readonly batchChanges?: number;
   /** Leaves out changes that were too large for a record, instead of refusing them. @default false */
   readonly skipTruncated?: boolean;
@@ -143,19 +144,23 @@ export class Applier {
     let changes = 0;
     let truncated = 0;
     let last: Change | undefined;
+    const keys = new KeyColumns();
     const parts = new Parts((tables) => transaction.write(tables, awaits), Math.min(PART_CHANGES, batchChanges));
     try {
       for (const change of lanes.merged(cut.lsn, (record) => store.load(record))) {
-        if (last !== undefined && last.lsn !== change.lsn && changes >= batchChanges) {
+        const isLeftOut = skipTruncated && change.truncated;
+        // The target's key has to be changed, too. It may be as it was until here, so here is where the position has to be.
+        const hasOtherKey = !isLeftOut && keys.areOther(change);
+        if (last !== undefined && last.lsn !== change.lsn && (changes >= batchChanges || hasOtherKey)) {
           cut = { lsn: last.lsn, ms: last.commitMs };
           break;
         }
         last = change;
-        if (skipTruncated && change.truncated) {
+        if (isLeftOut) {
           truncated++;
           continue;
         }
-        if (parts.isFull(change)) await parts.write();
+        if (hasOtherKey || parts.isFull(change)) await parts.write();
         parts.add(change);
         if (++changes % TURN_CHANGES === 0) await turn?.();
       }

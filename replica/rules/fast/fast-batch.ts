@@ -14,6 +14,7 @@ import {
   otherSource,
   renamedSource,
 } from '../intake.ts';
+import { KeyColumns } from '../key-columns.ts';
 import type { Change, Mark, readRecord } from '../record.ts';
 import { marksMissing, missingRow, refuseByTransaction } from './fast-errors.ts';
 import {
@@ -89,6 +90,7 @@ export class FastBatch {
   readonly #alone: boolean;
   readonly #marked: ReadonlySet<number>;
   #fold = new Fold();
+  readonly #keys = new KeyColumns();
   /** The same, with the record that is being applied, which may be undone. */
   #drafts = noCounts();
   readonly #positions = new Map<number, LanePosition>();
@@ -218,6 +220,7 @@ export class FastBatch {
       if (parked === undefined) await this.#defer({ change, awaitsRead });
       else this.#arrive(this.#fold, { change, awaitsRead }, parked.row);
     } else {
+      if (this.#keys.areOther(change)) await this.#flush();
       this.#fold.add(change);
     }
   }

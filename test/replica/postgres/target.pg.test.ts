@@ -149,6 +149,30 @@ describe('a target', () => {
       await assertEqual(copy, 'public.t', 'public.u');
     }));
 
+  it('stops before the first change with a key of other columns, and goes on once the target has that key', () =>
+    pair({}, async (copy) => {
+      const alter = (columns: string): string =>
+        `ALTER TABLE public.k DROP CONSTRAINT k_pkey, ADD PRIMARY KEY (${columns})`;
+      await copy.define('CREATE TABLE public.k (a integer, b integer, v text, PRIMARY KEY (a, b))');
+      await copy.source.query(`INSERT INTO public.k SELECT i, i, 'v' FROM generate_series(1, 9) AS i`);
+      await copy.sync();
+      for (const [i, columns] of ['a', 'a, b', 'b, a', 'b'].entries()) {
+        await copy.source.query(`UPDATE public.k SET v = 'w' WHERE a = ${i + 1}; DELETE FROM public.k WHERE a = 9`);
+        await copy.publish();
+        const { source: before } = await copy.rows('public.k');
+        await copy.source.query(alter(columns));
+        await copy.source.query(`DELETE FROM public.k WHERE a = ${i + 5}; INSERT INTO public.k VALUES (9, 9, 'x')`);
+        await copy.publish();
+        if (columns !== 'b, a') {
+          await assert.rejects(copy.apply(), /TARGET_KEY_DIFFERS: .*public\.k of the target/);
+          assert.deepEqual((await copy.rows('public.k')).target, before);
+          await copy.target.query(alter(columns));
+        }
+        await copy.apply();
+        await assertEqual(copy, 'public.k');
+      }
+    }));
+
   it('refuses an update whose old row is not there and was not sent, or leaves it out and counts it', async () => {
     const lose = async (copy: ReplicatedDatabase): Promise<void> => {
       await copy.define('CREATE TABLE public.t (id integer PRIMARY KEY, v integer, big text)');

@@ -158,3 +158,46 @@ describe('a failover that is heard of while a batch is written', () => {
     await assert.rejects(applied(meanwhile, new ReplicaError('TARGET_REFUSED', 'x')), /TARGET_REFUSED/);
   });
 });
+
+describe('a key that gets other columns', () => {
+  it('ends the batch before that transaction, and the part within it', async () => {
+    const intake = new Intake(
+      { cut: 0n, source: 's', system: '1', timelines: [1], forks: [], shards: new Map() },
+      new Shards(),
+    );
+    using store = new SpillStore();
+    const at = { source: 's', commitTime: '2026-01-02T03:04:05Z' };
+    const remove = (commitLsn: string, ordinal: number, key: object): string =>
+      JSON.stringify({ ...at, op: 'DELETE', schema: 'p', table: 't', commitLsn, ordinal, key });
+    const [both, one, turned] = [{ a: 1, b: 1 }, { a: 1 }, { b: 1, a: 1 }];
+    const texts = [
+      remove('0/10', 1, both),
+      remove('0/20', 1, one),
+      remove('0/20', 2, both),
+      remove('0/20', 3, { ...both, a: 2 }),
+      remove('0/30', 1, both),
+      remove('0/40', 1, turned),
+      JSON.stringify({ ...at, op: 'MARK', commitLsn: '0/50', lane: 0, lanes: 1, system: '1', timeline: 1 }),
+    ];
+    intake.take({ shard: 'a', sequence: '1', arrivedMs: 0, partitionKey: 'lane-0-of-1', texts });
+    const done: string[] = [];
+    const transaction: TargetTransaction = {
+      write: ([table]) => {
+        done.push([...(table?.rows.keys() ?? [])].join(' '));
+        return Promise.resolve();
+      },
+      commit: ({ cut }) => {
+        done.push(cut.toString(16));
+        return Promise.resolve();
+      },
+      rollback: () => Promise.resolve(),
+    };
+    const applier = new Applier({ intake, store, target: { begin: () => Promise.resolve(transaction) } });
+    while ((await applier.step()) !== undefined);
+    assert.deepEqual(done, [
+      ...['{"a":1,"b":1}', '10'],
+      ...['{"a":1}', '{"a":1,"b":1} {"a":2,"b":1}', '30'],
+      ...['{"b":1,"a":1}', '50'],
+    ]);
+  });
+});
