@@ -116,6 +116,19 @@ describe('a COPY to the client', () => {
     }
   });
 
+  it('keeps so many texts of warnings, and counts those that it keeps', async () => {
+    await using server = await startWireServer();
+    const query = server.client.query(new CopyOutQuery('COPY'));
+    const texts = Array.from({ length: 10_001 }, (_, i) => notice('01000', `${i}`));
+    server.send(Buffer.concat([...texts, notice('01000', '9999'), notice('01000', '10000'), COPY_BEGINS, COPY_ENDS]));
+    await taken(query);
+    assert.equal(query.notices.length, 10_000);
+    assert.deepEqual(
+      [query.notices[0]?.count, query.notices.at(-1)?.message, query.notices.at(-1)?.count],
+      [1, '9999', 2],
+    );
+  });
+
   it('tells each warning before the first row once, and how often it came, and none behind it', async () => {
     await using server = await startWireServer();
     const query = server.client.query(new CopyOutQuery('COPY'));

@@ -87,6 +87,7 @@ describe('credentials', () => {
       /"password" that is no text/,
     ],
     ['on a secret whose port is none', { secretArn: ARN }, { ...SECRET, port: 'hunter2' }, /"port" that is none/],
+    ['on a secret whose port is true', { secretArn: ARN }, { ...SECRET, port: true }, /"port" that is none/],
     ['on a secret without a password', { secretArn: ARN }, { ...SECRET, password: undefined }, /no "password"/],
   ] as const) {
     it(`I10: fails with CONFIG_INVALID ${what}`, async () => {

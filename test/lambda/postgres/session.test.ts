@@ -31,6 +31,7 @@ function heldClock() {
     sleep: (ms, signal) =>
       new Promise((resolve) => {
         waits.push({ ms, signal, pass: resolve });
+        if (signal?.aborted === true) resolve();
         signal?.addEventListener('abort', () => resolve());
       }),
   };

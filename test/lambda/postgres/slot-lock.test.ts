@@ -165,6 +165,12 @@ describe('the holder of a lock', () => {
       endsInMs: 60_000,
     });
     assert.equal(await readHolder(scriptedServer([]).client, 's'), undefined);
+    const { client, sent } = scriptedServer([]);
+    await readHolder(client, 's');
+    await readSlotReader(client, 's');
+    for (const { text } of sent)
+      for (const column of ['l.pid', 'AS application', 'AS "user"', 'a.state', 'AS age', 'AS ours', 'AS ends_in_ms'])
+        assert.ok(text.includes(column), column);
     for (const [ms, expired] of [
       [-1, true],
       [0, false],

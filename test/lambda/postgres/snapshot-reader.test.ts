@@ -95,6 +95,7 @@ async function reading({
     random: () => 0,
     sleep: (_, signal) =>
       new Promise((resolve) => {
+        if (signal?.aborted === true) resolve();
         signal?.addEventListener('abort', () => resolve());
       }),
   };

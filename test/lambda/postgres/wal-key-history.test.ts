@@ -53,6 +53,7 @@ async function asked({
     sleep: (ms: number, signal?: AbortSignal) => {
       if (signal !== undefined)
         return new Promise<void>((resolve) => {
+          if (signal.aborted) resolve();
           signal.addEventListener('abort', () => resolve());
         });
       clock.slept.push(ms);

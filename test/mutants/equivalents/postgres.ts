@@ -17,4 +17,39 @@ export const POSTGRES: readonly EquivalentMutants[] = [
     reason: 'Of the errors only 42704 depends on it, and for that the slot is looked up first.',
     changes: [['let slotIsSound = false;', 'let slotIsSound = true;']],
   },
+  {
+    file: 'lambda/postgres/binary-copy-reader.ts',
+    reason: 'The buffer is large enough either way: how much room is left in it decides how often it grows.',
+    changes: [
+      [
+        'const grown = Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(this.#carry.length * 2, 1 << 20)));',
+        'const grown = Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(this.#carry.length / 2, 1 << 20)));',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/postgres/copy-out-query.ts',
+    reason: 'Nobody reads this text: node-postgres has one reader on each connection, and the line says so.',
+    changes: [
+      [
+        "if (rest === undefined || readers.length > 1) throw new Error('not the one reader of a connection');",
+        'if (rest === undefined || readers.length > 1) throw new Error("");',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/postgres/mvcc-snapshot.ts',
+    reason: 'The first element is not looked at: the others are undefined in both.',
+    changes: [
+      [
+        String.raw`const [, next, running] = /^\d+:(\d+):([\d,]*)$/.exec(text) ?? [];`,
+        String.raw`const [, next, running] = /^\d+:(\d+):([\d,]*)$/.exec(text) ?? ["Stryker was here"];`,
+      ],
+    ],
+  },
+  {
+    file: 'lambda/postgres/peek.ts',
+    reason: 'Only what was said before the first row is kept, so a later look finds the same.',
+    changes: [['if (first) this.#requirePublications();', 'if (true) this.#requirePublications();']],
+  },
 ];

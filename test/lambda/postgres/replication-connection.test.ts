@@ -1,0 +1,155 @@
+/** What is asked on a connection of the replication protocol: a timeline's history, and that a slot becomes a failover slot. Over a server that a test writes down. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
+import { type Connection, createDatabase } from '../../../lambda/postgres/connection.ts';
+import { makeFailoverSlot } from '../../../lambda/postgres/failover-slot.ts';
+import { TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
+import { readUnderWay } from '../../../lambda/postgres/snapshot-request.ts';
+import { readTimelineHistory } from '../../../lambda/postgres/timeline-history.ts';
+import { encodeSnapshotMessage, SNAPSHOT_MESSAGE_PREFIX } from '../../../lambda/snapshot/snapshot-message.ts';
+import { type LoginScript, type Reply, startScriptedPostgres } from '../../support/scripted-postgres.ts';
+import { clock, eventually } from './fixtures.ts';
+import { scriptedServer } from './scripted-server.ts';
+
+async function serverFor(replies: readonly (readonly [string, Reply])[], login: LoginScript = {}) {
+  const server = await startScriptedPostgres(replies, login);
+  const database = createDatabase({
+    settings: {
+      host: server.host,
+      port: server.port,
+      user: 'u',
+      database: 'd',
+      password: 'p',
+      auth: 'password',
+      sslMode: 'disable',
+    },
+    secrets: () => Promise.reject(new Error('no')),
+    iamToken: () => Promise.reject(new Error('no')),
+    // Nothing ends by itself.
+    clock: { ...clock, sleep: () => new Promise(() => undefined) },
+  });
+  const ended = () =>
+    eventually(() => server.visitors.length > 0 && server.visitors.every(({ isGone }) => isGone()), 'it is closed');
+  return { ...server, database, ended };
+}
+
+describe('a timeline’s history', () => {
+  const until = { deadline: Date.now() + 60_000 };
+
+  it('is asked for by the replication protocol', async () => {
+    await using server = await serverFor([['TIMELINE_HISTORY', [{ filename: 'f', content: '1\t0/20\tpromoted\n' }]]]);
+    assert.deepEqual(await readTimelineHistory(server.database, until, 2), [{ timeline: 1, end: 0x20n }]);
+    assert.deepEqual(
+      server.sent.map(({ text }) => text),
+      ['TIMELINE_HISTORY 2'],
+    );
+    assert.equal(server.visitors[0]?.startup['replication'], 'database');
+    await server.ended();
+    assert.equal(server.visitors.filter(({ saidFarewell }) => saidFarewell()).length, 1);
+  });
+
+  it('of the first one is none, and nobody is asked', async () => {
+    await using server = await serverFor([]);
+    assert.deepEqual(await readTimelineHistory(server.database, until, 1), []);
+    assert.equal(server.visitors.length, 0);
+  });
+
+  it('is not known where the server does not tell, or let us in', async () => {
+    await using silent = await serverFor([['TIMELINE_HISTORY', '58P01']]);
+    assert.equal(await readTimelineHistory(silent.database, until, 2), undefined);
+    await silent.ended();
+    await using closed = await serverFor([], { refuses: () => '28000' });
+    assert.equal(await readTimelineHistory(closed.database, until, 2), undefined);
+    await using empty = await serverFor([['TIMELINE_HISTORY', []]]);
+    assert.deepEqual(await readTimelineHistory(empty.database, until, 2), []);
+  });
+});
+
+describe('a failover slot', () => {
+  const slot = (failover: boolean) => ({
+    plugin: 'test_decoding',
+    slot_type: 'logical',
+    database: 'd',
+    temporary: false,
+    failover,
+  });
+  const connectionTo = (row: object | null) =>
+    ({
+      ...scriptedServer([['SELECT (SELECT to_jsonb', [{ slot: row }]]]).client,
+      versionNum: 170000,
+      identity: { inRecovery: false },
+      context: { host: 'db', port: 5432, database: 'd', user: 'u', auth: 'password' },
+    }) as unknown as Connection;
+  const until = { deadline: Date.now() + 60_000 };
+
+  it('is made of one that is none, by the replication protocol', async () => {
+    await using server = await serverFor([]);
+    assert.equal(await makeFailoverSlot(server.database, until, connectionTo(slot(false)), 'it"s'), true);
+    assert.deepEqual(
+      server.sent.map(({ text }) => text),
+      ['ALTER_REPLICATION_SLOT "it""s" (FAILOVER true)'],
+    );
+    assert.equal(server.visitors[0]?.startup['replication'], 'database');
+    await server.ended();
+  });
+
+  it('is not made where it is one, or is not there', async () => {
+    await using server = await serverFor([]);
+    for (const row of [slot(true), null])
+      assert.equal(await makeFailoverSlot(server.database, until, connectionTo(row), 's'), false);
+    assert.equal(server.visitors.length, 0);
+  });
+
+  it('that the server refuses is there all the same, and the way on is told', async () => {
+    await using server = await serverFor([['ALTER_REPLICATION_SLOT', '55006']]);
+    await assert.rejects(makeFailoverSlot(server.database, until, connectionTo(slot(false)), 's'), {
+      code: 'SLOT_BUSY',
+      what: /"s".*The slot "s" is there, and is no failover slot yet\. To make it one: SLOT_FAILOVER=on and create-slot\./s,
+    });
+    await server.ended();
+  });
+});
+
+describe('a snapshot under way', () => {
+  const message = (prefix: string, content: string, transactional = 0) => [
+    {
+      data: Buffer.from(
+        `message: transactional: ${transactional} prefix: ${prefix}, sz: ${Buffer.byteLength(content)} content:${content}`,
+      ),
+    },
+  ];
+  const read = async (rows: readonly { readonly data: Buffer }[]) => {
+    const script = scriptedServer([['pg_logical_slot_peek_binary_changes', rows]]);
+    const connection = { client: script.client, plugin: TEST_DECODING } as unknown as Connection;
+    return { progress: await readUnderWay(connection, 'copy', 's', new TestDecodingDecoder()), sent: script.sent };
+  };
+  const begun = encodeSnapshotMessage('s', {
+    kind: 'begin',
+    id: 'i',
+    begunAt: 5,
+    tables: ['public.a', 'public.b'],
+    anew: false,
+  });
+
+  it('is what the first message says that the slot stands before', async () => {
+    const { progress, sent } = await read(message(SNAPSHOT_MESSAGE_PREFIX, begun));
+    assert.ok(progress);
+    assert.deepEqual([progress.id, progress.begunAt, JSON.stringify(progress).includes('public.b')], ['i', 5, true]);
+    assert.deepEqual([sent.length, sent[0]?.values], [1, ['copy']]);
+    assert.match(sent[0]?.text ?? '', /\(\$1, NULL, 1, 'include-xids'.*\) p LIMIT 1$/s);
+    const state = await read(
+      message(SNAPSHOT_MESSAGE_PREFIX, encodeSnapshotMessage('s', { kind: 'state', mark: 'm', progress })),
+    );
+    assert.deepEqual(state.progress, progress);
+  });
+
+  it('is none where there is no message, or it is of another', async () => {
+    assert.equal((await read([])).progress, undefined);
+    assert.equal((await read([{ data: Buffer.from('BEGIN 7') }])).progress, undefined);
+    assert.equal((await read(message('somebody', begun))).progress, undefined);
+    assert.equal((await read(message(SNAPSHOT_MESSAGE_PREFIX, 'nonsense'))).progress, undefined);
+    const others = encodeSnapshotMessage('other', { kind: 'begin', id: 'i', begunAt: 5, tables: ['a'], anew: false });
+    assert.equal((await read(message(SNAPSHOT_MESSAGE_PREFIX, others))).progress, undefined);
+  });
+});

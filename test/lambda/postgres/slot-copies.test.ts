@@ -1,0 +1,220 @@
+/** How copies of a slot are made, moved and read in turn, and what ends reading ahead. Over a server that a test writes down. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
+import type { Clock } from '../../../lambda/ports/runtime.ts';
+import { type Connection, createDatabase } from '../../../lambda/postgres/connection.ts';
+import { openPair } from '../../../lambda/postgres/connection-pair.ts';
+import { SlotCopies, supportsSlotCopies } from '../../../lambda/postgres/slot-copies.ts';
+import { type Reply, startScriptedPostgres } from '../../support/scripted-postgres.ts';
+import { eventually, memoryLog, told } from './fixtures.ts';
+
+const MADE = 'pg_copy_logical_replication_slot';
+const MOVED = 'pg_replication_slot_advance';
+const READ = 'COPY (';
+const IDENTITY = { started: 'then', recovery: false, system: '7', timeline: '00000001', wal_end: '0/30' };
+
+/** A peek's rows: a COMMIT first, then the transaction. */
+function rows(): Buffer[] {
+  const encoded = [
+    [100n, 'COMMIT 700 (at 2026-01-02 03:04:05.678901+00)'],
+    [90n, 'BEGIN 700'],
+    [95n, 'table public.t: INSERT: id[integer]:1'],
+    [100n, 'COMMIT 700 (at 2026-01-02 03:04:05.678901+00)'],
+  ].map(([lsn, line]) => {
+    const data = Buffer.from(String(line));
+    const head = Buffer.alloc(18);
+    head.writeInt16BE(2, 0);
+    head.writeInt32BE(8, 2);
+    head.writeBigUInt64BE(BigInt(lsn ?? 0), 6);
+    head.writeInt32BE(data.length, 14);
+    return Buffer.concat([head, data]);
+  });
+  const header = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
+  return [header, ...encoded, Buffer.from([0xff, 0xff])];
+}
+
+interface Case {
+  readonly replies?: readonly (readonly [string, Reply])[];
+  /** The server that the slot is on. */
+  readonly system?: string;
+  /** Whether the lock is lost before anything begins. */
+  readonly isLost?: boolean;
+}
+
+async function reading({ replies = [], system = '7', isLost = false }: Case = {}) {
+  const server = await startScriptedPostgres([
+    ...replies,
+    ['pg_backend_pid() AS pid', ({ pid }) => [{ pid }]],
+    ['AS encoding', [{ version: '160004', encoding: 'UTF8' }]],
+    ['AS started', [IDENTITY]],
+    [MADE, [{ pg_copy_logical_replication_slot: 'x' }]],
+    [MOVED, ({ values }) => [{ lsn: values[1] }]],
+    [READ, { copy: rows() }],
+  ]);
+  const waits: { readonly ms: number; readonly signal: AbortSignal | undefined; readonly pass: () => void }[] = [];
+  const clock: Clock = {
+    now: () => 0,
+    random: () => 0,
+    sleep: (ms, signal) =>
+      new Promise((resolve) => {
+        waits.push({ ms, signal, pass: resolve });
+        if (signal?.aborted === true) resolve();
+        signal?.addEventListener('abort', () => resolve());
+      }),
+  };
+  const database = createDatabase({
+    settings: {
+      host: server.host,
+      port: server.port,
+      user: 'u',
+      database: 'd',
+      password: 'p',
+      auth: 'password',
+      sslMode: 'disable',
+    },
+    secrets: () => Promise.reject(new Error('no')),
+    iamToken: () => Promise.reject(new Error('no')),
+    clock,
+  });
+  const cancelled: unknown[] = [];
+  const control = {
+    identity: { systemIdentifier: system, startedAt: 'then', inRecovery: false },
+    query: (text: string, values: unknown[]) => {
+      cancelled.push([text, values]);
+      return Promise.resolve({ rows: [] });
+    },
+  } as unknown as Connection;
+  const lost = new AbortController();
+  if (isLost) lost.abort();
+  const log = memoryLog();
+  let opened = 0;
+  const copies = new SlotCopies({
+    slotName: 's',
+    control,
+    clock,
+    log,
+    lost: lost.signal,
+    decoder: new TestDecodingDecoder(),
+    translateError: (error) => Promise.resolve(error),
+    openPair: () => {
+      opened++;
+      return openPair(database, { deadline: 60_000 }, { deadline: 60_000 });
+    },
+  });
+  const begin = (from = 0x1_00000020n) => copies.begin(from, 0x40n, 77, 5_000);
+  return {
+    ...server,
+    copies,
+    begin,
+    lost,
+    cancelled,
+    waits,
+    lines: log.lines,
+    opened: () => opened,
+    allGone: () => server.visitors.every(({ isGone }) => isGone()),
+  };
+}
+
+const PEEK = ['B', 'INSERT public.t 1', 'C'];
+
+describe('copies of a slot', () => {
+  it('are made once each, on connections of their own, moved to where the last peek ended, and read in turn', async () => {
+    await using server = await reading();
+    server.copies.prepare();
+    for (const lsn of [0x20n, 0x28n, 0x30n]) {
+      const peek = await server.begin(lsn);
+      assert.ok(peek);
+      assert.deepEqual(await told(peek), PEEK);
+    }
+    const made = server.sent.filter(({ text }) => text.includes(MADE)).map(({ values, pid }) => [...values, pid]);
+    const [first, second] = made.map(([, , pid]) => Number(pid));
+    assert.deepEqual(
+      made.map(([slot, name]) => [slot, name]),
+      [first, second].map((pid) => ['s', `pg2kinesis_ahead_${pid}`]),
+    );
+    assert.notEqual(first, second);
+    assert.match(server.sent.find(({ text }) => text.includes(MADE))?.text ?? '', /\(\$1, \$2, true\)/);
+    assert.deepEqual(server.valuesOf(MOVED), [
+      [`pg2kinesis_ahead_${first}`, '0/20'],
+      [`pg2kinesis_ahead_${second}`, '0/28'],
+      [`pg2kinesis_ahead_${first}`, '0/30'],
+    ]);
+    assert.deepEqual(
+      server.sent.filter(({ text }) => text.startsWith(READ)).map(({ pid }) => pid),
+      [first, second, first],
+    );
+    assert.deepEqual([server.opened(), server.lines, server.copies.isOver], [1, [], false]);
+    // None of the time-outs is left.
+    assert.ok(server.waits.filter(({ ms }) => ms === 5_000).every(({ signal }) => signal?.aborted));
+    await server.copies.close();
+    await eventually(server.allGone, 'both are closed');
+    assert.deepEqual([server.copies.isOver, server.cancelled], [true, []]);
+  });
+
+  it('are over where nothing was prepared', async () => {
+    await using server = await reading();
+    assert.equal(await server.begin(), undefined);
+    assert.deepEqual([server.copies.isOver, server.opened(), server.lines.length], [true, 0, 1]);
+  });
+
+  for (const [what, given, reason] of [
+    ['no copy can be made', { replies: [[MADE, '55000']] }, '55000'],
+    ['no slot is to spare', { replies: [[MADE, []]] }, '53400'],
+    ['a copy is not where it is to be', { replies: [[MOVED, [{ lsn: '0/18' }]]] }, ''],
+    ['nothing says where it is', { replies: [[MOVED, []]] }, ''],
+    ['the peek fails before its first row', { replies: [[READ, '53100']] }, '53100'],
+    ['the connections are to another server', { system: '8' }, 'SERVERS_DIFFER'],
+    ['the lock was lost meanwhile', { isLost: true }, 'SERVERS_DIFFER'],
+  ] as const)
+    it(`are over where ${what}: it is said once, and they are closed`, async () => {
+      await using server = await reading(given);
+      server.copies.prepare();
+      assert.equal(await server.begin(), undefined);
+      assert.equal(server.copies.isOver, true);
+      assert.deepEqual(server.lines, [
+        `Reading ahead is over for this run: the slot itself is read, one peek after the other. ${JSON.stringify({ slot: 's', reason })}`,
+      ]);
+      await eventually(server.allGone, 'both are closed');
+      assert.equal(server.visitors.length, 2);
+    });
+
+  it('are closed at once when the lock is lost', async () => {
+    await using server = await reading();
+    server.copies.prepare();
+    const peek = await server.begin();
+    assert.ok(peek);
+    await told(peek);
+    server.lost.abort();
+    await eventually(server.allGone, 'both are closed');
+    assert.ok(server.visitors.every(({ saidFarewell }) => !saidFarewell()));
+  });
+
+  it('that move when it is over are cancelled, and closed', async () => {
+    await using server = await reading({ replies: [[MOVED, () => undefined]] });
+    server.copies.prepare();
+    const begun = server.begin();
+    await eventually(() => server.valuesOf(MOVED).length > 0, 'one moves');
+    const pid = server.sent.find(({ text }) => text.includes(MOVED))?.pid;
+    // Its time is over.
+    server.waits.find(({ ms }) => ms === 5_000)?.pass();
+    await eventually(() => server.cancelled.length > 0, 'it is cancelled');
+    assert.deepEqual(server.cancelled, [['SELECT pg_cancel_backend($1)', [pid]]]);
+    assert.equal(await begun, undefined);
+    assert.deepEqual(server.lines, []);
+    await eventually(server.allGone, 'both are closed');
+  });
+});
+
+describe('whether a server can', () => {
+  for (const [versionNum, inRecovery, can] of [
+    [110022, false, false],
+    [119999, false, false],
+    [160009, false, true],
+    [160008, false, false],
+    [160009, true, false],
+  ] as const)
+    it(`copy slots: ${versionNum}${inRecovery ? ', a standby' : ''}: ${can}`, () => {
+      assert.equal(supportsSlotCopies({ versionNum, identity: { inRecovery } as Connection['identity'] }), can);
+    });
+});
