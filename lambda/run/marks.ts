@@ -6,8 +6,7 @@
  * A run that lingers does so once a second at most. A run opens with marks where its container does not know that the last
  * ones reached the stream: the first run of a container, one on another server or timeline, one after a run that was cut
  * short, one that finds the slot elsewhere than its container left it, and one after an hour without marks.
- * Such a run also marks what runs before it left unmarked, once it has read the slot to its end, or at its own end; if it
- * cannot, the next one does.
+ * Such a run also marks what runs before it left unmarked, once it has read the slot to its end, or at its own end, or the next one does.
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { splitTableName } from '../decode/table-name.ts';
@@ -47,15 +46,16 @@ export interface MarkState {
   isOwed: boolean;
   /** Marks above this LSN are to tell of all tables that a snapshot reads; undefined: some have. */
   tablesAbove: Lsn | undefined;
-  /** Whether a run that finds the slot where the last one left it knows all these tables from the beginning. */
+  /** Where the container's last run left the slot; undefined: it did not end. */
+  position: Lsn | undefined;
+  /** Whether a run that finds the slot there knows all these tables from the beginning. */
   knowsTables: boolean;
 }
 
 /** What the decisions depend on. */
 export interface MarkPorts extends KnownTablesPorts {
   readonly clock: Clock;
-  /** With the slot's position at the end of the container's last run. */
-  readonly warmState: { marks: MarkState | undefined; readonly position: Lsn | undefined };
+  readonly warmState: { marks: MarkState | undefined };
   /** Whether the run stays when it has caught up. */
   readonly lingers: boolean;
   /** @returns the tables that a snapshot under way has not read to their end, as printed */
@@ -116,7 +116,7 @@ export class RunMarks {
     const { warmState, clock } = this.#ports;
     const { system, timeline } = this.#options;
     const { marks } = warmState;
-    const isAsLeft = marks?.system === system && marks.timeline === timeline && warmState.position === position;
+    const isAsLeft = marks?.system === system && marks.timeline === timeline && marks.position === position;
     // Another run may have published there, and ended before its marks.
     const isUnsure = !isAsLeft || marks.isOwed;
     this.#mustOpen = isUnsure || clock.now() - marks.at >= IDLE_MS;
@@ -135,10 +135,12 @@ export class RunMarks {
     this.#known.readTo(lsn);
   }
 
-  /** Keeps for the container's next run what is known of tables. @param position - the slot's, at the end of the run */
+  /** Keeps for the container's next run where the slot is, and what is known of tables. @param position - the slot's, at the end of the run */
   end(position: Lsn): void {
     const { marks } = this.#ports.warmState;
-    if (marks !== undefined) marks.knowsTables = this.#known.areAllAt(position);
+    if (marks === undefined) return;
+    marks.position = position;
+    marks.knowsTables = this.#known.areAllAt(position);
   }
 
   /** Whether the run has to begin with marks. */
@@ -238,6 +240,7 @@ export class RunMarks {
         at: clock.now(),
         isOwed: false,
         tablesAbove: undefined,
+        position: undefined,
         knowsTables: false,
       };
     }

@@ -293,6 +293,30 @@ describe('actions', () => {
     await server.sql('DROP TABLE hidden, deferred, indexed, whole');
   });
 
+  it('I12: writes marks where something was published, or another container has moved the slot, and else none', async () => {
+    const settings = { FORMAT: 'json', MARKS: 'on', LANES: '4' };
+    const [one, other] = [await start(settings), await start(settings)];
+    const records = async (from: HandlerProcess): Promise<unknown> =>
+      answer(await from.invoke({ action: 'run' }))['kinesisRecords'];
+    const insert = (id: number) => server.sql(`INSERT INTO users VALUES (${id}, 'x')`);
+    await insert(9_001);
+    // Those that open, and those of the batch.
+    assert.equal(await records(one), 8);
+    assert.equal(await records(one), 0);
+    await insert(9_002);
+    assert.equal(await records(one), 4);
+    await server.sql('CHECKPOINT');
+    assert.equal(await records(one), 0, 'the slot moved over nothing');
+    assert.equal(await records(one), 0);
+    await insert(9_003);
+    assert.equal(await records(other), 8);
+    // What another container publishes last may be without marks.
+    assert.equal(await records(one), 8);
+    assert.equal(await records(one), 0);
+    await server.sql('DELETE FROM users WHERE id > 9000');
+    await other.invoke({ action: 'run' });
+  });
+
   it('checks which tables a copy by --fast refuses, where marks are on', async () => {
     await server.sql(`CREATE SCHEMA "fast Copy"; CREATE DOMAIN "fast Copy".amount AS numeric(10, 2);
       CREATE TABLE "fast Copy".fit (id int, code char(3), PRIMARY KEY (id, code));
@@ -329,7 +353,7 @@ describe('actions', () => {
     assert.equal(asked.length, 3);
     await client.query(`CREATE SCHEMA many; CREATE TABLE many.hub (id int PRIMARY KEY);
       DO $$ BEGIN FOR i IN 1..150 LOOP EXECUTE format('CREATE TABLE many.t%s (id int PRIMARY KEY, hub int UNIQUE REFERENCES many.hub)', i); END LOOP; END $$;
-      ANALYZE pg_class, pg_constraint, pg_index, pg_attribute, pg_trigger; SET search_path = pg_catalog`);
+      ANALYZE pg_class; ANALYZE pg_constraint; ANALYZE pg_index; ANALYZE pg_attribute; ANALYZE pg_trigger; SET search_path = pg_catalog`);
     for (const { text, values } of asked) {
       const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
         `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`,

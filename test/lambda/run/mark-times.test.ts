@@ -28,8 +28,6 @@ interface Over {
   readonly options?: Partial<MarkOptions>;
   /** How long after the container's last marks it begins, in milliseconds. */
   readonly ms?: number;
-  /** Where the container's last run left the slot. @default where the run finds it */
-  readonly position?: bigint;
   /** The end of the WAL. @default the run finds the slot there, so it knows of all snapshots */
   readonly flush?: bigint;
 }
@@ -38,7 +36,7 @@ interface Over {
 function deciding(over: Over = {}) {
   const clock = new TestClock();
   clock.time += over.ms ?? 0;
-  const warmState = { marks: over.warm, position: over.position ?? BEGUN };
+  const warmState: { marks: MarkState | undefined } = { marks: over.warm };
   const written: Written[] = [];
   const reading: string[] = [];
   const taker: { -readonly [name in keyof MarkTaker]: MarkTaker[name] } & { marked: AckPosition['marked'] } = {
@@ -101,6 +99,7 @@ const WARM: MarkState = {
   at: new TestClock().time,
   isOwed: false,
   tablesAbove: undefined,
+  position: BEGUN,
   knowsTables: true,
 };
 
@@ -121,7 +120,7 @@ describe('a run', () => {
   }
 
   it('that finds the slot elsewhere than its container left it opens with marks: another one may have ended without', () => {
-    const { marks, warmState } = deciding({ warm: { ...WARM }, position: BEGUN - 1n });
+    const { marks, warmState } = deciding({ warm: { ...WARM, position: BEGUN - 1n } });
     assert.deepEqual([marks.mustOpen, marks.isOwing], [true, true]);
     // It may end before it has marked anything.
     assert.equal(warmState.marks?.isOwed, true);
@@ -415,7 +414,7 @@ describe('a run that has not read the slot to its end', () => {
       [{ warm: { ...WARM } }, undefined],
       [{ warm: { ...WARM, knowsTables: false } }, true],
       [{ warm: { ...WARM, timeline: 1 } }, true],
-      [{ warm: { ...WARM }, position: BEGUN - 1n }, true],
+      [{ warm: { ...WARM, position: BEGUN - 1n } }, true],
       [{}, true],
     ] as const) {
       const { marks, taker, commit, written } = behind(over);
