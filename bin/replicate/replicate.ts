@@ -9,7 +9,7 @@ import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
 import { connectTarget, parseAddress, type TargetConnection } from '../../replica/postgres/connection.ts';
 import { refuseUnfit } from '../../replica/postgres/fast/fast-table-check.ts';
 import { PostgresFastTarget, prepareFastTables } from '../../replica/postgres/fast/fast-target.ts';
-import { PositionStore } from '../../replica/postgres/position-store.ts';
+import { type BegunPosition, PositionStore } from '../../replica/postgres/position-store.ts';
 import { PostgresTarget } from '../../replica/postgres/target.ts';
 import type { TargetTable } from '../../replica/postgres/target-table.ts';
 import { Applier } from '../../replica/rules/applier.ts';
@@ -196,17 +196,23 @@ async function followFast(following: Following): Promise<void> {
 async function begin({ options, stream, terminal, connection }: Following, positions: PositionStore) {
   const { startAfter, takeOver = false, awaitSnapshot = false } = options;
   await makeTables(options, terminal, connection, positions, stream);
-  const saved = await positions.begin(stream, { startAfter, takeOver, awaitsSnapshot: awaitSnapshot });
-  const shards = new Shards();
-  for (const [id, position] of saved.shards) shards.resume(id, position);
-  const plan = new ReplicaShardPlan({
-    shards,
-    saved: saved.shards,
-    savedAtMs: saved.savedAtMs,
-    now: systemClock.now(),
-    retentionMs: stream.retentionMs,
-  });
-  return { saved, shards, plan };
+  const plan = (saved: BegunPosition) => {
+    const shards = new Shards();
+    for (const [id, position] of saved.shards) shards.resume(id, position);
+    const { savedAtMs, shards: at } = saved;
+    const now = systemClock.now();
+    return {
+      shards,
+      plan: new ReplicaShardPlan({ shards, saved: at, savedAtMs, now, retentionMs: stream.retentionMs }),
+    };
+  };
+  const { source, fast = false } = options;
+  const check = (saved: BegunPosition): void => {
+    const { shards } = plan(saved);
+    if (!fast) new Intake(saved, shards, source);
+  };
+  const saved = await positions.begin(stream, { startAfter, takeOver, awaitsSnapshot: awaitSnapshot, source, check });
+  return { saved, ...plan(saved) };
 }
 
 /** Runs, and prints progress now and then. */

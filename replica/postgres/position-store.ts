@@ -9,7 +9,9 @@ import type { Position } from '../rules/applier.ts';
 import { type CopyingTables, tableId } from '../rules/copying.ts';
 import type { SavedPosition } from '../rules/intake.ts';
 import type { ShardPosition } from '../rules/shards.ts';
+import { refuseSecondCopy } from './other-copies.ts';
 import { makeOwnTables, usingOwnTables } from './own-tables.ts';
+import { busy, lockEpoch, lockLastEpoch, unlockEpoch } from './replica-lock.ts';
 import { requireLsn } from './sql-text.ts';
 
 /** The stream that is read. */
@@ -37,6 +39,10 @@ export interface Beginning {
   readonly takeOver: boolean;
   /** The rows of a copy that begins are still to come, by a snapshot. */
   readonly awaitsSnapshot: boolean;
+  /** The source to copy, where the stream has several. */
+  readonly source?: string | undefined;
+  /** Looks at the position, before another replica is thrown out. @throws where it cannot be gone on from */
+  readonly check?: (position: BegunPosition) => void;
 }
 
 /** A position that was read, and when it was saved. */
@@ -108,7 +114,7 @@ export class PositionStore {
   }
 
   /**
-   * Begins: creates its tables where they are missing, takes the lock, raises the epoch, and reads where to continue.
+   * Begins: creates its tables where they are missing, reads where to continue, takes the lock, and raises the epoch.
    *
    * @param stream - that is read
    * @param beginning - how
@@ -119,17 +125,34 @@ export class PositionStore {
     return await usingOwnTables(this.#client, () => this.#begin(stream, beginning));
   }
 
-  async #begin(stream: StreamIdentity, { startAfter, takeOver, awaitsSnapshot }: Beginning): Promise<BegunPosition> {
-    if (!takeOver) await this.#lock();
-    const { rows } = await this.#client.query<Row>(
-      `WITH begun AS (
-         INSERT INTO pg2kinesis.replica AS r (name, stream_arn, stream_created, mode, cut, lane_timelines, forks, epoch, updated_at, copying)
-         VALUES ($1, $2, $3, $6, $4, '{}', '[]', 1, now(), $5)
-         ON CONFLICT (name) DO UPDATE SET epoch = r.epoch + 1
-         RETURNING mode, source, stream_arn AS arn, stream_created AS created, cut::text, cut_time AS "cutTime", updated_at AS updated, system, lane_timelines AS timelines, forks, epoch::text, copying),
-       -- Of a copy of that name whose position was deleted.
-       gone AS (DELETE FROM pg2kinesis.replica_shard WHERE name = $1 AND (SELECT epoch FROM begun) = '1')
-       SELECT * FROM begun`,
+  async #begin(stream: StreamIdentity, beginning: Beginning): Promise<BegunPosition> {
+    const client = this.#client;
+    const free = beginning.takeOver ? undefined : await lockLastEpoch(client, this.#name);
+    await client.query('BEGIN');
+    try {
+      const position = await this.#read(stream, beginning, free);
+      // Nobody is thrown out by a replica that does not begin.
+      beginning.check?.(position);
+      this.#epoch = String(BigInt(this.#epoch) + 1n);
+      await lockEpoch(client, this.#name, this.#epoch);
+      await client.query('UPDATE pg2kinesis.replica SET epoch = $2 WHERE name = $1', [this.#name, this.#epoch]);
+      await client.query('COMMIT');
+      return position;
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    } finally {
+      // From now on it is the lock of the new epoch that counts.
+      if (free !== undefined) await unlockEpoch(client, this.#name, free).catch(() => undefined);
+    }
+  }
+
+  /** Reads the position, or makes it. @param free - the epoch whose replica is gone; undefined: whoever is at work is thrown out */
+  async #read(stream: StreamIdentity, beginning: Beginning, free: string | undefined): Promise<BegunPosition> {
+    const { startAfter, awaitsSnapshot } = beginning;
+    await this.#client.query(
+      `INSERT INTO pg2kinesis.replica (name, stream_arn, stream_created, mode, cut, lane_timelines, forks, epoch, updated_at, copying)
+       VALUES ($1, $2, $3, $6, $4, '{}', '[]', 0, now(), $5) ON CONFLICT (name) DO NOTHING`,
       [
         this.#name,
         stream.arn,
@@ -139,8 +162,14 @@ export class PositionStore {
         this.#mode,
       ],
     );
+    const { rows } = await this.#client.query<Row>(
+      `SELECT mode, source, stream_arn AS arn, stream_created AS created, cut::text, cut_time AS "cutTime", updated_at AS updated, system, lane_timelines AS timelines, forks, epoch::text, copying
+         FROM pg2kinesis.replica WHERE name = $1 FOR UPDATE`,
+      [this.#name],
+    );
     const [row] = rows;
     if (row === undefined) throw new Error('The position gave no row.');
+    if (free !== undefined && row.epoch !== free) throw await busy(this.#client, this.#name, row.epoch);
     this.#epoch = row.epoch;
     refuseOtherMode(this.#name, row.mode, this.#mode);
     if (row.arn !== stream.arn || (row.created !== null && row.created.getTime() !== stream.createdMs)) {
@@ -150,12 +179,17 @@ export class PositionStore {
         `The copy "${this.#name}" is of the stream ${row.arn}${made}, and the one that is read is ${stream.arn}, made at ${new Date(stream.createdMs).toISOString()}. Nothing was applied.`,
       );
     }
-    if (startAfter !== undefined && row.epoch !== '1') {
+    if (startAfter !== undefined && row.epoch !== '0') {
       throw new ReplicaError(
         'REPLICA_USAGE',
         `--start-after is for a copy that begins, and the copy "${this.#name}" is at ${row.cut}. Nothing was applied.`,
         { remedy: 'Start without --start-after.' },
       );
+    }
+    if (row.epoch === '0') {
+      await refuseSecondCopy(this.#client, this.#name, stream.arn, beginning.source);
+      // Of a copy of this name whose position was deleted.
+      await this.#client.query('DELETE FROM pg2kinesis.replica_shard WHERE name = $1', [this.#name]);
     }
     return {
       cut: requireLsn(row.cut),
@@ -250,34 +284,6 @@ export class PositionStore {
       ],
     );
     for (const [id, shard] of changed) this.#shards.set(id, JSON.stringify(shard));
-  }
-
-  /** A lock of the session, so that a second replica gets a clear message. What protects the rows is the epoch. */
-  async #lock(): Promise<void> {
-    const key = `hashtext('pg2kinesis.replica'), hashtext($1)`;
-    // The server may not have noticed yet that the last replica was killed.
-    for (let attempt = 0; attempt < 20; attempt++) {
-      const { rows } = await this.#client.query<{ locked: boolean }>(
-        `SELECT pg_try_advisory_lock(${key}) AS locked, pg_sleep(CASE WHEN $2 THEN 0.25 ELSE 0 END)`,
-        [this.#name, attempt > 0],
-      );
-      if (rows[0]?.locked === true) return;
-    }
-    const { rows } = await this.#client.query<{ pid: number; since: Date; host: string | null; usename: string }>(
-      `SELECT a.pid, a.backend_start AS since, host(a.client_addr) AS host, a.usename FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND l.classid::bigint = hashtext('pg2kinesis.replica')::bigint & 4294967295 AND l.objid::bigint = hashtext($1)::bigint & 4294967295`,
-      [this.#name],
-    );
-    const [holder] = rows;
-    const who =
-      holder === undefined
-        ? ''
-        : ` (process ${holder.pid} of the target, user "${holder.usename}"${holder.host === null ? '' : ` from ${holder.host}`}, since ${holder.since.toISOString()})`;
-    throw new ReplicaError(
-      'REPLICA_BUSY',
-      `Another replica "${this.#name}" is at work with this target${who}. Nothing was applied.`,
-    );
   }
 
   async #readShards(): Promise<Map<string, ShardPosition>> {

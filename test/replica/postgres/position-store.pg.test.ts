@@ -5,7 +5,8 @@ import { connectTarget, type TargetConnection } from '../../../replica/postgres/
 import { type Beginning, PositionStore, type ReplicaMode } from '../../../replica/postgres/position-store.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 
-const STREAM = { arn: 'arn:aws:kinesis:us-east-1:000000000000:stream/one', createdMs: 1_000 };
+const streamOf = (name: string) => ({ arn: `arn:aws:kinesis:us-east-1:000000000000:stream/${name}`, createdMs: 1_000 });
+const STREAM = streamOf('one');
 const PLAINLY: Beginning = { takeOver: false, awaitsSnapshot: false };
 
 let server: PostgresServer;
@@ -28,17 +29,69 @@ describe('a position', () => {
   });
 
   it('begins anew once its row was deleted, whatever else is left of it', async () => {
+    const stream = streamOf('anew');
     for (const mode of ['fast', 'consistent'] as const) {
       const { client, positions } = await open('anew', mode);
-      const { cut, shards } = await positions.begin(STREAM, PLAINLY);
+      const { cut, shards } = await positions.begin(stream, PLAINLY);
       assert.deepEqual([cut, [...shards]], [0n, []]);
       const saved = { sequence: '4711', arrivedMs: 5_000, atEnd: false };
       await positions.saveShards(new Map([['a', saved]]));
       await client.end();
       const again = await open('anew', mode);
-      assert.deepEqual([...(await again.positions.begin(STREAM, PLAINLY)).shards], [['a', saved]]);
+      assert.deepEqual([...(await again.positions.begin(stream, PLAINLY)).shards], [['a', saved]]);
       await again.client.query(`DELETE FROM pg2kinesis.replica WHERE name = 'anew'`);
       await again.client.end();
     }
+  });
+
+  it('is gone on from by one replica: a third one hears of the second, which has taken over', async () => {
+    const [first, second, third] = [await open('one'), await open('one'), await open('one')];
+    await first.positions.begin(STREAM, PLAINLY);
+    await second.positions.begin(STREAM, { ...PLAINLY, takeOver: true });
+    await assert.rejects(first.positions.hold(), /TAKEN_OVER/);
+    const { rows } = await second.client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const busy = new RegExp(`REPLICA_BUSY: .* \\(process ${rows[0]?.pid} of the target`);
+    await first.client.end();
+    await assert.rejects(third.positions.begin(STREAM, PLAINLY), busy);
+    await second.positions.hold();
+    await second.client.query('ROLLBACK');
+    await second.client.end();
+    await third.positions.begin(STREAM, PLAINLY);
+  });
+
+  it('is left to the replica that is at work where another is refused', async () => {
+    const first = await open('kept');
+    const kept = streamOf('kept');
+    await first.positions.begin(kept, PLAINLY);
+    const refused: readonly (readonly [RegExp, Partial<Beginning>, typeof STREAM?, ReplicaMode?])[] = [
+      [/STREAM_CHANGED/, {}, { ...kept, createdMs: 2 }],
+      [/REPLICA_USAGE: --start-after/, { startAfter: 1n }],
+      [/REPLICA_USAGE: .*--fast/, {}, kept, 'fast'],
+      [/^Error: its position$/, { check: () => assert.fail(new Error('its position')) }],
+    ];
+    for (const [error, how, stream = kept, mode] of refused) {
+      const { client, positions } = await open('kept', mode);
+      await assert.rejects(positions.begin(stream, { ...PLAINLY, ...how, takeOver: true }), error);
+      await client.end();
+    }
+    await first.positions.hold();
+    await first.client.query('ROLLBACK');
+  });
+
+  it('is the only one of its stream and source in a target', async () => {
+    const stream = streamOf('shared');
+    const begin = async (name: string, source?: string) => {
+      const { client, positions } = await open(name);
+      const { system, timelines, forks, shards } = await positions.begin(stream, { ...PLAINLY, source });
+      await positions.hold();
+      await positions.save({ cut: 1n, cutMs: 0, source: source ?? 'a', system, timelines, forks, shards, copying: [] });
+      await client.query('COMMIT');
+      await client.end();
+    };
+    await begin('of a');
+    for (const source of [undefined, 'a'])
+      await assert.rejects(begin('other', source), /REPLICA_USAGE: .* already, "of a"\..* Go on with --name of a\./);
+    await begin('of b', 'b');
+    for (const name of ['of a', 'of b']) await begin(name, name.slice(3));
   });
 });
