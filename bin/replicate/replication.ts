@@ -51,6 +51,8 @@ export class Replication {
   readonly #applied = new Signal();
   /** For each shard, how far its last read record is behind the newest one, in milliseconds. */
   readonly #behind = new Map<string, number>();
+  /** Shards of whose page a record was taken. */
+  readonly #paged = new Set<string>();
   #waiting = 0;
   #truncated = 0;
   #unspilledBytes = 0;
@@ -120,7 +122,7 @@ export class Replication {
   }
 
   async #read(signal: AbortSignal, progress: { isRead: boolean }): Promise<void> {
-    const { client, stream, plan, once, tell } = this.#parts;
+    const { client, stream, plan, intake, once, tell } = this.#parts;
     try {
       await readStream({
         client,
@@ -133,6 +135,9 @@ export class Replication {
         onPage: (shard, behindMs) => {
           this.#behind.set(shard, behindMs);
           if (behindMs === 0) plan.markRead(shard);
+          // A page with records may have been asked for long ago: they wait for what is applied.
+          if (behindMs === 0 && !this.#paged.has(shard)) intake.shards.noteTip(shard, systemClock.now());
+          this.#paged.delete(shard);
         },
         onRecord: (record) => this.#take(record, signal),
       });
@@ -167,6 +172,7 @@ export class Replication {
     const { intake, plan, store, patienceMs } = this.#parts;
     const { shardId: shard, sequenceNumber: sequence, arrivedMs, partitionKey, data } = record;
     plan.refuseOther(shard, sequence);
+    this.#paged.add(shard);
     const texts = userRecords({ partitionKey, data })
       .flatMap(lineRecords)
       .map((user) => user.data.toString());

@@ -17,12 +17,17 @@ export interface ReplicaShardPlanOptions {
   readonly retentionMs: number;
 }
 
+/** How far clocks may be apart. */
+const CLOCKS_MS = 600_000;
+
 /** Where to begin in each shard. */
 export class ReplicaShardPlan implements ShardPlan {
   readonly #shards: Shards;
   readonly #saved: ReadonlyMap<string, ShardPosition>;
   /** By shard, the saved record: it has to be the first one that is read. */
   readonly #expected = new Map<string, string>();
+  /** Shards whose saved record may be gone, and nothing else: nothing came after it for long. */
+  readonly #quiet = new Set<string>();
   /** Shards of the stream that were not read to their tip since this began. */
   readonly #unread = new Set<string>();
   /** Shards that were read to their end, and whose children are not known yet. */
@@ -38,6 +43,11 @@ export class ReplicaShardPlan implements ShardPlan {
     for (const [id, position] of saved) {
       if (position.atEnd) continue;
       const age = now - (position.arrivedMs ?? savedAtMs);
+      const { tipMs } = position;
+      if (age > retentionMs && tipMs !== undefined && now - tipMs < retentionMs - CLOCKS_MS) {
+        this.#quiet.add(id);
+        continue;
+      }
       if (age > retentionMs) {
         throw trimmed(
           `The position in shard ${id} is ${hours(age)} hours old, and the stream keeps records for ${hours(retentionMs)} hours.`,
@@ -84,7 +94,7 @@ export class ReplicaShardPlan implements ShardPlan {
       this.#unread.delete(id);
       return 'ended';
     }
-    return saved?.sequence === undefined ? 'trim-horizon' : { at: saved.sequence };
+    return saved?.sequence === undefined || this.#quiet.has(id) ? 'trim-horizon' : { at: saved.sequence };
   }
 
   onEnd(id: string): void {

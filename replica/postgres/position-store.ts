@@ -25,11 +25,12 @@ const CREATE = `CREATE TABLE IF NOT EXISTS pg2kinesis.replica (name text PRIMARY
     mode text, cut pg_lsn, cut_time timestamptz, system text, lane_timelines int[], forks jsonb, epoch bigint, updated_at timestamptz);
   ALTER TABLE pg2kinesis.replica ADD COLUMN IF NOT EXISTS copying jsonb, ADD COLUMN IF NOT EXISTS stop_at pg_lsn, ADD COLUMN IF NOT EXISTS stop_pid int;
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_shard (name text, shard text, sequence text, arrived timestamptz, at_end boolean,
-    PRIMARY KEY (name, shard))`;
+    PRIMARY KEY (name, shard));
+  ALTER TABLE pg2kinesis.replica_shard ADD COLUMN IF NOT EXISTS at_tip timestamptz`;
 
 /** Whether the tables are there, with the columns that came last. */
 const THERE = `SELECT to_regclass('pg2kinesis.replica_shard') IS NOT NULL
-  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica') AND attname = 'stop_pid') AS there`;
+  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica_shard') AND attname = 'at_tip') AS there`;
 
 /** How a replica begins. */
 export interface Beginning {
@@ -273,14 +274,15 @@ export class PositionStore {
     const column = <T>(of: (shard: ShardPosition) => T): T[] => changed.map(([, shard]) => of(shard));
     await this.#client.query(
       `INSERT INTO pg2kinesis.replica_shard AS s
-       SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::boolean[]) AS u
-       ON CONFLICT (name, shard) DO UPDATE SET sequence = excluded.sequence, arrived = excluded.arrived, at_end = excluded.at_end`,
+       SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::boolean[], $6::timestamptz[]) AS u
+       ON CONFLICT (name, shard) DO UPDATE SET sequence = excluded.sequence, arrived = excluded.arrived, at_end = excluded.at_end, at_tip = excluded.at_tip`,
       [
         this.#name,
         changed.map(([id]) => id),
         column(({ sequence }) => sequence ?? null),
         column(({ arrivedMs }) => (arrivedMs === undefined ? null : new Date(arrivedMs))),
         column(({ atEnd }) => atEnd),
+        column(({ tipMs }) => (tipMs === undefined ? null : new Date(tipMs))),
       ],
     );
     for (const [id, shard] of changed) this.#shards.set(id, JSON.stringify(shard));
@@ -292,11 +294,17 @@ export class PositionStore {
       sequence: string | null;
       arrived: Date | null;
       at_end: boolean;
-    }>('SELECT shard, sequence, arrived, at_end FROM pg2kinesis.replica_shard WHERE name = $1', [this.#name]);
+      at_tip: Date | null;
+    }>('SELECT shard, sequence, arrived, at_end, at_tip FROM pg2kinesis.replica_shard WHERE name = $1', [this.#name]);
     return new Map(
-      rows.map(({ shard, sequence, arrived, at_end }) => [
+      rows.map(({ shard, sequence, arrived, at_end, at_tip }) => [
         shard,
-        { sequence: sequence ?? undefined, arrivedMs: arrived?.getTime(), atEnd: at_end },
+        {
+          sequence: sequence ?? undefined,
+          arrivedMs: arrived?.getTime(),
+          atEnd: at_end,
+          ...(at_tip === null ? {} : { tipMs: at_tip.getTime() }),
+        },
       ]),
     );
   }

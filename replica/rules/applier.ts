@@ -110,6 +110,7 @@ export class Applier {
     const { lsn } = intake.lanes.cut;
     // After a failover the cut may be before the awaited mark.
     const awaited = this.#awaitedMark < lsn ? this.#awaitedMark : lsn;
+    if (lsn <= intake.lanes.applied && intake.shards.hasNewTips) return await this.#saveTips();
     if (lsn <= intake.lanes.applied || intake.lanes.snapshotsKnownUpto < awaited) return undefined;
     const transaction = await target.begin();
     // More may have come meanwhile.
@@ -130,9 +131,37 @@ export class Applier {
     }
   }
 
+  /** Nothing is to be applied. A position that is not saved meanwhile would look as if the stream had outrun it. */
+  async #saveTips(): Promise<undefined> {
+    const { target, intake } = this.#options;
+    const transaction = await target.begin();
+    try {
+      await transaction.commit(this.#position({ lsn: intake.lanes.applied, ms: undefined }));
+    } catch (error) {
+      await transaction.rollback().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  #position({ lsn, ms }: Cut): Position {
+    const { intake } = this.#options;
+    const { lanes } = intake;
+    const shards = intake.shards.positions(lanes.firstWaiting());
+    return {
+      cut: lsn,
+      cutMs: ms,
+      source: intake.source,
+      system: intake.system,
+      timelines: lanes.timelinesAt((shard) => shards.get(shard)?.n ?? 0),
+      forks: lanes.forks,
+      shards,
+      copying: lanes.copying.at(lsn),
+    };
+  }
+
   async #apply(transaction: TargetTransaction, most: Cut): Promise<Applied | undefined> {
     const { intake, store, batchChanges = BATCH_CHANGES, skipTruncated = false, turn } = this.#options;
-    const { lanes, shards } = intake;
+    const { lanes } = intake;
     let cut = most;
     const { stopAt } = transaction;
     if (stopAt !== undefined && stopAt < cut.lsn) cut = { lsn: stopAt, ms: undefined };
@@ -175,17 +204,7 @@ export class Applier {
       return undefined;
     }
     store.release(lanes.release(cut.lsn));
-    const positions = shards.positions(lanes.firstWaiting());
-    await transaction.commit({
-      cut: cut.lsn,
-      cutMs: cut.ms,
-      source: intake.source,
-      system: intake.system,
-      timelines: lanes.timelinesAt((shard) => positions.get(shard)?.n ?? 0),
-      forks: lanes.forks,
-      shards: positions,
-      copying: lanes.copying.at(cut.lsn),
-    });
+    await transaction.commit(this.#position(cut));
     return { cut: cut.lsn, cutMs: cut.ms, changes, truncated };
   }
 }

@@ -13,7 +13,7 @@ export interface RecordPlace {
   readonly sequence: string;
   readonly arrivedMs: number;
   /** The one before it in the shard: undefined where there is none. */
-  readonly before: Omit<RecordPlace, 'before'> | undefined;
+  readonly before: (Omit<RecordPlace, 'before'> & { readonly tipMs?: number | undefined }) | undefined;
 }
 
 /** What is kept of a change until it is applied. */

@@ -11,7 +11,12 @@ export interface ShardPosition {
   readonly arrivedMs: number | undefined;
   /** Whether the shard is closed, and all of it is finished. */
   readonly atEnd: boolean;
+  /** Nothing had come after that record then, milliseconds since 1970. @default unknown */
+  readonly tipMs?: number | undefined;
 }
+
+/** It is written to the target when it changes: not with each batch. */
+const TIP_EVERY_MS = 300_000;
 
 /** A shard, as far as it was read. */
 interface Shard {
@@ -20,6 +25,8 @@ interface Shard {
   last: Omit<RecordPlace, 'before'> | undefined;
   /** Whether it is closed and read to its end. */
   ended: boolean;
+  /** When it was read to its tip, after its last record. */
+  tipMs: number | undefined;
 }
 
 /** A position, with the number by which records are compared. */
@@ -31,33 +38,54 @@ export interface NumberedPosition extends ShardPosition {
 /** The shards of one stream. */
 export class Shards {
   readonly #shards = new Map<string, Shard>();
+  /** Whether a shard was at its tip later than the positions say that were asked for last. */
+  hasNewTips = false;
 
   /** Adds a shard of the stream. A parent that the stream has no more counts as read. */
   addShard(id: string, parents: readonly string[]): void {
     const known = this.#shards.get(id);
-    if (known === undefined) this.#shards.set(id, { parents, last: undefined, ended: false });
+    if (known === undefined) this.#shards.set(id, { parents, last: undefined, ended: false, tipMs: undefined });
     else known.parents = parents;
   }
 
   /** Sets where the reading of a shard continues. */
-  resume(id: string, { sequence, arrivedMs = 0, atEnd }: ShardPosition): void {
+  resume(id: string, { sequence, arrivedMs = 0, atEnd, tipMs }: ShardPosition): void {
     const shard = this.#of(id);
     shard.ended = atEnd;
+    shard.tipMs = tipMs;
     shard.last = sequence === undefined ? undefined : { shard: id, n: 0, sequence, arrivedMs };
   }
 
   /** Counts a Kinesis record that was read. */
   addRecord(id: string, sequence: string, arrivedMs: number): RecordPlace {
     const shard = this.#of(id);
-    const place = { shard: id, n: (shard.last?.n ?? 0) + 1, sequence, arrivedMs, before: shard.last };
+    const place = {
+      shard: id,
+      n: (shard.last?.n ?? 0) + 1,
+      sequence,
+      arrivedMs,
+      before: shard.last && { ...shard.last, tipMs: shard.tipMs },
+    };
     // Without its own predecessor: a chain of predecessors would keep every record in memory.
     shard.last = { shard: id, n: place.n, sequence, arrivedMs };
+    shard.tipMs = undefined;
     return place;
+  }
+
+  /** A shard has nothing after its last record. @param nowMs - when that was asked for at the earliest, milliseconds since 1970 */
+  noteTip(id: string, nowMs: number): void {
+    const tipMs = nowMs - (nowMs % TIP_EVERY_MS);
+    const shard = this.#of(id);
+    if (shard.tipMs === tipMs) return;
+    shard.tipMs = tipMs;
+    this.hasNewTips = true;
   }
 
   /** Counts a record, and those after it in its shard, as not read: they are given once more. */
   rewind({ shard: id, before }: RecordPlace): void {
-    this.#of(id).last = before;
+    const shard = this.#of(id);
+    shard.last = before;
+    shard.tipMs = before?.tipMs;
   }
 
   /** A shard is closed, and all of it was read. */
@@ -82,12 +110,15 @@ export class Shards {
    * @param waiting - for each shard the first record that waits, if there is one
    */
   positions(waiting: ReadonlyMap<string, RecordPlace>): Map<string, NumberedPosition> {
+    this.hasNewTips = false;
     const done = new Map<string, NumberedPosition>();
     for (const [id, shard] of this.#shards) {
       const first = waiting.get(id);
       const last = first === undefined ? shard.last : first.before;
       const atEnd = shard.ended && first === undefined;
-      done.set(id, { sequence: last?.sequence, arrivedMs: last?.arrivedMs, n: last?.n ?? 0, atEnd });
+      const tipMs = first === undefined ? shard.tipMs : first.before?.tipMs;
+      const tip = tipMs === undefined ? {} : { tipMs };
+      done.set(id, { sequence: last?.sequence, arrivedMs: last?.arrivedMs, n: last?.n ?? 0, atEnd, ...tip });
     }
     const isDone = (id: string): boolean => {
       const at = done.get(id);
@@ -102,7 +133,7 @@ export class Shards {
   #of(id: string): Shard {
     const known = this.#shards.get(id);
     if (known !== undefined) return known;
-    const made: Shard = { parents: [], last: undefined, ended: false };
+    const made: Shard = { parents: [], last: undefined, ended: false, tipMs: undefined };
     this.#shards.set(id, made);
     return made;
   }

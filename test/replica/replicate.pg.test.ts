@@ -236,7 +236,12 @@ describe('pg2kinesis replicate', () => {
   });
 
   it('ends with 3 where the stream has given up its position, or was made anew', async () => {
-    await target.sql(`UPDATE pg2kinesis.replica_shard SET arrived = arrived - interval '30 days' WHERE NOT at_end`);
+    const older = (more: string): string =>
+      `UPDATE pg2kinesis.replica_shard SET arrived = arrived - interval '30 days' ${more} WHERE NOT at_end`;
+    await target.sql(older(''));
+    // A shard of which nothing came for long was at its tip a moment ago.
+    assert.equal((await catchUp()).status, 0);
+    await target.sql(older(', at_tip = NULL'));
     const old = await catchUp();
     assert.equal(old.status, 3);
     assert.match(

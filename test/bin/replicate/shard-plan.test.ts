@@ -71,6 +71,18 @@ describe('the shards that a replica reads', () => {
     assert.throws(() => plan({ a: at(undefined, undefined) }, 70 * HOUR), /POSITION_TRIMMED/);
   });
 
+  it('are read from what is left of them where nothing had come for long, up to a while ago', () => {
+    const quiet = (tipMs: number): ShardPosition => ({ ...at('7', 70 * HOUR), tipMs });
+    for (const saved of [quiet(99 * HOUR), { ...at(undefined, undefined), tipMs: 99 * HOUR }]) {
+      const shards = plan({ a: saved }, 70 * HOUR);
+      assert.equal(shards.start('a'), 'trim-horizon');
+      shards.refuseOther('a', '8');
+      shards.onTip('a');
+    }
+    assert.deepEqual(plan({ a: { ...at('7', 90 * HOUR), tipMs: 99 * HOUR } }).start('a'), { at: '7' });
+    for (const tipMs of [75 * HOUR, 76 * HOUR + 1]) assert.throws(() => plan({ a: quiet(tipMs) }), /POSITION_TRIMMED/);
+  });
+
   it('fail where the saved record does not come first', () => {
     assert.throws(
       () => plan({ a: at('7', 90 * HOUR) }).refuseOther('a', '8'),

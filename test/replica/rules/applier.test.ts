@@ -201,3 +201,63 @@ describe('a key that gets other columns', () => {
     ]);
   });
 });
+
+describe('a shard of which nothing comes', () => {
+  it('is saved with when it was at its tip, now and then, though nothing is applied', async () => {
+    const shards = new Shards();
+    const intake = new Intake(
+      { cut: 0n, source: 's', system: '1', timelines: [1, 1], forks: [], shards: new Map() },
+      shards,
+    );
+    using store = new SpillStore();
+    const saved: unknown[] = [];
+    const transaction: TargetTransaction = {
+      write: () => Promise.resolve(),
+      commit: ({ shards: positions }) => {
+        saved.push([...positions].map(([id, { sequence, tipMs }]) => [id, sequence, tipMs]));
+        return Promise.resolve();
+      },
+      rollback: () => Promise.resolve(),
+    };
+    const applier = new Applier({ intake, store, target: { begin: () => Promise.resolve(transaction) } });
+    const minute = 60_000;
+    for (const now of [6 * minute, 9 * minute, 11 * minute]) {
+      shards.noteTip('a', now);
+      await applier.step();
+      await applier.step();
+    }
+    const at = { op: 'MARK', source: 's', commitTime: '2026-01-02T03:04:05Z', lanes: 2, system: '1', timeline: 1 };
+    const take = (shard: string, lane: number, commitLsn: string): void => {
+      const texts = [JSON.stringify({ ...at, commitLsn, lane })];
+      intake.take({
+        shard,
+        sequence: commitLsn === '0/20' ? '7' : '8',
+        arrivedMs: 0,
+        partitionKey: `lane-${lane}-of-2`,
+        texts,
+      });
+    };
+    take('a', 0, '0/20');
+    // It waits for the other lane.
+    shards.noteTip('a', 16 * minute);
+    await applier.step();
+    take('b', 1, '0/20');
+    await applier.step();
+    assert.deepEqual(saved, [
+      [['a', undefined, 5 * minute]],
+      [['a', undefined, 10 * minute]],
+      [['a', undefined, undefined]],
+      [
+        ['a', '7', 15 * minute],
+        ['b', '7', undefined],
+      ],
+    ]);
+    take('a', 0, '0/30');
+    shards.noteTip('b', 21 * minute);
+    await applier.step();
+    assert.deepEqual(saved.at(-1), [
+      ['a', '7', 15 * minute],
+      ['b', '7', 20 * minute],
+    ]);
+  });
+});
