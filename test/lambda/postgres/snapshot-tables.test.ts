@@ -125,11 +125,10 @@ describe('the tables of a snapshot', () => {
   });
 
   it('are all that can be read where none is named, and no fault is told of the others', async () => {
-    const { tables, all, faults } = await resolveTables(
-      connectionTo(database([TABLE, { ...TABLE, printed: 'public.u', name: 'u', key: null }])),
-      undefined,
-    );
+    const script = database([TABLE, { ...TABLE, printed: 'public.u', name: 'u', key: null }]);
+    const { tables, all, faults } = await resolveTables(connectionTo(script), undefined);
     assert.deepEqual([tables.length, all, faults], [1, ['public.t', 'public.u'], []]);
+    assert.equal(script.sent.filter(({ text }) => text.includes('NOT c.relispartition')).length, 1);
   });
 
   it('are refused by name, with the SQL that helps where there is one', async () => {

@@ -125,6 +125,7 @@ describe('the WAL, asked for keys as they were', () => {
       ),
       text,
     );
+    assert.ok(text.includes(String.raw` E'^,"pk":\\[(.*)\\]\\}$'`), text);
     assert.match(text, /LIMIT 50001$/);
     assert.match(await statementOf({ question: { insertsOnly: true } }), /'actions', 'insert', 'add-msg/);
   });
