@@ -8,7 +8,7 @@ import type { Peek } from './slot.ts';
 export interface AheadSource {
   /** Whether it has failed or was closed. Then nothing more is read ahead in this session. */
   readonly isOver: boolean;
-  /** Opens the connections, in the background. */
+  /** Opens the connections and makes the copies, in the background. */
   prepare(): void;
   /**
    * Begins a peek. At most one may wait to be published, beside the one that is.
@@ -20,6 +20,6 @@ export interface AheadSource {
    * @returns the peek, once its first row has come; undefined: it cannot be had, and the slot itself is to be read. Never rejects
    */
   begin(from: Lsn, upto: Lsn, limit: number, timeoutMs: number): Promise<Peek | undefined>;
-  /** Ends what waits, and lets the server forget the copies. */
+  /** Ends what waits, and lets the server forget the copies. A peek that was given is not ended: its copy goes when it is closed. */
   close(): Promise<void>;
 }

@@ -41,6 +41,8 @@ export interface PeekParts extends CopyParts {
   /** The copy of the slot that is read in its place. @default the slot itself is read */
   readonly copyName?: string;
   readonly decoder: PluginDecoder;
+  /** Called once the peek is closed. @default nobody is told */
+  readonly onClosed?: () => void;
   /** Puts an error of the server in the operator's words; it may ask the control connection. */
   readonly translateError: (error: unknown) => Promise<unknown>;
 }
@@ -197,6 +199,14 @@ export class SlotPeek implements Peek, MessageBlock {
   }
 
   async close(): Promise<void> {
+    try {
+      await this.#close();
+    } finally {
+      this.#parts.onClosed?.();
+    }
+  }
+
+  async #close(): Promise<void> {
     await this.#copy.close();
     const { main } = this.#parts;
     if (this.#copy.failure === undefined || this.firstRowMs !== undefined || !main.plugin.remembersSent) return;

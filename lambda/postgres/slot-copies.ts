@@ -6,12 +6,12 @@
  *
  * @see https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-REPLICATION
  */
-import { formatLsn, type Lsn } from '../decode/lsn.ts';
+import { formatLsn, type Lsn, parseLsn } from '../decode/lsn.ts';
 import { PipelineError } from '../errors.ts';
 import type { AheadSource } from '../ports/read-ahead.ts';
 import type { Log } from '../ports/runtime.ts';
 import type { Peek } from '../ports/slot.ts';
-import { destroy } from './close-connection.ts';
+import { closeGracefully, destroy } from './close-connection.ts';
 import type { Connection } from './connection.ts';
 import { closeBoth } from './connection-pair.ts';
 import { codeOf } from './error-context.ts';
@@ -28,13 +28,12 @@ export interface SlotCopiesParts extends Omit<PeekParts, 'main' | 'copyName'> {
   readonly log: Log;
 }
 
-/** A copy of the slot. */
+/** A copy of the slot, and what is done with it. */
 interface Copy {
   readonly connection: Connection;
   readonly name: string;
-  isMade: boolean;
-  /** Whether a statement moves it. */
-  isMoving: boolean;
+  /** `working`: a statement is under way that nobody reads yet. `lent`: its peek is being published, and ends by itself. */
+  state: 'idle' | 'working' | 'lent';
 }
 
 /** Since 12 a slot can be copied. */
@@ -44,8 +43,7 @@ const COPY_SLOT = `SELECT pg_copy_logical_replication_slot($1, $2, true)
   WHERE (SELECT count(*) FROM pg_replication_slots) + 1 < current_setting('max_replication_slots')::int`;
 /** SQLSTATE configuration_limit_exceeded, as the server says where there is no free slot at all. */
 const NO_SLOT = '53400';
-/** How long connections that are still being opened are waited for, to close them. */
-const OPENING_GRACE_MS = 1_000;
+const CLOSED = 'reading ahead is over';
 
 /**
  * @param connection - to the slot's server
@@ -60,9 +58,9 @@ export class SlotCopies implements AheadSource {
   isOver = false;
   readonly #parts: SlotCopiesParts;
   #copies: Promise<readonly [Copy, Copy]> | undefined;
+  /** Those that are there. */
+  #made: readonly Copy[] = [];
   #turn: 0 | 1 = 0;
-  /** It waits for its first row. */
-  #beginning: SlotPeek | undefined;
 
   /** @param parts - the slot, the decoder and how to connect */
   constructor(parts: SlotCopiesParts) {
@@ -70,7 +68,8 @@ export class SlotCopies implements AheadSource {
   }
 
   prepare(): void {
-    this.#copies = this.#open();
+    if (this.isOver) return;
+    this.#copies ??= this.#make();
     this.#copies.catch((error: unknown) => this.#giveUp(error));
   }
 
@@ -82,33 +81,33 @@ export class SlotCopies implements AheadSource {
     try {
       const copy = await this.#moveTo(from);
       const { connection, name } = copy;
-      const peek = new SlotPeek({ ...this.#parts, main: connection, copyName: name }, upto, limit, timeoutMs);
-      this.#beginning = peek;
-      if (await peek.begun()) return peek;
+      const onClosed = () => this.#takeBack(copy);
+      const parts = { ...this.#parts, main: connection, copyName: name, onClosed };
+      const peek = new SlotPeek(parts, upto, limit, timeoutMs);
       // The slot's own peek will meet the same, and say what it means.
-      throw peek.failure;
+      if (!(await peek.begun())) throw peek.failure;
+      if (this.isOver) throw new Error(CLOSED);
+      copy.state = 'lent';
+      return peek;
     } catch (error) {
       this.#giveUp(error);
       await this.close();
       return undefined;
     } finally {
-      this.#beginning = undefined;
       begun.abort();
     }
   }
 
   async close(): Promise<void> {
     this.isOver = true;
-    const { clock, control } = this.#parts;
-    const copies = this.#copies;
-    this.#copies = undefined;
-    if (copies === undefined) return;
-    await this.#beginning?.close();
-    const opened = await Promise.race([copies.catch(() => undefined), clock.sleep(OPENING_GRACE_MS)]);
-    if (opened === undefined) return;
-    for (const { connection, isMoving } of opened)
-      if (isMoving) await control.query('SELECT pg_cancel_backend($1)', [connection.pid]).catch(() => undefined);
-    await closeBoth([opened[0].connection, opened[1].connection], clock);
+    const { control } = this.#parts;
+    const ending = this.#made.filter(({ state }) => state !== 'lent');
+    this.#made = this.#made.filter(({ state }) => state === 'lent');
+    for (const { connection, state } of ending) {
+      if (state === 'working')
+        await control.query('SELECT pg_cancel_backend($1)', [connection.pid]).catch(() => undefined);
+    }
+    await Promise.all(ending.map(({ connection }) => closeGracefully(connection, this.#parts.clock)));
   }
 
   /** @returns the copy whose turn it is, at that position */
@@ -116,33 +115,24 @@ export class SlotCopies implements AheadSource {
     const turn = this.#turn;
     this.#turn = turn === 0 ? 1 : 0;
     const copies = await this.#copies;
-    if (copies === undefined) throw new Error('not prepared');
-    const copy = copies[turn];
+    const copy = copies?.[turn];
+    if (copy === undefined || copy.state !== 'idle' || this.isOver) throw new Error(CLOSED);
     const { connection, name } = copy;
-    copy.isMoving = true;
-    try {
-      if (!copy.isMade) {
-        const made = await connection.query(COPY_SLOT, [this.#parts.slotName, name]);
-        if (made.rows.length === 0) throw Object.assign(new Error('no slot is to spare'), { code: NO_SLOT });
-        copy.isMade = true;
-      }
-      const to = formatLsn(from);
-      const { rows } = await connection.query('SELECT end_lsn::text AS lsn FROM pg_replication_slot_advance($1, $2)', [
-        name,
-        to,
-      ]);
-      // What lies before it is not shown: it must be what the last peek has shown, and no more.
-      if (rows[0]?.['lsn'] !== to)
-        throw new Error(`the copy of the slot is at ${String(rows[0]?.['lsn'])}, not at ${to}`);
-    } finally {
-      copy.isMoving = false;
-    }
-    if (this.isOver) throw new Error('closed');
+    copy.state = 'working';
+    const { rows } = await connection.query('SELECT end_lsn::text AS lsn FROM pg_replication_slot_advance($1, $2)', [
+      name,
+      formatLsn(from),
+    ]);
+    // What lies before it is not shown: it must be what the last peek has shown, and no more.
+    if (parseLsn(String(rows[0]?.['lsn'])) !== from)
+      throw new Error('the copy of the slot is not where it is to begin');
+    if (this.isOver) throw new Error(CLOSED);
     return copy;
   }
 
-  async #open(): Promise<readonly [Copy, Copy]> {
-    const { openPair, control, lost, clock } = this.#parts;
+  /** Both copies, before any is used: where there is room for one only, nothing is begun. */
+  async #make(): Promise<readonly [Copy, Copy]> {
+    const { openPair, control, lost, clock, slotName } = this.#parts;
     const pair = await openPair();
     if (this.isOver || lost.aborted || !isSameServer(pair[0].identity, control.identity)) {
       await closeBoth(pair, clock);
@@ -151,8 +141,20 @@ export class SlotCopies implements AheadSource {
     lost.addEventListener('abort', () => {
       for (const { client } of pair) destroy(client);
     });
-    const [one, other] = pair;
-    return [copyOn(one), copyOn(other)];
+    const copies = [copyOn(pair[0]), copyOn(pair[1])] as const;
+    this.#made = copies;
+    for (const { connection, name } of copies) {
+      const { rows } = await connection.query(COPY_SLOT, [slotName, name]);
+      if (rows.length === 0) throw Object.assign(new Error('no slot is to spare'), { code: NO_SLOT });
+    }
+    for (const copy of copies) copy.state = 'idle';
+    return copies;
+  }
+
+  /** A peek was read. */
+  #takeBack(copy: Copy): void {
+    copy.state = 'idle';
+    if (this.isOver) void this.close();
   }
 
   #giveUp(error: unknown): void {
@@ -163,10 +165,11 @@ export class SlotCopies implements AheadSource {
       slot: slotName,
       reason: error instanceof PipelineError ? error.code : codeOf(error),
     });
+    void this.close();
   }
 }
 
 /** The name is free: the connection is the only one with that process id, and what it makes goes with it. */
 function copyOn(connection: Connection): Copy {
-  return { connection, name: `pg2kinesis_ahead_${connection.pid}`, isMade: false, isMoving: false };
+  return { connection, name: `pg2kinesis_ahead_${connection.pid}`, state: 'working' };
 }

@@ -56,8 +56,8 @@ export interface PeekRequest {
   readonly confirmed?: Lsn | undefined;
   /** It was read ahead. @default the slot is asked for it */
   readonly peek?: Peek | undefined;
-  /** Called when the first block has come. */
-  readonly onBegun?: (peek: Peek) => void;
+  /** Called when a block has come, before it is read. */
+  readonly onBlock?: (peek: Peek) => void;
 }
 
 /** What became of one batch. */

@@ -190,7 +190,7 @@ export class BatchProcessor {
 
   async #consume(
     peek: Peek,
-    { upto, confirmed, onBegun }: PeekRequest,
+    { upto, confirmed, onBlock }: PeekRequest,
     transformer: Transformer,
     fresh: Promise<void>,
   ): Promise<Batch['ended']> {
@@ -203,9 +203,9 @@ export class BatchProcessor {
     let isPassed = false;
     let changes = 0;
     for await (const block of peek) {
+      onBlock?.(peek);
       if (first) {
         first = false;
-        onBegun?.(peek);
         await fresh;
         if (shouldStop()) return 'deadline';
       }

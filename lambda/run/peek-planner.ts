@@ -100,10 +100,12 @@ export class PeekPlanner {
       this.#limits = { ...this.#limits, rows: Math.max(1, Math.floor(this.#limits.rows / 4)) };
       return;
     }
+    // One that asked for less than was learned says nothing of more.
+    const wasAsked = outcome.limitedBy !== 'rows' || plan.rows === undefined || plan.rows >= this.#limits.rows;
     this.#limits = this.#ports.warmState.peekLimits = grow(
       this.#limits,
       {
-        limitedBy: outcome.limitedBy,
+        limitedBy: wasAsked ? outcome.limitedBy : 'nothing',
         firstRowMs: outcome.firstRowMs,
         budgetMs: outcome.budgetMs,
         rereadBytes: Number(slot.confirmedFlush - slot.restart),
@@ -131,8 +133,10 @@ export class PeekPlanner {
     const noTime = error instanceof PeekTooLargeError && error.resourceSqlState === undefined;
     const outOfResources = error instanceof PeekTooLargeError && !noTime;
     if (noTime) this.undecodedMs = Math.max(this.undecodedMs ?? 0, budgetMs);
-    if (noTime || (outOfResources && this.search === undefined && shrink(this.#limits, spanBytes) !== undefined)) {
-      return this.#shrink(spanBytes);
+    // It may have asked for less than was learned.
+    const asked = { ...this.#limits, rows: Math.min(this.#limits.rows, plan.rows ?? Infinity) };
+    if (noTime || (outOfResources && this.search === undefined && shrink(asked, spanBytes) !== undefined)) {
+      return this.#shrink(asked, spanBytes);
     }
     if (this.search === undefined) {
       this.search = new UndecodableSearch(plan.position, plan.upto, error, warmState.undecodable);
@@ -149,9 +153,9 @@ export class PeekPlanner {
   }
 
   /** A peek did not reach its first row in time, or the server had too little space for it. */
-  #shrink(spanBytes: number): 'smaller' | 'same' {
+  #shrink(asked: PeekLimits, spanBytes: number): 'smaller' | 'same' {
     const { log, warmState } = this.#ports;
-    const smaller = shrink(this.#limits, spanBytes);
+    const smaller = shrink(asked, spanBytes);
     if (smaller === undefined) return 'same';
     this.#limits = warmState.peekLimits = smaller;
     log.info('The peek ran out of time or temporary space before its first row; the next asks for less.', {

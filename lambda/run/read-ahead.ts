@@ -56,7 +56,7 @@ export class ReadAhead {
 
   /** Prepares where it is worth it. @param unreadBytes - the WAL that is left to read */
   prepare(unreadBytes: bigint): void {
-    if (this.#isPrepared || unreadBytes < MIN_BACKLOG_BYTES) return;
+    if (this.#isPrepared || this.#isOver || unreadBytes < MIN_BACKLOG_BYTES) return;
     this.#isPrepared = true;
     this.#parts.source.prepare();
   }

@@ -97,8 +97,9 @@ export class ReadLoop {
         timeoutMs: budgetMs,
         confirmed: range.confirmed,
         peek: ready?.peek,
-        onBegun: ({ lastCommit, firstRowMs = 0 }) => {
-          if (lastCommit === undefined || isLast) return;
+        onBlock: ({ lastCommit, rows: read, firstRowMs = 0 }) => {
+          // It may be all that there is: only the WAL of others may lie behind it.
+          if (lastCommit === undefined || rows === undefined || read < rows / 4 || isLast) return;
           const planFor = (mostRows: number) => planner.next(lastCommit, range.bound, mostRows);
           ahead?.begin(planFor, firstRowMs, deadline.peekBudgetMs());
         },
@@ -122,8 +123,7 @@ export class ReadLoop {
       if (batch.ended !== 'whole') return batch.ended;
       const full = rows !== undefined && batch.rows >= rows;
       // Only a boundary of this batch counts: an earlier one is at or before the position where it began.
-      const boundary =
-        batch.boundary !== undefined && batch.boundary > slotPosition.confirmedFlush ? batch.boundary : undefined;
+      const boundary = batch.boundary !== undefined && batch.boundary > plan.position ? batch.boundary : undefined;
       // A peek that was not full saw everything up to `upto`, and all of it is acknowledged or counted: I2.
       const done = full ? boundary : upto;
       if (done !== undefined && done > this.#readUpto) this.#readUpto = done;

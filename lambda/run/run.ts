@@ -176,7 +176,7 @@ class RunLoop {
     let stopped: StopReason;
     try {
       await this.#openMarks();
-      stopped = await this.#loop().finally(() => this.#ahead?.close());
+      stopped = await this.#loop().finally(() => void this.#ahead?.close());
       await this.#sendLastMarks();
       await this.#releaseSlot(stopped);
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);

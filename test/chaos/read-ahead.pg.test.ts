@@ -4,12 +4,12 @@
  * nobody wants.
  */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { REMEDIES } from '../../lambda/errors.ts';
 import { supportsSafeAdvance } from '../../lambda/postgres/slot.ts';
 import type { Fault } from '../support/faulty-endpoint.ts';
-import type { Ending } from './container.ts';
+import type { Container, Ending } from './container.ts';
 import { type Environment, startEnvironment } from './environment.ts';
 import { assertMarkedToTheEnd } from './mark-assertions.ts';
 import { assertAllArrived } from './record-assertions.ts';
@@ -117,6 +117,61 @@ describe('a backlog that is read ahead', () => {
     } finally {
       await environment.stop();
     }
+  });
+});
+
+describe('reading ahead that has to end', () => {
+  let environment: Environment;
+  let container: Container;
+  before(async () => {
+    environment = await startEnvironment({ settings: { max_wal_size: '4GB', max_replication_slots: '4' } });
+    await environment.server.sql('CREATE TABLE t (id int PRIMARY KEY)');
+    container = await environment.container({ LANES: '2', BATCH_CHANGES: '1000' });
+  });
+  after(() => environment.stop());
+
+  /** Drains a backlog of many peeks, and disturbs that. @returns the most copies that were there at once */
+  async function drain(first: number, onSeen: (copies: number) => void = () => undefined): Promise<number> {
+    const { server } = environment;
+    for (let id = first; id < first + 12_000; id += 500)
+      await server.sql('INSERT INTO t SELECT s FROM generate_series($1::int, $2::int) s', [id, id + 499]);
+    await fill(environment, new AbortController().signal, 70);
+    const over = new AbortController();
+    let most = 0;
+    const watching = watch(environment, over.signal, (pids) => {
+      most = Math.max(most, pids.length);
+      onSeen(pids.length);
+      return Promise.resolve();
+    });
+    try {
+      const answer = await container.run({ action: 'drain' });
+      assert.deepEqual([answer.caughtUp, answer.published], [true, 12_000]);
+    } finally {
+      over.abort();
+      await watching;
+    }
+    const records = (await environment.arrived()).filter(({ key }) => Number(key?.['id']) >= first);
+    assert.equal(records.length, 12_000, 'something came twice');
+    return most;
+  }
+
+  it('I1, I9: does not end the run where Kinesis throttles', async () => {
+    const { server, proxy } = environment;
+    await server.createSlot('pg2kinesis');
+    let requests = 0;
+    proxy.always(() => {
+      requests++;
+      return requests % 4 === 3 ? { kind: 'refuse', entries: (i) => i === 0 } : { kind: 'delay', ms: 20 };
+    });
+    await drain(1).finally(() => proxy.always(() => ({ kind: 'pass' })));
+  });
+
+  it('I1, I9: does not end the run where fewer than three slots are free', async () => {
+    const { server } = environment;
+    await server.createSlot('another');
+    const most = await drain(100_001);
+    assert.ok(most <= 1, `${most} copies were there`);
+    await server.sql(`SELECT pg_drop_replication_slot('another')`);
   });
 });
 

@@ -1,7 +1,7 @@
 /** Reading ahead on a real server: what copies of the slot show, what they leave behind, and what becomes of those that fail. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { Lsn } from '../../../lambda/decode/lsn.ts';
+import { type Lsn, parseLsn } from '../../../lambda/decode/lsn.ts';
 import { pluginParts } from '../../../lambda/plugin-parts.ts';
 import type { AheadSource } from '../../../lambda/ports/read-ahead.ts';
 import type { Session } from '../../../lambda/ports/session.ts';
@@ -38,8 +38,13 @@ describe('copies of a slot', () => {
     after(() => server.stop());
 
     /** Two transactions, on a slot of its own, a session on that, and what reads ahead. Undefined: the server is too old. */
-    async function prepared(name: string, plugin: 'test_decoding' | 'pgoutput' = 'test_decoding') {
+    async function prepared(
+      name: string,
+      plugin: 'test_decoding' | 'pgoutput' = 'test_decoding',
+      others: readonly string[] = [],
+    ) {
       await server.sql('TRUNCATE t');
+      for (const other of others) await server.createSlot(other);
       await server.createSlot(name, plugin);
       const log = memoryLog();
       const parts = pluginParts(plugin, plugin === 'pgoutput' ? ['published'] : [], undefined, false);
@@ -123,17 +128,49 @@ describe('copies of a slot', () => {
       await end();
     });
 
-    it('are given up where only one slot is free, and the log says so', async () => {
-      const { ahead, log, commits, upto, end } = await prepared('crowded');
-      if (ahead === undefined) return await end();
-      await server.createSlot('another');
-      // One is to spare, and is left to whoever asks the WAL.
-      assert.deepEqual(await linesOf(await begin(ahead, commits[1], upto)), ['B', 'INSERT public.t 3', 'C']);
-      assert.equal(await begin(ahead, commits[0], upto), undefined);
-      assert.deepEqual([ahead.isOver, await slots()], [true, 2]);
-      assert.match(log.lines.join('\n'), /Reading ahead is over for this run.*"slot":"crowded","reason":"53400"/);
+    it('are given up where fewer than three slots are free, before any is read, and the log says so', async () => {
+      const { ahead, log, commits, upto, end } = await prepared('crowded', 'test_decoding', ['another']);
+      if (ahead !== undefined) {
+        assert.equal(await begin(ahead, commits[0], upto), undefined);
+        assert.equal(ahead.isOver, true);
+        await eventually(async () => (await slots()) === 2, 'the copy that was made is gone');
+        assert.match(log.lines.join('\n'), /Reading ahead is over for this run.*"slot":"crowded","reason":"53400"/);
+      }
       await server.sql(`SELECT pg_drop_replication_slot('another')`);
       await end();
+    });
+
+    it('are streamed to the end, whatever becomes of the next', async () => {
+      const rows = 40_000;
+      for (const next of ['beyond', 'late', 'closed'] as const) {
+        const { ahead, commits, end } = await prepared(`streamed_${next}`);
+        if (ahead === undefined) return await end();
+        await server.sql(`INSERT INTO t SELECT s FROM generate_series(10, ${rows + 9}) s`);
+        const upto =
+          parseLsn((await server.sql<{ l: string }>('SELECT pg_current_wal_flush_lsn()::text AS l'))[0]?.l ?? '') ?? 0n;
+        const peek = await begin(ahead, commits[2], upto, rows * 2);
+        assert.ok(peek);
+        let read = 0;
+        for await (const block of peek) {
+          if (read === 0) {
+            const given = ahead.begin(
+              next === 'beyond' ? upto + 0x1000000n : upto,
+              upto,
+              1_000,
+              next === 'late' ? 0 : 30_000,
+            );
+            if (next === 'closed') await ahead.close();
+            assert.equal(await given, undefined);
+            assert.equal(ahead.isOver, true);
+          }
+          while (block.next() !== undefined) read++;
+        }
+        assert.equal(read, rows + 2);
+        assert.equal(await slots(), 2, 'its copy is there while it is read');
+        await peek.close();
+        await eventually(async () => (await slots()) === 1, 'its copy goes with it');
+        await end();
+      }
     });
 
     it('I2: are given up where a copy is not exactly where the peek before it ended', async () => {

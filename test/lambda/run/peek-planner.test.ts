@@ -59,6 +59,16 @@ describe('a peek', () => {
     assert.equal(planner.next(200n, FAR).rows, 32_000, 'not after a slow one');
   });
 
+  it('learns nothing of larger ones from one that asked for less than was learned, and asks for half of that after a failure', () => {
+    const { planner, warmState } = plannerOf();
+    const plan = planner.next(100n, FAR, 1_500);
+    assert.equal(plan.rows, 1_500);
+    planner.succeeded(plan, outcome());
+    assert.deepEqual(warmState.peekLimits, LIMITS);
+    assert.equal(planner.failed(planner.next(100n, FAR, 2_400), noTime, 60_000), 'smaller');
+    assert.equal(planner.next(100n, FAR).rows, 1_200);
+  });
+
   it('asks for more after a slow one that read most of its WAL for the second time', () => {
     const rows = (restart: bigint, done: bigint | undefined, upto = FAR) => {
       const { planner } = plannerOf();

@@ -140,5 +140,10 @@ describe('reading ahead', () => {
     failed.source.isOver = true;
     failed.begin(5n);
     assert.deepEqual([failed.calls, failed.ahead.mostRows], [['prepare'], undefined]);
+    // A snapshot or a search ended it before it was prepared.
+    const early = readAhead();
+    void early.ahead.close();
+    early.ahead.prepare(FAR);
+    assert.deepEqual([early.calls, early.ahead.mostRows], [['close'], undefined]);
   });
 });

@@ -102,13 +102,16 @@ async function reading(script: Script) {
   );
   const batches = {
     boundary: undefined as Lsn | undefined,
-    process: ({ upto, rows, timeoutMs, confirmed, peek, onBegun }: PeekRequest) => {
+    process: ({ upto, rows, timeoutMs, confirmed, peek, onBlock }: PeekRequest) => {
       const standby = confirmed === undefined ? '' : `, confirmed ${hex(confirmed)}`;
       calls.push(`${peek === AHEAD ? 'take' : 'peek'} to ${hex(upto)}, ${rows ?? 'all'} rows${standby}`);
       assert.equal(timeoutMs, SLOW.budgetMs);
       const outcome = outcomes.shift() ?? assert.fail(`no more peeks were expected: ${calls.join('; ')}`);
       if (outcome instanceof Error) return Promise.resolve(outcome);
-      onBegun?.({ lastCommit: lastCommits.shift(), firstRowMs: SLOW.firstRowMs } as Peek);
+      const begun = { lastCommit: lastCommits.shift(), firstRowMs: SLOW.firstRowMs };
+      onBlock?.({ ...begun, rows: 0 } as Peek);
+      assert.equal(calls.at(-1)?.startsWith('ahead'), false, 'it may be all that there is');
+      onBlock?.({ ...begun, rows: outcome.rows ?? 10 } as Peek);
       batches.boundary = outcome.boundary ?? batches.boundary;
       return Promise.resolve({
         ended: 'whole' as const,
@@ -515,6 +518,25 @@ describe('a backlog that is read ahead', () => {
       'look on',
     ]);
     assert.equal(loop.position, 0x4000n);
+  });
+
+  it('has no boundary of its own where it is full of messages: then the next peek has no limit of rows', async () => {
+    const { calls } = await reading({
+      bounds: [{}],
+      ahead,
+      lastCommits: [0x2000n],
+      batches: [{ ...FULL, boundary: 0x2000n }, FULL, { rows: 9, boundary: 0x4000n }],
+    });
+    assert.deepEqual(calls, [
+      'peek to 5000, 3 rows',
+      'ahead 2000 to 5000, 3 rows',
+      'look on',
+      'take to 5000, 3 rows',
+      'look on',
+      'advance to 2000',
+      'peek to 5000, all rows',
+      'advance to 5000',
+    ]);
   });
 
   it('is read from the slot itself where it cannot be read ahead, once the slot is where reading has come to', async () => {
