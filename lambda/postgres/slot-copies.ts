@@ -82,7 +82,8 @@ export class SlotCopies implements AheadSource {
       const copy = await this.#moveTo(from);
       const { connection, name } = copy;
       const onClosed = () => this.#takeBack(copy);
-      const parts = { ...this.#parts, main: connection, copyName: name, onClosed };
+      const translateError = (error: unknown) => this.#explain(error);
+      const parts = { ...this.#parts, main: connection, copyName: name, onClosed, translateError };
       const peek = new SlotPeek(parts, upto, limit, timeoutMs);
       // The slot's own peek will meet the same, and say what it means.
       if (!(await peek.begun())) throw peek.failure;
@@ -155,6 +156,17 @@ export class SlotCopies implements AheadSource {
   #takeBack(copy: Copy): void {
     copy.state = 'idle';
     if (this.isOver) void this.close();
+  }
+
+  /** A connection that is lost while its peek is published: the slot's own is there, and rows were read. */
+  async #explain(error: unknown): Promise<unknown> {
+    const explained = await this.#parts.translateError(error);
+    if (!(explained instanceof PipelineError) || explained.code !== 'DATABASE_UNREACHABLE') return explained;
+    return new PipelineError(
+      'DATABASE_UNREACHABLE',
+      `The connection that read ahead from slot "${this.#parts.slotName}" was lost. The slot was not advanced over what was not acknowledged.`,
+      { cause: error },
+    );
   }
 
   #giveUp(error: unknown): void {

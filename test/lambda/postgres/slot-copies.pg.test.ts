@@ -71,6 +71,10 @@ describe('copies of a slot', () => {
       return lsns;
     }
 
+    const flushed = async (): Promise<Lsn> => {
+      const [row] = await server.sql<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
+      return parseLsn(row?.lsn ?? '') ?? 0n;
+    };
     const slots = async (): Promise<number> =>
       Number((await server.sql<{ n: string }>('SELECT count(*) AS n FROM pg_replication_slots'))[0]?.n);
     const backends = async (): Promise<number> =>
@@ -146,8 +150,7 @@ describe('copies of a slot', () => {
         const { ahead, commits, end } = await prepared(`streamed_${next}`);
         if (ahead === undefined) return await end();
         await server.sql(`INSERT INTO t SELECT s FROM generate_series(10, ${rows + 9}) s`);
-        const upto =
-          parseLsn((await server.sql<{ l: string }>('SELECT pg_current_wal_flush_lsn()::text AS l'))[0]?.l ?? '') ?? 0n;
+        const upto = await flushed();
         const peek = await begin(ahead, commits[2], upto, rows * 2);
         assert.ok(peek);
         let read = 0;
@@ -171,6 +174,34 @@ describe('copies of a slot', () => {
         await eventually(async () => (await slots()) === 1, 'its copy goes with it');
         await end();
       }
+    });
+
+    it('say that a connection was lost while one was published, and nothing untrue of what was read', async () => {
+      const { ahead, commits, end } = await prepared('ended');
+      if (ahead === undefined) return await end();
+      await server.sql(`INSERT INTO t SELECT s FROM generate_series(10, 200000) s`);
+      const peek = await begin(ahead, commits[2], await flushed(), 1_000_000);
+      assert.ok(peek);
+      const reading = (async () => {
+        let isEnded = false;
+        for await (const block of peek) {
+          if (!isEnded) {
+            isEnded = true;
+            await server.sql(
+              `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE temporary AND active_pid IS NOT NULL`,
+            );
+          }
+          while (block.next() !== undefined);
+        }
+      })();
+      await assert.rejects(reading, {
+        name: 'DATABASE_UNREACHABLE',
+        message:
+          /The connection that read ahead from slot "ended" was lost[.] The slot was not advanced over what was not ack/,
+      });
+      await peek.close();
+      await ahead.close();
+      await end();
     });
 
     it('I2: are given up where a copy is not exactly where the peek before it ended', async () => {
