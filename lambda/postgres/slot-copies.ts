@@ -87,7 +87,7 @@ export class SlotCopies implements AheadSource {
       const peek = new SlotPeek(parts, upto, limit, timeoutMs);
       // The slot's own peek will meet the same, and say what it means.
       if (!(await peek.begun())) throw peek.failure;
-      if (this.isOver) throw new Error(CLOSED);
+      this.#requireOpen();
       copy.state = 'lent';
       return peek;
     } catch (error) {
@@ -117,7 +117,8 @@ export class SlotCopies implements AheadSource {
     this.#turn = turn === 0 ? 1 : 0;
     const copies = await this.#copies;
     const copy = copies?.[turn];
-    if (copy === undefined || copy.state !== 'idle' || this.isOver) throw new Error(CLOSED);
+    if (copy === undefined || copy.state !== 'idle') throw new Error(CLOSED);
+    this.#requireOpen();
     const { connection, name } = copy;
     copy.state = 'working';
     const { rows } = await connection.query('SELECT end_lsn::text AS lsn FROM pg_replication_slot_advance($1, $2)', [
@@ -127,7 +128,7 @@ export class SlotCopies implements AheadSource {
     // What lies before it is not shown: it must be what the last peek has shown, and no more.
     if (parseLsn(String(rows[0]?.['lsn'])) !== from)
       throw new Error('the copy of the slot is not where it is to begin');
-    if (this.isOver) throw new Error(CLOSED);
+    this.#requireOpen();
     return copy;
   }
 
@@ -167,6 +168,10 @@ export class SlotCopies implements AheadSource {
       `The connection that read ahead from slot "${this.#parts.slotName}" was lost. The slot was not advanced over what was not acknowledged.`,
       { cause: error },
     );
+  }
+
+  #requireOpen(): void {
+    if (this.isOver) throw new Error(CLOSED);
   }
 
   #giveUp(error: unknown): void {
