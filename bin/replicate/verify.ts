@@ -141,7 +141,7 @@ async function holdSource(
   patienceMs: number,
 ): Promise<{ readonly state: ExportedState; readonly comparison: Comparison }> {
   for (let attempt = 1; ; attempt++) {
-    const state = await exportState(address, `pg2kinesis_verify_${process.pid}`, patienceMs);
+    const state = await exportState(address, 'pg2kinesis_verify', patienceMs);
     try {
       const comparison = await tablesToCompare(state.client, target);
       if (await lockTables(state.client, comparison.tables)) return { state, comparison };

@@ -17,11 +17,15 @@ export interface ExportedState {
 
 /**
  * @param address - of the source; the user needs REPLICATION
- * @param name - of the slot, which is dropped at once
+ * @param prefix - of the slot's name; the slot is dropped at once
  * @param patienceMs - how long to wait for transactions that write
  * @throws {ReplicaError} VERIFY_IMPOSSIBLE, SOURCE_UNREACHABLE
  */
-export async function exportState(address: PostgresAddress, name: string, patienceMs: number): Promise<ExportedState> {
+export async function exportState(
+  address: PostgresAddress,
+  prefix: string,
+  patienceMs: number,
+): Promise<ExportedState> {
   const replication = createClient(address, { replication: 'database' } as pg.ClientConfig);
   const waiting = { isLate: false };
   const timer = setTimeout(() => {
@@ -32,7 +36,7 @@ export async function exportState(address: PostgresAddress, name: string, patien
   try {
     await replication.connect();
     const { rows } = await replication.query<{ consistent_point: string; snapshot_name: string }>(
-      `CREATE_REPLICATION_SLOT ${name} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT`,
+      `CREATE_REPLICATION_SLOT ${prefix}_${await backendPid(replication)} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT`,
     );
     clearTimeout(timer);
     const [row] = rows;
@@ -59,4 +63,10 @@ export async function exportState(address: PostgresAddress, name: string, patien
     // The slot goes with it.
     await replication.end().catch(() => undefined);
   }
+}
+
+/** Tells two slots of one server apart. Processes in containers all have the same number. */
+async function backendPid(client: pg.Client): Promise<number> {
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  return rows[0]?.pid ?? 0;
 }

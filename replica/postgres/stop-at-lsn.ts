@@ -6,6 +6,9 @@ import type pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
 
+/** A --verify that was killed may hold the lock until the server has noticed. */
+const LOCK_ATTEMPTS = 8;
+
 /** One session's request. */
 export class StopAt {
   readonly #client: pg.Client;
@@ -23,9 +26,11 @@ export class StopAt {
   /**
    * Stops the replica where it is.
    *
-   * @throws {ReplicaError} REPLICA_USAGE where there is no copy; VERIFY_IMPOSSIBLE where rows are still to come
+   * @throws {ReplicaError} REPLICA_USAGE where there is no copy; VERIFY_IMPOSSIBLE where rows are still to come, or where another
+   *   session has stopped it
    */
   async here(): Promise<void> {
+    await this.#lock();
     const { rows: found } = await this.#client.query<{ there: boolean }>(
       `SELECT to_regclass('pg2kinesis.replica') IS NOT NULL AS there`,
     );
@@ -58,6 +63,22 @@ export class StopAt {
         { remedy: 'Wait until the snapshot is over.' },
       );
     }
+  }
+
+  /** There is one place for a request. A second one would move the state that the first holds, or free the replica too early. */
+  async #lock(): Promise<void> {
+    for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
+      const { rows } = await this.#client.query<{ locked: boolean }>(
+        `SELECT pg_try_advisory_lock(hashtext('pg2kinesis.verify'), hashtext($1)) AS locked, pg_sleep(CASE WHEN $2 THEN 0.25 ELSE 0 END)`,
+        [this.#name, attempt > 0],
+      );
+      if (rows[0]?.locked === true) return;
+    }
+    throw new ReplicaError(
+      'VERIFY_IMPOSSIBLE',
+      `Another --verify is comparing the copy "${this.#name}". Nothing was compared.`,
+      { remedy: 'Wait until it is over, then start again.' },
+    );
   }
 
   /** Lets the replica go on, up to an LSN. */

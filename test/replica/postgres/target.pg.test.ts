@@ -1,7 +1,9 @@
 // What a replica writes at its target, against what the source has; what it refuses; and two of them at once.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import type { Lsn } from '../../../lambda/decode/lsn.ts';
 import { PositionStore } from '../../../replica/postgres/position-store.ts';
+import { StopAt } from '../../../replica/postgres/stop-at-lsn.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { emptying } from '../support/by-version.ts';
 import { ReplicatedDatabase, type ReplicatedOptions } from '../support/replicated-database.ts';
@@ -278,6 +280,35 @@ describe('a target', () => {
       await assert.rejects(copy.sync(), /TAKEN_OVER: /);
       assert.equal((await copy.target.query('SELECT * FROM public.t')).rowCount, 1);
       await second.connection.client.end();
+    }));
+
+  it('is stopped by one comparison at a time: a second one is refused, and moves nothing', () =>
+    pair({}, async (copy) => {
+      const { connection } = await copy.connect();
+      const positions = new PositionStore(connection.client, 'compared');
+      await positions.begin({ arn: 'arn', createdMs: 1 }, { takeOver: false, awaitsSnapshot: false });
+      const stop = async (): Promise<Lsn | undefined> => {
+        const lsn = await positions.hold();
+        await connection.client.query('ROLLBACK');
+        return lsn;
+      };
+      const [first, second] = [await copy.connect(true), await copy.connect(true)].map(
+        (each) => each.connection.client,
+      );
+      assert.ok(first !== undefined && second !== undefined);
+      const [one, other] = [new StopAt(first, 'compared'), new StopAt(second, 'compared')];
+      await one.here();
+      await one.set(0x100n);
+      await assert.rejects(
+        other.here(),
+        /VERIFY_IMPOSSIBLE: Another --verify is comparing the copy "compared"\..*start again/,
+      );
+      assert.equal(await stop(), 0x100n);
+      await first.end();
+      await other.here();
+      assert.equal(await stop(), 0n);
+      await second.end();
+      await connection.client.end();
     }));
 
   it('keeps which rows are still to come: only a copy that begins awaits a snapshot', () =>
