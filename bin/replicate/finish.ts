@@ -56,7 +56,7 @@ export class Finish {
       for (const statement of plan.statements) this.#terminal.stdout.write(`${statement}\n`);
       return;
     }
-    await setSequences(client, plan);
+    await setSequences(target, plan);
     this.#terminal.stderr.write(`Set ${plan.statements.length} sequences.\n`);
   }
 

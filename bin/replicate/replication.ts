@@ -161,8 +161,11 @@ export class Replication {
         this.#applied.send();
       }
       if (signal.aborted || this.hasReached) return;
-      const isOver = applied === undefined && wasRead;
+      const { withheld } = applier;
+      const isOver = applied === undefined && wasRead && withheld !== 'stop';
       this.#refuseWithoutMarks(isOver);
+      // No mark will come that says of a missing row that a snapshot brings it.
+      if (isOver && withheld !== undefined) throw withheld;
       if (isOver) return;
       if (applied === undefined) await this.#wake.wait(IDLE_MS);
     }

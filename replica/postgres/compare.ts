@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { ReplicaError } from '../errors.ts';
+import { codeOf } from './connection.ts';
 
 /** A table that both have, and the columns that are compared. */
 export interface ComparedTable {
@@ -150,8 +151,29 @@ export async function lockTables(client: pg.Client, tables: readonly ComparedTab
 /**
  * @param source - in a transaction that sees one state
  * @param target - in one that has to see the same
+ * @throws {ReplicaError} VERIFY_IMPOSSIBLE
  */
 export async function compareTable(source: pg.Client, target: pg.Client, table: ComparedTable): Promise<Difference> {
+  try {
+    return await compare(source, target, table);
+  } catch (error) {
+    // The server's own text may quote a value.
+    const code = codeOf(error);
+    throw new ReplicaError(
+      'VERIFY_IMPOSSIBLE',
+      `The table ${table.sql} could not be read to its end at the source or at the copy (${code === '' ? String(error) : `SQLSTATE ${code}`}). The comparison was not finished.`,
+      {
+        remedy:
+          code === '42501'
+            ? 'The users of --from and --to need SELECT on it, and where it has row-level security BYPASSRLS. Then start again.'
+            : 'Start it again.',
+        cause: error,
+      },
+    );
+  }
+}
+
+async function compare(source: pg.Client, target: pg.Client, table: ComparedTable): Promise<Difference> {
   const parts = Math.min(MAX_PARTS, Math.max(1, Math.ceil(table.estimate / PART_ROWS)));
   const [ours, theirs] = await Promise.all([source, target].map((client) => partsOf(client, table, parts)));
   let rows = 0;

@@ -40,19 +40,27 @@ export function parseAddress(option: string, text: string, password: string | un
   } catch {
     throw wrong('is no address');
   }
+  const decoded = (part: string): string => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      throw wrong('has a % without two hexadecimal digits behind it: write %25 for the character itself');
+    }
+  };
   if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') throw wrong('does not begin with postgres://');
   const sslMode = url.searchParams.get('sslmode') ?? 'verify-full';
   const mode = SSL_MODES.find((each) => each === sslMode);
   if (mode === undefined) throw wrong(`has an sslmode that is none of ${SSL_MODES.join(', ')}`);
-  const database = decodeURIComponent(url.pathname.slice(1));
-  const user = decodeURIComponent(url.username);
+  const database = decoded(url.pathname.slice(1));
+  const user = decoded(url.username);
   if (url.hostname === '' || database === '' || user === '') throw wrong('lacks a host, a database or a user');
   return {
-    host: decodeURIComponent(url.hostname),
+    // The brackets of an IPv6 address are the URL's.
+    host: decoded(url.hostname).replace(/^\[(.*)\]$/, '$1'),
     port: url.port === '' ? 5432 : Number(url.port),
     database,
     user,
-    password: url.password === '' ? (password ?? '') : decodeURIComponent(url.password),
+    password: url.password === '' ? (password ?? '') : decoded(url.password),
     sslMode: mode,
     sslRootCert: url.searchParams.get('sslrootcert') ?? undefined,
   };
@@ -200,16 +208,49 @@ export function isConnectionFailure(error: unknown): boolean {
   return error instanceof Error && !isFault && (codeOf(error) !== '' || OF_CONNECTION.test(error.message));
 }
 
-/** @param address - of the target @param error - of connecting to it, or of a connection that broke */
-export function unreachable(address: PostgresAddress, error: unknown): ReplicaError {
+/**
+ * The classes of SQLSTATE that may be over when it is tried again: a connection that broke (08), a transaction that was ended or
+ * may not write (25: a standby), one that gave way to another (40), no memory, disk or connection left (53), an operator (57), the
+ * system (58, XX), a snapshot that is too old (72), a lock that was not to be had (55).
+ */
+const TRANSIENT = /^(?:08|25|40|53|57|58|72|XX)|^55(?:006|P03)$/;
+
+/** @param error - anything caught @returns whether it is of the connection or the moment, and not of what was to be done */
+export function isTransient(error: unknown): boolean {
+  return error instanceof pg.DatabaseError ? TRANSIENT.test(codeOf(error)) : isConnectionFailure(error);
+}
+
+/** What to do where the target answers, and yet nothing can be written just now. */
+function remedyOf(code: string): { readonly remedy?: string } {
+  if (code === '25006')
+    return {
+      remedy:
+        'It takes no writes, as a standby does not. Give its primary with --to, or wait until it is one, then start again: it goes on where it was.',
+    };
+  if (code.startsWith('40') || code.startsWith('55'))
+    return {
+      remedy:
+        'Somebody else works on the same rows or tables of the target. Start again: it goes on where it was. If that happens often, find out who it is.',
+    };
+  return {};
+}
+
+/** @param address - of the target @param error - of connecting to it, or of a connection that broke, or one that {@link isTransient} */
+export function unreachable(address: Place, error: unknown): ReplicaError {
   return new ReplicaError(
     'TARGET_UNREACHABLE',
     `The target ${refusal(address, error)}. What was not committed there was not applied.`,
-    { cause: error },
+    { ...remedyOf(codeOf(error)), cause: error },
   );
 }
 
-function refusal({ host, port, database, user }: PostgresAddress, error: unknown): string {
+/** What messages say of an address. */
+type Place = Pick<PostgresAddress, 'host' | 'port'> & {
+  readonly database?: string | undefined;
+  readonly user?: string | undefined;
+};
+
+function refusal({ host, port, database = '', user = '' }: Place, error: unknown): string {
   const code = codeOf(error);
   // The server's message on a refused log-in names users, databases and addresses, and no row's value.
   const words = error instanceof Error && /^(28|3D)/.test(code) ? `: ${error.message}` : '';

@@ -8,6 +8,7 @@ import { ReplicaError } from '../errors.ts';
 import {
   codeOf,
   connectTarget,
+  isTransient,
   type PostgresAddress,
   type PostgresConnection,
   sourceRefused,
@@ -136,8 +137,8 @@ async function make(
     await client.query('COMMIT');
   } catch (error) {
     if (error instanceof ReplicaError) throw error;
-    if (!(error instanceof pg.DatabaseError)) {
-      if (!isCommitting) throw unreachable(address, error);
+    if (!(error instanceof pg.DatabaseError) || isTransient(error)) {
+      if (!isCommitting || error instanceof pg.DatabaseError) throw unreachable(address, error);
       throw new UnknownOutcomeError(
         'TARGET_UNREACHABLE',
         `The connection to the target "${address.database}" ended while the tables were committed. They are all there, or none is.`,

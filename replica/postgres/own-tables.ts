@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { ReplicaError } from '../errors.ts';
-import { codeOf } from './connection.ts';
+import { codeOf, isTransient, unreachable } from './connection.ts';
 import { quoteName } from './sql-text.ts';
 
 /** Tables to be made. */
@@ -50,6 +50,8 @@ async function translatingRights<T>(client: pg.Client, grant: string, work: () =
   try {
     return await work();
   } catch (error) {
+    if (error instanceof ReplicaError) throw error;
+    if (isTransient(error)) throw unreachable(client, error);
     if (codeOf(error) !== '42501' || !(error instanceof Error)) throw error;
     throw new ReplicaError(
       'TARGET_REFUSED',

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
+import { codeOf, isTransient, type TargetConnection, unreachable } from './connection.ts';
 
 /** A sequence of the source. */
 export interface SequenceState {
@@ -70,7 +71,28 @@ export async function planSequences(target: pg.Client, sequences: readonly Seque
   };
 }
 
-/** Sets them all, or none. */
-export async function setSequences(target: pg.Client, { statements }: SequencePlan): Promise<void> {
-  await target.query(['BEGIN;', ...statements, 'COMMIT'].join(' '));
+/**
+ * Sets them, one after the other: no transaction takes a setval back.
+ *
+ * @throws {ReplicaError} TARGET_REFUSED, TARGET_UNREACHABLE
+ */
+export async function setSequences(
+  { client, address }: Pick<TargetConnection, 'client' | 'address'>,
+  { statements }: SequencePlan,
+): Promise<void> {
+  let current = '';
+  try {
+    for (current of statements) await client.query(current);
+  } catch (error) {
+    if (isTransient(error)) throw unreachable(address, error);
+    throw new ReplicaError(
+      'TARGET_REFUSED',
+      `The target refused ${current} (SQLSTATE ${codeOf(error)}). It and those behind it were not set.`,
+      {
+        remedy:
+          'Give the sequence at the copy the type and the bounds that it has at the source, and its user the right to UPDATE it, then start again with --finish.',
+        cause: error,
+      },
+    );
+  }
 }

@@ -7,7 +7,7 @@ import { ReplicaError } from '../errors.ts';
 import type { AwaitsRows, Position, Target, TargetTransaction } from '../rules/applier.ts';
 import type { LeftOut } from '../rules/fast/fast-target.ts';
 import type { FoldedTable } from '../rules/fold.ts';
-import { codeOf, isConnectionFailure, type TargetConnection, unreachable } from './connection.ts';
+import { isTransient, type TargetConnection, unreachable } from './connection.ts';
 import type { PositionStore } from './position-store.ts';
 import { planTable } from './table-plan.ts';
 import { TableWriter } from './table-writer.ts';
@@ -160,9 +160,8 @@ export class PostgresTarget implements Target {
     } catch (error) {
       if (error instanceof ReplicaError) throw error;
       const { address } = this.#connection;
-      if (!(error instanceof pg.DatabaseError) && !isConnectionFailure(error)) throw error;
-      if (!(error instanceof pg.DatabaseError) || /^(08|57|53|58|XX)/.test(codeOf(error)))
-        throw unreachable(address, error);
+      if (isTransient(error)) throw unreachable(address, error);
+      if (!(error instanceof pg.DatabaseError)) throw error;
       const { code = '', schema, constraint, dataType } = error;
       // For COPY, table and column are only in this text. What follows them is the value, which is not shown.
       const [, copied, copiedColumn] = /^COPY (\S+), line \d+, column (.+?): /m.exec(error.where ?? '') ?? [];
@@ -187,6 +186,5 @@ function refusalOf(code: string): string {
   if (code.startsWith('22')) return 'a value that a column does not take, or a label that an enum lacks';
   if (code.startsWith('23')) return 'a constraint';
   if (code.startsWith('42')) return 'a type, a column or a function that is missing or different';
-  if (code.startsWith('40')) return 'a deadlock, or a conflict with somebody else who writes there';
   return 'for a reason of its own';
 }

@@ -90,14 +90,23 @@ const PART_CHARS = 4 * 1024 * 1024;
 /** After so many changes whatever else waits for the process is let in: the part that is being written. */
 const TURN_CHANGES = 250;
 
+/** Why nothing is applied though there is something: a row that is missing, unless a mark explains it; or a session that wants a stop. */
+export type Withheld = ReplicaError | 'stop' | undefined;
+
 /** Applies batch after batch. */
 export class Applier {
   readonly #options: ApplierOptions;
   /** Nothing is applied before a mark of the first lane has come up to here. */
   #awaitedMark: Lsn = 0n;
+  #withheld: Withheld;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
+  }
+
+  /** What the last step left, and why. */
+  get withheld(): Withheld {
+    return this.#withheld;
   }
 
   /**
@@ -112,6 +121,7 @@ export class Applier {
     const awaited = this.#awaitedMark < lsn ? this.#awaitedMark : lsn;
     if (lsn <= intake.lanes.applied && intake.shards.hasNewTips) return await this.#saveTips();
     if (lsn <= intake.lanes.applied || intake.lanes.snapshotsKnownUpto < awaited) return undefined;
+    this.#withheld = undefined;
     const transaction = await target.begin();
     // More may have come meanwhile.
     const { lanes } = intake;
@@ -127,6 +137,7 @@ export class Applier {
       if (!isMissing || lanes.snapshotsKnownUpto >= cut.lsn) throw error;
       // The next mark may say that a snapshot brings the row.
       this.#awaitedMark = cut.lsn;
+      this.#withheld = error;
       return undefined;
     }
   }
@@ -166,6 +177,7 @@ export class Applier {
     const { stopAt } = transaction;
     if (stopAt !== undefined && stopAt < cut.lsn) cut = { lsn: stopAt, ms: undefined };
     if (cut.lsn <= lanes.applied) {
+      if (stopAt !== undefined) this.#withheld = 'stop';
       await transaction.rollback();
       return undefined;
     }

@@ -5,6 +5,7 @@ import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { GetRecordsCommand, GetShardIteratorCommand, ListShardsCommand } from '@aws-sdk/client-kinesis';
 import { Replication } from '../../bin/replicate/replication.ts';
 import { ReplicaShardPlan } from '../../bin/replicate/shard-plan.ts';
+import { ReplicaError } from '../../replica/errors.ts';
 import { Applier, type TargetTransaction } from '../../replica/rules/applier.ts';
 import { Intake } from '../../replica/rules/intake.ts';
 import { Shards } from '../../replica/rules/shards.ts';
@@ -53,17 +54,25 @@ function streamOf(pages: Pages): KinesisClient {
   return { send, config: { region: () => Promise.resolve('x') } } as unknown as KinesisClient;
 }
 
+interface ReplicateOptions {
+  readonly once?: boolean;
+  readonly hasBegun?: boolean;
+  readonly write?: () => void;
+  readonly stops?: number;
+}
+
 /**
  * Replicates a stream.
  *
  * @param patienceMs - how long marks are waited for
- * @param options - `hasBegun`: by a position of before, in two lanes
+ * @param options - `hasBegun`: by a position of before, in two lanes; `write`: in place of one that counts; `stops`: so many batches
+ *   are to stop where the target is
  * @returns how many changes were applied
  */
 async function replicate(
   pages: readonly (readonly object[])[] | Pages,
   patienceMs: number,
-  { once = false, hasBegun = false } = {},
+  { once = false, hasBegun = false, write, stops = 0 }: ReplicateOptions = {},
 ): Promise<number> {
   const timelines = hasBegun ? [1, 1] : [];
   const shards = new Shards();
@@ -76,12 +85,15 @@ async function replicate(
   let applied = 0;
   const transaction: TargetTransaction = {
     write: (tables) => {
+      write?.();
       for (const { changes } of tables) applied += changes;
       return Promise.resolve();
     },
     commit: () => Promise.resolve(applied > 0 ? stop.abort() : undefined),
     rollback: () => Promise.resolve(),
   };
+  let begun = 0;
+  const begin = () => Promise.resolve({ ...transaction, stopAt: begun++ < stops ? intake.lanes.applied : undefined });
   const replication = new Replication({
     client: streamOf(typeof pages === 'function' ? pages : listed(pages)),
     stream: 'made',
@@ -91,7 +103,7 @@ async function replicate(
     stop: stop.signal,
     intake,
     plan: new ReplicaShardPlan({ shards, saved: new Map(), savedAtMs: 0, now: Date.now(), retentionMs: 86_400_000 }),
-    applier: new Applier({ intake, store, target: { begin: () => Promise.resolve(transaction) } }),
+    applier: new Applier({ intake, store, target: { begin } }),
     store,
     cutMs: undefined,
     tell: () => undefined,
@@ -141,6 +153,35 @@ describe('a stream without marks', () => {
     const marks = [0, 1].map((lane) => ({ ...mark, lane, lanes: 2, partition: `lane-${lane}-of-2` }));
     const transaction = large(6, () => '0/10', marks);
     assert.equal(await replicate(transaction, 3_600_000, { hasBegun: true }), 6);
+  });
+});
+
+describe('a replica that ends at what is in the stream', () => {
+  const inTwoLanes = (lane: number, record: object): object => ({
+    ...record,
+    lane,
+    lanes: 2,
+    partition: `lane-${lane}-of-2`,
+  });
+  /** Lane 1 was marked further than lane 0, whose marks tell of snapshots. */
+  const uneven = [
+    [0, mark],
+    [1, mark],
+    [1, { ...change(1), commitLsn: '0/18' }],
+    [0, { ...change(2), commitLsn: '0/30' }],
+    [1, { ...mark, commitLsn: '0/20' }],
+  ] as const;
+  const page = uneven.map(([lane, record]) => inTwoLanes(lane, record));
+
+  it('fails where a row is missing that a mark to come might have explained', async () => {
+    const write = (): void => {
+      throw new ReplicaError('MISSING_ROW', 'One row.');
+    };
+    await assert.rejects(replicate([page], 20, { once: true, write }), /MISSING_ROW: One row\./);
+  });
+
+  it('waits while a comparison wants it to stop', async () => {
+    assert.equal(await replicate([page], 20, { once: true, stops: 2 }), 1);
   });
 });
 

@@ -1,7 +1,12 @@
-/** The address of a replica's target. */
+/** The address of a replica's target, and which of its errors may be over when it is tried again. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseAddress } from '../../../replica/postgres/connection.ts';
+import pg from 'pg';
+import { ReplicaError } from '../../../replica/errors.ts';
+import { isTransient, parseAddress } from '../../../replica/postgres/connection.ts';
+import { usingOwnTables } from '../../../replica/postgres/own-tables.ts';
+import { PositionStore } from '../../../replica/postgres/position-store.ts';
+import { PostgresTarget } from '../../../replica/postgres/target.ts';
 
 describe("the address of a replica's target", () => {
   it('is read, with what it leaves open', () => {
@@ -15,6 +20,7 @@ describe("the address of a replica's target", () => {
       sslMode: 'require',
       sslRootCert: undefined,
     });
+    assert.equal(parseAddress('--to', 'postgres://me@[::1]:5432/app', undefined).host, '::1');
     const { port, password, sslMode } = parseAddress('--to', 'postgresql://me@db/app', 'given');
     assert.deepEqual({ port, password, sslMode }, { port: 5432, password: 'given', sslMode: 'verify-full' });
   });
@@ -23,6 +29,9 @@ describe("the address of a replica's target", () => {
     ['secret', /is no address/],
     ['mysql://me:secret@db/app', /does not begin with postgres/],
     ['postgres://me:secret@db', /lacks a host, a database or a user/],
+    ['postgres://me:p%secret@db/app', /has a % without two hexadecimal digits behind it: write %25/],
+    ['postgres://me%@db/app?secret', /has a % without/],
+    ['postgres://me@db/secret%', /has a % without/],
     ['postgres://db/app?secret', /lacks a host, a database or a user/],
     [
       'postgres://me:secret@db/app?sslmode=prefer',
@@ -37,4 +46,40 @@ describe("the address of a replica's target", () => {
       );
     });
   }
+});
+
+describe("an error of a replica's target", () => {
+  const errorOf = (code: string): pg.DatabaseError =>
+    Object.assign(new pg.DatabaseError('secret', 1, 'error'), { code });
+  const address = parseAddress('--to', 'postgres://me@db/app', undefined);
+  const client = new pg.Client({ host: 'db' });
+  const target = new PostgresTarget(
+    { client, address, versionNum: 180_000, isReplicaRole: true },
+    new PositionStore(client, 'copy'),
+    { allowTriggers: false, skipMissing: false },
+  );
+
+  for (const [codes, transient] of [
+    [['08006', '25006', '25P02', '25P03', '40001', '40P01', '53100', '53300', '55006', '55P03'], true],
+    [['57014', '57P01', '58030', '72000', 'XX000'], true],
+    [['0A000', '21000', '22003', '23505', '26000', '27000', '2F005', '3F000', '42501', '42P01', '44000'], false],
+    [['54000', '55000', '55P04', 'HV000', 'P0001'], false],
+  ] as const)
+    for (const code of codes)
+      it(`of SQLSTATE ${code} ${transient ? 'is worth another start' : 'needs somebody'}`, async () => {
+        assert.equal(isTransient(errorOf(code)), transient);
+        const failed = await target
+          .translatingErrors(() => Promise.reject(errorOf(code)))
+          .catch((error: unknown) => error);
+        assert.ok(failed instanceof ReplicaError);
+        assert.deepEqual([failed.name, failed.exit], transient ? ['TARGET_UNREACHABLE', 1] : ['TARGET_REFUSED', 3]);
+        assert.match(failed.message, new RegExp(code));
+        assert.doesNotMatch(failed.message, /secret/);
+      });
+
+  it('says of a standby, and of whoever else writes there, what to do, also where the position is read', async () => {
+    const begin = (code: string) => usingOwnTables(client, () => Promise.reject(errorOf(code)));
+    await assert.rejects(begin('25006'), /TARGET_UNREACHABLE: .*\(25006\).* Give its primary with --to/);
+    await assert.rejects(begin('40P01'), /TARGET_UNREACHABLE: .*\(40P01\).* Somebody else works on the same rows/);
+  });
 });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Lsn } from '../../../lambda/decode/lsn.ts';
 import { PositionStore } from '../../../replica/postgres/position-store.ts';
+import { planSequences, readSequences, setSequences } from '../../../replica/postgres/sequences.ts';
 import { StopAt } from '../../../replica/postgres/stop-at-lsn.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { emptying } from '../support/by-version.ts';
@@ -309,6 +310,23 @@ describe('a target', () => {
       assert.equal(await stop(), 0n);
       await second.end();
       await connection.client.end();
+    }));
+
+  it('says which of its sequences it refuses to set', () =>
+    pair({}, async (copy) => {
+      await copy.source.query(
+        `CREATE SEQUENCE public.a; CREATE SEQUENCE public.b; SELECT setval('public.a', 7), setval('public.b', 3000000000)`,
+      );
+      await copy.target.query('CREATE SEQUENCE public.a; CREATE SEQUENCE public.b AS integer');
+      const { connection } = await copy.connect();
+      const plan = await planSequences(copy.target, await readSequences(copy.source));
+      await assert.rejects(
+        setSequences(connection, plan),
+        /TARGET_REFUSED: .*\.setval\('public\.b', 3000000000, true\); \(SQLSTATE 22003\)\. It and those behind it were not set\./,
+      );
+      await connection.client.end();
+      const { rows } = await copy.target.query('SELECT last_value::int AS at, is_called AS called FROM public.a');
+      assert.deepEqual(rows, [{ at: 7, called: true }]);
     }));
 
   it('keeps which rows are still to come: only a copy that begins awaits a snapshot', () =>
