@@ -59,6 +59,8 @@ export class Replication {
   #cutMs: number | undefined;
   /** Since when no change has come, while no mark has: its count of changes, and the time. */
   #unmarked: { readonly changes: number; readonly ms: number } | undefined;
+  /** Since when nothing has come while changes wait for a mark, and whether the user knows. */
+  #quiet: { readonly read: string; readonly ms: number; isTold: boolean } | undefined;
   /** When the stream was read to its tip, and no mark had come. */
   #unmarkedSinceMs: number | undefined;
 
@@ -210,7 +212,8 @@ export class Replication {
   #refuseWithoutMarks(isOver: boolean): void {
     const { intake, plan, patienceMs } = this.#parts;
     const { counts, lanes, unmarked } = intake;
-    if (counts.marks > 0 || counts.changes === 0 || !plan.isRead) return;
+    if (counts.marks > 0) return this.#refuseWithoutNextMark(isOver);
+    if (counts.changes === 0 || !plan.isRead) return;
     const now = systemClock.now();
     this.#unmarkedSinceMs ??= now;
     if (this.#unmarked?.changes !== counts.changes) this.#unmarked = { changes: counts.changes, ms: now };
@@ -222,6 +225,27 @@ export class Replication {
     throw new ReplicaError(
       'MARKS_MISSING',
       `The stream holds ${counts.changes} changes and no marks, which tell up to where every lane was read. What was committed after ${formatLsn(lanes.applied)} was not applied.`,
+    );
+  }
+
+  /** The same behind a mark. While nothing comes, a run may have failed, and the next one brings the marks: then it only says so. */
+  #refuseWithoutNextMark(isOver: boolean): void {
+    const { intake, patienceMs, tell } = this.#parts;
+    const { counts, lanes } = intake;
+    if (intake.lacksNextMark) {
+      throw new ReplicaError(
+        'MARKS_MISSING',
+        `The stream has brought changes for long, and no mark behind them, as if MARKS had been switched off. What was committed after ${formatLsn(lanes.applied)} was not applied.`,
+      );
+    }
+    const read = `${counts.changes} ${counts.marks}`;
+    const now = systemClock.now();
+    if (this.#quiet?.read !== read) this.#quiet = { read, ms: now, isTold: false };
+    const isLong = isOver || (this.#isRead && now - this.#quiet.ms >= patienceMs);
+    if (!intake.isUnmarked || !isLong || this.#quiet.isTold) return;
+    this.#quiet.isTold = true;
+    tell(
+      `Changes wait for a mark: what was committed after ${formatLsn(lanes.applied)} is not applied yet. The end of the publisher's run brings marks. If none come, look whether it fails, and whether MARKS is on.`,
     );
   }
 }

@@ -132,6 +132,8 @@ export class Intake {
   system: string | undefined;
   /** What was read before the first mark. */
   readonly unmarked = new Unmarked();
+  /** By lane, what was read after its last mark. */
+  readonly #afterMark = new Map<number, Unmarked>();
   readonly #onlySource: boolean;
   readonly #loadedMs: number;
   readonly #makeLanes: (start: ConstructorParameters<typeof Lanes<Change>>[0]) => Lanes<Change>;
@@ -179,16 +181,32 @@ export class Intake {
       if (!this.#changeLanes(count)) return false;
     }
     const place = this.shards.addRecord(record.shard, record.sequence, record.arrivedMs);
+    let afterMark = this.#afterMark.get(lane);
     for (const each of records) {
       if (each.kind === 'mark') {
         this.#mark(each, () => this.lanes.mark(each, place));
+        this.#afterMark.delete(each.lane);
+        if (each.lane === lane) afterMark = undefined;
       } else if (each.kind === 'change') {
         if (this.counts.marks === 0) this.unmarked.take(each, record.arrivedMs);
-        if (this.lanes.take(lane, each, place)) this.counts.changes++;
-        else this.counts.repeats++;
+        if (this.lanes.take(lane, each, place)) {
+          this.counts.changes++;
+          if (afterMark === undefined) this.#afterMark.set(lane, (afterMark = new Unmarked()));
+          afterMark.take(each, record.arrivedMs);
+        } else this.counts.repeats++;
       } else this.counts.leftOut++;
     }
     return true;
+  }
+
+  /** Whether a lane has changes behind its last mark. */
+  get isUnmarked(): boolean {
+    return this.#afterMark.size > 0;
+  }
+
+  /** Whether a lane has changes behind its last mark that a producer with `MARKS=on` would have marked by now. */
+  get lacksNextMark(): boolean {
+    return [...this.#afterMark.values()].some((lane) => lane.lacksNextMark);
   }
 
   /**
@@ -248,6 +266,7 @@ export class Intake {
     const [first] = lanes;
     if (!this.lanes.isEmpty || lanes.some(({ readUpto }) => readUpto !== applied)) return false;
     const timelines = Array.from({ length: count }, () => first?.timeline);
+    this.#afterMark.clear();
     this.lanes = this.#makeLanes({
       count,
       cut: applied,

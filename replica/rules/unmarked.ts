@@ -32,8 +32,17 @@ export class Unmarked {
 
   /** Whether some of them came so long after others, or so many bytes of whole transactions, that there are marks in between. */
   get lacksMarks(): boolean {
-    const ended = this.#chars - this.#newestChars;
-    return ended >= MAX_UNMARKED_CHARS || this.#lastMs - this.#firstMs >= MARKS_WITHIN_MS;
+    return this.#ended >= MAX_UNMARKED_CHARS || this.#lastMs - this.#firstMs >= MARKS_WITHIN_MS;
+  }
+
+  /** The same behind a mark of the lane: one transaction may be under way for however long. */
+  get lacksNextMark(): boolean {
+    return this.#ended > 0 && this.lacksMarks;
+  }
+
+  /** The characters of transactions that are over. */
+  get #ended(): number {
+    return this.#chars - this.#newestChars;
   }
 
   /**

@@ -58,6 +58,7 @@ interface ReplicateOptions {
   readonly once?: boolean;
   readonly hasBegun?: boolean;
   readonly write?: () => void;
+  readonly tell?: (text: string) => void;
   readonly stops?: number;
 }
 
@@ -72,7 +73,7 @@ interface ReplicateOptions {
 async function replicate(
   pages: readonly (readonly object[])[] | Pages,
   patienceMs: number,
-  { once = false, hasBegun = false, write, stops = 0 }: ReplicateOptions = {},
+  { once = false, hasBegun = false, write, stops = 0, tell = () => undefined }: ReplicateOptions = {},
 ): Promise<number> {
   const timelines = hasBegun ? [1, 1] : [];
   const shards = new Shards();
@@ -106,7 +107,7 @@ async function replicate(
     applier: new Applier({ intake, store, target: { begin } }),
     store,
     cutMs: undefined,
-    tell: () => undefined,
+    tell,
   });
   await replication.run();
   return applied;
@@ -147,6 +148,29 @@ describe('a stream without marks', () => {
   it('fails for a copy that goes on after so much that there would be marks in between', async () => {
     const transactions = large(6, (page) => `0/${page + 10}`, []);
     await assert.rejects(replicate(transactions, 3_600_000, { hasBegun: true }), /[45] changes and no marks/);
+  });
+
+  const marked = (commitLsn: string): object[] =>
+    [0, 1].map((lane) => ({ ...mark, commitLsn, lane, lanes: 2, partition: `lane-${lane}-of-2` }));
+
+  it('fails where marks have stopped, after so much that there would be marks in between', async () => {
+    const transactions = large(7, (page) => `0/${page + 10}`, []);
+    const after: Pages = (page) => (page === 0 ? { records: marked('0/8'), behindMs: 0 } : transactions(page));
+    await assert.rejects(replicate(after, 3_600_000), /MARKS_MISSING: .* as if MARKS had been switched off\./);
+  });
+
+  it('is only spoken of where marks have stopped and nothing more comes: the next run may bring them', async () => {
+    const told: string[] = [];
+    const pages: Pages = (page) => {
+      if (page === 0) return { records: marked('0/8'), behindMs: 0 };
+      if (page === 1) return large(2, () => '0/10', [])(1);
+      return { records: told.length > 0 ? marked('0/20') : [], behindMs: 0 };
+    };
+    assert.equal(await replicate(pages, 20, { tell: (text) => told.push(text) }), 1);
+    assert.match(
+      told.join(),
+      /^Changes wait for a mark: what was committed after 0\/8 is not applied yet\.[^]*MARKS is on\.$/,
+    );
   });
 
   it('is waited for while a copy that goes on has one large transaction', async () => {
