@@ -244,6 +244,10 @@ describe('the function of a StreamReplica', () => {
     const anew = await runCli(['replicate', '--fast', '--once'], env);
     assert.equal(anew.status, 0, anew.err);
     assert.deepEqual(await hashes(target, 'second'), await hashes(environment.server));
+    const twice = await runCli(['replicate', '--fast', '--once', '--name', 'third'], env);
+    assert.equal(twice.status, 2, twice.err);
+    assert.match(twice.err, /REPLICA_USAGE: The target has a copy of the stream already, "pg2kinesis"\./);
+    await second.query('DELETE FROM pg2kinesis.replica');
     await second.query('CREATE UNIQUE INDEX notes_twice ON public.notes (id, length(body))');
     const refused = await runCli(['replicate', '--fast', '--once', '--name', 'third'], env);
     assert.equal(refused.status, 3, refused.err);
