@@ -82,9 +82,12 @@ export async function startFaultyEndpoint(target: string): Promise<FaultyEndpoin
         answeredAt: undefined,
       };
       seen.push(request);
-      inFlight++;
+      // Whoever sent it may have been killed meanwhile: then it is closed already.
+      if (!outgoing.closed && !outgoing.destroyed) {
+        inFlight++;
+        outgoing.once('close', () => inFlight--);
+      }
       outgoing.once('finish', () => (request.answeredAt = performance.now()));
-      outgoing.once('close', () => inFlight--);
       await play(queue.shift() ?? otherwise(), target, incoming, outgoing, body);
     })().catch(() => outgoing.destroy());
   });

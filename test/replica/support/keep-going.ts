@@ -105,12 +105,14 @@ export interface Replicas {
  *
  * @param flags - of the command
  * @param mayEnd - exit statuses that are right by now
+ * @param onKill - called whenever one was killed
  */
 export async function keepReplicating(
   rig: ReplicaRig,
   { signal, random }: Going,
   flags: readonly string[],
   mayEnd: () => readonly number[],
+  onKill: () => void = () => undefined,
 ): Promise<Replicas> {
   const replicas: Replicas = { kills: 0, ended: {}, said: '' };
   while (!signal.aborted) {
@@ -128,6 +130,7 @@ export async function keepReplicating(
     if (replica.exitCode === null) {
       await kill(replica);
       replicas.kills++;
+      onKill();
     } else {
       const { exitCode } = replica;
       assert.ok(mayEnd().includes(exitCode), `a replica ended by itself with ${exitCode}: ${said}`);
