@@ -34,7 +34,7 @@ export interface WireEntry {
 /** One PutRecords request as the proxy saw it. */
 export interface SeenRequest {
   readonly body: { readonly StreamName?: string; readonly StreamARN?: string; readonly Records: readonly WireEntry[] };
-  /** Whether another was in flight when it came. */
+  /** Whether another one to the same stream was in flight when it came. */
   readonly overlapped: boolean;
   /** Whose it is: the access key id that it is signed with. */
   readonly sender: string;
@@ -67,7 +67,9 @@ export async function startFaultyEndpoint(target: string): Promise<FaultyEndpoin
   const seen: SeenRequest[] = [];
   const queue: Fault[] = [];
   let otherwise = (): Fault => ({ kind: 'pass' });
-  let inFlight = 0;
+  /** By stream. */
+  const inFlight = new Map<string, number>();
+  const count = (stream: string, more: 1 | -1) => inFlight.set(stream, (inFlight.get(stream) ?? 0) + more);
 
   const server = createServer((incoming, outgoing) => {
     void (async () => {
@@ -75,17 +77,19 @@ export async function startFaultyEndpoint(target: string): Promise<FaultyEndpoin
       if (!String(incoming.headers['x-amz-target']).endsWith('.PutRecords')) {
         return answer(outgoing, await forward(target, incoming, body));
       }
+      const asked = JSON.parse(body.toString()) as SeenRequest['body'];
+      const stream = asked.StreamARN ?? asked.StreamName ?? '';
       const request: { -readonly [K in keyof SeenRequest]: SeenRequest[K] } = {
-        body: JSON.parse(body.toString()) as SeenRequest['body'],
-        overlapped: inFlight > 0,
+        body: asked,
+        overlapped: (inFlight.get(stream) ?? 0) > 0,
         sender: /Credential=([^/]+)/.exec(incoming.headers.authorization ?? '')?.[1] ?? '',
         answeredAt: undefined,
       };
       seen.push(request);
       // Whoever sent it may have been killed meanwhile: then it is closed already.
       if (!outgoing.closed && !outgoing.destroyed) {
-        inFlight++;
-        outgoing.once('close', () => inFlight--);
+        count(stream, 1);
+        outgoing.once('close', () => count(stream, -1));
       }
       outgoing.once('finish', () => (request.answeredAt = performance.now()));
       await play(queue.shift() ?? otherwise(), target, incoming, outgoing, body);
@@ -98,7 +102,7 @@ export async function startFaultyEndpoint(target: string): Promise<FaultyEndpoin
     endpoint: `http://127.0.0.1:${port}`,
     seen,
     get inFlight() {
-      return inFlight;
+      return [...inFlight.values()].reduce((sum, each) => sum + each, 0);
     },
     next: (...faults) => void queue.push(...faults),
     always: (fault) => (otherwise = fault),
