@@ -8,10 +8,8 @@ import type { Peek } from './slot.ts';
 export interface AheadSource {
   /** Whether it has failed or was closed. Then nothing more is read ahead in this session. */
   readonly isOver: boolean;
-  /** Opens the connections and makes the copies, in the background. */
-  prepare(): void;
   /**
-   * Begins a peek. At most one may wait to be published, beside the one that is.
+   * Begins a peek. The first opens the connections and makes the copies. At most one may wait to be published, beside the one that is.
    *
    * @param from - where it begins: the newest commit LSN of the peek before it
    * @param upto - upto_lsn, as of a slot's peek. No standby holds a copy back: the caller keeps to the bound

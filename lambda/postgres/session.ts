@@ -85,7 +85,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
   let ahead: SlotCopies | undefined;
   const close = async (handOverText?: string) => {
     monitor.stop();
-    await ahead?.close();
+    await ahead?.closeAll();
     if (handOverText !== undefined && monitor.isAwaited()) {
       await writeHandedOver(control, handOverText).catch(() => undefined);
       await closeGracefully(main, options.clock);

@@ -60,17 +60,13 @@ export class SlotCopies implements AheadSource {
   #copies: Promise<readonly [Copy, Copy]> | undefined;
   /** Those that are there. */
   #made: readonly Copy[] = [];
+  /** Of those that are to go. */
+  readonly #ended: Promise<void>[] = [];
   #turn: 0 | 1 = 0;
 
   /** @param parts - the slot, the decoder and how to connect */
   constructor(parts: SlotCopiesParts) {
     this.#parts = parts;
-  }
-
-  prepare(): void {
-    if (this.isOver) return;
-    this.#copies ??= this.#make();
-    this.#copies.catch((error: unknown) => this.#giveUp(error));
   }
 
   async begin(from: Lsn, upto: Lsn, limit: number, timeoutMs: number): Promise<Peek | undefined> {
@@ -101,23 +97,36 @@ export class SlotCopies implements AheadSource {
 
   async close(): Promise<void> {
     this.isOver = true;
-    const { control } = this.#parts;
-    const ending = this.#made.filter(({ state }) => state !== 'lent');
-    this.#made = this.#made.filter(({ state }) => state === 'lent');
-    for (const { connection, state } of ending) {
-      if (state === 'working')
-        await control.query('SELECT pg_cancel_backend($1)', [connection.pid]).catch(() => undefined);
-    }
-    await Promise.all(ending.map(({ connection }) => closeGracefully(connection, this.#parts.clock)));
+    await this.#end(this.#made.filter(({ state }) => state !== 'lent'));
+  }
+
+  /** Ends all of it, the peek that is being published, too: nobody reads it any more. */
+  async closeAll(): Promise<void> {
+    this.isOver = true;
+    await this.#end(this.#made);
+  }
+
+  /** Ends copies, and waits until all that were to end have. */
+  async #end(ending: readonly Copy[]): Promise<void> {
+    this.#made = this.#made.filter((copy) => !ending.includes(copy));
+    for (const copy of ending) this.#ended.push(this.#endOne(copy));
+    await Promise.all(this.#ended);
+  }
+
+  async #endOne({ connection, state }: Copy): Promise<void> {
+    const { control, clock } = this.#parts;
+    if (state !== 'idle') await control.query('SELECT pg_cancel_backend($1)', [connection.pid]).catch(() => undefined);
+    await closeGracefully(connection, clock);
   }
 
   /** @returns the copy whose turn it is, at that position */
   async #moveTo(from: Lsn): Promise<Copy> {
     const turn = this.#turn;
     this.#turn = turn === 0 ? 1 : 0;
-    const copies = await this.#copies;
-    const copy = copies?.[turn];
-    if (copy === undefined || copy.state !== 'idle') throw new Error(CLOSED);
+    this.#requireOpen();
+    this.#copies ??= this.#make();
+    const copy = (await this.#copies)[turn];
+    if (copy.state !== 'idle') throw new Error(CLOSED);
     this.#requireOpen();
     const { connection, name } = copy;
     copy.state = 'working';

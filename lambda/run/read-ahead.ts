@@ -21,7 +21,7 @@ export interface ReadyPeek {
   readonly peek: Peek;
 }
 
-/** With less WAL to read a run does not prepare for it: one or two peeks are enough. */
+/** With less WAL to read nothing is read ahead: one or two peeks are enough. */
 export const MIN_BACKLOG_BYTES = 64n * 1024n * 1024n;
 /** With less WAL left, a peek of it takes no longer than moving a copy of the slot. */
 export const MIN_AHEAD_BYTES = 16n * 1024n * 1024n;
@@ -40,7 +40,7 @@ const MAX_FIRST_ROW_MS = 5_000;
 export class ReadAhead {
   readonly #parts: ReadAheadParts;
   #isOver = false;
-  #isPrepared = false;
+  #isWorthIt = false;
   #rows = FIRST_ROWS;
   #next: { readonly plan: PeekPlan; readonly peek: Promise<Peek | undefined>; readonly throttled: number } | undefined;
 
@@ -51,14 +51,12 @@ export class ReadAhead {
 
   /** The most rows that a peek should ask for, so that the next can be read meanwhile; undefined: nothing is read ahead. */
   get mostRows(): number | undefined {
-    return this.#isPrepared && !this.#isOver && !this.#parts.source.isOver ? this.#rows : undefined;
+    return this.#isWorthIt && !this.#isOver && !this.#parts.source.isOver ? this.#rows : undefined;
   }
 
-  /** Prepares where it is worth it. @param unreadBytes - the WAL that is left to read */
-  prepare(unreadBytes: bigint): void {
-    if (this.#isPrepared || this.#isOver || unreadBytes < MIN_BACKLOG_BYTES) return;
-    this.#isPrepared = true;
-    this.#parts.source.prepare();
+  /** Decides whether it is worth it. Once it is, it stays so. @param unreadBytes - the WAL that is left to read */
+  weigh(unreadBytes: bigint): void {
+    if (unreadBytes >= MIN_BACKLOG_BYTES) this.#isWorthIt = true;
   }
 
   /**
@@ -111,10 +109,12 @@ export class ReadAhead {
     return { plan: next.plan, peek };
   }
 
-  /** Ends it for this run. */
+  /** Ends it for this run, and the peek that nobody took. */
   async close(): Promise<void> {
     this.#isOver = true;
+    const next = this.#next;
     this.#next = undefined;
+    void next?.peek.then((peek) => peek?.close()).catch(() => undefined);
     await this.#parts.source.close();
   }
 }

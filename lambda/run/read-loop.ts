@@ -26,7 +26,7 @@ export interface ReadLoopParts {
   /** Undefined: tables cannot be read beside the slot. */
   readonly snapshots: Pick<SnapshotRun, 'holdsSlot' | 'restartLater'> | undefined;
   /** Undefined: nothing is read ahead. */
-  readonly ahead?: Pick<ReadAhead, 'prepare' | 'mostRows' | 'begin' | 'hasBegun' | 'take' | 'close'> | undefined;
+  readonly ahead?: Pick<ReadAhead, 'weigh' | 'mostRows' | 'begin' | 'hasBegun' | 'take' | 'close'> | undefined;
   /** @returns whether somebody waits for the slot */
   readonly isAwaited: () => boolean;
   /** The most batches. @default no limit */
@@ -84,7 +84,7 @@ export class ReadLoop {
       if (isHeld || searching) await ahead?.close();
       const ready = await ahead?.take(this.position);
       if (ready === undefined) await this.#followAhead();
-      ahead?.prepare(range.bound - this.position);
+      ahead?.weigh(range.bound - this.position);
       const plan: PeekPlan = isHeld
         ? { position: advancer.position, upto: range.bound, rows: undefined }
         : (ready?.plan ?? planner.next(advancer.position, range.bound, ahead?.mostRows));

@@ -53,7 +53,6 @@ describe('copies of a slot', () => {
       for (const id of [1, 2, 3]) await server.sql('INSERT INTO t VALUES ($1)', [id]);
       const commits = await commitsOf(session);
       const upto = await session.slot.flushLsn();
-      session.ahead?.prepare();
       const end = async () => {
         await session.close();
         await server.sql('SELECT pg_drop_replication_slot($1)', [name]);
@@ -237,9 +236,20 @@ describe('copies of a slot', () => {
       await end();
     });
 
+    it('are gone with the session, also where a peek that was read ahead was never taken', async () => {
+      const { ahead, commits, upto, end } = await prepared('untaken');
+      if (ahead === undefined) return await end();
+      assert.ok(await begin(ahead, commits[0], upto));
+      await ahead.close();
+      await end();
+      await eventually(async () => (await backends()) === 0 && (await slots()) === 0, 'nothing is left');
+    });
+
     it('are closed while their connections are still being opened', async () => {
-      const { ahead, end } = await prepared('early');
+      const { ahead, commits, upto, end } = await prepared('early');
+      const given = ahead === undefined ? undefined : begin(ahead, commits[0], upto);
       await ahead?.close();
+      assert.equal(await given, undefined);
       await end();
       await eventually(async () => (await backends()) === 0, 'nothing is left');
     });

@@ -121,7 +121,6 @@ const PEEK = ['B', 'INSERT public.t 1', 'C'];
 describe('copies of a slot', () => {
   it('are made once each, on connections of their own, moved to where the last peek ended, and read in turn', async () => {
     await using server = await reading();
-    server.copies.prepare();
     for (const lsn of [0x20n, 0x28n, 0x30n]) {
       const peek = await server.begin(lsn);
       assert.ok(peek);
@@ -152,12 +151,6 @@ describe('copies of a slot', () => {
     assert.deepEqual([server.copies.isOver, server.cancelled], [true, []]);
   });
 
-  it('are over where nothing was prepared', async () => {
-    await using server = await reading();
-    assert.equal(await server.begin(), undefined);
-    assert.deepEqual([server.copies.isOver, server.opened(), server.lines.length], [true, 0, 1]);
-  });
-
   for (const [what, given, reason] of [
     ['no copy can be made', { replies: [[MADE, '55000']] }, '55000'],
     ['no slot is to spare', { replies: [[MADE, []]] }, '53400'],
@@ -169,7 +162,6 @@ describe('copies of a slot', () => {
   ] as const)
     it(`are over where ${what}: it is said once, and they are closed`, async () => {
       await using server = await reading(given);
-      server.copies.prepare();
       assert.equal(await server.begin(), undefined);
       assert.equal(server.copies.isOver, true);
       assert.deepEqual(server.lines, [
@@ -181,7 +173,6 @@ describe('copies of a slot', () => {
 
   it('are closed at once when the lock is lost', async () => {
     await using server = await reading();
-    server.copies.prepare();
     const peek = await server.begin();
     assert.ok(peek);
     await told(peek);
@@ -192,7 +183,6 @@ describe('copies of a slot', () => {
 
   it('that move when it is over are cancelled, and closed', async () => {
     await using server = await reading({ replies: [[MOVED, () => undefined]] });
-    server.copies.prepare();
     const begun = server.begin();
     await eventually(() => server.valuesOf(MOVED).length > 0, 'one moves');
     const pid = server.sent.find(({ text }) => text.includes(MOVED))?.pid;
@@ -217,4 +207,15 @@ describe('whether a server can', () => {
     it(`copy slots: ${versionNum}${inRecovery ? ', a standby' : ''}: ${can}`, () => {
       assert.equal(supportsSlotCopies({ versionNum, identity: { inRecovery } as Connection['identity'] }), can);
     });
+
+  it('end what is lent only with the session, and then without anybody who closes it', async () => {
+    await using server = await reading();
+    const peek = await server.begin();
+    assert.ok(peek);
+    await server.copies.close();
+    assert.equal(server.visitors.filter(({ saidFarewell }) => saidFarewell()).length, 1);
+    await server.copies.closeAll();
+    assert.equal(server.cancelled.length, 1);
+    await eventually(server.allGone, 'both are closed');
+  });
 });

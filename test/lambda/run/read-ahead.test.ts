@@ -13,7 +13,7 @@ import {
 } from '../../../lambda/run/read-ahead.ts';
 
 /** A peek that nobody reads. */
-const PEEK = {} as Peek;
+const PEEK = { close: () => Promise.resolve() } as Peek;
 const FAR = 1n << 40n;
 
 /** Reading ahead over a source that answers each peek with the next of `peeks`. */
@@ -24,7 +24,6 @@ function readAhead(...peeks: (Peek | undefined)[]) {
   const source = {
     isOver: false as boolean,
     answers,
-    prepare: () => void calls.push('prepare'),
     begin: (from: Lsn, upto: Lsn, limit: number, timeoutMs: number) => {
       calls.push(`begin ${from} to ${upto}, ${limit} rows, ${timeoutMs} ms`);
       return answers.shift() ?? assert.fail('no more peeks were expected');
@@ -41,35 +40,29 @@ function readAhead(...peeks: (Peek | undefined)[]) {
 }
 
 describe('reading ahead', () => {
-  it('is prepared where a backlog is worth it, and begins with a small peek, for which the run has to wait', async () => {
+  it('begins where a backlog is worth it, with a small peek, for which the run has to wait', async () => {
     const { ahead, begin, calls } = readAhead(PEEK, PEEK, PEEK, PEEK);
-    ahead.prepare(MIN_BACKLOG_BYTES - 1n);
+    ahead.weigh(MIN_BACKLOG_BYTES - 1n);
     assert.equal(ahead.mostRows, undefined);
     begin(5n);
     assert.equal(calls.length, 0);
-    ahead.prepare(MIN_BACKLOG_BYTES);
+    ahead.weigh(MIN_BACKLOG_BYTES);
     assert.equal(ahead.mostRows, FIRST_ROWS);
-    ahead.prepare(MIN_BACKLOG_BYTES);
+    ahead.weigh(MIN_BACKLOG_BYTES);
     for (const position of [1n, 2n, 3n, 4n]) {
       begin(position);
       await ahead.take(position);
     }
     assert.deepEqual(
       calls.map((call) => call.replace(/to \d+, (\d+) rows, .*/, '$1')),
-      [
-        'prepare',
-        `begin 1 ${3 * FIRST_ROWS}`,
-        `begin 2 ${AHEAD_ROWS}`,
-        `begin 3 ${AHEAD_ROWS}`,
-        `begin 4 ${AHEAD_ROWS}`,
-      ],
+      [`begin 1 ${3 * FIRST_ROWS}`, `begin 2 ${AHEAD_ROWS}`, `begin 3 ${AHEAD_ROWS}`, `begin 4 ${AHEAD_ROWS}`],
     );
     assert.equal(ahead.mostRows, AHEAD_ROWS);
   });
 
   it('gives the peek that begins where reading has come to, by its own plan, once', async () => {
     const { ahead, begin, calls } = readAhead(PEEK, PEEK);
-    ahead.prepare(FAR);
+    ahead.weigh(FAR);
     assert.equal(await ahead.take(5n), undefined);
     begin(5n);
     assert.deepEqual([ahead.hasBegun(5n), ahead.hasBegun(6n)], [true, false]);
@@ -79,20 +72,20 @@ describe('reading ahead', () => {
     assert.deepEqual([await ahead.take(5n), ahead.hasBegun(5n)], [undefined, false]);
     begin(6n);
     assert.equal((await ahead.take(6n))?.peek, PEEK);
-    assert.deepEqual(calls.slice(1), [
+    assert.deepEqual(calls, [
       `begin 5 to ${FAR}, ${3 * FIRST_ROWS} rows, 900 ms`,
       `begin 6 to ${FAR}, ${AHEAD_ROWS} rows, 900 ms`,
     ]);
   });
 
-  it('begins nothing where little is left, without a limit of rows, and without preparation', () => {
+  it('begins nothing where little is left, without a limit of rows, and before it is worth it', () => {
     const { ahead, begin, calls } = readAhead();
     begin(5n);
-    ahead.prepare(FAR);
+    ahead.weigh(FAR);
     begin(FAR - MIN_AHEAD_BYTES + 1n);
     ahead.begin(() => ({ position: 5n, upto: FAR, rows: undefined }), 10, 900);
     assert.equal(ahead.mostRows, FIRST_ROWS);
-    assert.deepEqual(calls, ['prepare']);
+    assert.deepEqual(calls, []);
   });
 
   const over: readonly [string, (kit: ReturnType<typeof readAhead>) => void][] = [
@@ -117,7 +110,7 @@ describe('reading ahead', () => {
     it(`is over where ${why}, and nothing more is begun`, async () => {
       const kit = readAhead(PEEK);
       const { ahead, begin, calls } = kit;
-      ahead.prepare(FAR);
+      ahead.weigh(FAR);
       if (why === 'it cannot be had') change(kit);
       begin(7n);
       if (why !== 'it cannot be had') change(kit);
@@ -130,20 +123,43 @@ describe('reading ahead', () => {
     });
   }
 
+  for (const [how, end] of [
+    ['the run ends', (ahead: ReadAhead) => ahead.close()],
+    ['reading has come elsewhere', (ahead: ReadAhead) => ahead.take(8n)],
+  ] as const)
+    it(`closes the peek that nobody takes where ${how}, also one that is there only later`, async () => {
+      for (const isLate of [false, true]) {
+        let closed = 0;
+        const peek = { close: () => Promise.resolve(void closed++) } as unknown as Peek;
+        let give: (peek: Peek) => void = () => undefined;
+        const given = new Promise<Peek>((resolve) => (give = resolve));
+        const { ahead, begin, source } = readAhead(peek);
+        source.answers[0] = given;
+        ahead.weigh(FAR);
+        begin(7n);
+        if (!isLate) give(peek);
+        await end(ahead);
+        give(peek);
+        await given;
+        await Promise.resolve();
+        assert.equal(closed, 1);
+      }
+    });
+
   it('is over where a peek takes so long that most of it was read before, or where the source has failed', () => {
     const slow = readAhead();
-    slow.ahead.prepare(FAR);
+    slow.ahead.weigh(FAR);
     slow.begin(5n, 5_001);
-    assert.deepEqual([slow.calls, slow.ahead.mostRows], [['prepare', 'close'], undefined]);
+    assert.deepEqual([slow.calls, slow.ahead.mostRows], [['close'], undefined]);
     const failed = readAhead();
-    failed.ahead.prepare(FAR);
+    failed.ahead.weigh(FAR);
     failed.source.isOver = true;
     failed.begin(5n);
-    assert.deepEqual([failed.calls, failed.ahead.mostRows], [['prepare'], undefined]);
-    // A snapshot or a search ended it before it was prepared.
+    assert.deepEqual([failed.calls, failed.ahead.mostRows], [[], undefined]);
+    // A snapshot or a search ended it before it was worth it.
     const early = readAhead();
     void early.ahead.close();
-    early.ahead.prepare(FAR);
+    early.ahead.weigh(FAR);
     assert.deepEqual([early.calls, early.ahead.mostRows], [['close'], undefined]);
   });
 });

@@ -51,7 +51,7 @@ function scriptedAhead({ mostRows, ready }: NonNullable<Script['ahead']>, calls:
   let next: PeekPlan | undefined;
   let isOver = false;
   return {
-    prepare: () => undefined,
+    weigh: () => undefined,
     get mostRows() {
       return isOver ? undefined : mostRows;
     },
