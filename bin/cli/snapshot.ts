@@ -24,6 +24,8 @@ export interface SnapshotParts {
 /** A line or an event comes so often; on a terminal one line is written again and again. */
 const LINE_MS = 10_000;
 const TERMINAL_MS = 500;
+/** Between two invocations: one that found another run at work ends at once, and each is paid for. */
+export const PAUSE_MS = 5_000;
 
 /**
  * @param payload - of a snapshot
@@ -58,6 +60,8 @@ export async function takeSnapshot(payload: Payload, parts: SnapshotParts): Prom
       if (!target.deployed || stop.aborted || !goesOn(total)) return total;
       last = answer.snapshot ?? last;
       show();
+      await clock.sleep(PAUSE_MS, stop);
+      if (stop.aborted) return total;
     }
   } finally {
     over.abort();

@@ -1,7 +1,7 @@
 /** `snapshot` at a terminal: its progress, several invocations as one answer, and what a stop leaves. Over a target that answers as told. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isLeft, takeSnapshot } from '../../../bin/cli/snapshot.ts';
+import { isLeft, PAUSE_MS, takeSnapshot } from '../../../bin/cli/snapshot.ts';
 import type { Payload, Target } from '../../../bin/cli/targets/target.ts';
 import type { Terminal } from '../../../bin/cli/terminal.ts';
 import type { RunAnswer } from '../../../lambda/run/answer.ts';
@@ -70,13 +70,17 @@ function terminalOf(isTTY: boolean) {
 function clockOf(onSleep: (times: number) => void) {
   let now = 0;
   let times = 0;
+  let pauses = 0;
   return {
     now: () => now,
+    pauses: () => pauses,
     random: () => 0.5,
     sleep: async (ms: number, signal?: AbortSignal) => {
       await new Promise((resolve) => setImmediate(resolve));
+      if (ms === PAUSE_MS) pauses++;
       if (signal?.aborted === true) return;
       now += ms;
+      if (ms === PAUSE_MS) return;
       if (++times <= 3) return;
       onSleep(times);
       await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }));
@@ -136,17 +140,12 @@ describe('a snapshot at a terminal', () => {
   ] as const)
     it(what, async () => {
       const { target, invoked } = targetOf(true, answers);
+      const clock = clockOf(() => undefined);
       const answer = await takeSnapshot(
         { action: 'snapshot', tables: ['public.t'] },
-        {
-          target,
-          terminal: terminalOf(false).terminal,
-          clock: clockOf(() => undefined),
-          stop: new AbortController().signal,
-          json: false,
-        },
+        { target, terminal: terminalOf(false).terminal, clock, stop: new AbortController().signal, json: false },
       );
-      assert.equal(invoked.length, invocations);
+      assert.deepEqual([invoked.length, clock.pauses()], [invocations, invocations - 1]);
       assert.deepEqual([isLeft(answer), answer.snapshot?.rowsPublished], [left, rows]);
     });
 
@@ -159,6 +158,23 @@ describe('a snapshot at a terminal', () => {
       stop: AbortSignal.abort(),
       json: false,
     };
+    assert.equal((await takeSnapshot({ action: 'snapshot' }, parts)).snapshot?.done, false);
+    assert.equal(invoked.length, 1);
+  });
+
+  it('does not invoke again where it is stopped in the pause before that', async () => {
+    const { target, invoked } = targetOf(true, [STATE, STATE]);
+    const stop = new AbortController();
+    const clock = {
+      ...clockOf(() => undefined),
+      sleep: (ms: number, signal?: AbortSignal) => {
+        if (ms === PAUSE_MS) stop.abort();
+        return signal === stop.signal
+          ? Promise.resolve()
+          : new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
+      },
+    };
+    const parts = { target, terminal: terminalOf(false).terminal, clock, stop: stop.signal, json: false };
     assert.equal((await takeSnapshot({ action: 'snapshot' }, parts)).snapshot?.done, false);
     assert.equal(invoked.length, 1);
   });
