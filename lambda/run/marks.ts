@@ -17,7 +17,7 @@ import type { AckPosition } from '../transform/ack-position.ts';
 import type { Transformer } from '../transform/transform.ts';
 import { KnownTables, type KnownTablesPorts } from './known-tables.ts';
 
-/** A long batch is marked at the first boundary after so much was sent, or so long. */
+/** A long batch is marked at the first boundary after so many bytes of records, or so long. */
 const MARK_BYTES = 8 * 1024 * 1024;
 const MARK_MS = 1_000;
 /** The position of a replica that is stopped has to stay inside the stream's retention. */
@@ -63,7 +63,7 @@ export interface MarkPorts extends KnownTablesPorts {
 }
 
 /** What takes marks: a transformation, as far as they have to do with it. */
-export type MarkTaker = Pick<Transformer, 'counts' | 'newestPlace' | 'mark'>;
+export type MarkTaker = Pick<Transformer, 'counts' | 'takenBytes' | 'newestPlace' | 'mark'>;
 
 /** Decides for one run. */
 export class RunMarks {
@@ -215,7 +215,7 @@ export class RunMarks {
   /** After a COMMIT: marks a long batch now and then. */
   committed(transformer: MarkTaker): void {
     const waited = this.#ports.clock.now() - this.#writtenAt;
-    if (waited < MARK_MS && transformer.counts.bytes - this.#bytes < MARK_BYTES) return;
+    if (waited < MARK_MS && transformer.takenBytes - this.#bytes < MARK_BYTES) return;
     this.#writeIfOwed(transformer);
   }
 
@@ -257,6 +257,11 @@ export class RunMarks {
     const isMore = this.#known.areAll && (this.#isPartial || this.#read.size > 0);
     const saysSomethingNew = this.#named.size > 0 !== reading.length > 0 || isMore;
     if (transformer.counts.records === this.#records && !saysSomethingNew) return;
+    if (newestPlace.commitLsn < this.#writtenLsn) {
+      // Marks were written where the slot is, and none may go back behind them. Newer ones tell the tables.
+      this.#tablesAbove ??= this.#writtenLsn;
+      return;
+    }
     this.#write(transformer, newestPlace.commitLsn, newestPlace.commitTimeMicros, this.#snapshotTables());
   }
 
@@ -285,7 +290,7 @@ export class RunMarks {
     this.#last = transformer.mark(this.#keys, (lane) => Buffer.from(jsonMark(mark, lane)));
     this.#writtenLsn = commitLsn;
     this.#writtenAt = this.#ports.clock.now();
-    this.#bytes = transformer.counts.bytes;
+    this.#bytes = transformer.takenBytes;
     this.#records = transformer.counts.records;
     this.#isPartial = more.partial === true;
     if (this.#unmarkedUpto !== undefined && commitLsn >= this.#unmarkedUpto) this.#unmarkedUpto = undefined;

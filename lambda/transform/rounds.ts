@@ -22,6 +22,8 @@ export class Rounds {
   readonly closed: ClosedRound[] = [];
   /** The newest commit LSN of which everything was taken; undefined: none yet. */
   boundary: Lsn | undefined;
+  /** Bytes of all records so far, before anything is compressed, sent or not. */
+  takenBytes = 0;
 
   readonly #packer: Packer;
   readonly #counts: Counts;
@@ -62,6 +64,7 @@ export class Rounds {
     const bytes = data.length;
     if (bytes > (this.#largest?.bytes ?? 0)) this.#largest = { bytes, table: table?.printed, commitLsn };
     this.#counts.records++;
+    this.takenBytes += bytes;
   }
 
   /**

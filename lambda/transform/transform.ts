@@ -66,6 +66,11 @@ export class Transformer {
     this.#messages = new LogicalMessages(parts, this.counts, this.#cursor, this.#rounds);
   }
 
+  /** Bytes of all records so far, before anything is compressed, sent or not. */
+  get takenBytes(): number {
+    return this.#rounds.takenBytes;
+  }
+
   /**
    * Takes one message. May close rounds: see {@link closed}.
    *

@@ -41,6 +41,7 @@ function deciding(over: Over = {}) {
   const reading: string[] = [];
   const taker: { -readonly [name in keyof MarkTaker]: MarkTaker[name] } & { marked: AckPosition['marked'] } = {
     counts: noCounts(),
+    takenBytes: 0,
     marked: undefined,
     newestPlace: undefined,
     mark(keys, data) {
@@ -73,7 +74,7 @@ function deciding(over: Over = {}) {
   /** Takes a transaction of records, and says so. */
   const commit = (commitLsn: bigint, records = 1, bytes = 0): void => {
     taker.counts.records += records;
-    taker.counts.bytes += bytes;
+    taker.takenBytes += bytes;
     taker.newestPlace = { xid: 1, commitLsn, commitTimeMicros: 1_767_323_045_678_901n };
     marks.committed(taker);
   };
@@ -245,6 +246,23 @@ describe('the marks that end a drain', () => {
     assert.deepEqual(lsns(), ['0/F', '0/10', '0/11']);
     assert.deepEqual(written[2]?.['reading'], [['public', 't']]);
     assert.equal(written[2]['commitTime'], new Date(Math.trunc(clock.time)).toISOString().replace('Z', '000Z'));
+  });
+});
+
+describe('marks', () => {
+  it('never go back: what a snapshot reads is told by the next ones that are newer', () => {
+    const { marks, taker, commit, lsns, written, reading } = deciding({ warm: { ...WARM } });
+    commit(0x10n);
+    marks.ended(taker, true);
+    marks.seal(taker, 0x18n);
+    reading.push('public.t');
+    marks.ended(taker, true);
+    assert.deepEqual([lsns(), marks.isOwing], [['0/10', '0/18'], true]);
+    marks.settle(taker, 0x18n);
+    assert.deepEqual(lsns(), ['0/10', '0/18']);
+    marks.settle(taker, 0x20n);
+    assert.deepEqual([lsns(), written[2]?.['reading']], [['0/10', '0/18', '0/20'], [['public', 't']]]);
+    assert.equal(marks.isOwing, false);
   });
 });
 
