@@ -57,7 +57,7 @@ export async function takeSnapshot(payload: Payload, parts: SnapshotParts): Prom
     for (let next = payload; ; next = { action: 'snapshot' }) {
       const answer = (await target.invoke(next)) as RunAnswer;
       total = addAnswers(total, answer);
-      if (!target.deployed || stop.aborted || !goesOn(total)) return total;
+      if (!target.deployed || !goesOn(total)) return total;
       last = answer.snapshot ?? last;
       show();
       await clock.sleep(PAUSE_MS, stop);

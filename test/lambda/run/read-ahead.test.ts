@@ -130,7 +130,11 @@ describe('reading ahead', () => {
     it(`closes the peek that nobody takes where ${how}, also one that is there only later`, async () => {
       for (const isLate of [false, true]) {
         let closed = 0;
-        const peek = { close: () => Promise.resolve(void closed++) } as unknown as Peek;
+        const close = () => {
+          closed++;
+          return Promise.resolve();
+        };
+        const peek = { close } as Peek;
         let give: (peek: Peek) => void = () => undefined;
         const given = new Promise<Peek>((resolve) => (give = resolve));
         const { ahead, begin, source } = readAhead(peek);
