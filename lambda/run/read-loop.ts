@@ -98,8 +98,9 @@ export class ReadLoop {
         confirmed: range.confirmed,
         peek: ready?.peek,
         onBlock: ({ lastCommit, rows: read, firstRowMs = 0 }) => {
-          // It may be all that there is: only the WAL of others may lie behind it.
-          if (lastCommit === undefined || rows === undefined || read < rows / 4 || isLast) return;
+          if (lastCommit === undefined || rows === undefined || isLast) return;
+          // It may be all that there is, and only the WAL of others lie behind it. Behind a full peek that is unlikely.
+          if (ready === undefined && read < rows / 4) return;
           const planFor = (mostRows: number) => planner.next(lastCommit, range.bound, mostRows);
           ahead?.begin(planFor, firstRowMs, deadline.peekBudgetMs());
         },
