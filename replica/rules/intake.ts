@@ -206,7 +206,7 @@ export class Intake {
 
   /** Whether a lane has changes behind its last mark that a producer with `MARKS=on` would have marked by now. */
   get lacksNextMark(): boolean {
-    return [...this.#afterMark.values()].some((lane) => lane.lacksNextMark);
+    return [...this.#afterMark.values()].some((lane) => lane.lacksMarks);
   }
 
   /**

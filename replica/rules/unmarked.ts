@@ -18,6 +18,8 @@ export class Unmarked {
   #chars = 0;
   #newest: Lsn = 0n;
   #newestChars = 0;
+  /** When the stream took the first change of the newest transaction. */
+  #newestMs = 0;
 
   /** Takes a change. @param arrivedMs - when the stream took it, milliseconds since 1970 */
   take({ op, lsn, size }: Change, arrivedMs: number): void {
@@ -26,23 +28,19 @@ export class Unmarked {
     // No transaction ends between the rows that a snapshot reads.
     if (op === 'READ') return;
     this.#chars += size;
-    if (lsn > this.#newest) [this.#newest, this.#newestChars] = [lsn, 0];
-    if (lsn === this.#newest) this.#newestChars += size;
+    if (lsn > this.#newest) [this.#newest, this.#newestChars, this.#newestMs] = [lsn, 0, arrivedMs];
+    if (lsn < this.#newest) return;
+    this.#newestChars += size;
+    this.#newestMs = Math.min(this.#newestMs, arrivedMs);
   }
 
-  /** Whether some of them came so long after others, or so many bytes of whole transactions, that there are marks in between. */
+  /**
+   * Whether there are marks between them: so many bytes of transactions are over, or the newest one began so long after the first
+   * change. It may itself be under way for however long.
+   */
   get lacksMarks(): boolean {
-    return this.#ended >= MAX_UNMARKED_CHARS || this.#lastMs - this.#firstMs >= MARKS_WITHIN_MS;
-  }
-
-  /** The same behind a mark of the lane: one transaction may be under way for however long. */
-  get lacksNextMark(): boolean {
-    return this.#ended > 0 && this.lacksMarks;
-  }
-
-  /** The characters of transactions that are over. */
-  get #ended(): number {
-    return this.#chars - this.#newestChars;
+    const ended = this.#chars - this.#newestChars;
+    return ended >= MAX_UNMARKED_CHARS || (ended > 0 && this.#newestMs - this.#firstMs >= MARKS_WITHIN_MS);
   }
 
   /**

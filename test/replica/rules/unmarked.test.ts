@@ -30,8 +30,18 @@ describe('changes without marks', () => {
   });
 
   it('lack them after longer than a run takes', () => {
-    assert.equal(unmarked([1n, 1, 20 * 60_000], [2n, 1, 1]).lacksMarks, false);
-    assert.equal(unmarked([1n, 1, 20 * 60_000], [2n, 1, 0]).lacksMarks, true);
+    const long = 20 * 60_000;
+    assert.equal(unmarked([1n, 1, 1], [2n, 1, long]).lacksMarks, false);
+    assert.equal(unmarked([1n, 1, 0], [2n, 1, long]).lacksMarks, true);
+    assert.equal(unmarked([2n, 1, long], [1n, 1, 0]).lacksMarks, true);
+  });
+
+  it('do not lack them while one transaction takes longer than that, whatever came before it', () => {
+    const long = 60 * 60_000;
+    assert.equal(unmarked([2n, 1, 0], [2n, 1, long]).lacksMarks, false);
+    assert.equal(unmarked([1n, 1, 0], [2n, 1, 900], [2n, 1, long]).lacksMarks, false);
+    assert.equal(unmarked([1n, 1, 0], [2n, 1, long], [2n, 1, 900]).lacksMarks, false);
+    assert.equal(unmarked([2n, 1, 0, 'READ'], [3n, 1, long]).lacksMarks, false);
   });
 
   it('lack them before a change that came hours after the oldest record that the stream may still have', () => {
