@@ -61,7 +61,7 @@ export class Replication {
   #unmarked: { readonly changes: number; readonly ms: number } | undefined;
   /** Since when nothing has come while changes wait for a mark, and whether the user knows. */
   #quiet: { readonly read: string; readonly ms: number; isTold: boolean } | undefined;
-  /** When the stream was read to its tip, and no mark had come. */
+  /** When the stream was read to its tip, and no mark was known of. */
   #unmarkedSinceMs: number | undefined;
 
   /** @param parts - what it works with */
@@ -204,23 +204,21 @@ export class Replication {
   }
 
   /**
-   * Marks may come as long as there is something to be read, or a large transaction is being published. There are none if changes
-   * have stopped coming, or if what was read would have marks.
+   * Of a copy that begins everything was read: there are no marks if changes have stopped coming, or if what was read would have
+   * marks.
    *
    * @param isOver - nothing more will be read
    */
   #refuseWithoutMarks(isOver: boolean): void {
     const { intake, plan, patienceMs } = this.#parts;
     const { counts, lanes, unmarked } = intake;
-    if (counts.marks > 0) return this.#refuseWithoutNextMark(isOver);
+    if (lanes.lanes.some(({ timeline }) => timeline !== undefined)) return this.#refuseWithoutNextMark(isOver);
     if (counts.changes === 0 || !plan.isRead) return;
     const now = systemClock.now();
     this.#unmarkedSinceMs ??= now;
     if (this.#unmarked?.changes !== counts.changes) this.#unmarked = { changes: counts.changes, ms: now };
-    // Of a copy that begins everything was read. If marks were switched on just now, the next run brings them.
-    const hasBegun = lanes.lanes.some(({ timeline }) => timeline !== undefined);
-    const isUnmarked = !hasBegun && unmarked.lacksMarksBefore(plan.keptSinceMs);
-    const since = isUnmarked ? this.#unmarkedSinceMs : this.#unmarked.ms;
+    // If marks were switched on just now, the next run brings them.
+    const since = unmarked.lacksMarksBefore(plan.keptSinceMs) ? this.#unmarkedSinceMs : this.#unmarked.ms;
     if (!isOver && !unmarked.lacksMarks && now - since < patienceMs / 2) return;
     throw new ReplicaError(
       'MARKS_MISSING',
@@ -228,7 +226,7 @@ export class Replication {
     );
   }
 
-  /** The same behind a mark. While nothing comes, a run may have failed, and the next one brings the marks: then it only says so. */
+  /** The same behind a mark, in this process or before. While nothing comes, a run may have failed, and the next one brings the marks: then it only says so. */
   #refuseWithoutNextMark(isOver: boolean): void {
     const { intake, patienceMs, tell } = this.#parts;
     const { counts, lanes } = intake;
@@ -241,7 +239,7 @@ export class Replication {
     const read = `${counts.changes} ${counts.marks}`;
     const now = systemClock.now();
     if (this.#quiet?.read !== read) this.#quiet = { read, ms: now, isTold: false };
-    const isLong = isOver || (this.#isRead && now - this.#quiet.ms >= patienceMs);
+    const isLong = isOver || (this.#isRead && now - this.#quiet.ms >= patienceMs / 2);
     if (!intake.isUnmarked || !isLong || this.#quiet.isTold) return;
     this.#quiet.isTold = true;
     tell(

@@ -147,7 +147,10 @@ describe('a stream without marks', () => {
 
   it('fails for a copy that goes on after so much that there would be marks in between', async () => {
     const transactions = large(6, (page) => `0/${page + 10}`, []);
-    await assert.rejects(replicate(transactions, 3_600_000, { hasBegun: true }), /[45] changes and no marks/);
+    await assert.rejects(
+      replicate(transactions, 3_600_000, { hasBegun: true }),
+      /MARKS_MISSING: .* no mark behind them/,
+    );
   });
 
   const marked = (commitLsn: string): object[] =>
@@ -171,6 +174,20 @@ describe('a stream without marks', () => {
       told.join(),
       /^Changes wait for a mark: what was committed after 0\/8 is not applied yet\.[^]*MARKS is on\.$/,
     );
+  });
+
+  it('is only spoken of by a copy that goes on and has seen no mark since, though nothing more comes', async () => {
+    const told: string[] = [];
+    const pages: Pages = (page) => {
+      if (page === 0) return large(1, () => '0/10', [])(0);
+      return { records: told.length > 0 ? marked('0/20') : [], behindMs: 0 };
+    };
+    assert.equal(await replicate(pages, 20, { hasBegun: true, tell: (text) => told.push(text) }), 1);
+    assert.match(told.join(), /^Changes wait for a mark: /);
+    told.length = 0;
+    const end = { hasBegun: true, once: true, tell: (text: string) => void told.push(text) };
+    assert.equal(await replicate([[{ ...change(1), partition: 'lane-0-of-2' }]], 3_600_000, end), 0);
+    assert.match(told.join(), /^Changes wait for a mark: /);
   });
 
   it('is waited for while a copy that goes on has one large transaction', async () => {
