@@ -228,9 +228,10 @@ export class Replication {
 
   /** The same behind a mark, in this process or before. While nothing comes, a run may have failed, and the next one brings the marks: then it only says so. */
   #refuseWithoutNextMark(isOver: boolean): void {
-    const { intake, patienceMs, tell } = this.#parts;
+    const { intake, plan, patienceMs, tell } = this.#parts;
     const { counts, lanes } = intake;
-    if (intake.lacksNextMark) {
+    // Where MARKS was switched on again, the marks are further on in the stream.
+    if (intake.lacksNextMark && plan.isRead) {
       throw new ReplicaError(
         'MARKS_MISSING',
         `The stream has brought changes for long, and no mark behind them, as if MARKS had been switched off. What was committed after ${formatLsn(lanes.applied)} was not applied.`,

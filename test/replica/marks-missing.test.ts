@@ -162,6 +162,17 @@ describe('a stream without marks', () => {
     await assert.rejects(replicate(after, 3_600_000), /MARKS_MISSING: .* as if MARKS had been switched off\./);
   });
 
+  it('is no failure where marks had stopped and have come again: all that is in between is applied', async () => {
+    const transactions = large(7, (page) => `0/${page + 10}`, marked('0/20'));
+    for (const hasBegun of [true, false]) {
+      const pages: Pages = (page) => ({
+        records: page === 0 && !hasBegun ? marked('0/8') : transactions(page).records,
+        behindMs: page < 7 ? 1000 : 0,
+      });
+      assert.equal(await replicate(pages, 3_600_000, { hasBegun }), hasBegun ? 7 : 6);
+    }
+  });
+
   it('is only spoken of where marks have stopped and nothing more comes: the next run may bring them', async () => {
     const told: string[] = [];
     const pages: Pages = (page) => {
