@@ -5,6 +5,7 @@
 import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
 import type { CopyingTables } from './copying.ts';
+import { forkAfter } from './lane.ts';
 import { Lanes } from './lanes.ts';
 import { type Change, type Mark, type Other, readRecord } from './record.ts';
 import type { ShardPosition, Shards } from './shards.ts';
@@ -184,6 +185,7 @@ export class Intake {
     let afterMark = this.#afterMark.get(lane);
     for (const each of records) {
       if (each.kind === 'mark') {
+        this.#refuseDoubtful(each);
         this.#mark(each, () => this.lanes.mark(each, place));
         this.#afterMark.delete(each.lane);
         if (each.lane === lane) afterMark = undefined;
@@ -243,6 +245,19 @@ export class Intake {
     if (!this.#onlySource) throw otherSource(source, this.source);
     this.counts.leftOut++;
     return false;
+  }
+
+  /**
+   * A mark of another timeline takes away what its lane holds behind the fork. If no marks were written for long, that may as well
+   * be of this timeline.
+   */
+  #refuseDoubtful({ lane: index, timeline, forks }: Mark): void {
+    const { applied, lanes } = this.lanes;
+    const lane = lanes[index];
+    if (lane?.timeline === undefined || timeline <= lane.timeline) return;
+    const fork = forkAfter(forks ?? [], lane.timeline);
+    const isBehind = fork !== undefined && applied <= fork && (lane.waitingRecords.at(-1)?.last ?? fork) > fork;
+    if (isBehind && this.#afterMark.get(index)?.lacksMarks === true) throw doubtfulHistory(fork, applied);
   }
 
   #mark(mark: Mark, take: () => Lsn | undefined): void {

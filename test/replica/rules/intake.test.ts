@@ -120,6 +120,24 @@ describe('the intake of a replica', () => {
     for (const lane of [0, 1]) assert.ok(take(lane, 2, mark(12, lane, 2, { timeline: 2, forks: [[2, '0/7']] })));
   });
 
+  it('refuses a history that was left while marks had stopped for long: what is behind the fork may be of either', () => {
+    const read = (fork: number, minutes: number) => {
+      const saved = { cut: 5n, source: 's', system: '7', timelines: [1], forks: [], shards: new Map() };
+      const intake = new Intake(saved, new Shards());
+      const take = (at: number, ...texts: string[]): boolean =>
+        intake.take({ shard: 'a', sequence: `${at}`, arrivedMs: at * 60_000, partitionKey: 'lane-0-of-1', texts });
+      take(0, change(8));
+      take(minutes, change(9));
+      take(60, mark(9, 0, 1, { timeline: 2, forks: [[2, `0/${fork}`]] }));
+      return intake.lanes.isEmpty;
+    };
+    assert.throws(() => read(8, 20), /HISTORY_CHANGED: .* at 0\/8 while no marks .* after 0\/5 was not applied/);
+    // Of a run that has failed before its marks.
+    assert.equal(read(7, 19), true);
+    // Nothing of them is lost.
+    assert.equal(read(9, 20), false);
+  });
+
   it('goes on where rows were loaded after the source had left a history of which they are no part, and only there', () => {
     const fork = (lane: number) => mark(22, lane, 2, { timeline: 2, forks: [[2, '0/7']] });
     const read = (cut: bigint, reached: number, savedAtMs?: number) => {
