@@ -14,7 +14,18 @@ import { Instrumenter } from '@stryker-mutator/instrumenter';
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** What the tests need of the project. */
-const COPIED = ['bin', 'docs', 'examples', 'lambda', 'lib', 'scripts', 'test', 'package.json', 'tsconfig.json'];
+const COPIED = [
+  'bin',
+  'docs',
+  'examples',
+  'lambda',
+  'lib',
+  'replica',
+  'scripts',
+  'test',
+  'package.json',
+  'tsconfig.json',
+];
 
 /** A small wrong change. */
 export interface Mutant {

@@ -38,14 +38,14 @@ registerHooks({
     specifier === 'node:test' ? { url: SHIM, shortCircuit: true } : next(specifier, context),
 });
 
+const outside: Hits = {};
+countIn(outside);
+await import(pathToFileURL(process.argv[2] ?? '').href);
+
 /** What was thrown where no test catches it. */
 const uncaught: unknown[] = [];
 process.on('uncaughtException', (reason) => uncaught.push(reason));
 process.on('unhandledRejection', (reason) => uncaught.push(reason));
-
-const outside: Hits = {};
-countIn(outside);
-await import(pathToFileURL(process.argv[2] ?? '').href);
 
 /** @returns the place of the first test that fails, where it ends; -1 when all pass */
 async function firstFailure(names: readonly string[], mutant?: string, limit?: number): Promise<number> {
