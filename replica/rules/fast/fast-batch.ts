@@ -5,15 +5,8 @@
 import type { AwaitsRows } from '../applier.ts';
 import { isCopied } from '../copying.ts';
 import { Fold, refuseUnusable } from '../fold.ts';
-import {
-  inNoLane,
-  type KinesisRecord,
-  laneOf,
-  lostHistory,
-  otherServer,
-  otherSource,
-  renamedSource,
-} from '../intake.ts';
+import { type KinesisRecord, laneOf } from '../intake.ts';
+import { inNoLane, lostHistory, otherServer, otherSource, renamedSource } from '../intake-errors.ts';
 import { KeyColumns } from '../key-columns.ts';
 import type { Change, Mark, readRecord } from '../record.ts';
 import { marksMissing, missingRow, refuseByTransaction } from './fast-errors.ts';
