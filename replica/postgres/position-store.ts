@@ -50,7 +50,7 @@ export interface Beginning {
 export interface BegunPosition extends SavedPosition {
   /** When the cut was committed at the source; undefined: nothing was applied. */
   readonly cutMs: number | undefined;
-  /** Milliseconds since 1970, by the target's clock. */
+  /** Milliseconds since 1970, by the target's clock. As long as nothing was applied, when the copy began. */
   readonly savedAtMs: number;
 }
 
@@ -234,7 +234,7 @@ export class PositionStore {
   async hold(): Promise<Lsn | undefined> {
     await this.#client.query('BEGIN');
     const { rows } = await this.#client.query<{ stop: string | null }>(
-      `UPDATE pg2kinesis.replica SET updated_at = now() WHERE name = $1 AND epoch = $2
+      `UPDATE pg2kinesis.replica SET updated_at = CASE WHEN mode = 'fast' THEN now() ELSE updated_at END WHERE name = $1 AND epoch = $2
        RETURNING CASE WHEN EXISTS (SELECT FROM pg_stat_activity WHERE pid = stop_pid) THEN stop_at::text END AS stop`,
       [this.#name, this.#epoch],
     );
@@ -251,7 +251,8 @@ export class PositionStore {
   async save(position: Position): Promise<void> {
     const { cut, cutMs, source, system, timelines, forks, copying } = position;
     await this.#client.query(
-      `UPDATE pg2kinesis.replica SET cut = $2, cut_time = COALESCE($3, cut_time), source = $4, system = $5, lane_timelines = $6::int[], forks = $7, copying = $8
+      `UPDATE pg2kinesis.replica SET cut = $2, cut_time = COALESCE($3, cut_time), source = $4, system = $5, lane_timelines = $6::int[], forks = $7, copying = $8,
+          updated_at = CASE WHEN $6::int[] = '{}' THEN updated_at ELSE now() END
         WHERE name = $1`,
       [
         this.#name,

@@ -147,7 +147,12 @@ export class Applier {
     const { target, intake } = this.#options;
     const transaction = await target.begin();
     try {
-      await transaction.commit(this.#position({ lsn: intake.lanes.applied, ms: undefined }));
+      const { unbegun, shards, lanes } = intake;
+      await transaction.commit(
+        unbegun === undefined
+          ? this.#position({ lsn: lanes.applied, ms: undefined })
+          : { ...unbegun, cutMs: undefined, shards: shards.unapplied(lanes.firstWaiting()) },
+      );
     } catch (error) {
       await transaction.rollback().catch(() => undefined);
       throw error;

@@ -28,7 +28,7 @@ export interface SavedPosition {
   readonly source: string | undefined;
   /** The server's system identifier. */
   readonly system: string | undefined;
-  /** One a lane; empty: nothing was read yet. */
+  /** One a lane; empty: nothing was applied yet. */
   readonly timelines: readonly (number | undefined)[];
   readonly forks: readonly (readonly [number, Lsn])[];
   readonly shards: ReadonlyMap<string, ShardPosition>;
@@ -69,6 +69,7 @@ export class Intake {
   /** By lane, what was read after its last mark. */
   readonly #afterMark = new Map<number, Unmarked>();
   readonly #onlySource: boolean;
+  readonly #saved: SavedPosition;
   readonly #loadedMs: number;
   readonly #makeLanes: (start: ConstructorParameters<typeof Lanes<Change>>[0]) => Lanes<Change>;
 
@@ -85,6 +86,7 @@ export class Intake {
     makeLanes = (start: ConstructorParameters<typeof Lanes<Change>>[0]) => new Lanes<Change>(start),
   ) {
     this.shards = shards;
+    this.#saved = saved;
     if (source !== undefined && saved.source !== undefined && source !== saved.source)
       throw otherThanCopied(source, saved.source);
     this.source = source ?? saved.source;
@@ -132,6 +134,12 @@ export class Intake {
       } else this.counts.leftOut++;
     }
     return true;
+  }
+
+  /** Where a copy began of which nothing is applied yet: all that is known besides is read again. Undefined: something is. */
+  get unbegun(): (SavedPosition & { readonly copying: CopyingTables }) | undefined {
+    const { timelines, cut, copying = [] } = this.#saved;
+    return timelines.length === 0 && this.lanes.applied === cut ? { ...this.#saved, copying } : undefined;
   }
 
   /** Whether a lane has changes behind its last mark. */

@@ -8,6 +8,7 @@ import type { RecordPlace } from './lane.ts';
 export interface ShardPosition {
   /** The last Kinesis record up to which everything is applied or needs no applying; undefined: none. */
   readonly sequence: string | undefined;
+  /** When the stream took that record, or, where there is none, the first one that is to be applied; milliseconds since 1970. */
   readonly arrivedMs: number | undefined;
   /** Whether the shard is closed, and all of it is finished. */
   readonly atEnd: boolean;
@@ -128,6 +129,23 @@ export class Shards {
       if (!parents.every(isDone)) done.set(id, { sequence: undefined, arrivedMs: undefined, n: 0, atEnd: false });
     }
     return done;
+  }
+
+  /**
+   * The same where nothing was applied yet: every shard is read again from its beginning, and how old that is tells whether the stream
+   * still has it.
+   *
+   * @param waiting - for each shard the first record that waits, if there is one
+   */
+  unapplied(waiting: ReadonlyMap<string, RecordPlace>): Map<string, ShardPosition> {
+    this.hasNewTips = false;
+    const kept = new Map<string, ShardPosition>();
+    for (const [id, { tipMs }] of this.#shards) {
+      const arrivedMs = waiting.get(id)?.arrivedMs;
+      if (arrivedMs !== undefined) kept.set(id, { sequence: undefined, arrivedMs, atEnd: false });
+      else if (tipMs !== undefined) kept.set(id, { sequence: undefined, arrivedMs, atEnd: false, tipMs });
+    }
+    return kept;
   }
 
   #of(id: string): Shard {

@@ -44,6 +44,23 @@ describe('a position', () => {
     }
   });
 
+  it('says when the copy began until something is applied, and from then on when that was', async () => {
+    const { positions } = await open('when');
+    const stream = streamOf('when');
+    const again = { ...PLAINLY, takeOver: true };
+    const began = { ...(await positions.begin(stream, PLAINLY)), copying: [] };
+    const savedAt = async (cut: bigint, timelines: readonly number[]): Promise<number> => {
+      const { client, positions: later } = await open('when');
+      await later.begin(stream, again);
+      await later.hold();
+      await later.save({ ...began, cut, timelines });
+      await client.query('COMMIT');
+      return (await later.begin(stream, again)).savedAtMs;
+    };
+    assert.equal(await savedAt(0n, []), began.savedAtMs);
+    assert.ok((await savedAt(5n, [1])) > began.savedAtMs);
+  });
+
   it('is gone on from by one replica: a third one hears of the second, which has taken over', async () => {
     const [first, second, third] = [await open('one'), await open('one'), await open('one')];
     await first.positions.begin(STREAM, PLAINLY);

@@ -261,3 +261,62 @@ describe('a shard of which nothing comes', () => {
     ]);
   });
 });
+
+describe('a copy of which nothing was applied yet', () => {
+  it('is kept as it began, with how old what it has to read again is, and goes on like one that begins', async () => {
+    const at = { source: 's', commitTime: '2026-01-02T03:04:05Z', system: '1' };
+    const mark = (commitLsn: string, lane: number, more: object = { timeline: 1 }): object => ({
+      ...at,
+      ...{ op: 'MARK', commitLsn, lane, lanes: 2, ...more },
+    });
+    const change = { ...at, op: 'INSERT', schema: 'p', table: 't', commitLsn: '0/30', ordinal: 1, key: { id: 1 } };
+    // The rows were loaded after a failover, which one of the shards was not read up to.
+    const failover = { timeline: 2, forks: [[2, '0/7']] };
+    const began = { cut: 20n, source: undefined, system: undefined, timelines: [], forks: [], shards: new Map() };
+    const loaded = { ...began, copying: [], savedAtMs: 9 };
+    const read = async (saved: ConstructorParameters<typeof Intake>[0], upto: number): Promise<Position[]> => {
+      const shards = new Shards();
+      const intake = new Intake(saved, shards);
+      const records: readonly (readonly [shard: string, lane: number, ...object[]])[] = [
+        ['a', 0, mark('0/5', 0), mark('0/6', 0, failover)],
+        ['b', 1, mark('0/5', 1)],
+        ['c', 0, { ...change, row: { id: 1 } }],
+        ['b', 1, mark('0/6', 1, failover)],
+        ['b', 1, mark('0/30', 1, { timeline: 2 })],
+        ['a', 0, mark('0/30', 0, { timeline: 2 })],
+      ];
+      for (const [i, [shard, lane, ...texts]] of records.slice(0, upto).entries())
+        intake.take({
+          ...{ shard, sequence: String(i + 1), arrivedMs: i + 1, partitionKey: `lane-${lane}-of-2` },
+          texts: texts.map((text) => JSON.stringify(text)),
+        });
+      for (const shard of ['a', 'quiet']) shards.noteTip(shard, 600_000);
+      using store = new SpillStore();
+      const committed: Position[] = [];
+      const transaction: TargetTransaction = {
+        write: () => Promise.resolve(),
+        commit: (position) => {
+          committed.push(position);
+          return Promise.resolve();
+        },
+        rollback: () => Promise.resolve(),
+      };
+      const applier = new Applier({ intake, store, target: { begin: () => Promise.resolve(transaction) } });
+      for (let steps = 0; steps < 3; steps++) await applier.step();
+      return committed;
+    };
+    const [kept, ...none] = await read(loaded, 3);
+    assert.deepEqual(none, []);
+    const tip = { sequence: undefined, arrivedMs: undefined, atEnd: false, tipMs: 600_000 };
+    assert.deepEqual(kept, {
+      ...{ ...loaded, cutMs: undefined },
+      shards: new Map<string, object>([
+        ['a', tip],
+        ['c', { sequence: undefined, arrivedMs: 3, atEnd: false }],
+        ['quiet', tip],
+      ]),
+    });
+    const [done] = await read({ ...kept, savedAtMs: 9 }, 6);
+    assert.deepEqual([done?.cut, done?.timelines], [0x30n, [2, 2]]);
+  });
+});
