@@ -119,7 +119,8 @@ export class Shards {
       const atEnd = shard.ended && first === undefined;
       const tipMs = first === undefined ? shard.tipMs : first.before?.tipMs;
       const tip = tipMs === undefined ? {} : { tipMs };
-      done.set(id, { sequence: last?.sequence, arrivedMs: last?.arrivedMs, n: last?.n ?? 0, atEnd, ...tip });
+      const { sequence, n = 0, arrivedMs = first?.arrivedMs } = last ?? {};
+      done.set(id, { sequence, arrivedMs, n, atEnd, ...tip });
     }
     const isDone = (id: string): boolean => {
       const at = done.get(id);

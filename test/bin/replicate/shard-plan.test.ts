@@ -71,6 +71,14 @@ describe('the shards that a replica reads', () => {
     assert.throws(() => plan({ a: at(undefined, undefined) }, 70 * HOUR), /POSITION_TRIMMED/);
   });
 
+  it('fail where that waits which a shard began with, and the stream has it no more, however late the position was saved', () => {
+    const shards = new Shards();
+    const first = shards.addRecord('a', '1', 75 * HOUR);
+    shards.addRecord('a', '2', 98 * HOUR);
+    const saved = (): Record<string, ShardPosition> => Object.fromEntries(shards.positions(new Map([['a', first]])));
+    assert.throws(() => plan(saved()), /POSITION_TRIMMED: The position in shard a is 25 hours old/);
+  });
+
   it('are read from what is left of them where nothing had come for long, up to a while ago', () => {
     const quiet = (tipMs: number): ShardPosition => ({ ...at('7', 70 * HOUR), tipMs });
     for (const saved of [quiet(99 * HOUR), { ...at(undefined, undefined), tipMs: 99 * HOUR }]) {
