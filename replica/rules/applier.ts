@@ -148,10 +148,12 @@ export class Applier {
     const transaction = await target.begin();
     try {
       const { unbegun, shards, lanes } = intake;
+      // Rows that a snapshot is to bring are newer than what waits.
+      const needed = unbegun?.copying === 'awaited' ? new Map<string, never>() : lanes.firstWaiting();
       await transaction.commit(
         unbegun === undefined
           ? this.#position({ lsn: lanes.applied, ms: undefined })
-          : { ...unbegun, cutMs: undefined, shards: shards.unapplied(lanes.firstWaiting()) },
+          : { ...unbegun, cutMs: undefined, shards: shards.unapplied(needed) },
       );
     } catch (error) {
       await transaction.rollback().catch(() => undefined);

@@ -136,13 +136,13 @@ export class Shards {
    * The same where nothing was applied yet: every shard is read again from its beginning, and how old that is tells whether the stream
    * still has it.
    *
-   * @param waiting - for each shard the first record that waits, if there is one
+   * @param needed - for each shard the first record that is to be applied, if there is one
    */
-  unapplied(waiting: ReadonlyMap<string, RecordPlace>): Map<string, ShardPosition> {
+  unapplied(needed: ReadonlyMap<string, RecordPlace>): Map<string, ShardPosition> {
     this.hasNewTips = false;
     const kept = new Map<string, ShardPosition>();
     for (const [id, { tipMs }] of this.#shards) {
-      const arrivedMs = waiting.get(id)?.arrivedMs;
+      const arrivedMs = needed.get(id)?.arrivedMs;
       if (arrivedMs !== undefined) kept.set(id, { sequence: undefined, arrivedMs, atEnd: false });
       else if (tipMs !== undefined) kept.set(id, { sequence: undefined, arrivedMs, atEnd: false, tipMs });
     }

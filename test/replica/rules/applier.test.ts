@@ -290,7 +290,7 @@ describe('a copy of which nothing was applied yet', () => {
           ...{ shard, sequence: String(i + 1), arrivedMs: i + 1, partitionKey: `lane-${lane}-of-2` },
           texts: texts.map((text) => JSON.stringify(text)),
         });
-      for (const shard of ['a', 'quiet']) shards.noteTip(shard, 600_000);
+      for (const shard of ['a', 'c', 'quiet']) shards.noteTip(shard, 600_000);
       using store = new SpillStore();
       const committed: Position[] = [];
       const transaction: TargetTransaction = {
@@ -316,6 +316,9 @@ describe('a copy of which nothing was applied yet', () => {
         ['quiet', tip],
       ]),
     });
+    // A snapshot that is still to be asked for brings what waits, too.
+    const [awaiting] = await read({ ...loaded, copying: 'awaited' }, 3);
+    assert.deepEqual(awaiting?.shards, new Map(['a', 'c', 'quiet'].map((shard) => [shard, tip])));
     const [done] = await read({ ...kept, savedAtMs: 9 }, 6);
     assert.deepEqual([done?.cut, done?.timelines], [0x30n, [2, 2]]);
   });
