@@ -185,7 +185,6 @@ export class SlotCopies implements AheadSource {
 
   #giveUp(error: unknown): void {
     if (this.isOver) return;
-    this.isOver = true;
     const { log, slotName } = this.#parts;
     log.info('Reading ahead is over for this run: the slot itself is read, one peek after the other.', {
       slot: slotName,

@@ -95,6 +95,15 @@ describe('BinaryCopyReader', () => {
     );
   });
 
+  it('takes no row whose LSN has another size', () => {
+    for (const bytes of [4, 9]) {
+      const row = Buffer.concat([Buffer.from([0, 2, 0, 0, 0, bytes]), Buffer.alloc(bytes + 4)]);
+      assert.throws(() => read([Buffer.concat([HEADER, row, TRAILER])]), {
+        message: `an LSN of ${bytes} bytes in a COPY row`,
+      });
+    }
+  });
+
   it('gives back the same rows for each way to cut a stream in three', () => {
     const given = [
       null,

@@ -80,11 +80,34 @@ async function peeked(
           ...rows.map((row, i) => copyData(Buffer.concat([i > 0 ? NONE : HEADER, encode(row)]))),
         ]),
       ),
+    /** Behind {@link send}. */
+    sendMore: (rows: readonly Row[]) => server.send(Buffer.concat(rows.map((row) => copyData(encode(row))))),
     end: (trailer = true) => server.send(trailer ? Buffer.concat([copyData(TRAILER), COPY_ENDS]) : COPY_ENDS),
     fail: (code: string) => server.send(failsWith(code)),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
+
+describe('a peek', () => {
+  it('has no block before all its transactions are known, and waits no longer once its first row is there', async () => {
+    let signal: AbortSignal | undefined;
+    await using peeking = await peeked((_, given) => {
+      signal = given;
+      return new Promise(() => undefined);
+    });
+    const { peek, send, sendMore, end } = peeking;
+    send([commit(700, 100n)]);
+    const blocks = peek[Symbol.asyncIterator]();
+    const first = blocks.next();
+    assert.equal(await peek.begun(), true);
+    assert.equal(signal?.aborted, true);
+    sendMore([commit(701, 200n), begin(700, 90n)]);
+    await first;
+    assert.deepEqual([peek.lastCommit, peek.transactions], [200n, 2]);
+    sendMore([change(1, 95n), commit(700, 100n), begin(701, 190n), commit(701, 200n)]);
+    end();
+  });
+});
 
 describe('a result that a peek must not take', () => {
   const whole = [commit(700, 100n), commit(701, 200n), begin(700, 90n), change(1, 95n), commit(700, 100n)];

