@@ -26,7 +26,7 @@ describe('a notice', () => {
 
   it('ends at its zero byte, and where it is cut', () => {
     assert.equal(parseNotice(Buffer.from('C1\0\0M2\0')).message, '');
-    assert.equal(parseNotice(Buffer.from('\0C1\0')).code, '');
+    assert.equal(parseNotice(Buffer.from('\0\0C1\0')).code, '');
     assert.deepEqual(parseNotice(Buffer.from('C55000\0Mcut')), { code: '55000', routine: '', message: '', count: 1 });
   });
 });

@@ -69,6 +69,7 @@ async function peeked(
   const parts = { main, control, slotName: 's', decoder, clock, translateError };
   const peek = new SlotPeek(parts, 1n, undefined, 5_000);
   return {
+    server,
     peek,
     cancellations: () => cancellations,
     /** The client has read that the statement is over. */
@@ -107,6 +108,26 @@ describe('a peek', () => {
     sendMore([change(1, 95n), commit(700, 100n), begin(701, 190n), commit(701, 200n)]);
     end();
   });
+});
+
+describe('a peek that ends before its first row', () => {
+  for (const how of ['without rows', 'with an error'] as const)
+    it(`${how} waits for it no longer`, async () => {
+      let signal: AbortSignal | undefined;
+      await using peeking = await peeked((_, given) => {
+        signal = given;
+        return new Promise(() => undefined);
+      });
+      const { peek, end, fail, server } = peeking;
+      if (how === 'with an error') fail('XX000');
+      else {
+        server.send(COPY_BEGINS);
+        end(false);
+      }
+      assert.equal(await peek.begun(), false);
+      await peeking.over;
+      assert.equal(signal?.aborted, true);
+    });
 });
 
 describe('a result that a peek must not take', () => {

@@ -476,6 +476,20 @@ describe('a session', () => {
     assert.deepEqual(await has('110000', false), [false, true]);
   });
 
+  it('waits for the standbys of the server where its slot is a failover slot, and only there', async () => {
+    for (const failover of [undefined, false, true]) {
+      const slot = failover === undefined ? SLOT : { ...SLOT, failover };
+      await using server = await serverFor([
+        ['AS level', [{ level: 'logical', recovery: false, num: 170004, slot }]],
+        ['AS readable', [{ readable: '0/30', flush: '0/30', standbys: null }]],
+      ]);
+      const session = await opened(server);
+      await session.slot.standbyBound();
+      await session.close();
+      assert.equal(server.valuesOf('synchronized_standby_slots').length, failover === true ? 1 : 0);
+    }
+  });
+
   it('hands its text to who waits for the lock, keeps it there, and then closes the other connection', async () => {
     const text = 'left off';
     const statement = `SELECT 'pg2kinesis left off at ${Buffer.from(text).toString('base64')}' AS position`;
