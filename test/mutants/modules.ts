@@ -66,6 +66,6 @@ export const MODULES: readonly Module[] = [
     ],
     least: 90,
     sample: 300,
-    mostMs: 60_000,
+    mostMs: 120_000,
   },
 ];
