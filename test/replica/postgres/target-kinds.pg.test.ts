@@ -1,0 +1,116 @@
+/** Kinds of tables at a replica's target: partitions, and those with triggers and rules that fire for replicas, too. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
+import { ReplicatedDatabase, type ReplicatedOptions } from '../support/replicated-database.ts';
+
+let server: PostgresServer;
+let databases = 0;
+
+/** A pair of databases of its own for a test. */
+async function pair(options: ReplicatedOptions, work: (copy: ReplicatedDatabase) => Promise<void>): Promise<void> {
+  const copy = await ReplicatedDatabase.make(server, `kind${++databases}`, options);
+  try {
+    await work(copy);
+  } finally {
+    await copy.close();
+  }
+}
+
+async function assertEqual(copy: ReplicatedDatabase, ...tables: readonly string[]): Promise<void> {
+  for (const table of tables) {
+    const { source, target } = await copy.rows(table);
+    assert.deepEqual(target, source, table);
+  }
+}
+
+describe('a table of the target', () => {
+  before(async () => {
+    server = await startPostgres();
+  });
+  after(() => server.stop());
+
+  it('is written to with --triggers though a trigger and a rule fire for replicas, which then do what they do', async () => {
+    const define = async (copy: ReplicatedDatabase): Promise<void> => {
+      await copy.define('CREATE TABLE public.t (id integer PRIMARY KEY)');
+      await copy.target.query(`CREATE TABLE public.log (what text);
+        CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.log VALUES (TG_OP); RETURN NULL; END';
+        CREATE TRIGGER noted AFTER INSERT ON public.t FOR EACH ROW EXECUTE PROCEDURE public.note();
+        ALTER TABLE public.t ENABLE REPLICA TRIGGER noted;
+        CREATE RULE told AS ON DELETE TO public.t DO ALSO INSERT INTO public.log VALUES ('rule');
+        ALTER TABLE public.t ENABLE ALWAYS RULE told`);
+      await copy.source.query('INSERT INTO public.t VALUES (1), (2)');
+    };
+    await pair({}, async (copy) => {
+      await define(copy);
+      await assert.rejects(copy.sync(), /TARGET_UNSAFE: .*ENABLE REPLICA\): noted, told\..* start with --triggers/);
+    });
+    await pair({ allowTriggers: true }, async (copy) => {
+      await define(copy);
+      await copy.sync();
+      await copy.source.query('DELETE FROM public.t WHERE id = 1');
+      await copy.sync();
+      await assertEqual(copy, 'public.t');
+      const { rows } = await copy.target.query<{ what: string }>('SELECT DISTINCT what FROM public.log ORDER BY what');
+      assert.deepEqual(rows, [{ what: 'INSERT' }, { what: 'rule' }]);
+    });
+  });
+
+  it('is a partition by its own name: the copy needs the same ones', { skip: TESTED_MAJOR < 11 }, () =>
+    pair({}, async (copy) => {
+      await copy.define(`CREATE TABLE public.whole (id integer, n integer, big text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+        CREATE TABLE public.low PARTITION OF public.whole FOR VALUES FROM (0) TO (10)`);
+      await copy.define('ALTER TABLE public.whole ALTER big SET STORAGE EXTERNAL');
+      await copy.source.query(`CREATE TABLE public.high PARTITION OF public.whole FOR VALUES FROM (10) TO (20);
+        INSERT INTO public.whole SELECT i, 0, repeat('b', 3000) FROM generate_series(1, 15) AS i`);
+      await assert.rejects(copy.sync(), /TARGET_LACKS_TABLE: The target has no table public\.high/);
+      await copy.target.query('CREATE TABLE public.high PARTITION OF public.whole FOR VALUES FROM (10) TO (20)');
+      await copy.apply();
+      // To another partition, and within one.
+      await copy.source
+        .query(`UPDATE public.whole SET id = id + 15 WHERE id = 3; UPDATE public.whole SET id = 3 WHERE id = 4;
+        UPDATE public.whole SET n = 1 WHERE id = 5; TRUNCATE public.high; INSERT INTO public.whole VALUES (11, 1, 'x')`);
+      await copy.sync();
+      await assertEqual(copy, 'public.whole', 'public.low', 'public.high');
+    }),
+  );
+
+  it('may have partitions where the source has none', { skip: TESTED_MAJOR < 11 }, () =>
+    pair({}, async (copy) => {
+      await copy.source.query('CREATE TABLE public.t (id integer PRIMARY KEY, n integer, big text)');
+      await copy.source.query('ALTER TABLE public.t ALTER big SET STORAGE EXTERNAL');
+      await copy.target
+        .query(`CREATE TABLE public.t (id integer PRIMARY KEY, n integer, big text) PARTITION BY HASH (id);
+        CREATE TABLE public.t_0 PARTITION OF public.t FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+        CREATE TABLE public.t_1 PARTITION OF public.t FOR VALUES WITH (MODULUS 2, REMAINDER 1)`);
+      await copy.source.query(`INSERT INTO public.t SELECT i, 0, repeat('b', 3000) FROM generate_series(1, 20) AS i`);
+      await copy.sync();
+      await copy.source.query(
+        'UPDATE public.t SET n = 1 WHERE id < 9; UPDATE public.t SET id = id + 100 WHERE id > 15',
+      );
+      await copy.sync();
+      await assertEqual(copy, 'public.t');
+      await copy.source.query('TRUNCATE public.t; INSERT INTO public.t VALUES (7, 7, NULL)');
+      await copy.sync();
+      await assertEqual(copy, 'public.t');
+    }),
+  );
+
+  it('takes a right to make temporary tables where values of the old row are kept', () =>
+    pair({ user: 'plain' }, async (copy) => {
+      await server.sql(`CREATE ROLE plain LOGIN PASSWORD 'password'`);
+      const database = `kind${databases}_target`;
+      await copy.target.query(`REVOKE TEMPORARY ON DATABASE ${database} FROM PUBLIC;
+        GRANT CREATE ON DATABASE ${database} TO plain`);
+      await copy.define('CREATE TABLE public.t (id integer PRIMARY KEY, n integer, big text)');
+      await copy.define('ALTER TABLE public.t ALTER big SET STORAGE EXTERNAL');
+      await copy.target.query('GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON public.t TO plain');
+      await copy.source.query(`INSERT INTO public.t VALUES (1, 1, repeat('b', 3000))`);
+      await copy.sync();
+      await copy.source.query('UPDATE public.t SET n = 2');
+      await assert.rejects(copy.sync(), /TARGET_REFUSED: .*the user lacks a right \(SQLSTATE 42501\)/);
+      await copy.target.query(`GRANT TEMPORARY ON DATABASE ${database} TO plain`);
+      await copy.apply();
+      await assertEqual(copy, 'public.t');
+    }));
+});
