@@ -3,8 +3,18 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Credentials, Login } from '../../../lambda/postgres/credentials.ts';
 import type { StreamFunction } from '../../../replica/function/stream-function.ts';
+import { connectTarget } from '../../../replica/postgres/connection.ts';
+import { PositionStore } from '../../../replica/postgres/position-store.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
-import { aggregateOf, eventOf, eventOfData, insertOf, makeFunction, Said } from '../support/function-rig.ts';
+import {
+  aggregateOf,
+  BY_HAND_ARN,
+  eventOf,
+  eventOfData,
+  insertOf,
+  makeFunction,
+  Said,
+} from '../support/function-rig.ts';
 
 let target: PostgresServer;
 let said: Said;
@@ -97,10 +107,59 @@ describe('the function of a StreamReplica, by hand', () => {
     assert.deepEqual(await target.sql('SELECT id FROM public.later'), [{ id: 2 }]);
   });
 
+  it('stops at a change without the key of its row', async () => {
+    const copy = await copyOf();
+    const keyless = { ...insertOf('s', 2), op: 'DELETE', key: null, row: undefined };
+    assert.deepEqual(await copy.invoke(eventOf(insertOf('s', 1), keyless)), {
+      batchItemFailures: [{ itemIdentifier: '2' }],
+    });
+    assert.match(
+      said.logged.at(-1) ?? '',
+      /^RECORD_UNUSABLE: The DELETE of public\.places .* without the key of its row/,
+    );
+    assert.deepEqual(await ids(), [1]);
+  });
+
+  it('goes on with no copy that was begun without --fast, or of another stream', async () => {
+    const address = { ...target.connection, sslMode: 'disable', sslRootCert: undefined } as const;
+    const { client } = await connectTarget(address);
+    const positions = new PositionStore(client, 'by-command');
+    await positions.begin({ arn: `${BY_HAND_ARN}-other`, createdMs: 1 }, { takeOver: false, awaitsSnapshot: false });
+    await client.query('UPDATE pg2kinesis.replica SET stream_arn = $1 WHERE name = $2', [BY_HAND_ARN, 'by-command']);
+    await client.end();
+    const other = await copyOf({ REPLICA_NAME: 'by-command' });
+    await assert.rejects(
+      other.invoke(eventOf(insertOf('s', 1))),
+      /REPLICA_USAGE: The copy "by-command" was begun without --fast, and cannot go on with it\./,
+    );
+    const copy = await copyOf({ REPLICA_NAME: 'of-one-stream' });
+    await copy.invoke(eventOf(insertOf('s', 1)));
+    await copy.close();
+    const { Records } = eventOf(insertOf('s', 2));
+    const elsewhere = { Records: Records.map((each) => ({ ...each, eventSourceARN: `${BY_HAND_ARN}-2` })) };
+    await assert.rejects(
+      copy.invoke(elsewhere),
+      /STREAM_CHANGED: The copy "of-one-stream" is of the stream \S+by-hand, and the one that is read is \S+by-hand-2\./,
+    );
+    assert.deepEqual(await ids(), [1]);
+  });
+
+  it('writes with TRIGGERS=on to a table with a trigger that fires for replicas', async () => {
+    await target.sql(`CREATE TABLE public.heard (id int); CREATE TABLE public.telling (LIKE public.places INCLUDING ALL);
+      CREATE FUNCTION public.tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.heard VALUES (NEW.id); RETURN NULL; END';
+      CREATE TRIGGER told AFTER INSERT ON public.telling FOR EACH ROW EXECUTE PROCEDURE public.tell();
+      ALTER TABLE public.telling ENABLE ALWAYS TRIGGER told`);
+    const event = eventOf({ ...insertOf('s', 1), table: 'telling' });
+    assert.equal((await (await copyOf()).invoke(event)).batchItemFailures.length, 1);
+    assert.match(said.logged.at(-1) ?? '', /^TARGET_UNSAFE: .*fire for replicas, too .*: told\./);
+    assert.deepEqual(await (await copyOf({ TRIGGERS: 'on' })).invoke(event), { batchItemFailures: [] });
+    assert.deepEqual(await target.sql('SELECT id FROM public.heard'), [{ id: 1 }]);
+  });
+
   it('refuses a table with triggers where its user may not switch them off', async () => {
     await (await copyOf()).invoke(eventOf(insertOf('s', 1)));
-    await target.sql(`CREATE ROLE small LOGIN PASSWORD 'small'; GRANT ALL ON SCHEMA pg2kinesis, public TO small;
-      GRANT ALL ON ALL TABLES IN SCHEMA pg2kinesis TO small; GRANT ALL ON public.places TO small;
+    await target.sql(`CREATE ROLE small LOGIN PASSWORD 'small'; GRANT USAGE ON SCHEMA pg2kinesis TO small;
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pg2kinesis TO small; GRANT ALL ON public.places TO small;
       CREATE TABLE public.parents (id int PRIMARY KEY);
       CREATE TABLE public.children (id int PRIMARY KEY, body text, big text, parent int REFERENCES public.parents);
       GRANT ALL ON public.parents, public.children TO small`);

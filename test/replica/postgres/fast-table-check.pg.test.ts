@@ -32,6 +32,10 @@ const UNFIT: Readonly<Record<string, readonly [definition: string, reason: RegEx
   'a key of double precision': ['(a float8, b int, PRIMARY KEY (b, a))', /key column "a" \(double precision\)/],
   'an interval': ['("A b" interval PRIMARY KEY)', /key column "A b" \(interval\)/],
   'a key of jsonb': ['(a jsonb PRIMARY KEY)', /key column "a" \(jsonb\)/],
+  'a key of real': ['(a real PRIMARY KEY)', /key column "a" \(real\)/],
+  'a key of citext': ['(a public.citext PRIMARY KEY)', /key column "a" \(public\.citext\)/],
+  'a range': ['(a numrange PRIMARY KEY)', /key column "a" \(numrange\)/],
+  'a composite': ['(a public.pair PRIMARY KEY)', /key column "a" \(public\.pair\)/],
   'an array': ['(a int[] PRIMARY KEY)', /key column "a" \(integer\[\]\)/],
   'char without a length': ['(a bpchar PRIMARY KEY)', /key column "a" \(bpchar\)|key column "a" \(character\)/],
   both: ['(a numeric PRIMARY KEY, b int UNIQUE)', /besides its key.*; values of its key column "a"/],
@@ -46,6 +50,7 @@ describe('a table of a target of --fast', () => {
     client = await server.client();
     await client.query(
       `CREATE TYPE public.colour AS ENUM ('red', 'blue'); CREATE DOMAIN public.small AS int CHECK (VALUE < 100); CREATE DOMAIN public.amount AS numeric;
+       CREATE EXTENSION citext SCHEMA public; CREATE TYPE public.pair AS (n numeric, t text);
        SET search_path = pg_catalog`,
     );
   });
