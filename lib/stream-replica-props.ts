@@ -22,7 +22,7 @@ export type ReplicatedStream =
 export interface CopyProps {
   /** Tells copies in one target apart: the name of the copy's position there. @default pg2kinesis */
   readonly replicaName?: string;
-  /** The source to copy, where the stream has several. @default that of the first record */
+  /** The source to copy, where the stream has several. @default the `sourceName` of `publisher`, else that of the first record */
   readonly sourceName?: string;
   /** The target holds everything up to this commit LSN already. Only for a copy that begins. @default it is empty */
   readonly startAfter?: string;

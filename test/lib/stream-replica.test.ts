@@ -145,6 +145,31 @@ describe('a StreamReplica', () => {
     );
   });
 
+  it('gives its function what docs/replica.md says where nothing is asked for, and how the target is signed in to', () => {
+    const environmentOf = (over: Partial<StreamReplicaProps>, publishing: Partial<SlotPublisherProps> = {}) => {
+      const found = Object.entries(resourcesOf(made(over, publishing).template, 'AWS::Lambda::Function'));
+      const [, own] = found.find(([id]) => id.startsWith('CopyFunction')) ?? [];
+      assert.equal(own?.Properties['MemorySize'], 512);
+      return (own.Properties['Environment'] as { Variables: Record<string, unknown> }).Variables;
+    };
+    const plain = Object.keys(environmentOf({}));
+    assert.deepEqual(
+      plain.filter((name) => /^(PG|DATABASE|REPLICA|SOURCE|START|AWAIT|SKIP|TRIGGERS)/.test(name)).sort(),
+      [...['DATABASE_SECRET_ARN', 'PGDATABASE', 'PGHOST', 'PGPORT']],
+    );
+    const { PGSSLMODE, PGSSLROOTCERT, SOURCE_NAME } = environmentOf(
+      { databaseSslMode: 'verify-ca', databaseSslRootCert: '/opt/ca.pem' },
+      { sourceName: 'shop' },
+    );
+    assert.deepEqual([PGSSLMODE, PGSSLROOTCERT, SOURCE_NAME], ['verify-ca', '/opt/ca.pem', 'shop']);
+    const signed = { databaseAuth: 'iam', databaseUser: 'copier', databaseResourceId: 'db-ABCDEFGHIJKL01234' } as const;
+    const { DATABASE_AUTH, PGUSER, DATABASE_SECRET_ARN } = environmentOf({
+      ...signed,
+      databaseSecret: undefined,
+    } as never);
+    assert.deepEqual([DATABASE_AUTH, PGUSER, DATABASE_SECRET_ARN], ['iam', 'copier', undefined]);
+  });
+
   it('may read the one stream, its secret, write its log, and send to its queue: nothing else', () => {
     const { template } = made();
     const own = rights(template, 'CopyRole').concat(rights(template, 'CopyFunctionCode'));
@@ -185,6 +210,10 @@ describe('a StreamReplica', () => {
     const others = rights(both, 'OtherRole').map(([right]) => right);
     assert.ok(others.includes('Allow kms:Decrypt') && others.includes('Allow rds-db:connect'), others.join('\n'));
     assert.ok(!others.some((right) => right.includes('secretsmanager')));
+  });
+
+  it('is behind after five minutes, unless told otherwise', () => {
+    made().template.hasResourceProperties('AWS::CloudWatch::Alarm', { MetricName: 'IteratorAge', Threshold: 300_000 });
   });
 
   it('raises an alarm where records are not applied, where none come, and where Lambda has given some up', () => {

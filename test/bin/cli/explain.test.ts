@@ -30,7 +30,11 @@ describe('explain', () => {
     const named = sectionsOf(read('docs/operations.md')).map(({ name }) => name);
     const alarms = [...read('lib/slot-alarms.ts').matchAll(/this\.add\('(\w+)'/g)].map(([, name = '']) => name);
     assert.ok(alarms.length >= 7, alarms.join());
-    for (const alarm of alarms) assert.ok(named.includes(alarm), alarm);
+    const own = [...read('lib/stream-replica.ts').matchAll(/this\.alarm\('(\w+)'/g)].map(
+      ([, name]) => `Replica${name ?? ''}`,
+    );
+    assert.equal(own.length, 3, own.join());
+    for (const alarm of [...alarms, ...own]) assert.ok(named.includes(alarm), alarm);
   });
 
   it('is a command: a section, the list, and 2 for what is not there', async () => {
