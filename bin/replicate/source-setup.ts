@@ -10,7 +10,8 @@ import {
   type TargetConnection,
 } from '../../replica/postgres/connection.ts';
 import { createTables } from '../../replica/postgres/create-tables.ts';
-import type { PositionStore, StreamIdentity } from '../../replica/postgres/position-store.ts';
+import type { PositionStore } from '../../replica/postgres/position-store.ts';
+import type { StreamIdentity } from '../../replica/postgres/position-tables.ts';
 import { LacksColumnError } from '../../replica/postgres/table-plan.ts';
 import type { Terminal } from '../cli/terminal.ts';
 import type { ReplicateOptions } from './options.ts';

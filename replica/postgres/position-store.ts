@@ -6,31 +6,21 @@ import type pg from 'pg';
 import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
 import type { Position } from '../rules/applier.ts';
-import { type CopyingTables, tableId } from '../rules/copying.ts';
 import type { SavedPosition } from '../rules/intake.ts';
 import type { ShardPosition } from '../rules/shards.ts';
 import { refuseSecondCopy } from './other-copies.ts';
-import { makeOwnTables, usingOwnTables } from './own-tables.ts';
+import { usingOwnTables } from './own-tables.ts';
+import {
+  copyingFrom,
+  type CopyingJson,
+  copyingJson,
+  createPositionTables,
+  insertPosition,
+  type ReplicaMode,
+  type StreamIdentity,
+} from './position-tables.ts';
 import { busy, lockEpoch, lockLastEpoch, unlockEpoch } from './replica-lock.ts';
 import { requireLsn } from './sql-text.ts';
-
-/** The stream that is read. */
-export interface StreamIdentity {
-  readonly arn: string;
-  /** When it was made, milliseconds since 1970: one of the same name may be made anew. */
-  readonly createdMs: number;
-}
-
-const CREATE = `CREATE TABLE IF NOT EXISTS pg2kinesis.replica (name text PRIMARY KEY, source text, stream_arn text, stream_created timestamptz,
-    mode text, cut pg_lsn, cut_time timestamptz, system text, lane_timelines int[], forks jsonb, epoch bigint, updated_at timestamptz);
-  ALTER TABLE pg2kinesis.replica ADD COLUMN IF NOT EXISTS copying jsonb, ADD COLUMN IF NOT EXISTS stop_at pg_lsn, ADD COLUMN IF NOT EXISTS stop_pid int;
-  CREATE TABLE IF NOT EXISTS pg2kinesis.replica_shard (name text, shard text, sequence text, arrived timestamptz, at_end boolean,
-    PRIMARY KEY (name, shard));
-  ALTER TABLE pg2kinesis.replica_shard ADD COLUMN IF NOT EXISTS at_tip timestamptz`;
-
-/** Whether the tables are there, with the columns that came last. */
-const THERE = `SELECT to_regclass('pg2kinesis.replica_shard') IS NOT NULL
-  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica_shard') AND attname = 'at_tip') AS there`;
 
 /** How a replica begins. */
 export interface Beginning {
@@ -53,9 +43,6 @@ export interface BegunPosition extends SavedPosition {
   /** Milliseconds since 1970, by the target's clock. As long as nothing was applied, when the copy began. */
   readonly savedAtMs: number;
 }
-
-/** How a copy is kept: equal to a state of the source at each moment, or by applying changes as they come (`--fast`). */
-export type ReplicaMode = 'consistent' | 'fast';
 
 /** @throws {ReplicaError} REPLICA_USAGE where a copy was begun in the other way */
 export function refuseOtherMode(name: string, begun: ReplicaMode, wanted: ReplicaMode): void {
@@ -83,20 +70,6 @@ interface Row {
   readonly forks: [number, string][];
   readonly epoch: string;
   readonly copying: CopyingJson;
-}
-
-/** Tables whose rows are still to come, as the target has them; null: none. */
-export type CopyingJson = 'awaited' | 'all' | (readonly [schema: string, table: string])[] | null;
-
-/** What each table has had from the beginning, as far as it tells them from others. */
-const COLUMNS = {
-  replica: ['name', 'stream_arn', 'lane_timelines', 'epoch'],
-  replica_shard: ['name', 'shard', 'at_end'],
-};
-
-/** Creates the tables where they are missing. @throws {ReplicaError} TARGET_REFUSED */
-export async function createPositionTables(client: pg.Client): Promise<void> {
-  await makeOwnTables(client, { there: THERE, create: CREATE, columns: COLUMNS });
 }
 
 /** Reads and saves the position of one replica. */
@@ -151,18 +124,14 @@ export class PositionStore {
   /** Reads the position, or makes it. @param free - the epoch whose replica is gone; undefined: whoever is at work is thrown out */
   async #read(stream: StreamIdentity, beginning: Beginning, free: string | undefined): Promise<BegunPosition> {
     const { startAfter, awaitsSnapshot } = beginning;
-    await this.#client.query(
-      `INSERT INTO pg2kinesis.replica (name, stream_arn, stream_created, mode, cut, lane_timelines, forks, epoch, updated_at, copying)
-       VALUES ($1, $2, $3, $6, $4, '{}', '[]', 0, now(), $5) ON CONFLICT (name) DO NOTHING`,
-      [
-        this.#name,
-        stream.arn,
-        new Date(stream.createdMs),
-        formatLsn(startAfter ?? 0n),
-        copyingJson(awaitsSnapshot ? 'awaited' : []),
-        this.#mode,
-      ],
-    );
+    await insertPosition(this.#client, {
+      name: this.#name,
+      stream,
+      mode: this.#mode,
+      startAfter,
+      awaitsSnapshot,
+      epoch: 0,
+    });
     const { rows } = await this.#client.query<Row>(
       `SELECT mode, source, stream_arn AS arn, stream_created AS created, cut::text, cut_time AS "cutTime", updated_at AS updated, system, lane_timelines AS timelines, forks, epoch::text, copying
          FROM pg2kinesis.replica WHERE name = $1 FOR UPDATE`,
@@ -210,12 +179,8 @@ export class PositionStore {
    *
    * @param client - another one, in the transaction that makes the copy's tables
    */
-  async announce(client: pg.Client, { arn, createdMs }: StreamIdentity, awaitsSnapshot: boolean): Promise<void> {
-    await client.query(
-      `INSERT INTO pg2kinesis.replica (name, stream_arn, stream_created, mode, cut, lane_timelines, forks, epoch, updated_at, copying)
-       VALUES ($1, $2, $3, $4, '0/0', '{}', '[]', 0, now(), $5)`,
-      [this.#name, arn, new Date(createdMs), this.#mode, copyingJson(awaitsSnapshot ? 'awaited' : [])],
-    );
+  async announce(client: pg.Client, stream: StreamIdentity, awaitsSnapshot: boolean): Promise<void> {
+    await insertPosition(client, { name: this.#name, stream, mode: this.#mode, awaitsSnapshot, epoch: 0 });
   }
 
   /** Whether there is a position: the copy has begun. */
@@ -309,15 +274,4 @@ export class PositionStore {
       ]),
     );
   }
-}
-
-/** @param saved - as the target has it */
-export function copyingFrom(saved: CopyingJson): CopyingTables {
-  return typeof saved === 'string' ? saved : (saved ?? []).map((table) => tableId(...table));
-}
-
-/** Null: the target equals the source as it was at the cut. */
-export function copyingJson(tables: CopyingTables): string | null {
-  if (tables.length === 0) return null;
-  return JSON.stringify(typeof tables === 'string' ? tables : tables.map((id) => JSON.parse(id) as unknown));
 }

@@ -1,6 +1,6 @@
 /**
  * The tables of the target that hold what is needed, besides rows, to apply changes as they come. They are in the same schema as
- * those of `../position-store.ts`.
+ * those of `../position-tables.ts`.
  */
 
 /** Makes the tables where they are not there. */

@@ -3,12 +3,13 @@
  * lane at a time; a batch with changes that concern other lanes is applied while no other is. Knows no stream.
  */
 import type pg from 'pg';
-import { formatLsn, type Lsn } from '../../../lambda/decode/lsn.ts';
+import type { Lsn } from '../../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../../errors.ts';
 import { type FastTarget, type FastTransaction, keyName, keyOfName } from '../../rules/fast/fast-target.ts';
 import type { ShardPosition } from '../../rules/shards.ts';
 import { makeOwnTables, usingOwnTables } from '../own-tables.ts';
-import { copyingJson, createPositionTables, refuseOtherMode, type ReplicaMode } from '../position-store.ts';
+import { refuseOtherMode } from '../position-store.ts';
+import { createPositionTables, insertPosition, type ReplicaMode } from '../position-tables.ts';
 import type { PostgresTarget } from '../target.ts';
 import { CREATE_FAST, FAST_IS_THERE, FAST_TABLES, READ_STATE, READ_WAITING } from './fast-schema.ts';
 import { PostgresFastTransaction, stateOf, type StateRow } from './fast-transaction.ts';
@@ -114,7 +115,7 @@ export async function beginShared(
   {
     name,
     streamArn,
-    startAfter = 0n,
+    startAfter,
     awaitsSnapshot = false,
   }: {
     readonly name: string;
@@ -123,11 +124,14 @@ export async function beginShared(
     readonly awaitsSnapshot?: boolean;
   },
 ): Promise<void> {
-  await client.query(
-    `INSERT INTO pg2kinesis.replica (name, stream_arn, mode, cut, lane_timelines, forks, epoch, updated_at, copying)
-     VALUES ($1, $2, 'fast', $3, '{}', '[]', 1, now(), $4) ON CONFLICT (name) DO NOTHING`,
-    [name, streamArn, formatLsn(startAfter), copyingJson(awaitsSnapshot ? 'awaited' : [])],
-  );
+  await insertPosition(client, {
+    name,
+    stream: { arn: streamArn },
+    mode: 'fast',
+    startAfter,
+    awaitsSnapshot,
+    epoch: 1,
+  });
   const { rows } = await client.query<{ arn: string; mode: ReplicaMode }>(
     'SELECT stream_arn AS arn, mode FROM pg2kinesis.replica WHERE name = $1',
     [name],

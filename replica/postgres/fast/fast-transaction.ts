@@ -21,7 +21,7 @@ import { type CommitPlace, type LanePosition, leastReadUpto } from '../../rules/
 import type { FoldedTable, JsonText } from '../../rules/fold.ts';
 import { type Change, readRecord } from '../../rules/record.ts';
 import type { ShardPosition } from '../../rules/shards.ts';
-import { copyingFrom, type CopyingJson, copyingJson } from '../position-store.ts';
+import { copyingFrom, type CopyingJson, copyingJson } from '../position-tables.ts';
 import { quoteName, requireLsn } from '../sql-text.ts';
 import { keyOf, keyValues } from '../table-plan.ts';
 import type { PostgresTarget } from '../target.ts';

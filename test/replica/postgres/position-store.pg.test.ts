@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { connectTarget, type TargetConnection } from '../../../replica/postgres/connection.ts';
-import { type Beginning, PositionStore, type ReplicaMode } from '../../../replica/postgres/position-store.ts';
+import { type Beginning, PositionStore } from '../../../replica/postgres/position-store.ts';
+import type { ReplicaMode } from '../../../replica/postgres/position-tables.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 
 const streamOf = (name: string) => ({ arn: `arn:aws:kinesis:us-east-1:000000000000:stream/${name}`, createdMs: 1_000 });
