@@ -97,7 +97,8 @@ export async function makeTables(
       program,
       path: terminal.env['PATH'] ?? '',
       laterFile,
-      keep: (client, hasRows) => positions.announce(client, stream, hasRows || awaitSnapshot),
+      keep: (client, hasRows) =>
+        positions.announce(client, stream, { source: options.source, awaitsSnapshot: hasRows || awaitSnapshot }),
     });
     tell(
       `Made the tables of "${source.address.database}", with their keys. Indexes, foreign keys and what fills materialized views are in "${laterFile}": run it at the copy once its rows are there.`,

@@ -93,8 +93,8 @@ export class StreamFunction {
     try {
       await client.query(`SET idle_in_transaction_session_timeout = ${ABANDONED_MS}`);
       await prepareFastTables(client, settings.name);
-      const { name, startAfter, awaitsSnapshot } = settings;
-      await beginShared(client, { name, streamArn, startAfter, awaitsSnapshot });
+      const { name, source, startAfter, awaitsSnapshot } = settings;
+      await beginShared(client, { name, streamArn, source, startAfter, awaitsSnapshot });
     } catch (error) {
       await client.end().catch(() => undefined);
       throw error;

@@ -123,11 +123,12 @@ export class PositionStore {
 
   /** Reads the position, or makes it. @param free - the epoch whose replica is gone; undefined: whoever is at work is thrown out */
   async #read(stream: StreamIdentity, beginning: Beginning, free: string | undefined): Promise<BegunPosition> {
-    const { startAfter, awaitsSnapshot } = beginning;
+    const { startAfter, awaitsSnapshot, source } = beginning;
     await insertPosition(this.#client, {
       name: this.#name,
       stream,
       mode: this.#mode,
+      source,
       startAfter,
       awaitsSnapshot,
       epoch: 0,
@@ -156,16 +157,14 @@ export class PositionStore {
         { remedy: 'Start without --start-after.' },
       );
     }
-    if (row.epoch === '0') {
-      await refuseSecondCopy(this.#client, this.#name, stream.arn, beginning.source);
-      // Of a copy of this name whose position was deleted.
+    // Of a copy of this name whose position was deleted.
+    if (row.epoch === '0')
       await this.#client.query('DELETE FROM pg2kinesis.replica_shard WHERE name = $1', [this.#name]);
-    }
     return {
       cut: requireLsn(row.cut),
       cutMs: row.cutTime?.getTime(),
       savedAtMs: row.updated.getTime(),
-      source: row.source ?? undefined,
+      source: await this.#takeSource(row, source),
       system: row.system ?? undefined,
       timelines: row.timelines.map((each) => each ?? undefined),
       forks: row.forks.map(([timeline, lsn]) => [timeline, requireLsn(lsn)] as const),
@@ -174,13 +173,28 @@ export class PositionStore {
     };
   }
 
+  /** As long as nothing is applied a copy is of the source that was asked for last. @returns the source; undefined: it is not known yet */
+  async #takeSource({ source, timelines, arn }: Row, wanted: string | undefined): Promise<string | undefined> {
+    const isOpen = source === null || (this.#mode === 'consistent' && timelines.length === 0);
+    if (!isOpen || wanted === undefined || wanted === source) return source ?? undefined;
+    await this.#client.query('UPDATE pg2kinesis.replica SET source = $2 WHERE name = $1', [this.#name, wanted]);
+    await refuseSecondCopy(this.#client, { name: this.#name, streamArn: arn, source: wanted });
+    return wanted;
+  }
+
   /**
    * Keeps that a copy has begun whose rows are still to come, for whoever begins it then.
    *
    * @param client - another one, in the transaction that makes the copy's tables
+   * @throws {ReplicaError} REPLICA_BUSY where another replica has begun it meanwhile, REPLICA_USAGE
    */
-  async announce(client: pg.Client, stream: StreamIdentity, awaitsSnapshot: boolean): Promise<void> {
-    await insertPosition(client, { name: this.#name, stream, mode: this.#mode, awaitsSnapshot, epoch: 0 });
+  async announce(
+    client: pg.Client,
+    stream: StreamIdentity,
+    { source, awaitsSnapshot }: Pick<Beginning, 'source' | 'awaitsSnapshot'>,
+  ): Promise<void> {
+    const copy = { name: this.#name, stream, mode: this.#mode, source, awaitsSnapshot, epoch: 0 } as const;
+    if (!(await insertPosition(client, copy))) throw await busy(client, this.#name, this.#epoch);
   }
 
   /** Whether there is a position: the copy has begun. */

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
 import { type CopyingTables, tableId } from '../rules/copying.ts';
+import { refuseSecondCopy } from './other-copies.ts';
 import { makeOwnTables } from './own-tables.ts';
 
 const CREATE = `CREATE TABLE IF NOT EXISTS pg2kinesis.replica (name text PRIMARY KEY, source text, stream_arn text, stream_created timestamptz,
@@ -45,6 +46,8 @@ export interface NewPosition {
   readonly name: string;
   readonly stream: Omit<StreamIdentity, 'createdMs'> & Partial<StreamIdentity>;
   readonly mode: ReplicaMode;
+  /** The source that it is of. @default that of the first record */
+  readonly source?: string | undefined;
   /** The commit LSN up to which its rows were loaded in another way. @default they were not */
   readonly startAfter?: Lsn | undefined;
   /** Whether its rows come by a snapshot. */
@@ -53,16 +56,23 @@ export interface NewPosition {
   readonly epoch: 0 | 1;
 }
 
-/** Keeps that a copy begins, unless it has begun. */
+/**
+ * Keeps that a copy begins, unless it has begun.
+ *
+ * @param client - of the target, in a transaction, which is rolled back where this fails
+ * @returns whether it begins
+ * @throws {ReplicaError} REPLICA_USAGE where there is another one of the same stream and source
+ */
 export async function insertPosition(
   client: pg.Client,
-  { name, stream: { arn, createdMs }, mode, startAfter = 0n, awaitsSnapshot, epoch }: NewPosition,
-): Promise<void> {
-  await client.query(
-    `INSERT INTO pg2kinesis.replica (name, stream_arn, stream_created, mode, cut, lane_timelines, forks, epoch, updated_at, copying)
-     VALUES ($1, $2, $3, $4, $5, '{}', '[]', $6, now(), $7) ON CONFLICT (name) DO NOTHING`,
+  { name, stream: { arn, createdMs }, mode, source, startAfter = 0n, awaitsSnapshot, epoch }: NewPosition,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `INSERT INTO pg2kinesis.replica (name, source, stream_arn, stream_created, mode, cut, lane_timelines, forks, epoch, updated_at, copying)
+     VALUES ($1, $2, $3, $4, $5, $6, '{}', '[]', $7, now(), $8) ON CONFLICT (name) DO NOTHING`,
     [
       name,
+      source ?? null,
       arn,
       createdMs === undefined ? null : new Date(createdMs),
       mode,
@@ -71,6 +81,8 @@ export async function insertPosition(
       copyingJson(awaitsSnapshot ? 'awaited' : []),
     ],
   );
+  if (rowCount === 1) await refuseSecondCopy(client, { name, streamArn: arn, source });
+  return rowCount === 1;
 }
 
 /** @param saved - as the target has it */

@@ -102,46 +102,55 @@ export class PostgresFastTarget implements FastTarget {
   }
 }
 
+/** A copy that several processes apply. */
+export interface SharedCopy {
+  readonly name: string;
+  readonly streamArn: string;
+  /** The source that it is of. @default that of the first record */
+  readonly source?: string | undefined;
+  /** The commit LSN up to which its rows were loaded in another way. @default they were not */
+  readonly startAfter?: Lsn | undefined;
+  /** Whether its rows come by a snapshot. @default they do not */
+  readonly awaitsSnapshot?: boolean;
+}
+
 /**
  * Begins a copy that several processes apply side by side, so without the lock and the epoch of a single one.
  *
- * @param client - of the target
- * @param copy - its name, the stream's ARN, and the commit LSN up to which its rows were loaded in another way, or whether a
- *   snapshot brings them
+ * @param client - of the target, outside a transaction
+ * @param copy - unless it has begun
  * @throws {ReplicaError} STREAM_CHANGED, REPLICA_USAGE
  */
-export async function beginShared(
+export async function beginShared(client: pg.Client, copy: SharedCopy): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    await beginIn(client, copy);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+async function beginIn(
   client: pg.Client,
-  {
-    name,
-    streamArn,
-    startAfter,
-    awaitsSnapshot = false,
-  }: {
-    readonly name: string;
-    readonly streamArn: string;
-    readonly startAfter?: Lsn | undefined;
-    readonly awaitsSnapshot?: boolean;
-  },
+  { name, streamArn, source, startAfter, awaitsSnapshot = false }: SharedCopy,
 ): Promise<void> {
   await insertPosition(client, {
-    name,
-    stream: { arn: streamArn },
-    mode: 'fast',
-    startAfter,
-    awaitsSnapshot,
-    epoch: 1,
+    ...{ name, source, startAfter, awaitsSnapshot },
+    ...{ stream: { arn: streamArn }, mode: 'fast', epoch: 1 },
   });
   const { rows } = await client.query<{ arn: string; mode: ReplicaMode }>(
     'SELECT stream_arn AS arn, mode FROM pg2kinesis.replica WHERE name = $1',
     [name],
   );
   const [row] = rows;
-  if (row !== undefined && row.arn !== streamArn) {
+  if (row === undefined) return;
+  if (row.arn !== streamArn) {
     throw new ReplicaError(
       'STREAM_CHANGED',
       `The copy "${name}" is of the stream ${row.arn}, and the one that is read is ${streamArn}. Nothing was applied.`,
     );
   }
-  if (row !== undefined) refuseOtherMode(name, row.mode, 'fast');
+  refuseOtherMode(name, row.mode, 'fast');
 }

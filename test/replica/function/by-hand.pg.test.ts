@@ -21,9 +21,10 @@ let said: Said;
 let copies = 0;
 const open: StreamFunction[] = [];
 
-/** A copy of its own, into an empty table. */
+/** A copy of its own, into an empty table, in place of the one before. */
 async function copyOf(over: Readonly<Record<string, string>> = {}, credentials?: Credentials): Promise<StreamFunction> {
   await target.sql('TRUNCATE public.places');
+  if (copies > 0) await target.sql('DELETE FROM pg2kinesis.replica');
   said = new Said();
   const made = makeFunction(target, said, { REPLICA_NAME: `copy-${++copies}`, ...over }, credentials);
   open.push(made);
@@ -121,13 +122,12 @@ describe('the function of a StreamReplica, by hand', () => {
   });
 
   it('goes on with no copy that was begun without --fast, or of another stream', async () => {
+    const other = await copyOf({ REPLICA_NAME: 'by-command' });
     const address = { ...target.connection, sslMode: 'disable', sslRootCert: undefined } as const;
     const { client } = await connectTarget(address);
     const positions = new PositionStore(client, 'by-command');
-    await positions.begin({ arn: `${BY_HAND_ARN}-other`, createdMs: 1 }, { takeOver: false, awaitsSnapshot: false });
-    await client.query('UPDATE pg2kinesis.replica SET stream_arn = $1 WHERE name = $2', [BY_HAND_ARN, 'by-command']);
+    await positions.begin({ arn: BY_HAND_ARN, createdMs: 1 }, { takeOver: false, awaitsSnapshot: false });
     await client.end();
-    const other = await copyOf({ REPLICA_NAME: 'by-command' });
     await assert.rejects(
       other.invoke(eventOf(insertOf('s', 1))),
       /REPLICA_USAGE: The copy "by-command" was begun without --fast, and cannot go on with it\./,

@@ -286,6 +286,7 @@ describe('the function of a StreamReplica', () => {
 
   it('counts updates whose row is not there, where it may leave them out', async () => {
     await target.sql('CREATE TABLE IF NOT EXISTS public.places (id int PRIMARY KEY, body text, big text)');
+    await target.sql('DELETE FROM pg2kinesis.replica');
     const own = { REPLICA_NAME: 'missing', SKIP_MISSING: 'on' };
     const update = { ...insertOf('s', 900), op: 'UPDATE', row: { id: 900, body: 'b' }, unchanged: ['big'] };
     measured.length = 0;
@@ -305,7 +306,7 @@ describe('the function of a StreamReplica', () => {
 
   it('stops without marks, and goes on by itself once they are there, or the changes are so old that marks may follow', async () => {
     await target.sql('CREATE TABLE IF NOT EXISTS public.places (id int PRIMARY KEY, body text, big text)');
-    await target.sql('TRUNCATE public.places');
+    await target.sql('TRUNCATE public.places; DELETE FROM pg2kinesis.replica');
     const own = container({ REPLICA_NAME: 'unmarked' });
     /** @param given - records, and how many minutes ago the stream took them */
     const invoke = async (...given: readonly (readonly [minutesAgo: number, record: object])[]): Promise<number> => {

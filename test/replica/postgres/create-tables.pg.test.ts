@@ -81,7 +81,7 @@ describe('tables that are made', () => {
       // It makes the tables of positions, as the command does.
       assert.equal(await new PositionStore(own.client, stores.name).hasBegun(), false);
       await own.client.end();
-      await new PositionStore(client, stores.name).announce(client, STREAM, hasRows);
+      await new PositionStore(client, stores.name).announce(client, STREAM, { awaitsSnapshot: hasRows });
     });
     await made;
     const { client } = await connectTarget(target);

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { connectTarget, type TargetConnection } from '../../../replica/postgres/connection.ts';
+import { beginShared } from '../../../replica/postgres/fast/fast-target.ts';
 import { type Beginning, PositionStore } from '../../../replica/postgres/position-store.ts';
-import type { ReplicaMode } from '../../../replica/postgres/position-tables.ts';
+import { insertPosition, type ReplicaMode } from '../../../replica/postgres/position-tables.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 
 const streamOf = (name: string) => ({ arn: `arn:aws:kinesis:us-east-1:000000000000:stream/${name}`, createdMs: 1_000 });
@@ -108,8 +109,86 @@ describe('a position', () => {
     };
     await begin('of a');
     for (const source of [undefined, 'a'])
-      await assert.rejects(begin('other', source), /REPLICA_USAGE: .* already, "of a"\..* Go on with --name of a\./);
+      await assert.rejects(begin('other', source), /REPLICA_USAGE: .* already, "of a"\..* Go on with --name of a \(/);
     await begin('of b', 'b');
     for (const name of ['of a', 'of b']) await begin(name, name.slice(3));
+  });
+
+  it('is the only one before anything is applied, too, and is of the source that was asked for last until then', async () => {
+    const stream = streamOf('early');
+    const begin = async (name: string, source?: string) => {
+      const { client, positions } = await open(name);
+      try {
+        return await positions.begin(stream, { ...PLAINLY, source });
+      } finally {
+        await client.end();
+      }
+    };
+    assert.equal((await begin('first')).source, undefined);
+    const unknown =
+      /REPLICA_USAGE: The target has a copy of the stream already, "first", which has not read yet .* start "first" with --source/;
+    await assert.rejects(begin('second', 'b'), unknown);
+    assert.equal((await begin('first', 'wrong')).source, 'wrong');
+    assert.equal((await begin('first', 'a')).source, 'a');
+    for (const source of [undefined, 'a']) await assert.rejects(begin('second', source), /already, "first"\./);
+    assert.equal((await begin('second', 'b')).source, 'b');
+    await assert.rejects(begin('second', 'a'), /REPLICA_USAGE: The target has a copy of "a" already/);
+    const { client, positions } = await open('second');
+    const began = { ...(await positions.begin(stream, PLAINLY)), copying: [] };
+    assert.equal(began.source, 'b');
+    await positions.hold();
+    await positions.save({ ...began, cut: 1n, timelines: [1] });
+    await client.query('COMMIT');
+    await client.end();
+    assert.equal((await begin('second', 'c')).source, 'b');
+  });
+
+  it('is the only one of a function’s copies, too, which is of its source from the beginning', async () => {
+    const { client } = await open('any');
+    const streamArn = streamOf('function').arn;
+    const begin = (name: string, source?: string) => beginShared(client, { name, streamArn, source });
+    await begin('shared a', 'a');
+    for (const source of [undefined, 'a'])
+      await assert.rejects(
+        begin('other', source),
+        /REPLICA_USAGE: .* already, "shared a"\..*REPLICA_NAME.*SOURCE_NAME/,
+      );
+    await begin('shared b', 'b');
+    // What its source is called by now is asked of each record.
+    await begin('shared b', 'renamed');
+    const { rows } = await client.query<{ all: string[] }>(
+      'SELECT array_agg(name || $2 || source ORDER BY name) AS all FROM pg2kinesis.replica WHERE stream_arn = $1',
+      [streamArn, ': '],
+    );
+    assert.deepEqual(rows[0]?.all, ['shared a: a', 'shared b: b']);
+  });
+
+  it('is the only one of two that begin at the same moment', async () => {
+    const stream = streamOf('moment');
+    const [first, second] = [await open('first of two'), await open('second of two')];
+    const { rows } = await second.client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    await first.client.query('BEGIN');
+    await insertPosition(first.client, {
+      ...{ name: 'first of two', stream, mode: 'consistent', awaitsSnapshot: false, epoch: 0 },
+    });
+    const begun = second.positions.begin(stream, PLAINLY);
+    const isOver = begun.then(
+      () => true,
+      () => true,
+    );
+    const isWaiting = async (): Promise<boolean> =>
+      (await first.client.query('SELECT FROM pg_locks WHERE pid = $1 AND NOT granted', [rows[0]?.pid])).rowCount === 1;
+    while (!(await Promise.race([isOver, isWaiting()])));
+    await first.client.query('COMMIT');
+    await assert.rejects(begun, /REPLICA_USAGE: .* already, "first of two"/);
+  });
+
+  it('is begun by one of two that make its tables', async () => {
+    const { client, positions } = await open('announced');
+    const announce = () => positions.announce(client, streamOf('announced'), { source: 'a', awaitsSnapshot: true });
+    await announce();
+    await assert.rejects(announce(), /REPLICA_BUSY: Another replica "announced"/);
+    const { source, copying } = await positions.begin(streamOf('announced'), PLAINLY);
+    assert.deepEqual([source, copying], ['a', 'awaited']);
   });
 });
