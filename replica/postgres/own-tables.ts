@@ -17,6 +17,9 @@ export interface OwnTables {
   readonly columns?: Readonly<Record<string, readonly string[]>>;
 }
 
+const CREATE_RIGHTS = 'GRANT USAGE, CREATE ON SCHEMA pg2kinesis';
+const WRITE_RIGHTS = 'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pg2kinesis';
+
 /**
  * Makes them where they are missing.
  *
@@ -25,7 +28,8 @@ export interface OwnTables {
  * @throws {ReplicaError} TARGET_REFUSED where the user lacks a right, or there are others of that name
  */
 export async function makeOwnTables(client: pg.Client, { there, create, columns = {} }: OwnTables): Promise<void> {
-  await translatingRights(client, 'GRANT USAGE, CREATE ON SCHEMA pg2kinesis', async () => {
+  const remedy = async (): Promise<string> => (await ofOwner(client, create)) ?? schemaRemedy(client, CREATE_RIGHTS);
+  await translatingRights(client, remedy, async () => {
     // Asked for first: who may make tables in a schema needs no right to make schemas, not even IF NOT EXISTS.
     const { rowCount } = await client.query(`SELECT FROM pg_namespace WHERE nspname = 'pg2kinesis'`);
     if (rowCount === 0) await client.query('CREATE SCHEMA IF NOT EXISTS pg2kinesis');
@@ -42,11 +46,14 @@ export async function makeOwnTables(client: pg.Client, { there, create, columns 
  * @throws {ReplicaError} TARGET_REFUSED where the user may not
  */
 export async function usingOwnTables<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
-  const grant = 'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pg2kinesis';
-  return await translatingRights(client, grant, work);
+  return await translatingRights(client, () => Promise.resolve(schemaRemedy(client, WRITE_RIGHTS)), work);
 }
 
-async function translatingRights<T>(client: pg.Client, grant: string, work: () => Promise<T>): Promise<T> {
+async function translatingRights<T>(
+  client: pg.Client,
+  remedy: () => Promise<string>,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -56,12 +63,25 @@ async function translatingRights<T>(client: pg.Client, grant: string, work: () =
     throw new ReplicaError(
       'TARGET_REFUSED',
       `The user "${client.user ?? ''}" may not use the schema pg2kinesis of the target, where the position of the copy is kept: ${error.message} (SQLSTATE 42501). Nothing was applied.`,
-      {
-        remedy: `Let the owner of the database make the schema, if it is missing, and run ${grant} TO ${quoteName(client.user ?? '')}, then start again.`,
-        cause: error,
-      },
+      { remedy: await remedy(), cause: error },
     );
   }
+}
+
+function schemaRemedy({ user = '' }: pg.Client, grant: string): string {
+  return `Let the owner of the database make the schema, if it is missing, and run ${grant} TO ${quoteName(user)}, then start again.`;
+}
+
+/** What to do where tables are there that only somebody else may change. @returns undefined: there are none */
+async function ofOwner(client: pg.Client, create: string): Promise<string | undefined> {
+  const { rows } = await client.query<{ owner: string }>(
+    `SELECT pg_get_userbyid(relowner) AS owner FROM pg_class
+      WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'pg2kinesis') AND relkind = 'r' AND NOT pg_has_role(relowner, 'USAGE') LIMIT 1`,
+  );
+  const [table] = rows;
+  if (table === undefined) return undefined;
+  const sql = create.replaceAll(/--.*/g, '').replaceAll(/\s+/g, ' ').trim();
+  return `The tables there are of another version and belong to "${table.owner}". Let that user run: ${sql}; ${WRITE_RIGHTS} TO ${quoteName(client.user ?? '')}; Then start again.`;
 }
 
 async function refuseForeign(client: pg.Client, table: string, columns: readonly string[]): Promise<void> {

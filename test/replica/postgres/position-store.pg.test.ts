@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { connectTarget, type TargetConnection } from '../../../replica/postgres/connection.ts';
-import { beginShared } from '../../../replica/postgres/fast/fast-target.ts';
+import { beginShared, prepareFastTables } from '../../../replica/postgres/fast/fast-target.ts';
 import { type Beginning, PositionStore } from '../../../replica/postgres/position-store.ts';
 import { insertPosition, type ReplicaMode } from '../../../replica/postgres/position-tables.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
@@ -44,6 +44,44 @@ describe('a position', () => {
       await again.client.query(`DELETE FROM pg2kinesis.replica WHERE name = 'anew'`);
       await again.client.end();
     }
+  });
+
+  it('is kept in tables of an earlier version, once their owner has run what the message says', async () => {
+    const owner = await server.client();
+    await owner.query('CREATE DATABASE earlier');
+    await owner.query(`CREATE ROLE applier LOGIN PASSWORD 'password'`);
+    await owner.end();
+    const administrator = await server.client({ database: 'earlier' });
+    await administrator.query(`CREATE SCHEMA pg2kinesis;
+      CREATE TABLE pg2kinesis.replica (name text PRIMARY KEY, source text, stream_arn text, stream_created timestamptz,
+        mode text, cut pg_lsn, cut_time timestamptz, system text, lane_timelines int[], forks jsonb, epoch bigint, updated_at timestamptz);
+      CREATE TABLE pg2kinesis.replica_shard (name text, shard text, sequence text, arrived timestamptz, at_end boolean, PRIMARY KEY (name, shard));
+      GRANT USAGE, CREATE ON SCHEMA pg2kinesis TO applier; GRANT ALL ON ALL TABLES IN SCHEMA pg2kinesis TO applier`);
+    const connection = await connectTarget({
+      ...{ ...server.connection, database: 'earlier', user: 'applier', password: 'password' },
+      ...{ sslMode: 'disable', sslRootCert: undefined },
+    });
+    connections.push(connection);
+    const { client } = connection;
+    const prepare = async (): Promise<void> => {
+      await prepareFastTables(client, 'earlier');
+      await new PositionStore(client, 'earlier', 'fast').begin(STREAM, PLAINLY);
+    };
+    const refused =
+      /TARGET_REFUSED: .* \(SQLSTATE 42501\).* belong to "[^"]+"\. Let that user run: (.*) Then start again\.$/;
+    for (const table of ['replica', 'replica_lane']) {
+      const error = await prepare().then(
+        () => undefined,
+        (each: unknown) => each,
+      );
+      const [, sql = ''] = refused.exec(String(error)) ?? [];
+      assert.match(sql, new RegExp(`CREATE TABLE IF NOT EXISTS pg2kinesis\\.${table} `), String(error));
+      await administrator.query(sql);
+      // Of the other tables it may make none.
+      await administrator.query('REVOKE CREATE ON SCHEMA pg2kinesis FROM applier');
+    }
+    await prepare();
+    await administrator.end();
   });
 
   it('says when the copy began until something is applied, and from then on when that was', async () => {
