@@ -12,7 +12,8 @@ import { refuseOtherMode } from '../position-store.ts';
 import { createPositionTables, insertPosition, type ReplicaMode } from '../position-tables.ts';
 import type { PostgresTarget } from '../target.ts';
 import { CREATE_FAST, FAST_IS_THERE, FAST_TABLES, READ_STATE, READ_WAITING } from './fast-schema.ts';
-import { PostgresFastTransaction, stateOf, type StateRow } from './fast-transaction.ts';
+import { stateOf, type StateRow } from './fast-state.ts';
+import { PostgresFastTransaction } from './fast-transaction.ts';
 
 /** What a target works with. */
 export interface PostgresFastTargetOptions {

@@ -8,26 +8,23 @@ import { formatLsn } from '../../../lambda/decode/lsn.ts';
 import type { AwaitsRows } from '../../rules/applier.ts';
 import {
   type CarriedRow,
-  copyingOf,
   type DeferredChange,
   type FastState,
   type FastTransaction,
-  laneStart,
   type LeftOut,
   type TableName,
   type Truncation,
 } from '../../rules/fast/fast-target.ts';
-import { type CommitPlace, type LanePosition, leastReadUpto } from '../../rules/fast/lane-position.ts';
+import type { CommitPlace } from '../../rules/fast/lane-position.ts';
 import type { FoldedTable, JsonText } from '../../rules/fold.ts';
 import { type Change, readRecord } from '../../rules/record.ts';
 import type { ShardPosition } from '../../rules/shards.ts';
-import { copyingFrom, type CopyingJson, copyingJson } from '../position-tables.ts';
-import { quoteName, requireLsn } from '../sql-text.ts';
+import { quoteName } from '../sql-text.ts';
 import { keyOf, keyValues } from '../table-plan.ts';
 import type { PostgresTarget } from '../target.ts';
 import type { TargetTable } from '../target-table.ts';
 import { sourceOf } from '../values.ts';
-import { READ_STATE } from './fast-schema.ts';
+import { SavedState } from './fast-state.ts';
 
 /** What a transaction works with. */
 export interface FastTransactionOptions {
@@ -44,9 +41,7 @@ export interface FastTransactionOptions {
 export class PostgresFastTransaction implements FastTransaction {
   readonly state: FastState;
   readonly #options: FastTransactionOptions;
-  readonly #before: ReadonlyMap<number, LanePosition>;
-  /** Source, system, start and number of lanes, as they were at the beginning. */
-  readonly #described: string;
+  readonly #saved: SavedState;
   #parts = 0;
   #counted = new Map<string, number>();
   /** Counts before the part that may be undone. */
@@ -55,8 +50,7 @@ export class PostgresFastTransaction implements FastTransaction {
   constructor(options: FastTransactionOptions) {
     this.#options = options;
     this.state = options.state;
-    this.#before = new Map(options.state.lanes);
-    this.#described = this.#describe();
+    this.#saved = new SavedState(options);
   }
 
   async begin(): Promise<void> {
@@ -172,7 +166,7 @@ export class PostgresFastTransaction implements FastTransaction {
 
   async commit(shards: ReadonlyMap<string, ShardPosition>): Promise<number> {
     const waiting = await this.#options.target.translatingErrors(async () => {
-      await this.#saveState();
+      await this.#saved.save(this.state);
       if (shards.size > 0) await this.#options.saveShards(shards);
       const counted = this.state.isWaiting ? await this.#countWaiting() : 0;
       await this.#options.client.query('COMMIT');
@@ -196,82 +190,8 @@ export class PostgresFastTransaction implements FastTransaction {
     return Number(rows[0]?.n);
   }
 
-  async #saveState(): Promise<void> {
-    const { client } = this.#options;
-    const { source, system, start, laneCount = 0, lanes } = this.state;
-    if (this.#describe() !== this.#described) {
-      await client.query(
-        'UPDATE pg2kinesis.replica SET source = $2, system = $3, cut = $4, updated_at = now() WHERE name = $1',
-        [this.#name, source ?? null, system ?? null, formatLsn(start)],
-      );
-      await client.query('DELETE FROM pg2kinesis.replica_lane WHERE name = $1 AND lane >= $2', [this.#name, laneCount]);
-    }
-    const changed = [...lanes].filter(([lane, position]) => this.#before.get(lane) !== position);
-    if (changed.length === 0) return;
-    const tells = ({ copying }: LanePosition): string => JSON.stringify(copying);
-    const isTold = changed.some(
-      ([lane, position]) => tells(position) !== tells(this.#before.get(lane) ?? laneStart(this.state)),
-    );
-    const column = <T>(of: (position: LanePosition) => T): T[] => changed.map(([, position]) => of(position));
-    await client.query(
-      `INSERT INTO pg2kinesis.replica_lane AS l (name, lane, lanes, lsn, ordinal, reach, timeline, unmarked_since, copying)
-       SELECT $1, u.lane, $2, u.lsn, u.ordinal, u.reach, u.timeline, u.since, u.copying
-         FROM unnest($3::int[], $4::pg_lsn[], $5::bigint[], $6::pg_lsn[], $7::int[], $8::timestamptz[], $9::jsonb[])
-           AS u (lane, lsn, ordinal, reach, timeline, since, copying)
-       ON CONFLICT (name, lane) DO UPDATE SET lanes = excluded.lanes, lsn = excluded.lsn, ordinal = excluded.ordinal, reach = excluded.reach,
-         timeline = excluded.timeline, unmarked_since = excluded.unmarked_since, copying = excluded.copying, updated_at = now()`,
-      [
-        this.#name,
-        laneCount,
-        changed.map(([lane]) => lane),
-        column(({ lsn }) => formatLsn(lsn)),
-        column(({ ordinal }) => (ordinal === Infinity ? null : ordinal)),
-        column(({ readUpto }) => formatLsn(readUpto)),
-        column(({ timeline }) => timeline ?? null),
-        column(({ unmarkedSinceMs: since }) => (since === undefined ? null : new Date(since))),
-        column(({ copying }) => copyingJson(copying)),
-      ],
-    );
-    if (isTold) await this.#tellCopying();
-    await this.#prune();
-  }
-
-  /** Saves for which tables rows are still to come, in whatever lane. */
-  async #tellCopying(): Promise<void> {
-    const { client } = this.#options;
-    // Others may tell the same of their lanes at this moment: one after the other, so that the last one sees all.
-    await client.query('SELECT FROM pg2kinesis.replica WHERE name = $1 FOR UPDATE', [this.#name]);
-    const { rows } = await client.query<StateRow>(READ_STATE, [this.#name]);
-    const [row] = rows;
-    if (row === undefined) return;
-    await client.query('UPDATE pg2kinesis.replica SET copying = $2 WHERE name = $1', [
-      this.#name,
-      copyingJson(copyingOf(stateOf(row))),
-    ]);
-  }
-
-  /** Deletes what is no longer needed, because every lane was read beyond it. */
-  async #prune(): Promise<void> {
-    const { lanes, laneCount = 0 } = this.state;
-    const least = leastReadUpto(lanes, laneCount);
-    if (least === undefined || least === leastReadUpto(this.#before, laneCount)) return;
-    for (const table of ['replica_note', 'replica_truncate']) {
-      // Another process may delete the same rows at this moment.
-      await this.#options.client.query(
-        `DELETE FROM pg2kinesis.${table} WHERE ctid = ANY (ARRAY(
-           SELECT ctid FROM pg2kinesis.${table} WHERE name = $1 AND lsn <= $2 FOR UPDATE SKIP LOCKED))`,
-        [this.#name, formatLsn(least)],
-      );
-    }
-  }
-
   get #name(): string {
     return this.#options.name;
-  }
-
-  #describe(): string {
-    const { source, system, start, laneCount } = this.state;
-    return JSON.stringify([source, system, String(start), laneCount]);
   }
 
   #count({ schema, table }: TableName, changes: number): void {
@@ -286,43 +206,4 @@ export class PostgresFastTransaction implements FastTransaction {
   #query<R extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<pg.QueryResult<R>> {
     return this.#options.target.translatingErrors(() => this.#options.client.query<R>(text, [...values]));
   }
-}
-
-/** A row of `READ_STATE`. */
-export interface StateRow {
-  readonly source: string | null;
-  readonly system: string | null;
-  readonly start: string;
-  readonly copying: CopyingJson;
-  readonly lanes: readonly [number, number, string, number | null, string, number | null, number | null, CopyingJson][];
-  readonly truncations: readonly [string, string, string, number][];
-  readonly isWaiting: boolean;
-}
-
-/** @param row - as the target has it @returns the state */
-export function stateOf({ source, system, start, copying, lanes, truncations, isWaiting }: StateRow): FastState {
-  const [first] = lanes;
-  return {
-    source: source ?? undefined,
-    system: system ?? undefined,
-    start: requireLsn(start),
-    awaitsSnapshot: copying === 'awaited',
-    laneCount: first?.[1],
-    lanes: new Map(
-      lanes.map(([lane, , lsn, ordinal, reach, timeline, since, tables]) => [
-        lane,
-        {
-          lsn: requireLsn(lsn),
-          ordinal: ordinal ?? Infinity,
-          readUpto: requireLsn(reach),
-          timeline: timeline ?? undefined,
-          unmarkedSinceMs: since ?? undefined,
-          copying: copyingFrom(tables),
-        },
-      ]),
-    ),
-    truncations: truncations.map(([schema, table, lsn, ordinal]) => ({ schema, table, lsn: requireLsn(lsn), ordinal })),
-    isWaiting,
-    waiting: new Set(),
-  };
 }
