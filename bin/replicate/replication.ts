@@ -56,6 +56,7 @@ export class Replication {
   #waiting = 0;
   #truncated = 0;
   #unspilledBytes = 0;
+  #isApplying = false;
   #cutMs: number | undefined;
   /** Since when no change has come, while no mark has: its count of changes, and the time. */
   #unmarked: { readonly changes: number; readonly ms: number } | undefined;
@@ -123,6 +124,12 @@ export class Replication {
     return this.#parts.plan.isRead && [...this.#behind.values()].every((ms) => ms === 0);
   }
 
+  /** Differs once more was read or applied. */
+  get #done(): string {
+    const { lanes, counts } = this.#parts.intake;
+    return `${lanes.applied} ${counts.changes} ${counts.marks} ${counts.repeats}`;
+  }
+
   async #read(signal: AbortSignal, progress: { isRead: boolean }): Promise<void> {
     const { client, stream, plan, intake, once, tell } = this.#parts;
     try {
@@ -155,7 +162,9 @@ export class Replication {
     const { applier, store, intake } = this.#parts;
     for (;;) {
       const wasRead = progress.isRead;
+      this.#isApplying = true;
       const applied = await applier.step();
+      this.#isApplying = false;
       if (applied !== undefined) {
         this.#cutMs = applied.cutMs ?? this.#cutMs;
         this.#truncated += applied.truncated;
@@ -181,9 +190,11 @@ export class Replication {
     const texts = userRecords({ partitionKey, data })
       .flatMap(lineRecords)
       .map((user) => user.data.toString());
-    const since = systemClock.now();
+    let [done, since] = [this.#done, systemClock.now()];
     while (!intake.take({ shard, sequence, arrivedMs, partitionKey, texts })) {
       if (signal.aborted) return;
+      // The last marks of the old lanes may be in another shard, or be applied.
+      if (this.#isApplying || done !== this.#done) [done, since] = [this.#done, systemClock.now()];
       if (systemClock.now() - since > patienceMs) {
         throw new ReplicaError(
           'LANES_CHANGED',

@@ -1,6 +1,7 @@
 /** When a replica says that a stream has no marks, or other lanes than before: never while what it waits for may still come. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { GetRecordsCommand, GetShardIteratorCommand, ListShardsCommand } from '@aws-sdk/client-kinesis';
 import { Replication } from '../../bin/replicate/replication.ts';
@@ -31,15 +32,17 @@ const listed =
   (pages: readonly (readonly object[])[]): Pages =>
   (page) => ({ records: pages[page] ?? [], behindMs: page + 1 < pages.length ? 1000 : 0 });
 
-/** A stream of one shard. */
-function streamOf(pages: Pages): KinesisClient {
+/** A stream of a shard, or two. */
+function streamOf(...shards: readonly Pages[]): KinesisClient {
   let sequence = 0;
   const send = (command: object): Promise<object> => {
-    if (command instanceof ListShardsCommand) return Promise.resolve({ Shards: [{ ShardId: 'a' }] });
-    if (command instanceof GetShardIteratorCommand) return Promise.resolve({ ShardIterator: '0' });
+    if (command instanceof ListShardsCommand)
+      return Promise.resolve({ Shards: shards.map((_, i) => ({ ShardId: String(i) })) });
+    if (command instanceof GetShardIteratorCommand)
+      return Promise.resolve({ ShardIterator: `${command.input.ShardId ?? ''} 0` });
     if (!(command instanceof GetRecordsCommand)) throw new Error('Nothing else is asked for.');
-    const page = Number(command.input.ShardIterator);
-    const { records, behindMs } = pages(page);
+    const [shard = 0, page = 0] = (command.input.ShardIterator ?? '').split(' ').map(Number);
+    const { records, behindMs } = shards[shard]?.(page) ?? { records: [], behindMs: 0 };
     return Promise.resolve({
       Records: records.map((record) => ({
         Data: Buffer.from(JSON.stringify(record)),
@@ -47,7 +50,7 @@ function streamOf(pages: Pages): KinesisClient {
         PartitionKey: 'partition' in record ? record.partition : 'lane-0-of-1',
         ApproximateArrivalTimestamp: new Date(),
       })),
-      NextShardIterator: String(page + 1),
+      NextShardIterator: `${shard} ${page + 1}`,
       MillisBehindLatest: behindMs,
     });
   };
@@ -57,7 +60,8 @@ function streamOf(pages: Pages): KinesisClient {
 interface ReplicateOptions {
   readonly once?: boolean;
   readonly hasBegun?: boolean;
-  readonly write?: () => void;
+  readonly write?: () => unknown;
+  readonly other?: Pages;
   readonly tell?: (text: string) => void;
   readonly stops?: number;
 }
@@ -66,14 +70,14 @@ interface ReplicateOptions {
  * Replicates a stream.
  *
  * @param patienceMs - how long marks are waited for
- * @param options - `hasBegun`: by a position of before, in two lanes; `write`: in place of one that counts; `stops`: so many batches
- *   are to stop where the target is
+ * @param options - `hasBegun`: by a position of before, in two lanes; `write`: before one that counts; `other`: of a second
+ *   shard; `stops`: so many batches are to stop where the target is
  * @returns how many changes were applied
  */
 async function replicate(
   pages: readonly (readonly object[])[] | Pages,
   patienceMs: number,
-  { once = false, hasBegun = false, write, stops = 0, tell = () => undefined }: ReplicateOptions = {},
+  { once = false, hasBegun = false, write, other, stops = 0, tell = () => undefined }: ReplicateOptions = {},
 ): Promise<number> {
   const timelines = hasBegun ? [1, 1] : [];
   const shards = new Shards();
@@ -85,10 +89,9 @@ async function replicate(
   const stop = new AbortController();
   let applied = 0;
   const transaction: TargetTransaction = {
-    write: (tables) => {
-      write?.();
+    write: async (tables) => {
+      await write?.();
       for (const { changes } of tables) applied += changes;
-      return Promise.resolve();
     },
     commit: () => Promise.resolve(applied > 0 ? stop.abort() : undefined),
     rollback: () => Promise.resolve(),
@@ -96,7 +99,7 @@ async function replicate(
   let begun = 0;
   const begin = () => Promise.resolve({ ...transaction, stopAt: begun++ < stops ? intake.lanes.applied : undefined });
   const replication = new Replication({
-    client: streamOf(typeof pages === 'function' ? pages : listed(pages)),
+    client: streamOf(typeof pages === 'function' ? pages : listed(pages), ...(other === undefined ? [] : [other])),
     stream: 'made',
     once,
     patienceMs,
@@ -246,5 +249,21 @@ describe('a stream whose LANES were changed', () => {
       replicate([[opening, change(1)], [later]], 20),
       /LANES_CHANGED: LANES was changed while records of the old lanes .* records of lane-0-of-2, .* in 1 lanes/,
     );
+  });
+
+  it('is waited for while what came before is applied, however long that takes', async () => {
+    const write = () => wait(1000);
+    assert.equal(await replicate([[opening, change(1), { ...mark, commitLsn: '0/18' }], [later]], 20, { write }), 1);
+  });
+
+  it('is waited for while another shard has records of the old lanes', async () => {
+    const inOldLane = (lane: number, record: object): object => ({
+      ...{ ...record, lane, lanes: 2 },
+      partition: `lane-${lane}-of-2`,
+    });
+    const first = [inOldLane(0, change(1)), inOldLane(0, { ...mark, commitLsn: '0/18' })];
+    const others = [2, 3, 4, 5, 6].map((ordinal) => [inOldLane(1, change(ordinal))]);
+    const other = listed([...others, [inOldLane(1, { ...mark, commitLsn: '0/18' })]]);
+    assert.equal(await replicate([first, [{ ...later, partition: 'lane-0-of-1' }]], 600, { other }), 6);
   });
 });
