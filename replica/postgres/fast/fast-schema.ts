@@ -6,8 +6,10 @@
 /** Makes the tables where they are not there. */
 export const CREATE_FAST = `
   -- How far each lane is applied, and the tables of which a snapshot is to bring rows in it. An ordinal of NULL: all of that commit LSN.
+  -- loaded: rows up to there were loaded in another way, and the lane was not read up to there.
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_lane (name text, lane int, lanes int, lsn pg_lsn NOT NULL, ordinal bigint, reach pg_lsn NOT NULL,
-    timeline int, unmarked_since timestamptz, copying jsonb, updated_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (name, lane));
+    timeline int, unmarked_since timestamptz, copying jsonb, updated_at timestamptz NOT NULL DEFAULT now(),
+    loaded boolean NOT NULL DEFAULT false, PRIMARY KEY (name, lane));
   -- Of what place rows are: a row's xmin is that of the note of the part that wrote it.
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_note (name text, lsn pg_lsn NOT NULL, ordinal bigint NOT NULL);
   CREATE INDEX IF NOT EXISTS replica_note_place ON pg2kinesis.replica_note (name, lsn);
@@ -19,7 +21,8 @@ export const CREATE_FAST = `
   -- Changes of keys that wait for such a row, as they are in the stream.
   CREATE TABLE IF NOT EXISTS pg2kinesis.replica_waiting (name text, schema text, tab text, key text, lsn pg_lsn, ordinal bigint, record text NOT NULL,
     awaits_read boolean NOT NULL DEFAULT false);
-  ALTER TABLE pg2kinesis.replica_lane ADD COLUMN IF NOT EXISTS copying jsonb;
+  ALTER TABLE pg2kinesis.replica_lane ADD COLUMN IF NOT EXISTS copying jsonb, ADD COLUMN IF NOT EXISTS loaded boolean NOT NULL DEFAULT false;
+  ALTER TABLE pg2kinesis.replica ADD COLUMN IF NOT EXISTS begun_at timestamptz NOT NULL DEFAULT now();
   ALTER TABLE pg2kinesis.replica_waiting ADD COLUMN IF NOT EXISTS awaits_read boolean NOT NULL DEFAULT false;
   -- A key may be too large for an index.
   CREATE INDEX IF NOT EXISTS replica_waiting_key ON pg2kinesis.replica_waiting (name, md5(key));
@@ -37,11 +40,11 @@ export const FAST_TABLES = [
 
 /** Whether they are there: an administrator can create them for a user without that right. */
 export const FAST_IS_THERE = `SELECT to_regclass('pg2kinesis.replica_waiting_key') IS NOT NULL
-  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica_lane') AND attname = 'copying') AS there`;
+  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica_lane') AND attname = 'loaded') AS there`;
 
 /** Reads the state that a batch begins with, as one row. */
-export const READ_STATE = `SELECT r.source, r.system, r.cut::text AS start, r.copying,
-    COALESCE((SELECT json_agg(json_build_array(lane, lanes, lsn::text, ordinal, reach::text, timeline, extract(epoch FROM unmarked_since) * 1000, copying))
+export const READ_STATE = `SELECT r.source, r.system, r.cut::text AS start, (extract(epoch FROM r.begun_at) * 1000)::float8 AS "begunMs", r.copying,
+    COALESCE((SELECT json_agg(json_build_array(lane, lanes, lsn::text, ordinal, reach::text, timeline, extract(epoch FROM unmarked_since) * 1000, copying, loaded))
       FROM pg2kinesis.replica_lane WHERE name = $1), '[]') AS lanes,
     COALESCE((SELECT json_agg(json_build_array(schema, tab, lsn::text, ordinal)) FROM pg2kinesis.replica_truncate WHERE name = $1), '[]') AS truncations,
     EXISTS (SELECT FROM pg2kinesis.replica_waiting WHERE name = $1) AS "isWaiting"

@@ -15,23 +15,44 @@ export interface StateRow {
   readonly source: string | null;
   readonly system: string | null;
   readonly start: string;
+  readonly begunMs: number;
   readonly copying: CopyingJson;
-  readonly lanes: readonly [number, number, string, number | null, string, number | null, number | null, CopyingJson][];
+  readonly lanes: readonly [
+    lane: number,
+    lanes: number,
+    lsn: string,
+    ordinal: number | null,
+    reach: string,
+    timeline: number | null,
+    unmarkedSinceMs: number | null,
+    copying: CopyingJson,
+    isLoaded: boolean,
+  ][];
   readonly truncations: readonly [string, string, string, number][];
   readonly isWaiting: boolean;
 }
 
 /** @param row - as the target has it @returns the state */
-export function stateOf({ source, system, start, copying, lanes, truncations, isWaiting }: StateRow): FastState {
+export function stateOf({
+  source,
+  system,
+  start,
+  begunMs,
+  copying,
+  lanes,
+  truncations,
+  isWaiting,
+}: StateRow): FastState {
   const [first] = lanes;
   return {
     source: source ?? undefined,
     system: system ?? undefined,
     start: requireLsn(start),
+    begunMs,
     awaitsSnapshot: copying === 'awaited',
     laneCount: first?.[1],
     lanes: new Map(
-      lanes.map(([lane, , lsn, ordinal, reach, timeline, since, tables]) => [
+      lanes.map(([lane, , lsn, ordinal, reach, timeline, since, tables, isLoaded]) => [
         lane,
         {
           lsn: requireLsn(lsn),
@@ -40,6 +61,7 @@ export function stateOf({ source, system, start, copying, lanes, truncations, is
           timeline: timeline ?? undefined,
           unmarkedSinceMs: since ?? undefined,
           copying: copyingFrom(tables),
+          isLoaded,
         },
       ]),
     ),
@@ -86,12 +108,12 @@ export class SavedState {
     );
     const column = <T>(of: (position: LanePosition) => T): T[] => changed.map(([, position]) => of(position));
     await client.query(
-      `INSERT INTO pg2kinesis.replica_lane AS l (name, lane, lanes, lsn, ordinal, reach, timeline, unmarked_since, copying)
-       SELECT $1, u.lane, $2, u.lsn, u.ordinal, u.reach, u.timeline, u.since, u.copying
-         FROM unnest($3::int[], $4::pg_lsn[], $5::bigint[], $6::pg_lsn[], $7::int[], $8::timestamptz[], $9::jsonb[])
-           AS u (lane, lsn, ordinal, reach, timeline, since, copying)
+      `INSERT INTO pg2kinesis.replica_lane AS l (name, lane, lanes, lsn, ordinal, reach, timeline, unmarked_since, copying, loaded)
+       SELECT $1, u.lane, $2, u.lsn, u.ordinal, u.reach, u.timeline, u.since, u.copying, u.loaded
+         FROM unnest($3::int[], $4::pg_lsn[], $5::bigint[], $6::pg_lsn[], $7::int[], $8::timestamptz[], $9::jsonb[], $10::boolean[])
+           AS u (lane, lsn, ordinal, reach, timeline, since, copying, loaded)
        ON CONFLICT (name, lane) DO UPDATE SET lanes = excluded.lanes, lsn = excluded.lsn, ordinal = excluded.ordinal, reach = excluded.reach,
-         timeline = excluded.timeline, unmarked_since = excluded.unmarked_since, copying = excluded.copying, updated_at = now()`,
+         timeline = excluded.timeline, unmarked_since = excluded.unmarked_since, copying = excluded.copying, loaded = excluded.loaded, updated_at = now()`,
       [
         this.#name,
         laneCount,
@@ -102,6 +124,7 @@ export class SavedState {
         column(({ timeline }) => timeline ?? null),
         column(({ unmarkedSinceMs: since }) => (since === undefined ? null : new Date(since))),
         column(({ copying }) => copyingJson(copying)),
+        column(({ isLoaded }) => isLoaded),
       ],
     );
     if (isTold) await this.#tellCopying();

@@ -133,7 +133,7 @@ export class FastBatch {
       if (ours[i] !== true || item.kind === 'other') continue;
       const position = this.#positions.get(at.lane) ?? state.lanes.get(at.lane) ?? laneStart(state);
       if (item.kind === 'mark') {
-        const after = this.#afterMark(position, item);
+        const after = this.#afterMark(position, item, record.arrivedMs);
         // What was told before it may lack other rows than what comes behind it.
         if (after.copying !== position.copying) await this.#flush();
         this.#positions.set(at.lane, after);
@@ -173,11 +173,11 @@ export class FastBatch {
     return false;
   }
 
-  #afterMark(position: LanePosition, mark: Mark): LanePosition {
+  #afterMark(position: LanePosition, mark: Mark, arrivedMs: number): LanePosition {
     const { state } = this.#transaction;
     state.system ??= mark.system;
     if (state.system !== mark.system) throw otherServer(mark.system, state.system, position.lsn);
-    const after = afterMark(position, mark);
+    const after = afterMark(position, mark, arrivedMs < state.begunMs);
     if ('lost' in after) throw lostHistory(after.lost, mark.timeline, position.lsn);
     return after;
   }

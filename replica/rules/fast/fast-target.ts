@@ -27,6 +27,8 @@ export interface FastState {
   system: string | undefined;
   /** Everything up to this commit LSN is applied: here the copy began, or LANES was changed last. */
   start: Lsn;
+  /** When the copy began, milliseconds since 1970. */
+  readonly begunMs: number;
   /** Whether the rows of the copy come by a snapshot that some lane has not been told of yet. */
   readonly awaitsSnapshot: boolean;
   /** How many lanes there are; undefined: none was read yet. */
@@ -117,7 +119,7 @@ export function keyOfName(name: string): string {
 
 /** @returns where a lane begins that was never read */
 export function laneStart({ start, awaitsSnapshot }: Pick<FastState, 'start' | 'awaitsSnapshot'>): LanePosition {
-  return positionAt(start, awaitsSnapshot ? 'awaited' : []);
+  return positionAt(start, awaitsSnapshot ? 'awaited' : [], undefined, true);
 }
 
 /** @returns the tables whose rows are still to come in some lane */

@@ -36,10 +36,11 @@ export function isOfLanes(state: FastState, count: number, items: Items, alone: 
   const [readUpto] = ends;
   if (readUpto === undefined || ends.some((each) => each !== readUpto)) throw lanesChanged(state.laneCount, count);
   const { timeline, copying } = state.lanes.get(0) ?? laneStart(state);
+  const isLoaded = [...state.lanes.values()].every((lane) => lane.isLoaded);
   state.start = readUpto;
   state.laneCount = count;
   state.lanes.clear();
-  for (let lane = 0; lane < count; lane++) state.lanes.set(lane, positionAt(readUpto, copying, timeline));
+  for (let lane = 0; lane < count; lane++) state.lanes.set(lane, positionAt(readUpto, copying, timeline, isLoaded));
   return true;
 }
 

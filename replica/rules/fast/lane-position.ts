@@ -23,6 +23,8 @@ export interface LanePosition extends CommitPlace {
   readonly unmarkedSinceMs: number | undefined;
   /** Tables of which a snapshot is still to bring rows in this lane. */
   readonly copying: CopyingTables;
+  /** Whether rows up to here were loaded in another way, and the lane itself was not read up to here. */
+  readonly isLoaded: boolean;
 }
 
 /** A lane that has records for longer than this and no mark will get none: every run is shorter, and ends with marks. */
@@ -32,9 +34,10 @@ export const MARKS_WITHIN_MS = 20 * 60_000;
  * @param start - everything up to this commit LSN is applied
  * @param copying - tables whose rows are still to come
  * @param timeline - the server's, where it is known
+ * @param isLoaded - whether that was loaded in another way
  */
-export function positionAt(start: Lsn, copying: CopyingTables = [], timeline?: number): LanePosition {
-  return { lsn: start, ordinal: Infinity, readUpto: start, timeline, unmarkedSinceMs: undefined, copying };
+export function positionAt(start: Lsn, copying: CopyingTables = [], timeline?: number, isLoaded = false): LanePosition {
+  return { lsn: start, ordinal: Infinity, readUpto: start, timeline, unmarkedSinceMs: undefined, copying, isLoaded };
 }
 
 /** Whether a place is before another one. */
@@ -63,6 +66,7 @@ export function afterChange(
     // More of its transaction may follow.
     readUpto: lsn - 1n > readUpto ? lsn - 1n : readUpto,
     unmarkedSinceMs: timeline === undefined ? (unmarkedSinceMs ?? arrivedMs) : undefined,
+    isLoaded: false,
   };
 }
 
@@ -79,18 +83,23 @@ export function isNew(arrivedMs: number, nowMs: number): boolean {
 /**
  * @param position - of the lane
  * @param mark - the next record of the lane
+ * @param isOlder - whether the stream took it before the copy began
  * @returns the position after it, or `lost`: the fork after which the server has lost what is applied here
  */
-export function afterMark(position: LanePosition, mark: Mark): LanePosition | { readonly lost: Lsn } {
-  const { timeline } = position;
+export function afterMark(position: LanePosition, mark: Mark, isOlder: boolean): LanePosition | { readonly lost: Lsn } {
+  const { timeline, isLoaded } = position;
   // A request from before a failover arrived late: its mark does not count.
   if (timeline !== undefined && mark.timeline < timeline) return position;
   let { readUpto } = position;
   if (mark.forks !== undefined && timeline !== undefined && mark.timeline !== timeline) {
     const fork = forkAfter(mark.forks, timeline);
-    if (fork !== undefined && position.lsn > fork) return { lost: fork };
-    // What marks said of the lost history does not hold for the one that follows.
-    if (fork !== undefined && readUpto > fork) readUpto = fork;
+    if (fork !== undefined && position.lsn > fork) {
+      // Rows that were loaded after the server had left its history are of the one that follows.
+      if (!isLoaded || !isOlder) return { lost: fork };
+    } else if (fork !== undefined && readUpto > fork) {
+      // What marks said of the lost history does not hold for the one that follows.
+      readUpto = fork;
+    }
   }
   // Older marks come again after a crash.
   const isNewest = mark.lsn >= readUpto;
@@ -101,6 +110,7 @@ export function afterMark(position: LanePosition, mark: Mark): LanePosition | { 
     timeline: mark.timeline,
     unmarkedSinceMs: undefined,
     copying: isNewest && snapshot !== undefined ? afterSnapshotMark(position.copying, snapshot) : position.copying,
+    isLoaded: isLoaded && mark.lsn < position.lsn,
   };
 }
 

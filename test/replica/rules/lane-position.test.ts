@@ -10,7 +10,7 @@ function marked(position: LanePosition, lsn: number, over: object = {}): LanePos
   const at = { source: 's', commitLsn: `0/${lsn.toString(16)}`, commitTime: '2026-01-02T03:04:05Z' };
   const mark = readRecord(JSON.stringify({ op: 'MARK', ...at, lane: 3, lanes: 4, system: '7', timeline: 1, ...over }));
   assert.ok(mark.kind === 'mark');
-  const after = afterMark(position, mark);
+  const after = afterMark(position, mark, false);
   assert.ok(!('lost' in after));
   return after;
 }

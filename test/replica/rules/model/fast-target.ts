@@ -64,6 +64,7 @@ interface Kept {
   source: string | undefined;
   system: string | undefined;
   start: bigint;
+  begunMs: number;
   laneCount: number | undefined;
   truncations: Truncation[];
   parked: { readonly place: CommitPlace; readonly row: ModelRow | undefined }[];
@@ -103,6 +104,7 @@ export class ModelFastTarget implements FastTarget {
     source: undefined,
     system: undefined,
     start: 0n,
+    begunMs: 0,
     laneCount: undefined,
     truncations: [],
     parked: [],
@@ -113,10 +115,11 @@ export class ModelFastTarget implements FastTarget {
   /** Called at each step of a transaction: throws to end it there. */
   onStep: () => void = () => undefined;
 
-  /** @param broken - a rule that is left out @param awaitsSnapshot - whether the copy began so */
-  constructor(broken: BrokenFast, awaitsSnapshot = false) {
+  /** @param broken - a rule that is left out @param awaitsSnapshot - whether the copy began so @param begun - up to where its rows were loaded, and when it began */
+  constructor(broken: BrokenFast, awaitsSnapshot = false, begun: Partial<Pick<Kept, 'start' | 'begunMs'>> = {}) {
     this.#broken = broken;
     this.#awaitsSnapshot = awaitsSnapshot;
+    this.#kept = { ...this.#kept, ...begun };
   }
 
   get rows(): ModelTable {
@@ -172,11 +175,12 @@ class ModelTransaction implements FastTransaction {
     this.#keep = keep;
     const waiting = new Set(broken === 'queue' ? [] : kept.deferred.flatMap(({ key }) => (keys.has(key) ? [key] : [])));
     if (broken === 'queue') waiting.add = () => waiting;
-    const { source, system, start, laneCount, lanes, truncations } = kept;
+    const { source, system, start, begunMs, laneCount, lanes, truncations } = kept;
     this.state = {
       source,
       system,
       start,
+      begunMs,
       awaitsSnapshot,
       laneCount,
       lanes: new Map(broken === 'skip' ? [] : lanes),
