@@ -53,6 +53,8 @@ export class FastReplication {
   #last: Promise<unknown> = Promise.resolve();
   /** Whether records of some shard will not be applied: then nothing is any more, and no position is saved. */
   #isOver = false;
+  /** How many records are done with. */
+  #applied = 0;
   #appliedUpto: Lsn;
   #commitMs: number | undefined;
   #waiting = 0;
@@ -124,15 +126,17 @@ export class FastReplication {
     const read = this.#read.get(shard);
     if (read === undefined || read.records.length === 0) return;
     this.#read.set(shard, { records: [], bytes: 0 });
-    const since = systemClock.now();
+    let [applied, since] = [this.#applied, systemClock.now()];
     for (let records: readonly FastRecord[] = read.records; records.length > 0;) {
       const batch = records;
       // One batch after the other: there is one connection.
-      const applied = this.#last.then(() => this.#apply(batch));
-      this.#last = applied.catch(() => undefined);
-      const { done, failure } = await applied;
+      const applying = this.#last.then(() => this.#apply(batch));
+      this.#last = applying.catch(() => undefined);
+      const { done, failure } = await applying;
       records = batch.slice(done);
       if (failure === undefined) return;
+      // The last records of the old lanes may be in other shards.
+      if (applied !== this.#applied) [applied, since] = [this.#applied, systemClock.now()];
       const isFinal = failure.code !== 'LANES_CHANGED' || systemClock.now() - since > this.#parts.patienceMs;
       this.#isOver = isFinal || this.#parts.stop.aborted;
       if (isFinal) throw failure;
@@ -149,6 +153,7 @@ export class FastReplication {
     try {
       const outcome = await applier.apply(records, shards.positions(new Map()));
       left = places[outcome.done];
+      this.#applied += outcome.done;
       this.#count(outcome);
       return outcome;
     } catch (error) {

@@ -262,8 +262,8 @@ describe('a stream whose LANES were changed', () => {
       partition: `lane-${lane}-of-2`,
     });
     const first = [inOldLane(0, change(1)), inOldLane(0, { ...mark, commitLsn: '0/18' })];
-    const others = [2, 3, 4, 5, 6].map((ordinal) => [inOldLane(1, change(ordinal))]);
+    const others = [2, 3, 4, 5, 6, 7].map((ordinal) => [inOldLane(1, change(ordinal))]);
     const other = listed([...others, [inOldLane(1, { ...mark, commitLsn: '0/18' })]]);
-    assert.equal(await replicate([first, [{ ...later, partition: 'lane-0-of-1' }]], 600, { other }), 6);
+    assert.equal(await replicate([first, [{ ...later, partition: 'lane-0-of-1' }]], 900, { other }), 7);
   });
 });

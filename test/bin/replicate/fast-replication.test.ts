@@ -14,17 +14,17 @@ import { ReplicaError, type ReplicaErrorCode } from '../../../replica/errors.ts'
 import type { FastApplier } from '../../../replica/rules/fast/fast-applier.ts';
 import { Shards } from '../../../replica/rules/shards.ts';
 
-/** A stream of two shards of three pages each, a record a page. The first shard is closed. */
-function twoShards(): KinesisClient {
+/** A stream of two shards, a record a page. The first shard is closed after three. @param pages - of the second */
+function twoShards(pages: number): KinesisClient {
   const send = (command: object): Promise<object> => {
     if (command instanceof ListShardsCommand) return Promise.resolve({ Shards: [{ ShardId: 'a' }, { ShardId: 'b' }] });
     if (command instanceof GetShardIteratorCommand)
       return Promise.resolve({ ShardIterator: `${command.input.ShardId ?? ''}1` });
     if (!(command instanceof GetRecordsCommand)) throw new Error('Nothing else is asked for.');
     const { ShardIterator: at = '' } = command.input;
-    const n = Number(at[1]);
+    const n = Number(at.slice(1));
     return Promise.resolve({
-      Records: n > 3 ? [] : [{ Data: Buffer.from('{}'), SequenceNumber: at, PartitionKey: 'lane-0-of-2' }],
+      Records: n > pages ? [] : [{ Data: Buffer.from('{}'), SequenceNumber: at, PartitionKey: 'lane-0-of-2' }],
       ...(at[0] === 'a' && n === 3 ? {} : { NextShardIterator: `${at[0] ?? ''}${n + 1}` }),
       MillisBehindLatest: n < 3 ? 1000 : 0,
     });
@@ -36,9 +36,10 @@ function twoShards(): KinesisClient {
  * Replicates, where the first shard's second record cannot be applied.
  *
  * @param fault - why, or an error of the target
+ * @param pages - of the second shard
  * @returns what was saved of the first shard with each batch, and what the replication threw
  */
-async function saved(fault: ReplicaErrorCode | Error, patienceMs: number, stopAfter = Infinity) {
+async function saved(fault: ReplicaErrorCode | Error, patienceMs: number, stopAfter = Infinity, pages = 3) {
   const shards = new Shards();
   const stop = new AbortController();
   const positions: string[] = [];
@@ -61,7 +62,7 @@ async function saved(fault: ReplicaErrorCode | Error, patienceMs: number, stopAf
     },
   };
   const replication = new FastReplication({
-    client: twoShards(),
+    client: twoShards(pages),
     stream: 'made',
     once: false,
     patienceMs,
@@ -104,5 +105,12 @@ describe('replicate --fast, where the records of a shard cannot be applied', () 
       positions.filter((each) => each !== 'a1' && each !== ''),
       [],
     );
+  });
+
+  it('waits for other lanes as long as records of another shard are applied', async () => {
+    const { thrown, positions } = await saved('LANES_CHANGED', 800, Infinity, 9);
+    assert.ok(thrown instanceof ReplicaError);
+    // The first shard's first one, and all of the second.
+    assert.equal(positions.length, 10);
   });
 });
