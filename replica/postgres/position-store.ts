@@ -16,6 +16,7 @@ import {
   copyingJson,
   createPositionTables,
   insertPosition,
+  positionGone,
   type ReplicaMode,
   type StreamIdentity,
 } from './position-tables.ts';
@@ -219,7 +220,9 @@ export class PositionStore {
     );
     const [row] = rows;
     if (row !== undefined) return row.stop === null ? undefined : requireLsn(row.stop);
+    const { rowCount } = await this.#client.query('SELECT FROM pg2kinesis.replica WHERE name = $1', [this.#name]);
     await this.#client.query('ROLLBACK');
+    if (rowCount === 0) throw positionGone(this.#name);
     throw new ReplicaError(
       'TAKEN_OVER',
       `Another replica "${this.#name}" has begun with this target. This one has written nothing since.`,

@@ -1,6 +1,7 @@
 /** The tables of the target in which positions are kept, and a position that begins. */
 import type pg from 'pg';
 import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
+import { ReplicaError } from '../errors.ts';
 import { type CopyingTables, tableId } from '../rules/copying.ts';
 import { refuseSecondCopy } from './other-copies.ts';
 import { makeOwnTables } from './own-tables.ts';
@@ -83,6 +84,15 @@ export async function insertPosition(
   );
   if (rowCount === 1) await refuseSecondCopy(client, { name, streamArn: arn, source });
   return rowCount === 1;
+}
+
+/** The failure where somebody has deleted the position of a copy that is at work. */
+export function positionGone(name: string): ReplicaError {
+  return new ReplicaError(
+    'TAKEN_OVER',
+    `The copy "${name}" has no position at the target any more. This replica has written nothing since.`,
+    { remedy: 'To make the copy anew, empty its tables and start again. Else go on with the --name that it has.' },
+  );
 }
 
 /** @param saved - as the target has it */

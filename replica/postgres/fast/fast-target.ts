@@ -9,7 +9,7 @@ import { type FastTarget, type FastTransaction, keyName, keyOfName } from '../..
 import type { ShardPosition } from '../../rules/shards.ts';
 import { makeOwnTables, usingOwnTables } from '../own-tables.ts';
 import { refuseOtherMode } from '../position-store.ts';
-import { createPositionTables, insertPosition, type ReplicaMode } from '../position-tables.ts';
+import { createPositionTables, insertPosition, positionGone, type ReplicaMode } from '../position-tables.ts';
 import type { PostgresTarget } from '../target.ts';
 import { CREATE_FAST, FAST_IS_THERE, FAST_TABLES, READ_STATE, READ_WAITING } from './fast-schema.ts';
 import { stateOf, type StateRow } from './fast-state.ts';
@@ -73,10 +73,7 @@ export class PostgresFastTarget implements FastTarget {
       const [row] = rows;
       if (row === undefined) {
         await client.query('ROLLBACK');
-        throw new ReplicaError(
-          'TAKEN_OVER',
-          `The copy "${name}" has no position at the target any more. Nothing was applied.`,
-        );
+        throw positionGone(name);
       }
       const state = stateOf(row);
       if (state.isWaiting) {

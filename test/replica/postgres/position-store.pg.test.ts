@@ -116,6 +116,13 @@ describe('a position', () => {
     await third.positions.begin(STREAM, PLAINLY);
   });
 
+  it('is missed by the replica at work where somebody has deleted it', async () => {
+    const { client, positions } = await open('gone');
+    await positions.begin(streamOf('gone'), PLAINLY);
+    await client.query(`DELETE FROM pg2kinesis.replica WHERE name = 'gone'`);
+    await assert.rejects(positions.hold(), /TAKEN_OVER: The copy "gone" has no position at the target any more\./);
+  });
+
   it('is left to the replica that is at work where another is refused', async () => {
     const first = await open('kept');
     const kept = streamOf('kept');
