@@ -25,7 +25,7 @@ export function renamedSource(wanted: string, ours: string): ReplicaError {
     'STREAM_CHANGED',
     `The copy is of the source "${ours}", and "${wanted}" is asked for. Nothing of "${wanted}" was applied.`,
     {
-      remedy: `Ask for "${ours}". Or, if it is the same database under a new name: when every shard has come to this failure, run UPDATE pg2kinesis.replica SET source = '${wanted.replaceAll("'", "''")}' with the copy's name at the target.`,
+      remedy: `Ask for "${ours}". Or, if it is the same database under a new name: when every shard has come to this failure, run UPDATE pg2kinesis.replica SET source = '${wanted.replaceAll("'", "''")}' WHERE name = '<its name>' at the target.`,
     },
   );
 }

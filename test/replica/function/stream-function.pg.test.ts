@@ -265,7 +265,7 @@ describe('the function of a StreamReplica', () => {
     assert.deepEqual(answer, { batchItemFailures: [{ itemIdentifier: '3' }] });
     assert.match(
       logged.at(-1) ?? '',
-      /STREAM_CHANGED: The copy is of the source "old", and "new" is asked for\..*UPDATE pg2kinesis\.replica SET source = 'new'/,
+      /STREAM_CHANGED: The copy is of the source "old", and "new" is asked for\..*UPDATE pg2kinesis\.replica SET source = 'new' WHERE name = '<its name>'/,
     );
     assert.deepEqual(await placesAt(), [1, 2]);
     // As the message says.
