@@ -29,6 +29,7 @@ export function replicaEnvironment(
     START_AFTER: props.startAfter,
     AWAIT_SNAPSHOT: props.awaitSnapshot === undefined ? undefined : props.awaitSnapshot ? 'on' : 'off',
     SKIP_MISSING: props.skipMissing === undefined ? undefined : props.skipMissing ? 'on' : 'off',
+    SKIP_TRUNCATED: props.skipTruncated === undefined ? undefined : props.skipTruncated ? 'on' : 'off',
     TRIGGERS: props.triggers === undefined ? undefined : props.triggers ? 'on' : 'off',
   };
   const environment: Record<string, string> = {};

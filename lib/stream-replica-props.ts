@@ -33,6 +33,8 @@ export interface CopyProps {
   readonly awaitSnapshot?: boolean;
   /** Leaves out changes whose old row is not there and was not sent, and counts them. @default false */
   readonly skipMissing?: boolean;
+  /** Leaves out changes that were too large for a record, and counts them. @default false: the shard waits at them */
+  readonly skipTruncated?: boolean;
   /** Writes to tables whose triggers fire for replicas, too. @default false */
   readonly triggers?: boolean;
   /** The most Kinesis records of a batch, 1 to 10000. @default 100 */

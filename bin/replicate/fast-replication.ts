@@ -61,6 +61,7 @@ export class FastReplication {
   #copying: CopyingTables;
   #missing = 0;
   #awaitingRead = 0;
+  #tooLarge = 0;
 
   constructor(parts: FastReplicationParts) {
     this.#parts = parts;
@@ -100,7 +101,7 @@ export class FastReplication {
       cutMs: this.#commitMs,
       caughtUp: isRead && bytes === 0 && this.#waiting === 0,
       waitingBytes: bytes,
-      truncated: 0,
+      truncated: this.#tooLarge,
       copying: this.#copying,
       missing: this.#missing,
       awaitingRead: this.#awaitingRead,
@@ -170,6 +171,7 @@ export class FastReplication {
     this.#copying = copying;
     this.#missing += counts.missing;
     this.#awaitingRead += counts.awaitingRead;
+    this.#tooLarge += counts.tooLarge;
     this.#commitMs = counts.commitMs ?? this.#commitMs;
     if (appliedUpto !== undefined) this.#appliedUpto = appliedUpto;
   }

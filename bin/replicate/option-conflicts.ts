@@ -52,11 +52,6 @@ export function refuseContradictions(options: ReplicateOptions): void {
       '--finish is not for --fast: a copy of that kind knows no state of the source.',
       'End all writing at the source, drain, wait until the copy has caught up, and set its sequences.',
     );
-  if (given('--skip-truncated') && given('--fast'))
-    refuse(
-      '--skip-truncated is not for --fast: where halves of a change are in several lanes, one of them cannot be left out.',
-      'Set MAX_RECORD_KIB high enough, or OVERSIZE=fail, and make the copy anew.',
-    );
   if (given('--finish') && given('--once'))
     refuse(
       '--finish waits until the copy has come to the source’s end, and --once ends at what is in the stream now.',

@@ -155,7 +155,8 @@ async function replicateUpto(following: Following, until: Lsn | undefined): Prom
 async function followFast(following: Following): Promise<void> {
   const { options, terminal, client: kinesis, patienceMs, stop, stream, connection } = following;
   const { client } = connection;
-  const { triggers: allowTriggers = false, skipMissing = false, name = DEFAULT_NAME, source } = options;
+  const { triggers: allowTriggers = false, skipMissing = false, skipTruncated = false } = options;
+  const { name = DEFAULT_NAME, source } = options;
   const positions = new PositionStore(client, name, 'fast');
   await prepareFastTables(client, name);
   const { saved, shards, plan } = await begin(following, positions);
@@ -173,6 +174,7 @@ async function followFast(following: Following): Promise<void> {
     }),
     source,
     skipMissing,
+    skipTruncated,
     now: () => systemClock.now(),
   });
   const replication = new FastReplication({

@@ -15,6 +15,7 @@ export interface FunctionSettings {
   /** The rows of a copy that begins come by a snapshot. */
   readonly awaitsSnapshot: boolean;
   readonly skipMissing: boolean;
+  readonly skipTruncated: boolean;
   readonly allowTriggers: boolean;
 }
 
@@ -60,6 +61,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     startAfter,
     awaitsSnapshot: oneOf('AWAIT_SNAPSHOT', ['on', 'off'], 'off') === 'on',
     skipMissing: oneOf('SKIP_MISSING', ['on', 'off'], 'off') === 'on',
+    skipTruncated: oneOf('SKIP_TRUNCATED', ['on', 'off'], 'off') === 'on',
     allowTriggers: oneOf('TRIGGERS', ['on', 'off'], 'off') === 'on',
   };
   if (startAfter !== undefined && settings.awaitsSnapshot)

@@ -16,7 +16,8 @@ import type { FunctionSettings } from './settings.ts';
 import { answerOf, batchOf, type StreamBatch } from './stream-batch.ts';
 
 /** Metrics of the function. */
-export type StreamFunctionMetric = 'ReplicaChanges' | 'ReplicaLagSeconds' | 'ReplicaWaiting' | 'ReplicaMissing';
+export type StreamFunctionMetric =
+  'ReplicaChanges' | 'ReplicaLagSeconds' | 'ReplicaWaiting' | 'ReplicaMissing' | 'ReplicaTruncated';
 
 /** What a function works with. */
 export interface StreamFunctionOptions {
@@ -99,7 +100,7 @@ export class StreamFunction {
       await client.end().catch(() => undefined);
       throw error;
     }
-    const { name, source, skipMissing, allowTriggers } = settings;
+    const { name, source, skipMissing, skipTruncated, allowTriggers } = settings;
     const target = new PostgresTarget(connection, new PositionStore(client, name), {
       allowTriggers,
       skipMissing,
@@ -110,6 +111,7 @@ export class StreamFunction {
       target: new PostgresFastTarget({ client, name, target }),
       source,
       skipMissing,
+      skipTruncated,
       now: () => clock.now(),
     });
     return (this.#ready = { connection, applier });
@@ -125,8 +127,9 @@ export class StreamFunction {
     const { commitMs, ...counted } = counts;
     metric('ReplicaChanges', counts.changes);
     metric('ReplicaWaiting', waiting);
-    // Only with SKIP_MISSING: a metric costs money, and this one would always be 0.
+    // Only with SKIP_MISSING and SKIP_TRUNCATED: a metric costs money, and these would always be 0.
     if (counts.missing > 0) metric('ReplicaMissing', counts.missing);
+    if (counts.tooLarge > 0) metric('ReplicaTruncated', counts.tooLarge);
     if (commitMs !== undefined) metric('ReplicaLagSeconds', Math.max(0, (clock.now() - commitMs) / 1000));
     log.info('Applied.', { shard, records: records.length, done, ...counted });
     if (failure === undefined) return;

@@ -164,7 +164,7 @@ export function refuseUnusable(change: Change): void {
   if (change.truncated) {
     throw unusable(change, 'without its row: it was too large for a record of the stream', {
       remedy:
-        'Make the copy anew once MAX_RECORD_KIB is high enough, or with OVERSIZE=fail, which lets nothing pass without its row. Or leave out such changes and count them: start with --skip-truncated, which --fast does not have.',
+        'Leave out such changes and count them: start with --skip-truncated (skipTruncated of a StreamReplica). Or make the copy anew, once MAX_RECORD_KIB is high enough, or with OVERSIZE=fail, which lets nothing pass without its row: from rows that were loaded since, with --start-after (startAfter), as the stream still holds this change.',
     });
   }
 }

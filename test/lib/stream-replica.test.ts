@@ -110,6 +110,7 @@ describe('a StreamReplica', () => {
       startAfter: '0/16B3748',
       awaitSnapshot: false,
       skipMissing: true,
+      skipTruncated: true,
       triggers: false,
     });
     const [[, own] = []] = Object.entries(resourcesOf(template, 'AWS::Lambda::Function')).filter(([id]) =>
@@ -128,6 +129,7 @@ describe('a StreamReplica', () => {
       START_AFTER: '0/16B3748',
       AWAIT_SNAPSHOT: 'off',
       SKIP_MISSING: 'on',
+      SKIP_TRUNCATED: 'on',
       TRIGGERS: 'off',
     });
     const read = readFunctionSettings({ ...(others as Record<string, string>), DATABASE_SECRET_ARN: 'arn:x' });
@@ -140,6 +142,7 @@ describe('a StreamReplica', () => {
         startAfter: 0x16b3748n,
         awaitsSnapshot: false,
         skipMissing: true,
+        skipTruncated: true,
         allowTriggers: false,
       },
     );

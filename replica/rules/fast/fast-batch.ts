@@ -34,6 +34,8 @@ export interface FastApplierOptions {
   readonly source?: string | undefined;
   /** Leaves out updates whose old row is not there, and counts them. */
   readonly skipMissing: boolean;
+  /** Leaves out changes that were too large for a record, and counts them. @default false */
+  readonly skipTruncated?: boolean;
   /** @returns milliseconds since 1970 @default every record is as new as can be */
   readonly now?: () => number;
 }
@@ -51,6 +53,8 @@ export interface FastCounts {
   missing: number;
   /** The same, where a snapshot is to bring the row. */
   awaitingRead: number;
+  /** Changes left out because they were too large for a record. */
+  tooLarge: number;
   /** Changes and marks of other sources. */
   foreign: number;
   /** When the newest of them was committed at the source; undefined: none. */
@@ -70,6 +74,7 @@ const noCounts = (): FastCounts => ({
   deferred: 0,
   missing: 0,
   awaitingRead: 0,
+  tooLarge: 0,
   foreign: 0,
   commitMs: undefined,
 });
@@ -191,6 +196,11 @@ export class FastBatch {
       this.#drafts.truncated++;
       return;
     }
+    const isLeftOut = change.truncated && this.#options.skipTruncated === true;
+    if (isLeftOut && change.oldKey === undefined) {
+      this.#drafts.tooLarge++;
+      return;
+    }
     this.#drafts.changes++;
     if (!this.#isNoted) await this.#transaction.note(change);
     this.#isNoted = true;
@@ -198,7 +208,7 @@ export class FastBatch {
       await this.#truncate(change);
       return;
     }
-    refuseUnusable(change);
+    if (!isLeftOut) refuseUnusable(change);
     const { schema, table, key = '', newKey, oldKey } = change;
     const awaitsRead = this.#awaits(schema, table);
     if (state.waiting.has(keyName(change, key))) {
@@ -228,6 +238,10 @@ export class FastBatch {
 
   /** The second half of a move, with the row of the first. */
   #arrive(fold: Fold, { change, awaitsRead }: DeferredChange, row: CarriedRow): void {
+    if (change.truncated && this.#options.skipTruncated === true) {
+      this.#drafts.tooLarge++;
+      return;
+    }
     if (row === undefined && change.unchanged.length > 0) {
       if (awaitsRead) this.#drafts.awaitingRead++;
       else if (this.#options.skipMissing) this.#drafts.missing++;

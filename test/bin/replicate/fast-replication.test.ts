@@ -50,7 +50,16 @@ async function saved(fault: ReplicaErrorCode | Error, patienceMs: number, stopAf
       // The other shard's next batch waits by then.
       if (done >= 0) await wait(80);
       const outcome = { waiting: 0, appliedUpto: 0n, copying: [] };
-      const counts = { changes: 0, repeats: 0, truncated: 0, deferred: 0, missing: 0, awaitingRead: 0, foreign: 0 };
+      const counts = {
+        changes: 0,
+        repeats: 0,
+        truncated: 0,
+        deferred: 0,
+        missing: 0,
+        awaitingRead: 0,
+        tooLarge: 0,
+        foreign: 0,
+      };
       if (done < 0) {
         const { sequence = '', atEnd = false } = given.get('a') ?? {};
         positions.push(`${sequence}${atEnd ? ' ended' : ''}`);

@@ -21,7 +21,6 @@ describe('options that contradict each other', () => {
     [{ yes: true }, /--yes sets the sequences of --finish, which was not given\./],
     [{ skipLacking: true }, /--skip-lacking is about what --verify compares, which was not given\./],
     [{ finish: true, fast: true }, /--finish is not for --fast/],
-    [{ skipTruncated: true, fast: true }, /--skip-truncated is not for --fast/],
     [{ finish: true, once: true }, /--finish waits until .* and --once ends/],
     [{ startAfter: 1n, awaitSnapshot: true }, /--start-after says .* and --await-snapshot/],
   ] as const)
@@ -37,7 +36,7 @@ describe('options that contradict each other', () => {
     {},
     { verify: true, from: 'postgres://a@b/c', skipLacking: true },
     { finish: true, yes: true, skipTruncated: true },
-    { fast: true, awaitSnapshot: true, once: true },
+    { fast: true, awaitSnapshot: true, once: true, skipTruncated: true },
     { createTables: 'x', fast: true, takeOver: true },
     { createTables: 'x', pgDump: 'y', awaitSnapshot: true, finish: true },
     { startAfter: 1n, once: true, source: 's' },

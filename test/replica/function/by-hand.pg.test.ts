@@ -141,6 +141,40 @@ describe('the function of a StreamReplica, by hand', () => {
     assert.deepEqual(await ids(), [1]);
   });
 
+  it('leaves out what was too large for a record where it may, also of a move, whichever half comes first, and counts it', async () => {
+    const tooLarge = (change: object) => ({ ...change, row: undefined, unchanged: undefined, truncated: true });
+    const apply = async (copy: StreamFunction, lane: number, ...records: readonly object[]) =>
+      (await copy.invoke(eventOfData([lines(...records)], `lane-${lane}-of-2`))).batchItemFailures.length;
+    for (const isLeftFirst of [true, false]) {
+      const copy = await copyOf({ SKIP_TRUNCATED: 'on' });
+      assert.equal(await apply(copy, 0, insertOf('s', 1), insertOf('s', 2), tooLarge(insertOf('s', 3))), 0);
+      assert.equal(await apply(copy, 0, tooLarge({ ...insertOf('s', 2, 0x1800), op: 'UPDATE' })), 0);
+      const [left, arrived] = moveOf(1, 5, 0x2000);
+      const halves = [() => apply(copy, 0, left), () => apply(copy, 1, tooLarge(arrived))] as const;
+      for (const half of isLeftFirst ? halves : halves.toReversed()) assert.equal(await half(), 0);
+      assert.deepEqual(await ids(), [2]);
+      assert.equal(said.total('tooLarge'), 3);
+      assert.deepEqual(
+        said.measured.filter(([name]) => name === 'ReplicaTruncated').map(([, count]) => count),
+        [1, 1, 1],
+      );
+      // A later change of all columns sets it right, and nothing waits.
+      assert.equal(await apply(copy, 1, { ...insertOf('s', 5, 0x3000), op: 'UPDATE' }), 0);
+      assert.deepEqual(await ids(), [2, 5]);
+      assert.equal(said.measured.findLast(([name]) => name === 'ReplicaWaiting')?.[1], 0);
+      await copy.close();
+    }
+  });
+
+  it('stops at what was too large, and begins anew behind it with START_AFTER', async () => {
+    const event = eventOf(insertOf('s', 1), { ...insertOf('s', 2), row: undefined, truncated: true }, insertOf('s', 3));
+    assert.deepEqual(await (await copyOf()).invoke(event), { batchItemFailures: [{ itemIdentifier: '2' }] });
+    assert.match(said.logged.at(-1) ?? '', /skipTruncated of a StreamReplica.*loaded since, with .*\(startAfter\)/);
+    const anew = await copyOf({ START_AFTER: '0/1002' });
+    assert.deepEqual(await anew.invoke(event), { batchItemFailures: [] });
+    assert.deepEqual(await ids(), [3]);
+  });
+
   it('goes on with no copy that was begun without --fast, or of another stream', async () => {
     const other = await copyOf({ REPLICA_NAME: 'by-command' });
     const address = { ...target.connection, sslMode: 'disable', sslRootCert: undefined } as const;

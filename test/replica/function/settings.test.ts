@@ -19,7 +19,7 @@ describe("the settings of a StreamReplica's function", () => {
     const defaults = documented();
     assert.deepEqual(
       defaults.map(([variable]) => variable),
-      ['DATABASE_AUTH', 'PGSSLMODE', 'REPLICA_NAME', 'AWAIT_SNAPSHOT', 'SKIP_MISSING', 'TRIGGERS'],
+      ['DATABASE_AUTH', 'PGSSLMODE', 'REPLICA_NAME', 'AWAIT_SNAPSHOT', 'SKIP_MISSING', 'SKIP_TRUNCATED', 'TRIGGERS'],
     );
     const arn = { DATABASE_SECRET_ARN: 'arn:x' };
     assert.deepEqual(readSettings(arn), readSettings({ ...arn, ...Object.fromEntries(defaults) }));
