@@ -59,14 +59,20 @@ const MISDIRECTED = new Set([
 const TOO_LARGE = /length less than or equal to|exceed|too (large|long|big)|larger than|greater than/i;
 
 /** What is read of an error, whoever threw it. */
-interface Facts {
+export interface ErrorFacts {
   readonly name: string;
   readonly code: string | undefined;
   readonly message: string;
   readonly status: number | undefined;
 }
 
-function read(error: unknown): Facts {
+/**
+ * Reads an error as far as it is one.
+ *
+ * @param error - what a request threw
+ * @returns its fields; "Error" for the name of what has none
+ */
+export function readError(error: unknown): ErrorFacts {
   const fields = (typeof error === 'object' && error !== null ? error : {}) as {
     readonly name?: unknown;
     readonly code?: unknown;
@@ -90,7 +96,7 @@ function read(error: unknown): Facts {
  * @returns for example `InternalFailureException (HTTP 500)` or `Error (ECONNRESET)`; never the error's text
  */
 export function describe(error: unknown): string {
-  const { name, code, status } = read(error);
+  const { name, code, status } = readError(error);
   const details = [code, status === undefined ? undefined : `HTTP ${status}`].filter((detail) => detail !== undefined);
   const what = NOT_KINESIS.has(name) && status !== undefined ? 'an answer that is not of Kinesis' : name;
   return `${what}${details.length === 0 ? '' : ` (${details.join(', ')})`}`;
@@ -102,7 +108,7 @@ export function describe(error: unknown): string {
  * @param error - what a request threw
  */
 export function hasNoAnswer(error: unknown): boolean {
-  const { name, status } = read(error);
+  const { name, status } = readError(error);
   return status === undefined || status >= 500 || NOT_KINESIS.has(name);
 }
 
@@ -113,7 +119,7 @@ export function hasNoAnswer(error: unknown): boolean {
  * @returns `throttled`, `retry`, or undefined for what does not pass by itself
  */
 export function transientKind(error: unknown): 'retry' | 'throttled' | undefined {
-  const { name, code, status } = read(error);
+  const { name, code, status } = readError(error);
   // The SDK's functions look into the error; they are given one in any case.
   const asError = (typeof error === 'object' && error !== null ? error : new Error()) as SdkError;
   if (isThrottlingError(asError) || name === KEY_THROTTLED) return 'throttled';
@@ -138,7 +144,7 @@ function isUnsendable(name: string, code: string | undefined): boolean {
  * @returns what to do; failures that nobody has a name for are sent again
  */
 export function classify(error: unknown, stream: string, where = ''): RetryDecision {
-  const { name, code, message, status } = read(error);
+  const { name, code, message, status } = readError(error);
   const fail = (
     errorCode: 'STREAM_MISSING' | 'STREAM_ACCESS_DENIED' | 'RECORD_TOO_LARGE' | 'CONFIG_INVALID',
     what: string,
@@ -200,7 +206,7 @@ export function classify(error: unknown, stream: string, where = ''): RetryDecis
  * @param message - its ErrorMessage
  * @param stream - the stream's name or ARN, for the message
  * @param where - what else tells where it went
- * @returns what to do; an unknown code is sent again
+ * @returns what to do; an entry with an unknown code, or none, is sent again
  */
 export function classifyEntry(
   code: string | undefined,
@@ -208,7 +214,6 @@ export function classifyEntry(
   stream: string,
   where = '',
 ): RetryDecision {
-  if (code === undefined || code === '') return 'retry';
   return classify({ name: code, message, $metadata: { httpStatusCode: 400 } }, stream, where);
 }
 

@@ -4,7 +4,7 @@
  */
 import { DescribeStreamSummaryCommand, type KinesisClient } from '@aws-sdk/client-kinesis';
 import { refusalKind, remedyOf } from './access-refusals.ts';
-import { describe } from './classify.ts';
+import { describe, readError } from './classify.ts';
 import { addressOf, describeEndpoint, type RequestAddress } from './endpoint.ts';
 
 /** What DescribeStreamSummary said, or why it said nothing. */
@@ -55,7 +55,7 @@ export async function describeStream(
       address = addressOf(args.request as RequestAddress);
       return next(args);
     },
-    { step: 'build', priority: 'high', name: 'address' },
+    { step: 'build', priority: 'high' },
   );
   try {
     const { StreamDescriptionSummary: summary } = await client.send(command, { abortSignal: signal });
@@ -85,23 +85,12 @@ function reasonOf(
   | { readonly kind: 'no-credentials'; readonly reason: string; readonly remedy: string | undefined }
   | { readonly kind: 'unreachable' | 'failed'; readonly reason: string }
   | { readonly kind: 'silent'; readonly seconds: number } {
-  const name = error instanceof Error ? error.name : '';
+  const { name, status } = readError(error);
   if (name === 'ResourceNotFoundException') return { kind: 'missing' };
   const refusal = refusalKind(name);
   if (refusal === 'rights') return { kind: 'denied' };
   if (refusal !== undefined) return { kind: 'no-credentials', reason: name, remedy: remedyOf(refusal) };
   if (aborted || name === 'TimeoutError') return { kind: 'silent', seconds };
   // Name, code and status alone: a message of the SDK's can quote headers and addresses.
-  const reason = describe(error);
-  const answered = error instanceof Error && '$metadata' in error && hasStatus(error.$metadata);
-  return { kind: answered ? 'failed' : 'unreachable', reason };
-}
-
-function hasStatus(metadata: unknown): boolean {
-  return (
-    typeof metadata === 'object' &&
-    metadata !== null &&
-    'httpStatusCode' in metadata &&
-    metadata.httpStatusCode !== undefined
-  );
+  return { kind: status === undefined ? 'unreachable' : 'failed', reason: describe(error) };
 }

@@ -123,7 +123,7 @@ async function send(
       host = addressOf(request);
       return next(args);
     },
-    { step: 'build', priority: 'high', name: 'writtenBody' },
+    { step: 'build', priority: 'high' },
   );
   let results: PutRecordsResultEntry[];
   try {

@@ -41,7 +41,8 @@ export class RequestBody {
    */
   write(stream: Readonly<Record<string, string>>, entries: readonly KinesisRecord[]): Buffer {
     const head = `${JSON.stringify(stream).slice(0, -1)},"Records":[`;
-    let size = head.length * 3 + 2;
+    // A character takes three bytes at most; the JSON's own takes one, which leaves room for its end.
+    let size = head.length * 3;
     for (const { data, partitionKey } of entries)
       size += Math.ceil(data.length / 3) * 4 + partitionKey.length * 6 + ENTRY_BYTES;
     if (size > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(size);

@@ -38,7 +38,7 @@ export const MODULES: readonly Module[] = [
     name: 'kinesis',
     mutate: 'lambda/kinesis/**/*.ts',
     tests: [
-      'test/lambda/kinesis/{classify,describe-stream,publisher,publisher-answers,access-refusals,request-body,renewal,sdk-environment}.test.ts',
+      'test/lambda/kinesis/{classify,client,describe-stream,publisher,publisher-answers,access-refusals,request-body,renewal,sdk-environment}.test.ts',
     ],
     least: 90,
   },

@@ -11,7 +11,7 @@ import {
   startScripted,
   stored,
 } from '../../support/scripted-endpoint.ts';
-import { clientOf, fakeClock, memoryLog, round } from './publisher-fixtures.ts';
+import { clientOf, fakeClock, memoryLog, round, until } from './publisher-fixtures.ts';
 
 const NEVER = new AbortController().signal;
 
@@ -174,5 +174,37 @@ describe('a publisher', () => {
     while (open > 0) await new Promise((resolve) => setTimeout(resolve, 10));
     client.destroy();
     silent.close();
+  });
+
+  it('I6: closes the connection of each request that takes too long, also where all were renewed before, and leaves no timer', async (t) => {
+    let connections = 0;
+    let open = 0;
+    const silent = createServer((socket) => {
+      open++;
+      socket.on('error', () => undefined).on('close', () => open--);
+      // The first is closed, after which the connections are renewed.
+      if (connections++ === 0) socket.destroy();
+      else socket.resume();
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => silent.once('listening', resolve));
+    const { port } = silent.address() as AddressInfo;
+    const client = clientOf(`http://127.0.0.1:${port}`, 600_000);
+    const set = t.mock.method(globalThis, 'setTimeout').mock;
+    const cleared = t.mock.method(globalThis, 'clearTimeout').mock;
+    const requestTimeoutMs = 456;
+    const log = memoryLog();
+    const failures = () => log.lines.filter((line) => line.startsWith('warn')).length;
+    // The deadline comes with the second failure.
+    const clock: Clock = { now: () => (failures() < 2 ? 0 : 60_000), sleep: () => Promise.resolve(), random: () => 0 };
+    const publisher = createPublisher({ client, stream: 'changes', clock, log, requestTimeoutMs });
+    const result = await publisher.publish(round({ text: 'a' }), 1_000, NEVER);
+    assert.deepEqual([result.complete, result.lastFailure?.startsWith('TimeoutError for "changes"')], [false, true]);
+    await until(() => open === 0);
+    client.destroy();
+    silent.close();
+    const timers = set.calls.filter((call) => call.arguments[1] === requestTimeoutMs).map((call) => call.result);
+    // Of both requests, and of the renewal.
+    assert.ok(timers.length >= 3);
+    for (const timer of timers) assert.ok(cleared.calls.some((call) => call.arguments[0] === timer));
   });
 });

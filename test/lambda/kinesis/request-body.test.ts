@@ -50,6 +50,12 @@ describe('RequestBody', () => {
     }
   });
 
+  it('takes little more memory than the body has', () => {
+    const entry = { data: Buffer.alloc(300_000), partitionKey: 'k', explicitHashKey: undefined };
+    const body = new RequestBody().write({ StreamName: 's' }, [entry]);
+    assert.ok(body.buffer.byteLength < body.length + 1_000);
+  });
+
   it('uses its memory again, and no more once it is forgotten', () => {
     const body = new RequestBody();
     const entries = [{ data: Buffer.from('x'), partitionKey: 'k', explicitHashKey: '0' }];
