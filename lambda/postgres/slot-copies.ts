@@ -36,8 +36,6 @@ interface Copy {
   state: 'idle' | 'working' | 'lent';
 }
 
-/** Since 12 a slot can be copied. */
-const OLDEST_WITH_COPIES = 120_000;
 /** The last free slot is left: whoever asks the WAL about earlier keys needs one, too. */
 const COPY_SLOT = `SELECT pg_copy_logical_replication_slot($1, $2, true)
   WHERE (SELECT count(*) FROM pg_replication_slots) + 1 < current_setting('max_replication_slots')::int`;
@@ -47,10 +45,11 @@ const CLOSED = 'reading ahead is over';
 
 /**
  * @param connection - to the slot's server
- * @returns whether a temporary copy of a slot can be made there, and be moved to where a peek ended
+ * @returns whether a temporary copy of a slot can be made there, and be moved to where a peek ended: only servers of which a slot
+ *   can be copied (12 and later) can move one safely
  */
 export function supportsSlotCopies({ versionNum, identity }: Pick<Connection, 'versionNum' | 'identity'>): boolean {
-  return versionNum >= OLDEST_WITH_COPIES && supportsSafeAdvance(versionNum) && !identity.inRecovery;
+  return supportsSafeAdvance(versionNum) && !identity.inRecovery;
 }
 
 /** Two copies of a slot. */

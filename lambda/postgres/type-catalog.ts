@@ -38,7 +38,7 @@ export class TypeCatalog {
       throw toPipelineError(error, connection.context);
     });
     for (const { type, delimiter, base } of rows) {
-      if (delimiter !== ',') this.#delimiters.set(String(type), String(delimiter));
+      this.#delimiters.set(String(type), String(delimiter));
       if (typeof base === 'string') this.#bases.set(String(type), base);
     }
   }

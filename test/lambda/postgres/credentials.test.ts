@@ -41,6 +41,18 @@ describe('credentials', () => {
       { host: 'H', port: 5434, database: 'd', user: 'u', password: 'p' },
     ],
     [
+      'fields that are null, or empty, as none',
+      { secretArn: ARN, host: 'H', database: 'D' },
+      { ...SECRET, host: null, dbname: '', port: '' },
+      { host: 'H', port: 5432, database: 'D', user: 'u', password: 'p' },
+    ],
+    [
+      'a port that is null as none',
+      { secretArn: ARN },
+      { ...SECRET, port: null },
+      { host: 'h', port: 5432, database: 'd', user: 'u', password: 'p' },
+    ],
+    [
       'variables alone',
       { auth: 'password', host: 'H', database: 'D', user: 'U', password: 'P' },
       'unread',
@@ -88,7 +100,16 @@ describe('credentials', () => {
     ],
     ['on a secret whose port is none', { secretArn: ARN }, { ...SECRET, port: 'hunter2' }, /"port" that is none/],
     ['on a secret whose port is true', { secretArn: ARN }, { ...SECRET, port: true }, /"port" that is none/],
-    ['on a secret without a password', { secretArn: ARN }, { ...SECRET, password: undefined }, /no "password"/],
+    ...[0, 65_536, 1.5].map(
+      (port) =>
+        [`on a secret whose port is ${port}`, { secretArn: ARN }, { ...SECRET, port }, /"port" that is none/] as const,
+    ),
+    [
+      'on a secret without a password',
+      { secretArn: ARN },
+      { ...SECRET, password: undefined },
+      /^CONFIG_INVALID: The secret arn:aws:secretsmanager:[^ ]*:secret:db-AbCdEf has no "password"[.]/,
+    ],
   ] as const) {
     it(`I10: fails with CONFIG_INVALID ${what}`, async () => {
       await assert.rejects(credentialsOf(settings, secret).credentials.get(), (error: Error & { code?: string }) => {

@@ -253,8 +253,10 @@ describe('a peek', () => {
       },
     });
     const rows: Row[] = [C, ...at(90n, 'B', 'I'), C];
-    await assert.rejects(outcomeOf({ rows, decoder: failing('a comma') }), {
+    const cause = new UndecodableError('a comma', 3);
+    await assert.rejects(outcomeOf({ rows, decoder: failing('a comma', cause) }), {
       code: 'DECODE_FAILED',
+      cause,
       what: `Slot "s": expected a comma in the row at 0/5A, byte 3. Its transaction's commit LSN is 0/64; the slot was not advanced over it.`,
     });
     await assert.rejects(outcomeOf({ rows, decoder: failing(TYPE_NUMBER) }), { code: 'CONFIG_INVALID' });

@@ -101,7 +101,7 @@ describe('a peek', () => {
     const blocks = peek[Symbol.asyncIterator]();
     const first = blocks.next();
     assert.equal(await peek.begun(), true);
-    assert.equal(signal?.aborted, true);
+    assert.deepEqual([signal?.aborted, peek.firstRowMs], [true, 0]);
     sendMore([commit(701, 200n), begin(700, 90n)]);
     await first;
     assert.deepEqual([peek.lastCommit, peek.transactions], [200n, 2]);

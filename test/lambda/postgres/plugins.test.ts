@@ -73,7 +73,10 @@ describe('wal2json', () => {
     assert.equal(plugin.data('LATIN1'), `convert(substr(p.data, 12), 'LATIN1', 'UTF8')`);
     assert.equal(plugin.endsTransaction, `substr(p.data, 1, 12) = '{"action":"C'::bytea`);
     assert.equal(plugin.allTransactions(180000), `'format-version', '2', 'add-tables', 'pg2kinesis-none.none'`);
-    assert.deepEqual([plugin.remembersSent, plugin.messages, plugin.publications], [false, false, []]);
+    assert.deepEqual(
+      [plugin.remembersSent, plugin.messages, plugin.publications, plugin.replicationOptions],
+      [false, false, [], ''],
+    );
   });
 });
 

@@ -41,6 +41,13 @@ describe('two connections', () => {
         return () => next++;
       })(),
     ],
+    ...[1, 2].map((changing): readonly [string, Backends] => {
+      let next = 10;
+      return [
+        `gives only the connection ${changing} another backend`,
+        (client) => (client === changing ? next++ : client),
+      ];
+    }),
     [
       'exchanges them',
       (() => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import pg from 'pg';
+import { ValueKind } from '../../../lambda/decode/messages.ts';
 import type { Clock } from '../../../lambda/ports/runtime.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
@@ -169,6 +170,20 @@ describe('a chunk of a table', () => {
     assert.deepEqual(
       held.map(({ rows, index }) => rows.text(index, 1)),
       ['a', 'b'],
+    );
+  });
+
+  it('knows the types that COPY prints in a way of its own', async () => {
+    const types = ['boolean', 'bit', 'bit varying', 'text', 'mood'];
+    const columns = [
+      ...TABLE.columns.slice(0, 1),
+      ...types.map((type, i) => ({ name: `c${i}`, printed: `c${i}`, type })),
+    ];
+    await using server = await reading({ table: { columns }, rows: lines('1\tt\t101\t11\tx\ty') });
+    const [row] = (await server.chunkOf()).held;
+    assert.deepEqual(
+      row?.rows.columns.map(({ kind }) => kind),
+      [ValueKind.quoted, ValueKind.boolean, ValueKind.bits, ValueKind.bits, ValueKind.quoted, ValueKind.quoted],
     );
   });
 

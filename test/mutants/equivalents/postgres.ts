@@ -57,4 +57,56 @@ export const POSTGRES: readonly EquivalentMutants[] = [
     reason: 'A SQLSTATE has five characters, and no other code begins with these digits.',
     changes: [['const OF_THE_SERVER = /^(53|58)...$/;', 'const OF_THE_SERVER = /^(53|58).../;']],
   },
+  {
+    file: 'lambda/postgres/snapshot-reader.ts',
+    reason:
+      'A SQLSTATE has five characters, so the expression fits all of it or nothing; no code of a connection ends in these.',
+    changes: [
+      [
+        'const OF_THE_TABLE = /^(0A|2[12]|39|42|44|54|55|P0|XX)...$/;',
+        'const OF_THE_TABLE = /(0A|2[12]|39|42|44|54|55|P0|XX)...$/;',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/postgres/left-out.ts',
+    reason: 'The first element is not looked at: the others are undefined in both.',
+    changes: [
+      [
+        'const [, schema, name] = routine === ROUTINE ? (TEXT.exec(message) ?? []) : [];',
+        'const [, schema, name] = routine === ROUTINE ? (TEXT.exec(message) ?? ["Stryker was here"]) : [];',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/postgres/timeline-history.ts',
+    reason: 'The first element is not looked at: the others are undefined in both.',
+    changes: [
+      [
+        String.raw`const [, timeline, lsn = ''] = /^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)/i.exec(line) ?? [];`,
+        String.raw`const [, timeline, lsn = ''] = /^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)/i.exec(line) ?? ["Stryker was here"];`,
+      ],
+    ],
+  },
+  {
+    file: 'lambda/postgres/notices.ts',
+    reason: 'Behind the end there is no zero byte: the search for the end of the field ends the loop.',
+    changes: [['while (at < body.length && body[at] !== 0) {', 'while (true && body[at] !== 0) {']],
+  },
+  {
+    file: 'lambda/postgres/binary-copy-reader.ts',
+    reason: 'The buffer is large enough either way: how often it grows, and by how much, costs time and memory only.',
+    changes: [
+      ['if (bytes <= this.#carry.length) return;', 'if (false) return;'],
+      [
+        'const grown = Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(this.#carry.length * 2, 1 << 20)));',
+        'const grown = Buffer.allocUnsafeSlow(Math.max(bytes, Math.max(this.#carry.length * 2, 1 << 20)));',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/postgres/close-connection.ts',
+    reason: 'A connection that has ended has a socket that is destroyed already.',
+    changes: [['if (!over.signal.aborted) destroy(client);', 'if (true) destroy(client);']],
+  },
 ];
