@@ -203,7 +203,7 @@ export class Transformer {
     const change =
       snapshots?.isUnderWay === true ? snapshots.observe(sent, policy, transaction?.xid ?? 0, isWanted) : sent;
     if (skip !== undefined || !operations.has(change.operation)) {
-      this.#skipChange(change.table, policy, skip, keys.moves(change, policy.keys[0]) ? 2 : 1);
+      this.#skipChange(change.table, policy, skip, keys.moves(change, policy.keys[0] ?? []) ? 2 : 1);
       return;
     }
     const search = keys.find(change, policy);
