@@ -142,7 +142,7 @@ export async function lockTables(client: pg.Client, tables: readonly ComparedTab
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new ReplicaError('VERIFY_IMPOSSIBLE', `A table cannot be held: ${why}. Nothing was compared.`, {
-      remedy: 'Start it again.',
+      remedy: remedyOf(error),
       cause: error,
     });
   }
@@ -162,15 +162,16 @@ export async function compareTable(source: pg.Client, target: pg.Client, table: 
     throw new ReplicaError(
       'VERIFY_IMPOSSIBLE',
       `The table ${table.sql} could not be read to its end at the source or at the copy (${code === '' ? String(error) : `SQLSTATE ${code}`}). The comparison was not finished.`,
-      {
-        remedy:
-          code === '42501'
-            ? 'The users of --from and --to need SELECT on it, and where it has row-level security BYPASSRLS. Then start again.'
-            : 'Start it again.',
-        cause: error,
-      },
+      { remedy: remedyOf(error), cause: error },
     );
   }
+}
+
+/** What to do where a table cannot be held, or not be read. */
+function remedyOf(error: unknown): string {
+  return codeOf(error) === '42501'
+    ? 'The users of --from and --to need SELECT on it, and where it has row-level security BYPASSRLS. Then start again.'
+    : 'Start it again.';
 }
 
 async function compare(source: pg.Client, target: pg.Client, table: ComparedTable): Promise<Difference> {
