@@ -22,6 +22,7 @@ import {
 } from './position-tables.ts';
 import { busy, lockEpoch, lockLastEpoch, unlockEpoch } from './replica-lock.ts';
 import { requireLsn } from './sql-text.ts';
+import { STOP_OF_ROW } from './stop-at-lsn.ts';
 
 /** How a replica begins. */
 export interface Beginning {
@@ -215,7 +216,7 @@ export class PositionStore {
     await this.#client.query('BEGIN');
     const { rows } = await this.#client.query<{ stop: string | null }>(
       `UPDATE pg2kinesis.replica SET updated_at = CASE WHEN mode = 'fast' THEN now() ELSE updated_at END WHERE name = $1 AND epoch = $2
-       RETURNING CASE WHEN EXISTS (SELECT FROM pg_stat_activity WHERE pid = stop_pid) THEN stop_at::text END AS stop`,
+       RETURNING ${STOP_OF_ROW} AS stop`,
       [this.#name, this.#epoch],
     );
     const [row] = rows;

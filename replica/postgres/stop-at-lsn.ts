@@ -1,10 +1,15 @@
 /**
  * Asks the replica that is at work to stop at an LSN. The request is in the table of the position, and counts as long as the
- * session that wrote it lives. The replica reads it in `position-store.ts`.
+ * session that wrote it holds its lock. The replica reads it in `position-store.ts`.
  */
 import type pg from 'pg';
 import { formatLsn, type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
+
+/** Where the replica of a row of pg2kinesis.replica has to stop. The session's number alone may be that of another one by now. */
+export const STOP_OF_ROW = `CASE WHEN stop_pid IS NOT NULL AND EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND pid = stop_pid
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND classid::bigint = hashtext('pg2kinesis.verify')::bigint & 4294967295 AND objid::bigint = hashtext(name)::bigint & 4294967295) THEN stop_at::text END`;
 
 /** A --verify that was killed may hold the lock until the server has noticed. */
 const LOCK_ATTEMPTS = 8;

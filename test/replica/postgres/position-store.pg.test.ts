@@ -5,6 +5,7 @@ import { connectTarget, type TargetConnection } from '../../../replica/postgres/
 import { beginShared, prepareFastTables } from '../../../replica/postgres/fast/fast-target.ts';
 import { type Beginning, PositionStore } from '../../../replica/postgres/position-store.ts';
 import { insertPosition, type ReplicaMode } from '../../../replica/postgres/position-tables.ts';
+import { StopAt } from '../../../replica/postgres/stop-at-lsn.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 
 const streamOf = (name: string) => ({ arn: `arn:aws:kinesis:us-east-1:000000000000:stream/${name}`, createdMs: 1_000 });
@@ -114,6 +115,26 @@ describe('a position', () => {
     await second.client.query('ROLLBACK');
     await second.client.end();
     await third.positions.begin(STREAM, PLAINLY);
+  });
+
+  it('is held where a comparison wants it, and not where another session has the number of one that was killed', async () => {
+    const stream = streamOf('stopped');
+    const { client, positions } = await open('stopped');
+    await positions.begin(stream, PLAINLY);
+    const { client: comparing } = await open('stopped');
+    const stopAt = new StopAt(comparing, 'stopped');
+    await stopAt.here();
+    await stopAt.set(7n);
+    const stop = async (): Promise<bigint | undefined> => {
+      const held = await positions.hold();
+      await client.query('ROLLBACK');
+      return held;
+    };
+    assert.equal(await stop(), 7n);
+    const { client: another } = await open('stopped');
+    await comparing.end();
+    await another.query('UPDATE pg2kinesis.replica SET stop_pid = pg_backend_pid() WHERE name = $1', ['stopped']);
+    assert.equal(await stop(), undefined);
   });
 
   it('is missed by the replica at work where somebody has deleted it', async () => {
