@@ -50,7 +50,7 @@ export class Finish {
     const { client } = target;
     // Again: a copy that has only begun learns from the marks which server it is of.
     await refuseOther(this.#source, target, this.#options);
-    const plan = await planSequences(client, await readSequences(this.#source.client));
+    const plan = await planSequences(client, await readSequences(this.#source));
     for (const name of plan.missing) this.#terminal.stderr.write(`The sequence ${name} is not at the copy.\n`);
     if (this.#options.yes !== true) {
       for (const statement of plan.statements) this.#terminal.stdout.write(`${statement}\n`);

@@ -2,7 +2,14 @@
 import type pg from 'pg';
 import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
-import { codeOf, isTransient, type TargetConnection, unreachable } from './connection.ts';
+import {
+  codeOf,
+  isTransient,
+  type PostgresConnection,
+  sourceRefused,
+  type TargetConnection,
+  unreachable,
+} from './connection.ts';
 
 /** A sequence of the source. */
 export interface SequenceState {
@@ -24,18 +31,25 @@ export async function flushLsn(source: pg.Client): Promise<Lsn> {
   return parseLsn(rows[0]?.lsn ?? '') ?? 0n;
 }
 
-/** @throws {ReplicaError} SOURCE_UNREACHABLE where one may not be read */
-export async function readSequences(source: pg.Client): Promise<SequenceState[]> {
-  const { rows } = await source.query<{ sql: string }>(SEQUENCES);
+/** @throws {ReplicaError} SOURCE_UNREACHABLE, also where one may not be read */
+export async function readSequences({
+  client,
+  address,
+}: Pick<PostgresConnection, 'client' | 'address'>): Promise<SequenceState[]> {
+  const refused = (error: unknown): never => {
+    throw sourceRefused(address, error);
+  };
+  const { rows } = await client.query<{ sql: string }>(SEQUENCES).catch(refused);
   const found: SequenceState[] = [];
   for (const { sql } of rows) {
     try {
-      const state = await source.query<{ value: string; called: boolean }>(
+      const state = await client.query<{ value: string; called: boolean }>(
         `SELECT last_value::text AS value, is_called AS called FROM ${sql}`,
       );
       const [row] = state.rows;
       if (row !== undefined) found.push({ sql, lastValue: row.value, isCalled: row.called });
     } catch (error) {
+      if (codeOf(error) !== '42501') refused(error);
       throw new ReplicaError(
         'SOURCE_UNREACHABLE',
         `The sequence ${sql} of the source cannot be read. No sequence was set.`,

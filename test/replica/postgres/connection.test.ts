@@ -6,6 +6,7 @@ import { ReplicaError } from '../../../replica/errors.ts';
 import { isTransient, parseAddress } from '../../../replica/postgres/connection.ts';
 import { usingOwnTables } from '../../../replica/postgres/own-tables.ts';
 import { PositionStore } from '../../../replica/postgres/position-store.ts';
+import { readSequences } from '../../../replica/postgres/sequences.ts';
 import { PostgresTarget } from '../../../replica/postgres/target.ts';
 
 describe("the address of a replica's target", () => {
@@ -81,5 +82,25 @@ describe("an error of a replica's target", () => {
     const begin = (code: string) => usingOwnTables(client, () => Promise.reject(errorOf(code)));
     await assert.rejects(begin('25006'), /TARGET_UNREACHABLE: .*\(25006\).* Give its primary with --to/);
     await assert.rejects(begin('40P01'), /TARGET_UNREACHABLE: .*\(40P01\).* Somebody else works on the same rows/);
+  });
+});
+
+describe('the sequences of a source', () => {
+  it('ask for a right only where one is missing, and else say that the source cannot be read', async () => {
+    const address = parseAddress('--from', 'postgres://me@db/app', undefined);
+    const read = (failing: string, code: string): Promise<unknown> => {
+      const query = (sql: string): Promise<unknown> =>
+        sql.includes(failing)
+          ? Promise.reject(Object.assign(new Error('it'), { code }))
+          : Promise.resolve({ rows: [{ sql: 'public.a' }] });
+      return readSequences({ client: { query } as unknown as pg.Client, address });
+    };
+    await assert.rejects(read('FROM public.a', '42501'), /SOURCE_UNREACHABLE: .*GRANT SELECT ON SEQUENCE public\.a/);
+    for (const failing of ['FROM public.a', 'pg_class'])
+      await assert.rejects(read(failing, '57P01'), (error: Error) => {
+        assert.match(error.message, /SOURCE_UNREACHABLE: The source .*57P01/);
+        assert.doesNotMatch(error.message, /GRANT/);
+        return true;
+      });
   });
 });

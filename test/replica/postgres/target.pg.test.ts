@@ -319,7 +319,7 @@ describe('a target', () => {
       );
       await copy.target.query('CREATE SEQUENCE public.a; CREATE SEQUENCE public.b AS integer');
       const { connection } = await copy.connect();
-      const plan = await planSequences(copy.target, await readSequences(copy.source));
+      const plan = await planSequences(copy.target, await readSequences({ ...connection, client: copy.source }));
       await assert.rejects(
         setSequences(connection, plan),
         /TARGET_REFUSED: .*\.setval\('public\.b', 3000000000, true\); \(SQLSTATE 22003\)\. It and those behind it were not set\./,
