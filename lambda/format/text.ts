@@ -7,10 +7,10 @@ import type { ByteWriter } from './byte-writer.ts';
 // What `translate` does with a byte. From 0x20 on: writes a backslash and the action itself, a printable character.
 const COPY = 0;
 const DROP = 1;
-const UNDOUBLE = 2;
-const UNICODE = 3;
-const DOUBLE = 4;
-const UNESCAPE = 5;
+const UNICODE = 2;
+const DOUBLE = 3;
+/** Is dropped, and the byte after it is copied as it is. */
+const UNESCAPE = 4;
 
 /** What becomes of each byte, by its value. */
 export type Translation = Readonly<Uint8Array>;
@@ -37,7 +37,7 @@ const JSON_ESCAPES = [
   ['\r', 0x72],
   ['\t', 0x74],
 ] as const;
-const APOSTROPHES_UNDOUBLED = ["'", UNDOUBLE] as const;
+const APOSTROPHES_UNDOUBLED = ["'", UNESCAPE] as const;
 
 /** A string's inside, as JSON wants it: the escapes of RFC 8259, the short ones where there are any. */
 export const JSON_TEXT = translation(...JSON_ESCAPES);
@@ -84,9 +84,6 @@ function special(out: ByteWriter, bytes: Buffer, at: number, table: Translation)
   switch (action) {
     case DROP:
       return 1;
-    case UNDOUBLE:
-      out.byte(byte);
-      return 2;
     case UNESCAPE:
       out.byte(bytes[at + 1] ?? 0);
       return 2;

@@ -10,6 +10,7 @@ import { DECODE } from './equivalents/decode.ts';
 import { DECODE_TEST_DECODING } from './equivalents/decode-test-decoding.ts';
 import { DECODE_WAL2JSON } from './equivalents/decode-wal2json.ts';
 import { FORMAT } from './equivalents/format.ts';
+import { FORMAT_JSON } from './equivalents/format-json.ts';
 import { KINESIS } from './equivalents/kinesis.ts';
 import { PACK } from './equivalents/pack.ts';
 import { POSTGRES } from './equivalents/postgres.ts';
@@ -35,6 +36,7 @@ export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   DECODE_TEST_DECODING,
   DECODE_WAL2JSON,
   FORMAT,
+  FORMAT_JSON,
   KINESIS,
   PACK,
   POSTGRES,

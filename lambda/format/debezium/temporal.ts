@@ -67,7 +67,7 @@ const isoTime = fromText((text) => (readTime(text) === undefined ? undefined : `
 
 const isoTimestamp = fromText((text) => {
   const read = readDate(text);
-  const clock = /^[^ ]+ ([0-9:.]+)/.exec(text)?.[1];
+  const clock = / ([0-9:.]+)/.exec(text)?.[1];
   return read && clock && `"${isoDay(read)}T${clock}Z"`;
 });
 

@@ -90,5 +90,5 @@ function nameUuid(bytes: Buffer): string {
   const digest = createHash('md5').update(bytes).digest();
   digest[6] = ((digest[6] ?? 0) & 0x0f) | 0x30;
   digest[8] = ((digest[8] ?? 0) & 0x3f) | 0x80;
-  return digest.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  return digest.toString('hex').replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5');
 }

@@ -21,7 +21,8 @@ const float = converterFor('real');
 const boolean: Converter = (out, bytes, start) => out.ascii(bytes[start] === 0x74 ? '"true"' : '"false"');
 
 const numeric = fromText((text) => {
-  if (!/^-?[0-9.]+$/.test(text)) return undefined;
+  // NaN and the infinities have none.
+  if (!/[0-9]/.test(text)) return undefined;
   return text.replace(/^-?0*|\./g, '').length > MAX_DIGITS ? undefined : text;
 });
 

@@ -63,7 +63,7 @@ function integer(bytes: Buffer, start: number, end: number): number {
 function bigint(bytes: Buffer, start: number, end: number): number | string {
   if (end - start <= SAFE_DIGITS) return integer(bytes, start, end);
   const digits = bytes.toString('latin1', start, end);
-  return Number.isSafeInteger(Number(digits)) && String(Number(digits)) === digits ? Number(digits) : digits;
+  return Number.isSafeInteger(Number(digits)) ? Number(digits) : digits;
 }
 
 function float(bytes: Buffer, start: number, end: number): number {

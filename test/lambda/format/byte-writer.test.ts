@@ -53,6 +53,24 @@ describe('ByteWriter', () => {
     );
   });
 
+  it('grows only where it is full, and then to twice its size: rarely, however much is written', () => {
+    const out = new ByteWriter(4);
+    const grown: number[] = [];
+    for (let i = 0; i < 100; i++) {
+      const before = out.bytes;
+      out.byte(0x61);
+      if (out.bytes !== before) grown.push(i);
+    }
+    assert.deepEqual(grown, [4, 8, 16, 32, 64]);
+  });
+
+  it('makes a view once as long as it is the same', () => {
+    const out = new ByteWriter();
+    out.ascii('a');
+    const view = out.view();
+    assert.equal(out.view(), view);
+  });
+
   it('forgets what was written when cleared, and begins anew', () => {
     const out = new ByteWriter();
     out.ascii('before');

@@ -1,6 +1,7 @@
 // The table of formats: what holds for every one of them.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ValueKind } from '../../../lambda/decode/messages.ts';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { ByteWriter } from '../../../lambda/format/byte-writer.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
@@ -11,6 +12,21 @@ import { FORMAT_OPTIONS, recordOf, truncateOf, written } from '../../support/cha
 describe('FORMATS', () => {
   it('has the names that the setting FORMAT allows', () => {
     assert.deepEqual(Object.keys(FORMATS), SETTINGS.FORMAT.allowed.split(', '));
+  });
+
+  it('says what each can be asked to write: a DELETE without a key, values besides the key, the position of a row', () => {
+    const told = Object.entries(FORMATS).map(([name, make]) => {
+      const { supportsDeleteWithoutKey, showsRow, usesRowLsn } = make(FORMAT_OPTIONS);
+      return [name, supportsDeleteWithoutKey, showsRow, usesRowLsn ?? false];
+    });
+    assert.deepEqual(told, [
+      ['csv', false, false, false],
+      ['csv-payload', false, false, false],
+      ['json', true, true, false],
+      ['debezium', true, true, true],
+      ['dms', true, true, true],
+      ['module', true, true, false],
+    ]);
   });
 
   for (const [name, make] of Object.entries(FORMATS)) {
@@ -49,6 +65,35 @@ describe('FORMATS', () => {
       const record = { ...recordOf(line), table: change.table, change, key };
       const format = make(FORMAT_OPTIONS);
       assert.equal(written(format, record), written(format, recordOf(line, { key: ['id'] })));
+    });
+
+    it(`${name}: takes of a row and a key what they count, whatever an earlier one has left behind`, () => {
+      const format = make({ ...FORMAT_OPTIONS, dms: { ...FORMAT_OPTIONS.dms, beforeImage: true } });
+      const unchanged = 'new-tuple: id[integer]:1 v[text]:unchanged-toast-datum';
+      for (const [line, truncated] of [
+        ["INSERT: id[integer]:1 v[text]:'a'", false],
+        ["INSERT: id[integer]:1 v[text]:'a'", true],
+        [`UPDATE: old-key: id[integer]:1 ${unchanged}`, false],
+        [`UPDATE: old-key: id[integer]:1 w[text]:'b' ${unchanged}`, false],
+        ['DELETE: id[integer]:1', false],
+      ] as const) {
+        const record = recordOf(`table public.t: ${line}`, { key: ['id'], truncated });
+        const expected = written(format, record);
+        const { change, key } = record;
+        assert.ok(change !== undefined && key !== undefined);
+        const [tuple] = key.tuples;
+        const left = (change.newTuple ?? change.oldTuple)?.headers.at(-1);
+        assert.ok(tuple !== undefined && left !== undefined);
+        for (const each of [change.newTuple, change.oldTuple]) {
+          each?.headers.push(left);
+          each?.kinds.push(ValueKind.quoted);
+          each?.starts.push(0);
+          each?.ends.push(5);
+        }
+        key.tuples.push(tuple);
+        key.columns.push(0);
+        assert.equal(written(format, record), expected);
+      }
     });
 
     it(`${name}: writes TRUNCATE on one line`, () => {

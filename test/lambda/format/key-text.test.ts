@@ -38,6 +38,7 @@ describe('the text of a key', () => {
     ['a number', [[bare, '42']], '42', '"42"'],
     ['an empty text', [[quoted, '']], '', '""'],
     ['a text with quotes', [[escaped, `it''s "a"`]], `it's "a"`, `"it's \\"a\\""`],
+    ['a text that holds two apostrophes', [[quoted, `a''b`]], `a''b`, `"a''b"`],
     ['true as pgoutput sends it', [[boolean, 't']], 'true', '"true"'],
     ['false as pgoutput sends it', [[boolean, 'f']], 'false', '"false"'],
     [
@@ -73,4 +74,11 @@ describe('the text of a key', () => {
   ] as const satisfies readonly (readonly [string, readonly Part[], string, string])[]) {
     it(what, () => assert.deepEqual(both(...parts), { text, json }));
   }
+
+  it('a column that the row has not, which guards against a bug, too', () => {
+    const { key, bytes } = laidOut([[bare, '1']]);
+    const out = new ByteWriter(16);
+    writeKeyJson({ ...key, columns: [1] }, bytes, out);
+    assert.equal(out.toString(), 'null');
+  });
 });

@@ -44,6 +44,7 @@ describe('a logical message in the format json', () => {
       `${head}"content":"{\\"a\\":\\n\\"é\\u0000\\"}",${tail}`,
     );
     assert.equal(writeLogicalMessage(format, message('')), `${head}"content":"",${tail}`);
+    assert.equal(writeLogicalMessage(format, message("''")), `${head}"content":"''",${tail}`);
   });
 
   it('has it in base64 where it is not', () => {

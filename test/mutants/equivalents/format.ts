@@ -1,150 +1,7 @@
-/** Equivalent mutants of lambda/format/. */
+/** Equivalent mutants of lambda/format/ but for the folders json and module. */
 import type { EquivalentMutants } from '../equivalent-mutants.ts';
 
 export const FORMAT: readonly EquivalentMutants[] = [
-  {
-    file: 'lambda/format/json/value-converters.ts',
-    reason: 'Only a text of blanks goes on by one, and its length is then negative: it is not null.',
-    changes: [
-      [
-        'while (from < to && (bytes[from] ?? 0) <= SPACE) from++;',
-        'while (from <= to && (bytes[from] ?? 0) <= SPACE) from++;',
-      ],
-      [
-        'while (to > from && (bytes[to - 1] ?? 0) <= SPACE) to--;',
-        'while (to >= from && (bytes[to - 1] ?? 0) <= SPACE) to--;',
-      ],
-    ],
-  },
-  {
-    file: 'lambda/format/json/value-converters.ts',
-    reason: 'Only four bytes are equal to four bytes.',
-    changes: [
-      [
-        'return to - from === NULL.length && bytes.compare(NULL, 0, NULL.length, from, to) === 0;',
-        'return true && bytes.compare(NULL, 0, NULL.length, from, to) === 0;',
-      ],
-    ],
-  },
-  {
-    file: 'lambda/format/json/value-converters.ts',
-    reason: 'No float that the server prints begins with a byte below 0, its sign apart.',
-    changes: [
-      [
-        'if (first >= ZERO && first <= NINE) out.copy(bytes, start, end);',
-        'if (true && first <= NINE) out.copy(bytes, start, end);',
-      ],
-    ],
-  },
-  {
-    file: 'lambda/format/json/value-converters.ts',
-    reason: 'Reserves more memory than is needed: the same bytes.',
-    changes: [
-      [
-        'const target = out.reserve(Math.ceil((end - start) / 6) * 4 + 2);',
-        'const target = out.reserve(Math.ceil((end - start) * 6) * 4 + 2);',
-      ],
-      [
-        'const target = out.reserve(Math.ceil((end - start) / 6) * 4 + 2);',
-        'const target = out.reserve(Math.ceil((end + start) / 6) * 4 + 2);',
-      ],
-    ],
-  },
-  {
-    file: 'lambda/format/json/arrays.ts',
-    reason: 'Reads one byte behind the end, and the check for the end comes after: still no array.',
-    changes: [
-      ['while (close < end && bytes[close] !== QUOTE) {', 'while (close <= end && bytes[close] !== QUOTE) {'],
-      [
-        'while (i < end && bytes[i] !== comma && bytes[i] !== CLOSE) i++;',
-        'while (i <= end && bytes[i] !== comma && bytes[i] !== CLOSE) i++;',
-      ],
-      ['if (i < end && bytes[i] === OPEN) {', 'if (true && bytes[i] === OPEN) {'],
-      ['if (i < end && bytes[i] === OPEN) {', 'if (i <= end && bytes[i] === OPEN) {'],
-      ['while (i < end && bytes[i] === CLOSE && depth > 0) {', 'while (true && bytes[i] === CLOSE && depth > 0) {'],
-      ['while (i < end && bytes[i] === CLOSE && depth > 0) {', 'while (i <= end && bytes[i] === CLOSE && depth > 0) {'],
-    ],
-  },
-  {
-    file: 'lambda/format/json/arrays.ts',
-    reason: 'The array is then beyond its end, and refused there.',
-    changes: [
-      ['if (close >= end) return -1;', 'if (false) return -1;'],
-      ['if (close >= end) return -1;', 'if (close > end) return -1;'],
-    ],
-  },
-  {
-    file: 'lambda/format/json/arrays.ts',
-    reason: 'A closing quote is never the first byte: the array begins before it.',
-    changes: [['return close < 0 ? -1 : close + 1;', 'return close <= 0 ? -1 : close + 1;']],
-  },
-  {
-    file: 'lambda/format/json/arrays.ts',
-    reason: 'Only four bytes are equal to four bytes.',
-    changes: [
-      [
-        'if (i - start === 4 && bytes.compare(PRINTED_NULL, 0, 4, start, i) === 0) out.copy(NULL);',
-        'if (true && bytes.compare(PRINTED_NULL, 0, 4, start, i) === 0) out.copy(NULL);',
-      ],
-    ],
-  },
-  {
-    file: 'lambda/format/json/arrays.ts',
-    reason: 'There is no byte at -1, so it is no delimiter: refused three lines below.',
-    changes: [['if (i < 0) return false;', 'if (false) return false;']],
-  },
-  {
-    file: 'lambda/format/json/arrays.ts',
-    reason: 'No element ends at 0.',
-    changes: [['if (i < 0) return false;', 'if (i <= 0) return false;']],
-  },
-  {
-    file: 'lambda/format/json/arrays.ts',
-    reason: 'Behind the end no element is read: refused at the next.',
-    changes: [
-      ['if (i >= end || bytes[i] !== comma) return false;', 'if (false || bytes[i] !== comma) return false;'],
-      ['if (i >= end || bytes[i] !== comma) return false;', 'if (i > end || bytes[i] !== comma) return false;'],
-    ],
-  },
-  {
-    file: 'lambda/format/module/change.ts',
-    reason: 'An empty set has nothing.',
-    changes: [
-      [
-        'if (header === undefined || (omitted.size > 0 && omitted.has(header.printed))) continue;',
-        'if (header === undefined || (true && omitted.has(header.printed))) continue;',
-      ],
-      [
-        'if (header === undefined || (omitted.size > 0 && omitted.has(header.printed))) continue;',
-        'if (header === undefined || (omitted.size >= 0 && omitted.has(header.printed))) continue;',
-      ],
-    ],
-  },
-  {
-    file: 'lambda/format/module/change.ts',
-    reason: 'Without an old row the place is not used.',
-    changes: [
-      [
-        'place = oldTuple === undefined ? -1 : indexOfSent(oldTuple, header);',
-        'place = oldTuple === undefined ? +1 : indexOfSent(oldTuple, header);',
-      ],
-    ],
-  },
-  {
-    file: 'lambda/format/module/change.ts',
-    reason: 'Each column has a place of its own all the same: more memory, the same values.',
-    changes: [['const slot = header.id % MAX_COLUMNS;', 'const slot = header.id * MAX_COLUMNS;']],
-  },
-  {
-    file: 'lambda/format/module/change.ts',
-    reason: 'The reader is made again for each value: slower, the same values.',
-    changes: [['if (known?.header !== header) {', 'if (true) {']],
-  },
-  {
-    file: 'lambda/format/module/change.ts',
-    reason: 'An own property is the same, however it came to be.',
-    changes: [["if (name === '__proto__')", 'if (true)']],
-  },
   {
     file: 'lambda/format/byte-writer.ts',
     reason: 'Only how the memory grows: the same bytes.',
@@ -166,26 +23,6 @@ export const FORMAT: readonly EquivalentMutants[] = [
     changes: [['const place = header.id % MAX_COLUMNS;', 'const place = header.id * MAX_COLUMNS;']],
   },
   {
-    file: 'lambda/format/json/json.ts',
-    reason: 'Each column has a place of its own all the same: more memory, the same values.',
-    changes: [['const place = header.id % MAX_COLUMNS;', 'const place = header.id * MAX_COLUMNS;']],
-  },
-  {
-    file: 'lambda/format/json/json.ts',
-    reason: 'An empty set has nothing.',
-    changes: [['if (omitted.size === 0) return false;', 'if (false) return false;']],
-  },
-  {
-    file: 'lambda/format/module/value-readers.ts',
-    reason: 'A number of 15 digits is safe either way.',
-    changes: [
-      [
-        'if (end - start <= SAFE_DIGITS) return integer(bytes, start, end);',
-        'if (end - start < SAFE_DIGITS) return integer(bytes, start, end);',
-      ],
-    ],
-  },
-  {
     file: 'lambda/format/partition-key.ts',
     reason: 'No part of a primary key is NULL.',
     changes: [
@@ -204,5 +41,89 @@ export const FORMAT: readonly EquivalentMutants[] = [
         'if (true) lastSecond = { at, text: new Date(at * 1000).toISOString().slice(0, -5) };',
       ],
     ],
+  },
+  {
+    file: 'lambda/format/byte-writer.ts',
+    reason: 'Up to 2^31 both loops write the same digits.',
+    changes: [
+      [
+        'for (; rest > 0x7fffffff; rest = Math.floor(rest / 10)) bytes[--at] = 0x30 + (rest % 10);',
+        'for (; rest >= 0x7fffffff; rest = Math.floor(rest / 10)) bytes[--at] = 0x30 + (rest % 10);',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/format/byte-writer.ts',
+    reason: 'Both ways copy the same bytes: which is quicker depends on the length.',
+    changes: [
+      ['if (end - start > 44) {', 'if (true) {'],
+      ['if (end - start > 44) {', 'if (false) {'],
+      ['if (end - start > 44) {', 'if (end - start >= 44) {'],
+      ['if (end - start > 44) {', 'if (end - start <= 44) {'],
+      ['if (end - start > 44) {', 'if (end + start > 44) {'],
+    ],
+  },
+  {
+    file: 'lambda/format/debezium/scalars.ts',
+    reason: 'Where the whole matches, this part does.',
+    changes: [["const [whole, key = '', value] = match;", 'const [whole, key = "Stryker was here!", value] = match;']],
+  },
+  {
+    file: 'lambda/format/debezium/temporal.ts',
+    reason: 'Where the whole matches, this part does.',
+    changes: [
+      [
+        "const micros = match === null ? undefined : readTime(match[1] ?? '');",
+        'const micros = match === null ? undefined : readTime(match[1] ?? "Stryker was here!");',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/format/dms/types.ts',
+    reason: 'Nothing that the server prints stands before the year.',
+    changes: [
+      [
+        'const match = /^(\\d{4,6}-\\d\\d-\\d\\d) (\\d\\d:\\d\\d:\\d\\d(?:\\.\\d+)?)(?:\\+00)?$/.exec(text);',
+        'const match = /(\\d{4,6}-\\d\\d-\\d\\d) (\\d\\d:\\d\\d:\\d\\d(?:\\.\\d+)?)(?:\\+00)?$/.exec(text);',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/format/fields.ts',
+    reason: 'An empty set has nothing.',
+    changes: [
+      [
+        'if (header === undefined || (omitted.size > 0 && omitted.has(header.printed))) continue;',
+        'if (header === undefined || (true && omitted.has(header.printed))) continue;',
+      ],
+      [
+        'if (header === undefined || (omitted.size > 0 && omitted.has(header.printed))) continue;',
+        'if (header === undefined || (omitted.size >= 0 && omitted.has(header.printed))) continue;',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/format/fields.ts',
+    reason: 'Without an old row the place is not used.',
+    changes: [
+      [
+        'const known = old === undefined ? -1 : indexOfSent(old, header);',
+        'const known = old === undefined ? +1 : indexOfSent(old, header);',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/format/partition-key.ts',
+    reason: 'Only saves counting the characters: they are no more than the bytes.',
+    changes: [
+      ['if (out.length - start <= MAX_CHARACTERS) return;', 'if (false) return;'],
+      ['if (out.length - start <= MAX_CHARACTERS) return;', 'if (out.length - start < MAX_CHARACTERS) return;'],
+      ['if (out.length - start <= MAX_CHARACTERS) return;', 'if (out.length + start <= MAX_CHARACTERS) return;'],
+    ],
+  },
+  {
+    file: 'lambda/format/temporal.ts',
+    reason: 'No second is equal to NaN: the text is replaced before it is read.',
+    changes: [["let lastSecond = { at: NaN, text: '' };", 'let lastSecond = { at: NaN, text: "Stryker was here!" };']],
   },
 ];

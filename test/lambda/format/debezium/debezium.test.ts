@@ -104,6 +104,30 @@ describe('debezium', () => {
   });
 });
 
+describe('a value of debezium that was not sent', () => {
+  const after = (line: string): unknown =>
+    (JSON.parse(written(debezium(OPTIONS), record(`UPDATE: ${line}`, 1, 1n))) as { after: unknown }).after;
+  const NEW = 'new-tuple: note[text]:unchanged-toast-datum id[bigint]:1';
+
+  it('is taken from the old row, wherever it stands there', () => {
+    assert.deepEqual(after(`old-key: note[text]:'n' id[bigint]:1 ${NEW}`), { note: 'n', id: 1 });
+    assert.deepEqual(after(`old-key: id[bigint]:1 note[text]:'n' ${NEW}`), { note: 'n', id: 1 });
+  });
+
+  it('is named as such where the old row has it not, or not sent either', () => {
+    const expected = { note: '__debezium_unavailable_value', id: 1 };
+    for (const old of ['id[bigint]:1', 'id[bigint]:1 note[text]:unchanged-toast-datum', "id[bigint]:1 x[text]:'a'"])
+      assert.deepEqual(after(`old-key: ${old} ${NEW}`), expected);
+  });
+});
+
+describe('a time of debezium that is none', () => {
+  it('stays as it is', () => {
+    const text = written(debezium(OPTIONS), record("INSERT: v[timestamp with time zone]:'2026-01-02 noon'", 1, 1n));
+    assert.ok(text.includes('"after":{"v":"2026-01-02 noon"}'));
+  });
+});
+
 describe('debeziumKeyWriter', () => {
   const keyOf = (change: ChangeRecord): string => {
     const out = new ByteWriter(8);

@@ -94,6 +94,13 @@ describe('dms', () => {
     assert.match(formatOf()(record(line, 1)), /^\{"data":\{"id":45,"name":"x"\},/);
   });
 
+  it('counts the digits of a numeric without its sign, its point and the zero before that; writes other bytes as they are', () => {
+    const digits = '1'.repeat(38);
+    for (const text of [digits, `-${digits}`, `0.${digits}`, `-0.${digits}`])
+      assert.ok(formatOf()(record(`INSERT: v[numeric]:${text}`, 1)).startsWith(`{"data":{"v":${text}}`), text);
+    assert.ok(formatOf()(record("INSERT: v[bytea]:'a\\000'", 1)).startsWith('{"data":{"v":"a\\\\000"}'));
+  });
+
   it('writes a DELETE without a key with no data', () => {
     assert.match(formatOf()(record('DELETE: (no-tuple-data)', 1)), /^\{"data":\{\},.*"operation":"delete"/);
   });

@@ -61,6 +61,13 @@ const CASES: readonly { what: string; line: string; options?: RecordOptions; op:
     fields: '"key":{"id":"k"},"row":{"id":"k"},"old":{"id":"k"},"unchanged":["a","b"]',
   },
   {
+    what: 'an UPDATE where the old row has not sent the value either',
+    line: 'table public.users: UPDATE: old-key: id[integer]:1 bio[text]:unchanged-toast-datum new-tuple: id[integer]:1 bio[text]:unchanged-toast-datum',
+    options: ID,
+    op: 'UPDATE',
+    fields: '"key":{"id":1},"row":{"id":1},"old":{"id":1},"unchanged":["bio"]',
+  },
+  {
     what: "JSON null, which is not SQL's NULL: named by part and column",
     line: "table public.users: UPDATE: old-key: id[jsonb]:'null' doc[json]:' null\n' new-tuple: id[jsonb]:'null' doc[json]:null \"a b\"[jsonb]:'null' n[jsonb]:'{\"x\": null}' t[text]:'null'",
     options: ID,

@@ -48,7 +48,7 @@ describe('what a formatter answers', () => {
     it(`fails where it is ${what}`, () => {
       assert.throws(
         () => answered(answer),
-        (error: unknown) => error instanceof FormatterError && error.message === message,
+        (error: unknown) => error instanceof FormatterError && String(error) === `FormatterError: ${message}`,
       );
     });
 
@@ -63,6 +63,10 @@ describe('what a formatter answers', () => {
     const out = new ByteWriter(4);
     format.write(RECORD, out);
     assert.equal(out.toString(), 'x');
+    // No lines unless asked for.
+    out.clear();
+    moduleFormat({ ...FORMAT_OPTIONS, formatter: { format: () => ({ data: '\n' }) } }).write(RECORD, out);
+    assert.equal(out.toString(), '\n');
     assert.deepEqual([format.supportsDeleteWithoutKey, format.showsRow], [true, true]);
   });
 });

@@ -50,6 +50,13 @@ describe('ChangeMaker', () => {
     });
   }
 
+  it('reads one value after another of a type that goes by way of JSON', () => {
+    assert.deepEqual(valueOf('integer[]', "'{1}'"), [1]);
+    const { row } = maker.of(recordOf("table public.t: INSERT: v[integer[]]:'{2}' w[integer[]]:'{3}'"));
+    assert.deepEqual(row, { v: [2], w: [3] });
+    assert.deepEqual(valueOf('integer[]', "'{4}'"), [4]);
+  });
+
   const lines: readonly (readonly [string, string, Parameters<typeof recordOf>[1]])[] = [
     ['INSERT', "table public.t: INSERT: id[integer]:1 v[text]:'a'", { key: ['id'] }],
     [
