@@ -17,6 +17,8 @@ const MIN_SECONDS_LENGTH = 2;
 const MAX_SECONDS_LENGTH = 9;
 const MICROS_PER_MINUTE = 60_000_000n;
 const POINT = 0x2e;
+/** In a minute that begins before it each microsecond is a number that is exact. */
+const LAST_EXACT = BigInt(Number.MAX_SAFE_INTEGER) - MICROS_PER_MINUTE;
 
 /** The minute that was read last. Commits come in order, many a minute, and each one's time is read twice. */
 const lastMinute = { bytes: new Uint8Array(MINUTE_LENGTH), micros: NaN };
@@ -57,7 +59,7 @@ function readWithinMinute(bytes: Buffer, start: number, end: number): number {
 
 /** Only minutes whose microseconds a number holds exactly: from 1970 to the year 2255. */
 function rememberMinute(bytes: Buffer, start: number, end: number, micros: bigint): void {
-  if (micros < 0n || micros > BigInt(Number.MAX_SAFE_INTEGER) || !isUtc(bytes, end - UTC_LENGTH)) return;
+  if (micros < 0n || micros > LAST_EXACT || !isUtc(bytes, end - UTC_LENGTH)) return;
   bytes.copy(lastMinute.bytes, 0, start, start + MINUTE_LENGTH);
   lastMinute.micros = Number(micros - (micros % MICROS_PER_MINUTE));
 }

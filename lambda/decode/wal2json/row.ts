@@ -241,7 +241,8 @@ export function isRestated(row: Row, old: Row, key: readonly string[] | undefine
   for (let i = 0; i < tuple.count; i++) {
     const header = tuple.headers[i];
     const found = header === undefined ? -1 : row.tuple.headers.indexOf(header);
-    if (found < 0 || found >= row.tuple.count || row.tuple.kinds[found] !== tuple.kinds[i]) return false;
+    // What is not there has no kind.
+    if (found >= row.tuple.count || row.tuple.kinds[found] !== tuple.kinds[i]) return false;
     if (tuple.kinds[i] === ValueKind.elided) return false;
     const [from, to] = [row.tuple.starts[found], row.tuple.ends[found]];
     if (bytes.compare(bytes, tuple.starts[i], tuple.ends[i], from, to) !== 0) return false;

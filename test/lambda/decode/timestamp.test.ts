@@ -107,9 +107,9 @@ describe('readTimestampMicros', () => {
   it('reads the times of a minute one after another as each by itself', () => {
     const second = fc.integer({ min: 0, max: 59 });
     const fraction = fc.string({ unit: fc.constantFrom('0', '1', '5', '9'), maxLength: 6 });
-    const zone = fc.constantFrom('+00', '+01', '-00', '+00:00', '+0', '');
+    const zone = fc.constantFrom('+00', '+01', '+10', '-00', '+00:00', '+0', '');
     const day = fc.constantFrom('1969-12-31', '1970-01-01', '2026-01-02', '2255-06-05', '2256-01-01');
-    const minute = fc.constantFrom('03:04', '23:59', '00:00');
+    const minute = fc.constantFrom('03:04', '23:47', '23:59', '00:00');
     const text = fc
       .tuple(day, minute, second, fraction, zone)
       .map(([date, clock, s, f, z]) => `${date} ${clock}:${String(s).padStart(2, '0')}${f === '' ? '' : `.${f}`}${z}`);
@@ -118,6 +118,23 @@ describe('readTimestampMicros', () => {
         for (const each of texts) assert.equal(read(each), parseTimestampMicros(each), each);
       }),
     );
+  });
+
+  for (const minute of ['1970-01-01 00:00', '2026-01-02 03:04', '2255-06-05 23:46'])
+    it(`makes no text of a time that is of the minute that was read last: ${minute}`, () => {
+      assert.equal(read(`${minute}:00+00`), parseTimestampMicros(`${minute}:00+00`));
+      for (const seconds of ['00', '01', '59', '05.1', '05.123456', '59.999999']) {
+        const text = `${minute}:${seconds}+00`;
+        const bytes = Buffer.from(`1${text}1`);
+        bytes.toString = () => assert.fail(text);
+        assert.equal(readTimestampMicros(bytes, 1, bytes.length - 1), parseTimestampMicros(text));
+      }
+    });
+
+  it('is exact, also in the minute in which numbers cease to be so', () => {
+    read('2255-06-05 23:47:00+00');
+    const text = '2255-06-05 23:47:59.999999+00';
+    assert.equal(read(text), parseTimestampMicros(text));
   });
 
   for (const seconds of ['5', '05.', '0x', '60', '05.1234567', '05,5', '05.1x'])

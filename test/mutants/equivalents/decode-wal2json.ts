@@ -191,4 +191,25 @@ export const DECODE_WAL2JSON: readonly EquivalentMutants[] = [
       ],
     ],
   },
+  {
+    file: 'lambda/decode/wal2json/reader.ts',
+    reason: 'Reads one byte behind the end: what has to follow is not there either way.',
+    changes: [
+      [
+        'while (at < end && bytes[at] !== COMMA && bytes[at] !== CLOSING_BRACE) at++;',
+        'while (at <= end && bytes[at] !== COMMA && bytes[at] !== CLOSING_BRACE) at++;',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/decode/wal2json/row.ts',
+    reason: 'What is written again without need is the same, or nobody reads it.',
+    changes: [
+      [
+        'for (let i = 0; tuple !== undefined && i < tuple.count; i++) {',
+        'for (let i = 0; tuple !== undefined && i <= tuple.count; i++) {',
+      ],
+      ['if (tuple.kinds[i] !== ValueKind.quoted) continue;', 'if (false) continue;'],
+    ],
+  },
 ];

@@ -22,10 +22,7 @@ export const DECODE: readonly EquivalentMutants[] = [
   {
     file: 'lambda/decode/pgoutput/decoder.ts',
     reason: 'It is set before anything is read.',
-    changes: [
-      ['#anyBytes = false;', '#anyBytes = true;'],
-      ['#hasRawBytes = false;', '#hasRawBytes = true;'],
-    ],
+    changes: [['#hasRawBytes = false;', '#hasRawBytes = true;']],
   },
   {
     file: 'lambda/decode/pgoutput/decoder.ts',
@@ -192,6 +189,51 @@ export const DECODE: readonly EquivalentMutants[] = [
       [
         'return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? date.getTime() / 86_400_000 : NaN;',
         'return date.getUTCMonth() === month - 1 && true ? date.getTime() / 86_400_000 : NaN;',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/decode/lsn.ts',
+    reason: 'The text is made again each time: slower, the same.',
+    changes: [
+      [
+        'if (half !== lastHigh.half) lastHigh = { half, text: `${half.toString(16).toUpperCase()}/` };',
+        'if (true) lastHigh = { half, text: `${half.toString(16).toUpperCase()}/` };',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/decode/table-name.ts',
+    reason: 'There is nothing behind the end of the text, one byte on or two.',
+    changes: [
+      [
+        'for (let quoted = false; dot < printed.length; dot++) {',
+        'for (let quoted = false; dot <= printed.length; dot++) {',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/decode/timestamp.ts',
+    reason:
+      'Where there are less than two characters for the seconds, one of them is no digit: it is read the other way.',
+    changes: [
+      [
+        'if (last < begin + MIN_SECONDS_LENGTH || last > begin + MAX_SECONDS_LENGTH || !isUtc(bytes, last)) return NaN;',
+        'if (false || last > begin + MAX_SECONDS_LENGTH || !isUtc(bytes, last)) return NaN;',
+      ],
+      [
+        'if (last < begin + MIN_SECONDS_LENGTH || last > begin + MAX_SECONDS_LENGTH || !isUtc(bytes, last)) return NaN;',
+        'if (last < begin - MIN_SECONDS_LENGTH || last > begin + MAX_SECONDS_LENGTH || !isUtc(bytes, last)) return NaN;',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/decode/timestamp.ts',
+    reason: 'The last minute that is remembered, or the first that is not: either way reads the same time.',
+    changes: [
+      [
+        'if (micros < 0n || micros > LAST_EXACT || !isUtc(bytes, end - UTC_LENGTH)) return;',
+        'if (micros < 0n || micros >= LAST_EXACT || !isUtc(bytes, end - UTC_LENGTH)) return;',
       ],
     ],
   },

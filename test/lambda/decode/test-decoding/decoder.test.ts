@@ -87,6 +87,7 @@ describe('rows', () => {
   }
 
   const refused: readonly (readonly [string, number, RegExp])[] = [
+    ["INSERT: x[bit]:B1'", 26, /a value/],
     ['INSERT: (no-tuple-data) ', 34, /end of the line/],
     ['INSERT: (no-tuple-data', 19, /column's name/],
     ['INSERT: x[t]:1 (no-tuple-data)', 26, /column's name/],

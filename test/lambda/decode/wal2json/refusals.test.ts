@@ -123,6 +123,17 @@ describe('a line of wal2json that is cut', () => {
   }
 });
 
+describe('a line of wal2json that is cut in an escape', () => {
+  it('fails there, whatever an earlier line has left behind', () => {
+    const line = String.raw`I","xid":7,"timestamp":"a\tb"`;
+    const decoder = new Wal2jsonDecoder(NAMES);
+    refusal(line, decoder);
+    const cut = line.slice(0, line.indexOf('\\') + 1);
+    const { expected, offset } = refusal(cut, decoder);
+    assert.deepEqual([expected, offset], ['an escape of PostgreSQL', cut.length - 1]);
+  });
+});
+
 describe('a line of wal2json with something else', () => {
   const HEAD_TEXT = HEAD.map(({ text }) => text).join('');
   const TABLE_TEXT = TABLE.map(({ text }) => text).join('');

@@ -129,6 +129,22 @@ describe('the old row of an UPDATE', () => {
 });
 
 describe('a line of wal2json', () => {
+  it('takes a column of an earlier row at the same place for none of its own', () => {
+    const decode = decoding();
+    const empty: Written = ['b', '""'];
+    decode(line('I', { now: [A, empty], key: ['a', 'b'] }));
+    const update = decode(line('U', { now: [A], old: [A, empty], key: ['a', 'b'] }));
+    const whole = [A, empty].map(told);
+    assert.deepEqual(both(update), [whole, whole]);
+  });
+
+  it('of a DELETE has its old row, also where the INSERT before it had the same at the same place', () => {
+    const decode = decoding();
+    // One list has a longer name, one table.
+    decode(line('I', { now: [A], key: ['a'], table: 'tt' }));
+    assert.deepEqual(both(decode(line('D', { old: [A], key: ['a'] }))), [[told(A)], undefined]);
+  });
+
   it('has nothing of the row before it', () => {
     const decode = decoding();
     const update = line('U', { now: [A], old: [A, B, C], key: ['a'] });
