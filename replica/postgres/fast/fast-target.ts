@@ -117,17 +117,19 @@ export interface SharedCopy {
  *
  * @param client - of the target, outside a transaction
  * @param copy - unless it has begun
- * @throws {ReplicaError} STREAM_CHANGED, REPLICA_USAGE
+ * @throws {ReplicaError} STREAM_CHANGED, REPLICA_USAGE, TARGET_REFUSED, TARGET_UNREACHABLE
  */
 export async function beginShared(client: pg.Client, copy: SharedCopy): Promise<void> {
-  await client.query('BEGIN');
-  try {
-    await beginIn(client, copy);
-    await client.query('COMMIT');
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
+  await usingOwnTables(client, async () => {
+    await client.query('BEGIN');
+    try {
+      await beginIn(client, copy);
+      await client.query('COMMIT');
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  });
 }
 
 async function beginIn(

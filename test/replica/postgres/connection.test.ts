@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import pg from 'pg';
 import { ReplicaError } from '../../../replica/errors.ts';
 import { isTransient, parseAddress } from '../../../replica/postgres/connection.ts';
+import { beginShared } from '../../../replica/postgres/fast/fast-target.ts';
 import { usingOwnTables } from '../../../replica/postgres/own-tables.ts';
 import { PositionStore } from '../../../replica/postgres/position-store.ts';
 import { readSequences } from '../../../replica/postgres/sequences.ts';
@@ -82,6 +83,13 @@ describe("an error of a replica's target", () => {
     const begin = (code: string) => usingOwnTables(client, () => Promise.reject(errorOf(code)));
     await assert.rejects(begin('25006'), /TARGET_UNREACHABLE: .*\(25006\).* Give its primary with --to/);
     await assert.rejects(begin('40P01'), /TARGET_UNREACHABLE: .*\(40P01\).* Somebody else works on the same rows/);
+    const shared = (code: string) =>
+      beginShared({ query: () => Promise.reject(errorOf(code)), user: 'me' } as unknown as pg.Client, {
+        name: 'copy',
+        streamArn: 'arn',
+      });
+    await assert.rejects(shared('57P01'), /TARGET_UNREACHABLE: .*\(57P01\)/);
+    await assert.rejects(shared('42501'), /TARGET_REFUSED: .* GRANT SELECT, INSERT, UPDATE, DELETE .* TO "me"/);
   });
 });
 
