@@ -47,6 +47,8 @@ export interface FastReplicationParts {
 export class FastReplication {
   readonly #parts: FastReplicationParts;
   readonly #read = new Map<string, { records: FastRecord[]; bytes: number }>();
+  /** Shards of whose page a record was taken. */
+  readonly #paged = new Set<string>();
   /** How far behind the tip each shard was read, in milliseconds. */
   readonly #behind = new Map<string, number>();
   /** The batch that is under way. */
@@ -85,6 +87,9 @@ export class FastReplication {
         onPage: async (shard, behindMs) => {
           await this.#flush(shard);
           this.#behind.set(shard, behindMs);
+          // A page with records may have been asked for long ago: they waited for other shards.
+          if (behindMs === 0 && !this.#paged.has(shard)) await this.#noteTip(shard);
+          this.#paged.delete(shard);
         },
       });
     } catch (error) {
@@ -116,6 +121,7 @@ export class FastReplication {
     data,
   }: StreamRecord): Promise<void> {
     this.#parts.plan.refuseOther(shard, sequence);
+    this.#paged.add(shard);
     let read = this.#read.get(shard);
     if (read === undefined) this.#read.set(shard, (read = { records: [], bytes: 0 }));
     read.records.push({ shard, sequence, arrivedMs, partitionKey, ...unpack({ partitionKey, data }) });
@@ -130,10 +136,7 @@ export class FastReplication {
     let [applied, since] = [this.#applied, systemClock.now()];
     for (let records: readonly FastRecord[] = read.records; records.length > 0;) {
       const batch = records;
-      // One batch after the other: there is one connection.
-      const applying = this.#last.then(() => this.#apply(batch));
-      this.#last = applying.catch(() => undefined);
-      const { done, failure } = await applying;
+      const { done, failure } = await this.#inTurn(() => this.#apply(batch));
       records = batch.slice(done);
       if (failure === undefined) return;
       // The last records of the old lanes may be in other shards.
@@ -144,6 +147,22 @@ export class FastReplication {
       if (this.#isOver) return;
       await systemClock.sleep(IDLE_MS, this.#parts.stop);
     }
+  }
+
+  /** One after the other: there is one connection. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const working = this.#last.then(work);
+    this.#last = working.catch(() => undefined);
+    return working;
+  }
+
+  /** A shard has nothing more. A position that is not saved meanwhile would look as if the stream had outrun it. */
+  async #noteTip(shard: string): Promise<void> {
+    const { shards } = this.#parts;
+    shards.noteTip(shard, systemClock.now());
+    await this.#inTurn(async () => {
+      if (shards.hasNewTips) await this.#apply([]);
+    });
   }
 
   async #apply(records: readonly FastRecord[]): Promise<Pick<FastOutcome, 'done' | 'failure'>> {

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import type { ReplicateOptions } from '../../bin/replicate/options.ts';
 import { replicate } from '../../bin/replicate/replicate.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { insertOf } from './support/function-rig.ts';
+import { insertOf, markOf } from './support/function-rig.ts';
 import { MadeStream } from './support/made-stream.ts';
 
 let target: PostgresServer;
@@ -44,6 +44,23 @@ describe('pg2kinesis replicate --fast', () => {
     await target.sql('CREATE TABLE public.places (id int PRIMARY KEY, body text, big text)');
   });
   after(() => target.stop());
+
+  it('goes on where nothing has come of a shard for longer than the stream keeps records, and stops where it stood still for so long', async () => {
+    const stream = await begin();
+    const old = Date.now() - 25 * 3_600_000;
+    stream.add('a', 'lane-0-of-2', [insertOf('s', 1), markOf(0, 2, 0x1001)], old);
+    stream.add('b', 'lane-1-of-2', [insertOf('s', 2)]);
+    await catchUp(stream);
+    stream.trim('a');
+    stream.add('b', 'lane-1-of-2', [insertOf('s', 3)]);
+    await catchUp(stream);
+    stream.add('a', 'lane-0-of-2', [insertOf('s', 4)]);
+    await catchUp(stream);
+    assert.deepEqual(await ids(), [1, 2, 3, 4]);
+    await target.sql(`UPDATE pg2kinesis.replica_shard SET arrived = arrived - interval '25 hours', at_tip = at_tip - interval '25 hours'
+      WHERE shard = 'a'`);
+    await assert.rejects(catchUp(stream), /POSITION_TRIMMED: The position in shard a is 25 hours old/);
+  });
 
   it('leaves out with --skip-truncated what was too large for a record, and counts it', async () => {
     const stream = await begin();

@@ -13,6 +13,7 @@ import {
   eventOfData,
   insertOf,
   makeFunction,
+  markOf,
   Said,
 } from '../support/function-rig.ts';
 
@@ -68,17 +69,13 @@ describe('the function of a StreamReplica, by hand', () => {
   });
 
   it('goes on from rows that were loaded behind a failover, whatever the stream has of before, and from none that were loaded before one', async () => {
-    const markOf = (lsn: number, timeline: number, forks: object) => ({
-      ...{ op: 'MARK', source: 's', commitTime: '2026-01-02T03:04:05Z', lane: 0, lanes: 1, system: '1' },
-      ...{ commitLsn: `0/${lsn.toString(16)}`, timeline, forks },
-    });
-    const left = markOf(0x800, 2, [[2, '0/800']]);
+    const left = markOf(0, 1, 0x800, { timeline: 2, forks: [[2, '0/800']] });
     for (const [arrivedMs, stopsAt] of [
       [Date.now() - 3_600_000, []],
       [Date.now() + 3_600_000, [{ itemIdentifier: '1' }]],
     ] as const) {
       const copy = await copyOf({ START_AFTER: '0/1002' });
-      await copy.invoke(eventOf(markOf(0x700, 1, [])));
+      await copy.invoke(eventOf(markOf(0, 1, 0x700, { forks: [] })));
       const { Records } = eventOf(left, insertOf('s', 2), insertOf('s', 3));
       for (const { kinesis } of Records) kinesis.approximateArrivalTimestamp = arrivedMs / 1000;
       assert.deepEqual((await copy.invoke({ Records })).batchItemFailures, stopsAt);

@@ -73,6 +73,13 @@ export function insertOf(source: string, id: number, lsn = 0x1000 + id) {
   };
 }
 
+/** A mark of the same source, by hand. @param lane - its number @param lanes - how many there are @param lsn - up to where it says */
+export function markOf(lane: number, lanes: number, lsn: number, over: object = {}) {
+  const commitLsn = `0/${lsn.toString(16).toUpperCase()}`;
+  const at = { source: 's', commitLsn, commitTime: '2026-01-02T03:04:05.678901Z' };
+  return { ...at, op: 'MARK', lane, lanes, system: '1', timeline: 1, ...over };
+}
+
 /** Kinesis records of one lane, which Lambda hands over. @param given - each with its data */
 export function eventOfData(given: readonly Buffer[], lane = 'lane-0-of-1'): KinesisStreamEvent {
   const Records = given.map((data, i) => ({
