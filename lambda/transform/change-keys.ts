@@ -60,27 +60,24 @@ export class ChangeKeys {
   }
 
   /** Whether an UPDATE's old key was sent and not kept: nobody could say whether it differs from the new one. */
-  #losesOldKey({ oversizeBytes, operation, oldTuple }: RowChange): boolean {
+  #losesOldKey({ oversizeBytes, oldTuple }: RowChange): boolean {
     return (
       oversizeBytes !== undefined &&
-      operation === 'UPDATE' &&
       oldTuple !== undefined &&
       locateKey(this.#columns, oldTuple, undefined, this.oldKey) === 'elided'
     );
   }
 
   /**
-   * Whether an UPDATE's old key was sent and differs from its new one.
+   * Whether an UPDATE's old key was sent and differs from its new one. No other change has two rows.
    *
    * @param change - valid during the call
    * @param columns - the key's columns @default those that {@link find} found it by
    */
   moves(change: RowChange, columns: readonly string[] = this.#columns): boolean {
     return (
-      change.operation === 'UPDATE' &&
       change.newTuple !== undefined &&
       change.oldTuple !== undefined &&
-      columns.length > 0 &&
       locateKey(columns, change.newTuple, change.oldTuple, this.key) === 'found' &&
       locateKey(columns, change.oldTuple, undefined, this.oldKey) === 'found' &&
       !sameKey(this.key, this.oldKey, change.bytes)

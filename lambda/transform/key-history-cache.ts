@@ -34,7 +34,7 @@ export class KeyHistoryCache {
   #done = false;
   /** All tables are covered but those that the catalogs know without a key. */
   #allButKeyless = false;
-  #asked = 0;
+  #hasAsked = false;
   #askedKeyless = 0;
   #policies = new Map<KeyHistoryEntry, TablePolicy>();
 
@@ -45,14 +45,13 @@ export class KeyHistoryCache {
 
   /** Forgets: an answer is of one batch. */
   clear(): void {
-    if (this.#asked === 0) return;
     this.#stretches = new Map();
     this.#policies = new Map();
     this.#covered.clear();
     this.#coveredInserts.clear();
     this.#complete.clear();
-    this.#done = this.#allButKeyless = false;
-    this.#asked = this.#askedKeyless = 0;
+    this.#done = this.#allButKeyless = this.#hasAsked = false;
+    this.#askedKeyless = 0;
   }
 
   /**
@@ -84,7 +83,7 @@ export class KeyHistoryCache {
     if (this.#allButKeyless) return undefined;
     // Of tables that the catalogs do not know there may be many, and nothing names them: then ask for all at once.
     const tables = this.#withItself(this.#tablePolicies.doubtfulTables(transaction, false), table);
-    if (policy.keys.length > 0 && this.#asked === 0 && tables.length <= MAX_NAMES)
+    if (policy.keys.length > 0 && !this.#hasAsked && tables.length <= MAX_NAMES)
       return { tables, except: [], insertsOnly: false };
     const except = this.#tablePolicies.keylessTables();
     return except.length > MAX_NAMES
@@ -121,7 +120,7 @@ export class KeyHistoryCache {
    * @param stretches - the answer; undefined: there is none, and no more is asked in this batch
    */
   take(asked: KeyHistoryRequest, stretches: readonly KeyHistoryEntry[] | undefined): void {
-    this.#asked++;
+    this.#hasAsked = true;
     if (
       !asked.insertsOnly &&
       asked.tables?.some((table) => this.#tablePolicies.of(table).skip === 'noPrimaryKey') === true

@@ -38,8 +38,9 @@ export function locateKey(names: readonly string[], tuple: Tuple, fallback: Tupl
       if (fallback === undefined) return 'unsent';
       source = fallback;
       column = columnOf(fallback, name, 0);
-      if (column !== -1 && fallback.kinds[column] === ValueKind.elided) return 'elided';
-      if (column === -1 || !isSent(fallback, column)) return 'unsent';
+      if (column === -1) return 'unsent';
+      if (fallback.kinds[column] === ValueKind.elided) return 'elided';
+      if (!isSent(fallback, column)) return 'unsent';
     }
     key.tuples[part] = source;
     key.columns[part] = column;
@@ -61,7 +62,6 @@ export function sameKey(a: Key, b: Key, bytes: Uint8Array): boolean {
     const aColumn = a.columns[part] ?? 0;
     const bColumn = b.columns[part] ?? 0;
     if (aTuple === undefined || bTuple === undefined) return false;
-    if (aTuple === bTuple && aColumn === bColumn) continue;
     const aStart = aTuple.starts[aColumn] ?? 0;
     const bStart = bTuple.starts[bColumn] ?? 0;
     const length = (aTuple.ends[aColumn] ?? 0) - aStart;

@@ -55,7 +55,7 @@ export class SkippedChanges {
     historicKey?: readonly string[],
   ): keyof Skipped | undefined {
     const reason = knownReason(policy, transaction, historicKey);
-    this.#inDoubt = transaction !== undefined && reason === 'filtered' && isSkippedInDoubt(policy, transaction);
+    this.#inDoubt = transaction !== undefined && isSkippedInDoubt(policy, transaction);
     if (reason !== undefined || policy.overlaps.length === 0 || transaction === undefined) return reason;
     this.#inDoubt = this.#parts.alterations.isInDoubt(policy.overlaps, transaction, () => row.rowLsn());
     return this.#inDoubt ? 'filtered' : undefined;
