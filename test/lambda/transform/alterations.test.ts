@@ -54,6 +54,11 @@ it('leaves a row in doubt that was written before one of them committed, or of w
   assert.equal(isInDoubt(1n, transaction(720)), false, 'began after the reading');
   assert.equal(isInDoubt(1n, transaction(705, 50n)), false, 'an earlier reading tells');
   assert.equal(
+    order.isInDoubt([{ ...OVERLAP, from: 705, alteredBy: [705] }], transaction(705), () => 1n),
+    false,
+    'what it has altered itself',
+  );
+  assert.equal(
     order.isInDoubt([], transaction(705), () => 1n),
     false,
   );

@@ -71,6 +71,11 @@ describe('FORMAT=module', () => {
       ['table public.orders: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2'],
     );
     assert.deepEqual([value?.published, value?.records, value?.skipped.formatter], [2, 2, 0]);
+    const other = await publish(
+      (change: { op: string }) => (change.op === 'INSERT' ? { data: 'i' } : undefined),
+      ['table public.orders: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2'],
+    );
+    assert.deepEqual([other.value?.published, other.value?.records, other.value?.skipped.formatter], [2, 2, 0]);
   });
 
   it('asks again without the row where the record is too large', async () => {

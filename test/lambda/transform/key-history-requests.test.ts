@@ -16,8 +16,8 @@ const transaction = (commitLsn = 100n): Transaction => ({ xid: 700, commitLsn, c
 const KEYED = { seenFrom: 10_000 };
 const BARE = { key: [], seenFrom: 10_000 };
 
-function make(catalog: Record<string, Partial<TableEntry>>, tableExclude = '') {
-  const policies = new TablePolicies(new FakeKeys(catalog), {
+function make(catalog: Record<string, Partial<TableEntry>>, tableExclude = '', keys = new FakeKeys(catalog)) {
+  const policies = new TablePolicies(keys, {
     ...NO_FILTERS,
     tableExclude: compilePatterns(tableExclude),
   });
@@ -119,6 +119,38 @@ describe('what a batch asks', () => {
     assert.ok(ask('t', 'UPDATE'));
     past.take({ tables: [named('w')], except: [], insertsOnly: false }, []);
     assert.equal(ask('t', 'UPDATE'), undefined);
+  });
+
+  it('for such a table however often tables with a key were asked for', () => {
+    const { past, ask } = make({ 'public.t': KEYED, 'public.b': BARE });
+    for (let i = 0; i < 3; i++) past.take({ tables: [named('t')], except: [], insertsOnly: false }, []);
+    assert.deepEqual(shown(ask('b', 'UPDATE', true)), [['b'], [], false]);
+    for (let i = 0; i < 2; i++) past.take({ tables: [named('t'), named('c')], except: [], insertsOnly: false }, []);
+    assert.ok(ask('b', 'UPDATE', true), 'the catalogs do not know c');
+  });
+
+  it('twice at most, together with others, too', () => {
+    const { past, ask } = make({ 'public.t': KEYED, 'public.b': BARE, 'public.c': BARE });
+    for (let i = 0; i < 2; i++) past.take({ tables: [named('t'), named('c')], except: [], insertsOnly: false }, []);
+    assert.equal(ask('b', 'UPDATE', true), undefined);
+  });
+
+  it('for itself and a hundred others without a key at most, of which an INSERT showed one', () => {
+    const { past, ask } = make(many(102, BARE));
+    past.take(
+      { ...ALL, tables: [named('t0')], insertsOnly: true },
+      Array.from({ length: 102 }, (_, i) => stretch({ table: `t${i}` })),
+    );
+    const { tables } = ask('t0', 'UPDATE') ?? {};
+    assert.deepEqual([tables?.length, tables?.[0]?.name, tables?.at(-1)?.name], [101, 't0', 't100']);
+  });
+
+  it('for a table that is gone together with those in doubt that are there', () => {
+    const keys = new FakeKeys({ 'public.gone': {}, 'public.t': KEYED });
+    keys.until = 50n;
+    keys.catalog.delete('public.gone');
+    void keys.reload();
+    assert.deepEqual(shown(make({}, '', keys).ask('gone')), [['t', 'gone'], [], false]);
   });
 
   it('nothing more where there was no answer, or one of all INSERTs; all again in the next batch', () => {
@@ -255,6 +287,9 @@ describe('by an answer, a row', () => {
     assert.deepEqual(keysOf(['code', 'uid'], ['id', 'code']), [['id', 'code']]);
     assert.deepEqual(keysOf(['code'], ['id', 'code']), [['id', 'code']]);
     assert.deepEqual(keysOf(['code', 'id', 'uid'], ['id', 'code']), [['id', 'code']]);
+    const { newTuple } = change;
+    const short = { ...change, newTuple: newTuple && { ...newTuple, count: 2 } };
+    assert.deepEqual(keysOf(['uid'], ['Big'], short), [['Big']], 'not as a longer row before has left it');
     const deletion = changeOf('"Big"[integer]:3 id[integer]:1', 'DELETE');
     assert.deepEqual(keysOf(['uid'], ['Big', 'Gone'], deletion), [['"Big"', 'Gone']]);
     const update = changeOf('old-key: "Old"[integer]:3 new-tuple: id[integer]:1', 'UPDATE');

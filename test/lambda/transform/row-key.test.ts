@@ -53,6 +53,14 @@ describe('a key', () => {
       [],
     ],
     ['is elided where a part was too large', row({ a: elided, b: plain }), old, 'elided', [1], [false]],
+    [
+      'is elided where the old row elided it, whatever its place',
+      row({ a: plain, b: unchanged }),
+      row({ a: plain, b: elided }),
+      'elided',
+      [],
+      [],
+    ],
     ['is elided where the old row elided it', row({ a: plain, b: unchanged }), row({ b: elided }), 'elided', [], []],
   ] as const)
     it(what, () => {

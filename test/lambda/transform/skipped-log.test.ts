@@ -117,6 +117,20 @@ describe('the log of tables that are left out', () => {
   });
 });
 
+describe('the log of messages that went without their content', () => {
+  it('says how many, and the position of the first, once', () => {
+    const { lines, skipped } = logged();
+    skipped.noteWithoutContent(0x10n);
+    skipped.noteWithoutContent(0x20n);
+    skipped.report();
+    skipped.report();
+    assert.deepEqual(
+      lines.map(({ fields }) => fields),
+      [{ messages: 2, firstLsn: '0/10' }],
+    );
+  });
+});
+
 describe('the log of changes that went without their row', () => {
   const record = (table: string, key?: readonly string[]) =>
     recordOf(`table public.${table}: INSERT: a[integer]:1 b[integer]:2`, key === undefined ? {} : { key });

@@ -1,64 +1,9 @@
-/** By what the catalogs say and said: why a table's changes are left out, which are in doubt, and whose key is. */
+/** By what the catalogs say and said: why a table's changes are left out, and which are in doubt. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { TableName, Transaction } from '../../../lambda/decode/messages.ts';
-import type { EarlierEntry, PrimaryKeys, TableEntry } from '../../../lambda/ports/catalogs.ts';
-import { compilePatterns, type Filters, NO_FILTERS } from '../../../lambda/settings/filters.ts';
-import { TablePolicies } from '../../../lambda/transform/table-policies.ts';
+import type { EarlierEntry, TableEntry } from '../../../lambda/ports/catalogs.ts';
 import { isSkippedInDoubt, skipReason } from '../../../lambda/transform/table-policy.ts';
-import { isBefore } from '../../../lambda/transform/transaction-order.ts';
-
-const T: TableName = { printed: 'public.t', schema: 'public', name: 't' };
-
-/** What a reading of the catalogs says of the table; the rest is as of a table with a key and no ancestors. */
-function entry(said: Partial<TableEntry> = {}): TableEntry {
-  return {
-    oid: 1,
-    printed: 'public.t',
-    schema: 'public',
-    name: 'public.t',
-    isTable: true,
-    key: ['id'],
-    ancestors: [],
-    ancestorsSince: undefined,
-    alteredBy: [],
-    keySince: undefined,
-    seenFrom: 0,
-    virtualColumns: [],
-    identityHoldsKey: true,
-    ...said,
-  };
-}
-/** An earlier reading, true of all that was committed up to a position. */
-const earlier = (until: bigint, said: Partial<EarlierEntry> = {}): EarlierEntry => ({
-  until,
-  knownUntil: until,
-  ...entry(said),
-});
-
-function policiesOf(
-  current: TableEntry | undefined,
-  before: readonly EarlierEntry[] = [],
-  filters: Partial<Filters> = {},
-  more: Partial<PrimaryKeys> = {},
-): TablePolicies {
-  const keys: PrimaryKeys = {
-    version: 1,
-    overBefore: 500,
-    current: () => current,
-    earlier: () => before,
-    tables: () => (current === undefined ? [] : [current]),
-    byOid: () => undefined,
-    isOver: () => true,
-    reload: () => Promise.resolve(1),
-    refreshIfStale: () => Promise.resolve(),
-    ...more,
-  };
-  return new TablePolicies(keys, { ...NO_FILTERS, ...filters });
-}
-const policyOf = (...args: Parameters<typeof policiesOf>) => policiesOf(...args).of(T);
-const transaction = (xid: number, commitLsn = 100n): Transaction => ({ xid, commitLsn, commitTimeMicros: 0n });
-const list = (pattern: string) => compilePatterns(pattern);
+import { earlier, entry, list, policiesOf, policyOf, T, transaction } from './readings.ts';
 
 describe("a table's changes are left out", () => {
   const rewritten = { ...T, name: 'pg_temp_16384' };
@@ -72,6 +17,9 @@ describe("a table's changes are left out", () => {
     ['of one that only looks so', undefined, [], { ...T, name: 'my_pg_temp_1' }, 'droppedTable'],
     ['of one that only begins so', undefined, [], { ...T, name: 'pg_temp_1a' }, 'droppedTable'],
     ['as of no table, where pg_squeeze makes a table smaller', undefined, [], { ...T, name: 'tmp_7' }, 'notTable'],
+    ['as of no table, whatever its number', undefined, [], { ...T, name: 'tmp_77' }, 'notTable'],
+    ['of one that only ends so', undefined, [], { ...T, name: 'my_tmp_7' }, 'droppedTable'],
+    ['of one that goes on', undefined, [], { ...T, name: 'tmp_7a' }, 'droppedTable'],
     ['of one with a number that is no table’s', undefined, [], { ...T, name: 'tmp_8' }, 'droppedTable'],
     ['of one in another schema', undefined, [], { ...T, schema: 'etl', name: 'tmp_7' }, 'droppedTable'],
     [
@@ -85,7 +33,7 @@ describe("a table's changes are left out", () => {
     ['where it is gone, and was none', undefined, [earlier(9n, { isTable: false })], T, 'notTable'],
   ] as const)
     it(what, () => {
-      const byOid = (oid: number) => (oid === 7 ? entry() : undefined);
+      const byOid = (oid: number) => (oid === 7 || oid === 77 ? entry() : undefined);
       assert.equal(policiesOf(current, before, {}, { byOid }).of(table).skip, expected);
     });
 
@@ -114,6 +62,8 @@ describe("a table's changes are left out", () => {
     assert.equal(reason(entry(wanted), [earlier(50n)], 1n), undefined, 'the current reading lets it in');
     assert.equal(reason(entry(), [earlier(50n, wanted)], 50n), undefined);
     assert.equal(reason(entry(), [earlier(50n, wanted)], 51n), 'filtered');
+    assert.equal(reason(entry(), [earlier(80n), earlier(50n, wanted)], 50n), undefined);
+    assert.equal(reason(entry(), [earlier(80n), earlier(50n, wanted)], 51n), 'filtered', 'not by one that did not');
   });
 
   it('where they may have been a partition of a table that is excluded: written before, committed after', () => {
@@ -142,9 +92,8 @@ describe("a table's changes are left out", () => {
 
   it('with an include list alone, where nothing tells what they were a partition of before the first reading', () => {
     const tableInclude = list('public\\.wanted');
-    const plain = policyOf(entry({ ancestorsSince: 900 }), [earlier(50n), earlier(20n, { ancestorsSince: 700 })], {
-      tableInclude,
-    });
+    const before = [earlier(50n), earlier(30n, { ancestorsSince: 800 }), earlier(20n, { ancestorsSince: 700 })];
+    const plain = policyOf(entry({ ancestorsSince: 900 }), before, { tableInclude });
     assert.deepEqual(plain.doubts, [{ before: 700, after: 0n }]);
     assert.deepEqual(policyOf(entry({ ancestorsSince: 900 }), [], { tableInclude }).doubts, [
       { before: 900, after: 0n },
@@ -155,6 +104,33 @@ describe("a table's changes are left out", () => {
     assert.deepEqual(policyOf(undefined, [], { tableInclude }).doubts, []);
   });
 
+  it('where positions decide whether they were: those committed behind what the reading before knows', () => {
+    const altered = (xid: number): Partial<TableEntry> => ({
+      ancestorsSince: xid + 1,
+      seenFrom: xid + 10,
+      alteredBy: [xid],
+    });
+    const overlapping = (
+      current: TableEntry | undefined,
+      before: readonly EarlierEntry[],
+      tableExclude = 'public\\.s',
+    ) =>
+      policyOf(current, before, { tableExclude: list(tableExclude) }).overlaps.map(({ from, after }) => [from, after]);
+    const before = [earlier(50n, altered(600)), earlier(20n, altered(520))];
+    assert.deepEqual(overlapping(entry(altered(700)), before), [
+      [701, 50n],
+      [601, 20n],
+      [521, 0n],
+    ]);
+    assert.deepEqual(overlapping(undefined, before), [
+      [601, 20n],
+      [521, 0n],
+    ]);
+    assert.deepEqual(overlapping(entry(altered(499)), []), [], 'it was over before anything unread was written');
+    assert.deepEqual(overlapping(entry(altered(700)), before, 'public\\.t'), [], 'excluded by its name');
+    assert.deepEqual(policyOf(entry(altered(700)), before).overlaps, [], 'nothing is excluded');
+  });
+
   it('where nothing knows them and something is excluded, as what may have been a partition of it', () => {
     assert.equal(policyOf(undefined).hidden, false);
     for (const filters of [{ tableExclude: list('a') }, { columnExclude: list('a') }]) {
@@ -162,135 +138,5 @@ describe("a table's changes are left out", () => {
       assert.equal(policyOf(entry(), [], filters).hidden, false);
       assert.equal(policyOf(undefined, [earlier(5n)], filters).hidden, false);
     }
-  });
-});
-
-describe("a table's policy", () => {
-  it('has the keys of all readings, the newest first, and knows of one without', () => {
-    const before = [earlier(9n, { key: [] }), earlier(5n, { key: ['a', 'b'] })];
-    const policy = policyOf(entry({ virtualColumns: ['v'] }), before);
-    assert.deepEqual([policy.keys, policy.wasKeyless, [...policy.omitted]], [[['id'], ['a', 'b']], true, ['v']]);
-    assert.deepEqual(policyOf(undefined, before).keys, [['a', 'b']]);
-    assert.equal(policyOf(entry({ key: [] }), [earlier(5n)]).wasKeyless, false);
-  });
-
-  it('takes what the newest reading says of the replica identity and of virtual columns', () => {
-    const bare = { identityHoldsKey: false, virtualColumns: ['w'] };
-    assert.equal(policyOf(entry(bare), [earlier(5n)]).identityHoldsKey, false);
-    assert.equal(policyOf(entry(), [earlier(5n, bare)]).identityHoldsKey, true);
-    assert.equal(policyOf(undefined, [earlier(5n)]).identityHoldsKey, true);
-    assert.deepEqual([...policyOf(undefined, [earlier(5n, bare)]).omitted], ['w']);
-    assert.equal(policyOf(undefined).identityHoldsKey, false);
-  });
-
-  it('names the table, its ancestors, and those that other readings know, once each', () => {
-    const policy = policyOf(
-      entry({ ancestors: ['public.above'] }),
-      [earlier(9n, { ancestors: ['public.above', 'public.before'] })],
-      {},
-      { byOid: (oid) => (oid === 1 ? entry({ name: 'public.renamed', ancestors: ['public.top'] }) : undefined) },
-    );
-    assert.deepEqual(policy.names, ['public.t', 'public.above', 'public.before', 'public.renamed', 'public.top']);
-  });
-});
-
-describe("a table's key is in doubt", () => {
-  const inDoubt = (
-    said: Partial<TableEntry> | undefined,
-    more: { lsn?: bigint; before?: EarlierEntry[]; nothingTells?: boolean } = {},
-  ) => {
-    const overBefore = more.nothingTells === true ? undefined : 500;
-    const policies = policiesOf(said && entry(said), more.before, {}, { overBefore });
-    return policies.isKeyInDoubt(policies.of(T), transaction(600, more.lsn));
-  };
-  for (const [what, doubt, expected] of [
-    ['where it may have changed behind what is unread', inDoubt({ keySince: 500, seenFrom: 700 }), true],
-    ['not, where it changed before all that', inDoubt({ keySince: 499, seenFrom: 700 }), false],
-    ['where nothing tells when it changed', inDoubt({ seenFrom: 700 }), true],
-    ['where nothing tells what is unread', inDoubt({ keySince: 1, seenFrom: 700 }, { nothingTells: true }), true],
-    ['not, where the catalogs said so already', inDoubt({ seenFrom: 600 }), false],
-    ['of a transaction just before that', inDoubt({ seenFrom: 601 }), true],
-    ['not, of a table that is gone, up to where it was known', inDoubt(undefined, { before: [earlier(100n)] }), false],
-    ['of a table that is gone, behind that', inDoubt(undefined, { lsn: 101n, before: [earlier(100n)] }), true],
-    ['of a table that nothing knows', inDoubt(undefined), true],
-    ['not, of what is no table', inDoubt({ isTable: false, seenFrom: 700 }), false],
-  ] as const)
-    it(what, () => {
-      assert.equal(doubt, expected);
-    });
-
-  it('among all that the catalogs know, with or without a key', () => {
-    const rows = [
-      entry({ seenFrom: 700, printed: 'public.k', name: 'public.k' }),
-      entry({ seenFrom: 700, printed: 's."N"', schema: 's', name: 's.N', key: [] }),
-      entry({ seenFrom: 700, printed: 'public.v', name: 'public.v', isTable: false, key: [] }),
-      entry({ seenFrom: 1, printed: 'public.old', name: 'public.old' }),
-    ];
-    const policies = policiesOf(
-      undefined,
-      [],
-      {},
-      {
-        current: (table) => rows.find(({ printed }) => printed === table.printed),
-        tables: () => rows,
-      },
-    );
-    const bare = { printed: 's."N"', schema: 's', name: 'N' };
-    assert.deepEqual(policies.doubtfulTables(transaction(600), true), [bare]);
-    assert.deepEqual(policies.doubtfulTables(transaction(600), false), [
-      { printed: 'public.k', schema: 'public', name: 'k' },
-    ]);
-    assert.deepEqual(policies.keylessTables(), [bare]);
-  });
-});
-
-describe('transaction ids', () => {
-  it('are compared as PostgreSQL does, round the end of 32 bits', () => {
-    assert.deepEqual([isBefore(1, 2), isBefore(2, 2), isBefore(3, 2)], [true, false, false]);
-    assert.deepEqual([isBefore(4_294_967_290, 5), isBefore(5, 4_294_967_290)], [true, false]);
-  });
-});
-
-describe('COLUMN_EXCLUDE_LIST', () => {
-  const columns = (...names: string[]) => ({
-    count: names.length,
-    headers: names.map((name, id) => ({ id, name, printed: name, type: 'text' })),
-    kinds: [],
-    starts: [],
-    ends: [],
-  });
-
-  it('leaves out the columns of a row that it names, and asks for each column once', () => {
-    const policies = policiesOf(entry(), [], { columnExclude: list('public\\.t\\.(ssn|late)') });
-    const policy = policies.of(T);
-    policies.excludeColumns(policy, undefined);
-    assert.equal(policy.evaluatedColumns.size, 0);
-    policies.excludeColumns(policy, columns('id', 'ssn'));
-    policies.excludeColumns(policy, { ...columns('id', 'late'), count: 1 });
-    assert.deepEqual([...policy.omitted], ['ssn']);
-    assert.deepEqual([...policy.evaluatedColumns], ['id', 'ssn']);
-    policies.excludeColumns(policy, columns('late'));
-    assert.deepEqual([...policy.omitted], ['ssn', 'late']);
-  });
-
-  it('asks for nothing where nothing is excluded', () => {
-    const policies = policiesOf(entry());
-    policies.excludeColumns(policies.of(T), columns('id'));
-    assert.equal(policies.of(T).evaluatedColumns.size, 0);
-  });
-
-  it('ends the run where it names a column of the key, by the names of both', () => {
-    const policies = policiesOf(entry(), [], { columnExclude: list('public\\.t\\.id') });
-    assert.throws(
-      () => policies.excludeColumns(policies.of(T), columns('id')),
-      (error: Error) =>
-        'code' in error &&
-        error.code === 'CONFIG_INVALID' &&
-        /public\.t/.test(error.message) &&
-        /id/.test(error.message),
-    );
-    const bare = policiesOf(entry({ key: [] }), [], { columnExclude: list('public\\.t\\.id') });
-    bare.excludeColumns(bare.of(T), columns('id'));
-    assert.deepEqual([...bare.of(T).omitted], ['id']);
   });
 });

@@ -539,8 +539,9 @@ describe('transform', () => {
   describe('a record too large for Kinesis', () => {
     const big = `table public.t: INSERT: id[integer]:1 v[text]:'${'x'.repeat(1024 * 1024)}'`;
 
-    it('is published without its row, and counted', async () => {
-      const { records, answer } = await publish([big], { 'public.t': {} }, { format: json });
+    it('is published without its row, counted, and told', async () => {
+      const { records, answer, log } = await publish([big], { 'public.t': {} }, { format: json });
+      assert.ok(log.some((line) => line.includes('published without their row, of public.t (key: id;')));
       assert.deepEqual(
         told(records).map(({ key, row, truncated }) => ({ key, row, truncated })),
         [{ key: { id: 1 }, row: undefined, truncated: true }],
