@@ -169,6 +169,7 @@ describe('a replica as a process', () => {
   it('stops at a change that was too large for a record, or leaves it out and counts it', async () => {
     await rig.source.sql(`BEGIN; INSERT INTO public.left_accounts VALUES (700, 0, repeat('x', 1200000));
       UPDATE public.left_accounts SET note = repeat('y', 1200000) WHERE id = 2;
+      UPDATE public.left_accounts SET id = 800, note = repeat('z', 1200000) WHERE id = 4;
       UPDATE public.left_accounts SET amount = amount + 1 WHERE id = 3; COMMIT`);
     await publish(0);
     const before = await cutOf();
@@ -182,21 +183,21 @@ describe('a replica as a process', () => {
     const { status, out, err } = await catchUp('--skip-truncated');
     assert.equal(status, 0, err);
     const end = JSON.parse(out.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
-    assert.deepEqual([end['truncated'], end['changes']], [2, 1]);
+    // The half that leaves the old key is small.
+    assert.deepEqual([end['truncated'], end['changes']], [3, 2]);
     const rows = async (server: typeof rig.target) =>
       await server.sql(
-        `SELECT id, amount, length(note) > 1000000 AS large FROM public.left_accounts WHERE id IN (2, 3, 700) ORDER BY id`,
+        `SELECT id, amount, length(note) > 1000000 AS large FROM public.left_accounts WHERE id IN (2, 3, 4, 700, 800) ORDER BY id`,
       );
     const [source, target] = await Promise.all([rig.source, rig.target].map(rows));
-    assert.deepEqual(source?.length, 3);
-    // The one has its old values, the other is not there, and the rest of the transaction is.
+    assert.deepEqual(source?.length, 4);
+    // The one has its old values, the new one and the one that got another key are not there, and the rest of the transaction is.
     assert.deepEqual(
       target?.map((row) => row['large'] as unknown),
       [false, false],
     );
     assert.deepEqual(target[1], source[1]);
-    await rig.source.sql(`DELETE FROM public.left_accounts WHERE id = 700;
-      UPDATE public.left_accounts SET note = 'small' WHERE id = 2`);
+    await rig.source.sql(`UPDATE public.left_accounts SET note = 'small' WHERE id IN (2, 700, 800)`);
     await publish(0);
     assert.equal((await catchUp()).status, 0);
     await assertEqual();
