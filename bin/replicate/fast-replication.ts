@@ -122,6 +122,7 @@ export class FastReplication {
   }: StreamRecord): Promise<void> {
     this.#parts.plan.refuseOther(shard, sequence);
     this.#paged.add(shard);
+    this.#parts.shards.noteWaiting(shard, arrivedMs);
     let read = this.#read.get(shard);
     if (read === undefined) this.#read.set(shard, (read = { records: [], bytes: 0 }));
     read.records.push({ shard, sequence, arrivedMs, partitionKey, ...unpack({ partitionKey, data }) });

@@ -24,11 +24,15 @@ interface Shard {
   parents: readonly string[];
   /** The last Kinesis record that was read, or that is saved. */
   last: Omit<RecordPlace, 'before'> | undefined;
+  /** When the stream took its first record, as long as that one is not applied, milliseconds since 1970; undefined: unknown. */
+  firstMs: number | undefined;
   /** Whether it is closed and read to its end. */
   ended: boolean;
   /** When it was read to its tip, after its last record. */
   tipMs: number | undefined;
 }
+
+const UNREAD: Shard = { parents: [], last: undefined, firstMs: undefined, ended: false, tipMs: undefined };
 
 /** A position, with the number by which records are compared. */
 export interface NumberedPosition extends ShardPosition {
@@ -45,16 +49,22 @@ export class Shards {
   /** Adds a shard of the stream. A parent that the stream has no more counts as read. */
   addShard(id: string, parents: readonly string[]): void {
     const known = this.#shards.get(id);
-    if (known === undefined) this.#shards.set(id, { parents, last: undefined, ended: false, tipMs: undefined });
+    if (known === undefined) this.#shards.set(id, { ...UNREAD, parents });
     else known.parents = parents;
   }
 
   /** Sets where the reading of a shard continues. */
-  resume(id: string, { sequence, arrivedMs = 0, atEnd, tipMs }: ShardPosition): void {
+  resume(id: string, { sequence, arrivedMs, atEnd, tipMs }: ShardPosition): void {
     const shard = this.#of(id);
     shard.ended = atEnd;
     shard.tipMs = tipMs;
-    shard.last = sequence === undefined ? undefined : { shard: id, n: 0, sequence, arrivedMs };
+    if (sequence === undefined) shard.firstMs = arrivedMs;
+    else shard.last = { shard: id, n: 0, sequence, arrivedMs: arrivedMs ?? 0 };
+  }
+
+  /** A record of a shard waits, which may be its first one. @param arrivedMs - when the stream took it */
+  noteWaiting(id: string, arrivedMs: number): void {
+    this.#of(id).firstMs ??= arrivedMs;
   }
 
   /** Counts a Kinesis record that was read. */
@@ -119,7 +129,7 @@ export class Shards {
       const atEnd = shard.ended && first === undefined;
       const tipMs = first === undefined ? shard.tipMs : first.before?.tipMs;
       const tip = tipMs === undefined ? {} : { tipMs };
-      const { sequence, n = 0, arrivedMs = first?.arrivedMs } = last ?? {};
+      const { sequence, n = 0, arrivedMs = first?.arrivedMs ?? this.#beganMs(shard) } = last ?? {};
       done.set(id, { sequence, arrivedMs, n, atEnd, ...tip });
     }
     const isDone = (id: string): boolean => {
@@ -130,6 +140,16 @@ export class Shards {
       if (!parents.every(isDone)) done.set(id, { sequence: undefined, arrivedMs: undefined, n: 0, atEnd: false });
     }
     return done;
+  }
+
+  /** When the stream took the first record of a shard at the earliest: a child's are newer than all of its parents. */
+  #beganMs({ firstMs, parents }: Shard): number | undefined {
+    if (firstMs !== undefined) return firstMs;
+    const ends = parents.flatMap((id) => {
+      const { last, tipMs } = this.#shards.get(id) ?? UNREAD;
+      return [last?.arrivedMs ?? [], tipMs ?? []].flat();
+    });
+    return ends.length === 0 ? undefined : Math.max(...ends);
   }
 
   /**
@@ -152,7 +172,7 @@ export class Shards {
   #of(id: string): Shard {
     const known = this.#shards.get(id);
     if (known !== undefined) return known;
-    const made: Shard = { parents: [], last: undefined, ended: false, tipMs: undefined };
+    const made: Shard = { ...UNREAD };
     this.#shards.set(id, made);
     return made;
   }

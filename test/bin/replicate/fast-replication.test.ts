@@ -24,7 +24,9 @@ function twoShards(pages: number): KinesisClient {
     const { ShardIterator: at = '' } = command.input;
     const n = Number(at.slice(1));
     return Promise.resolve({
-      Records: n > pages ? [] : [{ Data: Buffer.from('{}'), SequenceNumber: at, PartitionKey: 'lane-0-of-2' }],
+      Records: [{ Data: Buffer.from('{}'), SequenceNumber: at, PartitionKey: 'lane-0-of-2' }]
+        .map((record) => ({ ...record, ApproximateArrivalTimestamp: new Date(n * 1000) }))
+        .slice(n > pages ? 1 : 0),
       ...(at[0] === 'a' && n === 3 ? {} : { NextShardIterator: `${at[0] ?? ''}${n + 1}` }),
       MillisBehindLatest: n < 3 ? 1000 : 0,
     });
@@ -33,21 +35,29 @@ function twoShards(pages: number): KinesisClient {
 }
 
 /**
- * Replicates, where the first shard's second record cannot be applied.
+ * Replicates, where a record of the first shard cannot be applied.
  *
  * @param fault - why, or an error of the target
  * @param pages - of the second shard
- * @returns what was saved of the first shard each time, how many records were applied, and what the replication threw
+ * @param refused - which record @default its second
+ * @returns what was saved of the first shard each time, of when, how many records were applied, and what the replication threw
  */
-async function saved(fault: ReplicaErrorCode | Error, patienceMs: number, stopAfter = Infinity, pages = 3) {
+async function saved(
+  fault: ReplicaErrorCode | Error,
+  patienceMs: number,
+  stopAfter = Infinity,
+  pages = 3,
+  refused = 'a2',
+) {
   const shards = new Shards();
   const stop = new AbortController();
   const positions: string[] = [];
+  const ages: (number | undefined)[] = [];
   let attempts = 0;
   let applied = 0;
   const applier: Pick<FastApplier, 'apply'> = {
     async apply(records, given = new Map()) {
-      const done = records.findIndex(({ sequence }) => sequence === 'a2');
+      const done = records.findIndex(({ sequence }) => sequence === refused);
       // The other shard's next batch waits by then.
       if (done >= 0) await wait(80);
       const outcome = { waiting: 0, appliedUpto: 0n, copying: [] };
@@ -62,7 +72,8 @@ async function saved(fault: ReplicaErrorCode | Error, patienceMs: number, stopAf
         foreign: 0,
       };
       if (done < 0) {
-        const { sequence = '', atEnd = false } = given.get('a') ?? {};
+        const { sequence = '', atEnd = false, arrivedMs } = given.get('a') ?? {};
+        ages.push(arrivedMs);
         applied += records.length;
         positions.push(`${sequence}${atEnd ? ' ended' : ''}`);
         return { ...outcome, counts: { ...counts, commitMs: 0 }, done: records.length, failure: undefined };
@@ -89,7 +100,7 @@ async function saved(fault: ReplicaErrorCode | Error, patienceMs: number, stopAf
     () => undefined,
     (error: unknown) => error,
   );
-  return { positions, applied, thrown };
+  return { positions, ages, applied, thrown };
 }
 
 describe('replicate --fast, where the records of a shard cannot be applied', () => {
@@ -116,6 +127,11 @@ describe('replicate --fast, where the records of a shard cannot be applied', () 
       positions.filter((each) => each !== 'a1' && each !== ''),
       [],
     );
+  });
+
+  it('saves how old the first record of their shard is: a start after the stream had given it up would read on behind it', async () => {
+    const { ages } = await saved('LANES_CHANGED', 800, Infinity, 9, 'a1');
+    assert.equal(ages.at(-1), 1000);
   });
 
   it('waits for other lanes as long as records of another shard are applied', async () => {

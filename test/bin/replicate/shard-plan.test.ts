@@ -79,6 +79,41 @@ describe('the shards that a replica reads', () => {
     assert.throws(() => plan(saved()), /POSITION_TRIMMED: The position in shard a is 25 hours old/);
   });
 
+  it('fail where the stream has given up what nothing is applied of yet, however late the positions of others were saved', () => {
+    const saved = (shards: Shards): Record<string, ShardPosition> => Object.fromEntries(shards.positions(new Map()));
+    const shards = new Shards();
+    shards.addShard('a', []);
+    shards.addShard('b', []);
+    shards.addRecord('a', '1', 98 * HOUR);
+    shards.noteWaiting('b', 75 * HOUR);
+    shards.noteWaiting('b', 98 * HOUR);
+    assert.throws(() => plan(saved(shards)), /POSITION_TRIMMED: The position in shard b is 25 hours old/);
+    // Its first batch could not be applied.
+    shards.rewind(shards.addRecord('b', '1', 75 * HOUR));
+    assert.throws(() => plan(saved(shards)), /POSITION_TRIMMED/);
+    // Another start, which has not read it yet.
+    const again = new Shards();
+    for (const [id, position] of Object.entries(saved(shards))) again.resume(id, position);
+    again.addRecord('a', '2', 99 * HOUR);
+    assert.throws(() => plan(saved(again)), /POSITION_TRIMMED/);
+    shards.addRecord('b', '1', 75 * HOUR);
+    shards.addRecord('b', '2', 99 * HOUR);
+    assert.equal(plan(saved(shards)).start('b') instanceof Object, true);
+  });
+
+  it('fail where the stream may have given up what a child began with, which was not read before', () => {
+    const shards = new Shards();
+    shards.addShard('a', []);
+    shards.addShard('child', ['a']);
+    shards.addRecord('a', '1', 70 * HOUR);
+    shards.markEnded('a');
+    const saved = (): Record<string, ShardPosition> => Object.fromEntries(shards.positions(new Map()));
+    assert.throws(() => plan(saved()), /POSITION_TRIMMED: The position in shard child is 30 hours old/);
+    // Its parent was quiet until lately.
+    shards.noteTip('a', 99 * HOUR);
+    assert.equal(plan(saved()).start('child'), 'trim-horizon');
+  });
+
   it('are read from what is left of them where nothing had come for long, up to a while ago', () => {
     const quiet = (tipMs: number): ShardPosition => ({ ...at('7', 70 * HOUR), tipMs });
     for (const saved of [quiet(99 * HOUR), { ...at(undefined, undefined), tipMs: 99 * HOUR }]) {
