@@ -183,7 +183,7 @@ export class Replication {
   }
 
   async #take(record: StreamRecord, signal: AbortSignal): Promise<void> {
-    const { intake, plan, store, patienceMs } = this.#parts;
+    const { intake, plan, store, applier, patienceMs } = this.#parts;
     const { shardId: shard, sequenceNumber: sequence, arrivedMs, partitionKey, data } = record;
     plan.refuseOther(shard, sequence);
     this.#paged.add(shard);
@@ -193,8 +193,9 @@ export class Replication {
     let [done, since] = [this.#done, systemClock.now()];
     while (!intake.take({ shard, sequence, arrivedMs, partitionKey, texts })) {
       if (signal.aborted) return;
-      // The last marks of the old lanes may be in another shard, or be applied.
-      if (this.#isApplying || done !== this.#done) [done, since] = [this.#done, systemClock.now()];
+      // The last marks of the old lanes may be in another shard, or be applied, or wait for a comparison.
+      if (this.#isApplying || applier.withheld === 'stop' || done !== this.#done)
+        [done, since] = [this.#done, systemClock.now()];
       if (systemClock.now() - since > patienceMs) {
         throw new ReplicaError(
           'LANES_CHANGED',
