@@ -1,6 +1,8 @@
 /** The primary-key cache over catalogs that a test writes down: when it reads again, what it keeps, and what it says of time. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { TableName } from '../../../lambda/decode/messages.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { PrimaryKeyCache } from '../../../lambda/postgres/primary-key-cache.ts';
@@ -35,6 +37,8 @@ function catalogs(over: { ttlMs?: number; hasExclusions?: boolean } = {}) {
     snapshot: '800:900:850',
     over: null as number | null,
     error: undefined as Error | undefined,
+    /** Called when the tables were read. */
+    onRead: () => {},
   };
   const asked: string[] = [];
   const texts: string[] = [];
@@ -48,7 +52,9 @@ function catalogs(over: { ttlMs?: number; hasExclusions?: boolean } = {}) {
     }
     if (text.includes('WITH RECURSIVE')) {
       asked.push('read');
-      return Promise.resolve({ rows: [...server.rows] });
+      const rows = [...server.rows];
+      server.onRead();
+      return Promise.resolve({ rows });
     }
     asked.push('end');
     return Promise.resolve({ rows: [{ lsn, snapshot: server.snapshot }] });
@@ -189,6 +195,17 @@ describe('transactions, by the last look', () => {
     assert.deepEqual([keys.isOver(850), keys.isOver(900), keys.isOver(901)], [true, true, false]);
     assert.equal(keys.overBefore, undefined);
   });
+
+  it('I11: are not over where they ended behind the reading of the tables', async () => {
+    const { server, keys } = catalogs();
+    server.onRead = () => {
+      server.snapshot = '900:900:';
+    };
+    await keys.refreshIfStale(0n);
+    assert.equal(keys.isOver(850), false, 'the tables were read without it');
+    await keys.refreshIfStale(0n);
+    assert.equal(keys.isOver(850), true);
+  });
 });
 
 describe('what was true of a table before', () => {
@@ -259,6 +276,31 @@ describe('what was true of a table before', () => {
     assert.equal(keys.version, version + 1);
     await keys.refreshIfStale(0x114n);
     assert.deepEqual([keys.earlier(TABLE), keys.version], [[], version + 2]);
+  });
+
+  it('I8: takes no memory once it is forgotten, not even for the names of tables that are gone', async () => {
+    const { server, keys, texts, calls } = catalogs();
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const held = (): number => {
+      collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const rounds = async (count: number): Promise<void> => {
+      for (let i = 0; i < count; i++) {
+        server.lsn++;
+        const names = Array.from({ length: 1_000 }, (_, n) => `staging.t_${server.lsn}_${n}`);
+        server.rows = names.map((printed, oid) => ({ ...ROW, oid, printed }));
+        await keys.reload();
+        await keys.refreshIfStale(server.lsn);
+        texts.length = calls().length = 0;
+      }
+    };
+    await rounds(5);
+    const before = held();
+    await rounds(100);
+    const grown = held() - before;
+    assert.ok(grown < 4 * 1024 * 1024, `${grown} bytes are kept of 100,000 tables`);
   });
 });
 
