@@ -274,7 +274,9 @@ describe('a snapshot', () => {
       ALTER TABLE nothing REPLICA IDENTITY NOTHING; CREATE VIEW a_view AS SELECT 1 AS id`);
     if (TESTED_MAJOR >= 11)
       await server.sql(
-        `CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE "Part 1" PARTITION OF parted FOR VALUES FROM (0) TO (9)`,
+        `CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE "Part 1" PARTITION OF parted FOR VALUES FROM (0) TO (9);
+        CREATE TABLE includes (id int PRIMARY KEY, a int NOT NULL); CREATE UNIQUE INDEX includes_a ON includes (a) INCLUDE (id);
+        ALTER TABLE includes REPLICA IDENTITY USING INDEX includes_a`,
       );
     const connection = await openOn(server);
     try {
@@ -285,7 +287,7 @@ describe('a snapshot', () => {
         'public.a_view',
         'public.none',
         'none',
-        ...(TESTED_MAJOR >= 11 ? ['public.parted'] : []),
+        ...(TESTED_MAJOR >= 11 ? ['public.parted', 'public.includes'] : []),
       ]);
       assert.deepEqual(
         tables.map(({ printed }) => printed),
@@ -296,6 +298,7 @@ describe('a snapshot', () => {
         /no_key: it has no primary key/,
         /deferred: its primary key is deferrable/,
         /nothing: its replica identity/,
+        ...(TESTED_MAJOR >= 11 ? [/includes: its replica identity/] : []),
         /a_view: it is no table/,
         /no table "public.none"/,
         /no table "none", as it has no schema/,
