@@ -2,15 +2,16 @@
  * Reads other things from the catalogs together with the primary keys, once per batch: whatever a batch holds was committed
  * before. Does not know what these things are.
  */
+import type { Lsn } from '../decode/lsn.ts';
 import type { PrimaryKeys } from '../ports/catalogs.ts';
 
 /**
  * The keys; when they are read from the catalogs, so is the other.
  *
  * @param keys - the run's cache of primary keys
- * @param read - the other reading of the catalogs
+ * @param read - the other reading of the catalogs; given the slot's position
  */
-export function readWithKeys(keys: PrimaryKeys, read: () => Promise<void>): PrimaryKeys {
+export function readWithKeys(keys: PrimaryKeys, read: (consumed: Lsn) => Promise<void>): PrimaryKeys {
   return {
     get version() {
       return keys.version;
@@ -26,7 +27,7 @@ export function readWithKeys(keys: PrimaryKeys, read: () => Promise<void>): Prim
     reload: () => keys.reload(),
     refreshIfStale: async (consumed) => {
       // In this order: the snapshot that isOver() speaks of is the older one.
-      await Promise.all([keys.refreshIfStale(consumed), read()]);
+      await Promise.all([keys.refreshIfStale(consumed), read(consumed)]);
     },
   };
 }

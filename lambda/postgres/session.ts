@@ -141,9 +141,9 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
       connectedAt: control.connectedAt,
       commitHistory: new WalCommitHistory({ ...options, control }),
       keyHistory: new WalKeyHistory({ ...options, control, state: options.keys.history }),
-      keys: readWithKeys(options.keys.over(control, slotName), async () => {
-        await typeCatalog.read(control);
-        await options.typeNames?.read(control);
+      keys: readWithKeys(options.keys.over(control, slotName), async (consumed) => {
+        await typeCatalog.read(control, consumed);
+        await options.typeNames?.read(control, consumed);
       }),
       lost: monitor.signal,
       isLockAwaited: () => monitor.isAwaited(),

@@ -4,7 +4,9 @@
  * colon, and a user's own type may have any.
  * Kept by the handler from run to run; knows no format.
  */
+import type { Lsn } from '../decode/lsn.ts';
 import { type Connection, toPipelineError } from './connection.ts';
+import { FormerEntries } from './former-entries.ts';
 
 /** Named as the plugin prints them: both follow the session's search_path. A domain may be made of another one. */
 const TYPES = `
@@ -18,28 +20,36 @@ const TYPES = `
 
 /** Delimiters that are no comma, and domains. One database each. */
 export class TypeCatalog {
-  /** A type that was dropped since stays: rows of it may still come. */
-  readonly #delimiters = new Map<string, string>();
-  readonly #bases = new Map<string, string>();
+  readonly #types = new FormerEntries<string, { readonly delimiter: string; readonly base: string | undefined }>();
 
   /** @param element - a type as the plugin prints it @returns the delimiter between its values in an array */
   delimiterOf(element: string): string {
-    return this.#delimiters.get(element) ?? ',';
+    return this.#types.get(element)?.delimiter ?? ',';
   }
 
   /** @param type - as the plugin prints it @returns what a domain is made of; any other type itself */
   baseOf(type: string): string {
-    return this.#bases.get(type) ?? type;
+    return this.#types.get(type)?.base ?? type;
   }
 
-  /** Reads the types again. @param connection - to the database that the types are of */
-  async read(connection: Connection): Promise<void> {
-    const { rows } = await connection.query(TYPES).catch((error: unknown) => {
+  /**
+   * Reads the types again.
+   *
+   * @param connection - to the database that the types are of
+   * @param consumed - the slot's position: types that were gone before it are forgotten
+   * @throws {PipelineError} what a statement meets
+   */
+  async read(connection: Connection, consumed: Lsn): Promise<void> {
+    this.#types.forget(consumed);
+    try {
+      const { rows } = await connection.query(TYPES);
+      const types = rows.map(({ type, delimiter, base }) => {
+        const entry = { delimiter: String(delimiter), base: typeof base === 'string' ? base : undefined };
+        return [String(type), entry] as const;
+      });
+      await this.#types.take(new Map(types), connection);
+    } catch (error) {
       throw toPipelineError(error, connection.context);
-    });
-    for (const { type, delimiter, base } of rows) {
-      this.#delimiters.set(String(type), String(delimiter));
-      if (typeof base === 'string') this.#bases.set(String(type), base);
     }
   }
 }

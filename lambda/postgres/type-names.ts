@@ -3,8 +3,10 @@
  * server.
  * Kept by the handler from run to run, and read again when a type was made or dropped.
  */
+import type { Lsn } from '../decode/lsn.ts';
 import type { ServerNames } from '../decode/server-names.ts';
 import { type Connection, toPipelineError } from './connection.ts';
+import { FormerEntries } from './former-entries.ts';
 
 /** The same as long as there are the same types. */
 const DIGEST = `SELECT concat_ws(' ', current_setting('server_version_num'), count(*), sum(oid::bigint)) AS digest FROM pg_type`;
@@ -17,8 +19,8 @@ const KEYWORDS = `SELECT word FROM pg_get_keywords() WHERE catcode <> 'U'`;
 
 /** Names of one database. */
 export class TypeNames implements ServerNames {
-  /** A type that was dropped since stays: rows of it may still come. */
-  readonly #types = new Map<number, string>();
+  /** Each table and each array of its rows is a type, too. */
+  readonly #types = new FormerEntries<number, string>();
   readonly #keywords = new Set<string>();
   #digest = '';
 
@@ -34,9 +36,11 @@ export class TypeNames implements ServerNames {
    * Reads what is new.
    *
    * @param connection - to the database that the types are of
+   * @param consumed - the slot's position: types that were gone before it are forgotten
    * @throws {PipelineError} what a statement meets
    */
-  async read(connection: Connection): Promise<void> {
+  async read(connection: Connection, consumed: Lsn): Promise<void> {
+    this.#types.forget(consumed);
     const ask = async (text: string): Promise<Record<string, unknown>[]> => {
       try {
         return (await connection.query(text)).rows;
@@ -46,7 +50,8 @@ export class TypeNames implements ServerNames {
     };
     const digest = String((await ask(DIGEST))[0]?.['digest']);
     if (digest === this.#digest) return;
-    for (const { oid, name } of await ask(TYPES)) this.#types.set(Number(oid), String(name));
+    const types = (await ask(TYPES)).map(({ oid, name }) => [Number(oid), String(name)] as const);
+    await this.#types.take(new Map(types), { query: async (text) => ({ rows: await ask(text) }) });
     for (const { word } of await ask(KEYWORDS)) this.#keywords.add(String(word));
     this.#digest = digest;
   }

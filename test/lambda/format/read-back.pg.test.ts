@@ -97,7 +97,7 @@ describe('debezium and dms', () => {
     connection = await open(database, { deadline: Date.now() + 600_000 });
     const { client } = connection;
     await client.query(TYPES_SQL);
-    await catalog.read(connection);
+    await catalog.read(connection, 0n);
     const add = async (type: string, fill: (table: string) => Promise<unknown>): Promise<void> => {
       const table = `t${columns.length}`;
       await client.query(`CREATE TABLE public.${table} (id integer, v ${type})`);

@@ -417,11 +417,47 @@ describe('what the catalogs say of types', () => {
       ],
     ]);
     assert.deepEqual([types.delimiterOf('box'), types.baseOf('amount')], [',', 'amount']);
-    await types.read(connectionTo(script));
+    await types.read(connectionTo(script), 0n);
     assert.deepEqual([types.delimiterOf('box'), types.baseOf('amount')], [';', 'numeric']);
     assert.deepEqual([types.delimiterOf('amount'), types.baseOf('box')], [',', 'box']);
-    await types.read(connectionTo(scriptedServer([])));
-    assert.equal(types.delimiterOf('box'), ';', 'rows of a type that was dropped may still come');
+  });
+
+  it('stays of a type that was dropped until the slot has passed that, and no longer', async () => {
+    const types = new TypeCatalog();
+    const names = new TypeNames();
+    /** Reads both, of a server with these types whose WAL ends there. @returns how often that was asked */
+    const read = async (oids: readonly number[], lsn: string, consumed: bigint) => {
+      const script = scriptedServer([
+        ['AS lsn', [{ lsn }]],
+        ['typdelim', oids.map((oid) => ({ type: `t${oid}`, delimiter: ';', base: 'text' }))],
+        ['AS digest', [{ digest: oids.join() }]],
+        ['AS oid', oids.map((oid) => ({ oid, name: `t${oid}` }))],
+      ]);
+      await types.read(connectionTo(script), consumed);
+      await names.read(connectionTo(script), consumed);
+      return script.valuesOf('AS lsn').length;
+    };
+    const known = (oid: number) => [types.delimiterOf(`t${oid}`), types.baseOf(`t${oid}`), names.typeName(oid)];
+    const all = (oid: number) => [';', 'text', `t${oid}`];
+    const none = (oid: number) => [',', `t${oid}`, undefined];
+    assert.equal(await read([1, 2], '0/100', 0n), 0, 'nothing is gone');
+    assert.equal(await read([2], '0/200', 0x1ffn), 2, 'asked once by each');
+    assert.deepEqual([known(1), known(2)], [all(1), all(2)]);
+    await read([2], '0/300', 0x1ffn);
+    assert.deepEqual(known(1), all(1), 'rows of it may still come');
+    await read([2], '0/300', 0x200n);
+    assert.deepEqual([known(1), known(2)], [none(1), all(2)]);
+    await read([3], '0/400', 0x200n);
+    assert.deepEqual([known(2), known(3)], [all(2), all(3)]);
+    await read([3], '0/400', 0x400n);
+    assert.deepEqual([known(2), known(3)], [none(2), all(3)]);
+  });
+
+  it('fails where something is gone and the server does not say how far its WAL is', async () => {
+    const types = new TypeCatalog();
+    await types.read(connectionTo(scriptedServer([['typdelim', [{ type: 'box', delimiter: ';', base: null }]]])), 0n);
+    await assert.rejects(types.read(connectionTo(scriptedServer([])), 0n), /gave no position/);
+    assert.equal(types.delimiterOf('box'), ';');
   });
 
   it('is read again only where types were made or dropped', async () => {
@@ -442,19 +478,19 @@ describe('what the catalogs say of types', () => {
       ['pg_get_keywords', [{ word: 'user' }]],
     ] as const;
     const script = scriptedServer(answers);
-    for (let i = 0; i < 3; i++) await names.read(connectionTo(script));
+    for (let i = 0; i < 3; i++) await names.read(connectionTo(script), 0n);
     assert.equal(script.sent.length, 5);
     assert.deepEqual([names.typeName(23), names.typeName(24)], ['integer', undefined]);
     assert.deepEqual([names.isKeyword('user'), names.isKeyword('cdc')], [true, false]);
     digest = 'two';
-    await names.read(connectionTo(script));
+    await names.read(connectionTo(script), 0n);
     assert.equal(script.sent.length, 8);
   });
 
   it('fails in the operator’s words', async () => {
-    for (const read of [(to: Connection) => new TypeCatalog().read(to), (to: Connection) => new TypeNames().read(to)]) {
+    for (const types of [new TypeCatalog(), new TypeNames()]) {
       const lost = scriptedServer([['SELECT', refusal('57P01')]]);
-      await assert.rejects(read(connectionTo(lost)), { code: 'DATABASE_UNREACHABLE' });
+      await assert.rejects(types.read(connectionTo(lost), 0n), { code: 'DATABASE_UNREACHABLE' });
     }
   });
 });

@@ -539,15 +539,28 @@ describe('a session', () => {
 
   it('reads names of types again before keys', async () => {
     await using server = await serverFor();
-    let read = 0;
-    const typeNames = { read: () => Promise.resolve(read++).then(() => undefined) } as unknown as NonNullable<
-      SessionOptions['typeNames']
-    >;
-    const session = await opened(server, { typeNames });
-    await session.keys.refreshIfStale(0n).catch(() => undefined);
-    await eventually(() => read === 1, 'they are read');
-    assert.match(server.sent.map(({ text }) => text).join(), /typdelim/);
+    const consumed: unknown[] = [];
+    const types = { read: (_connection: unknown, at: unknown) => Promise.resolve(consumed.push(at)) };
+    const { typeCatalog, typeNames } = { typeCatalog: types, typeNames: types } as unknown as SessionOptions;
+    const session = await opened(server, { typeNames, ...(typeCatalog === undefined ? {} : { typeCatalog }) });
+    await session.keys.refreshIfStale(7n).catch(() => undefined);
+    await eventually(() => consumed.length === 2, 'they are read');
+    assert.deepEqual(consumed, [7n, 7n]);
     await session.close();
+  });
+
+  it('I1: fails with SERVERS_DIFFER where it needs a connection for replication, and that leads to another server', async () => {
+    const here = { recovery: false, system: '7', timeline: '00000001', wal_end: '0/30' };
+    await using server = await serverFor([
+      ['AS encoding', [{ version: '120000', encoding: 'UTF8' }]],
+      ['AS started', ({ pid }) => [{ ...here, started: pid > CONTROL ? 'later' : 'then' }]],
+      ['START_REPLICATION', '55006'],
+    ]);
+    const session = await opened(server);
+    await assert.rejects(session.slot.skip(0x40n), { code: 'SERVERS_DIFFER', what: /The slot was not advanced\.$/ });
+    assert.equal(server.valuesOf('START_REPLICATION').length, 0);
+    await session.close();
+    await eventually(server.allGone, 'all are closed');
   });
 
   it('I6: that loses its connection says so', async () => {

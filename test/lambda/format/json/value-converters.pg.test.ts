@@ -117,7 +117,7 @@ describe('json values, against the server', () => {
     connection = await open(database, { deadline: Date.now() + 600_000 });
     client = connection.client;
     await client.query(TYPES_SQL);
-    await catalog.read(connection);
+    await catalog.read(connection, 0n);
   });
   after(async () => {
     await client.end();
