@@ -3,6 +3,7 @@
  * were not enough, until it is done or it is stopped. What is left then goes on with the next runs.
  */
 import type { Clock } from '../../lambda/ports/runtime.ts';
+import { printable } from '../../lambda/printable.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import type { SnapshotAnswer } from '../../lambda/run/snapshot-answer.ts';
 import { addAnswers } from './drain/totals.ts';
@@ -42,7 +43,8 @@ export async function takeSnapshot(payload: Payload, parts: SnapshotParts): Prom
     last = target.progress?.()?.snapshot ?? last;
     if (last === undefined) return;
     const seconds = Math.max(1, (clock.now() - begun) / 1000);
-    const text = describeSnapshot(last, ((total?.snapshot?.rowsPublished ?? 0) + last.rowsPublished) / seconds);
+    const perSecond = ((total?.snapshot?.rowsPublished ?? 0) + last.rowsPublished) / seconds;
+    const text = printable(describeSnapshot(last, perSecond));
     if (json) terminal.stdout.write(jsonLine({ event: 'progress', ...last }));
     else terminal.stderr.write(isLine ? `\r\u001b[K${text}` : `${text}\n`);
   };

@@ -1,4 +1,5 @@
 /** What the command line acts on, and what it ends with. The process is a terminal; tests bring theirs. */
+import { printable } from '../../lambda/printable.ts';
 
 /** Exit statuses, as docs/operations.md has them. `incomplete`: nothing failed, and it is not done or not known. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, incomplete: 3 } as const;
@@ -18,6 +19,11 @@ export interface Output {
   readonly isTTY?: boolean;
   /** The width of a terminal's line, in characters. */
   readonly columns?: number;
+}
+
+/** @param output - gets a line @param text - may hold names, which can neither break the line nor move the cursor */
+export function writeLine(output: Output, text: string): void {
+  output.write(`${printable(text)}\n`);
 }
 
 /** Environment, output and signals. */

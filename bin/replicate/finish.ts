@@ -7,7 +7,7 @@ import { ReplicaError } from '../../replica/errors.ts';
 import type { PostgresConnection, TargetConnection } from '../../replica/postgres/connection.ts';
 import { flushLsn, planSequences, readSequences, setSequences } from '../../replica/postgres/sequences.ts';
 import { readDatabaseIdentity, refuseOtherSource } from '../../replica/postgres/source-identity.ts';
-import type { Terminal } from '../cli/terminal.ts';
+import { type Terminal, writeLine } from '../cli/terminal.ts';
 import type { ReplicateOptions } from './options.ts';
 import { connectFrom } from './source-setup.ts';
 
@@ -51,7 +51,7 @@ export class Finish {
     // Again: a copy that has only begun learns from the marks which server it is of.
     await refuseOther(this.#source, target, this.#options);
     const plan = await planSequences(client, await readSequences(this.#source));
-    for (const name of plan.missing) this.#terminal.stderr.write(`The sequence ${name} is not at the copy.\n`);
+    for (const name of plan.missing) writeLine(this.#terminal.stderr, `The sequence ${name} is not at the copy.`);
     if (this.#options.yes !== true) {
       for (const statement of plan.statements) this.#terminal.stdout.write(`${statement}\n`);
       return;

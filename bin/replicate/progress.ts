@@ -1,7 +1,8 @@
 /** Prints how far a replica is, as text or as JSON. Knows no stream and no target. */
 import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
 import type { CopyingTables } from '../../replica/rules/copying.ts';
-import type { Output } from '../cli/terminal.ts';
+import { jsonLine } from '../cli/render/answer.ts';
+import { type Output, writeLine } from '../cli/terminal.ts';
 
 /** How far a replica is. */
 export interface ReplicaReading {
@@ -48,7 +49,7 @@ export class Progress {
     const lag = caughtUp ? 0 : cutMs === undefined ? undefined : Math.max(0, Math.round((nowMs - cutMs) / 100) / 10);
     if (this.#json) {
       this.#out.write(
-        `${JSON.stringify({
+        jsonLine({
           event,
           cut: formatLsn(cut),
           ...(cutMs === undefined ? {} : { cutTime: new Date(cutMs).toISOString() }),
@@ -62,7 +63,7 @@ export class Progress {
           ...(awaitingRead === 0 ? {} : { awaitingRead }),
           ...(copying === undefined ? {} : { copying }),
           tables: Object.fromEntries(tables),
-        })}\n`,
+        }),
       );
       return;
     }
@@ -78,7 +79,7 @@ export class Progress {
       ...(copying === undefined ? [] : [copyingText(copying, awaitingRead)]),
       ...(list === '' ? [] : [list]),
     ];
-    this.#out.write(`${event === 'end' ? 'Ended ' : ''}${parts.join('; ')}\n`);
+    writeLine(this.#out, `${event === 'end' ? 'Ended ' : ''}${parts.join('; ')}`);
   }
 }
 

@@ -13,7 +13,7 @@ import { createTables } from '../../replica/postgres/create-tables.ts';
 import type { PositionStore } from '../../replica/postgres/position-store.ts';
 import type { StreamIdentity } from '../../replica/postgres/position-tables.ts';
 import { LacksColumnError } from '../../replica/postgres/table-plan.ts';
-import type { Terminal } from '../cli/terminal.ts';
+import { type Terminal, writeLine } from '../cli/terminal.ts';
 import type { ReplicateOptions } from './options.ts';
 
 /** The types of some columns of a table, as SQL. */
@@ -84,7 +84,7 @@ export async function makeTables(
 ): Promise<void> {
   const { createTables: laterFile, pgDump: program = 'pg_dump', awaitSnapshot = false } = options;
   if (laterFile === undefined) return;
-  const tell = (text: string): void => void terminal.stderr.write(`${text}\n`);
+  const tell = (text: string): void => writeLine(terminal.stderr, text);
   if (await positions.hasBegun()) {
     tell('The copy has begun: --create-tables makes nothing.');
     return;

@@ -16,7 +16,8 @@ import { connectTarget, type PostgresAddress, type TargetConnection } from '../.
 import { type ExportedState, exportState } from '../../replica/postgres/exported-snapshot.ts';
 import { readDatabaseIdentity, refuseOtherSource } from '../../replica/postgres/source-identity.ts';
 import { StopAt } from '../../replica/postgres/stop-at-lsn.ts';
-import { EXIT, type Terminal } from '../cli/terminal.ts';
+import { jsonLine } from '../cli/render/answer.ts';
+import { EXIT, type Terminal, writeLine } from '../cli/terminal.ts';
 import type { ReplicateOptions } from './options.ts';
 import { connectFrom } from './source-setup.ts';
 
@@ -75,7 +76,7 @@ export async function verify(
         print(table.sql, found, terminal, options.json === true);
       }
       const left = leftOut(comparison);
-      for (const what of left) terminal.stderr.write(`${what}, and was not compared.\n`);
+      for (const what of left) writeLine(terminal.stderr, `${what}, and was not compared.`);
       refuseUnequal(differing, tables.length, options.skipLacking === true ? 0 : left.length, state.lsn);
       terminal.stderr.write(`Equal: ${tables.length} tables, ${rows} rows, at ${formatLsn(state.lsn)}.\n`);
       return EXIT.ok;
@@ -183,13 +184,14 @@ function print(table: string, found: Difference, { stdout }: Terminal, json: boo
   if (json) {
     const equal = isEqual(found);
     const keys = equal ? {} : { missing, extra, different, more: isMore };
-    stdout.write(`${JSON.stringify({ event: 'verify', table, equal, rows, ...keys })}\n`);
+    stdout.write(jsonLine({ event: 'verify', table, equal, rows, ...keys }));
     return;
   }
   const parts = Object.entries({ missing, extra, different })
     .filter(([, keys]) => keys.length > 0)
     .map(([kind, keys]) => `${kind}: ${keys.join(', ')}`);
-  stdout.write(
-    `${table}: ${parts.length === 0 ? `equal, ${rows} rows` : `${parts.join('; ')}${isMore ? '; and more' : ''}`}\n`,
+  writeLine(
+    stdout,
+    `${table}: ${parts.length === 0 ? `equal, ${rows} rows` : `${parts.join('; ')}${isMore ? '; and more' : ''}`}`,
   );
 }

@@ -134,19 +134,19 @@ describe('a copy that begins with nothing', () => {
         assert.match(out, /"table":"public\.left_accounts","equal":true,"rows":10\}/);
       }
       await rig.source
-        .sql(`CREATE TABLE public.lacking (id integer PRIMARY KEY); CREATE TABLE public.keyless (id integer);
+        .sql(`CREATE TABLE public.lacking (id integer PRIMARY KEY); CREATE TABLE public."key\nless" (id integer);
         ALTER TABLE public.fixed ADD more text`);
       const lacks = await replicate('--verify', '--from', rig.from);
       assert.equal(lacks.status, 3, lacks.err);
       assert.match(
         lacks.err,
-        /^public\.lacking is not at the copy, and was not compared\.\nThe column public\.fixed\.more is not at the copy, and was not compared\.\npublic\.keyless has no primary key, and was not compared\.$/m,
+        /^public\.lacking is not at the copy, and was not compared\.\nThe column public\.fixed\.more is not at the copy, and was not compared\.\npublic\."key\\nless" has no primary key, and was not compared\.$/m,
       );
       assert.match(lacks.err, /COPY_DIFFERS: 4 tables are equal to .*; 3 tables or columns of it were not compared\./);
       const skipped = await replicate('--verify', '--skip-lacking', '--from', rig.from);
       assert.equal(skipped.status, 0, skipped.err);
       assert.match(skipped.err, /^public\.lacking is not[^]*Equal: 4 tables/m);
-      await rig.source.sql('DROP TABLE public.lacking, public.keyless; ALTER TABLE public.fixed DROP more');
+      await rig.source.sql('DROP TABLE public.lacking, public."key\nless"; ALTER TABLE public.fixed DROP more');
       await rig.target.sql(`UPDATE public.fixed SET v = 'secret' WHERE id = 3;
         INSERT INTO public.fixed VALUES (77, 'secret'); DELETE FROM public.fixed WHERE id = 2`);
       const { status, out, err } = await replicate('--verify', '--from', rig.from);
@@ -225,13 +225,15 @@ describe('a copy that begins with nothing', () => {
   });
 
   it('comes to the source’s end, and has its sequences set', async () => {
-    await rig.source.sql(`SELECT nextval('public.numbers'), nextval('public.numbers'); CREATE SEQUENCE public.later`);
+    await rig.source.sql(
+      `SELECT nextval('public.numbers'), nextval('public.numbers'); CREATE SEQUENCE public."la\nter"`,
+    );
     const ended = replicate('--finish', '--from', rig.from);
     await rig.drain();
     const { status, out, err } = await ended;
     assert.equal(status, 0, err);
     assert.match(out, /^SELECT pg_catalog\.setval\('public\.numbers', 2, true\);$/m);
-    assert.match(err, /The sequence public\.later is not at the copy\./);
+    assert.match(err, /^The sequence public\."la\\nter" is not at the copy\.$/m);
     const set = replicate('--finish', '--yes', '--from', rig.from);
     await rig.drain();
     assert.equal((await set).status, 0);

@@ -107,6 +107,16 @@ describe('a snapshot at a terminal', () => {
       assert.equal(json ? written.err : written.out, '');
     });
 
+  it('takes one line whatever a table is called', async () => {
+    const { target, release } = targetOf(false, [DONE], { ...STATE, table: 'public."a\n\u009b1A"' });
+    const { terminal, written } = terminalOf(false);
+    await takeSnapshot(
+      { action: 'snapshot' },
+      { target, terminal, clock: clockOf(release), stop: new AbortController().signal, json: false },
+    );
+    assert.match(written.err, /^(?:public\."a\\n\\u009b1A", 1,000 rows read .*\n)+$/);
+  });
+
   it('invokes a function until it is done, and answers for all invocations', async () => {
     const gone = { table: 'public.u', why: 'it does not exist any more' };
     const answers = [

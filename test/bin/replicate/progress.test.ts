@@ -60,6 +60,12 @@ describe('the progress of a replica', () => {
     assert.match(printed({ cutMs: NOW + 60_000 }), /; 0 s behind; /);
   });
 
+  it('takes one line whatever a table is called', () => {
+    const tables = new Map([['public."a\n\u001b[2J\u009b1A"', 42]]);
+    assert.match(printed({ tables }), /; public\."a\\n\\u001b\[2J\\u009b1A" 42\n$/);
+    assert.match(printed({ tables }, { json: true }), /^\{.*\\n\\u001b\[2J\\u009b1A.*\}\n$/);
+  });
+
   it('is a line of JSON each time, with the same', () => {
     const read = (reading: Partial<ReplicaReading>): unknown => JSON.parse(printed(reading, { json: true }));
     const common = { event: 'progress', cut: '16/B374D848', changes: 42, changesPerSecond: 2 };
