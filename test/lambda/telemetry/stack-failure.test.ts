@@ -23,6 +23,12 @@ describe('asStackFailure', () => {
     assert.deepEqual(Object.keys(failure), ['name']);
   });
 
+  it('takes one line of an error that is none of ours, too', () => {
+    const failure = asStackFailure(new Error('no table "a\n\u001b[2J"'), { RequestType: 'Create' }, undefined);
+    assert.equal(failure.message, 'no table "a\\n\\u001b[2J"');
+    assert.equal(failure.stack, `Error: ${failure.message}`);
+  });
+
   for (const code of Object.keys(REMEDIES) as ErrorCode[])
     it(`promises no run that fixes ${code}: a stack has to be deployed, or deleted, again`, () => {
       for (const RequestType of ['Create', 'Update', 'Delete'])
