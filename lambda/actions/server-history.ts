@@ -109,9 +109,9 @@ export async function explainMissingSlot(
 export async function historyOf(
   { database }: Container,
   { functionDeadline, leaseExpiresAt }: InvocationDeadlines,
-  { timeline = 1 }: ServerIdentity,
+  server: ServerIdentity,
 ): Promise<readonly Fork[] | undefined> {
-  return await readTimelineHistory(database, { deadline: functionDeadline, leaseExpiresAt }, timeline);
+  return await readTimelineHistory(database, { deadline: functionDeadline, leaseExpiresAt }, server);
 }
 
 function describeFork(fork: Fork | undefined, reached: Lsn | undefined): string {

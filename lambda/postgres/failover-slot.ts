@@ -6,7 +6,8 @@
  */
 import pg from 'pg';
 import { PipelineError } from '../errors.ts';
-import { type Connection, type ConnectOptions, type Database, logIn, toPipelineError } from './connection.ts';
+import { type Connection, type ConnectOptions, type Database, toPipelineError } from './connection.ts';
+import { openReplication } from './replication-connection.ts';
 import { readSlotRow } from './status-queries.ts';
 
 /** The oldest server that has them. */
@@ -39,10 +40,10 @@ export function requireFailoverSupport({ versionNum, identity }: Connection, nam
  *
  * @param database - for a connection of the replication protocol
  * @param options - how long it is for
- * @param connection - to the same server; holds the slot's lock, or nobody reads the slot
+ * @param connection - holds the slot's lock, or nobody reads the slot
  * @param name - the slot, which is there
  * @returns whether it was changed
- * @throws {PipelineError} CONFIG_INVALID before 17, and what the server says against it
+ * @throws {PipelineError} CONFIG_INVALID before 17, SERVERS_DIFFER, and what the server says against it
  */
 export async function makeFailoverSlot(
   database: Database,
@@ -52,16 +53,13 @@ export async function makeFailoverSlot(
 ): Promise<boolean> {
   requireFailoverSupport(connection, name);
   if ((await readSlotRow(connection, name))?.failover !== false) return false;
-  const { client } = await logIn(database, { ...options, replication: true });
+  const notDone = `The slot "${name}" is there, and is no failover slot yet. To make it one: SLOT_FAILOVER=on and create-slot.`;
+  const client = await openReplication(database, options, connection.identity, notDone);
   try {
     await client.query(`ALTER_REPLICATION_SLOT ${pg.escapeIdentifier(name)} (FAILOVER true)`);
     return true;
   } catch (error) {
-    throw toPipelineError(error, {
-      ...connection.context,
-      slot: name,
-      notDone: `The slot "${name}" is there, and is no failover slot yet. To make it one: SLOT_FAILOVER=on and create-slot.`,
-    });
+    throw toPipelineError(error, { ...connection.context, slot: name, notDone });
   } finally {
     await client.end().catch(() => undefined);
   }

@@ -7,13 +7,14 @@ import type { Clock, Log } from '../ports/runtime.ts';
 import type { Session } from '../ports/session.ts';
 import { closeGracefully } from './close-connection.ts';
 import { WalCommitHistory } from './commit-history.ts';
-import { type Database, logIn, toPipelineError } from './connection.ts';
+import { type Database, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
 import { HANDED_OVER_FOR_MS, readHandedOver, writeHandedOver } from './handed-over-position.ts';
 import { monitorLock } from './lock-monitor.ts';
 import { supportsSnapshots } from './plugins.ts';
 import type { PrimaryKeyCache } from './primary-key-cache.ts';
 import { readWithKeys } from './read-with-keys.ts';
+import { openReplication } from './replication-connection.ts';
 import { PostgresSlot } from './slot.ts';
 import { SlotCopies, supportsSlotCopies } from './slot-copies.ts';
 import { acquireSlotLock, clearSlot, type Holder } from './slot-lock.ts';
@@ -118,9 +119,14 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     // Usually no backend uses the slot, and there is nothing to ask.
     const orphan = state.slot?.activePid !== undefined && (await clearSlot(main, options));
     const isJustLost = orphan || controlLock.kind === 'locked' || controlLock.tookOver;
-    const openReplication = async () => (await logIn(database, { ...until, replication: true })).client;
     const awaiting = { standbySlots: options.standbySlots ?? [], failover: state.slot?.failover === true };
-    const slot = new PostgresSlot({ ...options, ...awaiting, main, control, openReplication });
+    const slot = new PostgresSlot({
+      ...options,
+      ...awaiting,
+      main,
+      control,
+      openReplication: () => openReplication(database, until, control.identity, 'The slot was not advanced.'),
+    });
     if (supportsSlotCopies(control)) {
       ahead = new SlotCopies({
         ...options,

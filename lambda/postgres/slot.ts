@@ -12,7 +12,6 @@ import type { Peek, Slot, StandbyBound } from '../ports/slot.ts';
 import { confirmPosition } from './confirm-position.ts';
 import type { Connection } from './connection.ts';
 import { SlotPeek } from './peek.ts';
-import { describeServer, isSameServer, readServerIdentity } from './server-identity.ts';
 import { explainSlotError } from './slot-state.ts';
 import { type Awaiting, standbyBound } from './standby-bound.ts';
 import { describeTransaction, FLUSH_LSN, readOldestTransaction, readSlotRow, WAL_END } from './status-queries.ts';
@@ -25,7 +24,7 @@ export interface SlotParts extends Awaiting {
   readonly slotName: string;
   readonly decoder: PluginDecoder;
   readonly clock: Clock;
-  /** Opens a connection for the replication protocol. */
+  /** Opens a connection for the replication protocol, to the same server. */
   readonly openReplication: () => Promise<pg.Client>;
 }
 
@@ -101,16 +100,8 @@ export class PostgresSlot implements Slot {
     if (supportsSafeAdvance(control.versionNum)) return await this.advance(lsn);
     const client = await openReplication();
     try {
-      const server = await readServerIdentity({ query: (text) => client.query(text) });
-      if (!isSameServer(server, control.identity)) {
-        throw new PipelineError(
-          'SERVERS_DIFFER',
-          `A connection for replication reached another server (${describeServer(server)}) than the run's (${describeServer(control.identity)}). The slot was not advanced.`,
-        );
-      }
       await confirmPosition(client, slotName, lsn, control.plugin.replicationOptions);
     } catch (error) {
-      if (error instanceof PipelineError) throw error;
       // The server may have begun to decode what lies behind, and failed at that. What counts is where the slot is.
       if ((await this.position()).confirmedFlush < lsn) throw await this.explain(error);
     } finally {

@@ -6,7 +6,9 @@
  * @see https://www.postgresql.org/docs/current/protocol-replication.html
  */
 import { type Lsn, parseLsn } from '../decode/lsn.ts';
-import { type ConnectOptions, type Database, logIn } from './connection.ts';
+import type { ServerIdentity } from '../ports/session.ts';
+import type { ConnectOptions, Database } from './connection.ts';
+import { openReplication } from './replication-connection.ts';
 
 /** The end of a timeline, where the next one began. */
 export interface Fork {
@@ -16,28 +18,29 @@ export interface Fork {
 }
 
 /**
- * Reads the timelines before one.
+ * Reads the timelines before a server's own.
  *
  * @param database - for the connection
  * @param options - how long it is for
- * @param timeline - the server's own
+ * @param server - whose history it is
  * @returns the oldest first; undefined where the server does not tell
  */
 export async function readTimelineHistory(
   database: Database,
   options: ConnectOptions,
-  timeline: number,
+  server: ServerIdentity,
 ): Promise<readonly Fork[] | undefined> {
+  const { timeline = 1 } = server;
   if (timeline <= 1) return [];
-  const opened = await logIn(database, { ...options, replication: true }).catch(() => undefined);
-  if (opened === undefined) return undefined;
+  const client = await openReplication(database, options, server, 'No history was read.').catch(() => undefined);
+  if (client === undefined) return undefined;
   try {
-    const { rows } = await opened.client.query<{ content: unknown }>(`TIMELINE_HISTORY ${timeline}`);
+    const { rows } = await client.query<{ content: unknown }>(`TIMELINE_HISTORY ${timeline}`);
     return parseHistory(String(rows[0]?.content));
   } catch {
     return undefined;
   } finally {
-    await opened.client.end().catch(() => undefined);
+    await client.end().catch(() => undefined);
   }
 }
 

@@ -1,4 +1,7 @@
-/** What is asked on a connection of the replication protocol: a timeline's history, and that a slot becomes a failover slot. Over a server that a test writes down. */
+/**
+ * What is asked on a connection of the replication protocol: who answers, a timeline's history, and that a slot becomes a failover
+ * slot. Over a server that a test writes down.
+ */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
@@ -12,8 +15,15 @@ import { type LoginScript, type Reply, startScriptedPostgres } from '../../suppo
 import { clock, eventually } from './fixtures.ts';
 import { scriptedServer } from './scripted-server.ts';
 
+const SERVER = { systemIdentifier: '7', startedAt: 'then', inRecovery: false, timeline: 2, walEnd: undefined };
+const OTHERS = [
+  { ...SERVER, systemIdentifier: '8' },
+  { ...SERVER, startedAt: 'later' },
+];
+
 async function serverFor(replies: readonly (readonly [string, Reply])[], login: LoginScript = {}) {
-  const server = await startScriptedPostgres(replies, login);
+  const row = { started: 'then', recovery: false, system: '7', timeline: '00000002', wal_end: '0/30' };
+  const server = await startScriptedPostgres([...replies, ['AS started', [row]]], login);
   const database = createDatabase({
     settings: {
       host: server.host,
@@ -31,7 +41,9 @@ async function serverFor(replies: readonly (readonly [string, Reply])[], login: 
   });
   const ended = () =>
     eventually(() => server.visitors.length > 0 && server.visitors.every(({ isGone }) => isGone()), 'it is closed');
-  return { ...server, database, ended };
+  /** @returns what was asked besides who answers */
+  const asked = () => server.sent.map(({ text }) => text).filter((text) => !text.includes(' AS started'));
+  return { ...server, database, ended, asked };
 }
 
 describe('a timeline’s history', () => {
@@ -39,11 +51,8 @@ describe('a timeline’s history', () => {
 
   it('is asked for by the replication protocol', async () => {
     await using server = await serverFor([['TIMELINE_HISTORY', [{ filename: 'f', content: '1\t0/20\tpromoted\n' }]]]);
-    assert.deepEqual(await readTimelineHistory(server.database, until, 2), [{ timeline: 1, end: 0x20n }]);
-    assert.deepEqual(
-      server.sent.map(({ text }) => text),
-      ['TIMELINE_HISTORY 2'],
-    );
+    assert.deepEqual(await readTimelineHistory(server.database, until, SERVER), [{ timeline: 1, end: 0x20n }]);
+    assert.deepEqual(server.asked(), ['TIMELINE_HISTORY 2']);
     assert.equal(server.visitors[0]?.startup['replication'], 'database');
     await server.ended();
     assert.equal(server.visitors.filter(({ saidFarewell }) => saidFarewell()).length, 1);
@@ -51,18 +60,28 @@ describe('a timeline’s history', () => {
 
   it('of the first one is none, and nobody is asked', async () => {
     await using server = await serverFor([]);
-    assert.deepEqual(await readTimelineHistory(server.database, until, 1), []);
+    assert.deepEqual(await readTimelineHistory(server.database, until, { ...SERVER, timeline: 1 }), []);
+    assert.deepEqual(await readTimelineHistory(server.database, until, { ...SERVER, timeline: undefined }), []);
     assert.equal(server.visitors.length, 0);
   });
 
   it('is not known where the server does not tell, or let us in', async () => {
     await using silent = await serverFor([['TIMELINE_HISTORY', '58P01']]);
-    assert.equal(await readTimelineHistory(silent.database, until, 2), undefined);
+    assert.equal(await readTimelineHistory(silent.database, until, SERVER), undefined);
     await silent.ended();
     await using closed = await serverFor([], { refuses: () => '28000' });
-    assert.equal(await readTimelineHistory(closed.database, until, 2), undefined);
+    assert.equal(await readTimelineHistory(closed.database, until, SERVER), undefined);
     await using empty = await serverFor([['TIMELINE_HISTORY', []]]);
-    assert.deepEqual(await readTimelineHistory(empty.database, until, 2), []);
+    assert.deepEqual(await readTimelineHistory(empty.database, until, SERVER), []);
+  });
+
+  it('is not known where another server answers, which is asked for none', async () => {
+    for (const other of OTHERS) {
+      await using server = await serverFor([['TIMELINE_HISTORY', [{ content: '1\t0/20\tpromoted\n' }]]]);
+      assert.equal(await readTimelineHistory(server.database, until, other), undefined);
+      assert.deepEqual(server.asked(), []);
+      await server.ended();
+    }
   });
 });
 
@@ -74,11 +93,11 @@ describe('a failover slot', () => {
     temporary: false,
     failover,
   });
-  const connectionTo = (row: object | null) =>
+  const connectionTo = (row: object | null, identity = SERVER) =>
     ({
       ...scriptedServer([['SELECT (SELECT to_jsonb', [{ slot: row }]]]).client,
       versionNum: 170000,
-      identity: { inRecovery: false },
+      identity,
       context: { host: 'db', port: 5432, database: 'd', user: 'u', auth: 'password' },
     }) as unknown as Connection;
   const until = { deadline: Date.now() + 60_000 };
@@ -86,10 +105,7 @@ describe('a failover slot', () => {
   it('is made of one that is none, by the replication protocol', async () => {
     await using server = await serverFor([]);
     assert.equal(await makeFailoverSlot(server.database, until, connectionTo(slot(false)), 'it"s'), true);
-    assert.deepEqual(
-      server.sent.map(({ text }) => text),
-      ['ALTER_REPLICATION_SLOT "it""s" (FAILOVER true)'],
-    );
+    assert.deepEqual(server.asked(), ['ALTER_REPLICATION_SLOT "it""s" (FAILOVER true)']);
     assert.equal(server.visitors[0]?.startup['replication'], 'database');
     await server.ended();
   });
@@ -99,6 +115,18 @@ describe('a failover slot', () => {
     for (const row of [slot(true), null])
       assert.equal(await makeFailoverSlot(server.database, until, connectionTo(row), 's'), false);
     assert.equal(server.visitors.length, 0);
+  });
+
+  it('is not made at another server, though that has a slot of the name', async () => {
+    for (const other of OTHERS) {
+      await using server = await serverFor([]);
+      await assert.rejects(makeFailoverSlot(server.database, until, connectionTo(slot(false), other), 's'), {
+        code: 'SERVERS_DIFFER',
+        what: /^A connection for replication reached another server \(system 7, started then\) than the others \(.*\)\. The slot "s" is there, and is no failover slot yet\./,
+      });
+      assert.deepEqual(server.asked(), []);
+      await server.ended();
+    }
   });
 
   it('that the server refuses is there all the same, and the way on is told', async () => {
