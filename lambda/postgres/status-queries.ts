@@ -93,10 +93,10 @@ const column = {
 
 /** The farthest position a peek can see; the write LSN is not, and must not be used (I2). */
 export const FLUSH_LSN =
-  'CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END';
+  'CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_flush_lsn() END';
 
-/** The end of the WAL here: on a standby what it has received, replayed or not. */
-export const WAL_END = `CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE ${FLUSH_LSN} END`;
+/** The end of the WAL here, with all names qualified, since a server's identity is read before anything is set: on a standby what it has received, replayed or not. */
+export const WAL_END = `CASE WHEN pg_catalog.pg_is_in_recovery() THEN greatest(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()) ELSE ${FLUSH_LSN} END`;
 
 /**
  * Reads the end of the WAL.

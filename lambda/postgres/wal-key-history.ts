@@ -94,7 +94,9 @@ export class WalKeyHistory implements KeyHistory {
     const { database, control, slotName, clock } = this.#parts;
     const loggedIn = await logIn(database, { deadline: question.deadline, workMem: true });
     try {
-      const { rows: backend } = await loggedIn.client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      const { rows: backend } = await loggedIn.client.query<{ pid: number }>(
+        'SELECT pg_catalog.pg_backend_pid() AS pid',
+      );
       const connection = await pinSession(loggedIn, backend[0]?.pid ?? 0, clock);
       if (!isSameServer(connection.identity, control.identity)) throw new Error('another server');
       // Its warnings about rows without an old key are of no use here.

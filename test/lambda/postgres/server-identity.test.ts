@@ -39,6 +39,19 @@ describe('a server', () => {
     assert.ok(asked[0]?.startsWith('SELECT '));
   });
 
+  it('is asked by qualified names only: no search_path is set yet', async () => {
+    const { client, asked } = server(ROW, ['system', 'timeline', 'wal_end']);
+    await readServerIdentity(client);
+    assert.equal(asked.length, 5);
+    const syntax = new Set(['coalesce', 'greatest']);
+    for (const text of asked) {
+      const called = [...text.matchAll(/([\w.]+)\(/g)].map(([, name = '']) => name);
+      const foreign = called.filter((name) => !name.startsWith('pg_catalog.') && !syntax.has(name));
+      assert.deepEqual(foreign, [], text);
+      assert.doesNotMatch(text, /::(?!pg_catalog\.)|\|\|/, text);
+    }
+  });
+
   it('has its timeline in digits where it is a standby', async () => {
     const { client } = server({ ...ROW, recovery: true, timeline: '10' });
     const { timeline, inRecovery } = await readServerIdentity(client);
