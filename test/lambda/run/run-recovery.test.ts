@@ -183,6 +183,20 @@ describe('a run', () => {
     assert.deepEqual(slot.advances, []);
   });
 
+  it('I6: advances nothing where the lock is lost during the last request, which is acknowledged', async () => {
+    const slot = new FakeSlot();
+    slot.commit(insert(1));
+    const kit = runKit(slot, usual());
+    const lostLock = new Error('the lock is lost');
+    kit.publisher.fate = () => {
+      kit.lose(lostLock);
+      return 'acknowledged';
+    };
+    await assert.rejects(run(kit.ports, kit.options()), lostLock);
+    assert.equal(kit.publisher.acknowledged.length, 1);
+    assert.deepEqual(slot.advances, []);
+  });
+
   it('asks for rows again, with a limit, behind messages that took a peek without one', async () => {
     const slot = new FakeSlot();
     for (let i = 0; i < 40; i++) slot.message();
