@@ -15,6 +15,7 @@ import { KINESIS } from './equivalents/kinesis.ts';
 import { PACK } from './equivalents/pack.ts';
 import { POSTGRES } from './equivalents/postgres.ts';
 import { RUN } from './equivalents/run.ts';
+import { TRANSFORM } from './equivalents/transform.ts';
 
 /** Mutants of one file that are equivalent for the same reason. */
 export interface EquivalentMutants {
@@ -41,6 +42,7 @@ export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   PACK,
   POSTGRES,
   RUN,
+  TRANSFORM,
 ]
   .flat()
   .flatMap(({ file, changes }) => changes.map(([before, after]) => ({ file, before, after })));
