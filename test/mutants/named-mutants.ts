@@ -249,6 +249,14 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
     test: 'counts an UPDATE whose key was not sent at all',
   },
   {
+    effect: 'Behind an UPDATE of a table without a key ids are others when they are read again.',
+    file: 'lambda/transform/transform.ts',
+    code: 'keys.moves(change, policy.keys[0] ?? [])',
+    wrong: 'keys.moves(change, policy.keys[0])',
+    tests: 'test/lambda/transform/ordinals.test.ts',
+    test: 'an UPDATE of a table without a key takes one, whatever table the change before it was of',
+  },
+  {
     effect: 'A table that is gone and never had a key is counted as dropped.',
     file: 'lambda/transform/table-policies.ts',
     code: "key.length > 0) ? undefined : 'noPrimaryKey'",
