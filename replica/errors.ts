@@ -116,6 +116,8 @@ export type ReplicaErrorCode = keyof typeof REPLICA_ERRORS;
 /** A failure of a replica. Its name is its code. No message holds a row's value. */
 export class ReplicaError extends Error {
   readonly code: ReplicaErrorCode;
+  /** What happened and what was not done, without what to do. */
+  readonly what: string;
   /** The exit status of the command. */
   readonly exit: number;
 
@@ -130,6 +132,7 @@ export class ReplicaError extends Error {
     super(printable(`${code}: ${what} ${remedy}`), rest);
     this.name = code;
     this.code = code;
+    this.what = what;
     this.exit = exit;
   }
 }

@@ -5,7 +5,9 @@
  */
 import type pg from 'pg';
 import { formatLsn } from '../../../lambda/decode/lsn.ts';
+import { ReplicaError } from '../../errors.ts';
 import type { AwaitsRows } from '../../rules/applier.ts';
+import { keyDiffers } from '../../rules/fast/fast-errors.ts';
 import {
   type CarriedRow,
   type DeferredChange,
@@ -76,14 +78,16 @@ export class PostgresFastTransaction implements FastTransaction {
   }
 
   async write(tables: readonly FoldedTable[], awaits: AwaitsRows): Promise<LeftOut> {
-    const leftOut = await this.#options.target.translatingErrors(() => this.#options.target.write(tables, awaits));
+    const leftOut = await byKey(() =>
+      this.#options.target.translatingErrors(() => this.#options.target.write(tables, awaits)),
+    );
     for (const { schema, name, changes } of tables) this.#count({ schema, table: name }, changes);
     return leftOut;
   }
 
   async park(move: Change): Promise<void> {
     const table = await this.#table(move);
-    const key = keyOf(move.key ?? '{}', { schema: move.schema, name: move.table }, table);
+    const key = await byKey(() => keyOf(move.key ?? '{}', { schema: move.schema, name: move.table }, table));
     const own = table.columns.filter(({ isGenerated }) => !isGenerated);
     const texts = own.map(({ name }) => `t.${quoteName(name)}::text`);
     const same = key.map(({ column, equals }, i) => `t.${quoteName(column.name)} ${equals} $${i + 6}::${column.type}`);
@@ -205,5 +209,15 @@ export class PostgresFastTransaction implements FastTransaction {
 
   #query<R extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<pg.QueryResult<R>> {
     return this.#options.target.translatingErrors(() => this.#options.client.query<R>(text, [...values]));
+  }
+}
+
+/** Does what needs the key of a table at the target. @throws {ReplicaError} TARGET_KEY_DIFFERS, with what helps here */
+async function byKey<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ReplicaError && error.code === 'TARGET_KEY_DIFFERS') throw keyDiffers(error);
+    throw error;
   }
 }

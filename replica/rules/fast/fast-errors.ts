@@ -35,6 +35,15 @@ export function lanesChanged(before: number, now: number): ReplicaError {
   );
 }
 
+/** @param error - TARGET_KEY_DIFFERS @returns the same with what helps where lanes are applied at their own speeds */
+export function keyDiffers(error: ReplicaError): ReplicaError {
+  return new ReplicaError('TARGET_KEY_DIFFERS', error.what, {
+    remedy:
+      "Give the target's table a primary key of the same columns as at the source: then it goes on. Where the key was changed at the source while the copy had not applied all that was written before, other lanes hold changes by the old key, and it stops at these: make the copy anew from rows that were loaded since, with --start-after (startAfter).",
+    cause: error,
+  });
+}
+
 /** @param change - the second half of a move, without all columns @returns that there is no row to take them from */
 export function missingRow({ schema, table }: Change): ReplicaError {
   return new ReplicaError(

@@ -172,6 +172,40 @@ describe('the function of a StreamReplica, by hand', () => {
     assert.deepEqual(await ids(), [3]);
   });
 
+  it('goes on where the key of a table was changed at both ends, and anew behind it where changes by the old key are left in another lane', async () => {
+    const rekeyed = (id: number, lsn: number) => ({ ...insertOf('s', id, lsn), key: { id, body: 'b' } });
+    const apply = async (copy: StreamFunction, lane: number, ...records: readonly object[]) =>
+      (await copy.invoke(eventOfData([lines(...records)], `lane-${lane}-of-2`))).batchItemFailures.length;
+    const change = async (columns: string): Promise<void> => {
+      await target.sql(
+        `ALTER TABLE public.places DROP CONSTRAINT places_pkey; ALTER TABLE public.places ADD PRIMARY KEY (${columns})`,
+      );
+    };
+    const copy = await copyOf();
+    assert.equal(await apply(copy, 0, insertOf('s', 1)), 0);
+    const [left] = moveOf(1, 2, 0x2000);
+    for (const record of [rekeyed(3, 0x2000), { ...left, key: { id: 1, body: 'b' } }]) {
+      assert.equal(await apply(copy, 0, record), 1);
+      assert.match(
+        said.logged.at(-1) ?? '',
+        /^TARGET_KEY_DIFFERS: .* "id", "body", .* --start-after \(startAfter\)\.$/,
+      );
+    }
+    await change('id, body');
+    assert.equal(await apply(copy, 0, rekeyed(3, 0x2000)), 0);
+    assert.deepEqual(await ids(), [1, 3]);
+    assert.equal(await apply(copy, 1, insertOf('s', 4)), 1);
+    assert.match(
+      said.logged.at(-1) ?? '',
+      /^TARGET_KEY_DIFFERS: .* columns "id", .* other lanes hold changes by the old key/,
+    );
+    const anew = await copyOf({ START_AFTER: '0/1FFF' });
+    assert.equal(await apply(anew, 1, insertOf('s', 4), rekeyed(5, 0x2001)), 0);
+    assert.equal(await apply(anew, 0, insertOf('s', 1), rekeyed(3, 0x2000)), 0);
+    assert.deepEqual(await ids(), [3, 5]);
+    await change('id');
+  });
+
   it('goes on with no copy that was begun without --fast, or of another stream', async () => {
     const other = await copyOf({ REPLICA_NAME: 'by-command' });
     const address = { ...target.connection, sslMode: 'disable', sslRootCert: undefined } as const;
