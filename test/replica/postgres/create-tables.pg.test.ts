@@ -8,7 +8,7 @@ import type pg from 'pg';
 import { connectSource, connectTarget, type PostgresConnection } from '../../../replica/postgres/connection.ts';
 import { type CreatedTables, createTables } from '../../../replica/postgres/create-tables.ts';
 import { PositionStore } from '../../../replica/postgres/position-store.ts';
-import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
+import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { fakeDump, POST_DATA, PRE_DATA, SOURCE } from '../support/dumped.ts';
 
 const STREAM = { arn: 'arn', createdMs: 1_000 };
@@ -77,56 +77,65 @@ describe('tables that are made', () => {
     await client.end();
   });
 
-  it('come without rules, policies and triggers, which are counted; extended statistics and what is not validated are for later', async () => {
-    const preData = `${PRE_DATA}CREATE TABLE public.whole (id integer NOT NULL, n integer) PARTITION BY RANGE (id);
+  // Before 11 a partitioned table has no keys and no indexes.
+  it(
+    'come without rules, policies and triggers, which are counted; extended statistics and what is not validated are for later',
+    { skip: TESTED_MAJOR < 11 },
+    async () => {
+      const preData = `${PRE_DATA}CREATE TABLE public.whole (id integer NOT NULL, n integer) PARTITION BY RANGE (id);
       CREATE TABLE public.part (id integer NOT NULL, n integer);
       ALTER TABLE ONLY public.whole ATTACH PARTITION public.part DEFAULT;\n`;
-    const postData = [
-      POST_DATA,
-      dumped(
-        'fixed late',
-        'CHECK CONSTRAINT',
-        `ALTER TABLE public.fixed ADD CONSTRAINT late CHECK (v <> '') NOT VALID;`,
-      ),
-      dumped(
-        'whole whole_pkey',
-        'CONSTRAINT',
-        'ALTER TABLE ONLY public.whole ADD CONSTRAINT whole_pkey PRIMARY KEY (id);',
-      ),
-      dumped('part part_pkey', 'CONSTRAINT', 'ALTER TABLE ONLY public.part ADD CONSTRAINT part_pkey PRIMARY KEY (id);'),
-      dumped('whole_n', 'INDEX', 'CREATE INDEX whole_n ON ONLY public.whole USING btree (n);'),
-      dumped('part_n', 'INDEX', 'CREATE INDEX part_n ON public.part USING btree (n);'),
-      dumped('part_n', 'INDEX ATTACH', 'ALTER INDEX public.whole_n ATTACH PARTITION public.part_n;'),
-      dumped('part_pkey', 'INDEX ATTACH', 'ALTER INDEX public.whole_pkey ATTACH PARTITION public.part_pkey;'),
-      dumped('together', 'STATISTICS', 'CREATE STATISTICS public.together ON n, id FROM public.part;'),
-      dumped('fixed quiet', 'RULE', 'CREATE RULE quiet AS ON DELETE TO public.fixed DO INSTEAD NOTHING;'),
-      dumped('fixed own', 'POLICY', 'CREATE POLICY own ON public.fixed USING (true);'),
-    ].join('');
-    const { later, target, made } = await make(undefined, { program: fakeDump(dir, 98, { preData, postData }) });
-    const { leftOut } = await made;
-    assert.deepEqual(Object.fromEntries(leftOut), { TRIGGER: 1, RULE: 1, POLICY: 1 });
-    const client = await server.client({ database: target.database });
-    const there = async (): Promise<unknown> => {
-      const { rows } = await client.query(`SELECT
+      const postData = [
+        POST_DATA,
+        dumped(
+          'fixed late',
+          'CHECK CONSTRAINT',
+          `ALTER TABLE public.fixed ADD CONSTRAINT late CHECK (v <> '') NOT VALID;`,
+        ),
+        dumped(
+          'whole whole_pkey',
+          'CONSTRAINT',
+          'ALTER TABLE ONLY public.whole ADD CONSTRAINT whole_pkey PRIMARY KEY (id);',
+        ),
+        dumped(
+          'part part_pkey',
+          'CONSTRAINT',
+          'ALTER TABLE ONLY public.part ADD CONSTRAINT part_pkey PRIMARY KEY (id);',
+        ),
+        dumped('whole_n', 'INDEX', 'CREATE INDEX whole_n ON ONLY public.whole USING btree (n);'),
+        dumped('part_n', 'INDEX', 'CREATE INDEX part_n ON public.part USING btree (n);'),
+        dumped('part_n', 'INDEX ATTACH', 'ALTER INDEX public.whole_n ATTACH PARTITION public.part_n;'),
+        dumped('part_pkey', 'INDEX ATTACH', 'ALTER INDEX public.whole_pkey ATTACH PARTITION public.part_pkey;'),
+        dumped('together', 'STATISTICS', 'CREATE STATISTICS public.together ON n, id FROM public.part;'),
+        dumped('fixed quiet', 'RULE', 'CREATE RULE quiet AS ON DELETE TO public.fixed DO INSTEAD NOTHING;'),
+        dumped('fixed own', 'POLICY', 'CREATE POLICY own ON public.fixed USING (true);'),
+      ].join('');
+      const { later, target, made } = await make(undefined, { program: fakeDump(dir, 98, { preData, postData }) });
+      const { leftOut } = await made;
+      assert.deepEqual(Object.fromEntries(leftOut), { TRIGGER: 1, RULE: 1, POLICY: 1 });
+      const client = await server.client({ database: target.database });
+      const there = async (): Promise<unknown> => {
+        const { rows } = await client.query(`SELECT
         (SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE conname IN ('late', 'part_pkey', 'whole_pkey', 'right_accounts_rank_key')) AS constraints,
         (SELECT count(*)::int FROM pg_statistic_ext) AS statistics, (SELECT count(*)::int FROM pg_policy) AS policies,
         (SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY inhrelid::regclass::text) FROM pg_inherits WHERE inhrelid <> 'public.part'::regclass) AS attached,
         (SELECT bool_and(indisvalid) FROM pg_index WHERE indrelid = 'public.whole'::regclass) AS valid`);
-      return rows[0];
-    };
-    const keys = 'part_pkey right_accounts_rank_key whole_pkey';
-    const rest = { policies: 0, valid: true };
-    assert.deepEqual(await there(), { constraints: keys, statistics: 0, attached: 'part_pkey', ...rest });
-    await client.query(readFileSync(later, 'utf8'));
-    await client.query('RESET search_path');
-    assert.deepEqual(await there(), {
-      constraints: `late ${keys}`,
-      statistics: 1,
-      attached: 'part_n part_pkey',
-      ...rest,
-    });
-    await client.end();
-  });
+        return rows[0];
+      };
+      const keys = 'part_pkey right_accounts_rank_key whole_pkey';
+      const rest = { policies: 0, valid: true };
+      assert.deepEqual(await there(), { constraints: keys, statistics: 0, attached: 'part_pkey', ...rest });
+      await client.query(readFileSync(later, 'utf8'));
+      await client.query('RESET search_path');
+      assert.deepEqual(await there(), {
+        constraints: `late ${keys}`,
+        statistics: 1,
+        attached: 'part_n part_pkey',
+        ...rest,
+      });
+      await client.end();
+    },
+  );
 
   it('are not made where the file is there, which stays as it is, or where pg_dump fails, whose words are shown', async () => {
     const later = join(dir, 'of before.sql');
