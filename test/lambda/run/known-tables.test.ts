@@ -19,6 +19,15 @@ describe('the tables that a snapshot reads', () => {
     assert.deepEqual([known.areAllAt(99n), known.areAllAt(100n)], [false, true], 'the next run reads on from there');
   });
 
+  it('are all known where what was there at the first look had been read before', () => {
+    let flush = 0n;
+    const known = new KnownTables({ flush: () => flush, wasRequestedAnew: () => false }, false);
+    known.readTo(100n);
+    flush = 100n;
+    known.readTo(60n);
+    assert.equal(known.areAll, true);
+  });
+
   it('are all known where the last run knew them, and where there can be none', () => {
     for (const [hasSnapshots, wereAll, areAll] of [
       [true, true, true],

@@ -25,6 +25,7 @@ describe('the limits of a peek', () => {
       { firstRowMs: 10_000, rereadBytes: 9_000_000 },
       { rows: 200_000, walBytes: 1024 ** 3 },
     ],
+    ['stays when that would just take all of its time', { firstRowMs: 15_000, rereadBytes: 9_000_000 }, limits],
     ['stays when that would not fit its time', { firstRowMs: 16_000, rereadBytes: 9_000_000 }, limits],
   ] as const) {
     it(what, () => assert.deepEqual(grow(limits, cost(taught), 1_000_000), expected));

@@ -60,6 +60,18 @@ describe('reading ahead', () => {
     assert.equal(ahead.mostRows, AHEAD_ROWS);
   });
 
+  it('begins with 64 MiB or more to read, where 16 MiB or more are left, and a peek takes 5 s at most', () => {
+    const { ahead, begin, calls } = readAhead(PEEK);
+    ahead.weigh(67_108_863n);
+    assert.equal(ahead.mostRows, undefined);
+    ahead.weigh(67_108_864n);
+    begin(5n, 5_000, 5n + 16_777_215n);
+    assert.deepEqual(calls, []);
+    begin(5n, 5_000, 5n + 16_777_216n);
+    assert.equal(calls.length, 1);
+    assert.equal(ahead.hasBegun(5n), true);
+  });
+
   it('gives the peek that begins where reading has come to, by its own plan, once', async () => {
     const { ahead, begin, calls } = readAhead(PEEK, PEEK);
     ahead.weigh(FAR);

@@ -147,6 +147,8 @@ describe('what a run tells the metrics in its middle', () => {
       snapshot(18, 1),
       snapshot(18, 0),
       snapshot(18, 0),
+      snapshot(20, 0),
+      snapshot(20, 1),
     );
     assert.deepEqual(
       reports.map((values) => [values['SnapshotRowsPublished'], values['SnapshotTablesLeft']]),
@@ -160,6 +162,8 @@ describe('what a run tells the metrics in its middle', () => {
         [3, 1],
         [0, 0],
         [undefined, undefined],
+        [2, 0],
+        [0, 1],
       ],
     );
     assert.deepEqual(

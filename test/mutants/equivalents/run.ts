@@ -37,9 +37,17 @@ export const RUN: readonly EquivalentMutants[] = [
     ],
   },
   {
+    file: 'lambda/run/known-tables.ts',
+    reason: 'Where the two are equal it does not matter which is taken.',
+    changes: [['if (lsn > this.#readTo) this.#readTo = lsn;', 'if (lsn >= this.#readTo) this.#readTo = lsn;']],
+  },
+  {
     file: 'lambda/run/marks.ts',
-    reason: 'Before anything was written there is no place to write it at, and with the first place there are records.',
-    changes: [['#namesTables = false;', '#namesTables = true;']],
+    reason: 'Each is set when the run begins, before anything reads it.',
+    changes: [
+      ['#mustOpen = false;', '#mustOpen = true;'],
+      ['this.#known = new KnownTables(ports, false);', 'this.#known = new KnownTables(ports, true);'],
+    ],
   },
   {
     file: 'lambda/run/peek-limits.ts',
@@ -79,6 +87,11 @@ export const RUN: readonly EquivalentMutants[] = [
         'if (true && evidence === position.evidence) return position;',
       ],
     ],
+  },
+  {
+    file: 'lambda/run/run-parts.ts',
+    reason: 'Only for the compiler: undefined is the same as not given.',
+    changes: [['...(stop === undefined ? {} : { stop }),', '...(false ? {} : { stop }),']],
   },
   {
     file: 'lambda/run/run.ts',
