@@ -18,12 +18,12 @@ export const REPLICA_ERRORS = {
   HISTORY_CHANGED: {
     exit: REPLICA_EXIT.permanent,
     remedy:
-      'The copy holds rows that the source has lost. Make it anew: empty its tables, delete its position (docs/replica.md), and begin again.',
+      'The copy holds rows that the source has lost. Make it anew: delete its position, load its tables again, and begin with --start-after (docs/replica.md). From the beginning of the stream it would come here again.',
   },
   POSITION_TRIMMED: {
     exit: REPLICA_EXIT.permanent,
     remedy:
-      'Records are lost to this copy. Make it anew: empty its tables, delete its position (docs/replica.md), and begin again. Let the stream keep records for longer (streamRetentionHours).',
+      'Records are lost to this copy. Make it anew: empty its tables, delete its position, and have its rows brought by a snapshot, or load them (docs/replica.md). Let the stream keep records for longer (streamRetentionHours).',
   },
   STREAM_CHANGED: {
     exit: REPLICA_EXIT.permanent,
@@ -32,7 +32,7 @@ export const REPLICA_ERRORS = {
   LANES_CHANGED: {
     exit: REPLICA_EXIT.permanent,
     remedy:
-      'LANES may be changed after a drain only. Make the copy anew: empty its tables, delete its position (docs/replica.md), and begin again.',
+      'LANES may be changed after a drain only. Make the copy anew: delete its position, load its tables again, and begin with --start-after (docs/replica.md). From the beginning of the stream it would come here again.',
   },
   MARKS_MISSING: {
     exit: REPLICA_EXIT.permanent,

@@ -52,6 +52,17 @@ describe('another number of lanes', () => {
     assert.deepEqual([then.failure, then.done], [undefined, 1]);
   });
 
+  it('stops a copy that is made anew from the stream again, and not one whose rows were loaded behind it', async () => {
+    const records = [changeOf(0, 2, 0x10), markOf(0, 2, 0x10), markOf(1, 2, 0x20), changeOf(2, 4, 0x30)];
+    for (const [start, code] of [
+      [0n, 'LANES_CHANGED'],
+      [0x2fn, undefined],
+    ] as const) {
+      const applier = new FastApplier({ target: new ModelFastTarget('none', false, { start }), skipMissing: false });
+      assert.equal((await applier.apply(records)).failure?.code, code);
+    }
+  });
+
   it('stays, where marks of the old lanes are given once more', async () => {
     const { apply, v } = await begun();
     assert.equal(await apply(changeOf(2, 4, 0x20), markOf(2, 4, 0x20)), undefined);
