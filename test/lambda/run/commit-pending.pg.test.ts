@@ -1,6 +1,6 @@
 /**
  * I11 on a real server: a commit that waits for a standby is in the WAL, is decoded, and is seen by nobody.
- * `synchronous_standby_names` names a standby that there is not, so that commits wait until the setting is taken back.
+ * First `synchronous_standby_names` names a standby that there is not, so that commits wait until the setting is taken back; then a real one that is stopped.
  */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -115,4 +115,55 @@ describe('a commit that waits for a standby', () => {
     const answer = await running;
     assert.deepEqual([answer.stopped, answer.published, answer.skipped.droppedTable], ['caught-up', 1, 0]);
   });
+});
+
+describe('a commit whose standby was stopped', () => {
+  let primary: PostgresServer;
+  let standby: PostgresServer;
+  before(async () => {
+    primary = await startPostgres();
+    standby = await primary.standby({ slot: 'phys' });
+    await primary.sql(`ALTER SYSTEM SET synchronous_standby_names = 'standby'`);
+    await primary.sql('SELECT pg_reload_conf()');
+    await eventually(isSynchronous, 'commits wait for it');
+  });
+  after(async () => {
+    await standby.stop();
+    await primary.stop();
+  });
+
+  const isSynchronous = async () =>
+    (await primary.sql(`SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'`)).length === 1;
+  const waiting = async () => (await primary.sql(`SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'`)).length;
+
+  for (const warm of [false, true])
+    it(`I11: is published whole once that is back: ${warm ? 'warm' : 'cold'}`, async () => {
+      const slot = warm ? 'warm' : 'cold';
+      await primary.createSlot(slot);
+      await primary.sql(`CREATE TABLE before_${slot} (id int PRIMARY KEY); INSERT INTO before_${slot} VALUES (1)`);
+      const pipeline = new Pipeline(primary, slot);
+      if (warm) assert.equal((await pipeline.run()).published, 1);
+      const client = await primary.client();
+      await client.query('BEGIN');
+      await client.query(`CREATE TABLE born_${slot} (id int PRIMARY KEY); INSERT INTO born_${slot} VALUES (1), (2)`);
+      await standby.halt('immediate');
+      const done = client.query('COMMIT');
+      await eventually(async () => (await waiting()) === 1, 'the commit waits');
+      const held = await pipeline.run().then(({ stopped }) => stopped, String);
+      // Where nothing could be done at all it is an error.
+      assert.match(
+        held,
+        warm ? /NO_PROGRESS: The transaction with xid \d+ .* synchronous_standby_names/ : /^commit-pending$/,
+      );
+      await standby.start();
+      await done;
+      await client.end();
+      const { stopped, skipped } = await pipeline.run();
+      assert.deepEqual([stopped, skipped.droppedTable], ['caught-up', 0]);
+      assert.deepEqual(
+        pipeline.records.map(({ table, key }) => `${table} ${JSON.stringify(key)}`),
+        [`before_${slot} {"id":1}`, `born_${slot} {"id":1}`, `born_${slot} {"id":2}`],
+      );
+      await eventually(isSynchronous, 'it is the synchronous one again');
+    });
 });
