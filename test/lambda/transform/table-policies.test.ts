@@ -29,6 +29,12 @@ describe('the policies of tables', () => {
     assert.ok(policies.size <= 4, `${policies.size} policies`);
   });
 
+  it('I8: are kept up to a limit also where none is given', () => {
+    const policies = new TablePolicies(new FakeKeys({}), NO_FILTERS);
+    for (let i = 0; i < 70_000; i++) policies.of(named(`t${i}`));
+    assert.ok(policies.size < 70_000, `${policies.size} policies`);
+  });
+
   it('are made once a table and reading', () => {
     const keys = new FakeKeys(catalog);
     const policies = new TablePolicies(keys, NO_FILTERS);
