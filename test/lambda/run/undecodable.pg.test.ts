@@ -51,7 +51,8 @@ describe('a transaction that the server cannot decode', () => {
     const first = (await refused()).commitLsn;
     // The same again, from a container that remembers it.
     assert.equal((await refused()).commitLsn, first);
-    for (const wrong of [-16n, -8n, 8n, 1_000n]) {
+    // A commit record has 40 bytes: where a page might begin in it, another position inside it may stand for the same transaction.
+    for (const wrong of [-16n, -8n, 40n, 1_000n]) {
       const lsn = (parseLsn(first) ?? 0n) + wrong;
       await assert.rejects(skip(`0/${lsn.toString(16)}`), {
         code: 'EVENT_INVALID',
