@@ -35,11 +35,22 @@ function fault(random: Random): Fault {
   return { kind: 'delay', ms: 5 + random() * 30 };
 }
 
-/** A MiB of WAL in a transaction, until told otherwise. @returns how many */
-async function fill({ server }: Environment, signal: AbortSignal, most = Infinity): Promise<number> {
+/**
+ * A MiB of WAL in a transaction, until told otherwise.
+ *
+ * @param isNext - whether it is time for the next, with so many there @default always
+ * @returns how many
+ */
+async function fill(
+  { server }: Environment,
+  signal: AbortSignal,
+  most = Infinity,
+  isNext: (filled: number) => boolean = () => true,
+): Promise<number> {
   const client = await server.client();
   let filled = 0;
   for (; filled < most && !signal.aborted; filled++) {
+    while (!isNext(filled)) await wait(5);
     await client.query(`SELECT pg_logical_emit_message(true, 'filler', repeat('x', 1048576))`);
     // What lies behind the slot is read again by each peek: not all of it, as on a server that has lived.
     if (filled % 40 === 39) await client.query('CHECKPOINT');
@@ -90,7 +101,9 @@ describe('a backlog that is read ahead', () => {
       };
       const writer = (owner: number) => new Writer({ owner, random, book, connect: () => server.client() });
 
-      await writing(writer(1), (signal) => fill(environment, signal, 120));
+      // Many peeks of changes, with much WAL behind each of them, however fast it is filled.
+      const written = () => [...book.transactions.values()].reduce((sum, { length }) => sum + length, 0);
+      await writing(writer(1), (signal) => fill(environment, signal, 120, (filled) => written() >= 5 * filled));
       const container = await environment.container(settings);
       const over = new AbortController();
       let most = 0;
