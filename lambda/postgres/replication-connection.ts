@@ -5,7 +5,7 @@
 import type pg from 'pg';
 import { PipelineError } from '../errors.ts';
 import type { ServerIdentity } from '../ports/session.ts';
-import { type ConnectOptions, type Database, logIn } from './connection.ts';
+import { type ConnectOptions, type Database, logIn, toPipelineError } from './connection.ts';
 import { describeServer, isSameServer, readServerIdentity } from './server-identity.ts';
 
 /**
@@ -16,7 +16,7 @@ import { describeServer, isSameServer, readServerIdentity } from './server-ident
  * @param others - the server that the other connections lead to
  * @param notDone - what was not done if this one does not, a sentence
  * @returns a client to be ended, with nothing set
- * @throws {PipelineError} SERVERS_DIFFER, and as {@link logIn}
+ * @throws {PipelineError} SERVERS_DIFFER, what a statement meets, and as {@link logIn}
  */
 export async function openReplication(
   database: Database,
@@ -24,7 +24,7 @@ export async function openReplication(
   others: ServerIdentity,
   notDone: string,
 ): Promise<pg.Client> {
-  const { client } = await logIn(database, { ...options, replication: true });
+  const { client, context } = await logIn(database, { ...options, replication: true });
   try {
     const server = await readServerIdentity({ query: (text) => client.query(text) });
     if (isSameServer(server, others)) return client;
@@ -34,6 +34,6 @@ export async function openReplication(
     );
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw error;
+    throw toPipelineError(error, { ...context, notDone });
   }
 }

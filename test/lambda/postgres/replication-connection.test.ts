@@ -129,6 +129,15 @@ describe('a failover slot', () => {
     }
   });
 
+  it('says in the operator’s words that its connection was lost before it was proven', async () => {
+    await using server = await serverFor([['AS started', '57P01']]);
+    await assert.rejects(makeFailoverSlot(server.database, until, connectionTo(slot(false)), 's'), {
+      code: 'DATABASE_UNREACHABLE',
+      what: /The slot "s" is there, and is no failover slot yet\./,
+    });
+    await server.ended();
+  });
+
   it('that the server refuses is there all the same, and the way on is told', async () => {
     await using server = await serverFor([['ALTER_REPLICATION_SLOT', '55006']]);
     await assert.rejects(makeFailoverSlot(server.database, until, connectionTo(slot(false)), 's'), {
