@@ -23,7 +23,10 @@ export interface Container {
   readonly output: string;
   /** Its lines that are JSON. */
   readonly lines: readonly Record<string, unknown>[];
-  /** @param remainingMs - the function's time-out */
+  /**
+   * @param remainingMs - the function's time-out
+   * @throws {Error} while it is at work: Lambda gives a container one invocation at a time
+   */
   invoke(event: unknown, remainingMs?: number): Promise<Ending>;
   /** Invokes it. @returns the answer of a run. @throws {Error} when it failed or died */
   run(event: unknown, remainingMs?: number): Promise<RunAnswer>;
@@ -49,11 +52,15 @@ export async function startContainer(env: Readonly<Record<string, string>>): Pro
     stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
   const gone = once(child, 'close');
   await Promise.race([once(child, 'message'), gone]);
+  let isAtWork = false;
   const invoke = async (event: unknown, remainingMs = 60_000): Promise<Ending> => {
     if (child.exitCode !== null || child.signalCode !== null) return 'killed';
+    if (isAtWork) throw new Error('the container is at work: an answer would be taken for that of both invocations');
+    isAtWork = true;
     const answered = once(child, 'message') as Promise<[Outcome]>;
     child.send({ event, remainingMs }, () => undefined);
     const ending = await Promise.race([answered, gone.then(() => 'killed' as const)]);
+    isAtWork = false;
     if (ending === 'killed') return 'killed';
     // What was written before the answer may arrive after it: another pipe.
     await new Promise((resolve) => setTimeout(resolve, 50));
