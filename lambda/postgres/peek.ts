@@ -15,22 +15,14 @@ import {
 } from '../decode/messages.ts';
 import type { DecodedBegin, DecodedMessage, PluginDecoder } from '../decode/plugin-decoder.ts';
 import { TYPE_NUMBER } from '../decode/wal2json/row.ts';
-import { PipelineError, transactionUndecodable } from '../errors.ts';
-import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
+import { PipelineError } from '../errors.ts';
 import type { LeftOutChanges, MessageBlock, Peek } from '../ports/slot.ts';
 import { BinaryCopyReader } from './binary-copy-reader.ts';
 import { Commits } from './commits.ts';
 import { type CopyParts, CopyToStdout } from './copy-to-stdout.ts';
-import {
-  isDecodingFailure,
-  isInconvertible,
-  isSpilling,
-  isUnreadableWal,
-  lsnNear,
-  shownReport,
-} from './decoding-failure.ts';
-import { codeOf } from './error-context.ts';
+import { isInconvertible } from './decoding-failure.ts';
 import { leftOutBy } from './left-out.ts';
+import { peekFailure } from './peek-failure.ts';
 import { peekStatement } from './peek-statement.ts';
 import { forgetSent } from './plugins.ts';
 import { isAboutPublication, publicationMissing } from './publication-errors.ts';
@@ -46,10 +38,6 @@ export interface PeekParts extends CopyParts {
   /** Puts an error of the server in the operator's words; it may ask the control connection. */
   readonly translateError: (error: unknown) => Promise<unknown>;
 }
-
-/** The statement ran out of time, of temporary files, of disk or memory: a smaller peek needs less of each. */
-const OUT_OF_TIME = '57014';
-const TOO_LARGE = new Set([OUT_OF_TIME, '53400', '53100', '53200']);
 
 /** No transaction has it: the plugin says the id only at the beginning. */
 const UNKNOWN_XID = 0;
@@ -132,21 +120,13 @@ export class SlotPeek implements Peek, MessageBlock {
       // A failure before the iteration reaches it as a premature end.
       const error = this.#copy.failure ?? caught;
       if (this.#copy.failure !== undefined) await this.#copy.waitUntilIdle();
-      // A cancellation sent just before the first row arrived may end the statement behind it.
-      const code = codeOf(error);
-      if (TOO_LARGE.has(code) && (this.firstRowMs === undefined || this.#copy.cancelled)) {
-        throw new PeekTooLargeError('the peek did not finish before its first row', {
-          cause: error,
-          resourceSqlState: code === OUT_OF_TIME ? undefined : code,
-          near: lsnNear(error),
-          spilling: isSpilling(error),
-        });
-      }
       // The row that has no UTF-8 is the one behind the last that came: name its transaction, so that it can be skipped.
       if (isInconvertible(error) && this.#transaction !== undefined) {
         throw this.#undecodable('text that the server can put in UTF-8', undefined, undefined, 'behind the row');
       }
-      throw await this.#explain(error);
+      const { firstRowMs, cancelled } = this.#copy;
+      const reach = { firstRowMs, cancelled, transaction: this.#transaction };
+      throw await peekFailure(error, reach, this.#parts.translateError);
     }
     if (!this.#in.ended || this.#transaction !== undefined || !this.#commits.empty) {
       throw this.#undecodable('the result to end with its last COMMIT');
@@ -248,27 +228,6 @@ export class SlotPeek implements Peek, MessageBlock {
       if (error instanceof UndecodableError) throw this.#undecodable(error.expected, error.offset, error);
       throw error;
     }
-  }
-
-  /** An error of the statement as it is to be thrown: what is known, or that the server failed at what it was reading. */
-  async #explain(error: unknown): Promise<unknown> {
-    const explained = await this.#parts.translateError(error);
-    // What is missing may be needed only further on: what is before it can be published.
-    const mayBeFurtherOn =
-      explained === error || codeOf(error) === '58P01' || isUnreadableWal(error) || isInconvertible(error);
-    if (!mayBeFurtherOn || !isDecodingFailure(error)) return explained;
-    if (this.firstRowMs === undefined) {
-      return new ServerDecodingError('the server failed while it decoded', {
-        cause: explained,
-        sqlState: codeOf(error),
-        report: shownReport(error),
-        near: lsnNear(error),
-      });
-    }
-    const transaction = this.#transaction;
-    return transaction === undefined
-      ? explained
-      : transactionUndecodable(formatLsn(transaction.commitLsn), shownReport(error), error);
   }
 
   /** A warning that comes before the first row, and says that rows were left out. */

@@ -298,9 +298,9 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   },
   {
     effect: 'A cancellation that strikes behind the first row ends the run with an error of the server.',
-    file: 'lambda/postgres/peek.ts',
-    code: '(this.firstRowMs === undefined || this.#copy.cancelled)',
-    wrong: 'this.firstRowMs === undefined',
+    file: 'lambda/postgres/peek-failure.ts',
+    code: '(firstRowMs === undefined || cancelled)',
+    wrong: 'firstRowMs === undefined',
     tests: 'test/lambda/postgres/peek-stream.test.ts',
     test: 'asks for less, though it strikes behind the first row',
   },
