@@ -9,21 +9,19 @@
  * Such a run also marks what runs before it left unmarked, once it has read the slot to its end, or at its own end, or the next one does.
  */
 import type { Lsn } from '../decode/lsn.ts';
-import { splitTableName } from '../decode/table-name.ts';
-import { jsonMark, type Mark, type MarkFork, type MarkTables } from '../format/json/mark.ts';
+import { jsonMark, type Mark, type MarkFork } from '../format/json/mark.ts';
 import { laneKeys } from '../pack/lane-keys.ts';
 import type { Clock } from '../ports/runtime.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
 import type { Transformer } from '../transform/transform.ts';
 import { KnownTables, type KnownTablesPorts } from './known-tables.ts';
+import { MarkedTables } from './marked-tables.ts';
 
 /** A long batch is marked at the first boundary after so many bytes of records, or so long. */
 const MARK_BYTES = 8 * 1024 * 1024;
 const MARK_MS = 1_000;
 /** The position of a replica that is stopped has to stay inside the stream's retention. */
 const IDLE_MS = 3_600_000;
-/** A mark names so many tables that a snapshot reads; of more it says `all`. */
-const MAX_TABLES = 200;
 
 /** What marks say besides how far the lanes are. */
 export interface MarkOptions {
@@ -76,20 +74,13 @@ export class RunMarks {
   #bytes = 0;
   #records = 0;
   #seen: AckPosition['marked'];
-  /** Tables of which rows were read since the marks that were written last, as printed. */
-  readonly #read = new Set<string>();
-  /** Tables that the marks that were written last name as being read, as printed. */
-  #named: ReadonlySet<string> = new Set();
-  /** Whether those marks may lack some. */
-  #isPartial = false;
   /** The marks that were written last, as acknowledgements show them. */
   #last: AckPosition['marked'];
   #known: KnownTables;
+  #tables: MarkedTables;
   #mustOpen = false;
   /** What was published up to here by runs before may be without marks; undefined: marks were written that say as much. */
   #unmarkedUpto: Lsn | undefined;
-  /** As in {@link MarkState}. */
-  #tablesAbove: Lsn | undefined;
   /** Whether records were acknowledged after the marks that were acknowledged last. */
   #holdsBack = false;
   /** The newest boundary before the marks that were acknowledged last. */
@@ -105,6 +96,7 @@ export class RunMarks {
     this.#keys = laneKeys(options.lanes);
     this.#writtenAt = ports.clock.now();
     this.#known = new KnownTables(ports, false);
+    this.#tables = new MarkedTables(ports.reading, this.#known, undefined);
   }
 
   /**
@@ -123,11 +115,12 @@ export class RunMarks {
     this.#unmarkedUpto = isUnsure ? position : undefined;
     const knows = isAsLeft && marks.knowsTables;
     this.#known = new KnownTables(this.#ports, knows);
-    this.#tablesAbove = isUnsure || !knows ? 0n : marks.tablesAbove;
+    const owedAbove = isUnsure || !knows ? 0n : marks.tablesAbove;
+    this.#tables = new MarkedTables(this.#ports.reading, this.#known, owedAbove);
     if (marks === undefined) return;
     // The next run finds the slot where this one leaves it, whatever this one could mark.
     marks.isOwed = isUnsure;
-    marks.tablesAbove = this.#tablesAbove;
+    marks.tablesAbove = owedAbove;
   }
 
   /** Everything up to a position was read. */
@@ -150,7 +143,7 @@ export class RunMarks {
 
   /** Whether marks are owed though nothing is published any more: for what a run before has published, or to tell what a snapshot reads. */
   get isOwing(): boolean {
-    return this.#unmarkedUpto !== undefined || this.#tablesAbove !== undefined;
+    return this.#unmarkedUpto !== undefined || this.#tables.owedAbove !== undefined;
   }
 
   /** Whether a run that lingers has marks to send that it held back. */
@@ -168,12 +161,12 @@ export class RunMarks {
     // Where the server does not tell its history, nothing of it is known to be the same as before.
     const forks = (await this.#options.forks()) ?? [[this.#options.timeline, 0n] as const];
     // What a snapshot reads is known once the slot is read. The marks that tell it then may be at this very position, and have to be newer.
-    this.#write(transformer, position > 0n ? position - 1n : position, this.#nowMicros(), { forks });
+    this.#write(transformer, position > 0n ? position - 1n : position, this.#nowMicros(), forks);
   }
 
   /** Rows of a table that a snapshot reads were published. @param table - as printed */
   rowsRead(table: string): void {
-    this.#read.add(table);
+    this.#tables.rowsRead(table);
   }
 
   /**
@@ -184,8 +177,7 @@ export class RunMarks {
    * @param position - right behind the message: everything committed up to it was taken
    */
   snapshotRead(transformer: MarkTaker, position: Lsn): void {
-    if (this.#ports.reading().every((table) => this.#named.has(table))) return;
-    this.#write(transformer, position, this.#nowMicros(), this.#snapshotTables());
+    if (this.#tables.hasUnnamed) this.#write(transformer, position, this.#nowMicros());
   }
 
   /**
@@ -195,7 +187,7 @@ export class RunMarks {
    * @param position - up to where everything is acknowledged
    */
   seal(transformer: MarkTaker, position: Lsn): void {
-    if (position > this.#writtenLsn) this.#write(transformer, position, this.#nowMicros(), this.#snapshotTables());
+    if (position > this.#writtenLsn) this.#write(transformer, position, this.#nowMicros());
   }
 
   /**
@@ -205,11 +197,9 @@ export class RunMarks {
    */
   settle(transformer: MarkTaker, position: Lsn): void {
     this.#writeIfOwed(transformer);
-    const { areAll } = this.#known;
-    const tells = areAll && this.#tablesAbove !== undefined && position > this.#tablesAbove;
     // Without the tables only where more is to come: marks that tell them have to be at a newer position than these.
-    const covers = this.#unmarkedUpto !== undefined && (areAll || this.#known.hasMoreBehind(position));
-    if (tells || covers) this.#write(transformer, position, this.#nowMicros(), this.#snapshotTables());
+    const covers = this.#unmarkedUpto !== undefined && (this.#known.areAll || this.#known.hasMoreBehind(position));
+    if (covers || this.#tables.isOwedAt(position)) this.#write(transformer, position, this.#nowMicros());
   }
 
   /** After a COMMIT: marks a long batch now and then. */
@@ -247,61 +237,36 @@ export class RunMarks {
     this.#holdsBack = counts.records > (marked?.records ?? 0);
     if (warmState.marks === undefined) return;
     warmState.marks.isOwed = this.#holdsBack || marked !== this.#last || this.#unmarkedUpto !== undefined;
-    warmState.marks.tablesAbove = this.#tablesAbove;
+    warmState.marks.tablesAbove = this.#tables.owedAbove;
   }
 
   #writeIfOwed(transformer: MarkTaker): void {
     const { newestPlace } = transformer;
     if (newestPlace === undefined) return;
-    const reading = this.#ports.reading();
-    const isMore = this.#known.areAll && (this.#isPartial || this.#read.size > 0);
-    const saysSomethingNew = this.#named.size > 0 !== reading.length > 0 || isMore;
-    if (transformer.counts.records === this.#records && !saysSomethingNew) return;
+    if (transformer.counts.records === this.#records && !this.#tables.hasNews) return;
     if (newestPlace.commitLsn < this.#writtenLsn) {
-      // Marks were written where the slot is, and none may go back behind them. Newer ones tell the tables.
-      this.#tablesAbove ??= this.#writtenLsn;
+      // Marks were written where the slot is, and none may go back behind them.
+      this.#tables.owe(this.#writtenLsn);
       return;
     }
-    this.#write(transformer, newestPlace.commitLsn, newestPlace.commitTimeMicros, this.#snapshotTables());
-  }
-
-  /** What the next marks say of a snapshot. */
-  #snapshotTables(): Pick<Mark, 'reading' | 'read' | 'partial'> {
-    const reading = this.#ports.reading();
-    this.#named = new Set(reading);
-    if (!this.#known.areAll) return { reading: tablesOf(reading), partial: true };
-    const read = [...this.#read].filter((table) => !reading.includes(table));
-    this.#read.clear();
-    return { reading: tablesOf(reading), read: tablesOf(read) };
+    this.#write(transformer, newestPlace.commitLsn, newestPlace.commitTimeMicros);
   }
 
   #nowMicros(): bigint {
     return BigInt(Math.trunc(this.#ports.clock.now())) * 1000n;
   }
 
-  #write(
-    transformer: MarkTaker,
-    commitLsn: Lsn,
-    commitTimeMicros: bigint,
-    more: Pick<Mark, 'forks' | 'reading' | 'read' | 'partial'>,
-  ): void {
+  /** @param forks - of marks that open a run: what a snapshot reads is not known yet; undefined: marks that tell that */
+  #write(transformer: MarkTaker, commitLsn: Lsn, commitTimeMicros: bigint, forks?: readonly MarkFork[]): void {
     const { source, lanes, system, timeline } = this.#options;
-    const mark: Mark = { source, commitLsn, commitTimeMicros, lanes, system, timeline, ...more };
+    const told = forks === undefined ? this.#tables.tell() : undefined;
+    const mark: Mark = { source, commitLsn, commitTimeMicros, lanes, system, timeline, forks, ...told };
     this.#last = transformer.mark(this.#keys, (lane) => Buffer.from(jsonMark(mark, lane)));
     this.#writtenLsn = commitLsn;
     this.#writtenAt = this.#ports.clock.now();
     this.#bytes = transformer.takenBytes;
     this.#records = transformer.counts.records;
-    this.#isPartial = more.partial === true;
     if (this.#unmarkedUpto !== undefined && commitLsn >= this.#unmarkedUpto) this.#unmarkedUpto = undefined;
-    if (this.#tablesAbove === undefined || commitLsn <= this.#tablesAbove) return;
-    const tellsTables = more.forks === undefined && more.partial !== true;
-    this.#tablesAbove = tellsTables ? undefined : commitLsn;
+    this.#tables.written(commitLsn, told);
   }
-}
-
-/** @param printed - names of tables @returns as a mark has them; undefined: none */
-function tablesOf(printed: readonly string[]): MarkTables | undefined {
-  if (printed.length === 0) return undefined;
-  return printed.length > MAX_TABLES ? 'all' : printed.map(splitTableName);
 }
