@@ -115,7 +115,7 @@ export class RunMarks {
     this.#unmarkedUpto = isUnsure ? position : undefined;
     const knows = isAsLeft && marks.knowsTables;
     this.#known = new KnownTables(this.#ports, knows);
-    const owedAbove = isUnsure || !knows ? 0n : marks.tablesAbove;
+    const owedAbove = knows ? marks.tablesAbove : 0n;
     this.#tables = new MarkedTables(this.#ports.reading, this.#known, owedAbove);
     if (marks === undefined) return;
     // The next run finds the slot where this one leaves it, whatever this one could mark.
@@ -161,7 +161,7 @@ export class RunMarks {
     // Where the server does not tell its history, nothing of it is known to be the same as before.
     const forks = (await this.#options.forks()) ?? [[this.#options.timeline, 0n] as const];
     // What a snapshot reads is known once the slot is read. The marks that tell it then may be at this very position, and have to be newer.
-    this.#write(transformer, position > 0n ? position - 1n : position, this.#nowMicros(), forks);
+    this.#write(transformer, position - 1n, this.#nowMicros(), forks);
   }
 
   /** Rows of a table that a snapshot reads were published. @param table - as printed */
@@ -221,23 +221,14 @@ export class RunMarks {
   acknowledged({ marked, counts }: AckPosition): void {
     const { warmState, clock } = this.#ports;
     const { system, timeline } = this.#options;
+    this.#holdsBack = counts.records > (marked?.records ?? 0);
+    const isOwed = this.#holdsBack || marked !== this.#last || this.#unmarkedUpto !== undefined;
+    const owed = { isOwed, tablesAbove: this.#tables.owedAbove };
     if (marked !== undefined && marked !== this.#seen) {
       this.#seen = marked;
       this.acknowledgedLsn = marked.boundary;
-      warmState.marks = {
-        system,
-        timeline,
-        at: clock.now(),
-        isOwed: false,
-        tablesAbove: undefined,
-        position: undefined,
-        knowsTables: false,
-      };
-    }
-    this.#holdsBack = counts.records > (marked?.records ?? 0);
-    if (warmState.marks === undefined) return;
-    warmState.marks.isOwed = this.#holdsBack || marked !== this.#last || this.#unmarkedUpto !== undefined;
-    warmState.marks.tablesAbove = this.#tables.owedAbove;
+      warmState.marks = { system, timeline, at: clock.now(), position: undefined, knowsTables: false, ...owed };
+    } else if (warmState.marks !== undefined) Object.assign(warmState.marks, owed);
   }
 
   #writeIfOwed(transformer: MarkTaker): void {

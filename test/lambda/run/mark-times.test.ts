@@ -120,6 +120,20 @@ describe('a run', () => {
     });
   }
 
+  it('marks what the last one left without marks where the slot is, and is quits', () => {
+    const { marks, taker, lsns } = deciding({ warm: { ...WARM, isOwed: true } });
+    marks.settle(taker, BEGUN);
+    assert.deepEqual([lsns(), marks.isOwing], [['0/8'], false]);
+  });
+
+  it('still owes the tables behind marks that could not tell them, where it marks what was left at the same place', () => {
+    const { marks, taker, lsns } = deciding({ warm: { ...WARM, isOwed: true, tablesAbove: BEGUN } });
+    marks.settle(taker, BEGUN);
+    assert.deepEqual([lsns(), marks.isOwing], [['0/8'], true]);
+    marks.settle(taker, BEGUN + 1n);
+    assert.deepEqual([lsns(), marks.isOwing], [['0/8', '0/9'], false]);
+  });
+
   it('that finds the slot elsewhere than its container left it opens with marks: another one may have ended without', () => {
     const { marks, warmState } = deciding({ warm: { ...WARM, position: BEGUN - 1n } });
     assert.deepEqual([marks.mustOpen, marks.isOwing], [true, true]);
@@ -168,6 +182,13 @@ describe('a batch', () => {
     commit(0x40n);
     marks.ended(taker);
     assert.deepEqual(lsns(), ['0/20', '0/40']);
+  });
+
+  it('is not marked where no record came, though the run has marked nothing yet', () => {
+    const { marks, taker, commit, lsns } = deciding({ warm: { ...WARM } });
+    commit(0x10n, 0);
+    marks.ended(taker, true);
+    assert.deepEqual(lsns(), []);
   });
 
   it('that is long is marked each second, at a COMMIT', () => {
@@ -224,6 +245,15 @@ describe('a run that lingers', () => {
     assert.equal(marks.isDue, false, 'there was nothing to write, and nothing is due again at once');
   });
 
+  it('marks what comes after a pause at once, whatever it read meanwhile without records', () => {
+    const { marks, taker, commit, clock, lsns } = deciding({ lingers: true, warm: { ...WARM } });
+    clock.time += 5_000;
+    marks.ended(taker);
+    clock.time += 10;
+    commit(0x10n);
+    assert.deepEqual(lsns(), ['0/10']);
+  });
+
   it('has none due where everything is marked, or nothing is known', () => {
     for (const warm of [undefined, WARM]) {
       const { marks, clock } = deciding({ lingers: true, ...(warm === undefined ? {} : { warm: { ...warm } }) });
@@ -237,8 +267,7 @@ describe('the marks that end a drain', () => {
   it('are at the slot’s position, unless marks were written that say as much', async () => {
     const { marks, taker, lsns, written, clock, reading } = deciding();
     await marks.open(taker, 0x10n);
-    marks.seal(taker, 0x10n);
-    marks.seal(taker, 0x8n);
+    for (const position of [0x10n, 0x10n, 0x8n]) marks.seal(taker, position);
     assert.deepEqual(lsns(), ['0/F', '0/10']);
     reading.push('public.t');
     clock.time += 5_000.5;
@@ -459,6 +488,44 @@ describe('a run that has not read the slot to its end', () => {
     assert.deepEqual([lsns(), written[1]?.['partial'], marks.isOwing], [['0/8', '0/100'], undefined, false]);
   });
 
+  it('says so once, and again where records come', () => {
+    const { marks, taker, commit, lsns } = behind();
+    commit(0x10n);
+    marks.ended(taker);
+    marks.rowsRead('public.t');
+    marks.ended(taker);
+    assert.deepEqual(lsns(), ['0/10']);
+    commit(0x20n);
+    marks.ended(taker);
+    assert.deepEqual(lsns(), ['0/10', '0/20']);
+  });
+
+  it('marks nothing for runs before it while it does not know whether more is to come', () => {
+    const { marks, taker, lsns } = deciding({ flush: 0n });
+    marks.settle(taker, BEGUN);
+    assert.deepEqual([lsns(), marks.isOwing], [[], true]);
+  });
+
+  it('owes all tables at a newer position, where its last marks told them at the one of others that could not', () => {
+    const { marks, taker, commit, written, warmState } = behind();
+    commit(0x10n);
+    marks.ended(taker);
+    marks.readTo(0x100n);
+    marks.ended(taker);
+    marks.acknowledged(acknowledgement(1, taker.marked));
+    assert.deepEqual([marks.isOwing, warmState.marks?.tablesAbove], [true, 0x10n]);
+    marks.settle(taker, 0x100n);
+    assert.deepEqual(
+      written.map(({ commitLsn, partial }) => [commitLsn, partial]),
+      [
+        ['0/10', true],
+        ['0/10', undefined],
+        ['0/100', undefined],
+      ],
+    );
+    assert.equal(marks.isOwing, false);
+  });
+
   it('leaves it to the next run to tell the tables', () => {
     const first = behind();
     first.marks.settle(first.taker, BEGUN);
@@ -468,5 +535,26 @@ describe('a run that has not read the slot to its end', () => {
     assert.deepEqual([left?.isOwed, left?.tablesAbove, left?.knowsTables], [false, BEGUN, false]);
     const next = deciding({ ...(left && { warm: left }) });
     assert.deepEqual([next.marks.mustOpen, next.marks.isOwing], [false, true]);
+  });
+
+  it('leaves it to the next one to tell them, though it has marked nothing itself', () => {
+    // The run before requested a snapshot anew further on.
+    const first = deciding({ warm: { ...WARM, knowsTables: false } });
+    assert.equal(first.marks.mustOpen, false);
+    first.marks.end(BEGUN);
+    const left = first.warmState.marks;
+    assert.deepEqual([left?.isOwed, left?.knowsTables], [false, true]);
+    const next = deciding({ ...(left && { warm: left }) });
+    assert.deepEqual([next.marks.mustOpen, next.marks.isOwing], [false, true]);
+    next.marks.settle(next.taker, BEGUN);
+    assert.deepEqual([next.lsns(), next.marks.isOwing], [['0/8'], false]);
+  });
+
+  it('tells the tables though it opened with marks, after an hour: those tell none', async () => {
+    const { marks, taker, lsns } = deciding({ ms: 3_600_000, warm: { ...WARM, knowsTables: false } });
+    await marks.open(taker, BEGUN);
+    assert.equal(marks.isOwing, true);
+    marks.settle(taker, BEGUN);
+    assert.deepEqual([lsns(), marks.isOwing], [['0/7', '0/8'], false]);
   });
 });

@@ -50,6 +50,16 @@ export const RUN: readonly EquivalentMutants[] = [
     ],
   },
   {
+    file: 'lambda/run/marks.ts',
+    reason: 'It is said of the position, and there is none until the run has ended, which sets both.',
+    changes: [
+      [
+        'warmState.marks = { system, timeline, at: clock.now(), position: undefined, knowsTables: false, ...owed };',
+        'warmState.marks = { system, timeline, at: clock.now(), position: undefined, knowsTables: true, ...owed };',
+      ],
+    ],
+  },
+  {
     file: 'lambda/run/peek-limits.ts',
     reason: 'Grown by a factor of 1 the limits are the same.',
     changes: [['if (factor <= 1) return limits;', 'if (factor < 1) return limits;']],
