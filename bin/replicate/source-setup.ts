@@ -13,6 +13,7 @@ import { createTables } from '../../replica/postgres/create-tables.ts';
 import type { PositionStore } from '../../replica/postgres/position-store.ts';
 import type { StreamIdentity } from '../../replica/postgres/position-tables.ts';
 import { LacksColumnError } from '../../replica/postgres/table-plan.ts';
+import { shellWord } from '../cli/shell-word.ts';
 import { type Terminal, writeLine } from '../cli/terminal.ts';
 import type { ReplicateOptions } from './options.ts';
 
@@ -107,7 +108,7 @@ export async function makeTables(
     if (others.length > 0) tell(`Not taken over: ${others.join(', ')}.`);
     if (withRows.length > 0)
       tell(
-        `These tables hold rows, or may not be looked into. A snapshot brings the rows. Ask for it: pg2kinesis snapshot --tables '${withRows.join(',')}'`,
+        `These tables hold rows, or may not be looked into. A snapshot brings the rows. Ask for it: pg2kinesis snapshot --tables ${shellWord(withRows.join(','))}`,
       );
   } finally {
     await source.client.end().catch(() => undefined);
