@@ -267,7 +267,7 @@ export class SnapshotRun {
     );
     await this.#parts.source.write(this.tracker.restartRequest());
     this.wasRequestedAnew = true;
-    this.#requestedAnew = begin({ ...progress, tables: tablesUnderWay(progress), anew: true });
+    this.#requestedAnew = begin({ ...progress, tables: tablesUnderWay(progress) });
     this.tracker.release();
   }
 

@@ -77,7 +77,7 @@ export function rowsRead({ current, doneRows }: SnapshotProgress): number {
 }
 
 /** @returns a snapshot that was asked for, and in which nothing is done */
-export function begin({ id, begunAt, tables }: SnapshotRequest): SnapshotProgress {
+export function begin({ id, begunAt, tables }: Omit<SnapshotRequest, 'anew'>): SnapshotProgress {
   return {
     id,
     begunAt,

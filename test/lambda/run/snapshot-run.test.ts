@@ -106,6 +106,8 @@ describe('a run where no snapshot was asked for', () => {
     assert.deepEqual([run.isDue(), run.holdsSlot, run.answer()], [false, false, undefined]);
     assert.equal(read(own({ kind: 'stop', tables: undefined })), undefined);
     assert.equal(read('{"of":"somebody"}', 'else'), undefined);
+    // Somebody else may write the same by another prefix.
+    read(own({ kind: 'begin', id: 's1', begunAt: 5, tables: ['public.t'], anew: false }), 'else');
     assert.equal(run.holdsSlot, false);
   });
 });
@@ -153,6 +155,20 @@ describe('a run that was asked for a snapshot', () => {
       readOn();
     }
     assert.equal(marks.size, 3);
+  });
+
+  it('names no message as another run does that began at the same moment', async () => {
+    const names = new Set<string>();
+    for (const random of [0.25, 0.5]) {
+      const { run, source, clock, written } = requested();
+      clock.random = () => random;
+      source.answer = ({ table }) => chunk(table, ['1'], false);
+      await run.step();
+      const message = written();
+      assert.ok(message?.kind === 'state');
+      names.add(message.mark);
+    }
+    assert.equal(names.size, 2);
   });
 
   it('says how far it is, and that it is done', async () => {
@@ -227,6 +243,19 @@ describe('the size of a chunk', () => {
     assert.deepEqual(await sizes(1_000, 4_000, 2_000), [1024, 1024, 1024, 1024]);
   });
 
+  it('stays while there is no time for another', async () => {
+    let budgetMs = 60_000;
+    const { run, source, clock, readOn, memory } = requested(['public.t'], { budgetMs: () => budgetMs });
+    source.answer = ({ table }) => chunk(table, ['1'], false);
+    await run.step();
+    readOn();
+    budgetMs = 0;
+    for (const ms of [2_000, 60_000]) {
+      clock.time += ms;
+      assert.deepEqual([await run.step(), memory.chunkBytes], [false, 1024 * KIB]);
+    }
+  });
+
   it('is remembered by the container', async () => {
     const memory = { chunkBytes: 100 * KIB };
     const { run, source } = requested(['public.t'], { warmState: memory });
@@ -278,22 +307,40 @@ describe('the tables that marks name', () => {
 describe('the state without a chunk', () => {
   it('is written where there is no time for one and something was published, at most every ten seconds', async () => {
     let isHeldBack = true;
-    const { run, source, clock, readOn } = requested(['public.t'], { budgetMs: () => 0, isHeldBack: () => isHeldBack });
+    const parts = { budgetMs: () => 0, isHeldBack: () => isHeldBack };
+    const { run, source, clock, readOn, written } = requested(['public.t'], parts);
     assert.equal(await run.step(), true);
+    const message = written();
+    assert.ok(message?.kind === 'state');
+    assert.equal(message.progress.barrier, 900n, 'what the next run waits for is settled');
     readOn();
-    for (const [ms, written] of [
+    for (const [ms, messages] of [
       [9_000, 1],
       [1_000, 2],
       [9_999, 2],
     ] as const) {
       clock.time += ms;
       if (await run.step()) readOn();
-      assert.equal(source.wal.length, written, `after ${ms} ms`);
+      assert.equal(source.wal.length, messages, `after ${ms} ms`);
     }
     isHeldBack = false;
     clock.time += 60_000;
     assert.equal(await run.step(), false);
     assert.equal(source.requests.length, 0);
+  });
+
+  it('is not written again before the last one was read, nor where there is no time at all', async () => {
+    let hasTime = true;
+    const parts = { budgetMs: () => 0, hasTime: () => hasTime, isHeldBack: () => true };
+    const { run, source, clock, readOn } = requested(['public.t'], parts);
+    await run.step();
+    clock.time += 60_000;
+    assert.deepEqual([await run.step(), source.wal.length], [false, 1]);
+    readOn();
+    hasTime = false;
+    assert.deepEqual([await run.step(), source.wal.length], [false, 1]);
+    hasTime = true;
+    assert.deepEqual([await run.step(), source.wal.length], [true, 2]);
   });
 
   it('is written now and then while rows are waited for, as changes go on', async () => {
@@ -338,6 +385,23 @@ describe('I7: the time of a run', () => {
     assert.equal(source.requests.length, 2);
     assert.deepEqual([run.isDue(), await run.step()], [false, false]);
     assert.equal(source.requests.length, 2);
+  });
+
+  it('counts what it takes to write down what is left, too', async () => {
+    const { run, source, clock, readOn } = requested(['public.t'], { budgetMs: () => 1_000 });
+    source.answer = ({ table }) => chunk(table, ['1'], false);
+    await run.step();
+    readOn();
+    const change = { operation: 'UPDATE', table: 'public.t', xid: 950, incomplete: true, published: true } as const;
+    run.tracker.changed({ ...change, key: ['2'], oldKey: ['old'] });
+    const write = source.write.bind(source);
+    source.write = (content) => {
+      clock.time += 1_000;
+      return write(content);
+    };
+    assert.equal(await run.step(), true);
+    readOn();
+    assert.equal(run.isDue(), false);
   });
 });
 
@@ -391,6 +455,24 @@ describe('a run whose snapshot has to wait', () => {
     await run.step();
     assert.equal(run.answer()?.waitsFor, undefined);
     assert.ok(readOn() !== undefined);
+  });
+
+  it('writes that down of the next snapshot, too, in the same run', async () => {
+    const { run, source, tell, readOn, written } = requested();
+    source.answer = () => ({ kind: 'waiting', what: 'a lock on public.t' });
+    await run.step();
+    readOn();
+    source.answer = ({ table }) => chunk(table, ['1'], true);
+    await run.step();
+    readOn();
+    assert.equal(run.answer()?.done, true);
+    tell({ kind: 'begin', id: 's2', begunAt: 6, tables: ['public.t'], anew: false });
+    source.answer = () => ({ kind: 'waiting', what: 'a lock on public.t' });
+    source.xid = 2_000n;
+    assert.equal(await run.step(), true);
+    const message = written();
+    assert.ok(message?.kind === 'state');
+    assert.deepEqual([message.progress.id, message.progress.barrier, source.wal.length], ['s2', 2_000n, 3]);
   });
 
   it('takes a barrier anew where tables are added, and writes that one down, too', async () => {
@@ -526,13 +608,15 @@ describe('a snapshot that has to restart further on', () => {
   it('is asked for anew further on, the table under way first, and holds the slot no more', async () => {
     const warned: unknown[] = [];
     const log = new Recorder();
-    const { run, source, readOn, written } = requested(['public.a', 'public.b'], {
+    const { run, source, read, readOn, written } = requested(['public.a', 'public.b'], {
       log: Object.assign(log, { warn: (message: string, fields?: object) => void warned.push([message, fields]) }),
     });
     source.answer = ({ table }) => chunk(table, ['1'], false);
     await run.step();
     readOn();
+    assert.equal(run.wasRequestedAnew, false);
     await run.restartLater();
+    assert.equal(run.wasRequestedAnew, true);
     assert.deepEqual(written(), {
       kind: 'begin',
       id: 's1',
@@ -542,10 +626,17 @@ describe('a snapshot that has to restart further on', () => {
     });
     assert.equal(run.holdsSlot, false);
     // Marks go on naming them until the message is read, and the answer says that they are left.
+    read('{"of":"somebody"}', 'else');
     assert.deepEqual(run.tables, ['public.a', 'public.b']);
     assert.deepEqual(run.answer(), { id: 's1', done: false, tablesLeft: 2, rowsRead: 0, rowsPublished: 0 });
     readOn();
     assert.deepEqual([run.holdsSlot, run.answer()?.tablesLeft], [true, 2]);
     assert.match(JSON.stringify(warned), /more than one run can publish.*"table":"public\.a"/);
+    source.answer = ({ table }) => chunk(table, ['1'], true);
+    for (let i = 0; i < 2; i++) {
+      await run.step();
+      readOn();
+    }
+    assert.deepEqual([run.answer()?.done, run.tables], [true, []]);
   });
 });
