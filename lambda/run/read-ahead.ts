@@ -84,7 +84,7 @@ export class ReadAhead {
 
   /** @param position - where a peek ends. @returns whether the next has begun there */
   hasBegun(position: Lsn): boolean {
-    return !this.#isOver && this.#next?.plan.position === position;
+    return this.#next?.plan.position === position;
   }
 
   /** Ends it where Kinesis throttles. Asked whenever something was acknowledged. */

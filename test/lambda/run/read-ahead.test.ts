@@ -162,6 +162,28 @@ describe('reading ahead', () => {
       }
     });
 
+  it('gives no peek that was closed while it was waited for', async () => {
+    let give: (peek: Peek) => void = () => undefined;
+    const { ahead, begin, source, throttling } = readAhead(undefined);
+    source.answers[0] = new Promise<Peek>((resolve) => (give = resolve));
+    ahead.weigh(FAR);
+    begin(7n);
+    const taken = ahead.take(7n);
+    throttling.entries = 1;
+    ahead.endIfThrottled();
+    give(PEEK);
+    assert.equal(await taken, undefined);
+  });
+
+  it('is over though the peek that nobody takes cannot be closed', async () => {
+    const { ahead, begin } = readAhead({ close: () => Promise.reject(new Error('the connection is lost')) } as Peek);
+    ahead.weigh(FAR);
+    begin(7n);
+    await ahead.close();
+    // A rejection that nobody waits for would end the process.
+    await new Promise(setImmediate);
+  });
+
   it('is over where a peek takes so long that most of it was read before, or where the source has failed', () => {
     const slow = readAhead();
     slow.ahead.weigh(FAR);

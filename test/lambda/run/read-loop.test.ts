@@ -47,11 +47,11 @@ interface Script {
 }
 
 /** What is read ahead, as a script says. */
-function scriptedAhead({ mostRows, ready }: NonNullable<Script['ahead']>, calls: string[]) {
+function scriptedAhead({ mostRows, ready }: NonNullable<Script['ahead']>, calls: string[], weighed: bigint[]) {
   let next: PeekPlan | undefined;
   let isOver = false;
   return {
-    weigh: () => undefined,
+    weigh: (unreadBytes: bigint) => void weighed.push(unreadBytes),
     get mostRows() {
       return isOver ? undefined : mostRows;
     },
@@ -84,6 +84,7 @@ const AHEAD = {} as Peek;
 /** Reads to the end. @returns why it ended, and all that was done on the way */
 async function reading(script: Script) {
   const calls: string[] = [];
+  const weighed: bigint[] = [];
   const outcomes = [...script.batches];
   const bounds = [...script.bounds];
   const lastCommits = [...(script.lastCommits ?? [])];
@@ -154,12 +155,12 @@ async function reading(script: Script) {
       },
       restartLater: () => Promise.resolve(void calls.push('snapshot later')),
     },
-    ahead: script.ahead && scriptedAhead(script.ahead, calls),
+    ahead: script.ahead && scriptedAhead(script.ahead, calls, weighed),
     isAwaited: script.isAwaited ?? (() => false),
     maxBatches: script.maxBatches,
   });
   const stopped = await loop.readToEnd();
-  return { stopped, calls, loop, planner, left: outcomes.length };
+  return { stopped, calls, weighed, loop, planner, left: outcomes.length };
 }
 
 const hex = (lsn: Lsn): string => lsn.toString(16);
@@ -478,7 +479,7 @@ describe('a backlog that is read ahead', () => {
   const ahead = { mostRows: 3, ready: [0x2000n, 0x3000n] };
 
   it('is read peek after peek, each begun while the one before it is published; the slot follows at the end', async () => {
-    const { stopped, calls } = await reading({
+    const { stopped, calls, weighed } = await reading({
       bounds: [{}],
       ahead,
       lastCommits: [0x2000n, 0x3000n],
@@ -489,6 +490,7 @@ describe('a backlog that is read ahead', () => {
       ],
     });
     assert.equal(stopped, 'caught-up');
+    assert.deepEqual(weighed, [0x4000n, 0x3000n, 0x2000n], 'by what is left to read');
     assert.deepEqual(calls, [
       'peek to 5000, 3 rows',
       'ahead 2000 to 5000, 3 rows',
@@ -596,6 +598,22 @@ describe('a backlog that is read ahead', () => {
       'advance to 2000',
       'peek to 5000, 3 rows',
       'advance to 5000',
+    ]);
+  });
+
+  it('is searched from where the slot follows to, where the server cannot decode what was read ahead', async () => {
+    const { calls } = await reading({
+      bounds: [{}],
+      ahead,
+      lastCommits: [0x2000n],
+      batches: [{ ...FULL, boundary: 0x2000n }, undecodable(), { ended: 'deadline' }],
+    });
+    assert.deepEqual(calls.slice(-5), [
+      'take to 5000, 3 rows',
+      'advance to 2000',
+      'longer: Finding the transaction takes a peek a step',
+      'no more ahead',
+      'peek to 3800, 8000 rows',
     ]);
   });
 
