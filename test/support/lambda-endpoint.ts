@@ -5,11 +5,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What an invocation comes to. `refused`: by Lambda, with its status and error. `lost`: the connection breaks. */
+/** What an invocation comes to. `refused`: by Lambda, with its status and error. `page`: something else answers, in HTML. `lost`: the connection breaks. */
 export type Outcome =
   | { readonly kind: 'answer'; readonly payload: unknown }
   | { readonly kind: 'failure'; readonly type: string; readonly message: string }
   | { readonly kind: 'refused'; readonly status: number; readonly type: string }
+  | { readonly kind: 'page'; readonly status: number }
   | { readonly kind: 'lost' };
 
 /** An invocation as it came. */
@@ -62,6 +63,8 @@ export async function startLambdaEndpoint(
         return void outgoing
           .writeHead(outcome.status, { 'x-amzn-errortype': outcome.type })
           .end(JSON.stringify({ Message: 'made by the test' }));
+      case 'page':
+        return void outgoing.writeHead(outcome.status, { 'content-type': 'text/html' }).end('<html>Not here.</html>');
       case 'lost':
         return void incoming.socket.destroy();
     }

@@ -15,6 +15,10 @@ export class FunctionError extends Error {
   }
 }
 
+/** Why Lambda did not start a function, where it says so with the HTTP status of a failure of its own (502). */
+const NOT_STARTED =
+  /^(EC2|EFS|ENI|InvalidRuntime|InvalidSecurityGroup|InvalidSubnet|InvalidZipFile|KMS|ResourceNotReady|SnapStart|SubnetIPAddress)/;
+
 /** What is known of a call. */
 interface Call {
   /** The function's name or ARN. */
@@ -56,7 +60,8 @@ export async function callFailed(error: unknown, { name, client, stopped }: Call
       'FUNCTION_THROTTLED',
       `Lambda refused to start ${where}: ${message} Nothing was invoked. Try again, or raise the account's or the function's concurrency.`,
     );
-  const refusal = refusalKind(kind);
+  // Of a key it is the one of the function's environment, and nothing that the caller may not do.
+  const refusal = kind.startsWith('KMS') ? undefined : refusalKind(kind);
   if (refusal !== undefined)
     return failed(
       'FUNCTION_ACCESS_DENIED',
@@ -67,10 +72,38 @@ export async function callFailed(error: unknown, { name, client, stopped }: Call
       'FUNCTION_UNREACHABLE',
       `Lambda was not reached to invoke ${where} (${codeOf(error)}). Nothing was invoked. Check the region, the endpoint and the network.`,
     );
+  const status = httpStatusOf(error);
+  if ((status >= 400 && status < 500) || NOT_STARTED.test(kind)) {
+    const reason =
+      kind === 'SyntaxError' ? `HTTP ${status}, and no answer of Lambda's` : `${kind}: ${withoutStop(message)}`;
+    return failed('FUNCTION_REFUSED', `Lambda did not start ${where} (${reason}). Nothing was invoked. ${todo(kind)}`);
+  }
   return failed(
     'FUNCTION_ANSWER_LOST',
-    `The answer of ${where} was lost (${kind}: ${message.replace(/\.$/, '')}). It was not invoked again: it may be at work. status says who holds the lock and how far the slot is.`,
+    `The answer of ${where} was lost (${kind}: ${withoutStop(message)}). It was not invoked again: it may be at work. status says who holds the lock and how far the slot is.`,
   );
+}
+
+/** What to do about a function that Lambda does not start. */
+function todo(kind: string): string {
+  if (kind === 'SyntaxError')
+    return 'Check the endpoint, and what is between here and Lambda: a proxy answers in its place.';
+  return kind.startsWith('KMS')
+    ? "See that the key of the function's environment (environmentKeyArn) is enabled, and that it lets the function's role decrypt."
+    : 'Correct what it names. A function that is being created or updated is ready in a minute or two: then try again.';
+}
+
+/** Of an answer that is no JSON the SDK keeps the response only. 0: there was none. */
+function httpStatusOf(error: unknown): number {
+  const { $metadata, $response } = error as {
+    readonly $metadata?: { readonly httpStatusCode?: number };
+    readonly $response?: { readonly statusCode?: number };
+  };
+  return $metadata?.httpStatusCode ?? $response?.statusCode ?? 0;
+}
+
+function withoutStop(message: string): string {
+  return message.replace(/\.$/, '');
 }
 
 /** Whether the request cannot have reached Lambda. */

@@ -171,6 +171,36 @@ describe('--function', () => {
       1,
       /^FUNCTION_THROTTLED: /,
     ],
+    [
+      'a name that is none',
+      { kind: 'refused', status: 400, type: 'ValidationException' },
+      1,
+      /^FUNCTION_REFUSED: Lambda did not start f in eu-west-1 \(ValidationException: .*\)\. Nothing was invoked\./,
+    ],
+    [
+      'a function that is being updated',
+      { kind: 'refused', status: 409, type: 'ResourceConflictException' },
+      1,
+      /^FUNCTION_REFUSED: .*Nothing was invoked\. .*try again\.$/m,
+    ],
+    [
+      'a key of the environment that may not be used',
+      { kind: 'refused', status: 502, type: 'KMSAccessDeniedException' },
+      1,
+      /^FUNCTION_REFUSED: .*\(KMSAccessDeniedException: .*Nothing was invoked\. .*\(environmentKeyArn\)/,
+    ],
+    [
+      'subnets without an address',
+      { kind: 'refused', status: 502, type: 'SubnetIPAddressLimitReachedException' },
+      1,
+      /^FUNCTION_REFUSED: .*Nothing was invoked\./,
+    ],
+    [
+      'a proxy that answers in the place of Lambda',
+      { kind: 'page', status: 403 },
+      1,
+      /^FUNCTION_REFUSED: Lambda did not start f in eu-west-1 \(HTTP 403, and no answer of Lambda's\)\. Nothing was invoked\./,
+    ],
     ['a service that fails', { kind: 'refused', status: 500, type: 'ServiceException' }, 1, /^FUNCTION_ANSWER_LOST: /],
   ];
   for (const [what, outcome, status, said] of failures) {
