@@ -1,5 +1,6 @@
 /** The commands that invoke an action: their options, and the payloads that these become. Knows no terminal. */
 import { type Command, Option } from 'commander';
+import { PipelineError } from '../../lambda/errors.ts';
 import { MIN_SECONDS } from '../../lambda/settings/payloads.ts';
 import { number, readJson, readName } from './option-values.ts';
 import type { Payload } from './targets/target.ts';
@@ -148,13 +149,23 @@ interface RunFields {
   readonly resume?: unknown;
 }
 
-/** How to invoke, by the options that all commands have, and by others. */
+/**
+ * How to invoke, by the options that all commands have, and by others.
+ *
+ * @throws {PipelineError} EVENT_INVALID for a region of nothing: the stream's is given otherwise
+ */
 function optionsOf(
   given: Shared & Pick<InvokeOptions, 'every' | 'maxSeconds'>,
   ...more: ('every' | 'maxSeconds')[]
 ): Omit<InvokeOptions, 'logJson'> {
   const deployed = fieldsOf(given, 'function', 'stack', 'region');
   const isDeployed = given.function !== undefined || given.stack !== undefined;
+  if (given.region !== undefined && !isDeployed)
+    throw new PipelineError(
+      'EVENT_INVALID',
+      '--region is that of a deployed function or stack, and neither --function nor --stack was given. Nothing was done.',
+      { remedy: 'Give one of them, too; for the stream set AWS_REGION.' },
+    );
   return { ...fieldsOf(given, 'json', ...more), ...(isDeployed ? { deployed } : {}) };
 }
 

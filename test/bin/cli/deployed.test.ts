@@ -108,7 +108,7 @@ describe('--function', () => {
       },
     ));
 
-  it('fails with 2 for both, for an empty name, and for a time that no function has', async () => {
+  it('fails with 2 for both, for an empty name, for a region of neither, and for a time that no function has', async () => {
     const both = await runCli(['status', '--function', 'f', '--stack', 's']);
     assert.equal(both.status, 2);
     assert.match(both.err, /cannot be used with option/);
@@ -117,6 +117,12 @@ describe('--function', () => {
       assert.equal(empty.status, 2);
       assert.match(empty.err, /argument '' is invalid\. It is empty\./);
     }
+    const nothing = await runCli(['status', '--region', 'eu-west-1']);
+    assert.equal(nothing.status, 2);
+    assert.match(
+      nothing.err,
+      /^EVENT_INVALID: --region .* neither --function nor --stack was given\. Nothing was done\./,
+    );
     const long = await runCli(['skip-transaction', '0/1', '--max-seconds', '5000', '--function', 'f']);
     assert.equal(long.status, 2);
     assert.match(long.err, /15 minutes/);
