@@ -58,7 +58,7 @@ export function stackSettingsOf(answers: Answers): Record<string, string | numbe
  *
  * @param text - of the file as it is; undefined: there is none
  * @param settings - of the stack
- * @returns the new text; undefined: the file has settings already, or is no JSON object
+ * @returns the new text; undefined: the file has settings already, or it or its context is no JSON object
  */
 export function withContext(text: string | undefined, settings: Readonly<Record<string, unknown>>): string | undefined {
   let file: unknown = {};
@@ -68,7 +68,8 @@ export function withContext(text: string | undefined, settings: Readonly<Record<
     return undefined;
   }
   if (typeof file !== 'object' || file === null || Array.isArray(file)) return undefined;
-  const { context = {} } = file as { readonly context?: object };
+  const { context = {} } = file as { readonly context?: object | null };
+  if (typeof context !== 'object' || context === null || Array.isArray(context)) return undefined;
   if ('pg2kinesis' in context) return undefined;
   return `${JSON.stringify({ ...file, context: { pg2kinesis: settings, ...context } }, undefined, 2)}\n`;
 }

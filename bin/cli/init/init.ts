@@ -77,7 +77,7 @@ async function collect(
     if (given === undefined && prompter !== undefined && value === undefined) return undefined;
     // A server may ask for no password.
     const fault = question.secret === true && value === '' ? undefined : faultOfAnswer(question, value);
-    if (fault !== undefined) faults.push(`${question.flag.split(' ')[0] ?? ''}: ${fault}`);
+    if (fault !== undefined) faults.push(`${question.flag.split(' ')[0] || 'PGPASSWORD'}: ${fault}`);
     if (value !== undefined) answers[question.name] = value;
   }
   if (faults.length === 0) return answers;
@@ -118,9 +118,7 @@ async function forCommandLine(
       remedy: 'Give another --out, or --force to write over it.',
     });
   }
-  writeFileSync(path, text, { mode: 0o600 });
-  // The mode above is for a new file only.
-  chmodSync(path, 0o600);
+  write(path, text, 0o600);
   const secret = variables['PGPASSWORD'] === undefined ? '' : ' It holds the password: keep it out of version control.';
   say(`The settings are in ${path}, which only you may read.${secret}`);
   const works = options.connect === false ? undefined : await tryConnection(variables, terminal, say);
@@ -137,6 +135,34 @@ async function forCommandLine(
     ].join('\n'),
   );
   return works === false ? EXIT.failed : EXIT.ok;
+}
+
+/** @throws {PipelineError} EVENT_INVALID where the file cannot be read */
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw unusable(path, 'read', error);
+  }
+}
+
+/** @throws {PipelineError} EVENT_INVALID where the file cannot be written */
+function write(path: string, text: string, mode?: number): void {
+  try {
+    writeFileSync(path, text, mode === undefined ? {} : { mode });
+    // The mode above is for a new file only.
+    if (mode !== undefined) chmodSync(path, mode);
+  } catch (error) {
+    throw unusable(path, 'written', error);
+  }
+}
+
+function unusable(path: string, what: 'read' | 'written', error: unknown): PipelineError {
+  const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+  return new PipelineError('EVENT_INVALID', `The file ${path} cannot be ${what} (${code}). Nothing was written.`, {
+    cause: error,
+    remedy: 'Give another --out.',
+  });
 }
 
 /** Runs `check` with the new settings. @returns whether the database was reached */
@@ -168,14 +194,14 @@ async function tryConnection(
 
 function forStack(answers: Answers, path: string, say: (text: string) => void): number {
   const settings = stackSettingsOf(answers);
-  const before = existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+  const before = existsSync(path) ? read(path) : undefined;
   const after = withContext(before, settings);
   if (before === undefined || after === undefined) {
     const why =
       before === undefined ? `There is no ${path} here` : `${path} has settings of pg2kinesis already, or is no JSON`;
     say(`${why}. Put this into its "context":\n\n"pg2kinesis": ${JSON.stringify(settings, undefined, 2)}`);
   } else {
-    writeFileSync(path, after);
+    write(path, after);
     say(`The settings are in ${path}, in its "context".`);
   }
   say(

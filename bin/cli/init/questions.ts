@@ -1,6 +1,7 @@
 /** What `init` asks for: each has a flag, a question and what is allowed. Knows no prompt and no file. */
 import { FORMAT_NAMES } from '../../../lambda/settings/format-facts.ts';
 import { SETTINGS } from '../../../lambda/settings/settings-table.ts';
+import { STACK_SETTINGS } from '../../../lib/stack-settings-table.ts';
 
 /** Where the settings go: `env`, a file for the command line; `cdk`, cdk.json for a stack. */
 export type SettingsDestination = 'env' | 'cdk';
@@ -41,20 +42,23 @@ export type QuestionName =
 /** What was answered. */
 export type Answers = Partial<Record<QuestionName, string>>;
 
-const matches =
-  (pattern: RegExp, allowed: string) =>
+const word = (allowed: string): string => `It has to be ${allowed}.`;
+
+/** As the stack's setting is read, which is as the function's is: what is written here is refused nowhere. */
+const as =
+  (name: keyof typeof STACK_SETTINGS) =>
   (value: string): string | undefined =>
-    pattern.test(value) ? undefined : `It has to be ${allowed}.`;
+    STACK_SETTINGS[name].read(value) === undefined ? word(STACK_SETTINGS[name].expects) : undefined;
 
 const DATABASE: readonly Question[] = [
   {
     name: 'host',
     flag: '--host <name>',
     ask: 'Host of the PostgreSQL server (the writer endpoint)',
-    fault: matches(/^[\w.-]+$/, 'a host name or an address, without port'),
+    fault: as('databaseHost'),
   },
-  { name: 'port', flag: '--port <n>', ask: 'Its port', fallback: '5432', fault: matches(/^\d{1,5}$/, 'a port') },
-  { name: 'database', flag: '--database <name>', ask: 'Database to capture', fault: matches(/./, 'a name') },
+  { name: 'port', flag: '--port <n>', ask: 'Its port', fallback: '5432', fault: as('databasePort') },
+  { name: 'database', flag: '--database <name>', ask: 'Database to capture', fault: as('databaseName') },
 ];
 
 // A formatter of the user's own needs more than a name.
@@ -66,15 +70,14 @@ const SLOT: readonly Question[] = [
     flag: '--slot <name>',
     ask: 'Name of the replication slot',
     fallback: SETTINGS.SLOT_NAME.default,
-    fault: matches(/^[a-z0-9_]{1,63}$/, '1 to 63 lower-case letters, digits and underscores'),
+    fault: as('slotName'),
   },
   {
     name: 'format',
     flag: '--format <format>',
     ask: 'Format of the records (json has ids to drop repeats by)',
     fallback: 'json',
-    fault: (value) =>
-      FORMATS.some((name) => name === value) ? undefined : `It has to be one of ${FORMATS.join(', ')}.`,
+    fault: (value) => (FORMATS.some((name) => name === value) ? undefined : word(`one of ${FORMATS.join(', ')}`)),
   },
 ];
 
@@ -82,7 +85,14 @@ const SLOT: readonly Question[] = [
 export const QUESTIONS: Readonly<Record<SettingsDestination, readonly Question[]>> = {
   env: [
     ...DATABASE,
-    { name: 'user', flag: '--user <name>', ask: 'Role to connect as (not the master user)', fallback: 'pg2kinesis' },
+    {
+      name: 'user',
+      flag: '--user <name>',
+      ask: 'Role to connect as (not the master user)',
+      fallback: 'pg2kinesis',
+      // The stack's may hold no wildcard of IAM's.
+      fault: (value) => (SETTINGS.PGUSER.schema.safeParse(value).success ? undefined : word(SETTINGS.PGUSER.allowed)),
+    },
     {
       name: 'password',
       flag: '',
@@ -94,50 +104,40 @@ export const QUESTIONS: Readonly<Record<SettingsDestination, readonly Question[]
       flag: '--sslmode <mode>',
       ask: 'TLS to the database',
       fallback: 'verify-full',
-      fault: matches(/^(verify-full|verify-ca|require|disable)$/, 'verify-full, verify-ca, require or disable'),
+      fault: as('databaseSslMode'),
     },
-    { name: 'stream', flag: '--stream <name>', ask: 'Kinesis data stream, name or ARN', fallback: 'pg2kinesis' },
     {
-      name: 'region',
-      flag: '--region <region>',
-      ask: 'AWS region of the stream',
-      fault: matches(/^[a-z]{2}(-[a-z]+)+-\d$/, 'a region, for example eu-central-1'),
+      name: 'stream',
+      flag: '--stream <name>',
+      ask: 'Kinesis data stream, name or ARN',
+      fallback: 'pg2kinesis',
+      fault: as('existingStream'),
     },
+    { name: 'region', flag: '--region <region>', ask: 'AWS region of the stream', fault: as('region') },
     ...SLOT,
   ],
   cdk: [
-    {
-      name: 'name',
-      flag: '--name <name>',
-      ask: 'Name of the stack',
-      fallback: 'app-changes',
-      fault: matches(/^[A-Za-z][A-Za-z0-9-]{0,99}$/, 'letters, digits and hyphens, beginning with a letter'),
-    },
-    {
-      name: 'vpcId',
-      flag: '--vpc-id <id>',
-      ask: 'VPC of the database',
-      fault: matches(/^vpc-[0-9a-f]+$/, 'an id such as vpc-0a1b2c3d4e5f60718'),
-    },
+    { name: 'name', flag: '--name <name>', ask: 'Name of the stack', fallback: 'app-changes', fault: as('name') },
+    { name: 'vpcId', flag: '--vpc-id <id>', ask: 'VPC of the database', fault: as('vpcId') },
     ...DATABASE,
     {
       name: 'secretArn',
       flag: '--secret-arn <arn>',
       ask: "ARN of the secret with the role's username and password",
-      fault: matches(/^arn:[\w-]+:secretsmanager:[\w-]+:\d{12}:secret:.+$/, 'the ARN of a secret'),
+      fault: as('databaseSecretArn'),
     },
     {
       name: 'securityGroupId',
       flag: '--security-group-id <id>',
       ask: 'Security group of the database, which the stack lets the function into',
-      fault: matches(/^sg-[0-9a-f]+$/, 'an id such as sg-0a1b2c3d4e5f60718'),
+      fault: as('databaseSecurityGroupId'),
     },
     {
       name: 'email',
       flag: '--email <address>',
       ask: 'Address for the alarms (empty: none)',
       optional: true,
-      fault: matches(/^[^@\s]+@[^@\s]+$/, 'an address'),
+      fault: as('alarmEmail'),
     },
     ...SLOT,
   ],

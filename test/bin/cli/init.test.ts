@@ -48,11 +48,11 @@ const answering = (
 
 const DATABASE = { host: '127.0.0.1', database: 'app', user: 'cdc', sslmode: 'disable', region: 'eu-central-1' };
 const STACK = {
-  vpcId: 'vpc-0a1b',
+  vpcId: 'vpc-0a1b2c3d',
   host: 'db.example.com',
   database: 'app',
   secretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:pg-AbCdEf',
-  securityGroupId: 'sg-0a1b',
+  securityGroupId: 'sg-0a1b2c3d',
 };
 
 describe('init for the command line', () => {
@@ -114,6 +114,36 @@ describe('init for the command line', () => {
     assert.throws(() => readFileSync(out));
   });
 
+  it('refuses what the settings refuse, and takes what they take', async () => {
+    const out = join(folder, '.env');
+    const wrong = { port: '99999', stream: 'a b', user: 'u'.repeat(64), slot: 'Orders' };
+    await assert.rejects(
+      run({ ...DATABASE, ...wrong, for: 'env', out }, undefined, { PGPASSWORD: 'p\n' }),
+      /--port: It has to be a whole number from 1 to 65535\. --user: .*PGPASSWORD: It has to be one line\. --stream: .*--slot: /,
+    );
+    assert.throws(() => readFileSync(out));
+    await run({ ...DATABASE, host: 'fd00::1', for: 'env', out, connect: false });
+    assert.match(readFileSync(out, 'utf8'), /^PGHOST=fd00::1$/m);
+    const arn = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:pg';
+    await assert.rejects(
+      run({ ...STACK, secretArn: arn, vpcId: 'vpc-1', email: 'a,b@c', for: 'cdk', out }),
+      /--vpc-id: .*--secret-arn: It has to be the full ARN of a secret.*--email: /,
+    );
+  });
+
+  it('says which file cannot be written or read, and writes nothing', async () => {
+    for (const [kind, out] of [
+      ['env', join(folder, 'none', '.env')],
+      ['cdk', folder],
+    ] as const) {
+      const failing = run({ ...DATABASE, ...STACK, for: kind, out, connect: false });
+      await assert.rejects(
+        failing,
+        /EVENT_INVALID: The file .* cannot be (written|read) \(E\w+\)\. Nothing was written\./,
+      );
+    }
+  });
+
   it('writes over no file unless told to', async () => {
     const out = join(folder, '.env');
     writeFileSync(out, 'mine');
@@ -150,11 +180,11 @@ describe('init for a stack', () => {
       context: {
         pg2kinesis: {
           name: 'app-changes',
-          vpcId: 'vpc-0a1b',
+          vpcId: 'vpc-0a1b2c3d',
           databaseHost: 'db.example.com',
           databaseName: 'app',
           databaseSecretArn: STACK.secretArn,
-          databaseSecurityGroupId: 'sg-0a1b',
+          databaseSecurityGroupId: 'sg-0a1b2c3d',
           alarmEmail: 'oncall@example.com',
           format: 'json',
         },
@@ -174,6 +204,7 @@ describe('init for a stack', () => {
     assert.match((await run({ ...STACK, for: 'cdk', out })).out, /has settings of pg2kinesis already/);
     assert.equal(readFileSync(out, 'utf8'), before);
     assert.equal(withContext('no JSON', {}), undefined);
+    for (const context of ['null', '[]', '"x"']) assert.equal(withContext(`{"context":${context}}`, {}), undefined);
   });
 });
 
