@@ -28,6 +28,7 @@ const app = new App({ autoSynth: false });
 const ownRegion = process.env['CDK_DEFAULT_ACCOUNT'] === undefined ? undefined : process.env['CDK_DEFAULT_REGION'];
 try {
   const pipelines = readSettings(app.node.getAllContext() as Record<string, unknown>, {
+    account: process.env['CDK_DEFAULT_ACCOUNT'],
     region: ownRegion,
     foreign: namesOfUser(),
   });

@@ -6,7 +6,7 @@ import { Stack, Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { databaseLocation, engineFaults } from './database-location.ts';
 import type { PartialSettings } from './pipeline-settings.ts';
-import { arnFaults, durationFaults, faultOf, PropsError } from './prop-faults.ts';
+import { arnFaults, durationFaults, faultOf, PropsError, strangerFaults } from './prop-faults.ts';
 import { regionFaults } from './setting-regions.ts';
 import { publishingFaults } from './setting-rules.ts';
 import type { SlotPublisherProps } from './slot-publisher-props.ts';
@@ -112,6 +112,7 @@ export function checkPublisher(construct: Construct, props: SlotPublisherProps):
       ...arnFaults(construct, 'databaseSecretArn', 'databaseSecret', secret?.secretArn),
       ...arnFaults(construct, 'logKeyArn', 'logKey', props.logKey?.keyArn),
       ...arnFaults(construct, 'environmentKeyArn', 'environmentKey', props.environmentKey?.keyArn),
+      ...strangerFaults(construct, props.role, secret),
     );
   }
   if (faults.length > 0) throw new PropsError(construct, faults);

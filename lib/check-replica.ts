@@ -3,7 +3,7 @@ import { Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { databaseLocation, engineFaults } from './database-location.ts';
 import { DEFAULT_FORMAT } from './format-facts.ts';
-import { arnFaults, durationFaults, faultOf, refuse } from './prop-faults.ts';
+import { arnFaults, durationFaults, faultOf, refuse, strangerFaults } from './prop-faults.ts';
 import { STACK_SETTINGS } from './stack-settings-table.ts';
 import type { StreamReplicaProps } from './stream-replica-props.ts';
 
@@ -65,6 +65,7 @@ export function checkReplica(construct: Construct, props: StreamReplicaProps): v
     arnFaults(construct, 'databaseSecretArn', 'databaseSecret', secret?.secretArn),
     arnFaults(construct, 'logKeyArn', 'logKey', props.logKey?.keyArn),
     arnFaults(construct, 'environmentKeyArn', 'environmentKey', props.environmentKey?.keyArn),
+    strangerFaults(construct, props.role, secret),
     publisherFaults(props),
   );
 }

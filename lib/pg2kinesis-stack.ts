@@ -69,6 +69,7 @@ export class Pg2KinesisStack extends Stack {
     });
     const { settings, faults } = completeSettings(props.settings, {
       name: this.stackName,
+      account: Token.isUnresolved(this.account) ? undefined : this.account,
       region: Token.isUnresolved(this.region) ? undefined : this.region,
     });
     if (faults.length > 0) throw new PropsError(this, faults, 'setting');

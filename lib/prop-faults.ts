@@ -3,7 +3,11 @@
  * not checked. Knows no construct's props by name.
  */
 import { type Duration, Stack, Token } from 'aws-cdk-lib';
+import type * as iam from 'aws-cdk-lib/aws-iam';
+import type * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
+import { given } from './optional-fields.ts';
+import { accountFaults } from './setting-accounts.ts';
 import type { SettingKind } from './setting-kinds.ts';
 import { regionFaults } from './setting-regions.ts';
 import { SynthesisError } from './synthesis-error.ts';
@@ -54,6 +58,34 @@ export function arnFaults(
   const { region } = Stack.of(construct);
   if (arn === undefined || Token.isUnresolved(arn) || Token.isUnresolved(region)) return [];
   return regionFaults({ [setting]: arn }, region).map((fault) => fault.replace(setting, prop));
+}
+
+/**
+ * @param construct - whose props they are
+ * @param role - the function's, where one was given
+ * @param secret - the database's
+ * @returns a sentence for each that is known to be of another account than the stack, and cannot be
+ */
+export function strangerFaults(
+  construct: Construct,
+  role: iam.IRole | undefined,
+  secret: secretsmanager.ISecret | undefined,
+): string[] {
+  const known = (text: string | undefined): string | undefined => (Token.isUnresolved(text) ? undefined : text);
+  const roleArn = known(role?.roleArn);
+  const databaseSecretArn = known(secret?.secretArn);
+  const databaseSecretKeyArn = secret?.encryptionKey?.keyArn;
+  const faults = accountFaults(
+    {
+      ...given('roleArn', roleArn),
+      ...given('databaseSecretArn', databaseSecretArn),
+      ...given('databaseSecretKeyArn', databaseSecretKeyArn),
+    },
+    known(Stack.of(construct).account),
+  );
+  return faults.map((fault) =>
+    fault.replace('roleArn', 'role').replace('databaseSecretKeyArn is missing', 'databaseSecret has no encryptionKey'),
+  );
 }
 
 /**

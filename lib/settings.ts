@@ -4,6 +4,7 @@
  */
 import { slotKey } from './pipeline-clashes.ts';
 import type { GivenSettings, PartialSettings, PipelineSettings } from './pipeline-settings.ts';
+import { accountFaults } from './setting-accounts.ts';
 import { regionFaults } from './setting-regions.ts';
 import { publishingFaults } from './setting-rules.ts';
 import { STACK_DEFAULTS, STACK_SETTINGS } from './stack-settings-table.ts';
@@ -52,6 +53,12 @@ export class SettingsError extends SynthesisError {
   }
 }
 
+/** Where a stack is, as far as it is known. */
+interface Place {
+  readonly account: string | undefined;
+  readonly region: string | undefined;
+}
+
 type Name = keyof PipelineSettings;
 const NAMES = Object.keys(STACK_SETTINGS) as Name[];
 
@@ -60,14 +67,14 @@ const NAMES = Object.keys(STACK_SETTINGS) as Name[];
  *
  * @param context - all of the app's context: `pg2kinesis` (an object or a list), settings that `-c name=value` put
  *   beside it, which win in every pipeline, and the CDK's own keys, which hold a colon or a slash
- * @param options - `region`: what is deployed to where a pipeline says nothing, as far as it is known; `foreign`: names that
- *   are the user's own for other apps, and no fault
+ * @param options - `account`, `region`: what is deployed to where a pipeline says nothing, as far as it is known; `foreign`:
+ *   names that are the user's own for other apps, and no fault
  * @returns one element a pipeline; none where there are no settings at all
  * @throws {SettingsError} naming every fault of every pipeline
  */
 export function readSettings(
   context: Readonly<Record<string, unknown>>,
-  { region, foreign = [] }: { readonly region?: string | undefined; readonly foreign?: readonly string[] } = {},
+  { account, region, foreign = [] }: Partial<Place> & { readonly foreign?: readonly string[] } = {},
 ): readonly PipelineSettings[] {
   const faults: string[] = [];
   const overrides: Record<string, unknown> = {};
@@ -84,7 +91,7 @@ export function readSettings(
         faults.push(`${several ? `${CONTEXT_KEY}[${index}]: ` : ''}${unknownName(name)}`);
     const own: string[] = [];
     const settings = readOne({ ...object, ...overrides }, own);
-    own.push(...regionFaults(settings, settings.region ?? region));
+    own.push(...placeFaults(settings, { account, region }));
     faults.push(...own.map((fault) => (several ? `${CONTEXT_KEY}[${index}]: ${fault}` : fault)));
     return settings;
   });
@@ -98,19 +105,27 @@ export function readSettings(
  * Reads the settings that a program gives, with the same rules; tokens are not checked.
  *
  * @param given - the settings
- * @param defaults - `name` and `region` of the stack, where they are known
+ * @param defaults - `name`, `account` and `region` of the stack, where they are known
  * @returns the settings with their defaults, and what is wrong with them, a sentence each
  */
 export function completeSettings(
   given: GivenSettings,
-  { name, region }: { readonly name: string; readonly region: string | undefined },
+  { name, account, region }: Place & { readonly name: string },
 ): { readonly settings: PipelineSettings; readonly faults: readonly string[] } {
   const faults = Object.keys(given)
     .filter((setting) => !Object.hasOwn(STACK_SETTINGS, setting))
     .map((setting) => `${shown(setting)} is no setting.`);
   const settings = readOne({ name, ...given }, faults);
-  faults.push(...regionFaults(settings, settings.region ?? region));
+  faults.push(...placeFaults(settings, { account, region }));
   return { settings: settings as PipelineSettings, faults };
+}
+
+/** What is named elsewhere than where the stack is. */
+function placeFaults(settings: PartialSettings, { account, region }: Place): string[] {
+  return [
+    ...regionFaults(settings, settings.region ?? region),
+    ...accountFaults(settings, settings.account ?? account),
+  ];
 }
 
 /** The context's objects; one empty object where there is nothing but overrides. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { App, Duration, Stack, Stage, Token } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kinesis from 'aws-cdk-lib/aws-kinesis';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -225,6 +226,19 @@ describe('SlotPublisher', () => {
         'environmentKey cannot be ...: its region is us-east-1, and t',
       ],
     );
+  });
+
+  it('refuses a role of another account, and a secret of one without a key of its own', () => {
+    const { stack, props } = prepare();
+    const foreign = (text: string): string => text.replace('123456789012', '210987654321');
+    const secretCompleteArn = foreign(arn('secretsmanager', 'secret:s-AbCdEf'));
+    const role = iam.Role.fromRoleArn(stack, 'Foreign', 'arn:aws:iam::210987654321:role/cdc');
+    const databaseSecret = secretsmanager.Secret.fromSecretCompleteArn(stack, 'Theirs', secretCompleteArn);
+    const given = { ...props, role, databaseSecret } as SlotPublisherProps;
+    const [ofRole = '', ofSecret = '', ...others] = faultsOf(() => new SlotPublisher(stack, 'Publisher', given));
+    assert.match(ofRole, /^role cannot be ".*": its account is 210987654321, /);
+    assert.match(ofSecret, /^databaseSecret has no encryptionKey: the secret is of account 210987654321, /);
+    assert.deepEqual(others, []);
   });
 });
 

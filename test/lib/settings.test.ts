@@ -9,10 +9,10 @@ const arn = (service: string, region: string, resource: string): string =>
   `arn:aws:${service}:${region}:123456789012:${resource}`;
 const KEY = (region: string): string => arn('kms', region, 'key/0a1b2c3d-0000-4000-8000-000000000000');
 
-/** The faults of a context, where the command line is signed in to a region. */
-function faultsOf(context: Readonly<Record<string, unknown>>, region?: string): readonly string[] {
+/** The faults of a context, where the command line is signed in to a region and an account. */
+function faultsOf(context: Readonly<Record<string, unknown>>, region?: string, account?: string): readonly string[] {
   try {
-    readSettings(context, { region });
+    readSettings(context, { region, account });
   } catch (error) {
     assert.ok(error instanceof SettingsError);
     return error.faults;
@@ -374,6 +374,28 @@ describe('readSettings', () => {
     };
     assert.deepEqual(faultsOf({ [CONTEXT_KEY]: { ...MINIMAL, ...stream, region: 'eu-central-1' } }), []);
     assert.deepEqual(faultsOf({ [CONTEXT_KEY]: { ...MINIMAL, alarmTopicArn: arn('sns', 'ap-south-1', 't') } }), []);
+  });
+
+  it('fails on a role of another account, and on a secret of one without a key of its own', () => {
+    const role = { roleArn: 'arn:aws:iam::210987654321:role/cdc' };
+    const secret = {
+      databaseSecretArn: arn('secretsmanager', 'eu-central-1', 's-AbCdEf').replace(':s-', ':secret:s-'),
+    };
+    const foreign = { databaseSecretArn: secret.databaseSecretArn.replace('123456789012', '210987654321') };
+    for (const settings of [
+      (given: object) => faultsOf({ [CONTEXT_KEY]: { ...MINIMAL, ...given, account: '123456789012' } }),
+      (given: object) => faultsOf({ [CONTEXT_KEY]: { ...MINIMAL, ...given } }, undefined, '123456789012'),
+    ]) {
+      const [ofRole = '', ofSecret = '', ...others] = settings({ ...role, ...foreign });
+      assert.match(
+        ofRole,
+        /^roleArn cannot be ".*": its account is 210987654321, and that of the stack 123456789012; /,
+      );
+      assert.match(ofSecret, /^databaseSecretKeyArn is missing: the secret is of account 210987654321, /);
+      assert.deepEqual(others, []);
+      assert.deepEqual(settings({ ...foreign, databaseSecretKeyArn: KEY('eu-central-1') }), []);
+    }
+    assert.deepEqual(faultsOf({ [CONTEXT_KEY]: { ...MINIMAL, ...role, ...foreign } }), [], 'no account is known');
   });
 
   it('has an example that is right', () => {

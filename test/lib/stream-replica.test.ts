@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { App, Duration, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kinesis from 'aws-cdk-lib/aws-kinesis';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -259,6 +260,12 @@ describe('a StreamReplica', () => {
       ['AWS::Lambda::Function', 'AWS::Lambda::EventSourceMapping', 'AWS::SQS::Queue', 'AWS::Logs::LogGroup'].map(ids),
       IDS,
     );
+  });
+
+  it('refuses a role of another account', () => {
+    const scope = new Stack();
+    const role = iam.Role.fromRoleArn(scope, 'Foreign', 'arn:aws:iam::210987654321:role/cdc');
+    assert.throws(() => made({ role }), /- role cannot be ".*": its account is 210987654321, and that of the stack /);
   });
 
   it('fails with every prop that is wrong, in one error', () => {
