@@ -5,6 +5,7 @@
 import { slotKey } from './pipeline-clashes.ts';
 import type { GivenSettings, PartialSettings, PipelineSettings } from './pipeline-settings.ts';
 import { accountFaults } from './setting-accounts.ts';
+import { isNoSetting } from './setting-names.ts';
 import { regionFaults } from './setting-regions.ts';
 import { publishingFaults } from './setting-rules.ts';
 import { STACK_DEFAULTS, STACK_SETTINGS } from './stack-settings-table.ts';
@@ -13,6 +14,9 @@ import { isToken } from './tokens.ts';
 
 /** The context's key that holds the settings: one object, or a list of them. */
 export const CONTEXT_KEY = 'pg2kinesis';
+
+/** The CDK's own key for a permissions boundary on every role. */
+const BOUNDARY = '@aws-cdk/core:permissionsBoundary';
 
 /** What to put into cdk.json, or after `-c`; the required settings first, then some that are often wanted. */
 export const EXAMPLE = `In cdk.json, in "context" (a list of such objects for several databases or slots):
@@ -78,17 +82,22 @@ export function readSettings(
 ): readonly PipelineSettings[] {
   const faults: string[] = [];
   const overrides: Record<string, unknown> = {};
+  if (typeof context[BOUNDARY] === 'string')
+    faults.push(
+      `${BOUNDARY} cannot be ${shown(context[BOUNDARY])}: the CDK takes no notice of a text, and -c makes one. It must be an object in the context of cdk.json, such as { "name": "boundary" }.`,
+    );
   for (const [name, value] of Object.entries(context)) {
     const isForeign = foreign.includes(name) && !Object.hasOwn(STACK_SETTINGS, name);
     if (name !== CONTEXT_KEY && !/[:/@]/.test(name) && !isForeign) overrides[name] = value;
   }
   const objects = toObjects(context[CONTEXT_KEY], Object.keys(overrides).length > 0, faults);
   const several = objects.length > 1;
-  for (const name of Object.keys(overrides)) if (!Object.hasOwn(STACK_SETTINGS, name)) faults.push(unknownName(name));
+  for (const name of Object.keys(overrides))
+    if (!Object.hasOwn(STACK_SETTINGS, name)) faults.push(`${shown(name)} ${isNoSetting(name)}`);
   const pipelines = objects.map((object, index) => {
     for (const name of Object.keys(object))
       if (!Object.hasOwn(STACK_SETTINGS, name))
-        faults.push(`${several ? `${CONTEXT_KEY}[${index}]: ` : ''}${unknownName(name)}`);
+        faults.push(`${several ? `${CONTEXT_KEY}[${index}]: ` : ''}${shown(name)} ${isNoSetting(name)}`);
     const own: string[] = [];
     const settings = readOne({ ...object, ...overrides }, own);
     own.push(...placeFaults(settings, { account, region }));
@@ -262,31 +271,6 @@ function clashes(pipelines: readonly PartialSettings[]): string[] {
     "a server's slots share their names, whatever their database; give each pipeline a slotName of its own",
   );
   return faults;
-}
-
-/** An unknown name, and the nearest known one. */
-function unknownName(name: string): string {
-  // TABLES_EXCLUDE_LIST is near tableExcludeList, too.
-  const plain = name.toLowerCase().replace(/[-_]/g, '');
-  const near =
-    NAMES.find((known) => known.toLowerCase() === plain) ??
-    NAMES.find((known) => distance(known.toLowerCase(), plain) <= 2);
-  return `${shown(name)} is no setting${near === undefined ? '.' : `; is ${near} meant?`} The settings' names are listed below.`;
-}
-
-/** How many letters to put in, take out or change. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 0; i < a.length; i++) {
-    const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      next.push(
-        Math.min((row[j] ?? 0) + (a.charAt(i) === b.charAt(j) ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1),
-      );
-    }
-    row = next;
-  }
-  return row.at(-1) ?? 0;
 }
 
 /** A value as it was given, cut where it is long. */

@@ -398,6 +398,17 @@ describe('readSettings', () => {
     assert.deepEqual(faultsOf({ [CONTEXT_KEY]: { ...MINIMAL, ...role, ...foreign } }), [], 'no account is known');
   });
 
+  it("fails on a permissions boundary as -c gives it, which the CDK would leave out, and takes cdk.json's", () => {
+    const key = '@aws-cdk/core:permissionsBoundary';
+    const [fault = '', ...others] = faultsOf({ ...MINIMAL, [key]: '{"name":"b"}' });
+    assert.match(
+      fault,
+      /^@aws-cdk\/core:permissionsBoundary cannot be .* It must be an object in the context of cdk\.json/,
+    );
+    assert.deepEqual(others, []);
+    assert.deepEqual(faultsOf({ ...MINIMAL, [key]: { name: 'b' } }), []);
+  });
+
   it('has an example that is right', () => {
     const object = /"pg2kinesis": (\{[^}]*\})/.exec(EXAMPLE)?.[1] ?? '';
     assert.equal(readSettings({ [CONTEXT_KEY]: JSON.parse(object) as unknown }).length, 1);
