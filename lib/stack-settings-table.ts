@@ -21,7 +21,7 @@ export const STACK_SETTINGS: {
 } = {
   name: text('a letter, then letters, digits and hyphens, at most 128 in all', /^[A-Za-z][A-Za-z0-9-]{0,127}$/),
   account: text('an account of 12 digits', /^\d{12}$/),
-  region: text('a region such as eu-central-1', /^[a-z]{2}(-[a-z]+)+-\d$/),
+  region: text('a region such as eu-central-1', /^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$/),
 
   vpcId: text('a VPC such as vpc-0a1b2c3d', /^vpc-[0-9a-f]{8,17}$/),
   subnetIds: list(text('a subnet such as subnet-0a1b2c3d', /^subnet-[0-9a-f]{8,17}$/)),
@@ -32,7 +32,7 @@ export const STACK_SETTINGS: {
       const zones: readonly unknown[] =
         typeof value === 'string' ? value.split(',').map((zone) => zone.trim()) : Array.isArray(value) ? value : [];
       const read = zones.filter(
-        (zone): zone is string => typeof zone === 'string' && /^[a-z]{2}(-[a-z0-9]+)+[a-z]$/.test(zone),
+        (zone): zone is string => typeof zone === 'string' && /^[a-z]{2,4}(-[a-z0-9]+)+[a-z]$/.test(zone),
       );
       return read.length === zones.length && read.length > 0 ? read : undefined;
     },

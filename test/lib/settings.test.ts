@@ -1,6 +1,7 @@
 /** The settings of the context: one pipeline or several, -c over cdk.json, every fault at once. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { RegionInfo } from 'aws-cdk-lib/region-info';
 import { CONTEXT_KEY, EXAMPLE, readSettings, SettingsError } from '../../lib/settings.ts';
 import { STACK_SETTINGS } from '../../lib/stack-settings-table.ts';
 import { IAM, MINIMAL } from './synth.ts';
@@ -374,6 +375,14 @@ describe('readSettings', () => {
     };
     assert.deepEqual(faultsOf({ [CONTEXT_KEY]: { ...MINIMAL, ...stream, region: 'eu-central-1' } }), []);
     assert.deepEqual(faultsOf({ [CONTEXT_KEY]: { ...MINIMAL, alarmTopicArn: arn('sns', 'ap-south-1', 't') } }), []);
+  });
+
+  it('takes every region that the CDK knows, and its zones', () => {
+    for (const { name, partition = 'aws' } of RegionInfo.regions) {
+      const databaseSecretArn = `arn:${partition}:secretsmanager:${name}:123456789012:secret:s-AbCdEf`;
+      const settings = { region: name, availabilityZones: `${name}a,${name}b`, databaseSecretArn };
+      assert.deepEqual(faultsOf({ [CONTEXT_KEY]: { ...MINIMAL, ...settings } }), [], name);
+    }
   });
 
   it('fails on a role of another account, and on a secret of one without a key of its own', () => {
