@@ -52,9 +52,12 @@ function choose(mutants: readonly Mutant[], size: number, key: (mutant: Mutant) 
 async function testFiles(module: Module): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const pattern of module.tests) {
+    let count = 0;
     for await (const file of glob(pattern, { cwd: ROOT })) {
       found.set(file, fingerprint(await readFile(join(ROOT, file), 'utf8')));
+      count++;
     }
+    if (count === 0) throw new Error(`test/mutants/modules.ts names ${pattern}, and there is no such test.`);
   }
   return new Map([...found].sort());
 }
