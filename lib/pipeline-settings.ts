@@ -37,7 +37,7 @@ export interface PipelineSettings extends PublishingProps {
   readonly databaseSecurityGroupId?: string;
   /** Whether that group is given the rule; false where its rules are kept elsewhere: an output then names the group to admit. @default true */
   readonly databaseIngress?: boolean;
-  /** Instead of the group, for a database elsewhere: the addresses that the function may connect to, IPv4 or IPv6. @default any address, without a group */
+  /** Instead of the group, for a database elsewhere: the addresses that the function may connect to, IPv4, or IPv6 in dual-stack subnets. @default any address, without a group */
   readonly databaseCidr?: string;
   /** How the function signs in: by the secret's password, or by an IAM token. @default secret */
   readonly databaseAuth: 'secret' | 'iam';

@@ -2,6 +2,7 @@
  * How the function reaches the database, Kinesis and Secrets Manager: subnets, security groups, ingress, endpoints.
  * Opens nothing to anybody but the function. It knows no replication slot: `Slot` begins the name of every construct of this package.
  */
+import { isIPv6 } from 'node:net';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { Construct, type IDependable } from 'constructs';
 import type { Endpoint } from './pipeline-settings.ts';
@@ -11,6 +12,8 @@ import { functionSubnets } from './slot-subnets.ts';
 
 /** What a `SlotNetwork` takes. */
 export interface SlotNetworkProps extends NetworkProps {
+  /** The database's host name or address. */
+  readonly databaseHost?: string | undefined;
   /** The port that the database listens on. */
   readonly databasePort: number;
   /** The database's group. @default none: `databaseCidr`, else any address */
@@ -35,6 +38,8 @@ export class SlotNetwork extends Construct {
   readonly endpoints: EndpointSet | undefined;
   /** Whether the database's group admits the function; false where whoever keeps its rules has to see to it. */
   readonly admitted: boolean;
+  /** Whether the database is known to have an IPv6 address, which Lambda gives a function no way to unless it is told to. */
+  readonly ipv6: boolean;
   /** What tells the SDK of the endpoints: environment variables that it reads itself. */
   readonly environment: Readonly<Record<string, string>>;
   /** All that must be there before the function can reach anything. */
@@ -69,7 +74,8 @@ export class SlotNetwork extends Construct {
             }),
           ]
         : [first, ...others];
-    const database = props.databaseSecurityGroup ?? address(props.databaseCidr);
+    this.ipv6 = isIPv6(props.databaseHost ?? '') || props.databaseCidr?.includes(':') === true;
+    const database = props.databaseSecurityGroup ?? address(props.databaseCidr, this.ipv6);
     this.allowOut(database, port, 'PostgreSQL');
     if (!hasAllEndpoints)
       this.allowOut(
@@ -119,8 +125,8 @@ export class SlotNetwork extends Construct {
 }
 
 /** Where a database without a group may be. */
-function address(cidr: string | undefined): ec2.IPeer {
-  if (cidr === undefined) return ec2.Peer.anyIpv4();
+function address(cidr: string | undefined, ipv6: boolean): ec2.IPeer {
+  if (cidr === undefined) return ipv6 ? ec2.Peer.anyIpv6() : ec2.Peer.anyIpv4();
   return cidr.includes(':') ? ec2.Peer.ipv6(cidr) : ec2.Peer.ipv4(cidr);
 }
 

@@ -68,7 +68,7 @@ export interface DatabaseProps {
    * `mutable: false`: then whoever keeps its rules has to admit `publisher.securityGroup`. @default the `database`'s, else none
    */
   readonly databaseSecurityGroup?: ec2.ISecurityGroup;
-  /** For a database without a security group here: the addresses that the function may connect to, IPv4 or IPv6. @default any, without a security group */
+  /** For a database without a security group here: the addresses that the function may connect to, IPv4, or IPv6 in dual-stack subnets. @default any, without a security group */
   readonly databaseCidr?: string;
   /** What TLS has to prove. @default verify-full */
   readonly databaseSslMode?: 'verify-full' | 'verify-ca' | 'require' | 'disable';

@@ -99,6 +99,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
     this.pipelineName = props.pipelineName ?? Names.uniqueResourceName(this, { maxLength: 100, separator: '-' });
     const network = new SlotNetwork(this, 'Network', {
       ...props,
+      databaseHost: location.host,
       databasePort: location.port,
       ...(location.securityGroup === undefined ? {} : { databaseSecurityGroup: location.securityGroup }),
       services: props.databaseAuth === 'iam' ? ['kinesis'] : ['kinesis', 'secretsmanager'],
@@ -141,6 +142,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
       vpc: props.vpc,
       vpcSubnets: network.subnets,
       allowPublicSubnet: network.allowPublicSubnet,
+      ...(network.ipv6 ? { ipv6AllowedForDualStack: true } : {}),
       securityGroups: [...network.securityGroups],
       logGroup: this.logGroup,
       tracing: props.tracing === true ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,

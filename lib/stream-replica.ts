@@ -84,6 +84,7 @@ export class StreamReplica extends Construct implements iam.IGrantable, ec2.ICon
     this.stream = props.publisher === undefined ? props.stream : props.publisher.stream;
     const network = new SlotNetwork(this, 'Network', {
       ...props,
+      databaseHost: location.host,
       databasePort: location.port,
       ...(location.securityGroup === undefined ? {} : { databaseSecurityGroup: location.securityGroup }),
       purpose: 'the function that keeps a replica',
@@ -124,6 +125,7 @@ export class StreamReplica extends Construct implements iam.IGrantable, ec2.ICon
       vpc: props.vpc,
       vpcSubnets: network.subnets,
       allowPublicSubnet: network.allowPublicSubnet,
+      ...(network.ipv6 ? { ipv6AllowedForDualStack: true } : {}),
       securityGroups: [...network.securityGroups],
       logGroup: this.logGroup,
       tracing: props.tracing === true ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,

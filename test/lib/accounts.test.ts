@@ -86,13 +86,16 @@ describe("the database's security group", () => {
     assert.match(output?.Description ?? '', /has to admit, at TCP port 6543/);
   });
 
-  for (const [title, settings, expected] of [
-    ['any address', {}, '0.0.0.0/0'],
-    ['IPv4 addresses', { databaseCidr: '10.1.0.0/16' }, '10.1.0.0/16'],
-    ['IPv6 addresses', { databaseCidr: 'fd00::/8' }, 'fd00::/8'],
+  for (const [title, settings, expected, ipv6] of [
+    ['any address', {}, '0.0.0.0/0', undefined],
+    ['IPv4 addresses', { databaseCidr: '10.1.0.0/16' }, '10.1.0.0/16', undefined],
+    ['IPv6 addresses', { databaseCidr: 'fd00::/8' }, 'fd00::/8', true],
+    ['any IPv6 address where the database has one', { databaseHost: 'fd00::1' }, '::/0', true],
   ] as const) {
     it(`is not needed: the function may then connect to ${title}, at the database's port`, () => {
-      const { template } = synthesise({ databaseSecurityGroupId: undefined, ...settings });
+      const { template, function: made } = synthesise({ databaseSecurityGroupId: undefined, ...settings });
+      const network = made.properties['VpcConfig'] as { readonly Ipv6AllowedForDualStack?: boolean };
+      assert.equal(network.Ipv6AllowedForDualStack, ipv6);
       template.resourceCountIs('AWS::EC2::SecurityGroupIngress', 0);
       assert.deepEqual(egress(template), [
         [expected, 5432],

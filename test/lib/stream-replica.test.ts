@@ -262,6 +262,13 @@ describe('a StreamReplica', () => {
     );
   });
 
+  it('has a way to a target with an IPv6 address', () => {
+    made({ databaseHost: 'fd00::1' }).template.hasResourceProperties('AWS::Lambda::Function', {
+      Environment: { Variables: Match.objectLike({ PGHOST: 'fd00::1' }) },
+      VpcConfig: Match.objectLike({ Ipv6AllowedForDualStack: true }),
+    });
+  });
+
   it('refuses a role of another account', () => {
     const scope = new Stack();
     const role = iam.Role.fromRoleArn(scope, 'Foreign', 'arn:aws:iam::210987654321:role/cdc');
