@@ -184,5 +184,6 @@ function guide({
 function consoleDomain(region: string): string {
   if (Token.isUnresolved(region)) return 'console.aws.amazon.com';
   if (region.startsWith('cn-')) return 'console.amazonaws.cn';
+  if (region.startsWith('eusc-')) return 'console.amazonaws-eusc.eu';
   return region.startsWith('us-gov-') ? 'console.amazonaws-us-gov.com' : 'console.aws.amazon.com';
 }

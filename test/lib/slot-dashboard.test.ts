@@ -82,6 +82,21 @@ describe('the dashboard', () => {
     assert.match(text, /`npx pg2kinesis status --function X`/);
   });
 
+  it("links to the console of the region's partition", () => {
+    for (const [region, partition, console] of [
+      ['eu-central-1', 'aws', 'console.aws.amazon.com'],
+      ['cn-north-1', 'aws-cn', 'console.amazonaws.cn'],
+      ['us-gov-west-1', 'aws-us-gov', 'console.amazonaws-us-gov.com'],
+      ['eusc-de-east-1', 'aws-eusc', 'console.amazonaws-eusc.eu'],
+    ] as const) {
+      const databaseSecretArn = `arn:${partition}:secretsmanager:${region}:123456789012:secret:s-AbCdEf`;
+      const text = widgetsOf({ region, availabilityZones: `${region}a,${region}b`, databaseSecretArn })
+        .map(({ properties }) => properties.markdown)
+        .join('');
+      assert.ok(text.includes(`(https://${region}.${console}/lambda/home?region=${region}#`), text);
+    }
+  });
+
   it('links to the runbook where a team keeps it', () => {
     const runbookUrl = 'https://wiki.example.com/pg2kinesis';
     const text = widgetsOf({ name: 'orders', runbookUrl }).find(({ type }) => type === 'text')?.properties.markdown;
