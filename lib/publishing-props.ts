@@ -43,7 +43,7 @@ export interface PublishingProps {
   readonly tableIncludeList?: readonly string[];
   /** Not these tables: regular expressions on the whole unquoted schema.table. @default none */
   readonly tableExcludeList?: readonly string[];
-  /** Not these columns, in `format` json: regular expressions on the whole unquoted schema.table.column. @default none */
+  /** Not these columns, in `format` json, debezium, dms and module: regular expressions on the whole unquoted schema.table.column. @default none */
   readonly columnExcludeList?: readonly string[];
   /** Only these operations. @default all four */
   readonly operations?: readonly ('INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE')[];
