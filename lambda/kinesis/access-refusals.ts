@@ -32,7 +32,7 @@ const REMEDIES: Readonly<Record<RefusalKind, string | undefined>> = {
   credentials:
     'Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN that belong together and are active, or AWS_PROFILE; and see that the endpoint is of the same AWS partition.',
   missing:
-    "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; in Lambda the credentials are the function's role's.",
+    "Set AWS_PROFILE to a profile that has some, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; in Lambda the credentials are the function's role's.",
   key: 'Enable the KMS key that encrypts the stream, or give the stream another key.',
   account: 'Sign the AWS account up for the service that the message names.',
 };

@@ -4,20 +4,20 @@
 
 /** A region's name, of every partition: eu-central-1, us-gov-west-1, us-iso-east-1, eusc-de-east-1. */
 const REGION = /^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$/;
-const ENDPOINTS = [
-  'AWS_ENDPOINT_URL',
-  'AWS_ENDPOINT_URL_KINESIS',
-  'AWS_ENDPOINT_URL_SECRETS_MANAGER',
-  'AWS_ENDPOINT_URL_STS',
-];
+/** What the function calls, as the variables of endpoints name it. */
+const SERVICES = ['KINESIS', 'SECRETS_MANAGER', 'STS'];
 
 /**
  * Says which variables have values that are not allowed.
  *
  * @param env - the environment's variables
+ * @param services - whose endpoints are looked at @default those of the function
  * @returns a sentence each, without values
  */
-export function environmentFaults(env: Readonly<Record<string, string | undefined>>): string[] {
+export function environmentFaults(
+  env: Readonly<Record<string, string | undefined>>,
+  services: readonly string[] = SERVICES,
+): string[] {
   const faults: string[] = [];
   const refuse = (name: string, allowed: string): void => {
     const { length } = env[name] ?? '';
@@ -27,7 +27,7 @@ export function environmentFaults(env: Readonly<Record<string, string | undefine
   };
   const region = env['AWS_REGION'] ?? '';
   if (region !== '' && !REGION.test(region)) refuse('AWS_REGION', 'a region such as eu-central-1');
-  for (const name of ENDPOINTS) {
+  for (const name of ['AWS_ENDPOINT_URL', ...services.map((service) => `AWS_ENDPOINT_URL_${service}`)]) {
     const value = env[name] ?? '';
     if (value !== '' && !isWebAddress(value)) refuse(name, 'a URL such as https://host or http://host:4568');
   }
@@ -36,6 +36,6 @@ export function environmentFaults(env: Readonly<Record<string, string | undefine
 
 /** Not `localhost:4568`, which as a URL is something of the scheme `localhost`. */
 function isWebAddress(value: string): boolean {
-  const url = URL.parse(value);
-  return url !== null && /^https?:$/.test(url.protocol) && /^https?:\/\//i.test(value) && url.hostname !== '';
+  // Node.js 20.12 has no URL.parse.
+  return URL.canParse(value) && /^https?:\/\//i.test(value) && new URL(value).hostname !== '';
 }

@@ -181,7 +181,12 @@ export const SETTINGS = {
   ),
   TABLE_INCLUDE_LIST: defaulted(patterns, 'only these tables', `${REGEXES} schema.table`, ''),
   TABLE_EXCLUDE_LIST: defaulted(patterns, 'not these tables', `${REGEXES} schema.table`, ''),
-  COLUMN_EXCLUDE_LIST: defaulted(patterns, 'not these columns (json, debezium, dms, module)', `${REGEXES} schema.table.column`, ''),
+  COLUMN_EXCLUDE_LIST: defaulted(
+    patterns,
+    'not these columns (json, debezium, dms, module)',
+    `${REGEXES} schema.table.column`,
+    '',
+  ),
   OPERATIONS: defaulted(
     operations,
     'only these operations',

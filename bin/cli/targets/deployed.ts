@@ -8,6 +8,8 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Answer } from '../../../lambda/actions/actions.ts';
 import { systemClock } from '../../../lambda/clock.ts';
+import { PipelineError } from '../../../lambda/errors.ts';
+import { environmentFaults } from '../../../lambda/settings/environment-faults.ts';
 import { readEvent } from '../../../lambda/settings/event.ts';
 import { withNotice } from '../../../lambda/slow-notice.ts';
 import { createTerminalLog } from '../../../lambda/telemetry/telemetry.ts';
@@ -20,6 +22,8 @@ import type { Payload, Target } from './target.ts';
 /** Longer than any function runs. */
 const ANSWER_MS = (LAMBDA_SECONDS + 60) * 1000;
 const CONNECT_MS = 10_000;
+/** What is called here, as the variables of endpoints name it. */
+const SERVICES = ['LAMBDA', 'CLOUDFORMATION', 'STS'];
 /** NAT gateways drop a connection on which nothing is said for 350 s. */
 const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 60_000 };
 
@@ -42,12 +46,21 @@ export function lambdaClient(region: string | undefined): LambdaClient {
   });
 }
 
+/** What the SDK would fail at without a word of where it has it from. */
+function refuseWrongPlace(region: string | undefined, env: Terminal['env']): void {
+  const faults = environmentFaults(region === undefined ? env : { ...env, AWS_REGION: region }, SERVICES);
+  if (faults.length === 0) return;
+  const named = faults.map((fault) => (region === undefined ? fault : fault.replace(/^AWS_REGION/, '--region')));
+  throw new PipelineError('CONFIG_INVALID', `${named.join(' ')} Nothing was invoked.`);
+}
+
 /**
  * @param options - which function
  * @param logging - how to log
  * @param terminal - where the log goes
  * @param stop - stops the waiting; the function goes on
  * @throws {FunctionError} where a stack does not name its function
+ * @throws {PipelineError} CONFIG_INVALID for a region that is none, or an endpoint that is no URL
  */
 export async function createDeployedTarget(
   options: DeployedOptions,
@@ -60,6 +73,7 @@ export async function createDeployedTarget(
     json: logJson,
     now: () => systemClock.now(),
   });
+  refuseWrongPlace(options.region, terminal.env);
   const name = options.function ?? (await functionOfStack(options.stack ?? '', options.region));
   const region = options.region ?? /^arn:[^:]+:lambda:([^:]+):/.exec(name)?.[1];
   const client = lambdaClient(region);

@@ -244,6 +244,26 @@ describe('--function', () => {
       },
     ));
 
+  for (const [wrong, said] of [
+    [{ AWS_ENDPOINT_URL_LAMBDA: 'localhost:1' }, /^CONFIG_INVALID: AWS_ENDPOINT_URL_LAMBDA has a value/],
+    [{ AWS_ENDPOINT_URL: 'proxy' }, /^CONFIG_INVALID: AWS_ENDPOINT_URL has a value/],
+    [{ AWS_REGION: 'eu central' }, /^CONFIG_INVALID: AWS_REGION has a value/],
+  ] as const) {
+    it(`names ${Object.keys(wrong).join('')} where its value is none, and invokes nothing`, () =>
+      endpointFor(
+        () => answer(STATUS),
+        async ({ seen, env }) => {
+          const { status, err } = await runCli(['status', '--function', 'f'], { ...env, ...wrong });
+          assert.match(err, said);
+          assert.match(err, / Nothing was invoked\./);
+          assert.equal(status, 2);
+          const option = await runCli(['status', '--stack', 'orders', '--region', 'Frankfurt'], env);
+          assert.match(option.err, /^CONFIG_INVALID: --region has a value .* Nothing was invoked\./);
+          assert.equal(seen.length, 0);
+        },
+      ));
+  }
+
   it('waits as long as a function may run, and tries once', async () => {
     const client = lambdaClient('eu-west-1');
     assert.equal(await client.config.maxAttempts(), 1);

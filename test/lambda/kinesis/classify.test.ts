@@ -128,7 +128,7 @@ describe('classify', () => {
     ['InvalidSignatureException', /that belong together and are active/],
     ['KMSDisabledException', /^Enable the KMS key/],
     ['KMSInvalidStateException', /^Enable the KMS key/],
-    ['CredentialsProviderError', /^Set AWS_PROFILE/],
+    ['CredentialsProviderError', /^Set AWS_PROFILE to a profile that has some/],
     ['OptInRequired', /^Sign the AWS account up/],
     ['AccessDeniedException', /^Grant kinesis:PutRecords/],
   ] as const) {

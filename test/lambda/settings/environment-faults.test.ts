@@ -39,4 +39,14 @@ describe('environmentFaults', () => {
   ]) {
     it(`takes ${JSON.stringify(env)}`, () => assert.deepEqual(environmentFaults(env), []));
   }
+
+  it('does without URL.parse, as Node.js 20.12 does', ({ mock }) => {
+    mock.method(URL, 'parse', () => assert.fail('It is not there.'));
+    assert.deepEqual(environmentFaults({ AWS_ENDPOINT_URL: 'https://host' }), []);
+  });
+
+  it('looks at the endpoints of other services where it is asked to', () => {
+    const env = { AWS_ENDPOINT_URL_LAMBDA: 'x', AWS_ENDPOINT_URL_KINESIS: 'x' };
+    assert.match(environmentFaults(env, ['LAMBDA']).join(), /^AWS_ENDPOINT_URL_LAMBDA has a value [^.]*\.$/);
+  });
 });
