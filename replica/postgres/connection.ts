@@ -3,6 +3,7 @@
  * text depends on. Knows no table.
  */
 import pg from 'pg';
+import { isUntrustedCode } from '../../lambda/postgres/connect-errors.ts';
 import { CONNECT_MS } from '../../lambda/postgres/connection.ts';
 import { createTls, type SslMode } from '../../lambda/postgres/tls.ts';
 import { ReplicaError } from '../errors.ts';
@@ -19,6 +20,8 @@ export interface PostgresAddress {
   readonly sslRootCert: string | undefined;
 }
 
+/** What may stand behind the question mark of an address. */
+const PARAMETERS = ['sslmode', 'sslrootcert'];
 const SSL_MODES: readonly SslMode[] = ['verify-full', 'verify-ca', 'require', 'disable'];
 
 /**
@@ -54,6 +57,9 @@ export function parseAddress(option: string, text: string, password: string | un
   const database = decoded(url.pathname.slice(1));
   const user = decoded(url.username);
   if (url.hostname === '' || database === '' || user === '') throw wrong('lacks a host, a database or a user');
+  // Not libpq's others, of which one may say where to connect to, or as whom.
+  if ([...url.searchParams.keys()].some((name) => !PARAMETERS.includes(name)))
+    throw wrong(`has a parameter that is none of ${PARAMETERS.join(', ')}`);
   return {
     // The brackets of an IPv6 address are the URL's.
     host: decoded(url.hostname).replace(/^\[(.*)\]$/, '$1'),
@@ -113,14 +119,14 @@ export interface TargetConnection extends PostgresConnection {
  * Connects to the target.
  *
  * @param address - of the target
- * @throws {ReplicaError} TARGET_UNREACHABLE
+ * @throws {ReplicaError} TARGET_UNREACHABLE; REPLICA_USAGE where the file of an authority cannot be used
  */
 export async function connectTarget(address: PostgresAddress): Promise<TargetConnection> {
   try {
     const connection = await connect(address);
     return { ...connection, isReplicaRole: await takeReplicaRole(connection.client) };
   } catch (error) {
-    throw unreachable(address, error);
+    throw error instanceof ReplicaError ? error : unreachable(address, error);
   }
 }
 
@@ -128,19 +134,20 @@ export async function connectTarget(address: PostgresAddress): Promise<TargetCon
  * Connects to the source, to read.
  *
  * @param address - of the source
- * @throws {ReplicaError} SOURCE_UNREACHABLE
+ * @throws {ReplicaError} SOURCE_UNREACHABLE; REPLICA_USAGE where the file of an authority cannot be used
  */
 export async function connectSource(address: PostgresAddress): Promise<PostgresConnection> {
   try {
     return await connect(address);
   } catch (error) {
-    throw sourceRefused(address, error);
+    throw error instanceof ReplicaError ? error : sourceRefused(address, error);
   }
 }
 
 /** @param address - of the source @param error - of connecting to it, or of reading it */
 export function sourceRefused(address: PostgresAddress, error: unknown): ReplicaError {
   return new ReplicaError('SOURCE_UNREACHABLE', `The source ${refusal(address, error)}. Nothing was done.`, {
+    ...tlsRemedy(error),
     cause: error,
   });
 }
@@ -169,7 +176,7 @@ export function createClient(address: PostgresAddress, more: pg.ClientConfig = {
   const client = new pg.Client({
     ...login,
     password: () => login.password,
-    ssl: createTls({ sslMode, sslRootCert }).options(),
+    ssl: tlsOf(sslMode, sslRootCert),
     application_name: 'pg2kinesis replicate',
     options: '-c search_path=pg_catalog',
     keepAlive: true,
@@ -180,6 +187,18 @@ export function createClient(address: PostgresAddress, more: pg.ClientConfig = {
   // A query that waits is rejected as well, so nothing is lost here.
   client.on('error', () => undefined);
   return client;
+}
+
+function tlsOf(sslMode: SslMode, sslRootCert: string | undefined): ReturnType<ReturnType<typeof createTls>['options']> {
+  try {
+    return createTls({ sslMode, sslRootCert }).options();
+  } catch (error) {
+    throw new ReplicaError(
+      'REPLICA_USAGE',
+      `The file ${sslRootCert ?? ''} of sslrootcert (PGSSLROOTCERT of a function) cannot be read, or holds no PEM certificate. Nothing was done.`,
+      { cause: error, remedy: 'Give the path of a file with the certificate of the authority.' },
+    );
+  }
 }
 
 /** Switches triggers and foreign keys off, where the user may. */
@@ -235,12 +254,33 @@ function remedyOf(code: string): { readonly remedy?: string } {
   return {};
 }
 
+/** What to do where TLS does not come about. */
+function tlsRemedy(error: unknown): { readonly remedy?: string } {
+  const code = codeOf(error);
+  if (isUntrustedCode(code))
+    return {
+      remedy:
+        'Name the file with the certificate of its authority by ?sslrootcert=, or encrypt without checking by ?sslmode=require (PGSSLROOTCERT and PGSSLMODE of a function), then start again.',
+    };
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return {
+      remedy:
+        'Give a host name that its certificate was made for, or leave the name unchecked by ?sslmode=verify-ca (PGSSLMODE of a function), then start again.',
+    };
+  return error instanceof Error && error.message === 'The server does not support SSL connections'
+    ? {
+        remedy:
+          'Turn TLS on there, or send everything unencrypted by ?sslmode=disable (PGSSLMODE of a function), then start again.',
+      }
+    : {};
+}
+
 /** @param address - of the target @param error - of connecting to it, or of a connection that broke, or one that {@link isTransient} */
 export function unreachable(address: Place, error: unknown): ReplicaError {
   return new ReplicaError(
     'TARGET_UNREACHABLE',
     `The target ${refusal(address, error)}. What was not committed there was not applied.`,
-    { ...remedyOf(codeOf(error)), cause: error },
+    { ...remedyOf(codeOf(error)), ...tlsRemedy(error), cause: error },
   );
 }
 

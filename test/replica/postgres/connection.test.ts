@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import pg from 'pg';
 import { ReplicaError } from '../../../replica/errors.ts';
-import { isTransient, parseAddress } from '../../../replica/postgres/connection.ts';
+import {
+  connectSource,
+  connectTarget,
+  isTransient,
+  parseAddress,
+  sourceRefused,
+  unreachable,
+} from '../../../replica/postgres/connection.ts';
 import { beginShared } from '../../../replica/postgres/fast/fast-target.ts';
 import { usingOwnTables } from '../../../replica/postgres/own-tables.ts';
 import { PositionStore } from '../../../replica/postgres/position-store.ts';
@@ -35,6 +42,7 @@ describe("the address of a replica's target", () => {
     ['postgres://me%@db/app?secret', /has a % without/],
     ['postgres://me@db/secret%', /has a % without/],
     ['postgres://db/app?secret', /lacks a host, a database or a user/],
+    ['postgres://me@db/app?sslmode=disable&host=secret', /has a parameter that is none of sslmode, sslrootcert/],
     [
       'postgres://me:secret@db/app?sslmode=prefer',
       /an sslmode that is none of verify-full, verify-ca, require, disable/,
@@ -48,6 +56,30 @@ describe("the address of a replica's target", () => {
       );
     });
   }
+});
+
+describe('TLS of a replica', () => {
+  const address = parseAddress('--to', 'postgres://me@127.0.0.1:1/app?sslrootcert=/none.pem', undefined);
+
+  it('fails as used wrongly where the file of an authority cannot be used', async () => {
+    for (const connecting of [connectTarget(address), connectSource(address)])
+      await assert.rejects(connecting, (error: Error) => {
+        assert.ok(error instanceof ReplicaError);
+        assert.equal(error.exit, 2);
+        assert.match(error.message, /^REPLICA_USAGE: The file \/none\.pem of sslrootcert .*cannot be read/);
+        return true;
+      });
+  });
+
+  for (const [error, remedy] of [
+    [Object.assign(new Error('it'), { code: 'SELF_SIGNED_CERT_IN_CHAIN' }), /\?sslrootcert=/],
+    [Object.assign(new Error('it'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' }), /\?sslmode=verify-ca/],
+    [new Error('The server does not support SSL connections'), /\?sslmode=disable/],
+  ] as const)
+    it(`says what helps where it does not come about: ${remedy.source}`, () => {
+      assert.match(unreachable(address, error).message, remedy);
+      assert.match(sourceRefused(address, error).message, remedy);
+    });
 });
 
 describe("an error of a replica's target", () => {
