@@ -12,7 +12,7 @@ import { addActionCommands, type Invoke } from './action-commands.ts';
 import { readEnvFile, withOwnEnvironment } from './env-file.ts';
 import type { InitOptions } from './init/init.ts';
 import { FLAGS } from './init/questions.ts';
-import { lsn, number } from './option-values.ts';
+import { lsn, number, readName } from './option-values.ts';
 import { EXIT, type Terminal } from './terminal.ts';
 
 /** Settings that `demo` passes through, by their flags. */
@@ -121,7 +121,7 @@ function addTail(program: Command, terminal: Terminal, done: (status: number) =>
   program
     .command('tail')
     .description("print a stream's records as they arrive, de-aggregated")
-    .option('--stream <name>', 'its name or ARN (STREAM_NAME unless given)')
+    .option('--stream <name>', 'its name or ARN (STREAM_NAME unless given)', readName)
     .addOption(new Option('--from <position>', 'where to begin').choices(['latest', 'trim-horizon']).default('latest'))
     .option('--json', 'one JSON object a record, with its keys and position')
     .option('--count <n>', 'end after so many records', number(1, true))
@@ -141,9 +141,9 @@ function addReplicate(program: Command, terminal: Terminal, done: (status: numbe
       '--to <address>',
       'postgres://user@host:5432/database?sslmode=... (REPLICATE_TO unless given; the password may be in REPLICATE_PASSWORD)',
     )
-    .option('--stream <name>', 'its name or ARN (STREAM_NAME unless given)')
-    .option('--name <name>', 'tells copies in one target apart (pg2kinesis unless given)')
-    .option('--source <name>', 'copy this source, where the stream has several')
+    .option('--stream <name>', 'its name or ARN (STREAM_NAME unless given)', readName)
+    .option('--name <name>', 'tells copies in one target apart (pg2kinesis unless given)', readName)
+    .option('--source <name>', 'copy this source, where the stream has several', readName)
     .option('--start-after <lsn>', 'the target holds everything up to this commit LSN already', lsn)
     .option('--await-snapshot', 'of a copy that begins: its rows come by a snapshot, which is still to be asked for')
     .option('--fast', 'apply changes as they come: equal at the end, a mixture in between; for tables that can bear it')

@@ -73,6 +73,10 @@ describe('pg2kinesis', () => {
       ['skip-transaction', 'abc'],
       /EVENT_INVALID: the commit LSN cannot be "abc".*See pg2kinesis skip-transaction --help/,
     ],
+    ['a stream without a name', ['tail', '--stream', ''], /'--stream <name>' argument '' is invalid\. It is empty\./],
+    ['a copy without a name', ['replicate', '--name', ''], /'--name <name>' argument '' is invalid/],
+    ['a copy of a stream without a name', ['replicate', '--stream', ' '], /'--stream <name>' argument ' ' is invalid/],
+    ['a copy of a source without a name', ['replicate', '--source', ''], /'--source <name>' argument '' is invalid/],
     [
       'no slot',
       ['copy-slot', '--from', 'Old'],
