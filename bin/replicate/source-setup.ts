@@ -3,12 +3,8 @@
  * there (`--create-tables`). Knows no stream.
  */
 import { ReplicaError } from '../../replica/errors.ts';
-import {
-  connectSource,
-  parseAddress,
-  type PostgresConnection,
-  type TargetConnection,
-} from '../../replica/postgres/connection.ts';
+import { parseAddress } from '../../replica/postgres/address.ts';
+import { connectSource, type PostgresConnection, type TargetConnection } from '../../replica/postgres/connection.ts';
 import { createTables } from '../../replica/postgres/create-tables.ts';
 import type { PositionStore } from '../../replica/postgres/position-store.ts';
 import type { StreamIdentity } from '../../replica/postgres/position-tables.ts';

@@ -5,6 +5,7 @@
 import { systemClock } from '../../lambda/clock.ts';
 import { formatLsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../../replica/errors.ts';
+import type { PostgresAddress } from '../../replica/postgres/address.ts';
 import {
   compareTable,
   type Comparison,
@@ -12,7 +13,7 @@ import {
   lockTables,
   tablesToCompare,
 } from '../../replica/postgres/compare.ts';
-import { connectTarget, type PostgresAddress, type TargetConnection } from '../../replica/postgres/connection.ts';
+import { connectTarget, type TargetConnection } from '../../replica/postgres/connection.ts';
 import { type ExportedState, exportState } from '../../replica/postgres/exported-snapshot.ts';
 import { readDatabaseIdentity, refuseOtherSource } from '../../replica/postgres/source-identity.ts';
 import { StopAt } from '../../replica/postgres/stop-at-lsn.ts';

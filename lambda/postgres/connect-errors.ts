@@ -187,6 +187,14 @@ function explainDriver(
       'Check that host and port are those of a PostgreSQL server.',
     );
   }
+  const [, iterations] = /^SASL: .*iteration count (\d+) exceeds/.exec(text) ?? [];
+  if (iterations !== undefined) {
+    return failure(
+      'DATABASE_AUTH_FAILED',
+      `PostgreSQL at ${at} wants the password of user "${context.user}" hashed ${iterations} times, which takes too long.`,
+      'Set scram_iterations lower on the server, and the password of this user anew.',
+    );
+  }
   if (text.startsWith('SASL')) {
     return failure(
       'DATABASE_AUTH_FAILED',

@@ -235,6 +235,12 @@ async function attempt(database: Database, login: Login, options: ConnectOptions
 /** What node-postgres puts into the startup packet, though its types do not say so. */
 const REPLICATION: object = { replication: 'database' };
 
+/**
+ * How often a server may have a password hashed for a log-in (`scram_iterations` when it was set). By default node-postgres gives
+ * up above 100,000; this many take a second or two.
+ */
+export const SCRAM_LIMIT: object = { scramMaxIterations: 4_000_000 };
+
 async function connectClient(
   database: Database,
   login: Login,
@@ -253,6 +259,7 @@ async function connectClient(
     // Empty, not undefined: then node-postgres does not look for PGOPTIONS.
     options: startupOptions ?? '',
     ...(options.replication === true ? REPLICATION : {}),
+    ...SCRAM_LIMIT,
     application_name: 'pg2kinesis',
     client_encoding: 'UTF8',
     keepAlive: true,

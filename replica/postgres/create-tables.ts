@@ -5,11 +5,11 @@
 import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import pg from 'pg';
 import { ReplicaError } from '../errors.ts';
+import type { PostgresAddress } from './address.ts';
 import {
   codeOf,
   connectTarget,
   isTransient,
-  type PostgresAddress,
   type PostgresConnection,
   sourceRefused,
   unreachable,

@@ -5,7 +5,8 @@
 import type pg from 'pg';
 import { type Lsn, parseLsn } from '../../lambda/decode/lsn.ts';
 import { ReplicaError } from '../errors.ts';
-import { connectSource, createClient, type PostgresAddress } from './connection.ts';
+import type { PostgresAddress } from './address.ts';
+import { connectSource, createClient } from './connection.ts';
 
 /** A state, held until it is closed. */
 export interface ExportedState {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { trustedCertificates } from '../../lambda/postgres/tls.ts';
 import { ReplicaError } from '../errors.ts';
-import type { PostgresAddress } from './connection.ts';
+import type { PostgresAddress } from './address.ts';
 
 /** Definitions, as SQL. */
 export interface Definitions {

@@ -78,6 +78,12 @@ const cases: Readonly<Record<string, Case>> = {
     said: /asks user "cdc" for a password, and there is none: PGPASSWORD is not set/,
     remedy: /^Set PGPASSWORD/,
   },
+  'a password that is hashed for too long': {
+    error: new Error('SASL: SCRAM-SERVER-FIRST-MESSAGE: iteration count 5000000 exceeds scramMaxIterations of 4000000'),
+    code: 'DATABASE_AUTH_FAILED',
+    said: /wants the password of user "cdc" hashed 5000000 times/,
+    remedy: /^Set scram_iterations lower/,
+  },
   'a password of a secret': {
     error: coded('28P01'),
     over: { auth: 'secret', userFrom: 'secret' },

@@ -35,6 +35,15 @@ describe('a connection', () => {
       return true;
     };
 
+  it('signs in by any password, also by one that is hashed more often than node-postgres does by itself', async () => {
+    const password = `e\u0301's "p@ss":/?#%41 \\ `;
+    const literal = password.replaceAll("'", "''");
+    const iterations = server.versionNum >= 160000 ? 'SET scram_iterations = 200000;' : '';
+    await server.sql(`${iterations} CREATE ROLE strict LOGIN PASSWORD '${literal}'; RESET ALL`);
+    const connection = await open(databaseOf(server, { user: 'strict', password }), { deadline: soon() });
+    await connection.client.end();
+  });
+
   it('pins what value texts depend on, whatever the role is set to', async () => {
     const connection = await open(databaseOf(server, { user: 'app', password: 'first-password' }), {
       deadline: soon(),

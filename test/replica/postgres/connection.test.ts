@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import pg from 'pg';
 import { ReplicaError } from '../../../replica/errors.ts';
+import { parseAddress } from '../../../replica/postgres/address.ts';
 import {
   connectSource,
   connectTarget,
+  createClient,
   isTransient,
-  parseAddress,
   sourceRefused,
   unreachable,
 } from '../../../replica/postgres/connection.ts';
@@ -56,6 +57,11 @@ describe("the address of a replica's target", () => {
       );
     });
   }
+});
+
+it('lets a password be hashed more often than node-postgres does by itself', () => {
+  const client = createClient(parseAddress('--to', 'postgres://me@db/app', undefined));
+  assert.ok((client as unknown as { scramMaxIterations: number }).scramMaxIterations > 1_000_000);
 });
 
 describe('TLS of a replica', () => {
