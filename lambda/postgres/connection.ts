@@ -54,6 +54,8 @@ export interface ConnectOptions {
   readonly workMem?: boolean;
   /** For the replication protocol, which takes simple statements only. */
   readonly replication?: boolean;
+  /** Drops the connection when it aborts, also while it is being opened. */
+  readonly signal?: AbortSignal;
 }
 
 /** A connection. */
@@ -248,6 +250,7 @@ async function connectClient(
   startupOptions: string | undefined,
 ): Promise<pg.Client> {
   const { clock } = database;
+  options.signal?.throwIfAborted();
   const client = new pg.Client({
     host: login.host,
     port: login.port,
@@ -268,6 +271,7 @@ async function connectClient(
   });
   // A query under way is rejected when the connection is lost. A loss while there is none must not end the process.
   client.on('error', () => undefined);
+  options.signal?.addEventListener('abort', () => destroy(client));
   try {
     await client.connect();
   } catch (error) {

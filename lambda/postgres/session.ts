@@ -132,7 +132,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
         ...options,
         control,
         translateError: (error) => slot.explain(error),
-        openPair: () => openPair(database, parts, parts),
+        openPair: (signal) => openPair(database, { ...parts, signal }, { ...parts, signal }),
         lost: monitor.signal,
       });
     }

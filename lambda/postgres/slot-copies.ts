@@ -11,8 +11,8 @@ import { PipelineError } from '../errors.ts';
 import type { AheadSource } from '../ports/read-ahead.ts';
 import type { Log } from '../ports/runtime.ts';
 import type { Peek } from '../ports/slot.ts';
-import { closeGracefully, destroy } from './close-connection.ts';
-import type { Connection } from './connection.ts';
+import { closeGracefully } from './close-connection.ts';
+import { CONNECT_MS, type Connection, toPipelineError } from './connection.ts';
 import { closeBoth } from './connection-pair.ts';
 import { codeOf } from './error-context.ts';
 import { type PeekParts, SlotPeek } from './peek.ts';
@@ -21,8 +21,8 @@ import { supportsSafeAdvance } from './slot.ts';
 
 /** What reading ahead works with. */
 export interface SlotCopiesParts extends Omit<PeekParts, 'main' | 'copyName'> {
-  /** Opens the connections of the copies. */
-  readonly openPair: () => Promise<[Connection, Connection]>;
+  /** Opens the connections of the copies. @param signal - drops them when it aborts, also while they are being opened */
+  readonly openPair: (signal: AbortSignal) => Promise<[Connection, Connection]>;
   /** Aborts when the lock is lost: then nothing more is read (I6). */
   readonly lost: AbortSignal;
   readonly log: Log;
@@ -41,6 +41,9 @@ const COPY_SLOT = `SELECT pg_copy_logical_replication_slot($1, $2, true)
   WHERE (SELECT count(*) FROM pg_replication_slots) + 1 < current_setting('max_replication_slots')::int`;
 /** SQLSTATE configuration_limit_exceeded, as the server says where there is no free slot at all. */
 const NO_SLOT = '53400';
+/** What the log gives as the reason where no error has a code. */
+const LATE = 'late';
+const ELSEWHERE = 'a copy is not where it is to begin';
 const CLOSED = 'reading ahead is over';
 
 /**
@@ -57,6 +60,8 @@ export class SlotCopies implements AheadSource {
   isOver = false;
   readonly #parts: SlotCopiesParts;
   #copies: Promise<readonly [Copy, Copy]> | undefined;
+  /** Ends connections that are being opened; undefined: none are. */
+  #opening: AbortController | undefined;
   /** Those that are there. */
   #made: readonly Copy[] = [];
   /** Of those that are to go. */
@@ -69,10 +74,9 @@ export class SlotCopies implements AheadSource {
   }
 
   async begin(from: Lsn, upto: Lsn, limit: number, timeoutMs: number): Promise<Peek | undefined> {
-    const { clock } = this.#parts;
     const begun = new AbortController();
     // Moving the copy may take as long as the peek: together they have the time of one.
-    void clock.sleep(timeoutMs, begun.signal).then(() => (begun.signal.aborted ? undefined : this.close()));
+    this.#endAfter(timeoutMs, begun.signal);
     try {
       const copy = await this.#moveTo(from);
       const { connection, name } = copy;
@@ -95,18 +99,18 @@ export class SlotCopies implements AheadSource {
   }
 
   async close(): Promise<void> {
-    this.isOver = true;
     await this.#end(this.#made.filter(({ state }) => state !== 'lent'));
   }
 
   /** Ends all of it, the peek that is being published, too: nobody reads it any more. */
   async closeAll(): Promise<void> {
-    this.isOver = true;
     await this.#end(this.#made);
   }
 
-  /** Ends copies, and waits until all that were to end have. */
+  /** Is over, ends copies, and waits until all that were to end have. */
   async #end(ending: readonly Copy[]): Promise<void> {
+    this.isOver = true;
+    this.#opening?.abort();
     this.#made = this.#made.filter((copy) => !ending.includes(copy));
     for (const copy of ending) this.#ended.push(this.#endOne(copy));
     await Promise.all(this.#ended);
@@ -134,8 +138,7 @@ export class SlotCopies implements AheadSource {
       formatLsn(from),
     ]);
     // What lies before it is not shown: it must be what the last peek has shown, and no more.
-    if (parseLsn(String(rows[0]?.['lsn'])) !== from)
-      throw new Error('the copy of the slot is not where it is to begin');
+    if (parseLsn(String(rows[0]?.['lsn'])) !== from) throw failure(ELSEWHERE);
     this.#requireOpen();
     return copy;
   }
@@ -143,19 +146,23 @@ export class SlotCopies implements AheadSource {
   /** Both copies, before any is used: where there is room for one only, nothing is begun. */
   async #make(): Promise<readonly [Copy, Copy]> {
     const { openPair, control, lost, clock, slotName } = this.#parts;
-    const pair = await openPair();
-    if (this.isOver || lost.aborted || !isSameServer(pair[0].identity, control.identity)) {
+    const dropping = (this.#opening = new AbortController());
+    lost.addEventListener('abort', () => dropping.abort(lost.reason));
+    if (lost.aborted) dropping.abort(lost.reason);
+    const opened = new AbortController();
+    // A pool may give no backend for minutes, and the run would wait for it.
+    this.#endAfter(CONNECT_MS, opened.signal);
+    const pair = await openPair(dropping.signal).finally(() => opened.abort());
+    this.#opening = undefined;
+    if (this.isOver || !isSameServer(pair[0].identity, control.identity)) {
       await closeBoth(pair, clock);
       throw new PipelineError('SERVERS_DIFFER', 'The connections to read ahead with are of no use.');
     }
-    lost.addEventListener('abort', () => {
-      for (const { client } of pair) destroy(client);
-    });
     const copies = [copyOn(pair[0]), copyOn(pair[1])] as const;
     this.#made = copies;
     for (const { connection, name } of copies) {
       const { rows } = await connection.query(COPY_SLOT, [slotName, name]);
-      if (rows.length === 0) throw Object.assign(new Error('no slot is to spare'), { code: NO_SLOT });
+      if (rows.length === 0) throw failure(NO_SLOT);
     }
     for (const copy of copies) copy.state = 'idle';
     return copies;
@@ -182,15 +189,26 @@ export class SlotCopies implements AheadSource {
     if (this.isOver) throw new Error(CLOSED);
   }
 
+  /** Gives up what is not over in time. @param over - aborts when it is */
+  #endAfter(ms: number, over: AbortSignal): void {
+    void this.#parts.clock.sleep(ms, over).then(() => (over.aborted ? undefined : this.#giveUp(failure(LATE))));
+  }
+
   #giveUp(error: unknown): void {
     if (this.isOver) return;
-    const { log, slotName } = this.#parts;
+    const { log, slotName, control } = this.#parts;
+    const cause = error instanceof PipelineError ? error.cause : undefined;
     log.info('Reading ahead is over for this run: the slot itself is read, one peek after the other.', {
       slot: slotName,
-      reason: error instanceof PipelineError ? error.code : codeOf(error),
+      reason: codeOf(cause) || codeOf(error) || codeOf(toPipelineError(error, control.context)),
     });
     void this.close();
   }
+}
+
+/** @param code - the reason that the log gives */
+function failure(code: string): Error {
+  return Object.assign(new Error(code), { code });
 }
 
 /** The name is free: the connection is the only one with that process id, and what it makes goes with it. */

@@ -1,8 +1,12 @@
-/** How a connection ends: in good order, or dropped when that takes too long. Without a server. */
+/** How a connection ends: in good order, or dropped when that takes too long. Without a server that answers. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import type pg from 'pg';
 import { closeGracefully } from '../../../lambda/postgres/close-connection.ts';
+import { createDatabase, logIn } from '../../../lambda/postgres/connection.ts';
+import { clock } from './fixtures.ts';
 
 /** A connection whose farewell is answered when the test says so, or when it is dropped. */
 function connection() {
@@ -44,5 +48,40 @@ describe('a connection that is closed', () => {
     waits[0]?.pass();
     await new Promise(setImmediate);
     assert.deepEqual([drops(), waits[0]?.signal?.aborted], [0, true]);
+  });
+});
+
+describe('a connection that is being opened', () => {
+  it('is dropped when it is of no use any more, or is not even begun', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const database = createDatabase({
+      settings: {
+        host: '127.0.0.1',
+        port,
+        user: 'u',
+        database: 'd',
+        password: 'p',
+        auth: 'password',
+        sslMode: 'disable',
+      },
+      secrets: () => Promise.reject(new Error('no')),
+      iamToken: () => Promise.reject(new Error('no')),
+      clock,
+    });
+    const stop = new AbortController();
+    const options = { deadline: Date.now() + 60_000, signal: stop.signal };
+    const opened = assert.rejects(logIn(database, options), { code: 'DATABASE_UNREACHABLE' });
+    const [visitor] = (await once(server, 'connection')) as [Socket];
+    visitor.resume();
+    const gone = once(visitor, 'close');
+    stop.abort(new Error('of no use'));
+    await Promise.all([opened, gone]);
+    let visits = 0;
+    server.on('connection', () => visits++);
+    await assert.rejects(logIn(database, options), { message: 'of no use' });
+    assert.equal(visits, 0);
+    server.close();
   });
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
+import { PipelineError } from '../../../lambda/errors.ts';
 import type { Clock } from '../../../lambda/ports/runtime.ts';
 import { type Connection, createDatabase } from '../../../lambda/postgres/connection.ts';
 import { openPair } from '../../../lambda/postgres/connection-pair.ts';
@@ -80,13 +81,14 @@ async function reading({ replies = [], system = '7', isLost = false }: Case = {}
   const cancelled: unknown[] = [];
   const control = {
     identity: { systemIdentifier: system, startedAt: 'then', inRecovery: false },
+    context: { host: 'h', port: 1, database: 'd', user: 'u', auth: 'password' },
     query: (text: string, values: unknown[]) => {
       cancelled.push([text, values]);
       return Promise.resolve({ rows: [] });
     },
   } as unknown as Connection;
   const lost = new AbortController();
-  if (isLost) lost.abort();
+  if (isLost) lost.abort(new PipelineError('DATABASE_UNREACHABLE', 'The lock is lost.'));
   const log = memoryLog();
   let opened = 0;
   const copies = new SlotCopies({
@@ -97,9 +99,9 @@ async function reading({ replies = [], system = '7', isLost = false }: Case = {}
     lost: lost.signal,
     decoder: new TestDecodingDecoder(),
     translateError: (error) => Promise.resolve(error),
-    openPair: () => {
+    openPair: (signal) => {
       opened++;
-      return openPair(database, { deadline: 60_000 }, { deadline: 60_000 });
+      return openPair(database, { deadline: 60_000, signal }, { deadline: 60_000, signal });
     },
   });
   const begin = (from = 0x1_00000020n) => copies.begin(from, 0x40n, 77, 5_000);
@@ -154,11 +156,15 @@ describe('copies of a slot', () => {
   for (const [what, given, reason] of [
     ['no copy can be made', { replies: [[MADE, '55000']] }, '55000'],
     ['no slot is to spare', { replies: [[MADE, []]] }, '53400'],
-    ['a copy is not where it is to be', { replies: [[MOVED, [{ lsn: '0/18' }]]] }, ''],
-    ['nothing says where it is', { replies: [[MOVED, []]] }, ''],
+    [
+      'a copy is not where it is to be',
+      { replies: [[MOVED, [{ lsn: '0/18' }]]] },
+      'a copy is not where it is to begin',
+    ],
+    ['nothing says where it is', { replies: [[MOVED, []]] }, 'a copy is not where it is to begin'],
     ['the peek fails before its first row', { replies: [[READ, '53100']] }, '53100'],
     ['the connections are to another server', { system: '8' }, 'SERVERS_DIFFER'],
-    ['the lock was lost meanwhile', { isLost: true }, 'SERVERS_DIFFER'],
+    ['there is no connection to spare', { replies: [['pg_backend_pid() AS pid', '53300']] }, '53300'],
   ] as const)
     it(`are over where ${what}: it is said once, and they are closed`, async () => {
       await using server = await reading(given);
@@ -169,6 +175,45 @@ describe('copies of a slot', () => {
       ]);
       await eventually(server.allGone, 'both are closed');
       assert.equal(server.visitors.length, 2);
+    });
+
+  it('are over where their connection is lost, with a reason, too, where no error has a code', async () => {
+    await using server = await reading({ replies: [[MOVED, () => undefined]] });
+    const begun = server.begin();
+    await eventually(() => server.valuesOf(MOVED).length > 0, 'one moves');
+    server.cut();
+    assert.equal(await begun, undefined);
+    assert.match(server.lines.join('\n'), /^Reading ahead is over for this run[^\n]*"reason":"DATABASE_UNREACHABLE"}$/);
+  });
+
+  it('are not even opened where the lock was lost before', async () => {
+    await using server = await reading({ isLost: true });
+    assert.equal(await server.begin(), undefined);
+    assert.match(server.lines.join('\n'), /^Reading ahead is over for this run[^\n]*"reason":"DATABASE_UNREACHABLE"}$/);
+    assert.equal(server.visitors.length, 0);
+  });
+
+  for (const [what, end, lines] of [
+    ['takes as long as a peek may', ({ waits }) => waits.find(({ ms }) => ms === 5_000)?.pass(), ['late']],
+    ['takes 10 s', ({ waits }) => waits.find(({ ms }) => ms === 10_000)?.pass(), ['late']],
+    ['is no longer of use', ({ copies }) => void copies.close(), []],
+    ['comes when the session ends', ({ copies }) => void copies.closeAll(), []],
+    ['comes when the lock is lost', ({ lost }) => lost.abort(), ['DATABASE_UNREACHABLE']],
+  ] as const satisfies [string, (server: Awaited<ReturnType<typeof reading>>) => void, string[]][])
+    it(`are not waited for, as behind a pool without a free backend, where that ${what}`, async () => {
+      await using server = await reading({ replies: [['pg_backend_pid() AS pid', () => undefined]] });
+      const begun = server.begin();
+      await eventually(() => server.sent.length > 0, 'a backend is asked for');
+      end(server);
+      assert.equal(await begun, undefined);
+      assert.equal(server.copies.isOver, true);
+      assert.deepEqual(
+        server.lines.map((line) => /"reason":"([^"]*)"/.exec(line)?.[1]),
+        lines,
+      );
+      await eventually(server.allGone, 'both are closed');
+      assert.equal(server.visitors.length, 2);
+      assert.deepEqual(server.cancelled, []);
     });
 
   it('are closed at once when the lock is lost', async () => {
@@ -191,7 +236,7 @@ describe('copies of a slot', () => {
     await eventually(() => server.cancelled.length > 0, 'it is cancelled');
     assert.deepEqual(server.cancelled, [['SELECT pg_cancel_backend($1)', [pid]]]);
     assert.equal(await begun, undefined);
-    assert.deepEqual(server.lines, []);
+    assert.match(server.lines.join('\n'), /^Reading ahead is over for this run[^\n]*"reason":"late"}$/);
     await eventually(server.allGone, 'both are closed');
   });
 });
