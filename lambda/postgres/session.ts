@@ -148,8 +148,9 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
       commitHistory: new WalCommitHistory({ ...options, control }),
       keyHistory: new WalKeyHistory({ ...options, control, state: options.keys.history }),
       keys: readWithKeys(options.keys.over(control, slotName), async (consumed) => {
-        await typeCatalog.read(control, consumed);
+        // In this order: of a type that is renamed between the two, the catalog still knows the former name.
         await options.typeNames?.read(control, consumed);
+        await typeCatalog.read(control, consumed);
       }),
       lost: monitor.signal,
       isLockAwaited: () => monitor.isAwaited(),

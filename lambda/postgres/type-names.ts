@@ -1,15 +1,15 @@
 /**
  * Types by their numbers, and the words that SQL keeps for itself: what the decoders of pgoutput and wal2json have to know of the
  * server.
- * Kept by the handler from run to run, and read again when a type was made or dropped.
+ * Kept by the handler from run to run, and read again when a type was made, renamed or dropped.
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { ServerNames } from '../decode/server-names.ts';
 import { type Connection, toPipelineError } from './connection.ts';
 import { FormerEntries } from './former-entries.ts';
 
-/** The same as long as there are the same types. */
-const DIGEST = `SELECT concat_ws(' ', current_setting('server_version_num'), count(*), sum(oid::bigint)) AS digest FROM pg_type`;
+/** The same as long as there are the same types by the same names: a type's rename writes its row again, a schema's the schema's. */
+const DIGEST = `SELECT concat_ws(' ', current_setting('server_version_num'), count(*), sum(oid::bigint), sum(xmin::text::bigint), (SELECT sum(xmin::text::bigint) FROM pg_namespace)) AS digest FROM pg_type`;
 
 /** `format_type` prints what test_decoding does: both follow the session's search_path. */
 const TYPES = 'SELECT oid::bigint::float8 AS oid, format_type(oid, NULL) AS name FROM pg_type';

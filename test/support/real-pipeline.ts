@@ -16,6 +16,7 @@ import type { Session } from '../../lambda/ports/session.ts';
 import { createDatabase } from '../../lambda/postgres/connection.ts';
 import { PrimaryKeyCache } from '../../lambda/postgres/primary-key-cache.ts';
 import { openSession } from '../../lambda/postgres/session.ts';
+import type { TypeCatalog } from '../../lambda/postgres/type-catalog.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { run } from '../../lambda/run/run.ts';
 import type { RunOptions } from '../../lambda/run/run-options.ts';
@@ -47,6 +48,8 @@ export interface PipelineOptions extends Partial<
   readonly columns?: string;
   /** What the format is made with, where it differs. */
   readonly formatOptions?: Partial<FormatOptions>;
+  /** What the catalogs say of types, kept from run to run. @default read anew by each */
+  readonly typeCatalog?: TypeCatalog;
   /** MESSAGES. @default none */
   readonly messages?: string;
   /** @default the server's */
@@ -132,7 +135,7 @@ export class Pipeline {
   }
 
   async #open(deadline: number): Promise<Session> {
-    const { standbySlots = [], port, database, login = {}, onChunkRead } = this.#options;
+    const { standbySlots = [], port, database, login = {}, onChunkRead, typeCatalog } = this.#options;
     const session = await openSession({
       database: createDatabase({
         settings: {
@@ -154,6 +157,7 @@ export class Pipeline {
       keys: this.#keys,
       decoder: this.#parts.decoder,
       typeNames: this.#parts.typeNames,
+      ...(typeCatalog === undefined ? {} : { typeCatalog }),
       clock,
       log: this.recorder,
     });

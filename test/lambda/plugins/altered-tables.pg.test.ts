@@ -1,6 +1,7 @@
 // What pgoutput publishes and test_decoding cannot: rows of tables that are gone, and keys that were altered since.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { TypeCatalog } from '../../../lambda/postgres/type-catalog.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { Pipeline } from '../../support/real-pipeline.ts';
 
@@ -88,4 +89,34 @@ describe('pgoutput, read after the tables were altered', () => {
       assert.deepEqual([all.published, skipped.droppedTable], [[], 1]);
       await server.sql(`SELECT pg_drop_replication_slot('hidden'); DROP TABLE top`);
     });
+
+  it('knows what a domain is made of, also after it or its schema was renamed in the life of a container', async () => {
+    await server.sql('CREATE SCHEMA shop; CREATE DOMAIN shop.amount AS integer');
+    await server.sql('CREATE TABLE priced (id integer PRIMARY KEY, price shop.amount)');
+    await server.createSlot('typed', 'pgoutput');
+    const typeCatalog = new TypeCatalog();
+    const pipeline = new Pipeline(server, 'typed', {
+      publications: ['everything'],
+      format: 'dms',
+      typeCatalog,
+      formatOptions: { baseType: (type) => typeCatalog.baseOf(type) },
+    });
+    for (const [i, rename] of [
+      'SELECT',
+      'ALTER DOMAIN shop.amount RENAME TO sum',
+      'ALTER SCHEMA shop RENAME TO till',
+    ].entries()) {
+      await server.sql(rename);
+      // The first run after it passes it, the second forgets what was before.
+      for (const id of [2 * i, 2 * i + 1]) {
+        await server.sql('INSERT INTO priced VALUES ($1, 7)', [id]);
+        await pipeline.run();
+      }
+    }
+    assert.deepEqual(
+      pipeline.published.map((text) => (JSON.parse(text) as { data: { price: unknown } }).data.price),
+      [7, 7, 7, 7, 7, 7],
+    );
+    await server.sql(`SELECT pg_drop_replication_slot('typed')`);
+  });
 });
