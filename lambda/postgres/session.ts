@@ -7,7 +7,7 @@ import type { Clock, Log } from '../ports/runtime.ts';
 import type { Session } from '../ports/session.ts';
 import { closeGracefully } from './close-connection.ts';
 import { WalCommitHistory } from './commit-history.ts';
-import { type Database, toPipelineError } from './connection.ts';
+import { type Connection, type Database, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
 import { HANDED_OVER_FOR_MS, readHandedOver, writeHandedOver } from './handed-over-position.ts';
 import { monitorLock } from './lock-monitor.ts';
@@ -120,17 +120,17 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     const orphan = state.slot?.activePid !== undefined && (await clearSlot(main, options));
     const isJustLost = orphan || controlLock.kind === 'locked' || controlLock.tookOver;
     const awaiting = { standbySlots: options.standbySlots ?? [], failover: state.slot?.failover === true };
+    const pair = { main: inRun(main), control: inRun(control) };
     const slot = new PostgresSlot({
       ...options,
       ...awaiting,
-      main,
-      control,
+      ...pair,
       openReplication: () => openReplication(database, until, control.identity, 'The slot was not advanced.'),
     });
     if (supportsSlotCopies(control)) {
       ahead = new SlotCopies({
         ...options,
-        control,
+        control: pair.control,
         translateError: (error) => slot.explain(error),
         openPair: (signal) => openPair(database, { ...parts, signal }, { ...parts, signal }),
         lost: monitor.signal,
@@ -142,15 +142,15 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     return {
       slot,
       ...(ahead === undefined ? {} : { ahead }),
-      ...(canSnapshot ? { snapshots: new SnapshotReader({ ...options, main, control, maxRecordBytes }) } : {}),
+      ...(canSnapshot ? { snapshots: new SnapshotReader({ ...options, ...pair, maxRecordBytes }) } : {}),
       server: control.identity,
       connectedAt: control.connectedAt,
-      commitHistory: new WalCommitHistory({ ...options, control }),
-      keyHistory: new WalKeyHistory({ ...options, control, state: options.keys.history }),
-      keys: readWithKeys(options.keys.over(control, slotName), async (consumed) => {
+      commitHistory: new WalCommitHistory({ ...options, ...pair }),
+      keyHistory: new WalKeyHistory({ ...options, ...pair, state: options.keys.history }),
+      keys: readWithKeys(options.keys.over(pair.control, slotName), async (consumed) => {
         // In this order: of a type that is renamed between the two, the catalog still knows the former name.
-        await options.typeNames?.read(control, consumed);
-        await typeCatalog.read(control, consumed);
+        await options.typeNames?.read(pair.control, consumed);
+        await typeCatalog.read(pair.control, consumed);
       }),
       lost: monitor.signal,
       isLockAwaited: () => monitor.isAwaited(),
@@ -163,4 +163,10 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
     await close();
     throw toPipelineError(error, { ...control.context, slot: slotName });
   }
+}
+
+/** @returns the connection, of whose errors is said what is true in a run: much may have been published before */
+function inRun(connection: Connection): Connection {
+  const notDone = 'The slot was not advanced over what was not acknowledged.';
+  return { ...connection, context: { ...connection.context, notDone } };
 }

@@ -55,7 +55,7 @@ export async function readSlotState(client: Queryable, slotName: string): Promis
  */
 export function validateSlot(state: SlotState, slotName: string, context: ErrorContext): PipelineError | undefined {
   const { slot, walLevel } = state;
-  const notDone = NOT_DONE;
+  const { notDone = NOT_DONE } = context;
   const standby = standbyFault(state, slotName, context, notDone);
   if (standby !== undefined) return standby;
   const at = `${context.host}:${context.port}`;

@@ -126,7 +126,7 @@ function toAwaited(row: StandbyRow, flush: Lsn): AwaitedStandby {
 function standbySlotsInvalid(faults: readonly string[]): PipelineError {
   return new PipelineError(
     'CONFIG_INVALID',
-    `STANDBY_SLOTS names slots by which no standby can be waited for: ${faults.join('; ')}. Nothing was read and the slot was not advanced.`,
+    `STANDBY_SLOTS names slots by which no standby can be waited for: ${faults.join('; ')}. The slot was not advanced over what was not acknowledged.`,
     {
       remedy:
         'Let the standby use that slot (primary_slot_name on the standby), or take the name out of STANDBY_SLOTS: changes are then published that this standby may not have.',

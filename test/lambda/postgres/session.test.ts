@@ -1,7 +1,9 @@
 /** How connections are opened and a session is made of them: what is asked, in which order, and what ends it. Over a server that a test writes down. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { PipelineError } from '../../../lambda/errors.ts';
 import type { Clock } from '../../../lambda/ports/runtime.ts';
+import type { Session } from '../../../lambda/ports/session.ts';
 import { createDatabase, logIn } from '../../../lambda/postgres/connection.ts';
 import { open, openPair, withPair } from '../../../lambda/postgres/connection-pair.ts';
 import type { DatabaseSettings } from '../../../lambda/postgres/credentials.ts';
@@ -545,10 +547,8 @@ describe('a session', () => {
     const types = (name: string) => ({
       read: (_connection: unknown, consumed: unknown) => Promise.resolve(read.push([name, consumed])),
     });
-    const [typeCatalog, typeNames] = [
-      types('catalog') as unknown as TypeCatalog,
-      types('names') as unknown as TypeNames,
-    ];
+    const typeCatalog = types('catalog') as unknown as TypeCatalog;
+    const typeNames = types('names') as unknown as TypeNames;
     const session = await opened(server, { typeNames, typeCatalog });
     await session.keys.refreshIfStale(7n).catch(() => undefined);
     await eventually(() => read.length === 2, 'they are read');
@@ -573,6 +573,35 @@ describe('a session', () => {
     await session.close();
     await eventually(server.allGone, 'all are closed');
   });
+
+  for (const [what, part, code, act] of [
+    ['the slot’s position', 'confirmed_flush_lsn::text, restart_lsn::text', '57P01', ({ slot }) => slot.position()],
+    ['the end of the WAL', 'AS readable', '08006', ({ slot }) => slot.standbyBound()],
+    ['an advance', 'AS lsn FROM pg_replication_slot_advance', '57014', ({ slot }) => slot.advance(1n)],
+    ['a slot that is lost', 'confirmed_flush_lsn::text, restart_lsn::text', '55000', ({ slot }) => slot.position()],
+    ['keys', 'AS print', '57P01', ({ keys }) => keys.refreshIfStale(0n)],
+    ['a snapshot’s message', 'pg_logical_emit_message', '57P01', ({ snapshots }) => snapshots?.write('x')],
+  ] as const satisfies [string, string, string, (session: Session) => Promise<unknown> | undefined][])
+    it(`says nothing untrue of what was read before where this fails in a run: ${what}`, async () => {
+      let isRunning = false;
+      const level = { level: 'logical', recovery: false, num: 160004 };
+      await using server = await serverFor([
+        [part, code],
+        [
+          'AS level',
+          () => [{ ...level, slot: isRunning && code === '55000' ? { ...SLOT, wal_status: 'lost' } : SLOT }],
+        ],
+      ]);
+      const session = await opened(server);
+      isRunning = true;
+      const failure = await Promise.resolve(act(session)).then(
+        () => assert.fail('it did not fail'),
+        (error: unknown) => error,
+      );
+      assert.ok(failure instanceof PipelineError);
+      assert.match(failure.what, / The slot was not advanced over what was not acknowledged\.$/);
+      await session.close();
+    });
 
   it('I6: that loses its connection says so', async () => {
     await using server = await serverFor();

@@ -96,7 +96,7 @@ describe('a slot of STANDBY_SLOTS', () => {
       const script = server([{ name: 'x', required: true, slot }]);
       await assert.rejects(standbyBound(script.client, AWAITING), {
         code: 'CONFIG_INVALID',
-        what: `STANDBY_SLOTS names slots by which no standby can be waited for: ${fault}. Nothing was read and the slot was not advanced.`,
+        what: `STANDBY_SLOTS names slots by which no standby can be waited for: ${fault}. The slot was not advanced over what was not acknowledged.`,
       });
       const told = await readStandbys(script.client, AWAITING);
       assert.deepEqual([told.faults, told.bound], [[fault], 0n]);
@@ -109,7 +109,7 @@ describe('a slot of STANDBY_SLOTS', () => {
   it('fails by name with all others that cannot be waited for', async () => {
     const none = (name: string) => ({ name, required: true, slot: null });
     await assert.rejects(standbyBound(server([none('a'), none('b')]).client, AWAITING), {
-      what: /: there is no slot "a"; there is no slot "b"\. Nothing was read/,
+      what: /: there is no slot "a"; there is no slot "b"\. The slot was not advanced over/,
     });
   });
 

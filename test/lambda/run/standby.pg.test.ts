@@ -67,7 +67,10 @@ describe('STANDBY_SLOTS', () => {
       const pipeline = await laggard({ standbySlots });
       await assert.rejects(pipeline.run(), (error: Error) => {
         assert.match(error.message, said);
-        assert.match(error.message, /^CONFIG_INVALID: STANDBY_SLOTS .*not advanced\. Let the standby use that slot/);
+        assert.match(
+          error.message,
+          /^CONFIG_INVALID: STANDBY_SLOTS .*not advanced over what was not acknowledged\. Let the standby use that slot/,
+        );
         assert.doesNotMatch(error.message, /"phys"/);
         return true;
       });
