@@ -24,6 +24,7 @@ export class Advancer {
 
   readonly #slot: Slot;
   readonly #clock: Clock;
+  readonly #lost: AbortSignal;
   #inFlight: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   #lastEnd: number;
@@ -32,10 +33,12 @@ export class Advancer {
    * @param slot - the slot to advance
    * @param clock - measures what an advance costs
    * @param position - the slot's confirmed_flush_lsn
+   * @param lost - aborts when the lock is lost: from then on nothing is advanced, and its reason is thrown (I6)
    */
-  constructor(slot: Slot, clock: Clock, position: Lsn) {
+  constructor(slot: Slot, clock: Clock, position: Lsn, lost: AbortSignal) {
     this.#slot = slot;
     this.#clock = clock;
+    this.#lost = lost;
     this.position = position;
     this.#lastEnd = clock.now();
   }
@@ -70,6 +73,7 @@ export class Advancer {
   async advanceAgain(): Promise<void> {
     await this.#inFlight;
     if (this.#failure) throw this.#failure.error;
+    this.#lost.throwIfAborted();
     if (this.hasAdvanced) await this.#slot.advance(this.position);
   }
 
@@ -79,6 +83,7 @@ export class Advancer {
   }
 
   async #advance(target: Lsn): Promise<void> {
+    this.#lost.throwIfAborted();
     const begun = this.#clock.now();
     this.position = await this.#slot.advance(target);
     this.hasAdvanced = true;

@@ -94,7 +94,7 @@ class RunLoop {
     });
     const ports = this.#linger === undefined ? given : { ...given, session: this.#linger.withTimedSlot(given.session) };
     this.#ports = ports;
-    this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n);
+    this.#advancer = new Advancer(ports.session.slot, ports.clock, 0n, ports.session.lost);
     this.#deadline = new RunDeadline(options, {
       ...ports,
       advancer: this.#advancer,

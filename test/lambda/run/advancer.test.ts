@@ -14,8 +14,22 @@ describe('an advancer', () => {
     slot.idleWal(1_000_000n);
     const clock = new TestClock();
     slot.onAdvance = () => (clock.time += costs.shift() ?? 10);
-    return { slot, clock, advancer: new Advancer(slot, clock, 1_000n) };
+    const lost = new AbortController();
+    return { slot, clock, lost, advancer: new Advancer(slot, clock, 1_000n, lost.signal) };
   }
+
+  it('I6: advances nothing once the lock is lost, and says by what', async () => {
+    const reason = new Error('the lock is lost');
+    const { slot, clock, lost, advancer } = laidOut();
+    await advancer.advanceTo(1_001n);
+    lost.abort(reason);
+    await assert.rejects(advancer.advanceTo(1_002n), reason);
+    await assert.rejects(advancer.advanceAgain(), reason);
+    clock.time += 1_000;
+    advancer.advanceIfWorthwhile(1_002n);
+    await assert.rejects(advancer.advanceTo(1_001n), reason);
+    assert.deepEqual(slot.advances, [1_001n]);
+  });
 
   it('advances again and again in mid-batch, each time that it is worth it', async () => {
     const { slot, clock, advancer } = laidOut();

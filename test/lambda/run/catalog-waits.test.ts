@@ -26,7 +26,7 @@ function waiting(over: { deadlineMs?: number; commits?: CommitHistory; altered?:
   const waits = new CatalogWaits({
     session: { ...session, ...(over.commits === undefined ? {} : { commitHistory: over.commits }) },
     clock,
-    advancer: new Advancer(slot, clock, 50n),
+    advancer: new Advancer(slot, clock, 50n, session.lost),
     keyHistory,
     policies,
     alterations,

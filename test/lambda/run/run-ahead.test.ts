@@ -10,13 +10,13 @@ import { runKit } from '../../support/run-kit.ts';
 
 const FAILURE = new Error('the stream is gone');
 
-/** A run over more rows than the first peek of a backlog takes, and what was read ahead. */
-async function reading(over: { options?: Partial<RunOptions>; idleBytes?: bigint; fails?: boolean } = {}) {
+/** A pipeline with more rows than the first peek of a backlog takes, and what is read ahead: `begun` is what becomes of it. */
+function backlog(idleBytes = MIN_BACKLOG_BYTES, begun: Promise<undefined> = Promise.resolve(undefined)) {
   const slot = new FakeSlot();
   const kit = runKit(slot, new FakeKeys({ 'public.t': {} }));
   const insert = 'table public.t: INSERT: id[integer]:1';
   for (let rows = 0; rows < FIRST_ROWS + 500; rows += 502) slot.commit(...Array.from({ length: 500 }, () => insert));
-  slot.idleWal(over.idleBytes ?? MIN_BACKLOG_BYTES);
+  slot.idleWal(idleBytes);
   slot.blockLines = 4_000;
   kit.publisher.roundMs = 1;
   const calls: string[] = [];
@@ -24,7 +24,7 @@ async function reading(over: { options?: Partial<RunOptions>; idleBytes?: bigint
     isOver: false,
     begin: (_from, _upto, limit) => {
       calls.push(`begin ${limit}`);
-      return Promise.resolve(undefined);
+      return begun;
     },
     close: () => {
       calls.push('close');
@@ -32,6 +32,12 @@ async function reading(over: { options?: Partial<RunOptions>; idleBytes?: bigint
     },
   };
   Object.assign(kit.session, { ahead });
+  return { slot, kit, calls };
+}
+
+/** A run over that. @returns what was asked of reading ahead */
+async function reading(over: { options?: Partial<RunOptions>; idleBytes?: bigint; fails?: boolean } = {}) {
+  const { kit, calls } = backlog(over.idleBytes);
   if (over.fails === true) kit.publisher.fate = () => FAILURE;
   const options = over.options ?? {};
   const running = run(kit.ports, kit.options(options));
@@ -48,6 +54,24 @@ describe('a run', () => {
 
   it('closes it where it fails, too', async () => {
     assert.equal((await reading({ fails: true })).at(-1), 'close');
+  });
+
+  it('I6: advances nothing where the lock is lost while it waits for a peek that is read ahead', async () => {
+    const begun: { give?: (peek: undefined) => void } = {};
+    const { slot, kit, calls } = backlog(MIN_BACKLOG_BYTES, new Promise((resolve) => (begun.give = resolve)));
+    // So fast that the slot does not follow in mid-batch.
+    kit.publisher.roundMs = 0;
+    const position = slot.position.bind(slot);
+    slot.position = () => {
+      // The last question before the peek is waited for.
+      if (calls.length > 0) {
+        kit.lose(FAILURE);
+        begun.give?.(undefined);
+      }
+      return position();
+    };
+    await assert.rejects(run(kit.ports, kit.options()), FAILURE);
+    assert.deepEqual(slot.advances, []);
   });
 
   for (const [why, over] of [
