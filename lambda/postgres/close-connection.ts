@@ -35,12 +35,18 @@ export function destroy(client: pg.Client): void {
  *
  * @param connection - the connection to close
  * @param clock - measures the second that it is given
+ * @param before - what is done on it before, within that second @default nothing
  */
-export async function closeGracefully({ client }: { readonly client: pg.Client }, clock: Clock): Promise<void> {
+export async function closeGracefully(
+  { client }: { readonly client: pg.Client },
+  clock: Clock,
+  before?: () => Promise<unknown>,
+): Promise<void> {
   const gone = new AbortController();
   void clock.sleep(1_000, gone.signal).then(() => {
     if (!gone.signal.aborted) destroy(client);
   });
+  if (before !== undefined) await before().catch(() => undefined);
   await client.end().catch(() => undefined);
   gone.abort();
 }

@@ -116,10 +116,12 @@ export class SlotCopies implements AheadSource {
     await Promise.all(this.#ended);
   }
 
-  async #endOne({ connection, state }: Copy): Promise<void> {
+  async #endOne({ connection, name, state }: Copy): Promise<void> {
     const { control, clock } = this.#parts;
     if (state !== 'idle') await control.query('SELECT pg_cancel_backend($1)', [connection.pid]).catch(() => undefined);
-    await closeGracefully(connection, clock);
+    // A pool keeps the backend for others, and with it the copy. What is lent has a statement under way: its error drops the copy.
+    const drop = () => connection.query('SELECT pg_drop_replication_slot($1)', [name]);
+    await closeGracefully(connection, clock, state === 'lent' ? undefined : drop);
   }
 
   /** @returns the copy whose turn it is, at that position */

@@ -47,18 +47,7 @@ for (const mode of ['transaction', 'statement', 'session'] as const) {
       await server.sql('CREATE ROLE cdc LOGIN REPLICATION; CREATE TABLE t (id int PRIMARY KEY)');
       await server.sql('GRANT SELECT ON t TO cdc');
       pooler = await startPgbouncer(server.port, mode);
-      container = await startHandler({
-        PGHOST: '127.0.0.1',
-        PGPORT: String(pooler.port),
-        PGDATABASE: 'postgres',
-        PGUSER: 'cdc',
-        PGPASSWORD: 'none',
-        PGSSLMODE: 'disable',
-        AWS_REGION: 'us-east-1',
-        AWS_ACCESS_KEY_ID: 'x',
-        AWS_SECRET_ACCESS_KEY: 'y',
-        AWS_ENDPOINT_URL_KINESIS: kinesis.endpoint,
-      });
+      container = await startHandler(settingsFor(pooler.port, kinesis));
     });
     after(async () => {
       await container.stop();
@@ -121,8 +110,85 @@ for (const mode of ['transaction', 'statement', 'session'] as const) {
   });
 }
 
+describe('a backlog that is read ahead through a pool in session mode', () => {
+  let server: PostgresServer;
+  let kinesis: EmbeddedKinesis;
+  before(async () => {
+    [server, kinesis] = await Promise.all([
+      startPostgres({ hba: ['host all all all trust'], settings: { max_wal_size: '4GB' } }),
+      startKinesis(),
+    ]);
+    await kinesis.createStream('pg2kinesis', 1);
+    await server.sql('CREATE ROLE cdc LOGIN REPLICATION; CREATE TABLE t (id serial PRIMARY KEY)');
+    await server.createSlot('pg2kinesis');
+  });
+  after(async () => {
+    await Promise.all([server.stop(), kinesis.stop()]);
+  });
+
+  /** Publishes a backlog through a pool of so many backends. @returns the answer, and how many copies were there at most */
+  async function published(poolSize: number) {
+    for (let i = 0; i < 20; i++) await server.sql('INSERT INTO t SELECT FROM generate_series(1, 5000)');
+    for (let i = 0; i < 80; i++)
+      await server.sql(`SELECT pg_logical_emit_message(true, 'filler', repeat('x', 1048576))`);
+    const pooler = await startPgbouncer(server.port, 'session', poolSize);
+    const container = await startHandler(settingsFor(pooler.port, kinesis));
+    let most = 0;
+    const over = new AbortController();
+    const watching = (async () => {
+      for (; !over.signal.aborted; await wait(20)) most = Math.max(most, (await copies()).length);
+    })();
+    try {
+      const { answer, error } = await container.invoke({ action: 'run', maxSeconds: 100 });
+      assert.equal(error, undefined, error?.message);
+      over.abort();
+      await watching;
+      // The pool has its backends still.
+      return { answer: answer as { caughtUp: boolean; published: number }, most, left: await copies() };
+    } finally {
+      over.abort();
+      await watching;
+      await container.stop();
+      pooler.stop();
+    }
+  }
+
+  const copies = () => server.sql(`SELECT slot_name FROM pg_replication_slots WHERE temporary`);
+
+  it('leaves no copy of the slot to a backend of the pool', async () => {
+    const { answer, most, left } = await published(12);
+    assert.deepEqual([answer.caughtUp, answer.published, most], [true, 100_000, 2]);
+    assert.deepEqual(left, []);
+  });
+
+  it('does not wait for backends that the pool has not', async () => {
+    const { answer, most } = await published(3);
+    assert.deepEqual([answer.caughtUp, answer.published, most], [true, 100_000, 0]);
+  });
+});
+
+/** The function's environment. */
+function settingsFor(port: number, kinesis: EmbeddedKinesis): Record<string, string> {
+  return {
+    PGHOST: '127.0.0.1',
+    PGPORT: String(port),
+    PGDATABASE: 'postgres',
+    PGUSER: 'cdc',
+    PGPASSWORD: 'none',
+    PGSSLMODE: 'disable',
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'x',
+    AWS_SECRET_ACCESS_KEY: 'y',
+    AWS_ENDPOINT_URL_KINESIS: kinesis.endpoint,
+  };
+}
+
 /** Starts pgbouncer on a free port, by an account that it accepts: it refuses root. */
-async function startPgbouncer(serverPort: number, mode: string): Promise<{ port: number; stop(): void }> {
+async function startPgbouncer(
+  serverPort: number,
+  mode: string,
+  poolSize = 12,
+): Promise<{ port: number; stop(): void }> {
   const probe = createServer();
   await new Promise<void>((ready) => probe.listen(0, '127.0.0.1', ready));
   const { port } = probe.address() as AddressInfo;
@@ -142,7 +208,7 @@ unix_socket_dir =
 auth_type = any
 auth_file = ${join(dir, 'users')}
 pool_mode = ${mode}
-default_pool_size = 12
+default_pool_size = ${poolSize}
 `,
   );
   writeFileSync(join(dir, 'users'), '');

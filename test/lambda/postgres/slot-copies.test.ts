@@ -13,6 +13,7 @@ import { eventually, memoryLog, told } from './fixtures.ts';
 const MADE = 'pg_copy_logical_replication_slot';
 const MOVED = 'pg_replication_slot_advance';
 const READ = 'COPY (';
+const DROPPED = 'pg_drop_replication_slot';
 const IDENTITY = { started: 'then', recovery: false, system: '7', timeline: '00000001', wal_end: '0/30' };
 
 /** A peek's rows: a COMMIT first, then the transaction. */
@@ -151,6 +152,11 @@ describe('copies of a slot', () => {
     await server.copies.close();
     await eventually(server.allGone, 'both are closed');
     assert.deepEqual([server.copies.isOver, server.cancelled], [true, []]);
+    // A pool would keep them with the backends.
+    assert.deepEqual(
+      server.sent.filter(({ text }) => text.includes(DROPPED)).map(({ values, pid }) => [...values, pid]),
+      [first, second].map((pid) => [`pg2kinesis_ahead_${pid}`, pid]),
+    );
   });
 
   for (const [what, given, reason] of [
@@ -235,6 +241,8 @@ describe('copies of a slot', () => {
     server.waits.find(({ ms }) => ms === 5_000)?.pass();
     await eventually(() => server.cancelled.length > 0, 'it is cancelled');
     assert.deepEqual(server.cancelled, [['SELECT pg_cancel_backend($1)', [pid]]]);
+    // The server does not stop: the connection is dropped, with the copy.
+    for (const { ms, pass } of server.waits) if (ms === 1_000) pass();
     assert.equal(await begun, undefined);
     assert.match(server.lines.join('\n'), /^Reading ahead is over for this run[^\n]*"reason":"late"}$/);
     await eventually(server.allGone, 'both are closed');
