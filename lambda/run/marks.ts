@@ -191,12 +191,11 @@ export class RunMarks {
   }
 
   /**
-   * Before a run waits for something new, and at its end: what was held back, and what is owed for runs before it.
+   * Before a run waits for something new, and at its end: what is owed for runs before it, or to tell what a snapshot reads.
    *
    * @param position - up to where everything is acknowledged
    */
   settle(transformer: MarkTaker, position: Lsn): void {
-    this.#writeIfOwed(transformer);
     // Without the tables only where more is to come: marks that tell them have to be at a newer position than these.
     const covers = this.#unmarkedUpto !== undefined && (this.#known.areAll || this.#known.hasMoreBehind(position));
     if (covers || this.#tables.isOwedAt(position)) this.#write(transformer, position, this.#nowMicros());

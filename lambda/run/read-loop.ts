@@ -128,11 +128,6 @@ export class ReadLoop {
       // A peek that was not full saw everything up to `upto`, and all of it is acknowledged or counted: I2.
       const done = full ? boundary : upto;
       if (done !== undefined && done > this.#readUpto) this.#readUpto = done;
-      if (isHeld) {
-        await advancer.advanceTo(upto);
-        if (upto >= range.caughtUpAt) return 'caught-up';
-        continue;
-      }
       planner.succeeded(plan, {
         done,
         rowsRead: batch.rows,
@@ -162,7 +157,7 @@ export class ReadLoop {
     const next = planner.failed({ ...plan, position: advancer.position }, error, budgetMs);
     if (next === 'first-step') {
       deadline.useFunctionDeadline('Finding the transaction takes a peek a step');
-    } else if (this.batchCount === 0 && (next === 'same' || (next === 'smaller' && !deadline.hasTime()))) {
+    } else if (this.batchCount === 0 && (next === 'same' || !deadline.hasTime())) {
       // Reading again from restart_lsn takes longer than this run may: the schedule would never get past it.
       deadline.useFunctionDeadline('Not even a small peek finishes in maxSeconds');
     }

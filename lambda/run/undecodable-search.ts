@@ -141,7 +141,7 @@ export class UndecodableSearch {
     if (known !== undefined && known === start) return start + ALIGNMENT;
     const half = ((this.#bad - start) / 2n / ALIGNMENT) * ALIGNMENT;
     const middle = start + (half === 0n ? ALIGNMENT : half);
-    if (this.#near === undefined || this.#near >= this.#bad) return middle;
+    if (this.#near === undefined) return middle;
     const near = (this.#near / ALIGNMENT) * ALIGNMENT;
     const reached = (near > start ? near : start) + this.#reach;
     return reached < middle ? reached : middle;

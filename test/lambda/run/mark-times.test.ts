@@ -122,6 +122,7 @@ describe('a run', () => {
 
   it('marks what the last one left without marks where the slot is, and is quits', () => {
     const { marks, taker, lsns } = deciding({ warm: { ...WARM, isOwed: true } });
+    assert.equal(marks.isOwing, true);
     marks.settle(taker, BEGUN);
     assert.deepEqual([lsns(), marks.isOwing], [['0/8'], false]);
   });

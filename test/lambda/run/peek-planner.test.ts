@@ -65,6 +65,8 @@ describe('a peek', () => {
     assert.equal(plan.rows, 1_500);
     planner.succeeded(plan, outcome());
     assert.deepEqual(warmState.peekLimits, LIMITS);
+    planner.succeeded(plan, outcome({ limitedBy: 'wal' }));
+    assert.deepEqual(warmState.peekLimits, { ...LIMITS, walBytes: 256 * MB }, 'but of more WAL, where that ended it');
     assert.equal(planner.failed(planner.next(100n, FAR, 2_400), noTime, 60_000), 'smaller');
     assert.equal(planner.next(100n, FAR).rows, 1_200);
   });
@@ -164,6 +166,13 @@ describe('a search for what the server cannot decode', () => {
     assert.deepEqual(planner.search?.range, [BigInt(MB / 2), BigInt(MB)], 'a peek without a COMMIT moves nothing');
     assert.equal(planner.failed(planner.next(0n, FAR), noTime, 7), 'smaller');
     assert.ok(planner.search);
+  });
+
+  it('goes on where the server has no space, too: that tells where it is', () => {
+    const { planner, warmState } = plannerOf();
+    planner.failed(planner.next(0n, BigInt(40 * MB)), failure, 7);
+    assert.equal(planner.failed(planner.next(0n, FAR), noSpace, 7), 'next-step');
+    assert.deepEqual([planner.search?.range, warmState.peekLimits], [[0n, BigInt(20 * MB)], LIMITS]);
   });
 
   it('ends where it does not fail any more: then the next peek takes a quarter of the rows', () => {

@@ -35,6 +35,8 @@ interface Script {
   readonly isAwaited?: () => boolean;
   readonly hasTime?: () => boolean;
   readonly snapshots?: { holdsSlot: boolean };
+  /** The farthest that the slot may follow. @default it may follow everything */
+  readonly slotBound?: Lsn;
   /** The newest commit LSN of each peek in turn, known at its beginning. @default none holds a transaction */
   readonly lastCommits?: readonly Lsn[];
   /** What reading ahead does. @default nothing is read ahead */
@@ -91,7 +93,8 @@ async function reading(script: Script) {
   const { position = 0x1000n, snapshots } = script;
   const advancer = {
     position,
-    advanceTo: (to: Lsn) => {
+    advanceTo: (target: Lsn) => {
+      const to = script.slotBound !== undefined && script.slotBound < target ? script.slotBound : target;
       if (to > advancer.position) calls.push(`advance to ${hex((advancer.position = to))}`);
       return Promise.resolve();
     },
@@ -474,6 +477,25 @@ describe('reading while a snapshot holds the slot', () => {
   });
 });
 
+describe('what a snapshot has held the slot before', () => {
+  it('is read once more where it is let go, and is no less read meanwhile', async () => {
+    const snapshots = { holdsSlot: true };
+    let peeks = 0;
+    const { loop, calls } = await reading({
+      bounds: [{ bound: 0x5000n, caughtUpAt: 0x6000n }, { bound: 0x6000n }],
+      batches: [{}, { rows: 8_000, boundary: 0x3000n }, { ended: 'deadline' }],
+      snapshots,
+      slotBound: 0x2000n,
+      hasTime: () => {
+        if (++peeks === 2) snapshots.holdsSlot = false;
+        return true;
+      },
+    });
+    assert.deepEqual(calls.slice(0, 3), ['peek to 5000, all rows', 'advance to 2000', 'peek to 6000, 8000 rows']);
+    assert.equal(loop.position, 0x5000n);
+  });
+});
+
 describe('a backlog that is read ahead', () => {
   const FULL = { rows: 3 };
   const ahead = { mostRows: 3, ready: [0x2000n, 0x3000n] };
@@ -631,6 +653,16 @@ describe('a backlog that is read ahead', () => {
     );
     const empty = await reading({ bounds: [{}], ahead, batches: [{ rows: 0 }] });
     assert.deepEqual(empty.calls, ['peek to 5000, 3 rows', 'advance to 5000']);
+  });
+
+  it('is begun once a quarter of a peek has come', async () => {
+    const { calls } = await reading({
+      bounds: [{}],
+      ahead: { mostRows: 8, ready: [] },
+      lastCommits: [0x2000n],
+      batches: [{ rows: 2, boundary: 0x2000n }],
+    });
+    assert.ok(calls.includes('ahead 2000 to 5000, 8 rows'), calls.join());
   });
 
   it('is over where a snapshot holds the slot, and in a search', async () => {

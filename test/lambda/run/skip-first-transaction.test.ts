@@ -244,6 +244,10 @@ describe('skip-transaction, where the first transaction can be read', () => {
     assert.equal(code, 'NO_PROGRESS');
     assert.ok(message.includes(`that have confirmed ${formatLsn(first - 1n)} only ("phys")`));
     assert.match(remedy, /status names them/);
+    const { awaited, ...bound } = await slot.standbyBound();
+    const both = [...awaited, ...awaited.map((standby) => ({ ...standby, name: 'other' }))];
+    const two = Object.assign(new FakeSlot(), { standbyBound: () => Promise.resolve({ ...bound, awaited: both }) });
+    assert.ok((await fails(two, first)).message.includes('("phys", "other")'));
     slot.standby = first;
     slot.commit(insert);
     const clock = new TestClock();

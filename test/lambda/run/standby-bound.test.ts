@@ -58,11 +58,11 @@ describe('what a standby has not confirmed', () => {
     slot.idleWal(10_000n);
     const messages = { prefixes: [/^p$/], partitionKey: logicalMessageKeyWriter('primary-key', 'test') };
     const options = { messages, format: FORMATS.json(FORMAT_OPTIONS) };
-    slot.standby = lsn + 1_050n;
+    slot.standby = lsn + 1_073n;
     const answer = await run(kit.ports, kit.options(options));
     assert.deepEqual([answer.stopped, answer.published, answer.messages], ['waiting-for-standby', 1, 0]);
     assert.ok(slot.confirmed <= lsn);
-    slot.standby = lsn + 1_080n;
+    slot.standby = lsn + 1_074n;
     const next = await run(kit.ports, kit.options(options));
     assert.deepEqual([next.stopped, next.published, next.messages], ['waiting-for-standby', 0, 1]);
   });

@@ -129,6 +129,19 @@ describe('a run that meets a transaction at which the server fails', () => {
     assert.deepEqual(keys(), [1, 2, 3, 4, 5]);
   });
 
+  it('names it where the server’s error has another explanation than WAL', async () => {
+    const explained = new PipelineError('NO_PROGRESS', 'A file is missing.');
+    const failing = new ServerDecodingError('failed', {
+      sqlState: '58P01',
+      report: 'SQLSTATE 58P01',
+      near: undefined,
+      cause: explained,
+    });
+    const { keys, runs } = pipeline(9, (taken) => (holds(6)(taken) ? failing : undefined));
+    await assert.rejects(runs(), { code: 'TRANSACTION_UNDECODABLE', message: /SQLSTATE 58P01/ });
+    assert.deepEqual(keys(), [1, 2, 3, 4, 5]);
+  });
+
   for (const [spilling, message] of [
     [false, /commit LSN 0\/\w+ is larger.*invoke skip-transaction/],
     [true, /one transaction is too large.*[Nn]either more time nor skip-transaction/],
