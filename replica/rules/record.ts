@@ -25,6 +25,7 @@ export interface Change {
   readonly unchanged: readonly string[];
   /** Columns of the row whose null is JSON's. */
   readonly jsonNull: readonly string[];
+  /** Whether its row is lacking, because it was too large for a record. A DELETE needs none. */
   readonly truncated: boolean;
   /** The whole record, to be kept in a file. */
   readonly text: string;
@@ -172,7 +173,7 @@ function readChange(fields: Fields, op: Change['op'], source: string, text: stri
     oldKey: fields.oldKey,
     unchanged: (parsed(fields.unchanged) as readonly string[] | undefined) ?? NO_NAMES,
     jsonNull: jsonNull?.['row'] ?? NO_NAMES,
-    truncated: parsed(fields.truncated) === true,
+    truncated: op !== 'DELETE' && parsed(fields.truncated) === true,
     text,
     size: text.length,
   };

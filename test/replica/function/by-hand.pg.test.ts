@@ -147,7 +147,8 @@ describe('the function of a StreamReplica, by hand', () => {
       assert.equal(await apply(copy, 0, insertOf('s', 1), insertOf('s', 2), tooLarge(insertOf('s', 3))), 0);
       assert.equal(await apply(copy, 0, tooLarge({ ...insertOf('s', 2, 0x1800), op: 'UPDATE' })), 0);
       const [left, arrived] = moveOf(1, 5, 0x2000);
-      const halves = [() => apply(copy, 0, left), () => apply(copy, 1, tooLarge(arrived))] as const;
+      // The old row that REPLICA IDENTITY FULL sends may be too large, too: the half that leaves its key needs none.
+      const halves = [() => apply(copy, 0, tooLarge(left)), () => apply(copy, 1, tooLarge(arrived))] as const;
       for (const half of isLeftFirst ? halves : halves.toReversed()) assert.equal(await half(), 0);
       assert.deepEqual(await ids(), [2]);
       assert.equal(said.total('tooLarge'), 3);

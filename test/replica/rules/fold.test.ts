@@ -1,7 +1,7 @@
 /** Changes that say too little of their row to be applied. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Fold } from '../../../replica/rules/fold.ts';
+import { DELETED, Fold } from '../../../replica/rules/fold.ts';
 import { type Change, readRecord } from '../../../replica/rules/record.ts';
 
 function changeOf(over: object): Change {
@@ -40,5 +40,21 @@ describe('a change that is folded', () => {
     fold.add(changeOf({}));
     fold.add(changeOf({ op: 'TRUNCATE', key: null }));
     assert.equal(fold.changes, 2);
+  });
+
+  it('is a DELETE without its old row, which was too large: its key is enough, also where the row goes on under another one', () => {
+    const fold = new Fold();
+    fold.add(changeOf({ truncated: true }));
+    fold.add(changeOf({ key: { id: 2 }, newKey: { id: 3 }, truncated: true }));
+    const row = { key: { id: 3 }, oldKey: { id: 2 }, row: { id: 3 }, unchanged: ['big'] };
+    fold.add(changeOf({ ...row, op: 'UPDATE', ordinal: 2 }));
+    assert.deepEqual(
+      [...(fold.tables[0]?.rows ?? [])].map(([key, now]) => [key, now === DELETED ? 'deleted' : now.base]),
+      [
+        ['{"id":1}', 'deleted'],
+        ['{"id":2}', 'deleted'],
+        ['{"id":3}', '{"id":2}'],
+      ],
+    );
   });
 });
