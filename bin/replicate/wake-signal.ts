@@ -3,13 +3,14 @@ import { systemClock } from '../../lambda/clock.ts';
 
 /** Wakes whoever waits for it. */
 export class Signal {
-  #waiters: (() => void)[] = [];
+  readonly #waiters = new Set<() => void>();
   #sent = false;
 
   /** Ends all current waits. If there is none, the next one ends at once. */
   send(): void {
-    if (this.#waiters.length === 0) this.#sent = true;
-    for (const wake of this.#waiters.splice(0)) wake();
+    if (this.#waiters.size === 0) this.#sent = true;
+    for (const wake of this.#waiters) wake();
+    this.#waiters.clear();
   }
 
   /** Waits for the signal. @param ms - the longest wait, in milliseconds */
@@ -19,10 +20,9 @@ export class Signal {
       return;
     }
     const over = new AbortController();
-    await Promise.race([
-      new Promise<void>((resolve) => this.#waiters.push(resolve)),
-      systemClock.sleep(ms, over.signal),
-    ]);
-    over.abort();
+    const wake = (): void => over.abort();
+    this.#waiters.add(wake);
+    await systemClock.sleep(ms, over.signal);
+    this.#waiters.delete(wake);
   }
 }
