@@ -34,12 +34,14 @@ export class ReplicaShardPlan implements ShardPlan {
   readonly #childless = new Set<string>();
   readonly #parents = new Map<string, readonly string[]>();
   readonly #keptSinceMs: number;
+  readonly #savedAtMs: number;
 
   /** @throws {ReplicaError} POSITION_TRIMMED */
   constructor({ shards, saved, savedAtMs, now, retentionMs }: ReplicaShardPlanOptions) {
     this.#shards = shards;
     this.#saved = saved;
     this.#keptSinceMs = now - retentionMs;
+    this.#savedAtMs = savedAtMs;
     for (const [id, position] of saved) {
       if (position.atEnd) continue;
       const age = now - (position.arrivedMs ?? savedAtMs);
@@ -75,8 +77,18 @@ export class ReplicaShardPlan implements ShardPlan {
   addShard(id: string, parents: readonly string[]): void {
     this.#shards.addShard(id, parents);
     for (const parent of parents) this.#childless.delete(parent);
+    this.#refuseTrimmedChild(id, parents);
     if (!this.#parents.has(id)) this.#unread.add(id);
     this.#parents.set(id, parents);
+  }
+
+  /** The end of a shard may have been saved before its children were known: nothing says how old what they began with is but that end. */
+  #refuseTrimmedChild(id: string, parents: readonly string[]): void {
+    const ends = parents.flatMap((parent) => this.#saved.get(parent) ?? []);
+    if (this.#saved.has(id) || ends.length === 0 || !ends.every(({ atEnd }) => atEnd)) return;
+    const times = ends.flatMap(({ arrivedMs, tipMs }) => [arrivedMs ?? [], tipMs ?? []].flat());
+    if (Math.max(...(times.length === 0 ? [this.#savedAtMs] : times)) >= this.#keptSinceMs) return;
+    throw trimmed(`The stream may no longer have what shard ${id} began with, of which nothing was read.`);
   }
 
   /** A shard was read to its tip. */

@@ -114,6 +114,26 @@ describe('the shards that a replica reads', () => {
     assert.equal(plan(saved()).start('child'), 'trim-horizon');
   });
 
+  it('fail where that is so of a child that was not known yet when the end of its parents was saved', () => {
+    const child = (saved: Readonly<Record<string, ShardPosition>>, savedAtMs?: number) => (): unknown => {
+      const shards = plan(saved, savedAtMs);
+      for (const id of Object.keys(saved)) shards.addShard(id, []);
+      shards.addShard('child', ['a', 'b']);
+      return shards.start('child');
+    };
+    const trimmed = /POSITION_TRIMMED: The stream may no longer have what shard child began with/;
+    assert.throws(child({ a: at('7', 70 * HOUR, true), b: at('8', 75 * HOUR, true) }), trimmed);
+    assert.throws(child({ a: at(undefined, undefined, true) }, 75 * HOUR), trimmed);
+    for (const over of [{ tipMs: 80 * HOUR }, { arrivedMs: 80 * HOUR }])
+      assert.equal(
+        child({ a: at('7', 70 * HOUR, true), b: { ...at('8', 70 * HOUR, true), ...over } })(),
+        'trim-horizon',
+      );
+    assert.equal(child({ a: at(undefined, undefined, true) })(), 'trim-horizon');
+    // One of its parents is read on, and what that has is older.
+    assert.equal(child({ a: at('7', 77 * HOUR), b: at('8', 70 * HOUR, true) })(), 'trim-horizon');
+  });
+
   it('are read from what is left of them where nothing had come for long, up to a while ago', () => {
     const quiet = (tipMs: number): ShardPosition => ({ ...at('7', 70 * HOUR), tipMs });
     for (const saved of [quiet(99 * HOUR), { ...at(undefined, undefined), tipMs: 99 * HOUR }]) {
