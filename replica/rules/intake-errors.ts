@@ -46,14 +46,28 @@ export function otherServer(system: string, ours: string, applied: Lsn): Replica
   return new ReplicaError(
     'HISTORY_CHANGED',
     `The source is now another server (system identifier ${system}; this copy is of ${ours}, up to ${formatLsn(applied)}). Nothing of it was applied.`,
+    {
+      remedy:
+        'Make the copy anew, of the source under another name, as the stream holds marks of both servers under this one: set SOURCE_NAME, delete the position of the copy, load its tables again, and begin with --source and --start-after (docs/replica.md).',
+    },
   );
 }
 
-/** The failure where the source has lost what is applied. @param fork - where its history left the one that was copied */
-export function lostHistory(fork: Lsn, timeline: number, applied: Lsn): ReplicaError {
+/**
+ * The failure where the source has lost what is applied.
+ *
+ * @param fork - where its history left the one that was copied
+ * @param timeline - that it is on now
+ * @param applied - up to where it was copied
+ * @param read - up to where the stream was read: what is lost may go on behind it
+ */
+export function lostHistory(fork: Lsn, timeline: number, applied: Lsn, read: Lsn): ReplicaError {
   return new ReplicaError(
     'HISTORY_CHANGED',
     `The source went on from ${formatLsn(fork)} on timeline ${timeline}, as after a failover to a standby that was behind, and this copy has what was committed up to ${formatLsn(applied)}. Nothing more was applied.`,
+    {
+      remedy: `Make the copy anew, when the source's WAL has come beyond what the stream holds of the former timeline, ${formatLsn(read)} at least: delete its position, load its tables again, and begin with --start-after (docs/replica.md). Sooner, or from the beginning of the stream, it would come here again.`,
+    },
   );
 }
 

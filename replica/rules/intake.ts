@@ -208,7 +208,7 @@ export class Intake {
     const { applied } = this.lanes;
     if (this.system !== system) throw otherServer(system, this.system, applied);
     const fork = take();
-    if (fork !== undefined) throw lostHistory(fork, timeline, applied);
+    if (fork !== undefined) throw lostHistory(fork, timeline, applied, this.lanes.reached);
     const { doubtfulFork } = this.lanes;
     if (doubtfulFork !== undefined) throw doubtfulHistory(doubtfulFork, applied);
   }

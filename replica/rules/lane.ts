@@ -54,6 +54,8 @@ export class Lane<T extends WaitingChange> {
   readUpto: Lsn;
   /** When that was committed, milliseconds since 1970; undefined: nothing was read yet. */
   readUptoMs: number | undefined;
+  /** Up to where changes or marks of this timeline were read; 0 where rows were loaded otherwise, and nothing was read. */
+  reached: Lsn;
   /** Marks above what is applied. A restart has to read them again, so they hold back the saved position of their shard. */
   marks: { readonly lsn: Lsn; readonly place: RecordPlace }[] = [];
   /** The server's timeline, by the lane's last mark; undefined before the first. */
@@ -63,8 +65,6 @@ export class Lane<T extends WaitingChange> {
   /** The last change read, in commit order. A change that is not after it is a repeat. */
   #last: { readonly lsn: Lsn; readonly ordinal: number };
   #timelineStarts: TimelineStart[] = [];
-  /** Up to where changes or marks of this timeline were read; 0 where rows were loaded otherwise, and nothing was read. */
-  #reached: Lsn;
   readonly #loadedMs: number;
 
   /**
@@ -74,7 +74,7 @@ export class Lane<T extends WaitingChange> {
    */
   constructor(cut: Lsn, timeline: number | undefined, loadedMs = 0) {
     this.readUpto = cut;
-    this.#reached = timeline === undefined ? 0n : cut;
+    this.reached = timeline === undefined ? 0n : cut;
     this.#loadedMs = loadedMs;
     this.timeline = timeline;
     this.#last = { lsn: cut, ordinal: AFTER_ALL };
@@ -104,7 +104,7 @@ export class Lane<T extends WaitingChange> {
       this.waitingRecords.push({ place, entries: [change], stored: undefined, first: lsn, last: lsn, size });
     }
     this.#advanceReadUpto(this.readUptoAfter(change), change.commitMs);
-    if (change.lsn > this.#reached) this.#reached = change.lsn;
+    if (change.lsn > this.reached) this.reached = change.lsn;
     return true;
   }
 
@@ -142,14 +142,14 @@ export class Lane<T extends WaitingChange> {
       this.unmarked = { ...this.unmarked, forks: mark.forks ?? [] };
     this.timeline = mark.timeline;
     this.#advanceReadUpto(mark.lsn, mark.commitMs);
-    if (mark.lsn > this.#reached) this.#reached = mark.lsn;
+    if (mark.lsn > this.reached) this.reached = mark.lsn;
     if (mark.lsn > applied) this.#keepMark(mark, place);
     return undefined;
   }
 
   /** Whether a timeline began before rows were loaded that are beyond all that was read of the one before: they are of the new one. */
   #wasLoadedAfter({ arrivedMs }: RecordPlace, applied: Lsn): boolean {
-    return this.#reached < applied && arrivedMs < this.#loadedMs;
+    return this.reached < applied && arrivedMs < this.#loadedMs;
   }
 
   /** Removes what is applied. @returns what was removed */

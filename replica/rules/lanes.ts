@@ -118,6 +118,11 @@ export class Lanes<T extends WaitingChange> {
     return { lsn: this.readUptoOf(least), ms: least.readUptoMs };
   }
 
+  /** The greatest LSN that was read of any lane. */
+  get reached(): Lsn {
+    return this.lanes.reduce((most, { reached }) => (reached > most ? reached : most), this.applied);
+  }
+
   /** Up to where it is known what a snapshot brings: the greatest mark of the first lane that tells of all its tables. */
   get snapshotsKnownUpto(): Lsn {
     return this.copying.knownUpto;

@@ -183,7 +183,10 @@ export class FastBatch {
     state.system ??= mark.system;
     if (state.system !== mark.system) throw otherServer(mark.system, state.system, position.lsn);
     const after = afterMark(position, mark, arrivedMs < state.begunMs);
-    if ('lost' in after) throw lostHistory(after.lost, mark.timeline, position.lsn);
+    if ('lost' in after) {
+      const { lsn, readUpto } = position;
+      throw lostHistory(after.lost, mark.timeline, lsn, lsn > readUpto ? lsn : readUpto);
+    }
     return after;
   }
 

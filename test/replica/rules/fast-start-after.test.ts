@@ -33,16 +33,20 @@ describe('rows that were loaded up to 0/100, of a source that left its timeline 
   const begin = () => {
     const target = new ModelFastTarget('none', false, { start: 0x100n, begunMs: BEGUN_MS });
     const applier = new FastApplier({ target, skipMissing: false });
+    let said = '';
     /** Each record in a batch of its own, from what is kept. */
     const apply = async (...records: readonly FastRecord[]): Promise<string | undefined> => {
       for (const record of records) {
         const { failure } = await applier.apply([record]);
-        if (failure !== undefined) return failure.code;
+        if (failure !== undefined) {
+          said = failure.message;
+          return failure.code;
+        }
       }
       return undefined;
     };
     const v = () => [...target.rows.values()].map((row) => row.v).sort((a, b) => a - b);
-    return { apply, v };
+    return { apply, v, message: () => said };
   };
 
   it('are gone on from, where it left it before they were loaded', async () => {
@@ -68,9 +72,16 @@ describe('rows that were loaded up to 0/100, of a source that left its timeline 
   });
 
   it('are not, where a lane was read beyond them before', async () => {
-    for (const read of [changeOf(0, 0x101), markOf(0, 0x100)]) {
-      const { apply } = begin();
+    for (const [read, beyond] of [
+      [changeOf(0, 0x101), '101'],
+      [markOf(0, 0x100), '100'],
+    ] as const) {
+      const { apply, message } = begin();
       assert.equal(await apply(markOf(0, 0x10), read, markOf(0, 0x80, 2)), 'HISTORY_CHANGED');
+      assert.match(
+        message(),
+        new RegExp(`beyond what the stream holds of the former timeline, 0/${beyond} at least: `),
+      );
     }
   });
 });

@@ -151,7 +151,11 @@ describe('the intake of a replica', () => {
     assert.equal(intake.counts.repeats, 2);
     assert.equal(read(6n, 6).lanes.cut.lsn, 25n, 'loaded before the fork');
     // Of the former history there is as much, so the rows may be of it; or they were loaded before it was left.
-    assert.throws(() => read(20n, 20), /HISTORY_CHANGED: The source went on from 0\/7 on timeline 2/);
+    assert.throws(
+      () => read(20n, 20),
+      /HISTORY_CHANGED: The source went on from 0\/7 on timeline 2, .* beyond what .* former timeline, 0\/14 at least: /,
+    );
+    assert.equal(read(21n, 20).lanes.cut.lsn, 25n, 'loaded anew, as that says');
     assert.throws(() => read(20n, 9, 0), /HISTORY_CHANGED/);
   });
 
@@ -189,8 +193,18 @@ describe('the intake of a replica', () => {
     take(0, 1, mark(1, 0, 1));
     assert.throws(
       () => take(0, 1, mark(2, 0, 1, { system: '8' })),
-      /HISTORY_CHANGED: .*system identifier 8; this copy is of 7/,
+      /HISTORY_CHANGED: .*system identifier 8; this copy is of 7, .*: set SOURCE_NAME, .* begin with --source and --start-after/,
     );
+    const anew = (source?: string) => {
+      const { intake, take } = begin(source, 3n);
+      take(0, 1, mark(1, 0, 1), change(9), mark(9, 0, 1));
+      take(0, 1, mark(2, 0, 1, { system: '8' }));
+      const at = { system: '8', ...(source === undefined ? {} : { source }) };
+      take(0, 1, mark(2, 0, 1, at), change(3, at), change(4, at), mark(4, 0, 1, at));
+      return [intake.counts.changes, intake.lanes.cut.lsn];
+    };
+    assert.throws(() => anew(), /HISTORY_CHANGED: .*system identifier 8; this copy is of 7/);
+    assert.deepEqual(anew('renamed'), [1, 4n]);
   });
 
   it('refuses a history that has lost what was applied, and takes one that has not', () => {
