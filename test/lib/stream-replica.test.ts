@@ -104,6 +104,20 @@ describe('a StreamReplica', () => {
     );
   });
 
+  it('leaves the mapping as it is where the copy gets another name or target: only a new one begins at the oldest record', () => {
+    const mapping = (over: Partial<StreamReplicaProps>) =>
+      resourcesOf(made(over).template, 'AWS::Lambda::EventSourceMapping');
+    assert.equal(Object.keys(mapping({})).length, 1);
+    for (const over of [
+      { replicaName: 'other' },
+      { databaseHost: 'other.example.com' },
+      { databaseName: 'other' },
+      { sourceName: 'other' },
+    ])
+      assert.deepEqual(mapping(over), mapping({}));
+    assert.notDeepEqual(mapping({ batchSize: 7 }), mapping({}));
+  });
+
   it('writes an environment that its function reads, and that names no secret', () => {
     const { template } = made({
       replicaName: 'c',
