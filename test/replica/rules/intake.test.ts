@@ -237,6 +237,18 @@ describe('the intake of a replica', () => {
     );
   });
 
+  it('does not notice a second history that has the timeline of the first, or that left the one before it later', () => {
+    for (const [timeline, fork] of [
+      [2, '0/4'],
+      [3, '0/9'],
+    ] as const) {
+      const { intake, take } = begin();
+      take(0, 1, mark(1, 0, 1), mark(6, 0, 1, { timeline: 2, forks: [[2, '0/5']] }), mark(8, 0, 1, { timeline: 2 }));
+      intake.lanes.release(8n);
+      assert.ok(take(0, 1, mark(8, 0, 1, { timeline, forks: [[timeline, fork]] })));
+    }
+  });
+
   it('counts messages as left out, and refuses what is no change, or in no lane, without showing it', () => {
     const { intake, take } = begin();
     take(0, 1, JSON.stringify({ op: 'MESSAGE', source: 's', prefix: 'p', content: 'x' }));
