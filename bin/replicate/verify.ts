@@ -74,7 +74,7 @@ export async function verify(
         const found = await compareTable(state.client, held.client, table);
         rows += found.rows;
         if (!isEqual(found)) differing++;
-        print(table.sql, found, terminal, options.json === true);
+        print(table.name, found, terminal, options.json === true);
       }
       const left = leftOut(comparison);
       for (const what of left) writeLine(terminal.stderr, `${what}, and was not compared.`);

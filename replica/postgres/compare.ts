@@ -5,10 +5,13 @@
 import type pg from 'pg';
 import { ReplicaError } from '../errors.ts';
 import { codeOf } from './connection.ts';
+import { quoteName } from './sql-text.ts';
 
 /** A table that both have, and the columns that are compared. */
 export interface ComparedTable {
-  /** Its name, with its schema, quoted. */
+  /** Its name, with its schema, as it is shown. */
+  readonly name: string;
+  /** The same, as SQL of any version. */
   readonly sql: string;
   /** The key's columns, quoted. */
   readonly key: readonly string[];
@@ -40,6 +43,7 @@ const PARTS_AT_ONCE = 4;
 
 /** A column, as the catalogs have it. */
 interface ColumnRow {
+  readonly schema: string;
   readonly table: string;
   readonly column: string;
   readonly type: string;
@@ -48,12 +52,12 @@ interface ColumnRow {
 }
 
 // attgenerated came with 12.
-const COLUMNS = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS table, quote_ident(a.attname) AS column,
+const COLUMNS = `SELECT n.nspname AS schema, c.relname AS table, a.attname AS column,
     format_type(a.atttypid, NULL) AS type, array_position(x.indkey::int2[], a.attnum) AS "keyAt", greatest(c.reltuples, 0)::float8 AS estimate
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_index x ON x.indrelid = c.oid AND x.indisprimary
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND COALESCE(to_jsonb(a) ->> 'attgenerated', '') = ''
  WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pg2kinesis')
- ORDER BY 1, a.attnum`;
+ ORDER BY 1, 2, a.attnum`;
 
 /** What is compared, and what is not. */
 export interface Comparison {
@@ -73,25 +77,39 @@ export async function tablesToCompare(source: pg.Client, target: pg.Client): Pro
   const lacking: string[] = [];
   const lackingColumns: string[] = [];
   const keyless: string[] = [];
-  for (const [sql, columns] of ours) {
+  for (const [id, columns] of ours) {
+    const [first] = columns;
+    if (first === undefined) continue;
+    const { schema, table, estimate } = first;
+    const name = [schema, table].map(shown).join('.');
     // The target's needs no primary key.
     if (columns.every(({ keyAt }) => keyAt === null)) {
-      keyless.push(sql);
+      keyless.push(name);
       continue;
     }
-    const there = theirs.get(sql);
+    const there = theirs.get(id);
     if (there === undefined) {
-      lacking.push(sql);
+      lacking.push(name);
       continue;
     }
     const names = new Set(there.map(({ column }) => column));
     const both = columns.filter(({ column }) => names.has(column));
-    lackingColumns.push(...columns.filter(({ column }) => !names.has(column)).map(({ column }) => `${sql}.${column}`));
+    const others = columns.filter(({ column }) => !names.has(column));
+    lackingColumns.push(...others.map(({ column }) => `${name}.${shown(column)}`));
     const key = both.filter(({ keyAt }) => keyAt !== null).sort((a, b) => (a.keyAt ?? 0) - (b.keyAt ?? 0));
-    const compared = both.map(({ column, type }) => textOf(column, type));
-    tables.push({ sql, key: key.map(({ column }) => column), columns: compared, estimate: columns[0]?.estimate ?? 0 });
+    tables.push({
+      ...{ name, estimate },
+      sql: [schema, table].map(quoteName).join('.'),
+      key: key.map(({ column }) => quoteName(column)),
+      columns: both.map(({ column, type }) => textOf(quoteName(column), type)),
+    });
   }
   return { tables, lacking, lackingColumns, keyless };
+}
+
+/** A name as it is shown. Which words have to be quoted in SQL is another thing in each version. */
+function shown(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : quoteName(name);
 }
 
 /**
@@ -112,8 +130,9 @@ async function columnsOf(client: pg.Client): Promise<Map<string, ColumnRow[]>> {
   const { rows } = await client.query<ColumnRow>(COLUMNS);
   const tables = new Map<string, ColumnRow[]>();
   for (const row of rows) {
-    const known = tables.get(row.table);
-    if (known === undefined) tables.set(row.table, [row]);
+    const id = JSON.stringify([row.schema, row.table]);
+    const known = tables.get(id);
+    if (known === undefined) tables.set(id, [row]);
     else known.push(row);
   }
   return tables;
@@ -161,7 +180,7 @@ export async function compareTable(source: pg.Client, target: pg.Client, table: 
     const code = codeOf(error);
     throw new ReplicaError(
       'VERIFY_IMPOSSIBLE',
-      `The table ${table.sql} could not be read to its end at the source or at the copy (${code === '' ? String(error) : `SQLSTATE ${code}`}). The comparison was not finished.`,
+      `The table ${table.name} could not be read to its end at the source or at the copy (${code === '' ? String(error) : `SQLSTATE ${code}`}). The comparison was not finished.`,
       { remedy: remedyOf(error), cause: error },
     );
   }

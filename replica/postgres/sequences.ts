@@ -15,11 +15,13 @@ import {
 export interface SequenceState {
   /** Its name, with its schema, quoted. */
   readonly sql: string;
+  /** The same in every version: which words are quoted is not. */
+  readonly id: string;
   readonly lastValue: string;
   readonly isCalled: boolean;
 }
 
-const SEQUENCES = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sql
+const SEQUENCES = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sql, json_build_array(n.nspname, c.relname)::text AS id
    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind = 'S' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1`;
 
@@ -39,15 +41,15 @@ export async function readSequences({
   const refused = (error: unknown): never => {
     throw sourceRefused(address, error);
   };
-  const { rows } = await client.query<{ sql: string }>(SEQUENCES).catch(refused);
+  const { rows } = await client.query<Pick<SequenceState, 'sql' | 'id'>>(SEQUENCES).catch(refused);
   const found: SequenceState[] = [];
-  for (const { sql } of rows) {
+  for (const { sql, id } of rows) {
     try {
       const state = await client.query<{ value: string; called: boolean }>(
         `SELECT last_value::text AS value, is_called AS called FROM ${sql}`,
       );
       const [row] = state.rows;
-      if (row !== undefined) found.push({ sql, lastValue: row.value, isCalled: row.called });
+      if (row !== undefined) found.push({ sql, id, lastValue: row.value, isCalled: row.called });
     } catch (error) {
       if (codeOf(error) !== '42501') refused(error);
       throw new ReplicaError(
@@ -71,17 +73,17 @@ export interface SequencePlan {
 
 /** @param target - a client of it @param sequences - of the source */
 export async function planSequences(target: pg.Client, sequences: readonly SequenceState[]): Promise<SequencePlan> {
-  const { rows } = await target.query<{ sql: string }>(SEQUENCES);
-  const there = new Set(rows.map(({ sql }) => sql));
+  const { rows } = await target.query<Pick<SequenceState, 'id'>>(SEQUENCES);
+  const there = new Set(rows.map(({ id }) => id));
   const quoted = (name: string): string => `'${name.replaceAll("'", "''")}'`;
   return {
     statements: sequences
-      .filter(({ sql }) => there.has(sql))
+      .filter(({ id }) => there.has(id))
       .map(
         ({ sql, lastValue, isCalled }) =>
           `SELECT pg_catalog.setval(${quoted(sql)}, ${lastValue}, ${String(isCalled)});`,
       ),
-    missing: sequences.filter(({ sql }) => !there.has(sql)).map(({ sql }) => sql),
+    missing: sequences.filter(({ id }) => !there.has(id)).map(({ sql }) => sql),
   };
 }
 
