@@ -112,18 +112,29 @@ function shown(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : quoteName(name);
 }
 
+/** As bytes: before 12 other digits are printed. There is more than one NaN. */
+const bytesOf =
+  (send: string) =>
+  (value: string): string =>
+    `CASE WHEN ${value} <> 'NaN' THEN ${send}(${value})::text ELSE ${value}::text END`;
+
 /**
- * The text of json differs by line breaks between tokens, which a record leaves out; inside a string there are none. As jsonb it
- * cannot be compared: that refuses some values that json takes.
- *
- * @param column - quoted
- * @param type - as the server names it
+ * Types whose texts are not compared. That of json differs by line breaks between tokens, which a record leaves out; inside a string there
+ * are none. As jsonb it cannot be compared: that refuses some values that json takes.
  */
+const TEXTS: Readonly<Record<string, (value: string) => string>> = {
+  json: (value) => `translate(${value}::text, E'\\r\\n', '')`,
+  real: bytesOf('float4send'),
+  'double precision': bytesOf('float8send'),
+};
+
+/** @param column - quoted @param type - as the server names it @returns what of it is compared */
 function textOf(column: string, type: string): string {
-  const withoutBreaks = (text: string): string => `translate(${text}::text, E'\\r\\n', '')`;
-  if (type === 'json') return withoutBreaks(column);
-  if (type !== 'json[]') return column;
-  return `array_dims(${column}), (SELECT array_agg(${withoutBreaks('e')}) FROM unnest(${column}) AS e)`;
+  const alone = TEXTS[type];
+  if (alone !== undefined) return alone(column);
+  const inArray = type.endsWith('[]') ? TEXTS[type.slice(0, -2)] : undefined;
+  if (inArray === undefined) return column;
+  return `cardinality(${column}), array_dims(${column}), (SELECT array_agg(${inArray('e')}) FROM unnest(${column}) AS e)`;
 }
 
 async function columnsOf(client: pg.Client): Promise<Map<string, ColumnRow[]>> {
@@ -218,9 +229,11 @@ async function compare(source: pg.Client, target: pg.Client, table: ComparedTabl
   return { rows, ...found, isMore };
 }
 
+/** The two databases may have texts in other encodings. */
+const md5Of = (columns: readonly string[]): string => `md5(convert_to(ROW(${columns.join(', ')})::text, 'UTF8'))`;
 const partOf = ({ key }: ComparedTable, parts: number): string =>
-  `('x' || substr(md5(ROW(${key.join(', ')})::text), 1, 4))::bit(16)::int % ${parts}`;
-const hashOf = ({ columns }: ComparedTable): string => `md5(ROW(${columns.join(', ')})::text)`;
+  `('x' || substr(${md5Of(key)}, 1, 4))::bit(16)::int % ${parts}`;
+const hashOf = ({ columns }: ComparedTable): string => md5Of(columns);
 
 async function partsOf(
   client: pg.Client,

@@ -1,4 +1,4 @@
-/** What --verify and --finish make of a source and a copy of other versions, which quote names in other ways. */
+/** What --verify and --finish make of a source and a copy of other versions, which print numbers and quote names in other ways. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type pg from 'pg';
@@ -7,7 +7,7 @@ import { connectSource,type PostgresConnection as Connection } from '../../../re
 import { planSequences, readSequences } from '../../../replica/postgres/sequences.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 
-/** A version that has fewer words that are quoted. */
+/** The last version that prints floating-point numbers in the old way, and has fewer words that are quoted. */
 const OLD = '11';
 /** Words that only later versions quote, and that mean something else there where they are not: as a column, system_user is a function. */
 const WORDS = ['json', 'system_user', 'normalize'];
@@ -47,6 +47,28 @@ describe('a source and a copy of other versions', () => {
   after(async () => {
     await Promise.all((pairs[0] ?? []).map(({ client }) => client.end()));
     await Promise.all(servers.map((server) => server.stop()));
+  });
+
+  it('are equal where floating-point numbers are, and arrays of them: before 12 their text is another', async () => {
+    const [old, late] = pairs[0] ?? [];
+    const text = async (at: Connection | undefined) =>
+      (await at?.client.query<{ t: string }>('SELECT 0.1::float8::text AS t'))?.rows[0]?.t;
+    assert.notEqual(await text(old), await text(late));
+    const sql = `CREATE TABLE t (id integer PRIMARY KEY, d float8, r real, ds float8[], rs real[]);
+      INSERT INTO t VALUES (1, 0.1, 0.1, '{0.1,0.3}', '{{0.1},{0.3}}'), (2, 'NaN', '-0', '{NaN,NULL}', '{}'), (3, NULL, 1e-40, NULL, '[2:2]={1.1}')`;
+    for (const [source, target] of pairs)
+      assert.deepEqual(await compared(source.client, target.client, sql), [equal(3)]);
+  });
+
+  it('may be called different where what is made of such numbers is not: a point, a range, a composite, a domain', async () => {
+    const [[source, target] = []] = pairs;
+    assert.ok(source !== undefined && target !== undefined);
+    const sql = `CREATE DOMAIN d AS float8; CREATE TYPE pair AS (x float8); CREATE TYPE span AS RANGE (subtype = float8);
+      CREATE TABLE t (id integer PRIMARY KEY, p point, s span, c pair, d d);
+      INSERT INTO t (id, p) VALUES (1, '(0.1,1)'); INSERT INTO t (id, s) VALUES (2, '[0.1,1)'); INSERT INTO t (id, c) VALUES (3, '(0.1)'); INSERT INTO t (id, d) VALUES (4, 0.1);
+      INSERT INTO t VALUES (5, '(0.5,1)', '[0.5,1)', '(0.5)', 0.5)`;
+    const [found] = await compared(source.client, target.client, sql);
+    assert.deepEqual([found?.rows, found?.different], [5, ['(1)', '(2)', '(3)', '(4)']]);
   });
 
   it('have the same tables, columns and sequences where only one of them quotes the names', async () => {

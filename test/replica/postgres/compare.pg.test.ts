@@ -44,6 +44,45 @@ describe('a comparison', () => {
     assert.deepEqual((await compare(definition, odd, odd.replace("'null', NULL", "NULL, 'null'"))).different, ['(1)']);
     const other = line.replace('"b":2', '"b":3');
     assert.deepEqual((await compare(definition, lines, other)).different, ['(1)']);
+    const [none, empty] = [`INSERT INTO t VALUES (1, NULL, NULL)`, `INSERT INTO t VALUES (1, NULL, '{}')`];
+    assert.deepEqual((await compare(definition, none, empty)).different, ['(1)']);
+    assert.deepEqual(await compare(definition, empty, empty), equal(1));
+  });
+
+  it('takes floating-point numbers as equal only where they are, each NaN as one', async () => {
+    const fill = (value: string, list: string) =>
+      `INSERT INTO t VALUES (1, ${value}, ${value}, ARRAY[${list}]::float8[], ARRAY[${list}]::real[])`;
+    const definition = 'id integer PRIMARY KEY, d float8, r real, ds float8[], rs real[]';
+    const two = fill(`'NaN'`, `1, NULL, 'NaN'`);
+    // The processor's NaN has another sign than the one that is read.
+    const same = two.replaceAll(`'NaN'`, `'Infinity'::float8 - 'Infinity'::float8`);
+    assert.deepEqual(await compare(definition, two, same), equal(1));
+    for (const [one, other] of [
+      ['0.1', '0.1::float8 + 1e-17'],
+      ['0', `'-0'::float8`],
+      ['NULL', '0'],
+    ] as const) {
+      assert.deepEqual((await compare(definition, fill(one, '1'), fill(other, '1'))).different, ['(1)'], one);
+      assert.deepEqual((await compare(definition, fill('1', one), fill('1', other))).different, ['(1)'], one);
+    }
+  });
+
+  it('takes texts as equal that are, whatever the databases have them encoded in', async () => {
+    await server.sql(`CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'`);
+    const latin = await server.client({ database: 'latin' });
+    await target.query('DROP TABLE IF EXISTS t');
+    for (const client of [latin, target]) {
+      await client.query(`CREATE TABLE public.t (k text PRIMARY KEY, v text);
+        INSERT INTO public.t SELECT i || 'ü', 'é' FROM generate_series(1, 20) AS i`);
+    }
+    const { tables } = await tablesToCompare(latin, target);
+    // In several parts.
+    const [table] = tables.map((each) => ({ ...each, estimate: 20_000 }));
+    assert.ok(table !== undefined);
+    assert.deepEqual(await compareTable(latin, target, table), equal(20));
+    await target.query(`UPDATE public.t SET v = 'e' WHERE k = '7ü'`);
+    assert.deepEqual((await compareTable(latin, target, table)).different, ['(7ü)']);
+    await latin.end();
   });
 
   it('finds rows that are missing, different and there twice, and names twenty of a kind', async () => {
