@@ -33,10 +33,9 @@ export interface TargetTable {
   readonly keys: readonly TargetKey[];
   /** Whether other tables refer to it: then TRUNCATE is refused. */
   readonly isReferenced: boolean;
-  readonly foreignKeys: readonly string[];
-  /** Triggers that fire for other sessions than a replica's. */
-  readonly triggers: readonly string[];
-  /** Triggers and rules that fire for a replica. */
+  /** What takes away foreign keys, triggers and rules that work for other sessions than a replica's, as SQL. */
+  readonly originOnly: readonly string[];
+  /** Names of triggers and rules that fire for a replica. */
   readonly always: readonly string[];
   readonly hasRowSecurity: boolean;
 }
@@ -82,13 +81,17 @@ const TREE = `WITH RECURSIVE tree AS (SELECT $1::oid AS oid UNION ALL
     SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid
       JOIN pg_class c ON c.oid = i.inhparent WHERE c.relkind = 'p')`;
 
-const HINDRANCES = `${TREE}
-  SELECT 'foreign key' AS kind, quote_ident(conname) AS name FROM pg_constraint JOIN tree ON tree.oid IN (conrelid, confrelid) WHERE contype = 'f'
-  UNION SELECT CASE WHEN tgenabled IN ('A', 'R') THEN 'always' ELSE 'trigger' END, quote_ident(tgname)
+/** What takes them away is said of the table that they are of: foreign keys of others, and a partition's, are dropped there. conparentid came with 11. */
+const HINDRANCES = `${TREE},
+  key AS (SELECT k.oid, (to_jsonb(k) ->> 'conparentid')::oid AS parent FROM pg_constraint k JOIN tree ON tree.oid IN (k.conrelid, k.confrelid) WHERE k.contype = 'f'
+    UNION SELECT k.oid, (to_jsonb(k) ->> 'conparentid')::oid FROM key JOIN pg_constraint k ON k.oid = key.parent)
+  SELECT 'origin' AS kind, NULL AS name, format('ALTER TABLE %s DROP CONSTRAINT %I;', k.conrelid::regclass, k.conname) AS sql
+    FROM key JOIN pg_constraint k ON k.oid = key.oid WHERE COALESCE(key.parent, 0) = 0
+  UNION SELECT CASE WHEN tgenabled IN ('A', 'R') THEN 'always' ELSE 'origin' END, quote_ident(tgname), format('ALTER TABLE %s DISABLE TRIGGER %I;', tgrelid::regclass, tgname)
     FROM pg_trigger JOIN tree ON tree.oid = tgrelid WHERE tgenabled <> 'D' AND (NOT tgisinternal OR tgenabled IN ('A', 'R'))
-  UNION SELECT CASE WHEN ev_enabled IN ('A', 'R') THEN 'always' ELSE 'trigger' END, quote_ident(rulename)
+  UNION SELECT CASE WHEN ev_enabled IN ('A', 'R') THEN 'always' ELSE 'origin' END, quote_ident(rulename), format('ALTER TABLE %s DISABLE RULE %I;', ev_class::regclass, rulename)
     FROM pg_rewrite JOIN tree ON tree.oid = ev_class WHERE ev_enabled <> 'D' AND ev_type <> '1'
-  ORDER BY 1, 2`;
+  ORDER BY 1, 2, 3`;
 
 /**
  * Reads a table.
@@ -104,24 +107,22 @@ export async function readTargetTable(
   name: string,
 ): Promise<TargetTable | undefined> {
   const [table] = (
-    await client.query<{ oid: string; sql: string; kind: string; hasRowSecurity: boolean; isReferenced: boolean }>(
-      TABLE,
-      [schema, name],
-    )
+    await client.query<
+      Pick<TargetTable, 'oid' | 'sql' | 'hasRowSecurity' | 'isReferenced'> & { readonly kind: string }
+    >(TABLE, [schema, name])
   ).rows;
   if (table === undefined) return undefined;
-  const { oid, sql, kind, hasRowSecurity, isReferenced } = table;
+  const { kind, ...known } = table;
+  const { oid, sql } = known;
   const columns = await client.query<ColumnRow>(COLUMNS, [oid]);
   const keys = await client.query<{ columns: string[]; equals: string[] }>(KEYS, [oid]);
-  const hindrances = await client.query<{ kind: string; name: string }>(HINDRANCES, [oid]);
-  const named = (wanted: string): string[] =>
-    hindrances.rows.filter((each) => each.kind === wanted).map((each) => each.name);
+  const { rows: hindrances } = await client.query<{ kind: 'origin' | 'always'; name: string; sql: string }>(
+    HINDRANCES,
+    [oid],
+  );
   return {
-    oid,
-    sql,
+    ...known,
     only: kind === 'p' ? sql : `ONLY ${sql}`,
-    hasRowSecurity,
-    isReferenced,
     columns: columns.rows.map((column) => ({
       name: column.name,
       type: column.type,
@@ -129,9 +130,8 @@ export async function readTargetTable(
       isGenerated: column.isGenerated,
     })),
     keys: keys.rows,
-    foreignKeys: named('foreign key'),
-    triggers: named('trigger'),
-    always: named('always'),
+    originOnly: hindrances.flatMap((each) => (each.kind === 'origin' ? each.sql : [])),
+    always: hindrances.flatMap((each) => (each.kind === 'always' ? each.name : [])),
   };
 }
 

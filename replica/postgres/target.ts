@@ -9,6 +9,7 @@ import type { LeftOut } from '../rules/fast/fast-target.ts';
 import type { FoldedTable } from '../rules/fold.ts';
 import { isTransient, type TargetConnection, unreachable } from './connection.ts';
 import type { PositionStore } from './position-store.ts';
+import { quoteName } from './sql-text.ts';
 import { planTable } from './table-plan.ts';
 import { TableWriter } from './table-writer.ts';
 import { readTargetTable, type TargetTable } from './target-table.ts';
@@ -121,7 +122,7 @@ export class PostgresTarget implements Target {
   }
 
   /** @throws {ReplicaError} TARGET_UNSAFE */
-  #refuseUnsafe({ sql, hasRowSecurity, always, triggers, foreignKeys }: TargetTable): void {
+  #refuseUnsafe({ sql, hasRowSecurity, always, originOnly }: TargetTable): void {
     const { isReplicaRole, versionNum, address } = this.#connection;
     const refuse = (what: string, remedy: string): never => {
       throw new ReplicaError('TARGET_UNSAFE', `${what} Nothing of that batch was applied.`, { remedy });
@@ -138,18 +139,14 @@ export class PostgresTarget implements Target {
         'Disable them at the target, or start with --triggers if what they do is wanted there.',
       );
     }
-    if (isReplicaRole || (triggers.length === 0 && foreignKeys.length === 0)) return;
+    if (isReplicaRole || originOnly.length === 0) return;
     const grant =
       versionNum >= 150_000
-        ? `Run as a superuser: GRANT SET ON PARAMETER session_replication_role TO "${address.user}";`
+        ? `Run as a superuser: GRANT SET ON PARAMETER session_replication_role TO ${quoteName(address.user)};`
         : 'Use a superuser (on RDS a member of rds_superuser).';
-    const alters = [
-      ...triggers.map((name) => `ALTER TABLE ${sql} DISABLE TRIGGER ${name};`),
-      ...foreignKeys.map((name) => `ALTER TABLE ${sql} DROP CONSTRAINT ${name};`),
-    ];
     refuse(
-      `The table ${sql} has triggers or foreign keys, and "${address.user}" may not switch them off for its session (session_replication_role).`,
-      `${grant} Or take them away: ${alters.join(' ')}`,
+      `The table ${sql} has triggers, rules or foreign keys, and "${address.user}" may not switch them off for its session (session_replication_role).`,
+      `${grant} Or take them away: ${originOnly.join(' ')}`,
     );
   }
 

@@ -252,7 +252,7 @@ describe('the function of a StreamReplica, by hand', () => {
     const copy = await copyOf({ PGUSER: 'small', PGPASSWORD: 'small' });
     const event = eventOf(insertOf('s', 1), { ...insertOf('s', 2), table: 'children' });
     assert.deepEqual(await copy.invoke(event), { batchItemFailures: [{ itemIdentifier: '2' }] });
-    assert.match(said.logged.at(-1) ?? '', /^TARGET_UNSAFE: .*children.*triggers or foreign keys/);
+    assert.match(said.logged.at(-1) ?? '', /^TARGET_UNSAFE: .*children.*triggers, rules or foreign keys/);
     assert.deepEqual(await ids(), [1]);
   });
 

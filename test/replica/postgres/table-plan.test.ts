@@ -10,7 +10,7 @@ const column = (name: string) => ({ name, type: 'integer', kind: { kind: 'text' 
 const key = (...columns: string[]) => ({ columns, equals: columns.map(() => '=') });
 const TABLE = {
   ...{ sql: 'p.t', columns: [column('a'), column('b')], keys: [key('a', 'b'), key('a')] },
-  ...{ isReferenced: false, foreignKeys: [], triggers: [], always: [], hasRowSecurity: false },
+  ...{ isReferenced: false, originOnly: [], always: [], hasRowSecurity: false },
 } as unknown as TargetTable;
 
 const deleting = (...keys: string[]): FoldedTable => ({

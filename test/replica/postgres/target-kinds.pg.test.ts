@@ -56,6 +56,36 @@ describe('a table of the target', () => {
     });
   });
 
+  it('takes what the message says to be written to without the replica role, of whatever table the trigger, rule or foreign key is', () =>
+    pair({ user: 'plain"user' }, async (copy) => {
+      const isPartitioned = TESTED_MAJOR >= 11;
+      await server.sql(`CREATE ROLE "plain""user" LOGIN PASSWORD 'password'`);
+      await copy.define(`CREATE TABLE public.other (id integer PRIMARY KEY); CREATE TABLE public."Odd ""one" (id integer PRIMARY KEY);
+        CREATE TABLE public.tree (id integer PRIMARY KEY, o integer REFERENCES public."Odd ""one", p integer CONSTRAINT "to p" REFERENCES public.other)${isPartitioned ? ' PARTITION BY RANGE (id)' : ''};
+        ${isPartitioned ? 'CREATE TABLE public.leaf PARTITION OF public.tree FOR VALUES FROM (0) TO (100)' : 'ALTER TABLE public.tree RENAME TO leaf'}`);
+      await copy.target
+        .query(`GRANT CREATE ON DATABASE kind${databases}_target TO "plain""user"; GRANT ALL ON ALL TABLES IN SCHEMA public TO "plain""user";
+        CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END';
+        CREATE TRIGGER "The trigger" BEFORE INSERT ON public.leaf FOR EACH ROW EXECUTE PROCEDURE public.refuse();
+        CREATE RULE "The rule" AS ON DELETE TO public."Odd ""one" DO INSTEAD NOTHING`);
+      await copy.source.query(
+        `INSERT INTO public."Odd ""one" VALUES (1), (2); INSERT INTO public.leaf VALUES (1, 1); DELETE FROM public."Odd ""one" WHERE id = 2`,
+      );
+      for (const table of ['"Odd ""one"', 'leaf']) {
+        let message = '';
+        await assert.rejects(copy.sync(), (error: Error) => (message = error.message) !== '');
+        const [, statements = ''] = /TARGET_UNSAFE: .* has triggers, .* Or take them away: (.*)$/.exec(message) ?? [];
+        assert.ok(message.includes(`public.${table} has`) && statements !== '', message);
+        if (TESTED_MAJOR >= 15) assert.match(message, /session_replication_role TO "plain""user";/);
+        await copy.target.query(statements);
+        await copy.close();
+      }
+      await copy.sync();
+      await copy.source.query('DELETE FROM public.leaf; DELETE FROM public."Odd ""one"');
+      await copy.sync();
+      await assertEqual(copy, 'public."Odd ""one"', 'public.leaf');
+    }));
+
   it('is a partition by its own name: the copy needs the same ones', { skip: TESTED_MAJOR < 11 }, () =>
     pair({}, async (copy) => {
       await copy.define(`CREATE TABLE public.whole (id integer, n integer, big text, PRIMARY KEY (id)) PARTITION BY RANGE (id);

@@ -204,7 +204,7 @@ describe('a target', () => {
         `GRANT ALL ON public.t, public.secured TO applier; ALTER TABLE public.secured ENABLE ROW LEVEL SECURITY`,
       );
       await copy.source.query('INSERT INTO public.plain VALUES (1)');
-      await assert.rejects(copy.sync(), /TARGET_UNSAFE: .*public\.plain has triggers or foreign keys/);
+      await assert.rejects(copy.sync(), /TARGET_UNSAFE: .*public\.plain has triggers, rules or foreign keys/);
       await copy.target.query('ALTER TABLE public.t DROP CONSTRAINT t_p_fkey');
       await copy.close();
       await assert.rejects(copy.sync(), /TARGET_REFUSED: .*the user lacks a right \(SQLSTATE 42501/);
