@@ -25,6 +25,8 @@ interface TargetKey {
 /** A table. */
 export interface TargetTable {
   readonly oid: string;
+  /** Another one where the table was altered since. */
+  readonly version: string;
   /** Its name, with its schema, quoted. */
   readonly sql: string;
   /** The same with ONLY, so without tables that inherit from it; a partitioned table is named as it is. */
@@ -52,7 +54,12 @@ interface ColumnRow {
   readonly delimiter: string | null;
 }
 
-const TABLE = `SELECT c.oid::text, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sql, c.relkind::text AS kind,
+/** Of a table `c`. Whatever alters it writes rows of these catalogs anew. */
+const VERSION = `concat_ws(' ', c.oid, c.relrowsecurity, c.relforcerowsecurity, (SELECT count(*) || ' ' || sum(x.id::text::bigint) FROM (
+    SELECT xmin AS id FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 UNION ALL SELECT xmin FROM pg_index WHERE indrelid = c.oid
+    UNION ALL SELECT xmin FROM pg_trigger WHERE tgrelid = c.oid UNION ALL SELECT xmin FROM pg_rewrite WHERE ev_class = c.oid) AS x))`;
+
+const TABLE = `SELECT c.oid::text, ${VERSION} AS version, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sql, c.relkind::text AS kind,
     row_security_active(c.oid) AS "hasRowSecurity",
     EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid = c.oid) AS "isReferenced"
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -108,7 +115,7 @@ export async function readTargetTable(
 ): Promise<TargetTable | undefined> {
   const [table] = (
     await client.query<
-      Pick<TargetTable, 'oid' | 'sql' | 'hasRowSecurity' | 'isReferenced'> & { readonly kind: string }
+      Pick<TargetTable, 'oid' | 'version' | 'sql' | 'hasRowSecurity' | 'isReferenced'> & { readonly kind: string }
     >(TABLE, [schema, name])
   ).rows;
   if (table === undefined) return undefined;
@@ -133,6 +140,21 @@ export async function readTargetTable(
     originOnly: hindrances.flatMap((each) => (each.kind === 'origin' ? each.sql : [])),
     always: hindrances.flatMap((each) => (each.kind === 'always' ? each.name : [])),
   };
+}
+
+/**
+ * Keeps a table from being altered until the transaction ends.
+ *
+ * @param client - in a transaction
+ * @returns its version from now on
+ */
+export async function holdTable(client: pg.Client, { sql }: TargetTable): Promise<string | undefined> {
+  await client.query(`LOCK TABLE ONLY ${sql} IN ROW EXCLUSIVE MODE`);
+  const { rows } = await client.query<{ version: string }>(
+    `SELECT ${VERSION} AS version FROM pg_class c WHERE c.oid = $1::regclass`,
+    [sql],
+  );
+  return rows[0]?.version;
 }
 
 function kindOf({ bare, isDomain, element, elementIsDomain, delimiter }: ColumnRow): TypeKind {

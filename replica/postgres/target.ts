@@ -12,7 +12,7 @@ import type { PositionStore } from './position-store.ts';
 import { quoteName } from './sql-text.ts';
 import { planTable } from './table-plan.ts';
 import { TableWriter } from './table-writer.ts';
-import { readTargetTable, type TargetTable } from './target-table.ts';
+import { holdTable, readTargetTable, type TargetTable } from './target-table.ts';
 
 /** What the user has allowed. */
 export interface TargetOptions {
@@ -31,6 +31,8 @@ export class PostgresTarget implements Target {
   readonly #options: TargetOptions;
   readonly #writer: TableWriter;
   readonly #tables = new Map<string, TargetTable>();
+  /** Tables that cannot be altered until this transaction ends. */
+  readonly #held = new Set<string>();
   /** Changes applied so far, by table. */
   readonly changes = new Map<string, number>();
 
@@ -53,6 +55,7 @@ export class PostgresTarget implements Target {
 
   async begin(): Promise<TargetTransaction> {
     const stopAt = await this.translatingErrors(() => this.#positions.hold());
+    this.begun();
     const counted: (readonly [table: string, changes: number])[] = [];
     return {
       stopAt,
@@ -75,10 +78,16 @@ export class PostgresTarget implements Target {
     };
   }
 
+  /** A transaction begins: tables may have been altered since the last one. */
+  begun(): void {
+    this.#held.clear();
+  }
+
   /** The transaction was rolled back: the tables are looked up again. */
   forget(): void {
     this.#writer.forget();
     this.#tables.clear();
+    this.#held.clear();
   }
 
   /**
@@ -90,23 +99,25 @@ export class PostgresTarget implements Target {
   async write(tables: readonly FoldedTable[], awaits: AwaitsRows = () => false): Promise<LeftOut> {
     const { missing, awaitingRead } = this.#writer;
     const plans = [];
-    for (const folded of tables) {
-      const known = await this.table(folded);
-      const table = folded.columns.every((name) => known.columns.some((column) => column.name === name))
-        ? known
-        : // It may have been added since.
-          await this.table(folded, true);
-      plans.push(planTable(folded, table));
-    }
+    for (const folded of tables) plans.push(planTable(folded, await this.table(folded)));
     await this.#writer.write(plans, ({ schema, name }) => awaits(schema, name));
     return { missing: this.#writer.missing - missing, awaitingRead: this.#writer.awaitingRead - awaitingRead };
   }
 
-  /** The target's table. @param again - reads it again */
-  async table({ schema, name }: Pick<FoldedTable, 'schema' | 'name'>, again = false): Promise<TargetTable> {
-    const id = JSON.stringify([schema, name]);
-    const known = again ? undefined : this.#tables.get(id);
-    if (known !== undefined) return known;
+  /** The target's table, as it is until the open transaction ends. @throws {ReplicaError} TARGET_LACKS_TABLE, TARGET_UNSAFE */
+  async table(of: Pick<FoldedTable, 'schema' | 'name'>): Promise<TargetTable> {
+    const id = JSON.stringify([of.schema, of.name]);
+    let table = this.#tables.get(id) ?? (await this.#read(of));
+    if (!this.#held.has(id)) {
+      // Whoever alters it is waited for, and what was read before may be wrong then: values are written by their columns' types.
+      if ((await holdTable(this.#connection.client, table)) !== table.version) table = await this.#read(of);
+      this.#held.add(id);
+    }
+    this.#tables.set(id, table);
+    return table;
+  }
+
+  async #read({ schema, name }: Pick<FoldedTable, 'schema' | 'name'>): Promise<TargetTable> {
     const table = await readTargetTable(this.#connection.client, schema, name);
     if (table === undefined) {
       throw new ReplicaError(
@@ -117,7 +128,6 @@ export class PostgresTarget implements Target {
     this.#refuseUnsafe(table);
     await this.#options.examine?.(table);
     this.#writer.forget();
-    this.#tables.set(id, table);
     return table;
   }
 

@@ -65,6 +65,7 @@ export class PostgresFastTarget implements FastTarget {
     const { client, name, target } = this.#options;
     return target.translatingErrors(async () => {
       await (this.#options.hold?.() ?? client.query('BEGIN'));
+      target.begun();
       const lock = alone ? 'pg_advisory_xact_lock' : 'pg_advisory_xact_lock_shared';
       await client.query(`SELECT ${lock}(hashtext('pg2kinesis.replica_lane'), hashtext($1))`, [name]);
       await this.#lockLanes(lanes);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type pg from 'pg';
 import { compareTable, type Difference, tablesToCompare } from '../../../replica/postgres/compare.ts';
-import { connectSource,type PostgresConnection as Connection } from '../../../replica/postgres/connection.ts';
+import { connectSource, type PostgresConnection as Connection } from '../../../replica/postgres/connection.ts';
 import { planSequences, readSequences } from '../../../replica/postgres/sequences.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 

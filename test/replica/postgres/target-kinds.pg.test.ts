@@ -1,6 +1,7 @@
 /** Kinds of tables at a replica's target: partitions, and those with triggers and rules that fire for replicas, too. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { eventually } from '../../chaos/environment.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { ReplicatedDatabase, type ReplicatedOptions } from '../support/replicated-database.ts';
 
@@ -55,6 +56,41 @@ describe('a table of the target', () => {
       assert.deepEqual(rows, [{ what: 'INSERT' }, { what: 'rule' }]);
     });
   });
+
+  it('is written to as it is by then where it is altered under a replica that is at work', () =>
+    pair({}, async (copy) => {
+      await copy.define('CREATE TABLE public.t (id integer PRIMARY KEY, doc jsonb, n integer)');
+      await copy.source.query(`INSERT INTO public.t VALUES (1, '"a"', 1)`);
+      await copy.sync();
+      const rows = async (client: typeof copy.source) =>
+        (await client.query<object>('SELECT id, doc::text, n FROM public.t ORDER BY id')).rows;
+      const toText = `ALTER TABLE public.t ALTER doc TYPE text USING doc #>> '{}'`;
+      await copy.define(toText);
+      // The target's own columns keep their values.
+      await copy.target.query('ALTER TABLE public.t ADD own integer DEFAULT 7; UPDATE public.t SET own = 8');
+      await copy.source.query(
+        `INSERT INTO public.t VALUES (2, 'b', 1), (3, '3', 1); UPDATE public.t SET n = 2 WHERE id = 1`,
+      );
+      await copy.sync();
+      assert.deepEqual(await rows(copy.target), await rows(copy.source));
+      assert.deepEqual((await copy.target.query('SELECT own FROM public.t ORDER BY id')).rows, [
+        { own: 8 },
+        { own: 7 },
+        { own: 7 },
+      ]);
+      // In the middle of it the replica waits, and goes on with what there is then.
+      const toJson = 'ALTER TABLE public.t ALTER doc TYPE jsonb USING to_jsonb(doc)';
+      await copy.source.query(`${toJson}; INSERT INTO public.t VALUES (4, '"4"', 1)`);
+      await copy.target.query(`BEGIN; ${toJson}`);
+      const syncing = copy.sync();
+      await eventually(
+        async () => (await server.sql(`SELECT FROM pg_locks WHERE NOT granted AND locktype = 'relation'`)).length > 0,
+        'the replica waits',
+      );
+      await copy.target.query('COMMIT');
+      await syncing;
+      assert.deepEqual(await rows(copy.target), await rows(copy.source));
+    }));
 
   it('takes what the message says to be written to without the replica role, of whatever table the trigger, rule or foreign key is', () =>
     pair({ user: 'plain"user' }, async (copy) => {
