@@ -5,6 +5,7 @@
 import type { Container } from '../container.ts';
 import { PipelineError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
+import { readSlotState, validateSlot } from '../postgres/slot-state.ts';
 import { writeMessage } from '../postgres/snapshot-reader.ts';
 import { type ReadableTable, readUnderWay, resolveTables, whyNoSnapshots } from '../postgres/snapshot-request.ts';
 import type { RunAnswer } from '../run/answer.ts';
@@ -59,7 +60,7 @@ export async function snapshot(
  * @param tables - as they were given; undefined: all
  * @param container - clients, caches, settings
  * @param deadlines - when it began, and when it must be over
- * @throws {PipelineError} SNAPSHOT_REFUSED where a name is no table's
+ * @throws {PipelineError} SNAPSHOT_REFUSED where a name is no table's, and what a run says of a slot that cannot be read
  */
 export async function snapshotStop(
   tables: readonly string[] | undefined,
@@ -69,6 +70,7 @@ export async function snapshotStop(
   const { slot } = container.config;
   return await withConnection(container, deadlines, async (connection) => {
     requireSnapshots(connection);
+    await requireSlot(connection, slot);
     const found = tables && (await resolveTables(connection, tables));
     if (found !== undefined && found.missing.length > 0)
       throw new PipelineError('SNAPSHOT_REFUSED', `${found.missing.join(' ')} No snapshot was ended.`);
@@ -83,6 +85,7 @@ async function request(names: readonly string[], container: Container, deadlines
   const { slot } = container.config;
   await withSlotLock(container, deadlines, 'No snapshot was asked for.', async (main, control) => {
     requireSnapshots(control);
+    await requireSlot(control, slot);
     await control.plugin.prepare?.(control, slot);
     const { tables, missing, faults } = await resolveTables(control, names);
     const underWay = await lookAtSlot(main, container);
@@ -161,6 +164,12 @@ function faultsOf(
 function requireSnapshots(connection: Connection): void {
   const why = whyNoSnapshots(connection);
   if (why !== undefined) throw refused(`Tables cannot be read beside this slot: ${why}.`);
+}
+
+/** Whoever reads the slot finds the message in it: without a slot nobody does. */
+async function requireSlot({ client, context }: Connection, slot: string): Promise<void> {
+  const fault = validateSlot(await readSlotState(client, slot), slot, context);
+  if (fault !== undefined) throw fault;
 }
 
 function refused(what: string): PipelineError {

@@ -93,6 +93,15 @@ describe('snapshot', () => {
     assert.deepEqual(await reads(), []);
   });
 
+  it('asks for nothing, and ends nothing, where there is no slot that would hold it', async () => {
+    const without = await start({ SLOT_NAME: 'not_there' });
+    for (const event of [{ action: 'snapshot', tables: ['public.users'] }, { action: 'snapshot-stop' }]) {
+      const { error } = await without.invoke(event);
+      assert.equal(error?.name, 'SLOT_MISSING', error?.message);
+    }
+    assert.doesNotMatch(without.output(), /A snapshot was asked for/);
+  });
+
   it('publishes every row, and says so', async () => {
     const { action, snapshot } = await invoke({ action: 'snapshot', tables: ['public.users', 'public.orders'] });
     assert.equal(action, 'snapshot');
