@@ -52,6 +52,12 @@ export async function copySlot(
       const standby = standbyFault(server, from, control.context, notDone);
       if (standby !== undefined) throw standby;
       const { slot: source } = server;
+      if (source === undefined) {
+        throw new PipelineError('SLOT_MISSING', `There is no slot "${from}" to copy. ${notDone}`, {
+          remedy:
+            'Correct the name of the slot that is copied. If it was lost: make one with create-slot, and reload what consumers missed.',
+        });
+      }
       const present = await readSlotRow(control.client, config.slot);
       if (present !== undefined) {
         throw new PipelineError('SLOT_BUSY', `The slot "${config.slot}" exists already. It was left as it is.`, {
@@ -63,7 +69,7 @@ export async function copySlot(
       await copyReplicationSlot(main, control, from, config.slot, left);
       const made = await readSlotRow(control.client, config.slot);
       // The server does not copy that property.
-      const failover = config.slotFailover || source?.failover === true;
+      const failover = config.slotFailover || source.failover;
       const until = { deadline: deadlines.functionDeadline, leaseExpiresAt: deadlines.leaseExpiresAt };
       if (failover) await makeFailoverSlot(database, until, control, config.slot);
       log.info('The slot was made as a copy.', { slot: config.slot, from, plugin: config.plugin });

@@ -94,6 +94,15 @@ describe('pg2kinesis in a shell', () => {
     assert.equal((await cli('check', '--json')).status, 0);
   });
 
+  it('says what to correct where the slot to copy is not there', async () => {
+    const { status, err } = await start(['copy-slot', '--from', 'nope'], { SLOT_NAME: 'another' }).ended;
+    assert.match(
+      err,
+      /^SLOT_MISSING: There is no slot "nope" to copy\. The slot "another" was not made\. Correct the name/m,
+    );
+    assert.equal(status, 1);
+  });
+
   it('ends at once without a password, and does not wait for the server to hang up', async () => {
     const { status, err } = await start(['status'], { PGPASSWORD: '' }).ended;
     assert.equal(status, 1);
