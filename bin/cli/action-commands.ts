@@ -134,12 +134,9 @@ export function addActionCommands(program: Command, invoke: Invoke): void {
     );
 }
 
-/** Names of tables, separated by commas. */
+/** Names of tables, separated by commas, of which one inside double quotes is part of a name. */
 function tableList(text: string): string[] {
-  return text
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '');
+  return (text.match(/(?:"[^"]*"|[^,"]|")+/g) ?? []).map((name) => name.trim()).filter((name) => name !== '');
 }
 
 /** The options of a run. */

@@ -53,6 +53,10 @@ describe('--function', () => {
     [['run', '--max-seconds', '5'], { action: 'run', maxSeconds: 5 }],
     [['check'], { action: 'check' }],
     [['refresh-keys'], { action: 'refresh-keys' }],
+    [
+      ['snapshot-stop', '--tables', '"A.b"."x,y", public.z'],
+      { action: 'snapshot-stop', tables: ['"A.b"."x,y"', 'public.z'] },
+    ],
     [['skip-transaction', '0/1'], { action: 'skip-transaction', commitLsn: '0/1' }],
   ];
   for (const [args, payload] of payloads) {
