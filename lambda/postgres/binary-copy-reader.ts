@@ -15,10 +15,12 @@ const ROW_HEADER_BYTES = 18;
 /** Field count and two lengths of -1. */
 const NULL_ROW_BYTES = 10;
 const FIELDS = 2;
+/** The bits that no byte of ASCII has, of four bytes. */
+const NOT_ASCII = 0x80808080;
 
 /** Takes chunks, gives rows: push one chunk, then call {@link BinaryCopyReader.next} until it says false. */
 export class BinaryCopyReader {
-  /** Where the row's data is: from `start` to `end`. Valid until the next call. */
+  /** Where the row's data is: from `start` to `end`. Valid until the next call, and as long as its chunk is. */
   bytes: Buffer = Buffer.alloc(0);
   start = 0;
   end = 0;
@@ -32,7 +34,13 @@ export class BinaryCopyReader {
   readonly #maxRowBytes: number;
   readonly #shortener: RowShortener | undefined;
   #chunk: Buffer = Buffer.alloc(0);
+  /** Its size: the chunk itself may be freed once its rows were taken. */
+  #chunkLength = 0;
   #offset = 0;
+  /** That of a chunk's last row, once all of it is taken. */
+  #lastLsn: Lsn | undefined;
+  /** Of the row's bytes. */
+  #view: DataView = viewOf(this.bytes);
   /** The beginning of what did not end in its chunk. */
   #carry = Buffer.allocUnsafeSlow(64 * 1024);
   #carried = 0;
@@ -51,8 +59,9 @@ export class BinaryCopyReader {
 
   /** @param chunk - the next bytes @throws {Error} when rows of the chunk before were not taken */
   push(chunk: Buffer): void {
-    if (this.#offset < this.#chunk.length && !this.ended) throw new Error('rows were left behind in a block');
+    if (this.#offset < this.#chunkLength && !this.ended) throw new Error('rows were left behind in a block');
     this.#chunk = chunk;
+    this.#chunkLength = chunk.length;
     this.#offset = 0;
   }
 
@@ -70,17 +79,28 @@ export class BinaryCopyReader {
     return this.#carried > 0 ? this.#nextCarried() : this.#nextInChunk();
   }
 
-  /** @returns the row's LSN; not for a NULL row */
+  /** @returns whether all of the row's data is ASCII: four bytes at a time, a quarter of what a view and the native check take */
+  isAscii(): boolean {
+    const view = this.#view;
+    let at = this.start;
+    for (const last = this.end - 4; at <= last; at += 4) if ((view.getInt32(at) & NOT_ASCII) !== 0) return false;
+    for (; at < this.end; at++) if (view.getInt8(at) < 0) return false;
+    return true;
+  }
+
+  /** @returns the LSN of the row that was given last, also once its chunk is gone; not for a NULL row */
   lsn(): Lsn {
-    return this.bytes.readBigUInt64BE(this.start - 12);
+    return this.#lastLsn ?? this.bytes.readBigUInt64BE(this.start - 12);
   }
 
   #nextInChunk(): boolean {
     const chunk = this.#chunk;
     const offset = this.#offset;
-    const length = this.#measure(chunk, offset, chunk.length);
-    if (length === 0 || offset + length > chunk.length) {
-      this.#keep(chunk.length - offset);
+    const length = this.#measure(chunk, offset, this.#chunkLength);
+    if (length === 0 || offset + length > this.#chunkLength) {
+      // Before its bytes are overwritten, or freed.
+      if (this.start > 0 && !this.isNull) this.#lastLsn = this.lsn();
+      this.#keep(this.#chunkLength - offset);
       return false;
     }
     this.#offset = offset + length;
@@ -91,7 +111,7 @@ export class BinaryCopyReader {
     let length = this.#measure(this.#carry, 0, this.#carried);
     while (length === 0) {
       // Too little to know the length yet.
-      if (this.#offset === this.#chunk.length) return false;
+      if (this.#offset === this.#chunkLength) return false;
       this.#keep(1);
       length = this.#measure(this.#carry, 0, this.#carried);
     }
@@ -104,7 +124,7 @@ export class BinaryCopyReader {
       return this.#shorten();
     }
     this.#reserve(length);
-    this.#keep(Math.min(length - this.#carried, this.#chunk.length - this.#offset));
+    this.#keep(Math.min(length - this.#carried, this.#chunkLength - this.#offset));
     if (this.#carried < length) return false;
     this.#carried = 0;
     return this.#give(this.#carry, 0, length);
@@ -112,7 +132,7 @@ export class BinaryCopyReader {
 
   /** Lets the next piece of a row that is too large pass. @returns whether it was the last */
   #shorten(): boolean {
-    const end = Math.min(this.#chunk.length, this.#offset + this.#leftToShorten);
+    const end = Math.min(this.#chunkLength, this.#offset + this.#leftToShorten);
     this.#shortener?.write(this.#chunk, this.#offset, end);
     this.#leftToShorten -= end - this.#offset;
     this.#offset = end;
@@ -126,7 +146,11 @@ export class BinaryCopyReader {
       this.ended = true;
       return false;
     }
-    this.bytes = bytes;
+    if (bytes !== this.bytes) {
+      this.bytes = bytes;
+      this.#view = viewOf(bytes);
+    }
+    this.#lastLsn = undefined;
     this.isNull = length === NULL_ROW_BYTES;
     this.start = offset + ROW_HEADER_BYTES;
     this.end = offset + length;
@@ -150,7 +174,7 @@ export class BinaryCopyReader {
   }
 
   #header(): boolean {
-    this.#keep(Math.min(HEADER_BYTES - this.#carried, this.#chunk.length - this.#offset));
+    this.#keep(Math.min(HEADER_BYTES - this.#carried, this.#chunkLength - this.#offset));
     if (this.#carried < HEADER_BYTES) return false;
     if (!this.#carry.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw new Error('no binary COPY');
     this.#carried = 0;
@@ -173,4 +197,8 @@ export class BinaryCopyReader {
     this.#carry.copy(grown, 0, 0, this.#carried);
     this.#carry = grown;
   }
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -78,7 +78,7 @@ export class CopyToStdout {
     return this.firstRowMs !== undefined;
   }
 
-  /** The data as it comes. Iterate once. */
+  /** The data as it comes, each block valid until the next is asked for. Iterate once. */
   async *chunks(): AsyncGenerator<Buffer> {
     const first = await this.#first;
     if (first.done === true) return;

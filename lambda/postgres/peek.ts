@@ -216,7 +216,7 @@ export class SlotPeek implements Peek, MessageBlock {
     const { bytes, start, end, oversizeBytes } = this.#in;
     const { decoder } = this.#parts;
     const isText = decoder.isBinary !== true && bytes[start] !== decoder.messageByte;
-    const readable = !isText || isUtf8(bytes.subarray(start, end));
+    const readable = !isText || this.#in.isAscii() || isUtf8(bytes.subarray(start, end));
     if (this.#anyBytes && !readable) throw this.#undecodable(UTF8_TEXT);
     try {
       const decoded = decoder.decode(bytes, start, end, oversizeBytes);

@@ -22,19 +22,27 @@ function encode(row: Row | null): Buffer {
   return Buffer.concat([head, row.data]);
 }
 
-/** All rows of the chunks, copied out. */
+/** All rows of the chunks, copied out. Each chunk is gone once its rows are taken. */
 function read(chunks: readonly Buffer[]): { rows: (Row | null)[]; ended: boolean } {
   const reader = new BinaryCopyReader();
   const rows: (Row | null)[] = [];
-  for (const chunk of chunks) {
+  for (const chunk of chunks.map((each) => Buffer.from(each))) {
     reader.push(chunk);
     while (reader.next()) {
-      rows.push(
-        reader.isNull
-          ? null
-          : { lsn: reader.lsn(), data: Uint8Array.from(reader.bytes.subarray(reader.start, reader.end)) },
+      if (reader.isNull) {
+        rows.push(null);
+        continue;
+      }
+      const data = Uint8Array.from(reader.bytes.subarray(reader.start, reader.end));
+      rows.push({ lsn: reader.lsn(), data });
+      assert.equal(
+        reader.isAscii(),
+        data.every((byte) => byte < 0x80),
       );
     }
+    chunk.fill(0xee);
+    const last = rows.at(-1);
+    if (last && !reader.ended) assert.equal(reader.lsn(), last.lsn);
   }
   return { rows, ended: reader.ended };
 }
@@ -55,7 +63,10 @@ describe('BinaryCopyReader', () => {
     fc.oneof(
       fc.constant(null),
       fc.record(
-        { lsn: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), data: fc.uint8Array({ maxLength: 40 }) },
+        {
+          lsn: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+          data: fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ max: 0x80, maxLength: 40 })),
+        },
         { noNullPrototype: true },
       ),
     ),
