@@ -20,6 +20,6 @@ export interface RefreshKeysAnswer {
 export async function refreshKeys(container: Container, deadlines: InvocationDeadlines): Promise<RefreshKeysAnswer> {
   return await withConnection(container, deadlines, async (connection) => ({
     action: 'refresh-keys',
-    tables: await container.keys.over(connection).reload(),
+    tables: await container.keys.reload(connection, ''),
   }));
 }

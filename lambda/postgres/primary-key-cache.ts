@@ -4,7 +4,8 @@
  * Decides nothing: what an entry means for a change is the transformation's to say.
  */
 import { type Lsn, parseLsn } from '../decode/lsn.ts';
-import type { EarlierEntry, PrimaryKeys, TableEntry } from '../ports/catalogs.ts';
+import type { TableName } from '../decode/messages.ts';
+import type { EarlierEntry, TableEntry } from '../ports/catalogs.ts';
 import type { Clock, Log } from '../ports/runtime.ts';
 import type { Connection } from './connection.ts';
 import { MvccSnapshot } from './mvcc-snapshot.ts';
@@ -32,12 +33,8 @@ const MAX_EARLIER_KEYS = 16;
 const FROZEN_AGE = 2 ** 31 - 1;
 
 /**
- * What the readings said, by table. A module-scope object of the handler: one database each.
- *
- * @example
- * const keys = cache.over(connection);
- * await keys.refreshIfStale(position);
- * keys.current(change.table)?.key;
+ * What the readings said, by table. A module-scope object of the handler: one database each. What a run has of it
+ * is in `connected-keys.ts`, what its methods mean in `ports/catalogs.ts`.
  */
 export class PrimaryKeyCache {
   /** What is known about whether the server can show primary keys at write time. */
@@ -61,36 +58,45 @@ export class PrimaryKeyCache {
     this.#options = options;
   }
 
-  /**
-   * The cache as a run's port.
-   *
-   * @param connection - read through; to the database that the cache is of
-   * @param slotName - whose changes are asked about @default none's: only readings are
-   */
-  over(connection: Connection, slotName = ''): PrimaryKeys {
-    const version = () => this.#version;
-    const overBefore = () => this.#overBefore;
-    return {
-      get version() {
-        return version();
-      },
-      get overBefore() {
-        return overBefore();
-      },
-      current: (table) => this.#current.get(table.printed),
-      earlier: (table) => this.#earlier.get(table.printed) ?? [],
-      tables: () => this.#current.values(),
-      byOid: (oid) => this.#byOid.get(oid),
-      isOver: (xid) => this.#snapshot?.isOver(xid) === true,
-      reload: () => this.#reload(connection, slotName),
-      refreshIfStale: (consumed) => this.#refreshIfStale(connection, slotName, consumed),
-    };
+  get version(): number {
+    return this.#version;
   }
 
-  async #refreshIfStale(connection: Connection, slotName: string, consumed: Lsn): Promise<void> {
+  get overBefore(): number | undefined {
+    return this.#overBefore;
+  }
+
+  current(table: TableName): TableEntry | undefined {
+    return this.#current.get(table.printed);
+  }
+
+  earlier(table: TableName): readonly EarlierEntry[] {
+    return this.#earlier.get(table.printed) ?? [];
+  }
+
+  tables(): Iterable<TableEntry> {
+    return this.#current.values();
+  }
+
+  byOid(oid: number): TableEntry | undefined {
+    return this.#byOid.get(oid);
+  }
+
+  isOver(xid: number): boolean {
+    return this.#snapshot?.isOver(xid) === true;
+  }
+
+  /**
+   * As in `ports/catalogs.ts`.
+   *
+   * @param connection - read through; to the database that the cache is of
+   * @param slotName - whose changes are asked about
+   * @param consumed - the slot's position
+   */
+  async refreshIfStale(connection: Connection, slotName: string, consumed: Lsn): Promise<void> {
     this.#forget(consumed);
     if (this.#fingerprint === undefined || this.#options.clock.now() - this.#readAt >= this.#options.ttlMs) {
-      await this.#reload(connection, slotName);
+      await this.reload(connection, slotName);
       return;
     }
     // A position from before the look: the look's own may be younger than what it saw.
@@ -98,10 +104,16 @@ export class PrimaryKeyCache {
     if (look.fingerprint === this.#fingerprint) {
       this.#snapshot = look.snapshot;
       this.#knownUntil = before;
-    } else await this.#reload(connection, slotName);
+    } else await this.reload(connection, slotName);
   }
 
-  async #reload(connection: Connection, slotName: string): Promise<number> {
+  /**
+   * As in `ports/catalogs.ts`.
+   *
+   * @param connection - read through; to the database that the cache is of
+   * @param slotName - whose changes are asked about
+   */
+  async reload(connection: Connection, slotName: string): Promise<number> {
     const readAt = this.#options.clock.now();
     // The fingerprint first: what changes between the two is then read again next time, rather than never. And its
     // snapshot is the older one: what was over in it was over in the reading's.

@@ -7,13 +7,13 @@ import type { Clock, Log } from '../ports/runtime.ts';
 import type { Session } from '../ports/session.ts';
 import { closeGracefully } from './close-connection.ts';
 import { WalCommitHistory } from './commit-history.ts';
+import { ConnectedKeys } from './connected-keys.ts';
 import { type Connection, type Database, toPipelineError } from './connection.ts';
 import { closeBoth, openPair, requireLockSeen } from './connection-pair.ts';
 import { HANDED_OVER_FOR_MS, readHandedOver, writeHandedOver } from './handed-over-position.ts';
 import { monitorLock } from './lock-monitor.ts';
 import { supportsSnapshots } from './plugins.ts';
 import type { PrimaryKeyCache } from './primary-key-cache.ts';
-import { readWithKeys } from './read-with-keys.ts';
 import { openReplication } from './replication-connection.ts';
 import { PostgresSlot } from './slot.ts';
 import { SlotCopies, supportsSlotCopies } from './slot-copies.ts';
@@ -147,7 +147,7 @@ export async function openSession(options: SessionOptions): Promise<Session | Lo
       connectedAt: control.connectedAt,
       commitHistory: new WalCommitHistory({ ...options, ...pair }),
       keyHistory: new WalKeyHistory({ ...options, ...pair, state: options.keys.history }),
-      keys: readWithKeys(options.keys.over(pair.control, slotName), async (consumed) => {
+      keys: new ConnectedKeys(options.keys, pair.control, slotName, async (consumed) => {
         // In this order: of a type that is renamed between the two, the catalog still knows the former name.
         await options.typeNames?.read(pair.control, consumed);
         await typeCatalog.read(pair.control, consumed);

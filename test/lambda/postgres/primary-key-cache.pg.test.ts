@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { TableName } from '../../../lambda/decode/messages.ts';
 import type { PrimaryKeys } from '../../../lambda/ports/catalogs.ts';
+import { ConnectedKeys } from '../../../lambda/postgres/connected-keys.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { PrimaryKeyCache } from '../../../lambda/postgres/primary-key-cache.ts';
 import { WalKeyHistory } from '../../../lambda/postgres/wal-key-history.ts';
@@ -45,7 +46,10 @@ describe('the primary keys', () => {
   });
 
   const cached = (ttlMs = 1e9): PrimaryKeys =>
-    new PrimaryKeyCache({ ttlMs, clock: { ...clock, now: () => now }, log: memoryLog() }).over(connection);
+    new ConnectedKeys(
+      new PrimaryKeyCache({ ttlMs, clock: { ...clock, now: () => now }, log: memoryLog() }),
+      connection,
+    );
 
   it('cannot be read from the WAL without wal2json: the log says so once, and not for tables without a key', async () => {
     await server.createSlot('asked');
@@ -154,7 +158,10 @@ describe('the primary keys', () => {
         reads++;
       },
     };
-    const keys = new PrimaryKeyCache({ ttlMs: 1000, clock: { ...clock, now: () => now }, log }).over(connection);
+    const keys = new ConnectedKeys(
+      new PrimaryKeyCache({ ttlMs: 1000, clock: { ...clock, now: () => now }, log }),
+      connection,
+    );
     now = 5000;
     await keys.refreshIfStale(0n);
     await keys.refreshIfStale(0n);

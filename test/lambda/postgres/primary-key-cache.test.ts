@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { TableName } from '../../../lambda/decode/messages.ts';
+import { ConnectedKeys } from '../../../lambda/postgres/connected-keys.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { PrimaryKeyCache } from '../../../lambda/postgres/primary-key-cache.ts';
 import { Recorder, TestClock } from '../../support/run-kit.ts';
@@ -61,7 +62,7 @@ function catalogs(over: { ttlMs?: number; hasExclusions?: boolean } = {}) {
   };
   const cache = new PrimaryKeyCache({ ttlMs: 3_600_000, clock, log, ...over });
   const connection = { query, versionNum: 180004, context: { host: 'h', port: 1, database: 'd', user: 'u' } };
-  const keys = cache.over(connection as unknown as Connection, 'orders');
+  const keys = new ConnectedKeys(cache, connection as unknown as Connection, 'orders');
   /** @returns what was asked since the last time */
   const calls = () => asked.splice(0);
   return { server, clock, log, keys, calls, texts };
