@@ -3,6 +3,10 @@
  * Imports nothing.
  */
 
+/** Up to how many bytes a loop is the fastest: of a whole buffer, and of a part of one. */
+const WHOLE_BY_LOOP = 12;
+const PART_BY_LOOP = 30;
+
 /** A growing byte buffer. `bytes` may be replaced by any call that writes: read it after writing. */
 export class ByteWriter {
   /** What was written is in 0 to `length`. */
@@ -10,6 +14,8 @@ export class ByteWriter {
   /** How much was written, in bytes. */
   length = 0;
   #view: Buffer = Buffer.alloc(0);
+  /** What the view is of. */
+  #viewed: Buffer | undefined;
 
   /** @param capacity - bytes to begin with; doubled as needed */
   constructor(capacity = 4096) {
@@ -61,6 +67,18 @@ export class ByteWriter {
     this.length = begin + digits;
   }
 
+  /** @param value - a whole number of 32 bits, written in hexadecimal digits, upper case, without leading zeros */
+  hexadecimal(value: number): void {
+    let digits = 1;
+    for (let rest = value >>> 4; rest > 0; rest >>>= 4) digits++;
+    const bytes = this.reserve(digits);
+    for (let at = this.length + digits - 1, rest = value; at >= this.length; at--, rest >>>= 4) {
+      const digit = rest & 15;
+      bytes[at] = digit < 10 ? 0x30 + digit : 0x37 + digit;
+    }
+    this.length += digits;
+  }
+
   /** @param text - any text, written as UTF-8 */
   utf8(text: string): void {
     const bytes = this.reserve(text.length * 3);
@@ -70,29 +88,29 @@ export class ByteWriter {
   /**
    * Copies bytes as they are.
    *
-   * A loop takes 0.75 ns a byte, `Buffer.copy` 33 ns whatever the length: they are even at about 44 bytes.
+   * A loop takes 1 ns a byte, `set` of a whole buffer 12 ns and `Buffer.copy` of a part 32, whatever the length.
    *
    * @param source - what to copy
    * @param start - first byte
    * @param end - the index after the last byte
    */
   copy(source: Buffer, start = 0, end = source.length): void {
-    const bytes = this.reserve(end - start);
-    let at = this.length;
-    if (end - start > 44) {
-      source.copy(bytes, at, start, end);
-      at += end - start;
-    } else {
-      for (let i = start; i < end; i++) bytes[at++] = source[i] ?? 0;
-    }
-    this.length = at;
+    const count = end - start;
+    const bytes = this.reserve(count);
+    const at = this.length;
+    this.length = at + count;
+    if (count > WHOLE_BY_LOOP && count === source.length) bytes.set(source, at);
+    else if (count > PART_BY_LOOP) source.copy(bytes, at, start, end);
+    else for (let i = 0; i < count; i++) bytes[at + i] = source[start + i] ?? 0;
   }
 
   /** @returns what was written, a view valid until the next write */
   view(): Buffer {
     // A view takes longer to make than many a record to write, and many have one length.
-    if (this.#view.length !== this.length || this.#view.buffer !== this.bytes.buffer)
+    if (this.#view.length !== this.length || this.#viewed !== this.bytes) {
       this.#view = this.bytes.subarray(0, this.length);
+      this.#viewed = this.bytes;
+    }
     return this.#view;
   }
 

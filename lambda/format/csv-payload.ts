@@ -4,11 +4,14 @@
  * Knows the key and nothing else of the row. Names are as test_decoding prints them. Where the daemon wrote \u escapes
  * for what is not ASCII, this writes UTF-8.
  */
-import type { TableName, Transaction } from '../decode/messages.ts';
+import type { TableName } from '../decode/messages.ts';
 import { writeKeyJson } from './key-text.ts';
-import { byOperation, memoise, memoiseLast } from './memo.ts';
+import { byOperation, memoise, ofOperation } from './memo.ts';
 import { NULL } from './null.ts';
 import type { MakeFormat } from './record.ts';
+
+const BEGIN = Buffer.from('0,CDC,{"xid": "', 'latin1');
+const QUOTE = 0x22;
 
 /**
  * Makes the format `csv-payload`.
@@ -16,7 +19,6 @@ import type { MakeFormat } from './record.ts';
  * @returns the format; TRUNCATE's `pkey` is null
  */
 export const csvPayload: MakeFormat = () => {
-  const begin = memoiseLast((transaction: Transaction) => Buffer.from(`0,CDC,{"xid": "${transaction.xid}"`, 'latin1'));
   const middle = memoise((table: TableName) =>
     byOperation((operation) =>
       Buffer.from(`, "table": ${JSON.stringify(table.printed)}, "operation": "${operation}", "pkey": `, 'utf8'),
@@ -26,8 +28,10 @@ export const csvPayload: MakeFormat = () => {
     supportsDeleteWithoutKey: false,
     showsRow: false,
     write(record, out) {
-      out.copy(begin(record.transaction));
-      out.copy(middle(record.table)[record.operation]);
+      out.copy(BEGIN);
+      out.decimal(record.transaction.xid);
+      out.byte(QUOTE);
+      out.copy(ofOperation(middle(record.table), record.operation));
       if (record.key === undefined || record.change === undefined) out.copy(NULL);
       else writeKeyJson(record.key, record.change.bytes, out);
       out.byte(0x7d);

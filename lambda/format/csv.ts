@@ -4,12 +4,14 @@
  *
  * @see https://www.rfc-editor.org/rfc/rfc4180
  */
-import type { TableName, Transaction } from '../decode/messages.ts';
+import type { TableName } from '../decode/messages.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { writeKeyText } from './key-text.ts';
-import { byOperation, memoise, memoiseLast } from './memo.ts';
+import { byOperation, memoise, ofOperation } from './memo.ts';
 import type { MakeFormat } from './record.ts';
 import { CSV_QUOTED, translate } from './text.ts';
+
+const BEGIN = Buffer.from('0,CDC,', 'latin1');
 
 /**
  * Makes the format `csv`.
@@ -18,7 +20,6 @@ import { CSV_QUOTED, translate } from './text.ts';
  */
 export const csv: MakeFormat = () => {
   const key = new ByteWriter(256);
-  const begin = memoiseLast((transaction: Transaction) => Buffer.from(`0,CDC,${transaction.xid}`, 'latin1'));
   const middle = memoise((table: TableName) => {
     const field = new ByteWriter(128);
     const name = Buffer.from(table.printed, 'utf8');
@@ -29,8 +30,9 @@ export const csv: MakeFormat = () => {
     supportsDeleteWithoutKey: false,
     showsRow: false,
     write(record, out) {
-      out.copy(begin(record.transaction));
-      out.copy(middle(record.table)[record.operation]);
+      out.copy(BEGIN);
+      out.decimal(record.transaction.xid);
+      out.copy(ofOperation(middle(record.table), record.operation));
       if (record.key === undefined || record.change === undefined) return;
       key.clear();
       writeKeyText(record.key, record.change.bytes, key);

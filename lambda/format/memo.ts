@@ -56,3 +56,27 @@ export function byOperation<V>(
     READ: make('READ'),
   };
 }
+
+/**
+ * What was made for an operation: by a switch, as an object of five properties that is asked by name is slow.
+ *
+ * @param made - by operation
+ * @param operation - whose
+ */
+export function ofOperation<V>(
+  made: Readonly<Record<ChangeRecord['operation'], V>>,
+  operation: ChangeRecord['operation'],
+): V {
+  switch (operation) {
+    case 'INSERT':
+      return made.INSERT;
+    case 'UPDATE':
+      return made.UPDATE;
+    case 'DELETE':
+      return made.DELETE;
+    case 'TRUNCATE':
+      return made.TRUNCATE;
+    case 'READ':
+      return made.READ;
+  }
+}

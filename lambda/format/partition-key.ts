@@ -5,12 +5,12 @@
  * @see https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecordsRequestEntry.html
  */
 import { createHash } from 'node:crypto';
-import type { TableName, Transaction } from '../decode/messages.ts';
+import type { TableName } from '../decode/messages.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import { debeziumTypes } from './debezium/types.ts';
 import { FieldWriter } from './fields.ts';
 import { writeKeyText } from './key-text.ts';
-import { memoise, memoiseLast } from './memo.ts';
+import { memoise } from './memo.ts';
 import type { ChangeRecord, DebeziumOptions, LogicalMessageRecord, PartitionMode, TypeFacts } from './record.ts';
 
 /** Appends a record's partition key, UTF-8, to `out`. */
@@ -54,10 +54,8 @@ export function partitionKeyWriter(mode: PartitionMode, source: string): Partiti
         shortenPartitionKey(out, start);
       };
     }
-    case 'transaction': {
-      const xid = memoiseLast((transaction: Transaction) => Buffer.from(transaction.xid.toString(), 'latin1'));
-      return (record, out) => out.copy(xid(record.transaction));
-    }
+    case 'transaction':
+      return (record, out) => out.decimal(record.transaction.xid);
     case 'stream': {
       const name = Buffer.from(source, 'utf8');
       return (_record, out) => {

@@ -7,7 +7,7 @@
  */
 import { type ColumnHeader, type TableName, type Tuple, ValueKind } from '../../decode/messages.ts';
 import type { ByteWriter } from '../byte-writer.ts';
-import { byOperation, memoise } from '../memo.ts';
+import { byOperation, memoise, ofOperation } from '../memo.ts';
 import { NULL } from '../null.ts';
 import type { ArrayDelimiter, ChangeRecord, Format, Key, LogicalMessageRecord, MakeFormat } from '../record.ts';
 import { jsonString } from '../text.ts';
@@ -85,7 +85,7 @@ class JsonFormat implements Format {
     transaction.select(record.transaction);
     transaction.writeHead(out);
     out.decimal(record.ordinal);
-    out.copy(this.#table(record.table)[record.operation]);
+    out.copy(ofOperation(this.#table(record.table), record.operation));
     if (record.change === undefined) {
       out.copy(NULL);
     } else {

@@ -34,6 +34,35 @@ describe('ByteWriter', () => {
     );
   });
 
+  it('writes hexadecimal numbers as toString does, in upper case', () => {
+    const values = fc.oneof(
+      fc.integer({ min: 0, max: 0xffffffff }),
+      fc.nat(0x1ff),
+      fc.constantFrom(0xffffffff, 2 ** 31),
+    );
+    fc.assert(
+      fc.property(values, (value) => {
+        const out = new ByteWriter(1);
+        out.hexadecimal(value);
+        assert.equal(out.toString(), value.toString(16).toUpperCase());
+      }),
+    );
+  });
+
+  it('copies parts and wholes of any length', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 80 }), fc.nat(80), fc.nat(80), (given, one, other) => {
+        const source = Buffer.from(given);
+        const [start, end] = [Math.min(one, other, source.length), Math.min(Math.max(one, other), source.length)];
+        const out = new ByteWriter(1);
+        out.byte(0x2e);
+        out.copy(source);
+        out.copy(source, start, end);
+        assert.deepEqual(out.view(), Buffer.concat([Buffer.from('.'), source, source.subarray(start, end)]));
+      }),
+    );
+  });
+
   it('keeps what was written while it grows, whatever the order of writes', () => {
     const write = fc.oneof(
       fc.record({ how: fc.constant('utf8' as const), text: fc.string({ unit: 'binary', maxLength: 80 }) }),
