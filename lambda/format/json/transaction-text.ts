@@ -24,58 +24,60 @@ const MICROS_PER_SECOND = 1_000_000;
 
 /** The text of one transaction at a time. */
 export class TransactionText {
-  readonly #text = new ByteWriter(256);
+  readonly #head = new ByteWriter(64);
+  readonly #middle = new ByteWriter(64);
+  readonly #tail = new ByteWriter(64);
   /** The second that was written last, as `2026-01-02T03:04:05`: transactions come in order, many a second. */
   readonly #secondText = new ByteWriter(32);
   #second = NaN;
-  #headEnd = 0;
-  #middleEnd = 0;
   #transaction: Transaction | undefined;
 
   /** @param transaction - whose text is to be written; the same object means the same text */
   select(transaction: Transaction): void {
     if (transaction === this.#transaction) return;
     const { xid, commitLsn, commitTimeMicros } = transaction;
-    const text = this.#text;
-    text.clear();
-    text.copy(ID);
-    writeLsn(text, commitLsn);
-    const lsnEnd = text.length;
-    text.byte(AT);
-    if (isExact(commitTimeMicros)) text.decimal(Number(commitTimeMicros));
-    else text.ascii(String(commitTimeMicros));
-    text.byte(HASH);
-    this.#headEnd = text.length;
-    text.copy(XID);
-    text.decimal(xid);
-    text.copy(COMMIT_LSN);
-    text.copy(text.bytes, ID.length, lsnEnd);
-    text.copy(ORDINAL);
-    this.#middleEnd = text.length;
-    text.copy(COMMIT_TIME);
+    const head = this.#head;
+    head.clear();
+    head.copy(ID);
+    writeLsn(head, commitLsn);
+    const lsnEnd = head.length;
+    head.byte(AT);
+    if (isExact(commitTimeMicros)) head.decimal(Number(commitTimeMicros));
+    else head.ascii(String(commitTimeMicros));
+    head.byte(HASH);
+    const middle = this.#middle;
+    middle.clear();
+    middle.copy(XID);
+    middle.decimal(xid);
+    middle.copy(COMMIT_LSN);
+    middle.copy(head.bytes, ID.length, lsnEnd);
+    middle.copy(ORDINAL);
+    this.#tail.clear();
+    this.#tail.copy(COMMIT_TIME);
     this.#writeTime(commitTimeMicros);
-    text.copy(END);
+    this.#tail.copy(END);
     this.#transaction = transaction;
   }
 
   /** @param out - gets what is before the first ordinal, which is in the id */
   writeHead(out: ByteWriter): void {
-    out.copy(this.#text.bytes, 0, this.#headEnd);
+    // A whole view: most transactions' texts have one length, so that none has to be made.
+    out.copy(this.#head.view());
   }
 
   /** @param out - gets what is before the second ordinal */
   writeMiddle(out: ByteWriter): void {
-    out.copy(this.#text.bytes, this.#headEnd, this.#middleEnd);
+    out.copy(this.#middle.view());
   }
 
   /** @param out - gets what is behind the second ordinal */
   writeTail(out: ByteWriter): void {
-    out.copy(this.#text.bytes, this.#middleEnd, this.#text.length);
+    out.copy(this.#tail.view());
   }
 
   /** As {@link isoMicros}. */
   #writeTime(commitTimeMicros: bigint): void {
-    const text = this.#text;
+    const text = this.#tail;
     if (!isExact(commitTimeMicros)) {
       text.ascii(isoMicros(commitTimeMicros));
       return;
