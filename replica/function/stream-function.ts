@@ -93,6 +93,10 @@ export class StreamFunction {
     const { client } = connection;
     try {
       await client.query(`SET idle_in_transaction_session_timeout = ${ABANDONED_MS}`);
+      // Lambda gives nothing again that was done with: a commit has to outlast a crash of the target.
+      await client.query(
+        `SELECT set_config('synchronous_commit', 'local', false) WHERE current_setting('synchronous_commit') = 'off'`,
+      );
       await prepareFastTables(client, settings.name);
       const { name, source, startAfter, awaitsSnapshot } = settings;
       await beginShared(client, { name, streamArn, source, startAfter, awaitsSnapshot });

@@ -272,6 +272,22 @@ describe('the function of a StreamReplica, by hand', () => {
     assert.deepEqual([asked, await ids()], [['of before'], [1]]);
   });
 
+  it('keeps what it has said to be done with over a crash of the target, though that commits asynchronously', async () => {
+    const copy = await copyOf();
+    await copy.close();
+    await target.sql(`ALTER ROLE ${target.connection.user} SET synchronous_commit = off`);
+    await target.sql(`ALTER SYSTEM SET wal_writer_delay = '10s'`);
+    await target.sql('SELECT pg_reload_conf()');
+    try {
+      await copy.invoke(eventOf(insertOf('s', 1)));
+      await copy.invoke(eventOf(insertOf('s', 2)));
+      await target.restart('immediate');
+      assert.deepEqual(await ids(), [1, 2]);
+    } finally {
+      await target.sql(`ALTER ROLE ${target.connection.user} RESET synchronous_commit`);
+    }
+  });
+
   it('spares rows that are newer than a TRUNCATE, also where VACUUM FULL came between, but not where an ALTER TABLE rewrote them', async () => {
     const truncate = { ...insertOf('s', 0, 0x2000), op: 'TRUNCATE', key: undefined, row: undefined };
     for (const [statement, left] of [
