@@ -1,7 +1,8 @@
-/** A replica whose source is another server than before, or an older state of the same one. */
+/** A replica whose source is another server than before, or whose source or target is an older state of the same one. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { eventOf, insertOf, makeFunction, Said } from './support/function-rig.ts';
 import { ReplicaRig } from './support/replica-rig.ts';
 
 const TABLE = 'CREATE TABLE public.things (id integer PRIMARY KEY, v text)';
@@ -82,5 +83,39 @@ describe('a replica', () => {
     assert.equal(stopped.status, 3, stopped.err);
     assert.match(stopped.err, /HISTORY_CHANGED: The source is now another server .*: set SOURCE_NAME, /);
     await client.end();
+  });
+
+  it('goes back with its target, which a function does not: Lambda has passed what it has lost', async () => {
+    await rig.environment.kinesis.createStream('back', 2);
+    await rig.source.createSlot('back');
+    await rig.target.sql('CREATE DATABASE back');
+    const client = await rig.target.client({ database: 'back' });
+    await client.query(TABLE);
+    await client.end();
+    await rig.target.sql('CREATE TABLE public.places (id integer PRIMARY KEY, body text, big text)');
+    const apply = async (server: PostgresServer, id: number): Promise<void> => {
+      await rig.source.sql(`INSERT INTO public.things VALUES (${20 + id}, 'a')`);
+      await rig.drain({ STREAM_NAME: 'back', SLOT_NAME: 'back' });
+      const to = (rig.env('back')['REPLICATE_TO'] ?? '').replace(`:${rig.target.port}/`, `:${server.port}/`);
+      const { status, err } = await rig.catchUp(['--stream', 'back', '--to', to], 'back');
+      assert.equal(status, 0, err);
+      const made = makeFunction(server, new Said(), { REPLICA_NAME: 'function' });
+      assert.deepEqual(await made.invoke(eventOf(insertOf('s', id))), { batchItemFailures: [] });
+      await made.close();
+    };
+    await apply(rig.target, 1);
+    const disk = await rig.target.copy(true);
+    await apply(rig.target, 2);
+    const old = await disk.start();
+    others.push(old);
+    await apply(old, 3);
+    const found = async (table: string, database: string): Promise<unknown> => {
+      const reader = await old.client({ database });
+      const { rows } = await reader.query<{ id: number }>(`SELECT id FROM public.${table} ORDER BY id`);
+      await reader.end();
+      return rows.map(({ id }) => id);
+    };
+    assert.deepEqual(await found('things', 'back'), [21, 22, 23]);
+    assert.deepEqual(await found('places', 'postgres'), [1, 3]);
   });
 });
