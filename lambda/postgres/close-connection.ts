@@ -31,6 +31,22 @@ export function destroy(client: pg.Client): void {
 }
 
 /**
+ * Drops a connection where work on it is not done in time. A pool lets everybody log in, and may have no backend for minutes.
+ *
+ * @param client - whose statements the work waits for
+ * @param ms - how long it may take
+ * @param clock - measures the time
+ * @param work - what is waited for
+ */
+export async function dropIfLate<T>(client: pg.Client, ms: number, clock: Clock, work: Promise<T>): Promise<T> {
+  const done = new AbortController();
+  void clock.sleep(ms, done.signal).then(() => {
+    if (!done.signal.aborted) destroy(client);
+  });
+  return await work.finally(() => done.abort());
+}
+
+/**
  * Ends a connection in good order, within a second: the server gives up the lock when it goes, one way or the other.
  *
  * @param connection - the connection to close
@@ -42,11 +58,9 @@ export async function closeGracefully(
   clock: Clock,
   before?: () => Promise<unknown>,
 ): Promise<void> {
-  const gone = new AbortController();
-  void clock.sleep(1_000, gone.signal).then(() => {
-    if (!gone.signal.aborted) destroy(client);
-  });
-  if (before !== undefined) await before().catch(() => undefined);
-  await client.end().catch(() => undefined);
-  gone.abort();
+  const end = async (): Promise<void> => {
+    if (before !== undefined) await before().catch(() => undefined);
+    await client.end().catch(() => undefined);
+  };
+  await dropIfLate(client, 1_000, clock, end());
 }

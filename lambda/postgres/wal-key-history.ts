@@ -8,8 +8,8 @@ import { formatLsn } from '../decode/lsn.ts';
 import { type KeyHistoryEntry, readKeyHistoryEntry } from '../decode/wal2json/key-history-entry.ts';
 import type { KeyHistory, KeyQuestion } from '../ports/catalogs.ts';
 import type { Clock, Log } from '../ports/runtime.ts';
-import { closeGracefully } from './close-connection.ts';
-import { type Connection, type Database, logIn, pinSession } from './connection.ts';
+import { closeGracefully, dropIfLate } from './close-connection.ts';
+import { CONNECT_MS, type Connection, type Database, logIn, pinSession } from './connection.ts';
 import { codeOf } from './error-context.ts';
 import { isSameServer } from './server-identity.ts';
 
@@ -94,9 +94,8 @@ export class WalKeyHistory implements KeyHistory {
     const { database, control, slotName, clock } = this.#parts;
     const loggedIn = await logIn(database, { deadline: question.deadline, workMem: true });
     try {
-      const { rows: backend } = await loggedIn.client.query<{ pid: number }>(
-        'SELECT pg_catalog.pg_backend_pid() AS pid',
-      );
+      const asked = loggedIn.client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
+      const { rows: backend } = await dropIfLate(loggedIn.client, CONNECT_MS, clock, asked);
       const connection = await pinSession(loggedIn, backend[0]?.pid ?? 0, clock);
       if (!isSameServer(connection.identity, control.identity)) throw new Error('another server');
       // Its warnings about rows without an old key are of no use here.

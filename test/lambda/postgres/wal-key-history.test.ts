@@ -27,6 +27,8 @@ interface Case {
   readonly state?: KeyHistoryState;
   readonly encoding?: string;
   readonly system?: string;
+  /** Whether the time for a connection to come about passes once something was asked. */
+  readonly isLate?: boolean;
 }
 
 /** Asks once. The clock passes as it is slept. */
@@ -38,6 +40,7 @@ async function asked({
   state = { refused: undefined, isRefusalLogged: false },
   encoding = 'UTF8',
   system = '7',
+  isLate = false,
 }: Case = {}) {
   const identity = { started: 'then', recovery: false, system: '7', timeline: '00000001', wal_end: '0/30' };
   await using server = await startScriptedPostgres([
@@ -51,6 +54,10 @@ async function asked({
   // A connection's end and its farewell are waited for by signal: they never pass by themselves here.
   const patient = Object.assign(clock, {
     sleep: (ms: number, signal?: AbortSignal) => {
+      if (isLate && ms === 10_000) {
+        const before = server.sent.length;
+        return eventually(() => server.sent.length > before, 'something is asked');
+      }
       if (signal !== undefined)
         return new Promise<void>((resolve) => {
           if (signal.aborted) resolve();
@@ -107,6 +114,14 @@ describe('the WAL, asked for keys as they were', () => {
       1,
     );
     assert.deepEqual([lines, visitors.length, visitors[0]?.saidFarewell()], [[], 1, true]);
+  });
+
+  it('is not waited for behind a pool without a free backend: twice for 10 s at most', async () => {
+    const { answer, lines, visitors } = await asked({
+      isLate: true,
+      replies: [['pg_backend_pid() AS pid', () => undefined]],
+    });
+    assert.deepEqual([answer, visitors.length, lines.length], [undefined, 2, 1]);
   });
 
   it('by a name that fits, however long the slot’s is', async () => {
