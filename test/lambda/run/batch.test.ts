@@ -115,6 +115,32 @@ describe('the keys that the WAL tells', () => {
   });
 });
 
+describe('a key that the plugin shows beside a change', () => {
+  it('is not asked of the WAL', async () => {
+    const { slot, kit, runs } = pipeline(new FakeKeys({ 'public.t': { seenFrom: 10_000 } }));
+    let asked = 0;
+    Object.assign(kit.session, { keyHistory: { read: () => Promise.resolve((asked++, [])) } });
+    const peek = slot.peek.bind(slot);
+    slot.peek = (...request) => {
+      const found = peek(...request);
+      const blocks = found[Symbol.asyncIterator].bind(found);
+      found[Symbol.asyncIterator] = async function* () {
+        for await (const block of { [Symbol.asyncIterator]: blocks }) {
+          const next = block.next.bind(block);
+          block.next = () => {
+            const message = next();
+            return message?.kind === 'change' ? { ...message, historicKey: ['id'] } : message;
+          };
+          yield block;
+        }
+      };
+      return found;
+    };
+    slot.commit(insert(1));
+    assert.deepEqual([(await runs()).published, asked], [1, 0]);
+  });
+});
+
 describe('a commit that is waited for', () => {
   it('is no lag any more once it is published', async () => {
     const { slot, kit, keys, runs } = pipeline();
@@ -154,6 +180,17 @@ describe('I7: a batch when the time is over', () => {
     );
     assert.deepEqual([stopped, blocks], ['deadline', 2]);
     assert.ok(transactions >= 4, `${transactions} transactions`);
+  });
+
+  it('takes no more of it once the stream refuses', async () => {
+    const { slot, kit, runs } = pipeline();
+    slot.commit(...range(200).map((id) => insert(id)));
+    let blocks = 0;
+    slot.onBlock = () => void blocks++;
+    kit.publisher.fate = () => 'throttled';
+    await assert.rejects(runs({ packer: roundsOf(2) }), { code: 'STREAM_THROTTLED' });
+    // The round that is refused, one that waits, and what was taken meanwhile.
+    assert.ok(blocks <= 2, `${blocks} blocks of seven rows`);
   });
 
   it('takes on nothing of a peek that came too late', async () => {

@@ -6,6 +6,7 @@ import type { ReadChunk, SnapshotSource } from '../../../lambda/ports/snapshot-s
 import { SnapshotRun, type SnapshotRunParts } from '../../../lambda/run/snapshot-run.ts';
 import type { ChunkRequest } from '../../../lambda/snapshot/chunk.ts';
 import { keyText } from '../../../lambda/snapshot/chunk.ts';
+import { begin } from '../../../lambda/snapshot/progress.ts';
 import type { HeldRow } from '../../../lambda/snapshot/row-set.ts';
 import {
   decodeSnapshotMessage,
@@ -473,6 +474,19 @@ describe('a run whose snapshot has to wait', () => {
     const message = written();
     assert.ok(message?.kind === 'state');
     assert.deepEqual([message.progress.id, message.progress.barrier, source.wal.length], ['s2', 2_000n, 3]);
+  });
+
+  it('writes it down once, too, where an earlier run has: the slot follows the WAL of others up to there', async () => {
+    const { run, source, tell, readOn, written } = requested([]);
+    const begun = begin({ id: 's1', begunAt: 5, tables: ['public.t'] });
+    tell({ kind: 'state', mark: 'of that run', progress: { ...begun, barrier: 850n } });
+    source.answer = () => ({ kind: 'waiting', what: 'a lock on public.t' });
+    assert.equal(await run.step(), true);
+    const message = written();
+    assert.ok(message?.kind === 'state');
+    assert.deepEqual([message.progress.barrier, source.wal.length], [850n, 1]);
+    readOn();
+    assert.deepEqual([await run.step(), source.wal.length], [false, 1]);
   });
 
   it('takes a barrier anew where tables are added, and writes that one down, too', async () => {

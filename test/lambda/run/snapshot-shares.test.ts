@@ -209,8 +209,15 @@ describe('the slot while a snapshot is under way', () => {
     pipeline.ask();
     table.put(100, { v: 1, big: 'x' });
     const begun = kit.clock.time;
+    // What others write moves the end of the WAL, and the run looks again.
+    const sleep = kit.clock.sleep.bind(kit.clock);
+    kit.clock.sleep = async (ms, signal) => {
+      await sleep(Math.max(1, ms), signal);
+      slot.idleWal(100n);
+    };
     await pipeline.run({ lingerDutyPercent: 100, snapshotSharePercent: 0, deadline: begun + 60_000 });
     assert.equal(slot.wal.filter(({ message }) => message).length, 2, 'what asked for it, and one more');
+    assert.equal(written(pipeline)?.kind, 'state', 'by which it goes on: no table begins anew');
   });
 });
 

@@ -11,6 +11,8 @@ import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import type { Publisher } from '../../../lambda/ports/publisher.ts';
 import type { RunOptions } from '../../../lambda/run/run-options.ts';
 import { coldState } from '../../../lambda/run/warm-state.ts';
+import { begin } from '../../../lambda/snapshot/progress.ts';
+import { encodeSnapshotMessage } from '../../../lambda/snapshot/snapshot-message.ts';
 import { Copying } from '../../../replica/rules/copying.ts';
 import { readRecord } from '../../../replica/rules/record.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
@@ -90,6 +92,49 @@ describe('a run while a snapshot is under way', () => {
       const change = lines.findIndex(({ op }) => op !== 'MARK');
       assert.ok(told >= 0 && (change < 0 || told < change), `${lane}: told at ${told}, changes from ${change} on`);
     }
+  });
+
+  describe('I12: before it has read the slot to its end, says in marks that there may be more tables', () => {
+    /** Transactions, and behind them a request. @returns the marks of a run, but for those that open it: whether they may lack tables */
+    async function partial(changes: Partial<RunOptions>, onBlock?: (pipeline: SnapshotPipeline) => void) {
+      const pipeline = new SnapshotPipeline();
+      fill(pipeline, 2);
+      for (let id = 10; id < 18; id++) pipeline.table.put(id, { v: id, big: 'x' });
+      pipeline.ask();
+      pipeline.slot.onBlock = () => onBlock?.(pipeline);
+      await pipeline.run({ ...lined(true), ...changes });
+      const lines = pipeline.kit.publisher.arrived.flatMap((text) => text.split('\n').filter(Boolean));
+      const marks = lines.map((line) => JSON.parse(line) as Line & { forks?: unknown; partial?: boolean });
+      return marks.filter(({ op, forks }) => op === 'MARK' && forks === undefined).map((mark) => mark.partial);
+    }
+
+    it('where its peek was full', async () => {
+      // Two transactions of three rows each.
+      for (const maxRows of [5, 6])
+        assert.deepEqual(await partial({ maxRows, maxBatches: 1 }), [true, true, true, true]);
+    });
+
+    it('where it had no time for all of its peek', async () => {
+      let blocks = 0;
+      const marks = await partial({}, ({ kit }) => {
+        if (++blocks === 2) kit.clock.time += 48_000;
+      });
+      assert.ok(marks.length > 0 && marks.every((isPartial) => isPartial === true), marks.join());
+    });
+
+    it('and no longer, from the marks of the batch on that reads to the end', async () => {
+      const pipeline = new SnapshotPipeline();
+      pipeline.table.put(1, { v: 1, big: 'x' });
+      await pipeline.run(lined(true));
+      const lines = pipeline.kit.publisher.arrived.flatMap((text) => text.split('\n').filter(Boolean));
+      const marks = lines.filter((line) => line.includes('"MARK"'));
+      assert.deepEqual([marks.length, marks.filter((mark) => mark.includes('partial'))], [8, []]);
+      pipeline.table.put(2, { v: 1, big: 'x' });
+      await pipeline.run(lined(true));
+      const arrived = pipeline.kit.publisher.arrived.length;
+      await pipeline.run(lined(true));
+      assert.equal(pipeline.kit.publisher.arrived.length, arrived, 'and a run after it has nothing to tell');
+    });
   });
 
   it('I12: never says in marks that no table is read before all of its rows are published, whatever container begins it anew further on', async () => {
@@ -244,6 +289,78 @@ describe('a run while a snapshot is under way', () => {
     assert.equal(slot.wal.length, written, 'and where nothing was published, nothing is written');
     assert.equal((await pipeline.run()).snapshot?.done, true);
     assert.deepEqual(sorted(consume(pipeline.records())), sorted(table.rows));
+  });
+
+  it('goes on with what the first message says, though transactions without changes lie before it, and heeds none behind a change', async () => {
+    const progress = begin({ id: 's', begunAt: 1, tables: ['public.t'] });
+    const state = encodeSnapshotMessage('fake', { kind: 'state', mark: 'of another run', progress });
+    for (const [isEmpty, id] of [
+      [true, 's'],
+      [false, undefined],
+    ] as const) {
+      const pipeline = new SnapshotPipeline();
+      fill(pipeline, 3);
+      if (isEmpty) pipeline.slot.commit();
+      else pipeline.table.put(9, { v: 9, big: 'x' });
+      pipeline.table.emit(state);
+      const { snapshot } = await pipeline.run();
+      assert.deepEqual([snapshot?.id, snapshot?.rowsPublished], [id, isEmpty ? 3 : undefined]);
+    }
+  });
+
+  it('sends rows and the changes behind them in one request, where there are no marks', async () => {
+    const pipeline = new SnapshotPipeline();
+    const { table, kit } = pipeline;
+    fill(pipeline, 3);
+    pipeline.ask();
+    const write = table.write.bind(table);
+    table.write = async (content) => {
+      const written = await write(content);
+      table.put(9, { v: 9, big: 'x' });
+      return written;
+    };
+    assert.equal((await pipeline.run(lined(false))).snapshot?.rowsPublished, 3);
+    assert.equal(kit.publisher.rounds.length, 1);
+  });
+
+  it('I9: counts apart the rows that the formatter leaves out', async () => {
+    const pipeline = new SnapshotPipeline();
+    fill(pipeline, 3);
+    pipeline.ask();
+    const json = FORMATS.json(FORMAT_OPTIONS);
+    const format: RunOptions['format'] = {
+      supportsDeleteWithoutKey: true,
+      showsRow: true,
+      write: json.write.bind(json),
+      decide: (record, out) => {
+        if (record.ordinal === 2) return false;
+        json.write(record, out);
+        return true;
+      },
+    };
+    const { snapshot } = await pipeline.run({ format });
+    assert.deepEqual([snapshot?.rowsPublished, snapshot?.rowsLeftOut, snapshot?.done], [2, 1, true]);
+  });
+
+  it('publishes a chunk whole that fits into a request, though it is asked to stop meanwhile', async () => {
+    const pipeline = new SnapshotPipeline();
+    const { table, slot } = pipeline;
+    fill(pipeline, 3);
+    pipeline.ask();
+    const write = table.write.bind(table);
+    table.write = (content) => {
+      table.put(50, { v: 5, big: 'x' });
+      return write(content);
+    };
+    const stop = new AbortController();
+    // The request and a change of three rows lie before the message at which the rows come.
+    slot.blockLines = 1;
+    let blocks = 0;
+    slot.onBlock = () => {
+      if (table.requests.length > 0 && ++blocks === 5) stop.abort();
+    };
+    const { stopped, snapshot, published } = await pipeline.run(lined(false), { stop: stop.signal });
+    assert.deepEqual([stopped, published, snapshot?.rowsPublished], ['interrupted', 1, 3]);
   });
 
   it('gives up a table that filters exclude since', async () => {
