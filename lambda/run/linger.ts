@@ -79,7 +79,7 @@ export class Linger {
       const restMs = this.#restMs();
       if (restMs > SLOW_MS) await this.#logSlowness(restMs);
       await clock.sleep(restMs > 0 ? Math.min(restMs, MAX_POLL_MS) : pauseMs, stop);
-      if (this.#restMs() > 0) continue;
+      if (this.#restMs() > 0 || !hasTime()) continue;
       if (this.#ports.isDue() || (await slot.flushLsn()) > position) {
         this.#beginRound();
         return 'moved';

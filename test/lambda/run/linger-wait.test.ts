@@ -100,6 +100,16 @@ describe('a wait', () => {
     assert.deepEqual(clock.slept, []);
   });
 
+  it('ends where the time is over behind a pause, though more was written meanwhile: no batch of it would begin', async () => {
+    const { linger, control, clock, fake, onSleep } = lingering();
+    onSleep(() => {
+      control.hasTime = false;
+      fake.idleWal(8n);
+    });
+    assert.equal(await linger.wait('waiting-for-standby'), 'over');
+    assert.deepEqual(clock.slept, [400]);
+  });
+
   it('ends where something is due though nothing was written, without a look at the WAL', async () => {
     const { linger, control, slot, clock } = lingering();
     control.due = true;

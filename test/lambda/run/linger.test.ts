@@ -270,6 +270,17 @@ describe('a run that lingers', () => {
     assert.equal(values(test.kit, 'RunHealthy').length, 1);
   });
 
+  it('I7: is no failure where it waited for a standby all the time, however its pauses fall', async () => {
+    for (let seconds = 20; seconds < 21; seconds += 0.1) {
+      const test = environment();
+      test.slot.standby = test.slot.flushed;
+      test.slot.commit(insert(1));
+      const deadline = test.kit.clock.time + seconds * 1_000;
+      const answer = await run(test.kit.ports, test.kit.options({ ...LINGER, deadline }));
+      assert.deepEqual([answer.stopped, answer.waitsFor], ['waiting-for-standby', ['phys']], `${seconds} s`);
+    }
+  });
+
   it('stops where it is asked to', async () => {
     const stop = new AbortController();
     const test = environment(({ elapsed }) => (elapsed() > 3_000 ? stop.abort() : undefined));
