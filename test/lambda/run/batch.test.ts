@@ -186,7 +186,7 @@ describe('I7: a batch when the time is over', () => {
     const { slot, kit, runs } = pipeline();
     slot.commit(...range(200).map((id) => insert(id)));
     let blocks = 0;
-    slot.onBlock = () => void blocks++;
+    slot.onBlock = () => (blocks += 1);
     kit.publisher.fate = () => 'throttled';
     await assert.rejects(runs({ packer: roundsOf(2) }), { code: 'STREAM_THROTTLED' });
     // The round that is refused, one that waits, and what was taken meanwhile.

@@ -375,6 +375,11 @@ describe('marks', () => {
         assert.equal(pipeline.marked.length, count, 'once');
         // What a snapshot reads is told once the slot is read to its end.
         assert.equal(pipeline.marked.at(-1)?.['partial'], true);
+        // One that stays owes to tell it, and cannot: it waits all the same.
+        const begun = kit.clock.time;
+        const stays = await pipeline.run({ lingerDutyPercent: 100, deadline: begun + 20_000 });
+        assert.deepEqual([stays.stopped, pipeline.marked.length], ['waiting-for-standby', count]);
+        assert.ok(kit.clock.time - begun > 10_000);
         slot.standby = undefined;
         await pipeline.run();
         assert.equal(pipeline.marked.at(-1)?.['partial'], undefined);
@@ -456,11 +461,17 @@ describe('marks', () => {
     const begun = kit.clock.time;
     const sleep = kit.clock.sleep.bind(kit.clock);
     const arrivedAt: number[] = [];
+    // The first is marked at once, the second is held back.
+    const at = [10_100, 10_500];
     let last = 0n;
     kit.clock.sleep = async (ms, signal) => {
       await sleep(Math.max(1, ms), signal);
-      if (last === 0n && kit.clock.time - begun > 10_100) last = slot.commit(insert(1));
-      if (last > 0n && pipeline.marked.at(-1)?.commitLsn === formatLsn(last)) arrivedAt.push(kit.clock.time - begun);
+      if (kit.clock.time - begun > (at[0] ?? Infinity)) {
+        at.shift();
+        last = slot.commit(insert(at.length));
+      }
+      if (at.length === 0 && pipeline.marked.at(-1)?.commitLsn === formatLsn(last))
+        arrivedAt.push(kit.clock.time - begun);
     };
     slot.commit(insert(0));
     await pipeline.run({ lingerDutyPercent: 100, deadline: begun + 30_000 });
@@ -478,6 +489,20 @@ describe('marks', () => {
     assert.ok(slot.confirmed < last);
     assert.equal(pipeline.marked.length % LANES, 0);
     assert.equal(pipeline.marked.length / LANES, 2, 'those that open it, and those of its batch');
+    // There is no snapshot where tables cannot be read.
+    assert.ok(pipeline.marked.every((mark) => !('partial' in mark)));
+  });
+
+  it('seal no drain that ends before, though it has come further than its last transaction', async () => {
+    const pipeline = new Pipeline();
+    const { slot, kit } = pipeline;
+    const first = slot.commit(insert(1));
+    slot.idleWal(200n);
+    slot.commit(insert(2));
+    kit.warmState.peekLimits = { rows: 100, walBytes: 100 };
+    const { stopped } = await pipeline.run({ action: 'drain', maxBatches: 1 });
+    assert.deepEqual([stopped, slot.confirmed > first], ['max-batches', true]);
+    assert.equal(lsnOf(pipeline.marked.at(-1)?.commitLsn ?? ''), first);
   });
 
   it('that are refused end a run that would stay: it would find them due again and again', async () => {
@@ -487,9 +512,29 @@ describe('marks', () => {
     await pipeline.run({ lingerDutyPercent: 10 });
     pipeline.forget();
     kit.publisher.fate = () => 'throttled';
+    const begun = kit.clock.time;
     await assert.rejects(pipeline.run({ lingerDutyPercent: 10 }), { code: 'STREAM_THROTTLED' });
+    assert.ok(kit.clock.time - begun < 100, 'at once');
     kit.publisher.fate = () => 'acknowledged';
     assert.equal((await pipeline.run()).stopped, 'caught-up');
+  });
+
+  it('that are refused while a run stays end it at once, too', async () => {
+    const pipeline = new Pipeline();
+    const { slot, kit } = pipeline;
+    slot.commit(...inserts(100, 3));
+    await pipeline.run();
+    slot.commit(...inserts(200, 3));
+    const begun = kit.clock.time;
+    // The run before has left something without marks: they are owed before this one waits.
+    if (kit.warmState.marks !== undefined) kit.warmState.marks.isOwed = true;
+    slot.idleWal(100n);
+    const first = kit.publisher.rounds.length;
+    // Those that open it, and its batch; what it settles is refused.
+    kit.publisher.fate = (round) => (round - first < 2 ? 'acknowledged' : 'throttled');
+    const { stopped } = await pipeline.run({ lingerDutyPercent: 10 });
+    assert.deepEqual([stopped, kit.publisher.rounds.length - first], ['throttled', 3]);
+    assert.ok(kit.clock.time - begun < 100, `${kit.clock.time - begun} ms`);
   });
 
   it('cost nothing where they are off, and little in a drain', async () => {

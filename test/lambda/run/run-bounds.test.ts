@@ -63,6 +63,29 @@ describe('a run', () => {
     assert.equal(answer.lagSeconds, (kit.clock.time * 1000 - Number(second.commitTimeMicros)) / 1e6);
   });
 
+  it('I7: takes no longer for a large transaction once it has published another', async () => {
+    const slot = new FakeSlot();
+    slot.evidence = undefined;
+    const first = slot.commit(insert(0));
+    slot.commit(...range(100).map(insert));
+    slot.blockLines = 10;
+    const kit = runKit(slot, usual());
+    const options = kit.options(roundsOf(1));
+    // The slot has not followed yet when the time is over.
+    const advance = slot.advance.bind(slot);
+    slot.advance = async (lsn) => {
+      for (let i = 0; i < 50; i++) await new Promise(setImmediate);
+      return await advance(lsn);
+    };
+    let blocks = 0;
+    slot.onBlock = () => {
+      if (++blocks === 4) kit.clock.time = options.deadline - 3_000;
+    };
+    const answer = await run(kit.ports, options);
+    assert.deepEqual([answer.stopped, slot.confirmed], ['deadline', first]);
+    assert.ok(kit.clock.time <= options.deadline, `late by ${kit.clock.time - options.deadline} ms`);
+  });
+
   it('I1: that lost the lock leaves no position behind in memory', async () => {
     const slot = new FakeSlot();
     slot.commit(...range(40).map(insert));
