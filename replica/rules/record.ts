@@ -152,6 +152,10 @@ export function readRecord(text: string): Change | Mark | Other {
     throw new ReplicaError(
       'RECORD_UNUSABLE',
       'The stream holds a record that is no change of FORMAT=json. Nothing of it was applied.',
+      {
+        remedy:
+          'Publish with FORMAT=json. Where the record is from before that, nothing tells which commit it is of, and no copy gets past it: publish to another stream, or wait until this one no longer keeps it.',
+      },
     );
   }
 }
