@@ -84,7 +84,7 @@ export async function connectSource(address: PostgresAddress): Promise<PostgresC
 /** @param address - of the source @param error - of connecting to it, or of reading it */
 export function sourceRefused(address: PostgresAddress, error: unknown): ReplicaError {
   return new ReplicaError('SOURCE_UNREACHABLE', `The source ${refusal(address, error)}. Nothing was done.`, {
-    ...tlsRemedy(error),
+    ...loginRemedy(error),
     cause: error,
   });
 }
@@ -192,9 +192,14 @@ function remedyOf(code: string): { readonly remedy?: string } {
   return {};
 }
 
-/** What to do where TLS does not come about. */
-function tlsRemedy(error: unknown): { readonly remedy?: string } {
+/** What to do where TLS does not come about, or the server does not let the user in. */
+function loginRemedy(error: unknown): { readonly remedy?: string } {
   const code = codeOf(error);
+  if (code.startsWith('28'))
+    return {
+      remedy:
+        'Correct the user or the password: in the address, in REPLICATE_PASSWORD or REPLICATE_FROM_PASSWORD, or in the secret of a function. Then start again.',
+    };
   if (isUntrustedCode(code))
     return {
       remedy:
@@ -218,7 +223,7 @@ export function unreachable(address: Place, error: unknown): ReplicaError {
   return new ReplicaError(
     'TARGET_UNREACHABLE',
     `The target ${refusal(address, error)}. What was not committed there was not applied.`,
-    { ...remedyOf(codeOf(error)), ...tlsRemedy(error), cause: error },
+    { ...remedyOf(codeOf(error)), ...loginRemedy(error), cause: error },
   );
 }
 

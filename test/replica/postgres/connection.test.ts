@@ -64,7 +64,7 @@ it('lets a password be hashed more often than node-postgres does by itself', () 
   assert.ok((client as unknown as { scramMaxIterations: number }).scramMaxIterations > 1_000_000);
 });
 
-describe('TLS of a replica', () => {
+describe('the log-in of a replica', () => {
   const address = parseAddress('--to', 'postgres://me@127.0.0.1:1/app?sslrootcert=/none.pem', undefined);
 
   it('fails as used wrongly where the file of an authority cannot be used', async () => {
@@ -81,8 +81,9 @@ describe('TLS of a replica', () => {
     [Object.assign(new Error('it'), { code: 'SELF_SIGNED_CERT_IN_CHAIN' }), /\?sslrootcert=/],
     [Object.assign(new Error('it'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' }), /\?sslmode=verify-ca/],
     [new Error('The server does not support SSL connections'), /\?sslmode=disable/],
+    [Object.assign(new Error('it'), { code: '28P01' }), /REPLICATE_PASSWORD or REPLICATE_FROM_PASSWORD/],
   ] as const)
-    it(`says what helps where it does not come about: ${remedy.source}`, () => {
+    it(`says what helps where TLS or the log-in fails: ${remedy.source}`, () => {
       assert.match(unreachable(address, error).message, remedy);
       assert.match(sourceRefused(address, error).message, remedy);
     });
