@@ -62,7 +62,7 @@ export function addActionCommands(program: Command, invoke: Invoke): void {
     )
     .action((given: Shared & RunFields & { every?: number; linger?: boolean }) => {
       const payload: Payload = { action: 'run', ...fieldsOf(given, 'maxSeconds', 'maxBatches', 'resume') };
-      if (given.linger !== true) return invoke(payload, optionsOf(given, 'every'));
+      if (given.linger !== true) return invoke(payload, optionsOf(given, 'every', 'maxSeconds'));
       // A run that lingers ends after 15 minutes, as the function's does; the next one goes on.
       const repetition = given.maxSeconds === undefined ? { every: given.every ?? 0.1 } : fieldsOf(given, 'maxSeconds');
       return invoke(payload, { ...optionsOf(given), ...repetition, linger: true });

@@ -148,6 +148,20 @@ describe('pg2kinesis in a shell', () => {
     assert.equal(unreachable.status, 1);
   });
 
+  for (const [how, args, over] of [
+    ['--linger', ['--linger'], {}],
+    ['LINGER=on', [], { LINGER: 'on' }],
+  ] as const) {
+    it(`ends a run that lingers by ${how} after --max-seconds`, async () => {
+      const { child, ended } = start(['run', '--json', '--max-seconds', '3', ...args], over);
+      const tooLate = setTimeout(() => child.kill('SIGKILL'), 60_000);
+      const { status, out } = await ended;
+      clearTimeout(tooLate);
+      assert.equal(status, 0);
+      assert.match(out, /"caughtUp":true/);
+    });
+  }
+
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     it(`runs again and again with --every, and ends in good order on ${signal}`, async () => {
       const { child, ended, seen } = start(['run', '--json', '--every', '0.1']);

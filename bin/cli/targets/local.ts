@@ -56,8 +56,11 @@ export function createLocalTarget(
     invoke: async (each) => {
       const action = readPayload(each);
       const startedAt = systemClock.now();
-      const { maxSeconds = LAMBDA_SECONDS, linger } = options;
-      const functionDeadline = startedAt + (linger ? maxSeconds : Math.max(LAMBDA_SECONDS, maxSeconds)) * 1000;
+      const { maxSeconds = LAMBDA_SECONDS } = options;
+      // What lingers ends with the function's time, and only then.
+      const lingers =
+        action.kind === 'run' && action.maxBatches === undefined && config.lingerDutyPercent !== undefined;
+      const functionDeadline = startedAt + (lingers ? maxSeconds : Math.max(LAMBDA_SECONDS, maxSeconds)) * 1000;
       return await perform(action, container, {
         startedAt,
         functionDeadline,
