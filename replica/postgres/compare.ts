@@ -13,6 +13,8 @@ export interface ComparedTable {
   readonly name: string;
   /** The same, as SQL of any version. */
   readonly sql: string;
+  /** Whether the copy's has partitions: then its rows are theirs. */
+  readonly isPartitioned: boolean;
   /** The key's columns, quoted. */
   readonly key: readonly string[];
   /** All that are compared, as SQL. */
@@ -45,6 +47,7 @@ const PARTS_AT_ONCE = 4;
 interface ColumnRow {
   readonly schema: string;
   readonly table: string;
+  readonly isPartitioned: boolean;
   readonly column: string;
   readonly type: string;
   readonly keyAt: number | null;
@@ -52,11 +55,11 @@ interface ColumnRow {
 }
 
 // attgenerated came with 12.
-const COLUMNS = `SELECT n.nspname AS schema, c.relname AS table, a.attname AS column,
+const COLUMNS = `SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'p' AS "isPartitioned", a.attname AS column,
     format_type(a.atttypid, NULL) AS type, array_position(x.indkey::int2[], a.attnum) AS "keyAt", greatest(c.reltuples, 0)::float8 AS estimate
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_index x ON x.indrelid = c.oid AND x.indisprimary
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND COALESCE(to_jsonb(a) ->> 'attgenerated', '') = ''
- WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pg2kinesis')
+ WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pg2kinesis')
  ORDER BY 1, 2, a.attnum`;
 
 /** What is compared, and what is not. */
@@ -80,7 +83,9 @@ export async function tablesToCompare(source: pg.Client, target: pg.Client): Pro
   for (const [id, columns] of ours) {
     const [first] = columns;
     if (first === undefined) continue;
-    const { schema, table, estimate } = first;
+    const { schema, table, estimate, isPartitioned } = first;
+    // Its rows are in its partitions, which are tables of their own.
+    if (isPartitioned) continue;
     const name = [schema, table].map(shown).join('.');
     // The target's needs no primary key.
     if (columns.every(({ keyAt }) => keyAt === null)) {
@@ -100,6 +105,7 @@ export async function tablesToCompare(source: pg.Client, target: pg.Client): Pro
     tables.push({
       ...{ name, estimate },
       sql: [schema, table].map(quoteName).join('.'),
+      isPartitioned: there.some((column) => column.isPartitioned),
       key: key.map(({ column }) => quoteName(column)),
       columns: both.map(({ column, type }) => textOf(quoteName(column), type)),
     });
@@ -159,8 +165,8 @@ async function columnsOf(client: pg.Client): Promise<Map<string, ColumnRow[]>> {
 export async function lockTables(client: pg.Client, tables: readonly ComparedTable[]): Promise<boolean> {
   try {
     await client.query(`SET LOCAL lock_timeout = '30s'`);
-    for (const { sql } of tables) {
-      await client.query(`LOCK TABLE ONLY ${sql} IN ACCESS SHARE MODE`);
+    for (const { sql, isPartitioned } of tables) {
+      await client.query(`LOCK TABLE ${isPartitioned ? '' : 'ONLY '}${sql} IN ACCESS SHARE MODE`);
       // The row of pg_class is as the MVCC snapshot sees it. The function returns the table's file as it is now.
       const { rowCount } = await client.query(
         'SELECT FROM pg_class WHERE oid = $1::regclass AND pg_relation_filenode(oid) <> relfilenode',
@@ -206,19 +212,26 @@ function remedyOf(error: unknown): string {
 
 async function compare(source: pg.Client, target: pg.Client, table: ComparedTable): Promise<Difference> {
   const parts = Math.min(MAX_PARTS, Math.max(1, Math.ceil(table.estimate / PART_ROWS)));
-  const [ours, theirs] = await Promise.all([source, target].map((client) => partsOf(client, table, parts)));
+  const of = { ours: `ONLY ${table.sql}`, theirs: table.isPartitioned ? table.sql : `ONLY ${table.sql}` };
+  const [ours, theirs] = await Promise.all([
+    partsOf(source, of.ours, table, parts),
+    partsOf(target, of.theirs, table, parts),
+  ]);
   let rows = 0;
-  for (const { count } of ours?.values() ?? []) rows += count;
-  const differing = [...new Set([...(ours?.keys() ?? []), ...(theirs?.keys() ?? [])])].filter(
-    (part) => ours?.get(part)?.hash !== theirs?.get(part)?.hash,
+  for (const { count } of ours.values()) rows += count;
+  const differing = [...new Set([...ours.keys(), ...theirs.keys()])].filter(
+    (part) => ours.get(part)?.hash !== theirs.get(part)?.hash,
   );
   const found = { missing: [] as string[], extra: [] as string[], different: [] as string[] };
   let isMore = false;
   for (let i = 0; i < differing.length && !isMore; i += PARTS_AT_ONCE) {
     const some = differing.slice(i, i + PARTS_AT_ONCE);
-    const [left, right] = await Promise.all([source, target].map((client) => rowsOf(client, table, parts, some)));
-    for (const key of new Set([...(left?.keys() ?? []), ...(right?.keys() ?? [])])) {
-      const [ourRows = [], theirRows = []] = [left?.get(key), right?.get(key)];
+    const [left, right] = await Promise.all([
+      rowsOf(source, of.ours, table, parts, some),
+      rowsOf(target, of.theirs, table, parts, some),
+    ]);
+    for (const key of new Set([...left.keys(), ...right.keys()])) {
+      const [ourRows = [], theirRows = []] = [left.get(key), right.get(key)];
       if (ourRows.join() === theirRows.join()) continue;
       const kind =
         theirRows.length < ourRows.length ? 'missing' : theirRows.length > ourRows.length ? 'extra' : 'different';
@@ -237,12 +250,13 @@ const hashOf = ({ columns }: ComparedTable): string => md5Of(columns);
 
 async function partsOf(
   client: pg.Client,
+  from: string,
   table: ComparedTable,
   parts: number,
 ): Promise<Map<number, { readonly count: number; readonly hash: string }>> {
   const { rows } = await client.query<{ part: number; count: string; sum: string }>(
     `SELECT ${partOf(table, parts)} AS part, count(*) AS count, sum(('x' || substr(${hashOf(table)}, 1, 16))::bit(64)::bigint)::text AS sum
-       FROM ONLY ${table.sql} GROUP BY 1`,
+       FROM ${from} GROUP BY 1`,
   );
   return new Map(rows.map(({ part, count, sum }) => [part, { count: Number(count), hash: `${count} ${sum}` }]));
 }
@@ -250,13 +264,14 @@ async function partsOf(
 /** The hashes of rows by their key's text: several where a key is there several times. */
 async function rowsOf(
   client: pg.Client,
+  from: string,
   table: ComparedTable,
   parts: number,
   some: readonly number[],
 ): Promise<Map<string, string[]>> {
   const { rows } = await client.query<{ key: string; hashes: string[] }>(
     `SELECT ROW(${table.key.join(', ')})::text AS key, array_agg(${hashOf(table)} ORDER BY ${hashOf(table)}) AS hashes
-       FROM ONLY ${table.sql} WHERE ${partOf(table, parts)} = ANY($1) GROUP BY 1`,
+       FROM ${from} WHERE ${partOf(table, parts)} = ANY($1) GROUP BY 1`,
     [some],
   );
   return new Map(rows.map(({ key, hashes }) => [key, hashes]));

@@ -85,6 +85,36 @@ describe('a comparison', () => {
     await latin.end();
   });
 
+  it('compares a table whose copy has partitions', { skip: TESTED_MAJOR < 11 }, async () => {
+    const [plain, parts] = ['CREATE TABLE public.t (id integer PRIMARY KEY, v text)', ' PARTITION BY RANGE (id)'];
+    await source.query(
+      `DROP TABLE IF EXISTS t; ${plain}; INSERT INTO t SELECT i, 'v' FROM generate_series(1, 15) AS i`,
+    );
+    await target.query(`DROP TABLE IF EXISTS t; ${plain}${parts}; CREATE TABLE low PARTITION OF t FOR VALUES FROM (0) TO (10);
+      CREATE TABLE high PARTITION OF t FOR VALUES FROM (10) TO (20); INSERT INTO t SELECT i, 'v' FROM generate_series(1, 15) AS i`);
+    const { tables, ...others } = await tablesToCompare(source, target);
+    assert.deepEqual(others, { lacking: [], lackingColumns: [], keyless: [] });
+    const [table] = tables;
+    assert.ok(table !== undefined && tables.length === 1);
+    assert.deepEqual(await compareTable(source, target, table), equal(15));
+    await target.query('DELETE FROM t WHERE id = 12');
+    assert.deepEqual((await compareTable(source, target, table)).missing, ['(12)']);
+    // At the source the partitions are the tables.
+    const of = await tablesToCompare(target, target);
+    assert.deepEqual(
+      of.tables.map(({ name }) => name),
+      ['public.high', 'public.low'],
+    );
+    await target.query('BEGIN');
+    assert.equal(await lockTables(target, tables), true);
+    const other = await server.client({ database: 'copy' });
+    await other.query(`SET lock_timeout = '100ms'`);
+    await assert.rejects(other.query('TRUNCATE high'), { code: '55P03' });
+    await other.end();
+    await target.query('ROLLBACK; DROP TABLE t; CREATE TABLE t (id integer)');
+    await source.query('DROP TABLE t; CREATE TABLE t (id integer)');
+  });
+
   it('finds rows that are missing, different and there twice, and names twenty of a kind', async () => {
     const found = await compare(
       'id integer, v text, PRIMARY KEY (id) DEFERRABLE',
