@@ -29,8 +29,8 @@ export interface Peek extends AsyncIterable<MessageBlock> {
   readonly transactions: number;
   /** The newest commit LSN of the result; known once the first block has arrived; undefined: it holds no transaction. */
   readonly lastCommit: Lsn | undefined;
-  /** Known once the first block has arrived. @default nothing */
-  readonly leftOut?: readonly LeftOutChanges[];
+  /** Known once the first block has arrived. */
+  readonly leftOut: readonly LeftOutChanges[];
   /** When the first block arrived: milliseconds since the peek was sent; undefined before. */
   readonly firstRowMs: number | undefined;
   /** Ends it early, and waits until the server has ended it too. Safe to call at any time. */

@@ -270,7 +270,7 @@ export class BatchProcessor {
       if (shouldStop()) return 'deadline';
     }
     await fresh;
-    for (const changes of peek.leftOut ?? []) transformer.leaveOut(changes);
+    for (const changes of peek.leftOut) transformer.leaveOut(changes);
     return 'whole';
   }
 

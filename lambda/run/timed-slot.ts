@@ -5,7 +5,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { Clock } from '../ports/runtime.ts';
-import type { MessageBlock, Peek, Slot, StandbyBound } from '../ports/slot.ts';
+import type { LeftOutChanges, MessageBlock, Peek, Slot, StandbyBound } from '../ports/slot.ts';
 
 /** The slot, measured. */
 export class TimedSlot implements Slot {
@@ -105,6 +105,10 @@ class TimedPeek implements Peek {
 
   get lastCommit(): Lsn | undefined {
     return this.#peek.lastCommit;
+  }
+
+  get leftOut(): readonly LeftOutChanges[] {
+    return this.#peek.leftOut;
   }
 
   get firstRowMs(): number | undefined {

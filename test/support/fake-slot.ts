@@ -171,6 +171,7 @@ export class FakeSlot implements Slot {
 class FakePeek implements Peek {
   rows = 0;
   firstRowMs: number | undefined;
+  readonly leftOut = [];
   readonly transactions: number;
   readonly lastCommit: Lsn | undefined;
   readonly #slot: FakeSlot;

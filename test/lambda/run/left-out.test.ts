@@ -7,25 +7,32 @@ import { compilePatterns, NO_FILTERS } from '../../../lambda/settings/filters.ts
 import { FakeKeys, FakeSlot } from '../../support/fake-slot.ts';
 import { runKit } from '../../support/run-kit.ts';
 
-it('I9: are counted under the reason that their table has, and named', async () => {
-  const fake = new FakeSlot();
-  fake.commit('table public.t: INSERT: id[integer]:1');
-  const kit = runKit(fake, new FakeKeys({ 'public.t': {}, 'public.keyless': { key: [] }, 'public.hidden': {} }));
-  const leftOut = ['t', 'keyless', 'hidden', 'gone'].map((name, i) => ({ schema: 'public', name, changes: 10 ** i }));
-  let peeks = 0;
-  const peek: Slot['peek'] = (...args) => Object.assign(fake.peek(...args), peeks++ === 0 ? { leftOut } : {});
-  const slot = Object.assign(Object.create(fake) as FakeSlot, { peek });
-  const session = { ...kit.session, slot };
-  const filters = { ...NO_FILTERS, tableExclude: compilePatterns('public\\.hidden') };
-  const answer = await run({ ...kit.ports, session }, kit.options({ filters }));
-  const { noReplicaIdentity, noPrimaryKey, filtered, droppedTable } = answer.skipped;
-  assert.deepEqual([noReplicaIdentity, noPrimaryKey, filtered, droppedTable], [1, 10, 100, 1000]);
-  assert.deepEqual([answer.changes, answer.published], [1112, 1]);
-  const warnings = kit.recorder.lines.filter((line) => line.startsWith('warn'));
-  for (const name of ['t', 'keyless', 'gone'])
-    assert.ok(
-      warnings.some((line) => line.includes(`public.${name} `)),
-      name,
+for (const [what, lingerDutyPercent] of [
+  ['', undefined],
+  [', also by a run that lingers', 100],
+] as const)
+  it(`I9: are counted under the reason that their table has, and named${what}`, async () => {
+    const fake = new FakeSlot();
+    fake.commit('table public.t: INSERT: id[integer]:1');
+    const kit = runKit(fake, new FakeKeys({ 'public.t': {}, 'public.keyless': { key: [] }, 'public.hidden': {} }));
+    const leftOut = ['t', 'keyless', 'hidden', 'gone'].map((name, i) => ({ schema: 'public', name, changes: 10 ** i }));
+    let peeks = 0;
+    const peek: Slot['peek'] = (...args) => Object.assign(fake.peek(...args), peeks++ === 0 ? { leftOut } : {});
+    const slot = Object.assign(Object.create(fake) as FakeSlot, { peek });
+    const session = { ...kit.session, slot };
+    const filters = { ...NO_FILTERS, tableExclude: compilePatterns('public\\.hidden') };
+    const answer = await run(
+      { ...kit.ports, session },
+      kit.options({ filters, ...(lingerDutyPercent && { lingerDutyPercent }) }),
     );
-  assert.equal(warnings.length, 3);
-});
+    const { noReplicaIdentity, noPrimaryKey, filtered, droppedTable } = answer.skipped;
+    assert.deepEqual([noReplicaIdentity, noPrimaryKey, filtered, droppedTable], [1, 10, 100, 1000]);
+    assert.deepEqual([answer.changes, answer.published], [1112, 1]);
+    const warnings = kit.recorder.lines.filter((line) => line.startsWith('warn'));
+    for (const name of ['t', 'keyless', 'gone'])
+      assert.ok(
+        warnings.some((line) => line.includes(`public.${name} `)),
+        name,
+      );
+    assert.equal(warnings.length, 3);
+  });

@@ -122,6 +122,7 @@ describe('a cancellation that strikes behind the first rows', () => {
         },
         transactions: whole.transactions,
         lastCommit: undefined,
+        leftOut: [],
         firstRowMs: 1,
         close: () => whole.close(),
         async *[Symbol.asyncIterator]() {

@@ -27,6 +27,7 @@ function failing(peek: Peek, blocks: number, fail: () => Error): Peek {
     },
     transactions: peek.transactions,
     lastCommit: undefined,
+    leftOut: [],
     firstRowMs: 1,
     close: () => peek.close(),
     async *[Symbol.asyncIterator]() {

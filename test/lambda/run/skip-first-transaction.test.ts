@@ -59,6 +59,7 @@ describe('skip-transaction', () => {
         rows: 0,
         transactions: 0,
         lastCommit: undefined,
+        leftOut: [],
         firstRowMs: undefined,
         close: () => Promise.resolve(),
         [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }),
@@ -86,6 +87,7 @@ function slotOf(answers: readonly (number | Error)[]) {
       rows: typeof answer === 'number' ? answer : 0,
       transactions: 0,
       lastCommit: undefined,
+      leftOut: [],
       firstRowMs: undefined,
       close: () => {
         closed++;

@@ -24,6 +24,7 @@ function timed(fails = false) {
     rows: 3,
     transactions: 2,
     lastCommit: 77n,
+    leftOut: [{ schema: 'public', name: 't', changes: 4 }],
     firstRowMs: 12,
     close: () => {
       closed++;
@@ -135,6 +136,7 @@ describe('a slot that is measured', () => {
     const { timed: slot, closed } = timed();
     const peek = slot.peek(8n, undefined, 1_000);
     assert.deepEqual([peek.rows, peek.transactions, peek.lastCommit, peek.firstRowMs], [3, 2, 77n, 12]);
+    assert.deepEqual(peek.leftOut, [{ schema: 'public', name: 't', changes: 4 }]);
     await peek.close();
     assert.equal(closed(), 1);
   });
