@@ -270,6 +270,21 @@ describe('a run that lingers', () => {
     assert.equal(values(test.kit, 'RunHealthy').length, 1);
   });
 
+  it('I2: is not caught up with what a standby has not confirmed of what came while it stayed', async () => {
+    let isConfirmed = false;
+    const test = environment(({ slot, elapsed }) => {
+      if (isConfirmed || elapsed() < 1_000) return;
+      isConfirmed = true;
+      slot.standby = slot.flushed;
+      slot.commit(insert(2));
+    });
+    test.slot.standby = test.slot.flushed;
+    test.slot.commit(insert(1));
+    const answer = await run(test.kit.ports, test.kit.options({ ...LINGER, deadline: test.kit.clock.time + 20_000 }));
+    assert.deepEqual([answer.stopped, answer.published], ['waiting-for-standby', 1]);
+    assert.ok((answer.lagBytes ?? 0) > 0);
+  });
+
   it('I7: is no failure where it waited for a standby all the time, however its pauses fall', async () => {
     for (let seconds = 20; seconds < 21; seconds += 0.1) {
       const test = environment();

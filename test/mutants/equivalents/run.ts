@@ -60,6 +60,16 @@ export const RUN: readonly EquivalentMutants[] = [
     ],
   },
   {
+    file: 'lambda/run/no-progress-errors.ts',
+    reason: 'It is only called with an error that has one.',
+    changes: [
+      [
+        "const { resourceSqlState: sqlState = '', spilling } = error;",
+        'const { resourceSqlState: sqlState = "Stryker was here!", spilling } = error;',
+      ],
+    ],
+  },
+  {
     file: 'lambda/run/peek-limits.ts',
     reason: 'Grown by a factor of 1 the limits are the same.',
     changes: [['if (factor <= 1) return limits;', 'if (factor < 1) return limits;']],
@@ -107,6 +117,26 @@ export const RUN: readonly EquivalentMutants[] = [
     file: 'lambda/run/run.ts',
     reason: 'It is set before anything reads it.',
     changes: [['#graceCutShort = false;', '#graceCutShort = true;']],
+  },
+  {
+    file: 'lambda/run/run.ts',
+    reason: 'Where the slot has not moved, every boundary of the run lies behind it.',
+    changes: [
+      [
+        'if ((this.#batches.boundary ?? 0n) > this.#advancer.position) await this.#snapshots.restartLater();',
+        'if ((this.#batches.boundary ?? 0n) >= this.#advancer.position) await this.#snapshots.restartLater();',
+      ],
+    ],
+  },
+  {
+    file: 'lambda/run/run.ts',
+    reason: 'Where nothing is owed, nothing is written: the condition spares the work.',
+    changes: [
+      [
+        'if (marks === undefined || !(isSealed || marks.isOwing) || !this.#deadline.hasTime()) return true;',
+        'if (marks === undefined || !(true) || !this.#deadline.hasTime()) return true;',
+      ],
+    ],
   },
   {
     file: 'lambda/run/undecodable-search.ts',
