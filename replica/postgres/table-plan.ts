@@ -35,6 +35,8 @@ export interface TablePlan {
   readonly complete: readonly RowGroup[];
   /** Rows that take the values of their other columns from the old row. */
   readonly filled: readonly RowGroup[];
+  /** How many rows would take values from an old row and have none: what made them was left out. */
+  readonly missing: number;
 }
 
 /**
@@ -51,6 +53,7 @@ export function planTable(folded: FoldedTable, table: TargetTable): TablePlan {
   const deleted: (string | null)[][] = key.map(() => []);
   const complete = new Map<string, RowGroup>();
   const filled = new Map<string, RowGroup>();
+  let missing = 0;
   const own = table.columns.filter(({ isGenerated }) => !isGenerated).length;
   for (const [text, row] of folded.rows) {
     const values = keyValues(text, key);
@@ -58,6 +61,10 @@ export function planTable(folded: FoldedTable, table: TargetTable): TablePlan {
     if (row === DELETED) continue;
     const given = givenColumns(row, indexes);
     const needsOld = row.needs.some((column) => (indexes[column] ?? -1) >= 0);
+    if (needsOld && row.base === undefined) {
+      missing++;
+      continue;
+    }
     const needsFill = row.base !== undefined && given.length < own;
     const groups = needsFill ? filled : complete;
     const name = `${given.join()}${needsOld ? '+' : ''}`;
@@ -78,6 +85,7 @@ export function planTable(folded: FoldedTable, table: TargetTable): TablePlan {
     deleted,
     complete: [...complete.values()],
     filled: [...filled.values()],
+    missing,
   };
 }
 

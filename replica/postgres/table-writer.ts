@@ -43,7 +43,10 @@ export class TableWriter {
    * @throws {ReplicaError} MISSING_ROW
    */
   async write(plans: readonly TablePlan[], awaits: (plan: TablePlan) => boolean): Promise<void> {
-    for (const plan of plans) if (plan.filled.length > 0) await this.#stage(plan, awaits(plan));
+    for (const plan of plans) {
+      this.#leaveOut(plan.table, plan.missing, awaits(plan));
+      if (plan.filled.length > 0) await this.#stage(plan, awaits(plan));
+    }
     for (const plan of plans) await this.#delete(plan);
     for (const plan of plans) {
       const { table, complete } = plan;
@@ -78,11 +81,16 @@ export class TableWriter {
       );
       const missing = group.lines.length - (rowCount ?? 0);
       if (missing === 0 || !group.needsOld) continue;
-      if (awaits) this.awaitingRead += missing;
-      else if (this.#skipMissing) this.missing += missing;
-      else throw missingRow(table, missing);
+      this.#leaveOut(table, missing, awaits);
       await this.#client.query(`DELETE FROM ${stage} WHERE g = ${g} AND NOT found`);
     }
+  }
+
+  /** @throws {ReplicaError} MISSING_ROW */
+  #leaveOut(table: TargetTable, missing: number, awaits: boolean): void {
+    if (awaits) this.awaitingRead += missing;
+    else if (this.#skipMissing) this.missing += missing;
+    else if (missing > 0) throw missingRow(table, missing);
   }
 
   async #makeStage(table: TargetTable, key: TablePlan['key']): Promise<void> {

@@ -22,6 +22,8 @@ export interface ReplicatedOptions extends Partial<TargetOptions> {
   readonly user?: string;
   /** @default 50,000 */
   readonly batchChanges?: number;
+  /** Leaves out changes that were too large for a record. @default false */
+  readonly skipTruncated?: boolean;
 }
 
 /** A database and its copy. */
@@ -100,10 +102,20 @@ export class ReplicatedDatabase {
       const positions = new PositionStore(connection.client, 'copy');
       const intake = new Intake(await positions.begin(STREAM, { takeOver, awaitsSnapshot: false }), new Shards());
       for (const record of this.#records) intake.take(record);
-      const { allowTriggers = false, skipMissing = false, batchChanges = 50_000 } = this.#options;
+      const {
+        allowTriggers = false,
+        skipMissing = false,
+        batchChanges = 50_000,
+        skipTruncated = false,
+      } = this.#options;
       const target = new PostgresTarget(connection, positions, { allowTriggers, skipMissing });
       const store = { load: (record: { entries: unknown }) => record.entries as never, release: () => undefined };
-      return { connection, intake, target, applier: new Applier({ intake, target, store, batchChanges }) };
+      return {
+        connection,
+        intake,
+        target,
+        applier: new Applier({ intake, target, store, batchChanges, skipTruncated }),
+      };
     } catch (error) {
       await connection.client.end();
       throw error;
