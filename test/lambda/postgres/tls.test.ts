@@ -40,6 +40,18 @@ describe('createTls', () => {
     assert.deepEqual(trustedCertificates(own), [...usual, own]);
   });
 
+  it('refuses a file or a text whose certificates are not whole, which OpenSSL would leave out', () => {
+    const [own = '', other = ''] = rootCertificates;
+    for (const text of [
+      own.slice(0, 500),
+      `${own}\n${other.slice(0, 500)}`,
+      '-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n',
+    ])
+      assert.throws(() => trustedCertificates(text), /CONFIG_INVALID: PGSSLROOTCERT: its text is no PEM certificate/);
+    const commented = `# Ours\n${own}\n# And theirs\n${other}\n`;
+    assert.equal(trustedCertificates(commented).at(-1), commented);
+  });
+
   it('has nothing to renew where nothing is checked', () => {
     for (const sslMode of ['disable', 'require'] as const) {
       const tls = createTls({ sslMode });
