@@ -26,8 +26,10 @@ async function scene(
 }
 
 const SMALL_WAL = { max_wal_size: '32MB', min_wal_size: '32MB', wal_keep_size: '0' };
+/** Six segments of WAL: where nothing was written, a switch does nothing. */
 const fill = async (server: PostgresServer): Promise<void> => {
-  for (let i = 0; i < 6; i++) await server.sql('CREATE TABLE IF NOT EXISTS filler (line text); SELECT pg_switch_wal()');
+  await server.sql('CREATE TABLE IF NOT EXISTS filler (line text)');
+  for (let i = 0; i < 6; i++) await server.sql(`INSERT INTO filler VALUES ('x'); SELECT pg_switch_wal()`);
 };
 
 describe('The disk fills', () => {
