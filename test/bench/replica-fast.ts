@@ -24,6 +24,8 @@ const BATCH_RECORDS = 100;
 /** What Lambda hands over at most. */
 const EVENT_BYTES = 6 * 1024 * 1024;
 const ARN = 'arn:aws:kinesis:us-east-1:000000000000:stream/bench';
+/** A target takes one copy of a stream only. */
+const COMMAND_ARN = `${ARN}-command`;
 
 /** Applies Kinesis records. */
 export interface FastSubject {
@@ -37,7 +39,7 @@ export async function fastCommand(server: PostgresServer): Promise<FastSubject> 
   const { client } = connection;
   const positions = new PositionStore(client, 'fast', 'fast');
   await prepareFastTables(client, 'fast');
-  await positions.begin({ arn: ARN, createdMs: 1 }, { takeOver: false, awaitsSnapshot: false });
+  await positions.begin({ arn: COMMAND_ARN, createdMs: 1 }, { takeOver: false, awaitsSnapshot: false });
   const target = new PostgresTarget(connection, positions, { allowTriggers: false, skipMissing: false });
   const hold = async (): Promise<void> => {
     await positions.hold();
