@@ -4,9 +4,8 @@ import { describe, it } from 'node:test';
 import { withSlotLock } from '../../../lambda/actions/with-slot-lock.ts';
 import type { Container } from '../../../lambda/container.ts';
 import type { Clock } from '../../../lambda/ports/runtime.ts';
-import { createDatabase } from '../../../lambda/postgres/connection.ts';
 import { type Reply, startScriptedPostgres } from '../../support/scripted-postgres.ts';
-import { eventually, memoryLog } from '../postgres/fixtures.ts';
+import { databaseAt, eventually, memoryLog } from '../postgres/fixtures.ts';
 
 const NOW = 1_767_400_000_000;
 const [MAIN, CONTROL] = [101, 102];
@@ -24,20 +23,7 @@ async function serverFor(replies: readonly (readonly [string, Reply])[] = []) {
   ]);
   // Nothing ends by itself.
   const clock: Clock = { now: () => NOW, random: () => 0, sleep: () => new Promise(() => undefined) };
-  const database = createDatabase({
-    settings: {
-      host: server.host,
-      port: server.port,
-      user: 'cdc',
-      database: 'app',
-      password: 'p',
-      auth: 'password',
-      sslMode: 'disable',
-    },
-    secrets: () => Promise.reject(new Error('no secret was to be read')),
-    iamToken: () => Promise.reject(new Error('no token was to be made')),
-    clock,
-  });
+  const database = databaseAt(server, clock);
   const container = { config: { slot: 's' }, database, clock, log: memoryLog() } as unknown as Container;
   const deadlines = { functionDeadline: NOW + 60_000, leaseExpiresAt: NOW + 60_000 };
   const pids: number[][] = [];

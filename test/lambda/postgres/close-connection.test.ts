@@ -5,8 +5,8 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import type pg from 'pg';
 import { closeGracefully } from '../../../lambda/postgres/close-connection.ts';
-import { createDatabase, logIn } from '../../../lambda/postgres/connection.ts';
-import { clock } from './fixtures.ts';
+import { logIn } from '../../../lambda/postgres/connection.ts';
+import { clock, databaseAt } from './fixtures.ts';
 
 /** A connection whose farewell is answered when the test says so, or when it is dropped. */
 function connection() {
@@ -56,20 +56,7 @@ describe('a connection that is being opened', () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    const database = createDatabase({
-      settings: {
-        host: '127.0.0.1',
-        port,
-        user: 'u',
-        database: 'd',
-        password: 'p',
-        auth: 'password',
-        sslMode: 'disable',
-      },
-      secrets: () => Promise.reject(new Error('no')),
-      iamToken: () => Promise.reject(new Error('no')),
-      clock,
-    });
+    const database = databaseAt({ host: '127.0.0.1', port }, clock);
     const stop = new AbortController();
     const options = { deadline: Date.now() + 60_000, signal: stop.signal };
     const opened = assert.rejects(logIn(database, options), { code: 'DATABASE_UNREACHABLE' });

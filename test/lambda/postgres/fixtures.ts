@@ -49,6 +49,19 @@ export function databaseOf(
   });
 }
 
+/** A database that a script plays, in a time of the test's own. */
+export function databaseAt(
+  { host, port }: { readonly host: string; readonly port: number },
+  itsClock: Clock,
+): Database {
+  return createDatabase({
+    settings: { host, port, user: 'u', database: 'd', password: 'p', auth: 'password', sslMode: 'disable' },
+    secrets: () => Promise.reject(new Error('no secret was to be read')),
+    iamToken: () => Promise.reject(new Error('no token was to be made')),
+    clock: itsClock,
+  });
+}
+
 /** A minute from now. */
 export const soon = () => Date.now() + 60_000;
 

@@ -5,14 +5,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
-import { type Connection, createDatabase } from '../../../lambda/postgres/connection.ts';
+import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { makeFailoverSlot } from '../../../lambda/postgres/failover-slot.ts';
 import { TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
 import { readUnderWay } from '../../../lambda/postgres/snapshot-request.ts';
 import { readTimelineHistory } from '../../../lambda/postgres/timeline-history.ts';
 import { encodeSnapshotMessage, SNAPSHOT_MESSAGE_PREFIX } from '../../../lambda/snapshot/snapshot-message.ts';
 import { type LoginScript, type Reply, startScriptedPostgres } from '../../support/scripted-postgres.ts';
-import { clock, eventually } from './fixtures.ts';
+import { clock, databaseAt, eventually } from './fixtures.ts';
 import { scriptedServer } from './scripted-server.ts';
 
 const SERVER = { systemIdentifier: '7', startedAt: 'then', inRecovery: false, timeline: 2, walEnd: undefined };
@@ -24,20 +24,10 @@ const OTHERS = [
 async function serverFor(replies: readonly (readonly [string, Reply])[], login: LoginScript = {}) {
   const row = { started: 'then', recovery: false, system: '7', timeline: '00000002', wal_end: '0/30' };
   const server = await startScriptedPostgres([...replies, ['AS started', [row]]], login);
-  const database = createDatabase({
-    settings: {
-      host: server.host,
-      port: server.port,
-      user: 'u',
-      database: 'd',
-      password: 'p',
-      auth: 'password',
-      sslMode: 'disable',
-    },
-    secrets: () => Promise.reject(new Error('no')),
-    iamToken: () => Promise.reject(new Error('no')),
+  const database = databaseAt(server, {
+    ...clock,
     // Nothing ends by itself.
-    clock: { ...clock, sleep: () => new Promise(() => undefined) },
+    sleep: () => new Promise(() => undefined),
   });
   const ended = () =>
     eventually(() => server.visitors.length > 0 && server.visitors.every(({ isGone }) => isGone()), 'it is closed');

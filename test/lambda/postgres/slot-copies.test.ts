@@ -4,11 +4,11 @@ import { describe, it } from 'node:test';
 import { TestDecodingDecoder } from '../../../lambda/decode/test-decoding/decoder.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
 import type { Clock } from '../../../lambda/ports/runtime.ts';
-import { type Connection, createDatabase } from '../../../lambda/postgres/connection.ts';
+import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { openPair } from '../../../lambda/postgres/connection-pair.ts';
 import { SlotCopies, supportsSlotCopies } from '../../../lambda/postgres/slot-copies.ts';
 import { type Reply, startScriptedPostgres } from '../../support/scripted-postgres.ts';
-import { eventually, memoryLog, told } from './fixtures.ts';
+import { databaseAt, eventually, memoryLog, told } from './fixtures.ts';
 
 const MADE = 'pg_copy_logical_replication_slot';
 const MOVED = 'pg_replication_slot_advance';
@@ -65,20 +65,7 @@ async function reading({ replies = [], system = '7', isLost = false }: Case = {}
         signal?.addEventListener('abort', () => resolve());
       }),
   };
-  const database = createDatabase({
-    settings: {
-      host: server.host,
-      port: server.port,
-      user: 'u',
-      database: 'd',
-      password: 'p',
-      auth: 'password',
-      sslMode: 'disable',
-    },
-    secrets: () => Promise.reject(new Error('no')),
-    iamToken: () => Promise.reject(new Error('no')),
-    clock,
-  });
+  const database = databaseAt(server, clock);
   const cancelled: unknown[] = [];
   const control = {
     identity: { systemIdentifier: system, startedAt: 'then', inRecovery: false },

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { KeyQuestion } from '../../../lambda/ports/catalogs.ts';
-import { type Connection, createDatabase } from '../../../lambda/postgres/connection.ts';
+import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { type KeyHistoryState, WalKeyHistory } from '../../../lambda/postgres/wal-key-history.ts';
 import { TestClock } from '../../support/run-kit.ts';
 import { type Reply, startScriptedPostgres } from '../../support/scripted-postgres.ts';
-import { eventually, memoryLog } from './fixtures.ts';
+import { databaseAt, eventually, memoryLog } from './fixtures.ts';
 
 const COPY = 'pg_copy_logical_replication_slot';
 const READ = 'WITH lines AS MATERIALIZED';
@@ -69,14 +69,8 @@ async function asked({
     },
   });
   const log = memoryLog();
-  const { host, port } = server;
   const history = new WalKeyHistory({
-    database: createDatabase({
-      settings: { host, port, user: 'cdc', database: 'app', password: 'p', auth: 'password', sslMode: 'disable' },
-      secrets: () => Promise.reject(new Error('no')),
-      iamToken: () => Promise.reject(new Error('no')),
-      clock: patient,
-    }),
+    database: databaseAt(server, patient),
     control: { versionNum, identity: { systemIdentifier: system, startedAt: 'then', inRecovery: false } } as Connection,
     slotName,
     state,
