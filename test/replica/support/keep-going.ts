@@ -68,13 +68,14 @@ export interface Runs {
  * Runs the function again and again, a new container every few runs; the last run of each is killed in the middle.
  *
  * @param over - what its containers are told, each anew where it is a function
+ * @param runs - where they are counted, for a test that waits for some of them
  */
 export async function keepRunning(
   { environment }: ReplicaRig,
   { signal, random }: Going,
   over: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>) = {},
+  runs: Runs = { answers: 0, kills: 0, errors: {} },
 ): Promise<Runs> {
-  const runs: Runs = { answers: 0, kills: 0, errors: {} };
   const goesOn = () => !signal.aborted;
   while (goesOn()) {
     const container = await environment.container({ MARKS: 'on', ...(typeof over === 'function' ? over() : over) });
