@@ -263,10 +263,9 @@ function clashes(pipelines: readonly PartialSettings[]): string[] {
   );
   seen(
     'the slot',
-    pipelines.map(({ databaseHost, databasePort, slotName = 'pg2kinesis' }) =>
-      databaseHost === undefined
-        ? undefined
-        : slotKey({ host: databaseHost, port: databasePort ?? 5432, slot: slotName }),
+    pipelines.map(
+      ({ databaseHost: host, databasePort: port = 5432, slotName: slot = 'pg2kinesis', account, region }) =>
+        host === undefined ? undefined : slotKey({ host, port, slot, account, region }),
     ),
     "a server's slots share their names, whatever their database; give each pipeline a slotName of its own",
   );

@@ -309,6 +309,18 @@ describe('readSettings', () => {
     });
   }
 
+  it('takes two pipelines of one slot of one private name, in two regions', () => {
+    const secret = MINIMAL['databaseSecretArn'] as string;
+    const at = (region: string): object => ({
+      ...MINIMAL,
+      name: region,
+      region,
+      availabilityZones: [`${region}a`, `${region}b`],
+      databaseSecretArn: secret.replace('eu-central-1', region),
+    });
+    assert.equal(readSettings({ [CONTEXT_KEY]: [at('eu-central-1'), at('us-east-1')] }).length, 2);
+  });
+
   for (const value of ['text', 7, null, [[]], [MINIMAL, 'x']]) {
     it(`fails on ${JSON.stringify(value).slice(0, 20)} for settings`, () =>
       assert.match(faultsOf({ [CONTEXT_KEY]: value }).join(), /must be an object of settings/));
