@@ -36,7 +36,7 @@ const RETENTIONS = Object.values(logs.RetentionDays).filter((value) => typeof va
 
 /** What a `Pg2KinesisStack` takes besides its settings. */
 export interface Pg2KinesisStackProps extends StackProps {
-  /** What is deployed. @default `name` is the stack's name */
+  /** What is deployed, and to where: `account` and `region` are the stack's `env`. @default `name` is the stack's name */
   readonly settings: GivenSettings;
   /** The function's code. @default the bundle that comes with this package */
   readonly code?: lambda.Code;
@@ -70,6 +70,7 @@ export class Pg2KinesisStack extends Stack {
     const { settings, faults } = completeSettings(props.settings, {
       name: this.stackName,
       account: Token.isUnresolved(this.account) ? undefined : this.account,
+      env: { ...pick(props.settings, ['account', 'region']), ...props.env },
       region: Token.isUnresolved(this.region) ? undefined : this.region,
     });
     if (faults.length > 0) throw new PropsError(this, faults, 'setting');

@@ -125,6 +125,14 @@ export function completeSettings(
     .filter((setting) => !Object.hasOwn(STACK_SETTINGS, setting))
     .map((setting) => `${shown(setting)} is no setting.`);
   const settings = readOne({ name, ...given }, faults);
+  for (const [place, its] of [
+    ['account', account],
+    ['region', region],
+  ] as const)
+    if (settings[place] !== undefined && its !== undefined && !isToken(settings[place]) && settings[place] !== its)
+      faults.push(
+        `${place} cannot be ${shown(settings[place])}, as the stack's env has ${its}: leave one of them out.`,
+      );
   faults.push(...placeFaults(settings, { account, region }));
   return { settings: settings as PipelineSettings, faults };
 }

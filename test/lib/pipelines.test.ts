@@ -114,6 +114,16 @@ describe('Pg2KinesisStack', () => {
     assert.ok(stream);
   });
 
+  it('is deployed to where its settings say, and refuses another env', () => {
+    const settings = { ...SETTINGS, ...ENV };
+    const { account, region } = new Pg2KinesisStack(app(), 'Whole', { settings, code: CODE });
+    assert.deepEqual({ account, region }, ENV);
+    assert.throws(
+      () => new Pg2KinesisStack(app(), 'Whole', { settings, code: CODE, env: { ...ENV, account: '210987654321' } }),
+      /account cannot be "123456789012", as the stack's env has 210987654321: leave one of them out/,
+    );
+  });
+
   it('fails once for settings that are wrong, by their names, and lets tokens pass', () => {
     const settings = {
       ...SETTINGS,
