@@ -1,6 +1,8 @@
 /** Where a publisher's database is: from the construct that was given, or from host, port and security group. Opens nothing. */
+import { Stack } from 'aws-cdk-lib';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as rds from 'aws-cdk-lib/aws-rds';
+import type { IConstruct } from 'constructs';
 import type { DatabaseProps } from './slot-publisher-props.ts';
 
 /** What is known of it. */
@@ -40,6 +42,18 @@ export function engineFaults(database: Database | undefined): string[] {
   const engine = database?.engine?.engineType;
   if (engine === undefined || /postgres/.test(engine)) return [];
   return [`database cannot be of the engine ${engine}: it must be PostgreSQL.`];
+}
+
+/**
+ * What has to be there before a function can connect, and for as long as it has to. A cluster's host is there before its
+ * instances are. What another stack makes is there before this one.
+ *
+ * @param scope - the function's construct
+ * @param database - what was given
+ * @returns the database where it is of the same stack
+ */
+export function databaseHere(scope: IConstruct, database: Database | undefined): Database[] {
+  return database === undefined || Stack.of(database) !== Stack.of(scope) ? [] : [database];
 }
 
 /** The writer's endpoint: a slot is read there. */

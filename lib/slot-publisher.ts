@@ -15,7 +15,7 @@ import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
 import { Construct, DependencyGroup, type IDependable } from 'constructs';
 import { acknowledge, acknowledgeInPacks, INLINE_POLICIES, LOG_ENCRYPTION } from './cdk-nag-suppressions.ts';
 import { checkPublisher } from './check-props.ts';
-import { databaseLocation } from './database-location.ts';
+import { databaseHere, databaseLocation } from './database-location.ts';
 import { fitEnvironment, refuseLargeEnvironment } from './environment-size.ts';
 import { functionCode, HANDLER } from './function-code.ts';
 import { functionEnvironment } from './function-environment.ts';
@@ -69,7 +69,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
   readonly stream: kinesis.IStream;
   /** The value of the metrics' one dimension, `service`. */
   readonly pipelineName: string;
-  /** What must be there before the function can do anything: ingress, endpoints, invoke configuration. */
+  /** What must be there before the function can do anything: database, ingress, endpoints, invoke configuration. */
   readonly ready: IDependable;
   /** What watches the slot, and so must be there for as long as it is: it is made before the slot, and removed after it. */
   readonly watchers = new DependencyGroup();
@@ -177,7 +177,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
       retryAttempts: 0,
       maxEventAge: Duration.seconds(60),
     });
-    this.ready = new DependencyGroup(...network.dependencies, invocation);
+    this.ready = new DependencyGroup(...network.dependencies, ...databaseHere(this, props.database), invocation);
     this.schedule = this.makeSchedule(props.runTime ?? Duration.seconds(50));
     this.schedule.node.addDependency(this.ready);
     this.acknowledge(role);
