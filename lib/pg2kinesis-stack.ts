@@ -26,10 +26,14 @@ import { importStream, SlotStream } from './slot-stream.ts';
 import { addSynthesisNotices } from './synthesis-notices.ts';
 
 /**
- * The names of stream and slot in the template, as they were first deployed. They must never change: CloudFormation would
- * leave the old stream and take a new, empty one, and take the slot for another.
+ * The names of stream, slot and the slot's provider in the template, as they were first deployed. They must never change:
+ * CloudFormation would leave the old stream and take a new, empty one, take the slot for another, and refuse another provider.
  */
-const LOGICAL_IDS = { stream: 'Stream862536A4', slot: 'SlotCF8C3CD8' } as const;
+const LOGICAL_IDS = {
+  stream: 'Stream862536A4',
+  slot: 'SlotCF8C3CD8',
+  provider: 'SlotProviderframeworkonEventEAEDE4C6',
+} as const;
 
 /** CloudWatch Logs' periods: the enum's values are days. */
 const RETENTIONS = Object.values(logs.RetentionDays).filter((value) => typeof value === 'number');
@@ -66,11 +70,11 @@ export class Pg2KinesisStack extends Stack {
       description: 'pg2kinesis: publishes the committed changes of a PostgreSQL database to a Kinesis data stream',
       ...given('terminationProtection', props.settings.terminationProtection),
       ...props,
+      env: { ...pick(props.settings, ['account', 'region']), ...props.env },
     });
     const { settings, faults } = completeSettings(props.settings, {
       name: this.stackName,
       account: Token.isUnresolved(this.account) ? undefined : this.account,
-      env: { ...pick(props.settings, ['account', 'region']), ...props.env },
       region: Token.isUnresolved(this.region) ? undefined : this.region,
     });
     if (faults.length > 0) throw new PropsError(this, faults, 'setting');
@@ -109,6 +113,7 @@ export class Pg2KinesisStack extends Stack {
       ? new SlotLifecycle(this, 'Slot', {
           publisher: this.publisher,
           logicalId: LOGICAL_IDS.slot,
+          providerLogicalId: LOGICAL_IDS.provider,
           ...given('onRemoval', settings.onRemoval),
           ...given('inVpc', settings.slotLifecycleInVpc),
         })

@@ -16,16 +16,23 @@ import { STACK_SETTINGS } from './stack-settings-table.ts';
 
 /** What a `SlotLifecycle` takes. */
 export interface SlotLifecycleProps {
-  /** The publisher of the slot. Its schedule is made after the slot, and removed before it. */
+  /** The publisher of the slot, of the same stack. Its schedule is made after the slot, and removed before it. */
   readonly publisher: SlotPublisher;
   /** What becomes of a slot that the stack made when the stack goes; one that was there before always stays. @default drop */
   readonly onRemoval?: 'drop' | 'retain';
   /**
    * The slot's name in the template: letters and digits. Where it changes, CloudFormation takes the slot for another one: it
-   * is left where it is, and no longer removed with the stack. Give one of your own to move or rename this construct freely.
+   * is left where it is, and no longer removed with the stack. To move or rename this construct, give the one that it
+   * has, and `providerLogicalId`.
    * @default made of the construct's path, as the CDK does
    */
   readonly logicalId?: string;
+  /**
+   * The name in the template of the function that hands CloudFormation's events on: letters and digits. CloudFormation refuses to
+   * give a slot another one than it was made with.
+   * @default made of the construct's path, as the CDK does
+   */
+  readonly providerLogicalId?: string;
   /**
    * Whether the CDK's function that hands CloudFormation's events on runs in the publisher's VPC, subnets and security groups, too:
    * it then needs a way from there to Lambda and S3. @default false: it holds no data, and needs no network
@@ -50,6 +57,12 @@ export class SlotLifecycle extends Construct {
       this,
       faultOf('onRemoval', props.onRemoval, STACK_SETTINGS.onRemoval),
       faultOf('logicalId', props.logicalId, LOGICAL_ID),
+      faultOf('providerLogicalId', props.providerLogicalId, LOGICAL_ID),
+      Stack.of(props.publisher) === Stack.of(this)
+        ? []
+        : [
+            `publisher cannot be "${props.publisher.node.path}" of another stack: its schedule is made after the slot. Make the slot in the stack of the publisher.`,
+          ],
     );
     const { publisher, onRemoval = 'drop' } = props;
     const { logKey } = publisher.props;
@@ -101,6 +114,10 @@ export class SlotLifecycle extends Construct {
     });
     const slot = this.resource.node.defaultChild as CfnResource;
     if (props.logicalId !== undefined) slot.overrideLogicalId(props.logicalId);
+    if (props.providerLogicalId !== undefined) {
+      const framework = provider.node.findChild('framework-onEvent').node.defaultChild as CfnResource;
+      framework.overrideLogicalId(props.providerLogicalId);
+    }
     const logicalId = Stack.of(this).resolve(slot.logicalId) as string;
     (claim.node.defaultChild as CfnResource).overrideLogicalId(`${logicalId}Claim`);
     // A Delete is obeyed only while the function names the resource: one that leaves the template leaves its slot.

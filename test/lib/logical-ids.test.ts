@@ -28,12 +28,14 @@ describe('logical IDs', () => {
           stream: onlyResource(template, 'AWS::Kinesis::Stream').id,
           slot: onlyResource(template, 'Custom::Pg2KinesisSlot').id,
           claim: onlyResource(template, 'Custom::Pg2KinesisSlotClaim').id,
+          provider: onlyResource(template, 'Custom::Pg2KinesisSlot').Properties['ServiceToken'],
           function: own.id,
         },
         {
           stream: 'Stream862536A4',
           slot: 'SlotCF8C3CD8',
           claim: 'SlotCF8C3CD8Claim',
+          provider: { 'Fn::GetAtt': ['SlotProviderframeworkonEventEAEDE4C6', 'Arn'] },
           function: 'PublisherFunction1938950E',
         },
       );
