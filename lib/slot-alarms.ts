@@ -2,7 +2,7 @@
  * When to worry: the alarms of a publisher. What is measured is in `slot-metrics.ts`.
  * Each alarm's description says what it means and what to do first, for whoever is woken by it.
  */
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as actions from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type * as sns from 'aws-cdk-lib/aws-sns';
@@ -159,7 +159,9 @@ export class SlotAlarms extends Construct {
       missing: IGNORE,
       description: `The slot makes the server keep over ${retainedWalGib} GiB of WAL, which fills its disk or, at max_slot_wal_keep_size, loses the slot. First: invoke {"action":"status"}: it tells lag, to be drained, from a transaction open for long, to be ended.`,
     });
-    publisher.watchers.add(this.retainedWal, ...(own === undefined ? [] : [own]));
+    // Alarms of another stack are made after the slot, and go before it: that stack depends on the publisher's.
+    if (Stack.of(this) === Stack.of(publisher))
+      publisher.watchers.add(this.retainedWal, ...(own === undefined ? [] : [own]));
     this.throttled = this.add('Throttled', {
       metric: publisher.function.metricThrottles({ ...perMinute, statistic: cloudwatch.Stats.SUM }),
       threshold: 1,

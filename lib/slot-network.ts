@@ -3,6 +3,7 @@
  * Opens nothing to anybody but the function. It knows no replication slot: `Slot` begins the name of every construct of this package.
  */
 import { isIPv6 } from 'node:net';
+import { Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { Construct, type IDependable } from 'constructs';
 import type { Endpoint } from './pipeline-settings.ts';
@@ -93,9 +94,13 @@ export class SlotNetwork extends Construct {
       endpoints.length === 0 ? undefined : makeEndpoints(this, { vpc, vpcSubnets: this.subnets, services: endpoints });
     const sets = [this.endpoints, shared].filter((set) => set !== undefined);
     for (const set of sets) {
-      // In this stack, whose group may be another's than that of the shared endpoints.
       for (const group of this.securityGroups)
-        set.securityGroup.addIngressRule(group, ec2.Port.tcp(443), 'the function', true);
+        set.securityGroup.addIngressRule(
+          group,
+          ec2.Port.tcp(443),
+          'the function',
+          isElsewhere(this, set.securityGroup),
+        );
       this.allowOut(set.securityGroup, 443, 'the endpoints');
     }
     this.environment = Object.assign({}, ...sets.map((set) => set.environment)) as Record<string, string>;
@@ -105,7 +110,7 @@ export class SlotNetwork extends Construct {
   /** A rule for the function's groups, but for those that allow everything anyway. */
   private allowOut(peer: ec2.IPeer, port: number, description: string): void {
     for (const group of this.securityGroups)
-      if (!group.allowAllOutbound) group.addEgressRule(peer, ec2.Port.tcp(port), description);
+      if (!group.allowAllOutbound) group.addEgressRule(peer, ec2.Port.tcp(port), description, isElsewhere(this, group));
   }
 
   /** Lets the function in at the database's group. L1s of our own, so that others can depend on them. */
@@ -122,6 +127,14 @@ export class SlotNetwork extends Construct {
         }),
     );
   }
+}
+
+/**
+ * Whether a group is of another stack than the function. A rule of it is then made where its peer is: most often that stack
+ * depends on the group's, which can then not depend on it.
+ */
+function isElsewhere(scope: Construct, group: ec2.ISecurityGroup): boolean {
+  return Stack.of(group) !== Stack.of(scope);
 }
 
 /** Where a database without a group may be. */

@@ -229,7 +229,7 @@ export class SlotPublisher extends Construct implements iam.IGrantable, ec2.ICon
    * @param options - what to change @default the statistic that says most of it, over 60 seconds
    */
   metric(name: SlotMetric, options?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return slotMetric(this.pipelineName, name, options);
+    return slotMetric(this.pipelineName, name, options).attachTo(this);
   }
 
   /** EventBridge Scheduler, each minute. */

@@ -7,11 +7,13 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 import { acknowledge } from './cdk-nag-suppressions.ts';
 import { arnFaults, durationFaults, faultOf, refuse } from './prop-faults.ts';
-import { LOGICAL_ID } from './setting-kinds.ts';
+import { LOGICAL_ID, text } from './setting-kinds.ts';
 import { STACK_SETTINGS } from './stack-settings-table.ts';
 
 /** What a `SlotStream` takes. */
 export interface SlotStreamProps {
+  /** Its name, unique in the account and region; needed where a stack of another account or region uses it. Where it changes, it is another stream. @default generated */
+  readonly streamName?: string;
   /** How long it keeps records, 24 to 8760 hours; 168 is recommended: a week to repair a consumer. @default 24 hours */
   readonly retention?: Duration;
   /** The key that it is encrypted with. @default aws/kinesis, which costs nothing to keep */
@@ -26,7 +28,9 @@ export interface SlotStreamProps {
   readonly logicalId?: string;
 }
 
-/** A stream fit for the publisher: on-demand, encrypted, its name generated, kept when the stack goes. */
+const STREAM_NAME = text('1 to 128 letters, digits, _, . and -', /^[\w.-]{1,128}$/);
+
+/** A stream fit for the publisher: on-demand, encrypted, kept when the stack goes. */
 export class SlotStream extends Construct {
   /** The stream. */
   readonly stream: kinesis.Stream;
@@ -35,12 +39,14 @@ export class SlotStream extends Construct {
     super(scope, id);
     refuse(
       this,
+      faultOf('streamName', props.streamName, STREAM_NAME),
       durationFaults('retention', props.retention, 24 * 3600, 8760 * 3600),
       faultOf('maxRecordKib', props.maxRecordKib, STACK_SETTINGS.maxRecordKib),
       faultOf('logicalId', props.logicalId, LOGICAL_ID),
       arnFaults(this, 'streamKeyArn', 'key', props.key?.keyArn),
     );
     this.stream = new kinesis.Stream(this, 'Stream', {
+      ...(props.streamName === undefined ? {} : { streamName: props.streamName }),
       streamMode: kinesis.StreamMode.ON_DEMAND,
       retentionPeriod: props.retention ?? Duration.hours(24),
       // The stream is kept when the stack is deleted. If the stack's creation fails, it is deleted: it is empty, and would cost by the hour.
