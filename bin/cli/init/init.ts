@@ -7,12 +7,14 @@ import type { Answer } from '../../../lambda/actions/actions.ts';
 import { PipelineError } from '../../../lambda/errors.ts';
 import { addVariables } from '../env-file.ts';
 import { renderAnswer } from '../render/answer.ts';
+import { shellWord } from '../shell-word.ts';
 import { createLocalTarget } from '../targets/local.ts';
 import { EXIT, type Terminal } from '../terminal.ts';
 import { environmentFile, environmentOf, setupSql, stackSettingsOf, withContext } from './files.ts';
 import {
   type Answers,
   faultOfAnswer,
+  FLAGS,
   type Question,
   type QuestionName,
   QUESTIONS,
@@ -67,7 +69,10 @@ async function collect(
 ): Promise<Answers | undefined> {
   const answers: Record<string, string> = {};
   const faults: string[] = [];
-  for (const question of QUESTIONS[kind]) {
+  for (const { name, flag } of FLAGS)
+    if (options[name] !== undefined && !QUESTIONS[kind].some((question) => question.name === name))
+      faults.push(`${nameOf(flag)}: It is not for ${kind}.`);
+  for (const question of faults.length > 0 && prompter !== undefined ? [] : QUESTIONS[kind]) {
     const given = options[question.name] ?? environmentDefault(question.name, env);
     const value =
       given ??
@@ -77,7 +82,7 @@ async function collect(
     if (given === undefined && prompter !== undefined && value === undefined) return undefined;
     // A server may ask for no password.
     const fault = question.secret === true && value === '' ? undefined : faultOfAnswer(question, value);
-    if (fault !== undefined) faults.push(`${question.flag.split(' ')[0] || 'PGPASSWORD'}: ${fault}`);
+    if (fault !== undefined) faults.push(`${nameOf(question.flag) || 'PGPASSWORD'}: ${fault}`);
     if (value !== undefined) answers[question.name] = value;
   }
   if (faults.length === 0) return answers;
@@ -88,6 +93,11 @@ async function collect(
       remedy: `Give them, or run pg2kinesis init at a terminal, which asks for them.`,
     },
   );
+}
+
+/** A flag without its value. */
+function nameOf(flag: string): string {
+  return flag.split(' ')[0] ?? '';
 }
 
 /** What the environment says already. */
@@ -126,12 +136,13 @@ async function forCommandLine(
     say(
       `\nAn administrator of the database runs, if it was not done:\n\n${setupSql(answers.user ?? '', answers.database ?? '')}\n`,
     );
+  const command = `  npx pg2kinesis --env-file ${/^[\w./-]+$/.test(path) ? path : shellWord(path)}`;
   say(
     [
       'Next:',
-      `  npx pg2kinesis --env-file ${path} check`,
-      `  npx pg2kinesis --env-file ${path} create-slot    # what is committed from then on is captured`,
-      `  npx pg2kinesis --env-file ${path} run`,
+      `${command} check`,
+      `${command} create-slot    # what is committed from then on is captured`,
+      `${command} run`,
     ].join('\n'),
   );
   return works === false ? EXIT.failed : EXIT.ok;

@@ -106,6 +106,26 @@ describe('init for the command line', () => {
     }
   });
 
+  it('prints commands that a shell takes, wherever the file is', async () => {
+    const out = join(folder, "it's here");
+    const ended = await run({ ...DATABASE, for: 'env', out, connect: false });
+    const [, command = ''] = /npx pg2kinesis --env-file (.*) check$/m.exec(ended.out) ?? [];
+    assert.equal(execFileSync('sh', ['-c', `printf %s ${command}`], { encoding: 'utf8' }), out);
+  });
+
+  it('refuses flags of the other kind, which would have no effect', async () => {
+    const out = join(folder, 'none');
+    await assert.rejects(
+      run({ ...STACK, for: 'cdk', out, stream: 'mine', sslmode: 'require' }),
+      /EVENT_INVALID: .*--sslmode: It is not for cdk\. --stream: It is not for cdk\./,
+    );
+    await assert.rejects(
+      run({ ...DATABASE, for: 'env', out, email: 'a@example.com' }),
+      /EVENT_INVALID: .*--email: It is not for env\./,
+    );
+    assert.throws(() => readFileSync(out));
+  });
+
   it('fails with every flag that is missing or wrong, and writes nothing', async () => {
     const out = join(folder, '.env');
     const failing = run({ ...DATABASE, host: 'http://x', region: 'nowhere', for: 'env', out });
@@ -136,7 +156,7 @@ describe('init for the command line', () => {
       ['env', join(folder, 'none', '.env')],
       ['cdk', folder],
     ] as const) {
-      const failing = run({ ...DATABASE, ...STACK, for: kind, out, connect: false });
+      const failing = run({ ...(kind === 'env' ? DATABASE : STACK), for: kind, out, connect: false });
       await assert.rejects(
         failing,
         /EVENT_INVALID: The file .* cannot be (written|read) \(E\w+\)\. Nothing was written\./,
