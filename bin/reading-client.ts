@@ -4,6 +4,19 @@ import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type ErrorCode, PipelineError } from '../lambda/errors.ts';
 import { refusalKind, remedyOf } from '../lambda/kinesis/access-refusals.ts';
 
+/** Why a stream cannot be read, or what it holds. Its name is its code. */
+export class ReadError extends Error {
+  /**
+   * @param code - a code of docs/operations.md
+   * @param message - what happened and what to do
+   * @param cause - the error underneath
+   */
+  constructor(code: 'STREAM_UNREADABLE' | 'RECORD_UNUSABLE', message: string, cause: unknown) {
+    super(message, { cause });
+    this.name = code;
+  }
+}
+
 /**
  * Puts in words why a stream could not be read. The remedies in `lambda/errors.ts` are for writing.
  *
@@ -12,6 +25,7 @@ import { refusalKind, remedyOf } from '../lambda/kinesis/access-refusals.ts';
  * @param client - that it was read with
  */
 export async function translateReadError(error: unknown, stream: string, client: KinesisClient): Promise<Error> {
+  if (error instanceof ReadError) return error;
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   const region = await client.config.region().catch(() => undefined);
   const failed = (code: ErrorCode, what: string, remedy: string): PipelineError =>
@@ -38,9 +52,10 @@ export async function translateReadError(error: unknown, stream: string, client:
       remedyOf(refusal) ?? 'Grant kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords on the stream.',
     );
   }
-  return new Error(
-    `Reading the stream "${stream}" in ${region} failed: ${name === 'Error' ? '' : `${name}: `}${message.replace(/\.$/, '')}. Check the region, the endpoint, and the way to Kinesis.`,
-    { cause: error },
+  return new ReadError(
+    'STREAM_UNREADABLE',
+    `Reading the stream "${stream}" in ${region} failed: ${name === 'Error' ? '' : `${name}: `}${message.replace(/\.$/, '')}. Nothing more was read. Check the region, the endpoint, and the way to Kinesis.`,
+    error,
   );
 }
 

@@ -4,7 +4,7 @@
  */
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { compressionOf, lineRecords, type UserRecord, userRecords } from '../lib/consumer/deaggregate.ts';
-import { readingClient, translateReadError } from './reading-client.ts';
+import { ReadError, readingClient, translateReadError } from './reading-client.ts';
 import { readStream, type StartAt, type StreamRecord } from './stream-reader.ts';
 
 /** What to print, and until when. */
@@ -39,8 +39,8 @@ export interface TailEnvironment {
  * @param options - which stream, from where, until when
  * @param environment - client, signal, output
  * @returns the exit status: 0
- * @throws {PipelineError} STREAM_MISSING
- * @throws {Error} what else the service refused for good, and what to look at
+ * @throws {PipelineError} STREAM_MISSING, STREAM_ACCESS_DENIED, CONFIG_INVALID
+ * @throws {ReadError} STREAM_UNREADABLE, RECORD_UNUSABLE
  * @example await tail({ stream: 'pg2kinesis', from: 'trim-horizon', count: 10 })
  */
 export async function tail(options: TailOptions, environment: TailEnvironment = {}): Promise<number> {
@@ -80,8 +80,22 @@ export async function tail(options: TailOptions, environment: TailEnvironment = 
   return 0;
 }
 
-/** User records, and lines where they cannot be anything else: our own formats have line breaks in `csv` only. */
+/** @throws {ReadError} RECORD_UNUSABLE */
 function unpack(record: StreamRecord): UserRecord[] {
+  try {
+    return unpackRecord(record);
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/\.$/, '') : String(error);
+    throw new ReadError(
+      'RECORD_UNUSABLE',
+      `The record ${record.sequenceNumber} of ${record.shardId} cannot be unpacked: ${why}. Nothing more was read.`,
+      error,
+    );
+  }
+}
+
+/** User records, and lines where they cannot be anything else: our own formats have line breaks in `csv` only. */
+function unpackRecord(record: StreamRecord): UserRecord[] {
   const users = userRecords(record);
   const [only] = users;
   if (only !== undefined && compressionOf(record.data) !== undefined) return lineRecords(only);

@@ -72,6 +72,17 @@ describe('tail', () => {
     assert.equal(text, '0,CDC,{"xid": "1"}\n{"n":2}\nany 3\nany 4\n');
   });
 
+  it('fails at a record that cannot be unpacked, and says which and why', async () => {
+    await kinesis.createStream('broken', 1);
+    const frame = gzipSync('{"n":1}\n').subarray(0, 12);
+    await kinesis.client.send(new PutRecordCommand({ StreamName: 'broken', PartitionKey: 'k', Data: frame }));
+    await assert.rejects(run({ stream: 'broken', from: 'trim-horizon', count: 1 }), {
+      name: 'RECORD_UNUSABLE',
+      message:
+        /^The record \d+ of shardId-000000000000 cannot be unpacked: unexpected end of file\. Nothing more was read\.$/,
+    });
+  });
+
   it('ends after so many records, also within an aggregate', async () => {
     assert.equal((await run({ from: 'trim-horizon', count: 1 })).text, 'first\n');
   });
@@ -127,7 +138,11 @@ describe('tail', () => {
       { stream },
       { client, signal: new AbortController().signal, out: new Kept(), notes: new Kept() },
     );
-    await assert.rejects(failing, /"tailed" in us-east-1 failed: .*ECONNREFUSED.*\. Check the region, the endpoint/);
+    await assert.rejects(failing, {
+      name: 'STREAM_UNREADABLE',
+      message:
+        /"tailed" in us-east-1 failed: .*ECONNREFUSED.*\. Nothing more was read\. Check the region, the endpoint/,
+    });
     client.destroy();
   });
 

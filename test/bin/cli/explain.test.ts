@@ -16,7 +16,13 @@ const OWN = [...read('bin/cli/targets/function-errors.ts').matchAll(/'(FUNCTION_
 );
 
 describe('explain', () => {
-  for (const code of [...Object.keys(REMEDIES), ...Object.keys(REPLICA_ERRORS), ...new Set(OWN), 'STACK_UNKNOWN']) {
+  for (const code of [
+    ...Object.keys(REMEDIES),
+    ...Object.keys(REPLICA_ERRORS),
+    ...new Set(OWN),
+    'STACK_UNKNOWN',
+    'STREAM_UNREADABLE',
+  ]) {
     it(`explains ${code}`, () => {
       const { found, text } = explainCode(code.toLowerCase(), layout);
       assert.ok(found, text);
