@@ -55,6 +55,7 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
 
 /** All commands. @param json - whether errors are printed as JSON @param done - gets each command's exit status */
 function build(terminal: Terminal, json: boolean, done: (status: number) => void): Command {
+  const width = (terminal.stdout.isTTY === true ? terminal.stdout.columns : undefined) ?? 80;
   const program = new Command('pg2kinesis')
     .description('Publishes every committed change of a PostgreSQL database to a Kinesis data stream, in commit order.')
     .option('--env-file <path>', 'read settings from a file; variables that are set already win')
@@ -62,13 +63,16 @@ function build(terminal: Terminal, json: boolean, done: (status: number) => void
     .showHelpAfterError('(--help lists commands and settings)')
     .version(version(), '-V, --version', 'print the version')
     .exitOverride()
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),
       writeErr: (text) => void terminal.stderr.write(json ? usageLine(text) : text),
+      getOutHelpWidth: () => width,
     })
     .addHelpText(
       'after',
-      `\n${settingsHelp()}\n\nIt exits with 0, 1 (failed; check: something is missing or wrong;\nstatus: a run would refuse the slot), 2 (used wrongly, settings included) or 3 (drain: not caught up; check: something\ncould not be found out; status: the slot is at risk).`,
+      ({ command }) =>
+        `\n${settingsHelp(command, width)}\n\nIt exits with 0, 1 (failed; check: something is missing or wrong; status: a run\nwould refuse the slot), 2 (used wrongly, settings included) or 3 (drain: not\ncaught up; check: something could not be found out; status: the slot is at\nrisk).`,
     );
 
   const invoke: Invoke = async (payload, options) => {
@@ -220,11 +224,14 @@ function flagOf(name: SettingName): string {
   return `--${name.toLowerCase().replaceAll('_', '-')}`;
 }
 
-/** The settings, as the help shows them. */
-function settingsHelp(): string {
+/** The settings, as the help shows them. @param width - of a line, to which they are wrapped */
+function settingsHelp(program: Command, width: number): string {
+  const help = program.createHelp();
+  help.prepareContext({ helpWidth: width });
+  const longest = Math.max(...Object.keys(SETTINGS).map((name) => name.length));
   const rows = Object.entries(SETTINGS).map(([name, { about, default: fallback }]) => {
     const value = fallback === undefined || fallback === '' ? '' : ` (${fallback})`;
-    return `  ${name.padEnd(24)} ${about}${value}`;
+    return help.formatItem(name, longest, `${about}${value}`, help);
   });
   return `Settings, from the environment (and their defaults):\n${rows.join('\n')}\n\nAWS credentials and region are found as by every AWS tool.`;
 }

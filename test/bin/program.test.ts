@@ -42,6 +42,14 @@ describe('pg2kinesis', () => {
     for (const name of Object.keys(SETTINGS)) assert.ok(out.includes(name), name);
   });
 
+  it('keeps the lines of its help within a terminal', async () => {
+    const { out } = await cli(['--help']);
+    assert.deepEqual(
+      out.split('\n').filter((line) => line.length > 80),
+      [],
+    );
+  });
+
   for (const command of ['demo', 'run', 'drain', 'tail', 'skip-transaction']) {
     it(`explains ${command}`, async () => {
       const { status, out } = await cli([command, '--help']);
