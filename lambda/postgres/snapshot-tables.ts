@@ -155,7 +155,7 @@ function constant(value: string, { cast }: KeyColumn): string {
  * @param table - the table
  * @param cursor - the key behind which to begin; undefined: at the first row
  * @param asked - rows of these keys instead; undefined: those behind the cursor
- * @param limit - the most rows
+ * @param limit - the most rows behind the cursor
  * @returns a COPY in text format: the columns, and behind them whether the publications' filter lets the row in, if there is one.
  *   Rows that it does not let in come, too: a chunk that looked for others would not end before it has found enough
  */
@@ -177,8 +177,9 @@ export function chunkStatement(
   const equalIn = (values: KeyValues, count: number): string[] =>
     key.slice(0, count).map((column, i) => compare(column, column.equal, values[i] ?? ''));
   if (asked !== undefined) {
+    // In any order: for the key's, the server would walk the whole index and compare each row with each key.
     const condition = asked.map((values) => `(${equalIn(values, key.length).join(' AND ')})`).join(' OR ');
-    return `COPY (${select(`(${condition})`)}) TO STDOUT`;
+    return `COPY (SELECT ${columns} FROM ${from} WHERE ${condition}) TO STDOUT`;
   }
   if (cursor === undefined) return `COPY (${select('true')}) TO STDOUT`;
   const pieces = key.map((column, i) => {

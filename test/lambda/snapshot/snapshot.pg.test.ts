@@ -11,7 +11,7 @@ import type { ChunkRequest } from '../../../lambda/snapshot/chunk.ts';
 import { encodeSnapshotMessage } from '../../../lambda/snapshot/snapshot-message.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { Pipeline, type PipelineOptions } from '../../support/real-pipeline.ts';
-import { openOn, sessionOn } from '../postgres/fixtures.ts';
+import { eventually, openOn, sessionOn } from '../postgres/fixtures.ts';
 
 const HAS_PGOUTPUT = TESTED_MAJOR >= 14;
 
@@ -168,6 +168,26 @@ describe('a snapshot', () => {
         }
       });
     }
+  });
+
+  it('finds rows by their keys without a look at all others', async () => {
+    await server.sql(`CREATE TABLE wide (a int, b text, PRIMARY KEY (a, b)); CREATE TABLE narrow (a int PRIMARY KEY);
+      INSERT INTO wide SELECT g % 100, g FROM generate_series(1, 20000) g; INSERT INTO narrow SELECT generate_series(1, 20000); ANALYZE wide; ANALYZE narrow`);
+    const numbers = Array.from({ length: 40 }, (_, i) => 19_000 - 101 * i);
+    await reading(async (read) => {
+      const wide = await read({ table: 'public.wide', asked: numbers.map((n) => [`${n % 100}`, `${n}`]) });
+      const narrow = await read({ table: 'public.narrow', asked: numbers.map((n) => [`${n}`]) });
+      for (const got of [wide, narrow]) assert.equal(got.kind === 'chunk' ? got.chunk.rows.size : got.kind, 40);
+    });
+    const fetched = async () => {
+      const rows = await server.sql<{ n: number }>(
+        `SELECT coalesce(idx_tup_fetch, 0)::int AS n FROM pg_stat_user_tables WHERE relname IN ('wide', 'narrow')`,
+      );
+      return rows.map(({ n }) => n);
+    };
+    // What a session did is counted when it has ended.
+    await eventually(async () => (await fetched()).every((n) => n > 0), 'the statistics');
+    for (const n of await fetched()) assert.ok(n < 1_000, `${n} rows`);
   });
 
   it('reads the rows of a table that was written again while it waited for its lock', async () => {
