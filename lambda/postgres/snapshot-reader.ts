@@ -199,8 +199,8 @@ const KIND = `SELECT c.relkind::text AS relkind FROM pg_class c JOIN pg_namespac
 
 const GONE = 'it does not exist any more';
 
-/** Codes, and classes of them, that say something of the table and not of the server or the connection. */
-const OF_THE_TABLE = /^(0A|2[12]|39|42|44|54|55|P0|XX)...$/;
+/** Classes of codes that say something of the table and not of the server or the connection; 45 and from I on they are functions' own. */
+const OF_THE_TABLE = /^(0A|2[123]|39|42|44|45|54|55|[I-Z][0-9A-Z])...$/;
 const OF_THE_SERVER = /^(53|58)...$/;
 
 /**

@@ -41,6 +41,10 @@ interface KeyColumn {
   readonly printed: string;
   /** With its modifier: `character(3)` and `character` are two types. */
   readonly cast: string;
+  /** What a domain is made of, else the same: rows from before a constraint of the domain may not be values of it. */
+  readonly base: string;
+  /** The number of its collation, where that is not its type's own. */
+  readonly collation: number | null;
   /** Of the index's own operator class, as `OPERATOR(public.>)`. */
   readonly greater: string;
   readonly equal: string;
@@ -90,6 +94,13 @@ function published(versionNum: number, publications: readonly string[]): string 
   return `SELECT count(*) > 0 AS published, ${details} ${from}`;
 }
 
+/** The type `t` of the column `a`, or what it is made of where it is a domain, also one over another. */
+const BASE_TYPE = `WITH RECURSIVE types AS (
+    SELECT t.oid, t.typtype, t.typbasetype, t.typtypmod, a.atttypmod AS modifier
+    UNION ALL SELECT under.oid, under.typtype, under.typbasetype, under.typtypmod, types.typtypmod
+      FROM types JOIN pg_type under ON under.oid = types.typbasetype WHERE types.typtype = 'd'
+  ) SELECT format_type(types.oid, types.modifier) AS base FROM types WHERE types.typtype <> 'd'`;
+
 /**
  * A table, or several.
  *
@@ -101,10 +112,11 @@ export const DESCRIBE = (versionNum: number, publications: readonly string[], wh
   SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS printed, n.nspname::text AS schema, c.relname::text AS name, c.oid::bigint::float8 AS oid, c.relkind = 'p' AS partitioned, c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND c.oid >= ${FIRST_USER_OID} AS is_table,
     (SELECT json_agg(json_build_object('name', a.attname, 'printed', quote_ident(a.attname), 'type', format_type(a.atttypid, NULL)) ORDER BY a.attnum)
        FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND (${sentColumns(versionNum, publications)})) AS columns,
-    (SELECT json_agg(json_build_object('printed', quote_ident(a.attname), 'cast', format_type(a.atttypid, a.atttypmod),
-              'greater', 'OPERATOR(' || quote_ident(gn.nspname) || '.' || g.oprname || ')', 'equal', 'OPERATOR(' || quote_ident(en.nspname) || '.' || e.oprname || ')') ORDER BY u.place)
+    (SELECT json_agg(json_build_object('printed', quote_ident(a.attname), 'cast', format_type(a.atttypid, a.atttypmod), 'base', b.base,
+              'collation', nullif(a.attcollation, t.typcollation)::bigint::float8, 'greater', 'OPERATOR(' || quote_ident(gn.nspname) || '.' || g.oprname || ')', 'equal', 'OPERATOR(' || quote_ident(en.nspname) || '.' || e.oprname || ')') ORDER BY u.place)
        FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY u(attnum, opclass, place)
-       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum JOIN pg_opclass oc ON oc.oid = u.opclass
+       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum JOIN pg_type t ON t.oid = a.atttypid JOIN pg_opclass oc ON oc.oid = u.opclass
+       CROSS JOIN LATERAL (${BASE_TYPE}) b
        JOIN pg_amop ga ON ga.amopfamily = oc.opcfamily AND ga.amoplefttype = oc.opcintype AND ga.amoprighttype = oc.opcintype AND ga.amopstrategy = 5
        JOIN pg_operator g ON g.oid = ga.amopopr JOIN pg_namespace gn ON gn.oid = g.oprnamespace
        JOIN pg_amop ea ON ea.amopfamily = oc.opcfamily AND ea.amoplefttype = oc.opcintype AND ea.amoprighttype = oc.opcintype AND ea.amopstrategy = 3
@@ -138,12 +150,16 @@ export function quoted(schema: string, name: string): string {
 
 /** @returns what has to be equal for the cursor of one chunk to be good for the next */
 export function keySignature({ oid, key }: TableRow): string {
-  return JSON.stringify([oid, ...(key ?? []).map(({ printed, cast, greater }) => [printed, cast, greater])]);
+  // Without a collation of its own it is as an earlier version wrote it, whose snapshot may be under way.
+  const columns = (key ?? []).map(({ printed, cast, greater, collation }) =>
+    collation === null ? [printed, cast, greater] : [printed, cast, greater, collation],
+  );
+  return JSON.stringify([oid, ...columns]);
 }
 
 /** A value of the key as SQL. */
-function constant(value: string, { cast }: KeyColumn): string {
-  return `${pg.escapeLiteral(value)}::${cast}`;
+function constant(value: string, { base }: KeyColumn): string {
+  return `${pg.escapeLiteral(value)}::${base}`;
 }
 
 /**

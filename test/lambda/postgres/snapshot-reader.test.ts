@@ -17,7 +17,7 @@ const TABLE = {
   name: 't',
   partitioned: false,
   is_table: true,
-  key: [{ printed: 'id', cast: 'integer', greater: '>', equal: '=' }],
+  key: [{ printed: 'id', cast: 'integer', base: 'integer', collation: null, greater: '>', equal: '=' }],
   deferrable: false,
   is_btree: true,
   holds: true,
@@ -253,7 +253,10 @@ describe('a chunk of a table', () => {
       const asked = [['1'], ['2'], ['3']];
       const { keys, last, atEnd, asked: answered } = await server.chunkOf({ asked });
       assert.deepEqual([keys, last, atEnd, answered], [['1', '2'], undefined, false, asked]);
-      assert.match(server.copies()[0] ?? '', /WHERE \(id = '1'::integer\) OR \(id = '2'::integer\) OR \(id = '3'::integer\)\) TO/);
+      assert.match(
+        server.copies()[0] ?? '',
+        /WHERE \(id = '1'::integer\) OR \(id = '2'::integer\) OR \(id = '3'::integer\)\) TO/,
+      );
     });
 
     it('says of those alone that came before it was cut', async () => {
@@ -293,7 +296,21 @@ describe('a table', () => {
     ['has no schema', { replies: [['LOCK TABLE', '3F000']] }, {}, 'it does not exist any more'],
     ['cannot be locked, being none', { replies: [['LOCK TABLE', '42809']] }, {}, /^it is no table/],
     ['may not be read', { replies: [['COPY (', '42501']] }, {}, 'this role may not read all of its rows'],
-    ...['0A000', '21000', '22P02', '39000', '42703', '44000', '54000', '55000', 'P0001', 'XX001'].map(
+    ...[
+      '0A000',
+      '21000',
+      '22P02',
+      '23514',
+      '39000',
+      '42703',
+      '44000',
+      '45000',
+      '54000',
+      '55000',
+      'P0001',
+      'WX001',
+      'XX001',
+    ].map(
       (code) =>
         [`fails with ${code}`, { replies: [['COPY (', code]] }, {}, `the server cannot read it (${code})`] as const,
     ),

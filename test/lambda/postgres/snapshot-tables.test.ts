@@ -9,7 +9,7 @@ import type { TableRow } from '../../../lambda/postgres/snapshot-tables.ts';
 import { scriptedServer } from './scripted-server.ts';
 
 const ID = { name: 'id', printed: 'id', type: 'integer' };
-const KEY = { printed: 'id', cast: 'integer', greater: '>', equal: '=' };
+const KEY = { printed: 'id', cast: 'integer', base: 'integer', collation: null, greater: '>', equal: '=' };
 const TABLE = {
   oid: 20_000,
   printed: 'public.t',
