@@ -64,8 +64,8 @@ def changes(event):
             for line in user.split(b"\n"):
                 if line:
                     change = json.loads(line)
-                    # With MARKS=on the stream holds marks, which are no changes.
-                    if change["op"] != "MARK":
+                    # With MARKS=on the stream holds marks, with MESSAGES messages. They are no changes of rows.
+                    if change["op"] not in ("MARK", "MESSAGE"):
                         yield change
 
 

@@ -54,6 +54,30 @@ export interface Mark {
   readonly read?: readonly (readonly [schema: string, table: string])[] | 'all';
 }
 
+/** A logical message as `FORMAT=json` writes it (MESSAGES). It is no change of a row. docs/records.md says what each field means. */
+export interface Message {
+  readonly id: string;
+  readonly source: string;
+  readonly op: 'MESSAGE';
+  readonly prefix: string;
+  readonly content?: string;
+  readonly encoding?: 'base64';
+  readonly truncated?: boolean;
+  readonly transactional: boolean;
+  readonly lsn: string;
+  /** The last four are there where it is part of a transaction. */
+  readonly xid?: number;
+  readonly commitLsn?: string;
+  readonly ordinal?: number;
+  readonly commitTime?: string;
+}
+
+/** A Kinesis record, with its bytes. */
+export interface KinesisRecord {
+  readonly partitionKey: string;
+  readonly data: Uint8Array;
+}
+
 /** A record of the event that Lambda gives a consumer; its data is base64 there, and bytes from GetRecords. */
 export interface LambdaRecord {
   readonly kinesis: { readonly partitionKey: string; readonly sequenceNumber: string; readonly data: string };
@@ -63,25 +87,36 @@ export interface LambdaRecord {
  * Reads the changes of one Kinesis record, aggregated or not.
  *
  * @param record - with its bytes
- * @returns in order; marks are passed over
+ * @returns in order; marks and messages are passed over
  * @throws {Error} when a user record is not of `FORMAT=json`
  */
-export function changesOf(record: { readonly partitionKey: string; readonly data: Uint8Array }): Change[] {
-  return changesAndMarksOf(record).filter((each) => each.op !== 'MARK');
+export function changesOf(record: KinesisRecord): Change[] {
+  return allOf(record).filter((each) => each.op !== 'MARK' && each.op !== 'MESSAGE');
 }
 
 /**
  * Reads the changes and marks of one Kinesis record, aggregated or not.
  *
  * @param record - with its bytes
- * @returns in order
+ * @returns in order; messages are passed over
  * @throws {Error} when a user record is not of `FORMAT=json`
  */
-export function changesAndMarksOf(record: {
-  readonly partitionKey: string;
-  readonly data: Uint8Array;
-}): (Change | Mark)[] {
-  const { partitionKey, data } = record;
+export function changesAndMarksOf(record: KinesisRecord): (Change | Mark)[] {
+  return allOf(record).filter((each) => each.op !== 'MESSAGE');
+}
+
+/**
+ * Reads the logical messages of one Kinesis record, aggregated or not.
+ *
+ * @param record - with its bytes
+ * @returns in order; all else is passed over
+ * @throws {Error} when a user record is not of `FORMAT=json`
+ */
+export function messagesOf(record: KinesisRecord): Message[] {
+  return allOf(record).filter((each) => each.op === 'MESSAGE');
+}
+
+function allOf({ partitionKey, data }: KinesisRecord): (Change | Mark | Message)[] {
   const raw = { partitionKey, data: Buffer.from(data.buffer, data.byteOffset, data.byteLength) };
   return userRecords(raw).flatMap((user) => lineRecords(user).map((line) => readChange(line.data)));
 }
@@ -96,17 +131,35 @@ export function changesAndMarksOf(record: {
  * @example for (const change of changesOfEvent(event)) await apply(change);
  */
 export function changesOfEvent(event: { readonly Records: readonly LambdaRecord[] }): Change[] {
+  return onceOf(event, changesOf);
+}
+
+/**
+ * Reads the logical messages of a Lambda event, in the same way.
+ *
+ * @param event - as Lambda gives it
+ * @returns in order of the records; a message that comes twice in the event is returned once
+ * @throws {Error} when a user record is not of `FORMAT=json`
+ */
+export function messagesOfEvent(event: { readonly Records: readonly LambdaRecord[] }): Message[] {
+  return onceOf(event, messagesOf);
+}
+
+function onceOf<T extends Change | Message>(
+  { Records }: { readonly Records: readonly LambdaRecord[] },
+  read: (record: KinesisRecord) => T[],
+): T[] {
   const seen = new Set<string>();
-  return event.Records.flatMap(({ kinesis }) =>
-    changesOf({ partitionKey: kinesis.partitionKey, data: Buffer.from(kinesis.data, 'base64') }),
-  ).filter((change) => {
-    const name = identityOf(change);
+  return Records.flatMap(({ kinesis }) =>
+    read({ partitionKey: kinesis.partitionKey, data: Buffer.from(kinesis.data, 'base64') }),
+  ).filter((each) => {
+    const name = identityOf(each);
     return !seen.has(name) && seen.add(name);
   });
 }
 
 /**
- * Names a change among those of all sources: a repeat has the same name, and no other change has it.
+ * Names a change or a message among those of all sources: a repeat has the same name, and no other one has it.
  *
  * @param change - of any source
  * @returns a text to remember, for as long as a repeat can come
@@ -134,7 +187,7 @@ function lsnNumber(lsn: string): bigint {
 }
 
 /** The parser's error quotes what it reads, which may be a row's values: it is not passed on. */
-function readChange(data: Buffer): Change | Mark {
+function readChange(data: Buffer): Change | Mark | Message {
   let change: unknown;
   try {
     change = JSON.parse(data.toString());
@@ -143,7 +196,7 @@ function readChange(data: Buffer): Change | Mark {
   }
   if (typeof change !== 'object' || change === null || !isRecord(change))
     throw new Error('A record of the stream is no change of FORMAT=json.');
-  return change as Change | Mark;
+  return change as Change | Mark | Message;
 }
 
 function isRecord(record: object): boolean {

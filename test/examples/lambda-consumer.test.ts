@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { describe, it } from 'node:test';
-import { type Change, changesOfEvent, compareLsn } from '../../lib/consumer/consumer.ts';
+import { type Change, changesOfEvent, compareLsn, messagesOfEvent } from '../../lib/consumer/consumer.ts';
 import { CHANGES, eventOf } from './event.ts';
 
 // What the package exports by that name is built from this file.
@@ -15,6 +15,8 @@ registerHooks({
     ),
 });
 const { consumer } = await import('../../examples/lambda-consumer.ts');
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
 /** A store that takes its time, and may fail. */
 function store(failAt = Infinity) {
@@ -63,7 +65,6 @@ describe('the Lambda consumer', () => {
   });
 
   it('is what the docs show', () => {
-    const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
     assert.ok(read('docs/records.md').includes(read('examples/lambda-consumer.ts')));
   });
 });
@@ -80,6 +81,30 @@ describe('pg2kinesis/consumer', () => {
       if (text === '') assert.deepEqual(read(), []);
       else assert.throws(read, (error: Error) => !error.message.includes('hush'));
     }
+  });
+
+  it('gives logical messages apart from changes, each once', () => {
+    const change = eventOf('none', 'none', 1).event.Records[0]?.kinesis.data ?? '';
+    const message =
+      /\{"id":"[^"]*","source":"[^"]*","op":"MESSAGE"[^]*?\}(?=\n```)/.exec(read('docs/records.md'))?.[0] ?? '';
+    const outside =
+      '{"id":"0/1#m","source":"s","op":"MESSAGE","prefix":"p","content":"x","transactional":false,"lsn":"0/1"}';
+    const data = [message.replaceAll('\n', ''), outside, '{"op":"MARK","source":"s"}'];
+    const encoded = [change, ...data.map((text) => Buffer.from(text).toString('base64'))];
+    const Records = [...encoded, ...encoded].map((text) => ({
+      kinesis: { partitionKey: 'k', sequenceNumber: '0', data: text },
+    }));
+    assert.deepEqual(
+      changesOfEvent({ Records }).map(({ op }) => op),
+      ['INSERT'],
+    );
+    assert.deepEqual(
+      messagesOfEvent({ Records }).map(({ prefix, content, commitLsn }) => [prefix, content, commitLsn]),
+      [
+        ['orders/42', '{"paid":true}', '0/16B3748'],
+        ['p', 'x', undefined],
+      ],
+    );
   });
 
   it('compares LSNs as numbers', () => {

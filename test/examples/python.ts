@@ -9,11 +9,14 @@ import { comparable, demoStream } from './demo-stream.ts';
 import { CHANGES, eventOf } from './event.ts';
 
 const SCRIPT = `
-import json, sys
+import base64, json, sys
 from consumer import consumer, lsn
 applied = {}
 handler = consumer(applied.__contains__, lambda change, identity: applied.update({identity: change}))
 event = json.load(sys.stdin)
+for other in ({"op": "MARK", "source": "s"}, {"op": "MESSAGE", "source": "s", "id": "0/1#m"}):
+    data = base64.b64encode(json.dumps(other).encode()).decode()
+    event["Records"].append({"kinesis": {"data": data}})
 handler(event, None)
 handler(event, None)
 assert lsn("0/9") < lsn("0/10") < lsn("1/0")
