@@ -1,8 +1,9 @@
 /** What waits in files comes back as it was, in commit order, and files that are not needed are given up. */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { describe, it } from 'node:test';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
 import { Intake } from '../../../replica/rules/intake.ts';
 import { Shards } from '../../../replica/rules/shards.ts';
 import { SpillStore } from '../../../replica/store/spill-store.ts';
@@ -20,8 +21,22 @@ const text = (lsn: number, ordinal: number): string =>
     commitTime: '2026-01-02T03:04:05Z',
   });
 
+/** A temporary directory of this test's own: other tests have files in sight for a moment. */
+function ownDirectory(t: TestContext): string {
+  const { TMPDIR } = process.env;
+  const dir = mkdtempSync(join(tmpdir(), 'pg2kinesis-test-'));
+  process.env['TMPDIR'] = dir;
+  t.after(() => {
+    if (TMPDIR === undefined) delete process.env['TMPDIR'];
+    else process.env['TMPDIR'] = TMPDIR;
+    rmSync(dir, { recursive: true });
+  });
+  return dir;
+}
+
 describe('what waits', () => {
-  it('is the same from files, in commit order, and no file is left in sight', () => {
+  it('is the same from files, in commit order, and no file is left in sight', (t) => {
+    const dir = ownDirectory(t);
     const shards = new Shards();
     const intake = new Intake(
       { cut: 0n, source: 's', system: undefined, timelines: [1, 1, 1, 1], forks: [], shards: new Map() },
@@ -39,10 +54,7 @@ describe('what waits', () => {
     }
     const { memory, stored } = intake.lanes.waiting;
     assert.ok(memory <= 3_000 && stored > 50_000, `${memory} in memory, ${stored} in files`);
-    assert.deepEqual(
-      readdirSync(tmpdir()).filter((name) => name.startsWith('pg2kinesis-replicate-')),
-      [],
-    );
+    assert.deepEqual(readdirSync(dir), []);
     const read = [...intake.lanes.merged(30n, (record) => store.load(record))].map((change) => change.text);
     assert.deepEqual(
       read,
