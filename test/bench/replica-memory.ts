@@ -71,7 +71,7 @@ export async function replicateMade(
     });
     let err = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text));
-    const [status] = (await once(child, 'exit')) as [number];
+    const [status] = (await once(child, 'close')) as [number];
     if (status !== 0) throw new Error(`It ended with ${status}: ${err}`);
     const seconds = (performance.now() - began) / 1000;
     const [row] = await server.sql<{ n: number }>('SELECT count(*)::int AS n FROM public.rows');

@@ -49,11 +49,15 @@ describe('pg2kinesis in a shell', () => {
     let out = '';
     let err = '';
     const waiting = new Set<() => void>();
+    const look = (): void => waiting.forEach((each) => each());
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       out += text;
-      for (const look of waiting) look();
+      look();
     });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      err += text;
+      look();
+    });
     const ended = once(child, 'close').then(([status]) => {
       children.delete(child);
       return { status: status as number | null, out, err };
@@ -63,14 +67,14 @@ describe('pg2kinesis in a shell', () => {
       ended,
       seen: (text) =>
         new Promise((resolve, reject) => {
-          const look = (): void => {
-            if (!text.test(out)) return;
-            waiting.delete(look);
+          const find = (): void => {
+            if (!text.test(out) && !text.test(err)) return;
+            waiting.delete(find);
             resolve();
           };
-          waiting.add(look);
+          waiting.add(find);
           void ended.then(() => reject(new Error(`it ended without ${text}: ${out}${err}`)));
-          look();
+          find();
         }),
     };
   };
@@ -180,7 +184,7 @@ describe('pg2kinesis in a shell', () => {
   it('goes on after a failure with --every, as the schedule does', async () => {
     await cli('drop-slot');
     const { child, ended, seen } = start(['run', '--json', '--every', '0.1']);
-    await new Promise((resolve) => child.stderr?.once('data', resolve));
+    await seen(/SLOT_MISSING/);
     assert.equal((await cli('create-slot')).status, 0);
     await seen(/"caughtUp":true/);
     child.kill('SIGTERM');

@@ -135,7 +135,7 @@ describe(`a replica whose source fails over, on ${VERSION}, bound by ${BOUND}`, 
     const going = { signal: over.signal, random: randomOf(1) };
     const reader = new SumReader(rig.target);
     const replica = rig.begin();
-    const ended = once(replica, 'exit');
+    const ended = once(replica, 'close');
     let err = '';
     replica.stderr?.on('data', (text: Buffer) => (err += text.toString()));
     replica.stdout?.resume();
@@ -283,7 +283,7 @@ describe(`a replica whose source fails over, on ${VERSION}, bound by ${BOUND}`, 
     let err = '';
     replica.stderr?.on('data', (text: Buffer) => (err += text.toString()));
     replica.stdout?.resume();
-    const ended = once(replica, 'exit');
+    const ended = once(replica, 'close');
     await withContainer((container) => container.run({ action: 'drain' }));
     assert.deepEqual(await ended, [3, null], err);
     assert.match(
