@@ -88,7 +88,7 @@ describe('tail', () => {
   });
 
   it('ends after so many seconds', async () => {
-    const { text } = await run({ from: 'trim-horizon', seconds: 1 });
+    const { text } = await run({ from: 'trim-horizon', seconds: 3 });
     assert.equal(text.split('\n').length, all.join('\n').split('\n').length + 1);
   });
 

@@ -265,8 +265,9 @@ describe('a stream whose LANES were changed', () => {
       partition: `lane-${lane}-of-2`,
     });
     const first = [inOldLane(0, change(1)), inOldLane(0, { ...mark, commitLsn: '0/18' })];
-    const others = [2, 3, 4, 5, 6, 7].map((ordinal) => [inOldLane(1, change(ordinal))]);
+    const others = Array.from({ length: 10 }, (_, i) => [inOldLane(1, change(2 + i))]);
     const other = listed([...others, [inOldLane(1, { ...mark, commitLsn: '0/18' })]]);
-    assert.equal(await replicate([first, [{ ...later, partition: 'lane-0-of-1' }]], 900, { other }), 7);
+    // The patience is longer than a page takes, and shorter than all of them do.
+    assert.equal(await replicate([first, [{ ...later, partition: 'lane-0-of-1' }]], 2_000, { other }), 11);
   });
 });
