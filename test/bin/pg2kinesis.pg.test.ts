@@ -132,7 +132,7 @@ describe('pg2kinesis in a shell', () => {
     const { lockKey } = await import('../../lambda/postgres/slot-lock.ts');
     const holder = await server.client();
     await holder.query('SELECT pg_advisory_lock($1)', [String(lockKey('pg2kinesis'))]);
-    const locked = await cli('drain', '--json', '--max-seconds', '3');
+    const locked = await cli('drain', '--json', '--max-seconds', '5');
     await holder.end();
     assert.match(locked.out, /"stopped":"locked"/);
     assert.equal(locked.status, 3);
@@ -157,7 +157,7 @@ describe('pg2kinesis in a shell', () => {
     ['LINGER=on', [], { LINGER: 'on' }],
   ] as const) {
     it(`ends a run that lingers by ${how} after --max-seconds`, async () => {
-      const { child, ended } = start(['run', '--json', '--max-seconds', '3', ...args], over);
+      const { child, ended } = start(['run', '--json', '--max-seconds', '5', ...args], over);
       const tooLate = setTimeout(() => child.kill('SIGKILL'), 60_000);
       const { status, out } = await ended;
       clearTimeout(tooLate);
