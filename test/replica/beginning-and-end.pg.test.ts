@@ -228,15 +228,12 @@ describe('a copy that begins with nothing', () => {
     await rig.source.sql(
       `SELECT nextval('public.numbers'), nextval('public.numbers'); CREATE SEQUENCE public."la\nter"`,
     );
-    const ended = replicate('--finish', '--from', rig.from);
-    await rig.drain();
-    const { status, out, err } = await ended;
+    const { status, out, err } = await rig.drainDuring(replicate('--finish', '--from', rig.from));
     assert.equal(status, 0, err);
     assert.match(out, /^SELECT pg_catalog\.setval\('public\.numbers', 2, true\);$/m);
     assert.match(err, /^The sequence public\."la\\nter" is not at the copy\.$/m);
-    const set = replicate('--finish', '--yes', '--from', rig.from);
-    await rig.drain();
-    assert.equal((await set).status, 0);
+    const set = await rig.drainDuring(replicate('--finish', '--yes', '--from', rig.from));
+    assert.equal(set.status, 0, set.err);
     assert.deepEqual(await rig.target.sql('SELECT last_value::int, is_called FROM public.numbers'), [
       { last_value: 2, is_called: true },
     ]);

@@ -106,13 +106,8 @@ describe('options of a replica', () => {
     standby = await rig.source.standby();
     const { host, user, password } = rig.source.connection;
     const from = (login: string) => `postgres://${login}@${host}:${standby?.port ?? 0}/postgres?sslmode=disable`;
-    const finish = async (login: string) => {
-      const finishing = runCli(['replicate', '--finish', '--from', from(login)], rig.env());
-      let isOver = false;
-      void finishing.finally(() => (isOver = true));
-      while (!isOver) await rig.drain();
-      return await finishing;
-    };
+    const finish = (login: string) =>
+      rig.drainDuring(runCli(['replicate', '--finish', '--from', from(login)], rig.env()));
     await rig.source.sql(`CREATE ROLE blind LOGIN PASSWORD 'blind'; SELECT nextval('public.numbers')`);
     await eventually(async () => {
       const [row] =

@@ -86,6 +86,15 @@ export class ReplicaRig {
     await container.kill();
   }
 
+  /** Publishes again and again until a command is over: what it waits for may be written after a drain has looked. */
+  async drainDuring<T>(command: Promise<T>): Promise<T> {
+    let isOver = false;
+    const over = command.finally(() => (isOver = true));
+    over.catch(() => undefined);
+    while (!isOver) await this.drain();
+    return await over;
+  }
+
   async stop(): Promise<void> {
     await this.environment.stop();
     await this.target.stop();
