@@ -30,7 +30,7 @@ export interface EventSourceOptions {
 /** How often it did what it does after failures. */
 export interface EventSourceCounts {
   invocations: number;
-  /** Batches that were given once more though they were done with. */
+  /** Batches that were given once more though they were done with: the first one, and one in ten. */
   again: number;
   /** Answers that named a record. */
   partial: number;
@@ -138,7 +138,7 @@ export class EventSource {
       this.counts.partial++;
       const from = records.findIndex(({ kinesis }) => kinesis.sequenceNumber === first.itemIdentifier);
       await this.#give(shard, records.slice(Math.max(0, from)));
-    } else if (this.#options.random() < 0.1) {
+    } else if (this.counts.again === 0 || this.#options.random() < 0.1) {
       this.counts.again++;
       await this.#give(shard, records);
     }
