@@ -30,22 +30,19 @@ export function isConnectionLost(error: unknown): boolean {
  * @param server - where; asked anew after a crash, when another may be the primary
  * @param write - one transaction
  * @param pauseMs - at most, between two
- * @returns how many were written, or may have been
  */
 export async function keepWriting(
   server: () => PostgresServer,
   write: (client: pg.Client) => Promise<void>,
   { signal, random, isHeld = () => false }: Going,
   pauseMs: number,
-): Promise<number> {
+): Promise<void> {
   let client: pg.Client | undefined;
-  let written = 0;
   for (; !signal.aborted; await wait(random.int(pauseMs))) {
     if (isHeld()) continue;
     try {
       client ??= await server().client();
       await write(client);
-      written++;
     } catch (error) {
       if (!isConnectionLost(error)) throw error;
       await client?.end().catch(() => undefined);
@@ -53,7 +50,6 @@ export async function keepWriting(
     }
   }
   await client?.end().catch(() => undefined);
-  return written;
 }
 
 /** What became of the containers. */
