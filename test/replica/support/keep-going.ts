@@ -76,7 +76,7 @@ export async function keepRunning(
   while (goesOn()) {
     const container = await environment.container({ MARKS: 'on', ...(typeof over === 'function' ? over() : over) });
     for (let run = 0; run < 3 && goesOn(); run++) {
-      const invoked = container.invoke({ action: 'run', maxSeconds: 5 });
+      const invoked = container.invoke({ action: 'run', maxSeconds: 10 });
       if (run === 2) await wait(random.int(300)).then(() => container.kill());
       const ending = await invoked;
       if (ending === 'killed') runs.kills++;
