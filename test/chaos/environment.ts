@@ -144,9 +144,9 @@ export function assertNoSecret(containers: readonly Container[]): void {
   }
 }
 
-/** Waits until something holds, without asserting how soon. */
+/** Waits until something holds, without asserting how soon: two minutes at least. */
 export async function eventually(holds: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  for (let i = 0; i < 1_200; i++) {
+  for (let i = 0; i < 4_800; i++) {
     if (await holds()) return;
     await wait(25);
   }

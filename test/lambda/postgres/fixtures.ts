@@ -133,9 +133,9 @@ export function shortly(message: Message): string {
   }
 }
 
-/** Waits until something holds, without asserting how soon. */
+/** Waits until something holds, without asserting how soon: two minutes at least. */
 export async function eventually(holds: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  for (let i = 0; i < 600; i++) {
+  for (let i = 0; i < 2_400; i++) {
     if (await holds()) return;
     await wait(50);
   }
