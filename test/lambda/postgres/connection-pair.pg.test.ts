@@ -15,7 +15,7 @@ import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { type PoolOptions, startSpreadingProxy, startTransactionPool } from '../../support/protocol-proxy.ts';
 import { clock, databaseOf, memoryLog, openOn, sessionOptions, soon } from './fixtures.ts';
 
-const until = { deadline: soon(), leaseExpiresAt: soon() };
+const until = () => ({ deadline: soon(), leaseExpiresAt: soon() });
 
 describe('two connections', () => {
   let one: PostgresServer;
@@ -50,8 +50,8 @@ describe('two connections', () => {
         assert.match(error.message, /reached two servers: one is system \d+, started 20.*; the other is system \d+/);
         return true;
       });
-      await assert.rejects(openPair(through, until, until), { code: 'SERVERS_DIFFER' });
-      await assert.rejects(open(through, until), { code: 'SERVERS_DIFFER' });
+      await assert.rejects(openPair(through, until(), until()), { code: 'SERVERS_DIFFER' });
+      await assert.rejects(open(through, until()), { code: 'SERVERS_DIFFER' });
       assert.deepEqual(await Promise.all([position(one), position(other)]), before);
     }
     for (const server of [one, other]) {
@@ -82,7 +82,7 @@ describe('two connections', () => {
 
   it('tells it without the system identifier where the role may not ask for that', async () => {
     await other.sql(`CREATE ROLE plain LOGIN PASSWORD 'p'; REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC`);
-    const connection = await open(databaseOf(other, { user: 'plain', password: 'p' }), until);
+    const connection = await open(databaseOf(other, { user: 'plain', password: 'p' }), until());
     assert.equal(connection.identity.systemIdentifier, undefined);
     assert.equal(connection.identity.timeline, 1);
     assert.match(connection.identity.startedAt, /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
@@ -113,7 +113,7 @@ describe('two connections', () => {
           code: 'POOLER_REFUSED',
           message: /Nothing was set.*session mode/s,
         });
-        await assert.rejects(open(database, until), { code: 'POOLER_REFUSED' });
+        await assert.rejects(open(database, until()), { code: 'POOLER_REFUSED' });
       }
       assert.deepEqual(await leftBehind(database.settings.port), ['"$user", public', '0', 'postgres']);
     });
@@ -128,7 +128,7 @@ describe('two connections', () => {
       while (load.on) await client.query('SELECT count(*) FROM t');
       await client.end();
     });
-    for (let i = 0; i < 20; i++) await assert.rejects(open(database, until), { code: 'POOLER_REFUSED' });
+    for (let i = 0; i < 20; i++) await assert.rejects(open(database, until()), { code: 'POOLER_REFUSED' });
     load.on = false;
     await Promise.all(application);
     assert.deepEqual(await leftBehind(database.settings.port), ['"$user", public', '0', 'postgres']);

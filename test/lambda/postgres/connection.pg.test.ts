@@ -9,7 +9,7 @@ import { rootCertificates } from 'node:tls';
 import type { PipelineError } from '../../../lambda/errors.ts';
 import { open } from '../../../lambda/postgres/connection-pair.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
-import { databaseOf, openOn, soon } from './fixtures.ts';
+import { databaseOf, endableClock, openOn, soon } from './fixtures.ts';
 
 const ARN = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-AbCdEf';
 
@@ -91,9 +91,12 @@ describe('a connection', () => {
   });
 
   it('closes by itself when its time is over, though the server does not answer', async () => {
-    const connection = await open(databaseOf(server), { deadline: soon(), leaseExpiresAt: Date.now() + 500 });
+    const { clock, end } = endableClock();
+    const connection = await open({ ...databaseOf(server), clock }, { deadline: soon() });
     // Not the server's time-out, which would end it as well, much later.
-    await assert.rejects(connection.query('SELECT pg_sleep(60)'), { message: /^Connection terminated/ });
+    const asked = assert.rejects(connection.query('SELECT pg_sleep(60)'), { message: /^Connection terminated/ });
+    end();
+    await asked;
     await connection.client.end();
   });
 

@@ -24,6 +24,14 @@ export const clock: Clock = {
   random: () => Math.random(),
 };
 
+/** The same, but that a sleep of more than half a minute is over when the test says so. */
+export function endableClock(): { readonly clock: Clock; readonly end: () => void } {
+  let end = (): void => undefined;
+  const isOver = new Promise<void>((resolve) => (end = resolve));
+  const sleep: Clock['sleep'] = (ms, signal) => (ms > 30_000 ? isOver : clock.sleep(ms, signal));
+  return { clock: { ...clock, sleep }, end };
+}
+
 /** A log that keeps its lines. */
 export function memoryLog(): Log & { readonly lines: string[] } {
   const lines: string[] = [];

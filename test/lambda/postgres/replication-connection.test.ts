@@ -37,11 +37,11 @@ async function serverFor(replies: readonly (readonly [string, Reply])[], login: 
 }
 
 describe('a timeline’s history', () => {
-  const until = { deadline: Date.now() + 60_000 };
+  const until = () => ({ deadline: Date.now() + 60_000 });
 
   it('is asked for by the replication protocol', async () => {
     await using server = await serverFor([['TIMELINE_HISTORY', [{ filename: 'f', content: '1\t0/20\tpromoted\n' }]]]);
-    assert.deepEqual(await readTimelineHistory(server.database, until, SERVER), [{ timeline: 1, end: 0x20n }]);
+    assert.deepEqual(await readTimelineHistory(server.database, until(), SERVER), [{ timeline: 1, end: 0x20n }]);
     assert.deepEqual(server.asked(), ['TIMELINE_HISTORY 2']);
     assert.equal(server.visitors[0]?.startup['replication'], 'database');
     await server.ended();
@@ -50,25 +50,25 @@ describe('a timeline’s history', () => {
 
   it('of the first one is none, and nobody is asked', async () => {
     await using server = await serverFor([]);
-    assert.deepEqual(await readTimelineHistory(server.database, until, { ...SERVER, timeline: 1 }), []);
-    assert.deepEqual(await readTimelineHistory(server.database, until, { ...SERVER, timeline: undefined }), []);
+    assert.deepEqual(await readTimelineHistory(server.database, until(), { ...SERVER, timeline: 1 }), []);
+    assert.deepEqual(await readTimelineHistory(server.database, until(), { ...SERVER, timeline: undefined }), []);
     assert.equal(server.visitors.length, 0);
   });
 
   it('is not known where the server does not tell, or let us in', async () => {
     await using silent = await serverFor([['TIMELINE_HISTORY', '58P01']]);
-    assert.equal(await readTimelineHistory(silent.database, until, SERVER), undefined);
+    assert.equal(await readTimelineHistory(silent.database, until(), SERVER), undefined);
     await silent.ended();
     await using closed = await serverFor([], { refuses: () => '28000' });
-    assert.equal(await readTimelineHistory(closed.database, until, SERVER), undefined);
+    assert.equal(await readTimelineHistory(closed.database, until(), SERVER), undefined);
     await using empty = await serverFor([['TIMELINE_HISTORY', []]]);
-    assert.deepEqual(await readTimelineHistory(empty.database, until, SERVER), []);
+    assert.deepEqual(await readTimelineHistory(empty.database, until(), SERVER), []);
   });
 
   it('is not known where another server answers, which is asked for none', async () => {
     for (const other of OTHERS) {
       await using server = await serverFor([['TIMELINE_HISTORY', [{ content: '1\t0/20\tpromoted\n' }]]]);
-      assert.equal(await readTimelineHistory(server.database, until, other), undefined);
+      assert.equal(await readTimelineHistory(server.database, until(), other), undefined);
       assert.deepEqual(server.asked(), []);
       await server.ended();
     }
@@ -90,11 +90,11 @@ describe('a failover slot', () => {
       identity,
       context: { host: 'db', port: 5432, database: 'd', user: 'u', auth: 'password' },
     }) as unknown as Connection;
-  const until = { deadline: Date.now() + 60_000 };
+  const until = () => ({ deadline: Date.now() + 60_000 });
 
   it('is made of one that is none, by the replication protocol', async () => {
     await using server = await serverFor([]);
-    assert.equal(await makeFailoverSlot(server.database, until, connectionTo(slot(false)), 'it"s'), true);
+    assert.equal(await makeFailoverSlot(server.database, until(), connectionTo(slot(false)), 'it"s'), true);
     assert.deepEqual(server.asked(), ['ALTER_REPLICATION_SLOT "it""s" (FAILOVER true)']);
     assert.equal(server.visitors[0]?.startup['replication'], 'database');
     await server.ended();
@@ -103,14 +103,14 @@ describe('a failover slot', () => {
   it('is not made where it is one, or is not there', async () => {
     await using server = await serverFor([]);
     for (const row of [slot(true), null])
-      assert.equal(await makeFailoverSlot(server.database, until, connectionTo(row), 's'), false);
+      assert.equal(await makeFailoverSlot(server.database, until(), connectionTo(row), 's'), false);
     assert.equal(server.visitors.length, 0);
   });
 
   it('is not made at another server, though that has a slot of the name', async () => {
     for (const other of OTHERS) {
       await using server = await serverFor([]);
-      await assert.rejects(makeFailoverSlot(server.database, until, connectionTo(slot(false), other), 's'), {
+      await assert.rejects(makeFailoverSlot(server.database, until(), connectionTo(slot(false), other), 's'), {
         code: 'SERVERS_DIFFER',
         what: /^A connection for replication reached another server \(system 7, started then\) than the others \(.*\)\. The slot "s" is there, and is no failover slot yet\./,
       });
@@ -121,7 +121,7 @@ describe('a failover slot', () => {
 
   it('says in the operator’s words that its connection was lost before it was proven', async () => {
     await using server = await serverFor([['AS started', '57P01']]);
-    await assert.rejects(makeFailoverSlot(server.database, until, connectionTo(slot(false)), 's'), {
+    await assert.rejects(makeFailoverSlot(server.database, until(), connectionTo(slot(false)), 's'), {
       code: 'DATABASE_UNREACHABLE',
       what: /The slot "s" is there, and is no failover slot yet\./,
     });
@@ -130,7 +130,7 @@ describe('a failover slot', () => {
 
   it('that the server refuses is there all the same, and the way on is told', async () => {
     await using server = await serverFor([['ALTER_REPLICATION_SLOT', '55006']]);
-    await assert.rejects(makeFailoverSlot(server.database, until, connectionTo(slot(false)), 's'), {
+    await assert.rejects(makeFailoverSlot(server.database, until(), connectionTo(slot(false)), 's'), {
       code: 'SLOT_BUSY',
       what: /"s".*The slot "s" is there, and is no failover slot yet\. To make it one: SLOT_FAILOVER=on and create-slot\./s,
     });

@@ -224,7 +224,7 @@ describe('copies of a slot', () => {
       if (ahead === undefined) return await end();
       const peek = await begin(ahead, commits[0], upto);
       assert.ok(peek);
-      assert.equal(await backends(), 4);
+      await eventually(async () => (await backends()) === 4, 'both read ahead');
       await server.sql(
         `SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND a.application_name LIKE $1`,
         [`${APPLICATION_NAME_PREFIX}%`],
