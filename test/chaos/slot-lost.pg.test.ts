@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { InProcessFunction } from '../support/in-process.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../support/postgres.ts';
+import { eventually } from './environment.ts';
 
 describe('a slot that the server has given up', () => {
   // Slots are given up from 13 on.
@@ -41,10 +42,13 @@ describe('a slot that the server has given up', () => {
     const { stopped, published } = await pipeline.invoke({ action: 'run' });
     assert.deepEqual([stopped, published], ['caught-up', 1]);
   };
-  const givenUp = async () => {
-    const [row] = await server.sql<{ status: string }>('SELECT wal_status AS status FROM pg_replication_slots');
-    return row?.status === 'lost';
-  };
+  /** A checkpoint looks for such slots, once the server's own process has read the setting. */
+  const givenUp = (before: () => Promise<unknown>) =>
+    eventually(async () => {
+      await before();
+      await server.sql('CHECKPOINT');
+      return (await server.sql(`SELECT 1 FROM pg_replication_slots WHERE wal_status = 'lost'`)).length > 0;
+    }, 'it is given up');
   /** Each action says what to mend; that is done, and the slot made anew. */
   const mend = async (reason: RegExp, advice: RegExp, follow: () => Promise<void>) => {
     for (const action of ['run', 'drain', 'create-slot']) {
@@ -66,11 +70,10 @@ describe('a slot that the server has given up', () => {
   it('because it needed more WAL than max_slot_wal_keep_size', async () => {
     await publishes();
     await setting(`max_slot_wal_keep_size = '1MB'`);
-    for (let i = 0; i < 10 && !(await givenUp()); i++) {
+    await givenUp(async () => {
       await server.sql('INSERT INTO t VALUES ($1)', [nextId++]);
       await server.sql('SELECT pg_switch_wal()');
-      await server.sql('CHECKPOINT');
-    }
+    });
     // 16 says the same of every reason.
     const reason =
       version >= 17 ? /invalidated: wal_removed/ : version === 16 ? /invalidated: conflict/ : /wal_status lost/;
@@ -80,11 +83,7 @@ describe('a slot that the server has given up', () => {
   if (version >= 18)
     it('because nobody used it for longer than idle_replication_slot_timeout', async () => {
       await setting(`idle_replication_slot_timeout = '1s'`);
-      for (let i = 0; i < 60 && !(await givenUp()); i++) {
-        await wait(250);
-        // A checkpoint looks for such slots.
-        await server.sql('CHECKPOINT');
-      }
+      await givenUp(() => wait(250));
       await mend(/invalidated: idle_timeout/, /idle_replication_slot_timeout: raise that setting or set it to 0/, () =>
         setting('idle_replication_slot_timeout = 0'),
       );

@@ -15,6 +15,7 @@ import { acquireSlotLock, readLock } from '../../../lambda/postgres/slot-lock.ts
 import { readEvent } from '../../../lambda/settings/event.ts';
 import { createTerminalLog, noMetrics } from '../../../lambda/telemetry/telemetry.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
+import { eventually } from '../postgres/fixtures.ts';
 
 const PASSWORD = 's3cret-pass';
 
@@ -66,7 +67,7 @@ describe('the slot’s lifecycle', () => {
     log,
     functionDeadline: Date.now() + 30_000,
     lockWaitMs: 300,
-    createWaitMs: 1_000,
+    createWaitMs: 10_000,
     ...more,
   });
   const send = async (event: Record<string, unknown>, world = ports()): Promise<LifecycleAnswer> => {
@@ -112,6 +113,10 @@ describe('the slot’s lifecycle', () => {
         [slot],
       )
     )[0]?.at ?? '';
+  const isActive = async (): Promise<boolean> =>
+    (await server.sql(`SELECT 1 FROM pg_replication_slots WHERE slot_name = 's' AND active`)).length > 0;
+  /** The removal looks for other readers. */
+  const looking = () => eventually(() => logged.join('').includes('Looking whether another'), 'it looks');
   const refused = async (work: Promise<unknown>, code: string, said: RegExp): Promise<void> => {
     await assert.rejects(work, (error: unknown) => {
       assert.ok(error instanceof PipelineError);
@@ -231,7 +236,7 @@ describe('the slot’s lifecycle', () => {
       try {
         await writer.query('BEGIN; INSERT INTO t VALUES (1)');
         await refused(
-          send({ RequestType: 'Create', ResourceProperties: properties() }),
+          send({ RequestType: 'Create', ResourceProperties: properties() }, ports({}, { createWaitMs: 1_000 })),
           'SLOT_BUSY',
           /backend \d+ \(user postgres, application slow writer, open for [\d.]+ s, idle in transaction\)/,
         );
@@ -526,7 +531,8 @@ describe('the slot’s lifecycle', () => {
         }
       })();
       try {
-        await remove(id(), ports({}, { watchMs: 5_000, lockWaitMs: 5_000 }));
+        // It ends with the second run, however soon that comes.
+        await remove(id(), ports({}, { watchMs: 15_000, lockWaitMs: 5_000 }));
       } finally {
         stop.abort();
         await other;
@@ -536,28 +542,28 @@ describe('the slot’s lifecycle', () => {
       assert.match(logged.join(''), /another pipeline reads it: backend \d+/);
     });
 
-    for (const [whose, pauseMs, left] of [
-      ['leaves a slot that another pipeline reads whose runs linger', 400, ['s']],
-      ['drops a slot whose last run lingers, and was the stack’s own', undefined, []],
+    for (const [whose, pauseMs, watchMs, left] of [
+      ['leaves a slot that another pipeline reads whose runs linger', 400, 15_000, ['s']],
+      ['drops a slot whose last run lingers, and was the stack’s own', undefined, 1_500, []],
     ] as const) {
       it(whose, async () => {
         await server.createSlot('s');
         const over = new AbortController();
-        const until = Date.now() + 20_000;
+        const connect = () => open(ports().database, { deadline: Date.now() + 20_000 });
+        const first = await connect();
         // As a run that lingers: it keeps the lock until somebody waits for it. The next one comes with the schedule.
         const lingering = (async () => {
-          while (!logged.join('').includes('Looking whether another')) await systemClock.sleep(20);
-          while (!over.signal.aborted) {
-            const run = await open(ports().database, { deadline: until });
+          await looking();
+          for (let run = first; ; run = await connect()) {
             const lock = await acquireSlotLock(run.client, { slotName: 's', clock: systemClock, log });
             const given = async () => over.signal.aborted || (await readLock(run.client, 's')).isAwaited;
             while (lock.kind === 'held' && !(await given())) await systemClock.sleep(50);
             await run.client.end();
-            if (pauseMs === undefined) return;
-            await systemClock.sleep(pauseMs, over.signal);
+            if (pauseMs !== undefined) await systemClock.sleep(pauseMs, over.signal);
+            if (pauseMs === undefined || over.signal.aborted) return;
           }
         })();
-        await remove(id(), ports({}, { watchMs: 1_500 }));
+        await remove(id(), ports({}, { watchMs }));
         over.abort();
         await lingering;
         assert.deepEqual(await slots(), left);
@@ -567,9 +573,9 @@ describe('the slot’s lifecycle', () => {
 
     it('drops a slot whose last run was the stack’s own', async () => {
       await server.createSlot('s');
-      const removal = remove(id(), ports({}, { watchMs: 1_500 }));
-      while (!logged.join('').includes('Looking whether another')) await systemClock.sleep(20);
       const run = await open(ports().database, { deadline: Date.now() + 20_000 });
+      const removal = remove(id(), ports({}, { watchMs: 1_500 }));
+      await looking();
       const lock = await acquireSlotLock(run.client, { slotName: 's', clock: systemClock, log });
       assert.equal(lock.kind, 'held');
       await systemClock.sleep(450);
@@ -615,13 +621,7 @@ describe('the slot’s lifecycle', () => {
       const walsender = await server.client({ replication: 'database', application_name: 'some reader' } as never);
       const streaming = walsender.query('START_REPLICATION SLOT s LOGICAL 0/0').catch(() => undefined);
       try {
-        for (let i = 0; i < 200; i++) {
-          const [row] = await server.sql<{ active: boolean }>(
-            `SELECT active FROM pg_replication_slots WHERE slot_name = 's'`,
-          );
-          if (row?.active === true) break;
-          await systemClock.sleep(20);
-        }
+        await eventually(isActive, 'it reads');
         await refused(
           remove(id()),
           'SLOT_BUSY',
@@ -634,13 +634,7 @@ describe('the slot’s lifecycle', () => {
         );
         await streaming;
         // A backend that is told to go keeps its slot until it has gone.
-        for (let i = 0; i < 500; i++) {
-          const [row] = await server.sql<{ active: boolean }>(
-            `SELECT active FROM pg_replication_slots WHERE slot_name = 's'`,
-          );
-          if (row?.active !== true) break;
-          await systemClock.sleep(20);
-        }
+        await eventually(async () => !(await isActive()), 'it has let go');
       }
     });
 
