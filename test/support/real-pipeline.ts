@@ -72,6 +72,8 @@ export interface PipelineOptions extends Partial<
   readonly stop?: AbortSignal;
   /** For how long a run may go on. @default 60 s */
   readonly maxMs?: number;
+  /** What its clock says, in milliseconds since 1970. @default the time */
+  readonly now?: () => number;
 }
 
 /** A record of the format `json`. */
@@ -94,6 +96,7 @@ export class Pipeline {
   readonly #server: PostgresServer;
   readonly #slotName: string;
   readonly #options: PipelineOptions;
+  readonly #clock: Clock;
   readonly #keys: PrimaryKeyCache;
   readonly #warmState = coldState();
   readonly #parts: PluginParts;
@@ -107,10 +110,16 @@ export class Pipeline {
     this.#server = server;
     this.#slotName = slotName;
     this.#options = options;
+    this.#clock = { ...clock, ...(options.now === undefined ? {} : { now: options.now }) };
     const { publications, plugin = publications === undefined ? 'test_decoding' : 'pgoutput' } = options;
     this.#parts = pluginParts(plugin, publications ?? [], undefined, (options.messages ?? '') !== '');
     const hasExclusions = options.exclude !== undefined || options.columns !== undefined;
-    this.#keys = new PrimaryKeyCache({ ttlMs: 3_600_000, clock, log: this.recorder, hasExclusions });
+    this.#keys = new PrimaryKeyCache({
+      ttlMs: 3_600_000,
+      clock: this.#clock,
+      log: this.recorder,
+      hasExclusions,
+    });
   }
 
   /** What was published, read as the format `json`. */
@@ -125,10 +134,10 @@ export class Pipeline {
 
   /** @param commitLsn - of the transaction to leave out @returns where the slot is then */
   async skip(commitLsn: string): Promise<Lsn> {
-    const deadline = clock.now() + 60_000;
+    const deadline = this.#clock.now() + 60_000;
     const session = await this.#open(deadline);
     try {
-      return (await skipFirstTransaction(session.slot, clock, parseLsn(commitLsn) ?? 0n, deadline)).advancedTo;
+      return (await skipFirstTransaction(session.slot, this.#clock, parseLsn(commitLsn) ?? 0n, deadline)).advancedTo;
     } finally {
       await session.close();
     }
@@ -148,7 +157,7 @@ export class Pipeline {
         },
         secrets: () => Promise.reject(new Error('no secret was to be read')),
         iamToken: () => Promise.reject(new Error('no token was to be made')),
-        clock,
+        clock: this.#clock,
         plugin: this.#parts.plugin,
       }),
       slotName: this.#slotName,
@@ -158,7 +167,7 @@ export class Pipeline {
       decoder: this.#parts.decoder,
       typeNames: this.#parts.typeNames,
       ...(typeCatalog === undefined ? {} : { typeCatalog }),
-      clock,
+      clock: this.#clock,
       log: this.recorder,
     });
     if ('locked' in session) throw new Error('another run holds the slot');
@@ -188,7 +197,7 @@ export class Pipeline {
       stop,
       ...over
     } = this.#options;
-    const startedAt = clock.now();
+    const startedAt = this.#clock.now();
     const deadline = startedAt + maxMs;
     const session = await this.#open(deadline);
     const publisher: Publisher = {
@@ -206,7 +215,7 @@ export class Pipeline {
         {
           session,
           publisher,
-          clock,
+          clock: this.#clock,
           log,
           metrics: recorder,
           warmState: this.#warmState,

@@ -38,22 +38,32 @@ describe('STANDBY_SLOTS', () => {
   };
   const insert = (first: number, last: number) =>
     primary.sql(`INSERT INTO t SELECT generate_series(${first}, ${last})`);
-  const replicated = (id: number) =>
-    eventually(async () => (await standby.sql('SELECT 1 FROM t WHERE id = $1', [id])).length > 0, `row ${id} is there`);
+  /** The primary knows that the standby has all of it: it may be seen there before. */
+  const confirmed = async () => {
+    const [now] = await primary.sql<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
+    const slot = `SELECT FROM pg_replication_slots WHERE slot_name = 'phys' AND restart_lsn >= '${now?.lsn}'::pg_lsn`;
+    await eventually(async () => (await primary.sql(slot)).length > 0, 'the standby has confirmed it');
+  };
   const ids = ({ records }: Pipeline) => records.map(({ key }) => Number(key?.['id']));
 
   it('costs a run no statement', async () => {
     const proxy = await startCuttingProxy(primary.port);
     try {
       const counts: number[] = [];
+      let id = 0;
       for (const standbySlots of [[], ['phys']]) {
         const pipeline = await laggard({ standbySlots, port: proxy.port });
         await pipeline.run();
-        await insert(slots * 10, slots * 10);
-        await replicated(slots * 10);
-        proxy.arm(0);
-        assert.equal((await pipeline.run()).stopped, 'caught-up');
-        counts.push(proxy.statements);
+        // What the server writes by itself just then is waited for: not in each of three runs.
+        let least = Infinity;
+        for (let i = 0; i < 3; i++) {
+          await insert(++id, id);
+          await confirmed();
+          proxy.arm(0);
+          assert.equal((await pipeline.run()).stopped, 'caught-up');
+          least = Math.min(least, proxy.statements);
+        }
+        counts.push(least);
       }
       assert.equal(counts[1], counts[0]);
     } finally {
@@ -124,7 +134,7 @@ describe('STANDBY_SLOTS', () => {
   it('I2: publishes only what the standby has, says whom it waits for, and goes on by itself', async () => {
     const pipeline = await laggard();
     await insert(101, 110);
-    await replicated(110);
+    await confirmed();
     link.hold();
     await insert(111, 120);
     const held = await pipeline.run();
@@ -138,7 +148,7 @@ describe('STANDBY_SLOTS', () => {
       Array.from({ length: 10 }, (_, i) => 101 + i),
     );
     link.release();
-    await replicated(120);
+    await confirmed();
     const released = await pipeline.run();
     assert.deepEqual([released.stopped, released.published], ['caught-up', 10]);
   });
@@ -152,15 +162,10 @@ describe('STANDBY_SLOTS', () => {
       await primary.sql('CHECKPOINT');
       await primary.sql(`SELECT pg_create_physical_replication_slot('second', true)`);
     };
-    const confirmedByFirst = async () => {
-      const [now] = await primary.sql<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
-      const confirmed = `SELECT FROM pg_replication_slots WHERE slot_name = 'phys' AND restart_lsn >= '${now?.lsn}'::pg_lsn`;
-      await eventually(async () => (await primary.sql(confirmed)).length > 0, 'the first standby has confirmed it');
-    };
     await confirmBySecond();
     const pipeline = await laggard({ standbySlots: ['phys', 'second'] });
     await insert(131, 140);
-    await confirmedByFirst();
+    await confirmed();
     const one = await pipeline.run();
     assert.deepEqual([one.stopped, one.published], ['waiting-for-standby', 0]);
     assert.ok(one.waitsFor?.includes('second'));
@@ -172,7 +177,7 @@ describe('STANDBY_SLOTS', () => {
     assert.ok(other.waitsFor?.includes('phys'));
     link.release();
     await confirmBySecond();
-    await confirmedByFirst();
+    await confirmed();
     assert.equal((await pipeline.run()).published, 10);
     assert.deepEqual(
       ids(pipeline),
@@ -185,7 +190,7 @@ describe('STANDBY_SLOTS', () => {
     const bounded = await laggard({ port: name.port });
     const unbounded = await laggard({ standbySlots: [], port: name.port });
     await insert(201, 210);
-    await replicated(210);
+    await confirmed();
     link.hold();
     await insert(211, 220);
     await bounded.run();

@@ -196,7 +196,8 @@ describe('a snapshot', () => {
     await reading(async (read) => {
       await other.query('BEGIN; ALTER TABLE altered ALTER id TYPE bigint');
       const got = read({ table: 'public.altered' });
-      await wait(300);
+      const waits = 'SELECT FROM pg_locks WHERE NOT granted';
+      await eventually(async () => (await server.sql(waits)).length > 0, 'it waits for the lock');
       await other.query('COMMIT');
       const chunk = await got;
       assert.equal(chunk.kind === 'chunk' ? chunk.chunk.rows.size : chunk.kind, 1);
@@ -258,6 +259,10 @@ describe('a snapshot', () => {
     await using standby = stopping(await server.standby({ slot: 'phys' }));
     await server.sql(`ALTER SYSTEM SET synchronous_standby_names = '*'`);
     await server.sql('SELECT pg_reload_conf()');
+    const isSynchronous = `SELECT FROM pg_stat_replication WHERE sync_state = 'sync'`;
+    await eventually(async () => (await server.sql(isSynchronous)).length > 0, 'the setting is read');
+    // The process that has commits wait reads it last, but before a checkpoint.
+    await server.sql('CHECKPOINT');
     await standby.server.halt('immediate');
     const writer = await server.client();
     const update = writer.query('UPDATE waits SET v = 11 WHERE id = 1');
