@@ -171,7 +171,7 @@ describe('exact limits of Kinesis', () => {
     }
     // V8 gives the memory of collected buffers back on a thread of its own, a moment later.
     let grown = held() - before;
-    for (let i = 0; i < 100 && grown >= 24 * MIB; i++) {
+    for (let i = 0; i < 1_500 && grown >= 24 * MIB; i++) {
       await wait(20);
       grown = held() - before;
     }

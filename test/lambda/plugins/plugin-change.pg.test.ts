@@ -8,7 +8,7 @@ import { pgoutput, type SlotPlugin, TEST_DECODING } from '../../../lambda/postgr
 import { copySlot } from '../../../lambda/postgres/slot-copy.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
 import { Pipeline } from '../../support/real-pipeline.ts';
-import { clock, databaseOf, soon } from '../postgres/fixtures.ts';
+import { clock, databaseOf, eventually, soon } from '../postgres/fixtures.ts';
 
 describe('a slot copied to another plugin', () => {
   let server: PostgresServer;
@@ -54,6 +54,12 @@ describe('a slot copied to another plugin', () => {
     await server.createSlot('before');
     await server.createSlot('control');
     let writing = true;
+    let commits = 0;
+    /** Something is committed from here on. */
+    const moreIsWritten = async () => {
+      const before = commits;
+      await eventually(() => commits > before + 2, 'the writers go on');
+    };
     const writers = [1, 2].map(async (seed) => {
       const client = await server.client();
       for (let i = seed; writing; i += 2) {
@@ -61,10 +67,12 @@ describe('a slot copied to another plugin', () => {
         await client.query('UPDATE t SET n = n + 1 WHERE id = $1', [1 + (i % 20)]);
         await client.query('INSERT INTO t VALUES ($1, 0)', [100 + i]);
         await client.query(i % 7 === 0 ? 'ROLLBACK' : 'COMMIT');
+        if (i % 7 !== 0) commits++;
       }
       await client.end();
     });
     const one = new Pipeline(server, 'before');
+    await moreIsWritten();
     await one.run();
 
     // A transaction that wrote before the publication was there, and is open still.
@@ -90,7 +98,9 @@ describe('a slot copied to another plugin', () => {
     await one.run();
     await copy('before', 'after', pgoutput(['p']));
     const two = new Pipeline(server, 'after', { publications: ['p'] });
+    await moreIsWritten();
     await two.run();
+    await moreIsWritten();
     await copy('after', 'back', TEST_DECODING);
     writing = false;
     await Promise.all(writers);
