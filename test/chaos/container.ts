@@ -10,6 +10,8 @@ import type { Outcome } from '../lambda/handler-process.ts';
 
 /** The password of the role that the handler logs in with. */
 export const PASSWORD = 'MARKER-password-5f1c';
+/** The time-out of a function that drains whatever was written: half a minute on some machines, minutes on others. */
+export const DRAIN_MS = 600_000;
 /** Stands in every row's values and keys that a test of this directory writes. */
 export const ROW_MARKER = 'MARKER-row-77aa';
 

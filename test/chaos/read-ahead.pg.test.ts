@@ -9,7 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { REMEDIES } from '../../lambda/errors.ts';
 import { supportsSafeAdvance } from '../../lambda/postgres/slot.ts';
 import type { Fault } from '../support/faulty-endpoint.ts';
-import type { Container, Ending } from './container.ts';
+import { type Container, DRAIN_MS, type Ending } from './container.ts';
 import { type Environment, startEnvironment } from './environment.ts';
 import { assertMarkedToTheEnd } from './mark-assertions.ts';
 import { assertAllArrived } from './record-assertions.ts';
@@ -21,8 +21,11 @@ const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
   'STREAM_THROTTLED',
   'NO_PROGRESS',
 ] satisfies (keyof typeof REMEDIES)[]);
+/** It goes on until so much has happened, and for no longer than this once a backend was ended in mid-peek. */
 const ENOUGH = { kills: 3, terminations: 3, answers: 1 } as const;
 const LONGEST_MS = 15_000;
+/** A machine on which nothing is read ahead in so long reads nothing ahead. */
+const PATIENCE_MS = 240_000;
 const LANES = 2;
 const COPIES = `slot_name LIKE 'pg2kinesis\\_ahead\\_%'`;
 
@@ -111,7 +114,7 @@ describe('a backlog that is read ahead', () => {
         most = Math.max(most, pids.length);
         return Promise.resolve();
       });
-      const first = await container.run({ action: 'drain' });
+      const first = await container.run({ action: 'drain' }, DRAIN_MS);
       over.abort();
       await watching;
       assert.equal(first.caughtUp, true);
@@ -122,7 +125,7 @@ describe('a backlog that is read ahead', () => {
 
       t.diagnostic(JSON.stringify(await havoc(environment, { random, settings, writing, writer: writer(2), isAhead })));
       proxy.always(() => ({ kind: 'pass' }));
-      assert.equal((await (await environment.container(settings)).run({ action: 'drain' })).caughtUp, true);
+      assert.equal((await (await environment.container(settings)).run({ action: 'drain' }, DRAIN_MS)).caughtUp, true);
       const { records, reaches } = await environment.marked();
       assertAllArrived(records, book);
       assertMarkedToTheEnd(records, reaches, LANES);
@@ -167,7 +170,7 @@ describe('reading ahead that has to end', () => {
       return Promise.resolve();
     });
     try {
-      const answer = await container.run({ action: 'drain' });
+      const answer = await container.run({ action: 'drain' }, DRAIN_MS);
       assert.deepEqual([answer.caughtUp, answer.published], [true, 20_000]);
     } finally {
       over.abort();
@@ -181,13 +184,17 @@ describe('reading ahead that has to end', () => {
   it('I1, I9: does not end the run where Kinesis throttles', async () => {
     const { server, proxy } = environment;
     await server.createSlot('pg2kinesis');
-    let requests = 0;
+    const isAhead = await readsAhead(server);
+    let [requests, refusals, most] = [0, 0, 0];
     proxy.always(() => {
-      requests++;
-      return requests % 5 === 0 ? { kind: 'refuse', entries: (i) => i === 0 } : { kind: 'delay', ms: 20 };
+      // From the first peek on that is read ahead.
+      const refuses = (most > 0 || !isAhead) && requests++ % 3 === 0;
+      if (refuses) refusals++;
+      return refuses ? { kind: 'refuse', entries: (i) => i === 0 } : { kind: 'delay', ms: most > 0 ? 20 : 200 };
     });
-    const most = await drain(1).finally(() => proxy.always(() => ({ kind: 'pass' })));
-    if (await readsAhead(server)) assert.ok(most > 0, 'nothing was read ahead');
+    await drain(1, (copies) => (most = Math.max(most, copies))).finally(() => proxy.always(() => ({ kind: 'pass' })));
+    if (isAhead) assert.ok(most > 0, 'nothing was read ahead');
+    assert.ok(refusals > 0, 'nothing was refused');
   });
 
   it('I1, I9: does not end the run where fewer than three slots are free', async () => {
@@ -218,9 +225,10 @@ async function havoc(
 ) {
   const happened = { kills: 0, terminations: 0, answers: 0, seen: 0, errors: {} as Record<string, number> };
   const { server, proxy } = environment;
-  const until = Date.now() + LONGEST_MS;
+  const begun = Date.now();
+  const isMissing = () => isAhead && happened.terminations === 0;
   const goesOn = () =>
-    Date.now() < until &&
+    Date.now() < begun + (isMissing() ? PATIENCE_MS : LONGEST_MS) &&
     (happened.kills < ENOUGH.kills ||
       happened.answers < ENOUGH.answers ||
       (isAhead && happened.terminations < ENOUGH.terminations));
@@ -248,19 +256,19 @@ async function havoc(
   const terminating = watch(environment, over.signal, async (pids) => {
     happened.seen += pids.length;
     const [pid] = pids;
-    if (pid === undefined || random() > 0.15) return;
+    if (pid === undefined || (!isMissing() && random() > 0.15)) return;
     const [row] = await server.sql<{ ended: boolean }>('SELECT pg_terminate_backend($1) AS ended', [pid]);
     if (row?.ended === true) happened.terminations++;
   });
+  let filling: Promise<unknown> | undefined;
   try {
     await writing(writer, async (signal) => {
-      const filling = fill(environment, signal, 400);
+      filling = fill(environment, signal, 400);
       await invoking().finally(() => over.abort());
-      await Promise.race([filling, wait(0)]);
     });
   } finally {
     over.abort();
-    await terminating;
+    await Promise.all([terminating, filling]);
   }
   if (isAhead) assert.ok(happened.terminations > 0, 'no backend was ended in mid-peek');
   return happened;
