@@ -8,7 +8,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { REMEDIES } from '../../lambda/errors.ts';
 import type { Fault } from '../support/faulty-endpoint.ts';
-import type { Ending } from './container.ts';
+import { DRAIN_MS, type Ending } from './container.ts';
 import { type Environment, NAME, startEnvironment } from './environment.ts';
 import { assertMarkedToTheEnd, assertMarkedUpTo, type Marked, numberOf } from './mark-assertions.ts';
 import { assertAllArrived } from './record-assertions.ts';
@@ -70,7 +70,7 @@ describe('everything at once', () => {
       const options = { book, random, settings, messages: shape.messages, ...(hasMarks ? { marked } : {}) };
       t.diagnostic(JSON.stringify(await havoc(environment, options)));
       environment.proxy.always(() => ({ kind: 'pass' }));
-      const { caughtUp } = await (await environment.container(settings)).run({ action: 'drain' });
+      const { caughtUp } = await (await environment.container(settings)).run({ action: 'drain' }, DRAIN_MS);
       assert.equal(caughtUp, true);
       const { records, reaches } = await marked();
       assertAllArrived(records, book);

@@ -36,6 +36,13 @@ describe('errors of the stream', () => {
     );
     return row?.lsn;
   }
+  /** Runs into an error, with more and more time: a slow machine may not come to the stream in four seconds. @returns it */
+  async function refusedBy(container: Container, said: RegExp): Promise<string> {
+    for (let { maxSeconds } = RUN; ; maxSeconds *= 3) {
+      const { code, message } = await container.refusal({ ...RUN, maxSeconds });
+      if (said.test(`${code}: ${message}`) || maxSeconds > 30) return `${code}: ${message}`;
+    }
+  }
   /** Nothing was advanced over; once all is well everything is published. */
   async function assertAllLeft(container: Container, name: string, before: string | undefined): Promise<void> {
     assert.equal(await position(name), before, 'I1: the slot was advanced over what was not acknowledged');
@@ -49,8 +56,8 @@ describe('errors of the stream', () => {
     const container = await prepare('throttled');
     const before = await position('throttled');
     environment.proxy.always(() => ({ kind: 'refuse', entries: () => true }));
-    const { code, message } = await container.refusal(RUN);
-    assert.equal(code, 'STREAM_THROTTLED', message);
+    const said = /^STREAM_THROTTLED: /;
+    assert.match(await refusedBy(container, said), said);
     await assertAllLeft(container, 'throttled', before);
   });
 
@@ -58,9 +65,9 @@ describe('errors of the stream', () => {
     const container = await prepare('partly');
     const from = environment.proxy.seen.length;
     environment.proxy.always(() =>
-      environment.proxy.seen.length < from + 10 ? { kind: 'pass' } : { kind: 'refuse', entries: () => true },
+      environment.proxy.seen.length < from + 4 ? { kind: 'pass' } : { kind: 'refuse', entries: () => true },
     );
-    const { stopped, published, throttledEntries } = await container.run(RUN);
+    const { stopped, published, throttledEntries } = await container.run({ ...RUN, maxSeconds: 8 });
     assert.equal(stopped, 'throttled');
     assert.ok(published > 0 && published < ROWS && throttledEntries > 0);
     environment.proxy.always(() => ({ kind: 'pass' }));
@@ -72,12 +79,9 @@ describe('errors of the stream', () => {
     const container = await prepare('broken');
     const before = await position('broken');
     environment.proxy.always(() => ({ kind: 'error', status: 500, type: 'InternalFailure' }));
-    const { code, message } = await container.refusal(RUN);
-    assert.equal(code, 'NO_PROGRESS', message);
-    assert.match(
-      message,
-      /The last request failed: InternalFailure.* for "broken" in us-east-1 \(.*The next run tries again/s,
-    );
+    const said =
+      /^NO_PROGRESS: .*The last request failed: InternalFailure.* for "broken" in us-east-1 \(.*The next run tries again/s;
+    assert.match(await refusedBy(container, said), said);
     await assertAllLeft(container, 'broken', before);
   });
 
@@ -119,9 +123,10 @@ describe('errors of the stream', () => {
 
   it('fails with STREAM_MISSING when the stream is deleted in mid-run; what was acknowledged before is advanced over, no more', async () => {
     const container = await prepare('deleted');
-    environment.proxy.always(() => ({ kind: 'delay', ms: 60 }));
     const from = environment.proxy.seen.length;
-    const refusing = container.refusal({ ...RUN, maxSeconds: 30 });
+    // So slowly from then on that the stream is gone before all is sent.
+    environment.proxy.always(() => ({ kind: 'delay', ms: environment.proxy.seen.length > from + 8 ? 1_500 : 10 }));
+    const refusing = container.refusal({ ...RUN, maxSeconds: 50 });
     await eventually(() => environment.proxy.seen.length > from + 8, 'it sends');
     const stored = await environment.arrived('deleted');
     await environment.kinesis.client.send(new DeleteStreamCommand({ StreamName: 'deleted' }));

@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { type Container, startContainer } from './container.ts';
 import { eventually } from './environment.ts';
 
-const RUN = { action: 'run', maxSeconds: 3 };
+const RUN = { action: 'run', maxSeconds: 50 };
 
 describe('a container that was killed', () => {
   let directory = '';

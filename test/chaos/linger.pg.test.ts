@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { TESTED_MAJOR } from '../support/postgres.ts';
+import { DRAIN_MS } from './container.ts';
 import { type Environment, eventually, startEnvironment } from './environment.ts';
 import { FAULTS, waiters } from './hand-over.ts';
 import { assertAllArrived, assertLanesInOrder, withoutRepeats } from './record-assertions.ts';
@@ -117,7 +118,7 @@ describe('a lingering run', () => {
       await pipeline.publishes(2);
       quiet.abort();
       await writing;
-      const left = await (await pipeline.other()).run({ action: 'drain' });
+      const left = await (await pipeline.other()).run({ action: 'drain' }, DRAIN_MS);
       assert.equal(left.caughtUp, true);
       await Promise.all([holder.kill(), waiter.kill()]);
       assert.equal(pipeline.sent().filter(({ overlapped }) => overlapped).length, 0);

@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { REQUEST_TIMEOUT_MS } from '../../lambda/container.ts';
 import type { RunAnswer } from '../../lambda/run/answer.ts';
 import { startFaultyEndpoint } from '../support/faulty-endpoint.ts';
-import { ROW_MARKER } from './container.ts';
+import { DRAIN_MS, ROW_MARKER } from './container.ts';
 import { type Environment, eventually, startEnvironment } from './environment.ts';
 import { assertAllArrived, assertLanesInOrder, withoutRepeats } from './record-assertions.ts';
 import { Book, seeded, TABLES, Writer } from './workload.ts';
@@ -43,7 +43,7 @@ describe('overlapping runs', () => {
       await writing;
     }
     const [container] = containers;
-    const last = await container?.run({ action: 'drain' });
+    const last = await container?.run({ action: 'drain' }, DRAIN_MS);
     assert.equal(last?.caughtUp, true);
     answers.push(last);
     assert.equal(proxy.seen.filter(({ overlapped }) => overlapped).length, 0, 'two published at the same time');
@@ -90,11 +90,11 @@ describe('overlapping runs', () => {
     t.after(() => own.stop());
     own.always(() => ({ kind: 'delay', ms: 50 }));
     const frozen = await environment.container({ ...settings, AWS_ENDPOINT_URL_KINESIS: own.endpoint });
+    const next = await environment.container(settings);
     const ending = frozen.invoke({ action: 'run' }, 9_000);
     await eventually(() => own.seen.length >= 5, 'it sends');
     frozen.child.kill('SIGSTOP');
 
-    const next = await environment.container(settings);
     let answer = await next.run({ action: 'run' });
     assert.equal(answer.stopped, 'locked');
     await eventually(async () => (answer = await next.run({ action: 'run' })).stopped !== 'locked', 'its time is over');

@@ -7,7 +7,8 @@ import { describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { StreamConsumer } from '../snapshot/stream-consumer.ts';
 import { compare, NAMES, tablesOf, write } from '../snapshot/workload.ts';
-import { type Arrived, startEnvironment } from './environment.ts';
+import { DRAIN_MS } from './container.ts';
+import { type Arrived, eventually, startEnvironment } from './environment.ts';
 import { assertMarkedToTheEnd } from './mark-assertions.ts';
 import { seeded } from './workload.ts';
 
@@ -41,13 +42,16 @@ describe('a snapshot while everything fails', () => {
       const options = { rows: ROWS, signal: stop.signal, pauseMs: 5, onWritten: () => writes++ };
       const writing = [1, 2].map((owner) => write(server, { ...options, seed: owner + Math.floor(random() * 1e6) }));
       let container = await environment.container(settings);
-      await container.invoke({ action: 'snapshot', tables: NAMES, maxSeconds: 3 });
+      // On a machine that is busy enough three seconds may be over before it is asked for.
+      while (!container.output.includes('A snapshot was asked for'))
+        await container.invoke({ action: 'snapshot', tables: NAMES, maxSeconds: 3 });
       let isDone = false;
       for (let turn = 0; turn < FAULTS.length || !isDone; turn++) {
         assert.ok(turn < 60, 'the snapshot does not end');
         const fault = FAULTS[turn] ?? 'none';
         const sent = requests;
-        const ending = container.invoke({ action: 'run', maxSeconds: 4 });
+        // Once all faults were there, a run has time on any machine.
+        const ending = container.invoke({ action: 'run', maxSeconds: turn < FAULTS.length ? 4 : 20 });
         // Once it sends something, so that a fault has something to hit.
         for (let i = 0; fault !== 'none' && requests < sent + 2 && i < 100; i++) await wait(20);
         await wait(fault === 'none' ? 0 : random() * 400);
@@ -66,10 +70,11 @@ describe('a snapshot while everything fails', () => {
         if (outcome === 'killed' || outcome.answer === undefined) continue;
         isDone = (outcome.answer as { snapshot?: { done: boolean } }).snapshot?.done !== false;
       }
+      await eventually(() => writes > 50, 'enough is written to prove something');
       stop.abort();
       await Promise.all(writing);
       proxy.always(() => ({ kind: 'pass' }));
-      assert.equal((await container.run({ action: 'drain' })).caughtUp, true);
+      assert.equal((await container.run({ action: 'drain' }, DRAIN_MS)).caughtUp, true);
       const lanes = new Map<string, string[]>();
       const { records, reaches } = await environment.marked(undefined, ({ partitionKey: lane, data }) =>
         Buffer.from(data)
@@ -87,7 +92,6 @@ describe('a snapshot while everything fails', () => {
       const differing = await compare(server, consumer, (line) => lines.push(line));
       assert.equal(differing, 0, `with CHAOS_SEED=${seed}: ${lines.join('\n')}`);
       t.diagnostic(`${plugin}: ${consumer.reads} rows read, ${consumer.repeats} repeats, ${writes} writes`);
-      assert.ok(writes > 50, 'too little was written to prove anything');
     } finally {
       stop.abort();
       await environment.stop();
