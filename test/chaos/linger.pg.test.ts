@@ -59,10 +59,10 @@ describe('a lingering run', () => {
     const idle = await Promise.all([1, 2, 3].map(() => pipeline.lingering()));
     const pids: number[] = [];
     const answers: Promise<RunAnswer>[] = [];
-    // As Lambda does: one that is at work is not invoked, and where all are, another one is started.
-    const invoke = async () => {
+    // As Lambda does: one that is at work is not invoked, and where all are, another one is started. The last one ends by its time.
+    const invoke = async (remainingMs: number) => {
       const container = idle.shift() ?? (await pipeline.lingering());
-      answers.push(container.run(RUN, 15_000).finally(() => idle.push(container)));
+      answers.push(container.run(RUN, remainingMs).finally(() => idle.push(container)));
     };
     try {
       for (let tick = 0; tick < 6; tick++) {
@@ -72,9 +72,9 @@ describe('a lingering run', () => {
           await pipeline.somebodyWaits();
           await doomed.kill();
         }
-        await invoke();
+        await invoke(tick === 5 ? 20_000 : 60_000);
         // Two ticks at once, as a schedule that delivers at least once may have it.
-        if (tick === 3) await invoke();
+        if (tick === 3) await invoke(60_000);
         await pipeline.publishes(5);
         await pipeline.nobodyWaits();
         const holder = await pipeline.lockHolder();
