@@ -305,7 +305,7 @@ describe('publisher', () => {
   });
 
   it('I10: no log line and no message holds data or a partition key', async () => {
-    const { publish, log, end } = await setUp({ requestTimeoutMs: 400 });
+    const { publish, log, end } = await setUp({ requestTimeoutMs: 1_500 });
     const secret = round({ text: 'geheim-data', partitionKey: 'geheim-key' });
     const message = "Value 'geheim-key' at 'records.1.member.partitionKey'";
     proxy.next(
