@@ -1,5 +1,5 @@
 /**
- * Reads one peek after another into rounds: messages through the transformation, rounds through the queue, and what
+ * Publishes one peek after another: messages through `batch-reader.ts` into the transformation, rounds through the queue, and what
  * Kinesis has acknowledged into the run's progress. Ports in; knows no SQL and no SDK.
  */
 import type { Lsn } from '../decode/lsn.ts';
@@ -7,7 +7,6 @@ import type { Transaction } from '../decode/messages.ts';
 import type { ResumePosition } from '../decode/resume-position.ts';
 import { PeekTooLargeError, ServerDecodingError } from '../peek-errors.ts';
 import type { Peek } from '../ports/slot.ts';
-import { SNAPSHOT_MESSAGE_PREFIX } from '../snapshot/snapshot-message.ts';
 import type { AckPosition } from '../transform/ack-position.ts';
 import { AlterationOrder } from '../transform/alterations.ts';
 import { type Counts, noCounts } from '../transform/counts.ts';
@@ -16,11 +15,9 @@ import { SkippedLog } from '../transform/skipped-log.ts';
 import { TablePolicies } from '../transform/table-policies.ts';
 import { Transformer } from '../transform/transform.ts';
 import type { Batch, BatchParts, BatchPorts, PeekRequest } from './batch-ports.ts';
+import { BatchReader } from './batch-reader.ts';
 import { CatalogWaits } from './catalog-waits.ts';
-import { latestEnd } from './logical-message-end.ts';
 import { PublishQueue } from './publish-queue.ts';
-import { publishRows } from './publish-rows.ts';
-import type { RowsToPublish, SnapshotRun } from './snapshot-run.ts';
 
 /** Two rounds as slow as the slowest so far must fit between the end of reading and the end of sending. */
 const RESERVED_ROUNDS = 2;
@@ -130,7 +127,9 @@ export class BatchProcessor {
       // Read the catalogs only after the peek was sent: a key that was made in between would be missed.
       const fresh = this.#waits.refresh();
       fresh.catch(() => undefined);
-      const ended = await this.#consume(peek, request, transformer, fresh);
+      const reader = this.#readerOf(peek, request, transformer);
+      const ended = await reader.read(fresh);
+      this.pendingCommit = reader.pendingCommit;
       const isFull = request.rows !== undefined && peek.rows >= request.rows;
       if (ended === 'whole' && !isFull) this.#ports.marks?.readTo(request.upto);
       await this.#finish(transformer);
@@ -181,114 +180,26 @@ export class BatchProcessor {
     }));
   }
 
+  #readerOf(peek: Peek, request: PeekRequest, transformer: Transformer): BatchReader {
+    const parts = {
+      ...this.#ports,
+      transformer,
+      policies: this.#policies,
+      keyHistory: this.#keyHistory,
+      waits: this.#waits,
+      boundary: this.boundary,
+      onBegin: ({ commitTimeMicros }: Transaction) => void (this.#oldest ??= commitTimeMicros),
+      send: () => this.#send(transformer),
+      sendAll: () => this.#sendAll(transformer),
+    };
+    return new BatchReader(parts, peek, request);
+  }
+
   #beginBatch(): void {
     this.#oldest = undefined;
     this.pendingCommit = undefined;
     this.#keyHistory.clear();
     this.#waits.beginBatch();
-  }
-
-  async #consume(
-    peek: Peek,
-    { upto, confirmed, onBlock }: PeekRequest,
-    transformer: Transformer,
-    fresh: Promise<void>,
-  ): Promise<Batch['ended']> {
-    const { session, shouldStop, shouldHandOver, snapshots } = this.#ports;
-    let stopRequested = false;
-    let first = true;
-    let transaction: Transaction | undefined;
-    // Only while a snapshot holds the slot does a peek give transactions again that are acknowledged.
-    const done = snapshots?.holdsSlot === true ? this.boundary : undefined;
-    let isPassed = false;
-    let changes = 0;
-    for await (const block of peek) {
-      onBlock?.(peek);
-      if (first) {
-        first = false;
-        await fresh;
-        if (shouldStop()) return 'deadline';
-      }
-      for (let message = block.next(); message !== undefined; message = block.next()) {
-        if (message.kind === 'begin') isPassed = done !== undefined && message.transaction.commitLsn <= done;
-        if (isPassed) {
-          if (message.kind === 'commit') isPassed = false;
-          continue;
-        }
-        if (message.kind === 'begin') {
-          const isFirst = transaction === undefined;
-          transaction = message.transaction;
-          changes = transformer.counts.changes;
-          this.#oldest ??= transaction.commitTimeMicros;
-          if (!isFirst && shouldHandOver()) return 'handed-over';
-          // A standby may have flushed the first part of a commit record: promoted now, it would not have the commit.
-          if (confirmed !== undefined && transaction.commitLsn > confirmed) return 'beyond-bound';
-          if (!session.keys.isOver(transaction.xid) && !(await this.#waits.untilOver(transaction))) {
-            this.pendingCommit = transaction;
-            return 'commit-pending';
-          }
-        }
-        if (confirmed !== undefined && message.kind === 'message' && !message.transactional) {
-          // As a commit record: a standby may lack the end of it.
-          if (latestEnd(block.rowLsn(), message) > confirmed) return 'beyond-bound';
-        }
-        if (
-          message.kind === 'change' &&
-          message.historicKey === undefined &&
-          transaction !== undefined &&
-          session.keyHistory !== undefined
-        ) {
-          const question = this.#keyHistory.question(message, transaction);
-          if (question !== undefined) await this.#waits.askWal(session.keyHistory, question, peek.lastCommit ?? upto);
-        }
-        if ((message.kind === 'change' || message.kind === 'truncate') && this.#policies.hasExclusions) {
-          const unknown = transformer.unknownAlterations(message, block);
-          if (unknown.length > 0) await this.#waits.askForCommits(unknown, peek.lastCommit ?? upto);
-        }
-        if (snapshots !== undefined && message.kind === 'message' && !message.transactional) {
-          const rows = snapshots.message(message, block.rowLsn());
-          if (rows !== undefined && !(await this.#publishChunk(rows, snapshots, transformer))) return 'deadline';
-          if (message.prefix === SNAPSHOT_MESSAGE_PREFIX) {
-            this.#ports.marks?.snapshotRead(transformer, block.rowLsn());
-            continue;
-          }
-        }
-        transformer.take(message, block);
-        if (message.kind === 'commit') {
-          snapshots?.tracker.committed(message.transaction.commitLsn, transformer.counts.changes === changes);
-          this.#ports.marks?.committed(transformer);
-        }
-        if (transformer.closed.length > 0) {
-          if (!(await this.#send(transformer)) || stopRequested) return 'deadline';
-          // Asked after each round, too: a block can hold many, and this is where a run takes the function's deadline if it may.
-          stopRequested = shouldStop();
-        }
-        // When it is time to stop, finish the transaction, unless a round must be sent before: a whole transaction needs no
-        // resuming. So stop at the next BEGIN. Its commit time is the age of the lag.
-        if (stopRequested && message.kind === 'begin') return 'deadline';
-      }
-      if (shouldStop()) return 'deadline';
-    }
-    await fresh;
-    for (const changes of peek.leftOut) transformer.leaveOut(changes);
-    return 'whole';
-  }
-
-  /** Publishes the rows of a snapshot's chunk. @returns false when no more can be sent */
-  async #publishChunk(rows: RowsToPublish, snapshots: SnapshotRun, transformer: Transformer): Promise<boolean> {
-    const { clock, marks, shouldStop } = this.#ports;
-    const { table } = rows.chunk;
-    const begun = clock.now();
-    const isWhole = await publishRows(rows, snapshots, transformer, {
-      send: () => this.#send(transformer),
-      shouldStop,
-    });
-    snapshots.addWorkMs(clock.now() - begun);
-    marks?.rowsRead(table);
-    if (!isWhole) return false;
-    transformer.newestPlace = rows.place;
-    // Marks say that a table is read to its end, and of a round one lane may arrive without the others: so its rows go first.
-    return marks === undefined || snapshots.tables.includes(table) || (await this.#sendAll(transformer));
   }
 
   /** Sends the rounds that are full. @returns false when no more can be sent */

@@ -13,26 +13,26 @@ export const RUN: readonly EquivalentMutants[] = [
     ],
   },
   {
-    file: 'lambda/run/batch.ts',
+    file: 'lambda/run/batch-reader.ts',
     reason: 'Where no snapshot holds the slot, that has followed the boundary: nothing before it is read again.',
     changes: [
       [
-        'const done = snapshots?.holdsSlot === true ? this.boundary : undefined;',
-        'const done = true ? this.boundary : undefined;',
+        'this.#done = parts.snapshots?.holdsSlot === true ? parts.boundary : undefined;',
+        'this.#done = true ? parts.boundary : undefined;',
       ],
     ],
   },
   {
-    file: 'lambda/run/batch.ts',
+    file: 'lambda/run/batch-reader.ts',
     reason: 'For no transactions nothing is asked.',
     changes: [
       [
-        'if (unknown.length > 0) await this.#waits.askForCommits(unknown, peek.lastCommit ?? upto);',
-        'if (true) await this.#waits.askForCommits(unknown, peek.lastCommit ?? upto);',
+        'if (unknown.length > 0) await waits.askForCommits(unknown, this.#end);',
+        'if (true) await waits.askForCommits(unknown, this.#end);',
       ],
       [
-        'if (unknown.length > 0) await this.#waits.askForCommits(unknown, peek.lastCommit ?? upto);',
-        'if (unknown.length >= 0) await this.#waits.askForCommits(unknown, peek.lastCommit ?? upto);',
+        'if (unknown.length > 0) await waits.askForCommits(unknown, this.#end);',
+        'if (unknown.length >= 0) await waits.askForCommits(unknown, this.#end);',
       ],
     ],
   },
