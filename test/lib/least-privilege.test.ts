@@ -1,5 +1,6 @@
 /** Who may do what: the roles that the stack makes, and what it grants to others. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
@@ -46,6 +47,23 @@ describe('the function that hands CloudFormation’s events on', () => {
     assert.match(
       JSON.stringify(frameworks),
       /lambda:SourceFunctionArn":\{"Fn::GetAtt":\["SlotProviderframeworkonEvent/,
+    );
+  });
+});
+
+describe('the function', () => {
+  it('has no right that docs/security.md does not name, whatever is asked for', () => {
+    const key = 'arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000';
+    const keys = { databaseSecretKeyArn: key, streamKeyArn: key, logKeyArn: key, environmentKeyArn: key };
+    const { template } = synthesise({ ...keys, tracing: true, separateAdmin: true });
+    const actions = statements(template, 'PublisherRole').flatMap(({ Action }) => Action as string | string[]);
+    assert.ok(actions.length > 10);
+    const page = readFileSync(new URL('../../docs/security.md', import.meta.url), 'utf8');
+    // Those of the log and of Lambda's network interfaces are named in words.
+    const named = (action: string): boolean => /^(logs|ec2):/.test(action) || page.includes(`\`${action}\``);
+    assert.deepEqual(
+      actions.filter((action) => !named(action)),
+      [],
     );
   });
 });
