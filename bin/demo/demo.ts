@@ -70,13 +70,13 @@ export async function runDemo(options: DemoOptions = {}, environment: DemoEnviro
     );
   } catch (error) {
     if (!(error instanceof InterruptedError)) throw error;
-    screen.line(error.message);
+    screen.leave(error.message);
     return INTERRUPTED;
   } finally {
     screen.end();
     await stack
       .disposeAsync()
-      .catch((error: unknown) => screen.line(`Not everything could be stopped: ${describe(error)}`));
+      .catch((error: unknown) => screen.leave(`Not everything could be stopped: ${describe(error)}`));
     interruption.release();
   }
 }

@@ -25,6 +25,7 @@ export class Screen {
   #stride = 1;
   #records = 0;
   #status = '';
+  #isOver = false;
 
   /** @param out - where to print */
   constructor(out: Output) {
@@ -33,6 +34,7 @@ export class Screen {
 
   /** @param text - one line or several, printed at once and above the status */
   line(text: string): void {
+    if (this.#isOver) return;
     if (this.#out.isTTY === true) this.#out.write(`${CLEAR_LINE}${text}\n${this.#status}`);
     else this.#out.write(`${text}\n`);
   }
@@ -53,6 +55,7 @@ export class Screen {
    * @param status - one line; on a terminal it takes the earlier one's place
    */
   flush(status: string): void {
+    if (this.#isOver) return;
     const lines = this.#sample.map((text) => this.#fit(text));
     const more = this.#records - lines.length;
     if (more > 0) lines.push(`  ... and ${more} more`);
@@ -72,6 +75,13 @@ export class Screen {
   end(): void {
     if (this.#status !== '') this.#out.write(CLEAR_LINE);
     this.#status = '';
+  }
+
+  /** @param text - printed last: what is printed by {@link Screen.line} and {@link Screen.flush} from then on is not shown */
+  leave(text: string): void {
+    this.end();
+    this.#isOver = true;
+    this.#out.write(`${text}\n`);
   }
 
   /** On one line. If it is too long, it is cut and its whole length is added. */

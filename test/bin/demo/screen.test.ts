@@ -53,6 +53,21 @@ describe('Screen', () => {
     );
   });
 
+  it('prints nothing more behind its last words, whoever is still at work', () => {
+    const text = printed(
+      (screen) => {
+        screen.flush('status');
+        screen.leave('over');
+        screen.line('late');
+        screen.record('late');
+        screen.flush('late');
+        screen.leave('and out');
+      },
+      { isTTY: true, columns: 80 },
+    );
+    assert.equal(text, '\r\x1b[Kstatus\r\x1b[Kover\nand out\n');
+  });
+
   it("keeps the status at a terminal's last line", () => {
     const text = printed(
       (screen) => {
