@@ -13,7 +13,7 @@ import { readEnvFile, withOwnEnvironment } from './env-file.ts';
 import type { InitOptions } from './init/init.ts';
 import { FLAGS } from './init/questions.ts';
 import { lsn, number, readName } from './option-values.ts';
-import { EXIT, type Terminal } from './terminal.ts';
+import { EXIT, type Terminal, widthOf } from './terminal.ts';
 
 /** Settings that `demo` passes through, by their flags. */
 const DEMO_SETTINGS = [
@@ -55,7 +55,7 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
 
 /** All commands. @param json - whether errors are printed as JSON @param done - gets each command's exit status */
 function build(terminal: Terminal, json: boolean, done: (status: number) => void): Command {
-  const width = (terminal.stdout.isTTY === true ? terminal.stdout.columns : undefined) ?? 80;
+  const width = widthOf(terminal.stdout) ?? 80;
   const program = new Command('pg2kinesis')
     .description('Publishes every committed change of a PostgreSQL database to a Kinesis data stream, in commit order.')
     .option('--env-file <path>', 'read settings from a file; variables that are set already win')

@@ -21,6 +21,11 @@ export interface Output {
   readonly columns?: number;
 }
 
+/** @returns the width of a terminal's line, in characters; undefined: it is no terminal, or one that says 0, and so does not know */
+export function widthOf({ isTTY, columns = 0 }: Output): number | undefined {
+  return isTTY === true && columns > 0 ? columns : undefined;
+}
+
 /** @param output - gets a line @param text - may hold names, which can neither break the line nor move the cursor */
 export function writeLine(output: Output, text: string): void {
   output.write(`${printable(text)}\n`);

@@ -3,6 +3,7 @@
  * everything arrived. Composes the other files here. Leaves no process and no file behind, however it ends.
  */
 import type { UserRecord } from '../../lib/consumer/deaggregate.ts';
+import type { Output } from '../cli/terminal.ts';
 import { readStream } from '../stream-reader.ts';
 import { consumer, hashKeyRanges } from './consumer.ts';
 import { startFunction } from './function.ts';
@@ -11,7 +12,7 @@ import { InterruptedError, Interruption } from './interruption.ts';
 import { KillableFunction } from './killable-function.ts';
 import { Ledger } from './ledger.ts';
 import { describe, drain, invokeOnSchedule, repeat } from './schedule.ts';
-import { type Output, Screen } from './screen.ts';
+import { Screen } from './screen.ts';
 import { SecondPostgres } from './second-postgres.ts';
 import { assertInstalled, type Servers, startServers } from './servers.ts';
 import { kilobytes, type Runs, succeeded, summary } from './summary.ts';

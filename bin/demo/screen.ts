@@ -2,15 +2,7 @@
  * What the demo prints: whole lines, a sample of the records as they arrive, and a status that a terminal keeps at its
  * last line. Knows nothing of what the lines mean.
  */
-
-/** Where to print. */
-export interface Output {
-  write(text: string): unknown;
-  /** Whether it is a terminal; if not, no escape codes. */
-  readonly isTTY?: boolean;
-  /** A terminal's width, in characters. */
-  readonly columns?: number;
-}
+import { type Output, widthOf } from '../cli/terminal.ts';
 
 /** The most records shown of those that arrived together. */
 const SAMPLE = 8;
@@ -87,7 +79,7 @@ export class Screen {
   /** On one line. If it is too long, it is cut and its whole length is added. */
   #fit(text: string): string {
     const line = text.replaceAll('\r', '\\r').replaceAll('\n', '\\n');
-    const width = this.#out.isTTY === true ? (this.#out.columns ?? 80) - 1 : PLAIN_WIDTH;
+    const width = this.#out.isTTY === true ? (widthOf(this.#out) ?? 80) - 1 : PLAIN_WIDTH;
     const characters = Array.from(line);
     if (characters.length <= width) return line;
     const rest = ` ... (${characters.length} characters)`;

@@ -2,7 +2,7 @@
 import Table from 'cli-table3';
 import { printable } from '../../../lambda/printable.ts';
 import { type Colours, coloursFor } from '../style.ts';
-import type { Terminal } from '../terminal.ts';
+import { type Terminal, widthOf } from '../terminal.ts';
 
 /** What a rendering goes by. */
 export interface Layout {
@@ -13,7 +13,7 @@ export interface Layout {
 
 /** @param terminal - what is written to its standard output, and how */
 export function layoutOf({ stdout, env }: Pick<Terminal, 'stdout' | 'env'>): Layout {
-  return { colours: coloursFor(stdout, env), width: stdout.isTTY === true ? stdout.columns : undefined };
+  return { colours: coloursFor(stdout, env), width: widthOf(stdout) };
 }
 
 /** A cell: a text of any origin, and how it is shown. */

@@ -183,6 +183,8 @@ describe('an answer for people', () => {
       wrapped,
     );
     assert.ok(wrapped.replaceAll(/\s+/g, ' ').includes(todo));
+    // A terminal that does not know its width.
+    assert.ok(rendered(long, { isTTY: true, columns: 0 }, { NO_COLOR: '1' }).includes(todo));
   });
 
   it('shows no control character of a name', () => {

@@ -68,6 +68,11 @@ describe('Screen', () => {
     assert.equal(text, '\r\x1b[Kstatus\r\x1b[Kover\nand out\n');
   });
 
+  it('takes 80 characters where a terminal does not know its width', () => {
+    const text = printed((screen) => screen.flush('x'.repeat(100)), { isTTY: true, columns: 0 });
+    assert.match(text, /\x1b\[Kx{40,} \.\.\. \(100 characters\)$/); // eslint-disable-line no-control-regex -- as it is written
+  });
+
   it("keeps the status at a terminal's last line", () => {
     const text = printed(
       (screen) => {
