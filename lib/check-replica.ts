@@ -1,5 +1,5 @@
 /** A replica's props against the table of the app's settings, and against what its publisher writes. */
-import { Token } from 'aws-cdk-lib';
+import { Stack, Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { databaseLocation, engineFaults } from './database-location.ts';
 import { DEFAULT_FORMAT } from './format-facts.ts';
@@ -67,7 +67,17 @@ export function checkReplica(construct: Construct, props: StreamReplicaProps): v
     arnFaults(construct, 'environmentKeyArn', 'environmentKey', props.environmentKey?.keyArn),
     strangerFaults(construct, props.role, secret),
     publisherFaults(props),
+    placeFaults(construct, props),
   );
+}
+
+/** Lambda gives a function the records of its own region's streams. */
+function placeFaults(construct: Construct, { publisher, stream }: StreamReplicaProps): string[] {
+  const own = Stack.of(construct).region;
+  const { region } = (publisher?.stream ?? stream)?.env ?? { region: own };
+  if (region === own || Token.isUnresolved(region) || Token.isUnresolved(own)) return [];
+  const what = publisher === undefined ? 'stream cannot be of' : 'publisher cannot have a stream of';
+  return [`${what} ${region}: Lambda reads streams of its own region only, and that of the stack is ${own}.`];
 }
 
 /** What the publisher writes has to be what a replica can read. */

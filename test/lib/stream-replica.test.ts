@@ -283,6 +283,19 @@ describe('a StreamReplica', () => {
     });
   });
 
+  it('refuses a stream of another region, which Lambda does not read', () => {
+    const elsewhere = (scope: Stack) =>
+      kinesis.Stream.fromStreamArn(scope, 'Far', 'arn:aws:kinesis:us-east-1:123456789012:stream/orders');
+    assert.throws(
+      () => made({ stream: elsewhere(new Stack()), publisher: undefined } as unknown as Partial<StreamReplicaProps>),
+      /- stream cannot be of us-east-1: Lambda reads streams of its own region only, and that of the stack is eu-central-1/,
+    );
+    assert.throws(
+      () => made({}, { stream: elsewhere(new Stack()) }),
+      /- publisher cannot have a stream of us-east-1: Lambda reads streams of its own region only/,
+    );
+  });
+
   it('refuses a role of another account', () => {
     const scope = new Stack();
     const role = iam.Role.fromRoleArn(scope, 'Foreign', 'arn:aws:iam::210987654321:role/cdc');
