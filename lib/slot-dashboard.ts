@@ -49,7 +49,7 @@ export class SlotDashboard extends Construct {
       faultOf('runbookUrl', props.runbookUrl, STACK_SETTINGS.runbookUrl),
     );
     const { publisher, alarms } = props;
-    const { region } = Stack.of(this);
+    const { region } = Stack.of(publisher);
     const graph = (
       title: string,
       left: cloudwatch.IMetric[],

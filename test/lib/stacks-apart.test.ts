@@ -77,6 +77,28 @@ describe('the stacks of one app', () => {
     );
   });
 
+  it('may have the dashboard in another region: it shows that of the publisher, and leads there', () => {
+    const { app, stackOf } = scene();
+    const [here, there] = ['eu-central-1', 'us-east-1'].map((region) =>
+      stackOf(region, { env: { ...ENV, region }, crossRegionReferences: true }),
+    );
+    assert.ok(here && there);
+    const publisher = new SlotPublisher(here, 'Publisher', {
+      vpc: new ec2.Vpc(here, 'Vpc', { maxAzs: 2 }) as ec2.IVpc,
+      databaseHost: 'db.example.com',
+      databaseName: 'app',
+      databaseSecret: new secretsmanager.Secret(here, 'Secret') as secretsmanager.ISecret,
+      stream: new SlotStream(here, 'Stream').stream,
+      code: lambda.Code.fromInline('exports.handler = async () => {};'),
+    });
+    new SlotDashboard(there, 'Dashboard', { publisher, savedQueries: false });
+    app.synth();
+    const { DashboardBody } = onlyResource(Template.fromStack(there), 'AWS::CloudWatch::Dashboard').Properties;
+    const body = JSON.stringify(DashboardBody);
+    assert.match(body, /eu-central-1\.console\.aws/);
+    assert.doesNotMatch(body, /region[=":\\]+us-east-1|us-east-1\.console/);
+  });
+
   it('may not have the slot in another than its publisher, and it is said why', () => {
     const { stackOf, publish, vpc } = scene();
     const publisher = publish(vpc());
