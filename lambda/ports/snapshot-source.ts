@@ -22,6 +22,8 @@ export type ReadChunk =
 
 /** Tables beside the slot, and the messages that say how far they are read. */
 export interface SnapshotSource {
+  /** The publications that the slot is read by. @default its plugin reads none */
+  readonly publications?: readonly string[];
   /** @returns the next transaction id, 64 bits: all before it have begun */
   nextXid(): Promise<bigint>;
   /** Writes a message outside transactions, and sees to it that it is flushed. @param content - ASCII */

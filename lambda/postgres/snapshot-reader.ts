@@ -47,6 +47,10 @@ export class SnapshotReader implements SnapshotSource {
     this.#parts = parts;
   }
 
+  get publications(): readonly string[] {
+    return this.#parts.main.plugin.publications;
+  }
+
   async nextXid(): Promise<bigint> {
     const { control } = this.#parts;
     const { rows } = await translatingErrors(control, () =>

@@ -84,7 +84,7 @@ export class SnapshotRun {
   constructor(parts: SnapshotRunParts) {
     this.#parts = parts;
     this.#budget = new ChunkBudget(parts);
-    this.tracker = new SnapshotTracker(parts.slotName);
+    this.tracker = new SnapshotTracker(parts.slotName, parts.source.publications);
     this.rows = new SnapshotRows(this.tracker);
   }
 

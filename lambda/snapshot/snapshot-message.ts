@@ -14,8 +14,16 @@ export const SNAPSHOT_MESSAGE_PREFIX = 'pg2kinesis';
 /** What a message of ours says. */
 export type SnapshotMessage =
   | ({ readonly kind: 'begin' } & SnapshotRequest)
-  /** `mark`: the watermark, which names the message itself. */
-  | { readonly kind: 'state'; readonly mark: string; readonly progress: SnapshotProgress }
+  /**
+   * `mark`: the watermark, which names the message itself. `publications`: those that the slot was read by when it was written;
+   * undefined: an earlier version wrote it, which did not say.
+   */
+  | {
+      readonly kind: 'state';
+      readonly mark: string;
+      readonly publications?: readonly string[] | undefined;
+      readonly progress: SnapshotProgress;
+    }
   /** `tables`: as printed; undefined: all. */
   | { readonly kind: 'stop'; readonly tables: readonly string[] | undefined };
 
@@ -34,6 +42,7 @@ const MESSAGE = z.discriminatedUnion('kind', [
     kind: z.literal('state'),
     slot: z.string(),
     mark: z.string(),
+    publications: z.optional(names),
     id: z.string(),
     begunAt: count,
     barrier: z.optional(z.string().check(z.regex(/^\d{1,20}$/))),
@@ -66,6 +75,7 @@ export function encodeSnapshotMessage(slot: string, message: SnapshotMessage): s
     slot,
     kind: 'state',
     mark: message.mark,
+    publications: message.publications,
     ...progress,
     ...(barrier === undefined ? {} : { barrier: String(barrier) }),
   });
@@ -91,10 +101,11 @@ export function decodeSnapshotMessage(slot: string, content: string): SnapshotMe
     return { kind: 'begin', id, begunAt, tables, anew };
   }
   if (data.kind === 'stop') return { kind: 'stop', tables: data.tables };
-  const { id, begunAt, barrier, current, pending, doneTables, doneRows } = data;
+  const { id, begunAt, barrier, current, pending, doneTables, doneRows, publications } = data;
   return {
     kind: 'state',
     mark: data.mark,
+    ...(publications === undefined ? {} : { publications }),
     progress: {
       id,
       begunAt,

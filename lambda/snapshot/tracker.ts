@@ -8,6 +8,7 @@
  */
 import type { Lsn } from '../decode/lsn.ts';
 import { type Chunk, type ChunkRequest, keyText, type KeyValues } from './chunk.ts';
+import { FirstMessage } from './first-message.ts';
 import { HeldChunk, type KeyChange } from './held-chunk.ts';
 import {
   addTables,
@@ -36,13 +37,18 @@ export class SnapshotTracker<Row> {
   readonly #position = new SlotPosition();
   /** A message without a chunk that was written and is yet to be read, by its watermark: of the state alone, or of a chunk that was dropped. */
   #awaitedMessage: { readonly watermark: string; readonly isState: boolean } | undefined;
-  /** Whether a message of state may still say what is under way: only the first thing that a run reads does. */
-  #mayTakeUp = true;
+  readonly #first: FirstMessage;
   readonly #slot: string;
+  readonly #publications: readonly string[];
 
-  /** @param slot - the slot's name: messages for other slots are ignored */
-  constructor(slot: string) {
+  /**
+   * @param slot - the slot's name: messages for other slots are ignored
+   * @param publications - those that it is read by @default its plugin reads none
+   */
+  constructor(slot: string, publications: readonly string[] = []) {
     this.#slot = slot;
+    this.#publications = publications;
+    this.#first = new FirstMessage(publications);
   }
 
   /** @param position - the slot's position. Called once, before anything is read */
@@ -83,7 +89,7 @@ export class SnapshotTracker<Row> {
    */
   committed(lsn: Lsn, isEmpty: boolean): void {
     this.#position.passCommit(lsn);
-    if (!isEmpty) this.#mayTakeUp = false;
+    if (!isEmpty) this.#first.passChange();
   }
 
   /**
@@ -113,8 +119,7 @@ export class SnapshotTracker<Row> {
         if (this.#held?.watermark === message.mark) return this.#reachWatermark(this.#held, before);
         if (this.#awaitedMessage?.watermark === message.mark)
           return this.#reachState(this.#awaitedMessage.isState, before);
-        // The first message tells everything. Others are leftovers, of this run or of one that failed.
-        if (this.#mayTakeUp) this.#takeUp(message.progress, before);
+        if (this.#first.isToBeTaken(message.publications)) this.#takeUp(message.progress, before);
         return undefined;
       default:
         return undefined;
@@ -189,7 +194,7 @@ export class SnapshotTracker<Row> {
     this.#held = held;
     this.#hasUnsaved = false;
     const progress = afterChunk(this.#require(), held);
-    return encodeSnapshotMessage(this.#slot, { kind: 'state', mark: watermark, progress });
+    return this.#stateMessage(watermark, progress);
   }
 
   /**
@@ -201,7 +206,7 @@ export class SnapshotTracker<Row> {
   save(watermark: string): string {
     this.#awaitedMessage = { watermark, isState: true };
     this.#hasUnsaved = false;
-    return encodeSnapshotMessage(this.#slot, { kind: 'state', mark: watermark, progress: this.#require() });
+    return this.#stateMessage(watermark, this.#require());
   }
 
   /** Forgets the chunk that {@link hold} was given: its message was not written. */
@@ -256,10 +261,15 @@ export class SnapshotTracker<Row> {
     this.#position.release();
   }
 
+  #stateMessage(mark: string, progress: SnapshotProgress): string {
+    return encodeSnapshotMessage(this.#slot, { kind: 'state', mark, publications: this.#publications, progress });
+  }
+
   #takeUp(progress: SnapshotProgress, before: Lsn): void {
     if (isDone(progress)) return;
     this.#progress = progress;
-    this.#mayTakeUp = this.#hasUnsaved = false;
+    this.#hasUnsaved = false;
+    this.#first.told();
     // What was read before it is acknowledged only later.
     this.#position.allowOnceAcknowledged(before);
   }

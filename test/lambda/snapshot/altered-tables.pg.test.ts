@@ -277,9 +277,9 @@ describe('a snapshot of tables that are altered meanwhile', () => {
     const pipeline = new Pipeline(server, slot, {
       ...options,
       stop: stop.signal,
-      onChunkRead: () => {
+      onChunkRead: async (read) => {
         if (++chunks === 2) stop.abort();
-        return Promise.resolve();
+        await options.onChunkRead?.(read);
       },
     });
     const { snapshot } = await pipeline.run();
@@ -320,6 +320,26 @@ describe('a snapshot of tables that are altered meanwhile', () => {
       );
       assert.equal(rows.get('public.copied')?.size, 2 * ROWS);
       assert.ok(published.length > 0 && second.length > 0);
+    });
+  }
+
+  if (TESTED_MAJOR >= 14) {
+    it('goes on by more publications, which show changes in front of its message', async () => {
+      await server.sql(`CREATE TABLE shown (id int PRIMARY KEY); CREATE TABLE hidden_before (id int PRIMARY KEY);
+        INSERT INTO shown SELECT generate_series(1, ${3 * ROWS}); CREATE PUBLICATION shown FOR TABLE shown; CREATE PUBLICATION hidden_before FOR TABLE hidden_before`);
+      const slot = await slotFor('pgoutput');
+      const onChunkRead = async () =>
+        void (await server.sql('INSERT INTO hidden_before SELECT count(*) FROM hidden_before'));
+      const first = await beginOn(slot, 'public.shown', { publications: ['shown'], onChunkRead });
+      const pipeline = new Pipeline(server, slot, { publications: ['shown', 'hidden_before'] });
+      const { givenUp, rows } = await finish(pipeline);
+      assert.deepEqual(givenUp, []);
+      assert.ok((rows.get('public.hidden_before')?.size ?? 0) > 0, 'changes in front of the message');
+      const all = new Set([
+        ...(consume(first).get('public.shown')?.keys() ?? []),
+        ...(rows.get('public.shown')?.keys() ?? []),
+      ]);
+      assert.equal(all.size, 3 * ROWS);
     });
   }
 

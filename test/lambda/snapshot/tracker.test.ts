@@ -437,6 +437,29 @@ describe('one run', () => {
     assert.deepEqual(other.pending, ['public.b']);
   });
 
+  it('takes the first message of state behind a change where other publications have shown nothing in front of it', () => {
+    const leftover = (publications: readonly string[] | undefined, table: string): string =>
+      encodeSnapshotMessage(SLOT, { kind: 'state', mark: 'm', publications, progress: stateOf(table) });
+    for (const [written, read, isTaken] of [
+      [['one'], ['one', 'two'], true],
+      [['one'], [], true],
+      [['one', 'two'], ['two', 'one'], false],
+      [undefined, ['one'], false],
+    ] as const) {
+      const tracker = new SnapshotTracker<string>(SLOT, read);
+      tracker.committed(5n, false);
+      tracker.message(leftover(written, 'public.b'), 15n);
+      tracker.message(leftover(written, 'public.c'), 25n);
+      assert.deepEqual(tracker.progress?.pending, isTaken ? ['public.b'] : undefined);
+      tracker.acknowledged();
+      assert.equal(tracker.bound, isTaken ? 5n : undefined);
+    }
+    const own = new SnapshotTracker<string>(SLOT, ['one']);
+    own.message(encodeSnapshotMessage(SLOT, { kind: 'begin', id: 'a', begunAt: 1, tables: [TABLE], anew: false }), 5n);
+    const saved = decodeSnapshotMessage(SLOT, own.save('m'));
+    assert.deepEqual(saved?.kind === 'state' && saved.publications, ['one']);
+  });
+
   it('hands what is left over to a request further on, where it cannot get as far as its own message', () => {
     const run = new Reading();
     run.begin(TABLE, 'public.b');
@@ -466,6 +489,7 @@ describe('a message of a snapshot', () => {
     };
     for (const message of [
       { kind: 'state', mark: 'm', progress },
+      { kind: 'state', mark: 'm', publications: ['"One"', 'two'], progress },
       { kind: 'state', mark: 'm', progress: { ...progress, barrier: undefined, current: undefined } },
       { kind: 'begin', id: 'a', begunAt: 1, tables: [TABLE], anew: true },
       { kind: 'stop', tables: undefined },
