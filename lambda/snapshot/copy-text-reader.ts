@@ -35,10 +35,17 @@ const ESCAPED = new Map([
   [0x76, 0x0b],
 ]);
 
+/** Once so many times the largest value is kept of a row, only small values of it are: memory does not grow with a row. */
+const ROW_VALUES = 2;
+/** Small is up to this: a part of a key is never larger, and a row has at most 1,600 columns. */
+const SMALL_BYTES = 8 * 1024;
+
 /** Reads COPY's text format as it streams. */
 export class CopyTextReader {
   readonly #columns: number;
   readonly #valueBytes: number;
+  /** How large the value that is being read may be. */
+  #mostBytes: number;
   #out: Buffer;
   #length = 0;
   readonly #starts: number[] = [];
@@ -60,7 +67,7 @@ export class CopyTextReader {
    */
   constructor(columns: number, valueBytes: number) {
     this.#columns = columns;
-    this.#valueBytes = valueBytes;
+    this.#valueBytes = this.#mostBytes = valueBytes;
     this.#out = Buffer.allocUnsafeSlow(64 * 1024);
   }
 
@@ -96,7 +103,7 @@ export class CopyTextReader {
       } else {
         out[length++] = byte;
       }
-      if (length - this.#start > this.#valueBytes) {
+      if (length - this.#start > this.#mostBytes) {
         this.#isTooLarge = true;
         length = this.#start;
       }
@@ -122,6 +129,8 @@ export class CopyTextReader {
     this.#ends.push(this.#length);
     this.#start = this.#length;
     this.#isNull = this.#isTooLarge = false;
+    const isLong = this.#start - this.#rowLength > ROW_VALUES * this.#valueBytes;
+    this.#mostBytes = isLong ? Math.min(SMALL_BYTES, this.#valueBytes) : this.#valueBytes;
   }
 
   #endRow(): void {
@@ -133,6 +142,7 @@ export class CopyTextReader {
     this.#sizes.push(this.#rowSize);
     this.#rowSize = 0;
     this.#rowLength = this.#length;
+    this.#mostBytes = this.#valueBytes;
   }
 
   #reserve(more: number): void {

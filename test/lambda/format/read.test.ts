@@ -5,7 +5,7 @@ import { ValueKind } from '../../../lambda/decode/messages.ts';
 import { ByteWriter } from '../../../lambda/format/byte-writer.ts';
 import { FORMATS } from '../../../lambda/format/formats.ts';
 import type { FormatOptions } from '../../../lambda/format/record.ts';
-import { CopyTextReader } from '../../../lambda/snapshot/copy-text-reader.ts';
+import { CopyTextReader, TOO_LARGE } from '../../../lambda/snapshot/copy-text-reader.ts';
 import { RowSet } from '../../../lambda/snapshot/row-set.ts';
 import { FORMAT_OPTIONS } from '../../support/changes.ts';
 
@@ -65,6 +65,19 @@ describe('a row that a snapshot has read', () => {
     );
     assert.equal(rows.text(2, 1), '\\N');
     assert.deepEqual(rows.keyOf(2), ['44']);
+  });
+
+  it('lacks what comes behind twice the largest value, but for small values: memory does not grow with a row', () => {
+    const reader = new CopyTextReader(5, 20_000);
+    const row = (...sizes: readonly number[]): Buffer =>
+      Buffer.from(`${sizes.map((size) => 'x'.repeat(size)).join('\t')}\n`);
+    reader.push(row(15_000, 15_000, 15_000, 8_193, 8_192));
+    reader.push(row(1, 20_000, 20_001, 19_999, 9_000));
+    const { starts, ends } = reader.values();
+    assert.deepEqual(
+      starts.map((start, i) => (start < 0 ? start : (ends[i] ?? 0) - start)),
+      [15_000, 15_000, 15_000, TOO_LARGE, 8_192, 1, 20_000, TOO_LARGE, 19_999, 9_000],
+    );
   });
 
   it('lacks a value that is too large to be kept', () => {

@@ -328,8 +328,9 @@ describe('a snapshot of tables that are altered meanwhile', () => {
       await server.sql(`CREATE TABLE shown (id int PRIMARY KEY); CREATE TABLE hidden_before (id int PRIMARY KEY);
         INSERT INTO shown SELECT generate_series(1, ${3 * ROWS}); CREATE PUBLICATION shown FOR TABLE shown; CREATE PUBLICATION hidden_before FOR TABLE hidden_before`);
       const slot = await slotFor('pgoutput');
-      const onChunkRead = async () =>
-        void (await server.sql('INSERT INTO hidden_before SELECT count(*) FROM hidden_before'));
+      const onChunkRead = async () => {
+        await server.sql('INSERT INTO hidden_before SELECT count(*) FROM hidden_before');
+      };
       const first = await beginOn(slot, 'public.shown', { publications: ['shown'], onChunkRead });
       const pipeline = new Pipeline(server, slot, { publications: ['shown', 'hidden_before'] });
       const { givenUp, rows } = await finish(pipeline);
