@@ -43,6 +43,7 @@ export function createSnapshotRun(
     isHeldBack: () => (batches().boundary ?? 0n) > advancer.position,
     onWaiting: tellProgress,
     ...(stop === undefined ? {} : { stop }),
+    firstRowMs: () => deadline.peekBudgetMs(),
     hasTime: (ms) => deadline.hasTime() && clock.now() + ms < batches().readingDeadline(),
     budgetMs: () => {
       if (action === 'drain') return Infinity;

@@ -23,6 +23,8 @@ export interface SnapshotRunParts extends ChunkBudgetParts {
   readonly slotName: string;
   /** Whether something was published that the slot could not follow: it would come again with the next run. @default false */
   readonly isHeldBack?: () => boolean;
+  /** @returns how long the server may work for a chunk's first row: the rest is for what it finds. @default as long as at most */
+  readonly firstRowMs?: () => number;
   /** Whether to wait for what has to end first: else the next run looks again. */
   readonly isPatient: boolean;
   readonly stop?: AbortSignal;
@@ -45,7 +47,7 @@ const MAX_SAVES = 5;
 const SAVE_EVERY_MS = 10_000;
 /** How soon a run that lingers looks again. */
 const RETRY_MS = 1_000;
-/** How long the server may work for the first row of a chunk. */
+/** How long the server may work for the first row of a chunk at most. */
 const FIRST_ROW_MS = 30_000;
 /** A larger message of ours would not be read back whole. */
 const MAX_MESSAGE_BYTES = 512 * 1024;
@@ -196,7 +198,8 @@ export class SnapshotRun {
         this.#budget.addElapsed();
         return true;
       }
-      const read = await source.read(request, this.#budget.chunkBytes, FIRST_ROW_MS);
+      const firstRowMs = Math.min(FIRST_ROW_MS, this.#parts.firstRowMs?.() ?? FIRST_ROW_MS);
+      const read = await source.read(request, this.#budget.chunkBytes, firstRowMs);
       switch (read.kind) {
         case 'chunk': {
           this.#waitsFor = undefined;

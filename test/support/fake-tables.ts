@@ -36,7 +36,7 @@ export class FakeTable implements SnapshotSource {
   /** How many rows a chunk has at most. */
   chunkRows = 1_000;
   /** Called before each reading; what it returns is what becomes of it. */
-  onRead: (request: ChunkRequest) => ReadChunk | undefined = () => undefined;
+  onRead: (request: ChunkRequest, firstRowMs: number) => ReadChunk | undefined = () => undefined;
   readonly #slot: FakeSlot;
 
   constructor(slot: FakeSlot) {
@@ -84,9 +84,9 @@ export class FakeTable implements SnapshotSource {
     return Promise.resolve({ xid: this.#slot.nextXid, micros: 1_767_400_000_000_000n });
   }
 
-  read(request: ChunkRequest): Promise<ReadChunk> {
+  read(request: ChunkRequest, _maxBytes?: number, firstRowMs = 0): Promise<ReadChunk> {
     this.requests.push(request);
-    const other = this.onRead(request);
+    const other = this.onRead(request, firstRowMs);
     if (other !== undefined) return Promise.resolve(other);
     const { cursor, asked } = request;
     const ids = [...this.rows.keys()].sort((a, b) => a - b);

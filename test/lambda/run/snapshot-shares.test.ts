@@ -36,15 +36,28 @@ describe('I7: the time that a snapshot takes', () => {
     assert.ok(kit.clock.time <= options.deadline);
   });
 
+  it('ends in time where the server finds the next row too late, also in a drain', async () => {
+    const pipeline = slow();
+    const { kit, table } = pipeline;
+    const deadline = kit.clock.time + 20_000;
+    table.onRead = (_request, firstRowMs) => {
+      kit.clock.time += firstRowMs;
+      return { kind: 'waiting', what: 'the next row' };
+    };
+    const { snapshot } = await pipeline.run({ action: 'drain', isSnapshot: true, deadline });
+    assert.equal(snapshot?.waitsFor, 'the next row');
+    assert.ok(kit.clock.time <= deadline, `${kit.clock.time - deadline} ms too late`);
+  });
+
   it('is a share of the time so far in a run that lingers', async () => {
     const pipeline = slow();
     const { kit, table } = pipeline;
     const begun = kit.clock.time;
     const at: number[] = [];
     const { onRead } = table;
-    table.onRead = (request) => {
+    table.onRead = (request, firstRowMs) => {
       at.push(kit.clock.time - begun);
-      return onRead(request);
+      return onRead(request, firstRowMs);
     };
     await pipeline.run({ lingerDutyPercent: 100, snapshotSharePercent: 25 });
     for (const [chunk, ms] of at.entries())
