@@ -10,6 +10,7 @@ import type { Lsn } from '../decode/lsn.ts';
 import { type Chunk, type ChunkRequest, keyText, type KeyValues } from './chunk.ts';
 import { FirstMessage } from './first-message.ts';
 import { HeldChunk, type KeyChange } from './held-chunk.ts';
+import { ListedKeys } from './listed-keys.ts';
 import {
   addTables,
   afterChunk,
@@ -38,6 +39,7 @@ export class SnapshotTracker<Row> {
   /** A message without a chunk that was written and is yet to be read, by its watermark: of the state alone, or of a chunk that was dropped. */
   #awaitedMessage: { readonly watermark: string; readonly isState: boolean } | undefined;
   readonly #first: FirstMessage;
+  readonly #listed = new ListedKeys();
   readonly #slot: string;
   readonly #publications: readonly string[];
 
@@ -310,12 +312,15 @@ export class SnapshotTracker<Row> {
     const held = this.#held;
     const text = keyText(key);
     const current = currentOf(this.#require(), table, held?.chunk.key ?? '');
-    const isListed = current.again.some((listed) => keyText(listed) === text);
+    // All of the table is read after this.
+    if (held === undefined && current.cursor === undefined && !current.atEnd) return;
+    const isListed = this.#listed.has(current.again, text);
     if (isListed && (held === undefined || held.fresh.has(text))) return;
     held?.fresh.add(text);
     this.#hasUnsaved = true;
     if (isListed) return;
     const next = withAgain(current, key);
+    if (next.again.length > current.again.length) this.#listed.added(next.again, text);
     if (next.cursor === undefined && next.again.length === 0) this.drop();
     this.#progress = withCurrent(this.#require(), next);
   }

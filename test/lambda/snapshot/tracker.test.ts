@@ -393,6 +393,39 @@ describe('one run', () => {
     assert.equal(cursor, undefined);
   });
 
+  it('lists none while all of the table is still to be read, and again once no more of it is', () => {
+    const run = new Reading();
+    run.begin(TABLE);
+    run.message(run.hold(['1']));
+    for (let key = 0; key <= 10_010; key++) run.move('x', `k${key}`);
+    assert.deepEqual(run.again, []);
+    const mark = run.hold([], { atEnd: true, last: undefined });
+    run.move('y', 'z');
+    run.message(mark);
+    assert.deepEqual(run.again, ['z']);
+    run.move('y', 'a');
+    assert.deepEqual(run.again, ['z', 'a']);
+  });
+
+  it('looks at each key that is to be read again a few times, however many there are', () => {
+    const run = new Reading();
+    run.begin(TABLE);
+    run.message(run.hold(['1']));
+    let looks = 0;
+    for (let n = 0; n < 2_000; n++) {
+      const key = new Proxy(['k', `${n}`], {
+        get(parts, name) {
+          if (name === 'length') looks++;
+          return Reflect.get(parts, name) as unknown;
+        },
+      });
+      const keys = { key, oldKey: ['k', 'x'] };
+      run.tracker.changed({ operation: 'UPDATE', table: TABLE, xid: 9, ...keys, incomplete: true, published: true });
+    }
+    assert.equal(run.again.length, 2_000);
+    assert.ok(looks < 20 * 2_000, `${looks} looks`);
+  });
+
   it('ends when it is stopped, and publishes nothing of what it holds', () => {
     const run = new Reading();
     run.begin(TABLE);
