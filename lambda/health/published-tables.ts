@@ -4,6 +4,7 @@
 import type { PublicationsFacts } from '../publications.ts';
 import type { Config } from '../settings/config.ts';
 import { selectsTable } from '../settings/filters.ts';
+import { FORMAT_FACTS } from '../settings/format-facts.ts';
 import { hasUsableKey, hiddenBecause, hidesOldKey, type TableFacts } from './tables-health.ts';
 
 /** `partly`: changes are, and not all of them by their key. `partitions`: it holds no rows, and its partitions are tables here. */
@@ -70,7 +71,8 @@ function explain(
   if (!hasUsableKey(table)) return ['no', 'its primary key is deferrable, and old rows are sent'];
   if (hidesOldKey(table)) {
     const because = `the server does not send its old key (${hiddenBecause(table)})`;
-    return ['partly', `${because}: DELETEs and key changes ${format === 'json' ? 'come without it' : 'are skipped'}`];
+    const deletes = FORMAT_FACTS[format].hasKeylessDelete ? 'come without it' : 'are skipped';
+    return ['partly', `${because}: DELETEs ${deletes}, and a key change looks like an UPDATE of the new key`];
   }
   return ['yes'];
 }

@@ -3,6 +3,7 @@
  */
 import type { Config } from '../settings/config.ts';
 import { isToolTable, omitsColumn, selectsTable } from '../settings/filters.ts';
+import { FORMAT_FACTS } from '../settings/format-facts.ts';
 import { type Finding, listed, ok } from './finding.ts';
 
 /** A table, as far as it is checked here. */
@@ -89,7 +90,7 @@ function oldKeys(selected: readonly TableFacts[], config: TableSettings): Findin
     check,
     state: 'fault',
     found: `the server does not send the old key of: ${listed(hidden.map((table) => `${table.name} (${hiddenBecause(table)})`))}`,
-    todo: `Their DELETEs and key changes cannot be told${config.format === 'json' ? ' by key' : ''}: ALTER TABLE ... REPLICA IDENTITY DEFAULT (make a deferrable key NOT DEFERRABLE), or exclude them with TABLE_EXCLUDE_LIST.`,
+    todo: `Their DELETEs and key changes cannot be told${FORMAT_FACTS[config.format].hasKeylessDelete ? ' by key' : ''}: ALTER TABLE ... REPLICA IDENTITY DEFAULT (make a deferrable key NOT DEFERRABLE), or exclude them with TABLE_EXCLUDE_LIST.`,
   };
 }
 

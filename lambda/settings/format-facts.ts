@@ -9,16 +9,18 @@ interface FormatFacts {
   readonly hasMessages: boolean;
   /** Whether its records hold the columns of a row, and not only its key. */
   readonly hasColumns: boolean;
+  /** Whether it has a record for a DELETE whose key is not known. */
+  readonly hasKeylessDelete: boolean;
 }
 
 /** Every format by its name. A test compares this with `lambda/format/formats.ts`, and with `lib/format-facts.ts`. */
 export const FORMAT_FACTS = {
-  csv: { hasMessages: false, hasColumns: false },
-  'csv-payload': { hasMessages: false, hasColumns: false },
-  json: { hasMessages: true, hasColumns: true },
-  debezium: { hasMessages: true, hasColumns: true },
-  dms: { hasMessages: false, hasColumns: true },
-  module: { hasMessages: true, hasColumns: true },
+  csv: { hasMessages: false, hasColumns: false, hasKeylessDelete: false },
+  'csv-payload': { hasMessages: false, hasColumns: false, hasKeylessDelete: false },
+  json: { hasMessages: true, hasColumns: true, hasKeylessDelete: true },
+  debezium: { hasMessages: true, hasColumns: true, hasKeylessDelete: true },
+  dms: { hasMessages: false, hasColumns: true, hasKeylessDelete: true },
+  module: { hasMessages: true, hasColumns: true, hasKeylessDelete: true },
 } as const satisfies Readonly<Record<string, FormatFacts>>;
 
 /** A format's name. */

@@ -35,6 +35,11 @@ describe('FORMATS', () => {
       assert.equal(make(FORMAT_OPTIONS).writeLogicalMessage !== undefined, facts.hasMessages);
     });
 
+    it(`${name}: has a record for a DELETE without key where the settings say so`, () => {
+      const facts = FORMAT_FACTS[name as keyof typeof FORMATS];
+      assert.equal(make(FORMAT_OPTIONS).supportsDeleteWithoutKey, facts.hasKeylessDelete);
+    });
+
     it(`${name}: appends, and leaves alone what stands before`, () => {
       const out = new ByteWriter(1);
       out.ascii('before');
