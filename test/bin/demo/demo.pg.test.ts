@@ -113,9 +113,8 @@ describe('the demo', { concurrency: 1 }, () => {
     const demo = start('--every', '0.5');
     await demo.printed(/^shard /m);
     demo.child.kill('SIGINT');
-    demo.child.kill('SIGINT');
-    await wait(50);
-    demo.child.kill('SIGINT');
+    // Two of the same that are sent at once may arrive as one, and what is sent later is late on a slow machine.
+    demo.child.kill('SIGTERM');
     assert.equal(await demo.ended, 0, demo.text());
     assert.match(demo.text(), /Every change committed with a key has arrived/);
     await leavesNothing(demo.text());
