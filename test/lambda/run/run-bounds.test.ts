@@ -63,6 +63,19 @@ describe('a run', () => {
     assert.equal(answer.lagSeconds, (kit.clock.time * 1000 - Number(second.commitTimeMicros)) / 1e6);
   });
 
+  it('tells as lag the age of the first transaction where not even its first changes were acknowledged', async () => {
+    const slot = new FakeSlot();
+    for (let i = 0; i < 10; i++) slot.commit(...range(4).map((id) => insert(4 * i + id)));
+    slot.blockLines = 1_000;
+    const kit = runKit(slot, usual());
+    kit.publisher.fate = () => 'throttled';
+    await assert.rejects(run(kit.ports, kit.options(roundsOf(6))), { code: 'STREAM_THROTTLED' });
+    const [first] = slot.wal;
+    assert.ok(first !== undefined);
+    const lag = Object.fromEntries(kit.recorder.values).LagSeconds;
+    assert.equal(lag, (kit.clock.time * 1000 - Number(first.commitTimeMicros)) / 1e6);
+  });
+
   it('I7: takes no longer for a large transaction once it has published another', async () => {
     const slot = new FakeSlot();
     slot.evidence = undefined;
