@@ -60,7 +60,7 @@ function build(terminal: Terminal, json: boolean, done: (status: number) => void
     .description('Publishes every committed change of a PostgreSQL database to a Kinesis data stream, in commit order.')
     .option('--env-file <path>', 'read settings from a file; variables that are set already win')
     .option('--log-json', 'log JSON lines instead of text (to the standard error in both cases)')
-    .showHelpAfterError('(--help lists commands and settings)')
+    .showHelpAfterError(json ? false : '(--help lists commands and settings)')
     .version(version(), '-V, --version', 'print the version')
     .exitOverride()
     .configureHelp({ subcommandTerm: (command) => command.name() })

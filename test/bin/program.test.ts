@@ -160,7 +160,9 @@ describe('pg2kinesis', () => {
   ] as const) {
     it(`writes ${what} as JSON, with its time, where --log-json is given`, async () => {
       const { err } = await cli(['--log-json', ...args], env);
-      for (const line of err.trimEnd().split('\n')) {
+      const lines = err.trimEnd().split('\n');
+      assert.equal(lines.filter((line) => line.includes('"ERROR"')).length, 1, 'an error is one line');
+      for (const line of lines) {
         const { level, timestamp, code, message } = JSON.parse(line) as Record<string, string>;
         assert.equal(level, 'ERROR');
         assert.ok(code !== undefined && message !== undefined);

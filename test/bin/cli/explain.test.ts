@@ -22,6 +22,7 @@ describe('explain', () => {
     ...new Set(OWN),
     'STACK_UNKNOWN',
     'STREAM_UNREADABLE',
+    'USAGE',
   ]) {
     it(`explains ${code}`, () => {
       const { found, text } = explainCode(code.toLowerCase(), layout);
