@@ -114,7 +114,7 @@ export class RowSet {
    *
    * @param index - of that row
    * @param change - valid during the call
-   * @returns another change
+   * @returns another change; it still lacks those of columns that were read under another name, or of another type
    */
   complete(index: number, change: RowChange): RowChange {
     const { newTuple } = change;
@@ -131,7 +131,8 @@ export class RowSet {
     };
     for (let i = 0; i < tuple.count; i++) {
       if (tuple.kinds[i] !== ValueKind.unchanged) continue;
-      const column = this.columns.findIndex(({ header }) => header.printed === tuple.headers[i]?.printed);
+      const { printed, type } = tuple.headers[i] ?? {};
+      const column = this.columns.findIndex(({ header }) => header.printed === printed && header.type === type);
       const at = index * this.#values.perRow + column;
       const start = column < 0 ? undefined : starts[at];
       if (start === undefined) continue;

@@ -141,7 +141,7 @@ export class SnapshotTracker<Row> {
     const isMove = oldKey !== undefined;
     // A consumer that never got the old row cannot know the missing values. One that does not get the change needs the whole row.
     if ((isMove && incomplete && row === undefined) || (row !== undefined && !change.published)) {
-      if (change.operation !== 'DELETE') this.#readAgain(table, key);
+      if (change.operation !== 'DELETE') this.readAgain(table, key);
     }
     return incomplete ? row : undefined;
   }
@@ -154,6 +154,30 @@ export class SnapshotTracker<Row> {
    */
   tableTruncated(table: string, xid: number): void {
     if (this.#held?.isOlderThan(table, xid) === true) this.#held.chunk.rows.clear();
+  }
+
+  /**
+   * A row is to be read once more: what a consumer got of it lacks values.
+   *
+   * @param table - as printed
+   * @param key - the row's
+   */
+  readAgain(table: string, key: KeyValues): void {
+    if (!this.isReading(table)) return;
+    const held = this.#held;
+    const text = keyText(key);
+    const current = currentOf(this.#require(), table, held?.chunk.key ?? '');
+    // All of the table is read after this.
+    if (held === undefined && current.cursor === undefined && !current.atEnd) return;
+    const isListed = this.#listed.has(current.again, text);
+    if (isListed && (held === undefined || held.fresh.has(text))) return;
+    held?.fresh.add(text);
+    this.#hasUnsaved = true;
+    if (isListed) return;
+    const next = withAgain(current, key);
+    if (next.again.length > current.again.length) this.#listed.added(next.again, text);
+    if (next.cursor === undefined && next.again.length === 0) this.drop();
+    this.#progress = withCurrent(this.#require(), next);
   }
 
   /**
@@ -305,24 +329,6 @@ export class SnapshotTracker<Row> {
     // The slot may only be advanced to right before a message that holds the whole state.
     if (!this.#hasUnsaved) this.#position.allowOnceAcknowledged(before);
     return held.chunk;
-  }
-
-  #readAgain(table: string, key: KeyValues): void {
-    if (!this.isReading(table)) return;
-    const held = this.#held;
-    const text = keyText(key);
-    const current = currentOf(this.#require(), table, held?.chunk.key ?? '');
-    // All of the table is read after this.
-    if (held === undefined && current.cursor === undefined && !current.atEnd) return;
-    const isListed = this.#listed.has(current.again, text);
-    if (isListed && (held === undefined || held.fresh.has(text))) return;
-    held?.fresh.add(text);
-    this.#hasUnsaved = true;
-    if (isListed) return;
-    const next = withAgain(current, key);
-    if (next.again.length > current.again.length) this.#listed.added(next.again, text);
-    if (next.cursor === undefined && next.again.length === 0) this.drop();
-    this.#progress = withCurrent(this.#require(), next);
   }
 
   #require(): SnapshotProgress {

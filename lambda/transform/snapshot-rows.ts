@@ -47,7 +47,12 @@ export class SnapshotRows {
     const oldKey = keys.moves(change) ? valuesOf(keys.oldKey, bytes) : undefined;
     const incomplete = newTuple !== undefined && isIncomplete(newTuple, oldTuple);
     const row = this.#tracker.changed({ operation, table: table.printed, xid, key, oldKey, incomplete, published });
-    return row === undefined ? change : row.rows.complete(row.index, change);
+    if (row === undefined) return change;
+    const completed = row.rows.complete(row.index, change);
+    // The row is in the chunk no more, and a column was altered behind that: nothing else would bring the value.
+    if (completed.newTuple !== undefined && isIncomplete(completed.newTuple, oldTuple))
+      this.#tracker.readAgain(table.printed, key);
+    return completed;
   }
 
   /**
