@@ -412,7 +412,7 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   {
     effect: 'A row that is moved to a key that a snapshot has passed loses its TOASTed values.',
     file: 'lambda/snapshot/tracker.ts',
-    code: "      if (change.operation !== 'DELETE') this.#readAgain(table, key);\n",
+    code: "      if (change.operation !== 'DELETE') this.readAgain(table, key);\n",
     wrong: '',
     tests: 'test/lambda/snapshot/tracker.test.ts',
     test: 'shows each row as it is at its place of the stream, and leaves out none',
@@ -436,7 +436,7 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   {
     effect: 'A snapshot goes on from what a run has written that failed.',
     file: 'lambda/snapshot/tracker.ts',
-    code: '        if (this.#mayTakeUp) this.#takeUp',
+    code: '        if (this.#first.isToBeTaken(message.publications)) this.#takeUp',
     wrong: '        this.#takeUp',
     tests: 'test/lambda/snapshot/tracker.test.ts',
     test: 'shows each row as it is at its place of the stream, and leaves out none',
