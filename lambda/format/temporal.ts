@@ -7,6 +7,9 @@
 
 const MICROS_PER_SECOND = 1_000_000n;
 const MICROS_PER_DAY = 86_400_000_000n;
+/** The bounds of 64 bits, about 292,000 years: an interval may be of 178,000,000. */
+const MAX_MICROS = 2n ** 63n - 1n;
+const MIN_MICROS = -(2n ** 63n);
 /** Debezium's and java.time's average: a year of 365.25 days. */
 const DAYS_PER_MONTH = 30.4375;
 
@@ -74,7 +77,7 @@ export function epochMicros(text: string): bigint | undefined {
 }
 
 /**
- * An interval in microseconds, a month taken as 30.4375 days.
+ * An interval in microseconds, a month taken as 30.4375 days; what is beyond 64 bits is their bound, as Java's conversion has it.
  *
  * @param text - `P1Y2M3DT4H5M6.78S`; each number may be negative
  * @returns undefined for what is no interval (`infinity`, from PostgreSQL 17 on)
@@ -86,7 +89,8 @@ export function intervalMicros(text: string): bigint | undefined {
   const part = (index: number): number => Number(match[index] ?? 0);
   const wholeDays = (part(1) * 12 + part(2)) * DAYS_PER_MONTH + part(3);
   const total = ((wholeDays * 24 + part(4)) * 60 + part(5)) * 60 + part(6);
-  return BigInt(Math.trunc(total * 1e6));
+  const micros = BigInt(Math.trunc(total * 1e6));
+  return micros > MAX_MICROS ? MAX_MICROS : micros < MIN_MICROS ? MIN_MICROS : micros;
 }
 
 /** The second that was written last: transactions come in order, many a second. */
