@@ -199,12 +199,9 @@ export class Transformer {
     const transaction = this.#cursor.transaction;
     const policy = transaction === undefined ? known : keyHistory.policy(known, sent, transaction, () => row.rowLsn());
     const skip = this.#skipped.reason(policy, transaction, row, sent.historicKey);
-    let isWanted = skip === undefined && operations.has(sent.operation);
-    let change = sent;
-    if (snapshots?.isUnderWay === true) {
-      change = snapshots.observe(sent, policy, transaction?.xid ?? 0, isWanted);
-      isWanted = skip === undefined && operations.has(change.operation);
-    }
+    const isWanted = skip === undefined && operations.has(sent.operation);
+    const change =
+      snapshots?.isUnderWay === true ? snapshots.observe(sent, policy, transaction?.xid ?? 0, isWanted) : sent;
     if (!isWanted) {
       this.#skipChange(change.table, policy, skip, keys.moves(change, policy.keys[0] ?? []) ? 2 : 1);
       return;

@@ -88,7 +88,7 @@ describe('a snapshot that is under way', () => {
 
   it('is told of each change, and whether it becomes a record', () => {
     const snapshots = new Watched(new SnapshotTracker('slot'));
-    const { transformer } = make({ snapshots, operations: new Set(['INSERT']) });
+    const { transformer, records } = make({ snapshots, operations: new Set(['INSERT']) });
     for (const message of [
       { kind: 'begin', transaction } as const,
       changeOf('table public.t: INSERT: id[integer]:1'),
@@ -98,6 +98,7 @@ describe('a snapshot that is under way', () => {
     ])
       transformer.take(message, { rowLsn: () => 1n });
     assert.deepEqual(snapshots.published, [true, false, false, false]);
+    assert.equal(records().length, 1);
   });
 });
 
