@@ -87,7 +87,7 @@ export class SnapshotRun {
     this.#parts = parts;
     this.#budget = new ChunkBudget(parts);
     this.tracker = new SnapshotTracker(parts.slotName, parts.source.publications);
-    this.rows = new SnapshotRows(this.tracker);
+    this.rows = new SnapshotRows(this.tracker.changes);
   }
 
   /** @param position - where the slot stands */

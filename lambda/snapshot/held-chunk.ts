@@ -4,23 +4,6 @@
  */
 import { type Chunk, keyText, type KeyValues } from './chunk.ts';
 
-/** A row's change, as far as it matters to a snapshot. */
-export interface KeyChange {
-  readonly operation: 'INSERT' | 'UPDATE' | 'DELETE';
-  /** As the plugin prints it. */
-  readonly table: string;
-  /** Of its transaction, 32 bits. */
-  readonly xid: number;
-  /** The new row's; of a DELETE, the old one's. */
-  readonly key: KeyValues;
-  /** Given where an UPDATE moves the row to another key. */
-  readonly oldKey: KeyValues | undefined;
-  /** Whether the new row lacks values that did not change, and the change does not show them elsewhere. */
-  readonly incomplete: boolean;
-  /** Whether it becomes a record. */
-  readonly published: boolean;
-}
-
 /** A chunk from its reading until its watermark is read. */
 export class HeldChunk<Row> {
   readonly chunk: Chunk<Row>;

@@ -4,8 +4,8 @@
  */
 import { type ColumnHeader, type RowChange, type Tuple, ValueKind } from '../decode/messages.ts';
 import type { Key } from '../format/record.ts';
+import type { RowChanges } from '../snapshot/row-changes.ts';
 import type { HeldRow } from '../snapshot/row-set.ts';
-import type { SnapshotTracker } from '../snapshot/tracker.ts';
 import { ChangeKeys } from './change-keys.ts';
 import type { TablePolicy } from './table-policy.ts';
 
@@ -13,17 +13,17 @@ const LOWER_T = 0x74;
 
 /** A run's view of the changes of tables that are being read. */
 export class SnapshotRows {
-  readonly #tracker: SnapshotTracker<HeldRow>;
+  readonly #changes: RowChanges<HeldRow>;
   readonly #keys = new ChangeKeys();
 
-  /** @param tracker - what is under way */
-  constructor(tracker: SnapshotTracker<HeldRow>) {
-    this.#tracker = tracker;
+  /** @param changes - is told of them */
+  constructor(changes: RowChanges<HeldRow>) {
+    this.#changes = changes;
   }
 
   /** Whether a snapshot is under way at all. */
   get isUnderWay(): boolean {
-    return this.#tracker.progress !== undefined;
+    return this.#changes.isUnderWay;
   }
 
   /**
@@ -37,21 +37,21 @@ export class SnapshotRows {
    */
   observe(change: RowChange, policy: TablePolicy, xid: number, published: boolean): RowChange {
     const { bytes, table, operation, newTuple, oldTuple } = change;
-    if (!this.#tracker.isReading(table.printed)) return change;
+    if (!this.#changes.isReading(table.printed)) return change;
     const keys = this.#keys;
     if (keys.find(change, policy) !== 'found') {
-      this.#tracker.changedUnknown(table.printed, xid);
+      this.#changes.changedUnknown(table.printed, xid);
       return change;
     }
     const key = valuesOf(keys.key, bytes);
     const oldKey = keys.moves(change) ? valuesOf(keys.oldKey, bytes) : undefined;
     const incomplete = newTuple !== undefined && isIncomplete(newTuple, oldTuple);
-    const row = this.#tracker.changed({ operation, table: table.printed, xid, key, oldKey, incomplete, published });
+    const row = this.#changes.changed({ operation, table: table.printed, xid, key, oldKey, incomplete, published });
     if (row === undefined) return change;
     const completed = row.rows.complete(row.index, change);
     // The row is in the chunk no more, and a column was altered behind that: nothing else would bring the value.
     if (completed.newTuple !== undefined && isIncomplete(completed.newTuple, oldTuple))
-      this.#tracker.readAgain(table.printed, key);
+      this.#changes.readAgain(table.printed, key);
     return completed;
   }
 
@@ -60,7 +60,7 @@ export class SnapshotRows {
    * @param xid - of the transaction, 32 bits
    */
   tableTruncated(table: string, xid: number): void {
-    this.#tracker.tableTruncated(table, xid);
+    this.#changes.tableTruncated(table, xid);
   }
 }
 

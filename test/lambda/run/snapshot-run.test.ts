@@ -394,7 +394,7 @@ describe('I7: the time of a run', () => {
     await run.step();
     readOn();
     const change = { operation: 'UPDATE', table: 'public.t', xid: 950, incomplete: true, published: true } as const;
-    run.tracker.changed({ ...change, key: ['2'], oldKey: ['old'] });
+    run.tracker.changes.changed({ ...change, key: ['2'], oldKey: ['old'] });
     const write = source.write.bind(source);
     source.write = (content) => {
       clock.time += 1_000;
@@ -545,7 +545,7 @@ describe('rows that get another key while their table is read', () => {
   /** Tells of an UPDATE that gives a row that the chunk lacks another key, without all of its values. */
   const move = (run: SnapshotRun, to: string, table = 'public.t'): void => {
     const change = { operation: 'UPDATE', table, xid: 950, incomplete: true, published: true } as const;
-    run.tracker.changed({ ...change, key: [to], oldKey: ['old'] });
+    run.tracker.changes.changed({ ...change, key: [to], oldKey: ['old'] });
   };
 
   it('are written down before the next chunk, so that the slot may follow, five times at most', async () => {

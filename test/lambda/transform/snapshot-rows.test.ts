@@ -3,17 +3,17 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type RowChange, type Tuple, ValueKind } from '../../../lambda/decode/messages.ts';
 import { NO_FILTERS } from '../../../lambda/settings/filters.ts';
-import type { KeyChange } from '../../../lambda/snapshot/held-chunk.ts';
+import { type KeyChange, RowChanges } from '../../../lambda/snapshot/row-changes.ts';
 import type { HeldRow } from '../../../lambda/snapshot/row-set.ts';
-import { SnapshotTracker } from '../../../lambda/snapshot/tracker.ts';
+import { RunState } from '../../../lambda/snapshot/run-state.ts';
 import { SnapshotRows } from '../../../lambda/transform/snapshot-rows.ts';
 import { TablePolicies } from '../../../lambda/transform/table-policies.ts';
 import { recordOf } from '../../support/changes.ts';
 import { FakeKeys } from '../../support/fake-slot.ts';
 
 /** Reads `public.t`, and keeps what it is told. */
-class Watched extends SnapshotTracker<HeldRow> {
-  readonly changes: KeyChange[] = [];
+class Watched extends RowChanges<HeldRow> {
+  readonly told: KeyChange[] = [];
   readonly unknown: string[] = [];
 
   override isReading(table: string): boolean {
@@ -21,7 +21,7 @@ class Watched extends SnapshotTracker<HeldRow> {
   }
 
   override changed(change: KeyChange): undefined {
-    this.changes.push(change);
+    this.told.push(change);
   }
 
   override changedUnknown(table: string, xid: number): void {
@@ -37,11 +37,11 @@ function lineOf(line: string): RowChange {
 
 /** @returns what the snapshot is told */
 function observe(change: RowChange, key: readonly string[] = ['id'], published = true) {
-  const tracker = new Watched('slot');
+  const changes = new Watched(new RunState());
   const policies = new TablePolicies(new FakeKeys({ 'public.t': { key }, 'public.u': { key } }), NO_FILTERS);
-  const same = new SnapshotRows(tracker).observe(change, policies.of(change.table), 705, published);
+  const same = new SnapshotRows(changes).observe(change, policies.of(change.table), 705, published);
   assert.equal(same, change);
-  return { told: tracker.changes[0], unknown: tracker.unknown };
+  return { told: changes.told[0], unknown: changes.unknown };
 }
 
 /** A row of which only the first columns are in use: a decoder uses the memory of a longer one again. */
@@ -49,7 +49,7 @@ const short = (tuple: Tuple | undefined, count: number): Tuple | undefined => tu
 
 describe('a snapshot', () => {
   it('that nobody asked for is not under way', () => {
-    assert.equal(new SnapshotRows(new SnapshotTracker('slot')).isUnderWay, false);
+    assert.equal(new SnapshotRows(new RowChanges(new RunState())).isUnderWay, false);
   });
 
   it('is told of no table that is not read', () => {

@@ -9,8 +9,9 @@ import { createPacker } from '../../../lambda/pack/create-packer.ts';
 import { compilePatterns, NO_FILTERS } from '../../../lambda/settings/filters.ts';
 import { OPERATIONS } from '../../../lambda/settings/setting-schemas.ts';
 import { CopyTextReader } from '../../../lambda/snapshot/copy-text-reader.ts';
+import { RowChanges } from '../../../lambda/snapshot/row-changes.ts';
 import { RowSet } from '../../../lambda/snapshot/row-set.ts';
-import { SnapshotTracker } from '../../../lambda/snapshot/tracker.ts';
+import { RunState } from '../../../lambda/snapshot/run-state.ts';
 import { AlterationOrder } from '../../../lambda/transform/alterations.ts';
 import { KeyHistoryCache } from '../../../lambda/transform/key-history-cache.ts';
 import { SkippedLog } from '../../../lambda/transform/skipped-log.ts';
@@ -87,7 +88,7 @@ describe('a snapshot that is under way', () => {
   }
 
   it('is told of each change, and whether it becomes a record', () => {
-    const snapshots = new Watched(new SnapshotTracker('slot'));
+    const snapshots = new Watched(new RowChanges(new RunState()));
     const { transformer, records } = make({ snapshots, operations: new Set(['INSERT']) });
     for (const message of [
       { kind: 'begin', transaction } as const,
