@@ -17,6 +17,9 @@ export interface OwnTables {
   readonly columns?: Readonly<Record<string, readonly string[]>>;
 }
 
+/** Containers of a function begin at the same moment, and IF NOT EXISTS fails where two make the same. Held until the transaction ends. */
+const IN_TURN = `SELECT pg_advisory_xact_lock(hashtext('pg2kinesis.replica tables'), 0)`;
+
 const CREATE_RIGHTS = 'GRANT USAGE, CREATE ON SCHEMA pg2kinesis';
 const WRITE_RIGHTS = 'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pg2kinesis';
 
@@ -32,11 +35,11 @@ export async function makeOwnTables(client: pg.Client, { there, create, columns 
   await translatingRights(client, remedy, async () => {
     // Asked for first: who may make tables in a schema needs no right to make schemas, not even IF NOT EXISTS.
     const { rowCount } = await client.query(`SELECT FROM pg_namespace WHERE nspname = 'pg2kinesis'`);
-    if (rowCount === 0) await client.query('CREATE SCHEMA IF NOT EXISTS pg2kinesis');
+    if (rowCount === 0) await client.query(`${IN_TURN}; CREATE SCHEMA IF NOT EXISTS pg2kinesis`);
     const { rows } = await client.query<{ there: boolean }>(there);
     if (rows[0]?.there === true) return;
     for (const [table, expected] of Object.entries(columns)) await refuseForeign(client, table, expected);
-    await client.query(create);
+    await client.query(`${IN_TURN}; ${create}`);
   });
 }
 
