@@ -19,7 +19,7 @@ import {
   laneStart,
   type TableName,
 } from './fast-target.ts';
-import { isOfLanes } from './lane-count.ts';
+import { isOfLanes, settled } from './lane-count.ts';
 import { afterChange, afterMark, isBefore, isNew, lacksMarks, type LanePosition } from './lane-position.ts';
 
 /** A Kinesis record, and the partition keys of its user records where they have their own. */
@@ -180,7 +180,7 @@ export class FastBatch {
 
   #afterMark(position: LanePosition, mark: Mark, arrivedMs: number): LanePosition {
     const { state } = this.#transaction;
-    state.system ??= mark.system;
+    state.system = settled(state.system, mark.system, this.#alone);
     if (state.system !== mark.system) throw otherServer(mark.system, state.system, position.lsn);
     const after = afterMark(position, mark, arrivedMs < state.begunMs);
     if ('lost' in after) {

@@ -16,6 +16,19 @@ export class MustBeAloneError extends Error {
 }
 
 /**
+ * What a copy is of, for all of it: the first batch says so, and another that is under way at that moment could say something else.
+ *
+ * @param known - what the target holds
+ * @param said - what the record says
+ * @param alone - whether no other batch is under way
+ * @throws {MustBeAloneError} where the batch has to be begun again
+ */
+export function settled<T>(known: T | undefined, said: T, alone: boolean): T {
+  if (known === undefined && !alone) throw new MustBeAloneError();
+  return known ?? said;
+}
+
+/**
  * Whether a record is of the lanes that are applied. Those of another number are taken up once all of the old ones are applied up
  * to the same mark.
  *
@@ -28,7 +41,8 @@ export class MustBeAloneError extends Error {
  * @throws {MustBeAloneError} where the batch has to be begun again
  */
 export function isOfLanes(state: FastState, count: number, items: Items, alone: boolean): boolean {
-  state.laneCount ??= count;
+  // A source that was not known is settled with it.
+  state.laneCount = settled(state.laneCount, count, alone);
   if (state.laneCount === count) return true;
   if (saysNothingNew(state, items)) return false;
   if (!alone) throw new MustBeAloneError();

@@ -8,6 +8,14 @@ let target: PostgresServer;
 
 const line = (record: object): Buffer => Buffer.from(`${JSON.stringify(record)}\n`);
 
+/** Waits until so many sessions of the target wait for a lock. */
+async function lockWaits(count: number): Promise<void> {
+  for (let waits = 0; waits !== count;) {
+    const rows = await target.sql<{ n: number }>('SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted');
+    waits = rows[0]?.n ?? 0;
+  }
+}
+
 describe('containers of a function, side by side', () => {
   before(async () => {
     target = await startPostgres();
@@ -30,5 +38,42 @@ describe('containers of a function, side by side', () => {
       lanes,
     );
     await Promise.all(containers.map((each) => each.close()));
+  });
+
+  it('are of one source and server, and of one number of lanes, though each of them is the first to say so', async () => {
+    const made = { op: 'MARK', lane: 0, timeline: 1, commitLsn: '0/1', commitTime: '2026-01-02T03:04:05Z', forks: [] };
+    const told = (over: object) => line({ ...made, source: 's', lanes: 2, system: '1', ...over });
+    const inLane = (lane: number, of: number, ...data: readonly Buffer[]) => eventOfData(data, `lane-${lane}-of-${of}`);
+    const cases = [
+      ['STREAM_CHANGED', {}, undefined, inLane(0, 2, line(insertOf('a', 1))), inLane(1, 2, line(insertOf('b', 2)))],
+      [
+        ...(['LANES_CHANGED', { SOURCE_NAME: 's' }, undefined] as const),
+        ...[inLane(0, 2, line(insertOf('s', 1))), inLane(3, 4, line(insertOf('s', 2)))],
+      ],
+      [
+        ...(['HISTORY_CHANGED', {}, inLane(0, 2, line(insertOf('s', 0)))] as const),
+        ...[
+          inLane(0, 2, told({}), line(insertOf('s', 1))),
+          inLane(1, 2, told({ system: '2' }), line(insertOf('s', 2))),
+        ],
+      ],
+    ] as const;
+    for (const [code, settings, before, ...events] of cases) {
+      await target.sql('DELETE FROM pg2kinesis.replica; TRUNCATE public.places');
+      const said = new Said();
+      const containers = events.map(() => makeFunction(target, said, settings));
+      if (before !== undefined) await containers[0]?.invoke(before);
+      // Both have read what the copy is of before one of them is done.
+      const client = await target.client();
+      await client.query('BEGIN; LOCK TABLE public.places');
+      const invoked = containers.map((each, i) => each.invoke(events[i] ?? eventOfData([])));
+      await lockWaits(2);
+      await client.query('COMMIT');
+      const answers = await Promise.all(invoked);
+      assert.deepEqual(answers.map(({ batchItemFailures }) => batchItemFailures.length).sort(), [0, 1], code);
+      assert.match(said.logged.join(), new RegExp(`^${code}: [^]*$`));
+      assert.equal((await target.sql('SELECT FROM public.places WHERE id > 0')).length, 1, code);
+      await Promise.all([client.end(), ...containers.map((each) => each.close())]);
+    }
   });
 });
