@@ -118,6 +118,15 @@ function parseWithin(text: string): bigint | undefined {
   return Number.isNaN(seconds) ? undefined : BigInt(seconds) * 1_000_000n + BigInt(micros);
 }
 
+/**
+ * The nearest time in the years 1 to 9999, as {@link parseTimestampMicros} reads what is outside.
+ *
+ * @param micros - microseconds since 1970-01-01T00:00:00Z
+ */
+export function clampMicros(micros: bigint): bigint {
+  return micros < EARLIEST ? EARLIEST : micros > LATEST ? LATEST : micros;
+}
+
 /** The digit at an index. NaN where there is none. */
 function digitAt(text: string, at: number): number {
   return digitOf(text.charCodeAt(at));

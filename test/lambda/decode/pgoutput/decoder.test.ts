@@ -57,6 +57,19 @@ describe('messages of pgoutput', () => {
     assert.deepEqual(decode(commit(MICROS)), { kind: 'commit', xid: undefined, commitTimeMicros: MICROS });
   });
 
+  it('have a commit time in the years 1 to 9999, whatever a replication origin gave them', () => {
+    const decode = reading();
+    const [infinity, minusInfinity] = [2n ** 63n - 1n, -(2n ** 63n)].map((micros) => micros + 946_684_800_000_000n);
+    for (const [given, read] of [
+      [infinity, 253_402_300_799_999_999n],
+      [minusInfinity, -62_135_596_800_000_000n],
+      [MICROS, MICROS],
+    ] as const) {
+      assert.deepEqual(decode(begin(7, given ?? 0n)), { kind: 'begin', xid: 7, commitTimeMicros: read });
+      assert.deepEqual(decode(commit(given ?? 0n)), { kind: 'commit', xid: undefined, commitTimeMicros: read });
+    }
+  });
+
   it('carry an INSERT, its names quoted as quote_identifier does', () => {
     assert.deepEqual(row(reading(USERS)(insert(USERS.oid, ['7', "it's", 't', null]))), {
       operation: 'INSERT',
