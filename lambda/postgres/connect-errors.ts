@@ -5,6 +5,7 @@
  */
 import { type ErrorCode, PipelineError } from '../errors.ts';
 import type { ErrorContext } from './error-context.ts';
+import { UNREADABLE } from './read-safely.ts';
 
 /** Codes of Node's sockets and resolver that mean: not reachable, or no longer. */
 const NETWORK = new Set(
@@ -151,6 +152,9 @@ function explainRefusal(
   }
 }
 
+/** What node-postgres says of a way of logging in that it does not know. */
+const UNKNOWN_LOG_IN = /^SASL: Only mechanism|Unknown authenticationOk message type \d+$/;
+
 /** What node-postgres says, which gives no codes. */
 function explainDriver(
   text: string,
@@ -193,6 +197,19 @@ function explainDriver(
       'DATABASE_AUTH_FAILED',
       `PostgreSQL at ${at} wants the password of user "${context.user}" hashed ${iterations} times, which takes too long.`,
       'Set scram_iterations lower on the server, and the password of this user anew.',
+    );
+  }
+  if (UNKNOWN_LOG_IN.test(text)) {
+    return failure(
+      'DATABASE_AUTH_FAILED',
+      `PostgreSQL at ${at} wants user "${context.user}" to log in by GSSAPI, SSPI or OAuth, none of which is supported here.`,
+      'Admit this user by scram-sha-256 in pg_hba.conf. On Amazon RDS take the role rds_ad from it.',
+    );
+  }
+  if (text.startsWith(UNREADABLE) || text.startsWith('received invalid response')) {
+    return unreachable(
+      `What answers at ${at} does not speak as PostgreSQL does.`,
+      'Check that host and port are those of a PostgreSQL server, and what is between.',
     );
   }
   if (text.startsWith('SASL')) {

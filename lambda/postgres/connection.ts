@@ -17,6 +17,7 @@ import {
 import { codeOf, type ErrorContext } from './error-context.ts';
 import { type SlotPlugin, TEST_DECODING } from './plugins.ts';
 import type { Unproven } from './pooler.ts';
+import { readSafely } from './read-safely.ts';
 import { readServerIdentity } from './server-identity.ts';
 import { pinStatement, STARTUP_OPTIONS } from './session-settings.ts';
 import { isUntrusted, translate } from './sql-errors.ts';
@@ -271,6 +272,7 @@ async function connectClient(
   });
   // A query under way is rejected when the connection is lost. A loss while there is none must not end the process.
   client.on('error', () => undefined);
+  readSafely(client);
   options.signal?.addEventListener('abort', () => destroy(client));
   try {
     await client.connect();

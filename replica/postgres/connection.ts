@@ -5,6 +5,7 @@
 import pg from 'pg';
 import { isUntrustedCode } from '../../lambda/postgres/connect-errors.ts';
 import { CONNECT_MS, SCRAM_LIMIT } from '../../lambda/postgres/connection.ts';
+import { readSafely } from '../../lambda/postgres/read-safely.ts';
 import { createTls, type SslMode } from '../../lambda/postgres/tls.ts';
 import { ReplicaError } from '../errors.ts';
 import type { PostgresAddress } from './address.ts';
@@ -124,6 +125,7 @@ export function createClient(address: PostgresAddress, more: pg.ClientConfig = {
   });
   // A query that waits is rejected as well, so nothing is lost here.
   client.on('error', () => undefined);
+  readSafely(client);
   return client;
 }
 
