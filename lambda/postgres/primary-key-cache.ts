@@ -150,7 +150,8 @@ export class PrimaryKeyCache {
   }
 
   async #look(connection: Connection, slotName: string): Promise<Look> {
-    const [row] = await ask(connection, FINGERPRINT(this.#virtuals, slotName, this.#options.hasExclusions === true));
+    const versions = this.#options.hasExclusions === true;
+    const [row] = await ask(connection, FINGERPRINT(connection.versionNum, this.#virtuals, slotName, versions));
     this.#lookedAt = parseLsn(String(row?.['lsn'])) ?? 0n;
     this.#overBefore = row?.['over'] === null ? undefined : Number(row?.['over']);
     const snapshot = new MvccSnapshot(String(row?.['snapshot']));

@@ -106,9 +106,11 @@ export const TABLES = (versionNum: number, ages: boolean): string => `
     FROM tables t LEFT JOIN keys k ON k.conrelid = t.oid LEFT JOIN identities i ON i.indrelid = t.oid
     LEFT JOIN changes h ON h.oid = t.oid LEFT JOIN ancestors p ON p.leaf = t.oid LEFT JOIN virtuals v ON v.attrelid = t.oid`;
 
-/** Rows as one short text: how many, and the sum of a 60-bit digest of each. */
-const digest = (fields: string, from: string) =>
-  `(SELECT count(*) || ':' || COALESCE(sum(('x' || left(md5(concat_ws(' ', ${fields})), 15))::bit(60)::bigint), 0) FROM ${from})`;
+/** A row's digest, a number. A server that is held to FIPS 140 refuses md5, but for 10, which has nothing else. */
+const rowDigest = (fields: string, versionNum: number) =>
+  versionNum >= 110000
+    ? `hashtextextended(concat_ws(' ', ${fields}) COLLATE "C", 0)`
+    : `('x' || left(md5(concat_ws(' ', ${fields})), 15))::bit(60)::bigint`;
 
 const END_OF_WAL = `CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text`;
 
@@ -126,12 +128,17 @@ export const WAL_POSITION = `SELECT ${END_OF_WAL} AS lsn, txid_current_snapshot(
  * A text that is the same only where {@link TABLES} would answer the same, and the snapshot that says so. For every
  * batch. It is made of what is read, not of row versions: TRUNCATE, VACUUM FULL and REFRESH change those.
  *
+ * @param versionNum - the server's, as `server_version_num` gives it
  * @param virtuals - whether virtual generated columns are known: their names take a scan of pg_attribute; a new one shows
  *   by its table's number of columns
  * @param slotName - the slot whose changes are read
  * @param versions - whether a migration that another one has taken back is to show: takes a scan of pg_attribute, too
  */
-export const FINGERPRINT = (virtuals: boolean, slotName: string, versions: boolean): string => `
+export const FINGERPRINT = (versionNum: number, virtuals: boolean, slotName: string, versions: boolean): string => {
+  // Rows as one short text: how many, and the sum of the digests.
+  const digest = (fields: string, from: string) =>
+    `(SELECT count(*) || ':' || COALESCE(sum(${rowDigest(fields, versionNum)}), 0) FROM ${from})`;
+  return `
   SELECT txid_current_snapshot()::text AS snapshot, ${END_OF_WAL} AS lsn,
     (SELECT catalog_xmin::text::float8 FROM pg_replication_slots WHERE slot_name = ${pg.escapeLiteral(slotName)}) AS over, concat_ws(' ',
     ${digest(
@@ -145,3 +152,4 @@ export const FINGERPRINT = (virtuals: boolean, slotName: string, versions: boole
     ${virtuals ? digest('attrelid, attnum, attname', "pg_attribute WHERE attgenerated = 'v' AND NOT attisdropped") : "''"},
     ${digest('oid, nspname', "pg_namespace WHERE nspname !~ '^pg_(temp|toast_temp)_'")},
     ${versions ? VERSIONS : "''"}) AS print`;
+};

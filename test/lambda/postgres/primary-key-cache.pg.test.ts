@@ -5,6 +5,7 @@ import type { TableName } from '../../../lambda/decode/messages.ts';
 import type { PrimaryKeys } from '../../../lambda/ports/catalogs.ts';
 import { ConnectedKeys } from '../../../lambda/postgres/connected-keys.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
+import { open } from '../../../lambda/postgres/connection-pair.ts';
 import { PrimaryKeyCache } from '../../../lambda/postgres/primary-key-cache.ts';
 import { WalKeyHistory } from '../../../lambda/postgres/wal-key-history.ts';
 import { type PostgresServer, startPostgres, TESTED_MAJOR } from '../../support/postgres.ts';
@@ -131,6 +132,21 @@ describe('the primary keys', () => {
     // Columns that an index only includes are not sent.
     if (TESTED_MAJOR >= 11) assert.equal(holds('included'), false);
   });
+
+  if (TESTED_MAJOR >= 11)
+    it('are read where md5 cannot be had, which a server that is held to FIPS 140 refuses', async () => {
+      await server.sql(`CREATE ROLE plain LOGIN PASSWORD 'plain'; REVOKE EXECUTE ON FUNCTION md5(text) FROM PUBLIC`);
+      const login = { user: 'plain', password: 'plain' };
+      const { client, ...plain } = await open(databaseOf(server, login), { deadline: soon() });
+      await assert.rejects(plain.query(`SELECT md5('')`), { code: '42501' });
+      const cache = new PrimaryKeyCache({ ttlMs: 1e9, clock, log: memoryLog() });
+      const keys = new ConnectedKeys(cache, { client, ...plain });
+      await keys.refreshIfStale(0n);
+      await keys.refreshIfStale(0n);
+      assert.deepEqual([keys.version, keys.current(named('public.one'))?.key], [1, ['id']]);
+      await client.end();
+      await server.sql('GRANT EXECUTE ON FUNCTION md5(text) TO PUBLIC');
+    });
 
   if (TESTED_MAJOR >= 18)
     it('come with virtual generated columns', async () => {
