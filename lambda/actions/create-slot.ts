@@ -3,8 +3,9 @@
  */
 import type { Container } from '../container.ts';
 import { formatLsn } from '../decode/lsn.ts';
+import { type Connection, toPipelineError } from '../postgres/connection.ts';
 import { makeFailoverSlot } from '../postgres/failover-slot.ts';
-import { createSlot as createReplicationSlot } from '../postgres/slot-create-drop.ts';
+import { createSlot as createReplicationSlot, dropSlot as dropReplicationSlot } from '../postgres/slot-create-drop.ts';
 import { type ServerAnswer, serverAnswer } from '../run/answer.ts';
 import type { CreateSlotAction } from '../settings/action-types.ts';
 import { requestInitialSnapshot } from './snapshot.ts';
@@ -36,7 +37,7 @@ export interface CreateSlotAnswer {
  * @param action - whether a standby is meant
  * @param container - clients, caches, settings
  * @param deadlines - when it began, and when it must be over
- * @throws {PipelineError} SERVER_IS_STANDBY, SLOT_BUSY, WRONG_PLUGIN, CONFIG_INVALID
+ * @throws {PipelineError} SERVER_IS_STANDBY, SLOT_BUSY, WRONG_PLUGIN, CONFIG_INVALID, SNAPSHOT_REFUSED
  */
 export async function createSlot(
   { onStandby }: CreateSlotAction,
@@ -53,12 +54,12 @@ export async function createSlot(
       warmState.resume = undefined;
       warmState.reached = undefined;
       warmState.position = undefined;
+      if (config.snapshot === 'initial') await requestRows(main, control, container);
       const from = confirmedFlush === undefined ? 'now on' : `LSN ${formatLsn(confirmedFlush)} on`;
       log.warn(`The slot was made. What is committed from ${from} is captured; nothing that was committed before is.`, {
         slot: config.slot,
       });
     }
-    if (created && config.snapshot === 'initial') await requestInitialSnapshot(control, container);
     const until = { deadline: deadlines.functionDeadline, leaseExpiresAt: deadlines.leaseExpiresAt };
     const converted = failover && (await makeFailoverSlot(database, until, control, config.slot));
     if (converted) log.info('The slot was made a failover slot.', { slot: config.slot });
@@ -71,4 +72,19 @@ export async function createSlot(
       ...(confirmedFlush === undefined ? {} : { confirmedFlushLsn: formatLsn(confirmedFlush) }),
     };
   });
+}
+
+/** Asks for the rows of the tables. Where that fails the slot is dropped again: once it is there, nobody would ask for them. */
+async function requestRows(main: Connection, control: Connection, container: Container): Promise<void> {
+  const { config, log } = container;
+  try {
+    await requestInitialSnapshot(control, container);
+  } catch (error) {
+    const isDropped = await dropReplicationSlot(main, config.slot).catch(() => false);
+    const notDone = isDropped
+      ? 'The slot was dropped again, as its snapshot could not be asked for.'
+      : 'The slot was made, and its snapshot could not be asked for: drop it with drop-slot, then create it again.';
+    log.warn(notDone, { slot: config.slot });
+    throw toPipelineError(error, { ...control.context, slot: config.slot, notDone });
+  }
 }

@@ -3,7 +3,7 @@
  * Both write a message into the WAL: whichever run reads it does the work.
  */
 import type { Container } from '../container.ts';
-import { PipelineError } from '../errors.ts';
+import { PipelineError, type PipelineErrorOptions } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { readSlotState, validateSlot } from '../postgres/slot-state.ts';
 import { writeMessage } from '../postgres/snapshot-reader.ts';
@@ -12,7 +12,7 @@ import type { RunAnswer } from '../run/answer.ts';
 import type { SnapshotAction } from '../settings/action-types.ts';
 import { selectsTable } from '../settings/filters.ts';
 import { encodedLength } from '../snapshot/ascii.ts';
-import type { SnapshotProgress } from '../snapshot/progress.ts';
+import { type SnapshotProgress, tablesUnderWay } from '../snapshot/progress.ts';
 import { encodeSnapshotMessage } from '../snapshot/snapshot-message.ts';
 import { runOrDrain } from './run-and-drain.ts';
 import { type InvocationDeadlines, withConnection } from './with-connection.ts';
@@ -20,6 +20,11 @@ import { withSlotLock } from './with-slot-lock.ts';
 
 /** Names of tables that a message can hold. */
 const MAX_NAME_BYTES = 200 * 1024;
+/** What helps where they are more. */
+const TOO_MANY = {
+  remedy:
+    'Ask for some of them, and for others once those are read. Where SNAPSHOT=initial asks for all: leave some out with TABLE_INCLUDE_LIST or TABLE_EXCLUDE_LIST, or make the slot with SNAPSHOT=none, then ask.',
+};
 /** For the look at what is under way. */
 const LOOK_TIMEOUT_MS = 10_000;
 
@@ -101,6 +106,7 @@ async function request(names: readonly string[], container: Container, deadlines
  * @param connection - to the slot's database
  * @param container - settings and time
  * @returns how many tables were asked for; undefined: the server or the plugin cannot
+ * @throws {PipelineError} SNAPSHOT_REFUSED where they are too many
  */
 export async function requestInitialSnapshot(
   connection: Connection,
@@ -125,9 +131,9 @@ async function writeRequest(
 ): Promise<void> {
   const names = tables.map(({ printed }) => printed);
   // One message has to hold the names of all that are not done.
-  const all = [...names, ...(underWay?.pending ?? []), underWay?.current?.name ?? ''];
+  const all = [...names, ...(underWay === undefined ? [] : tablesUnderWay(underWay))];
   if (encodedLength(all) > MAX_NAME_BYTES)
-    throw refused(`${all.length} tables are too many for one snapshot: their names have more than 200 KB.`);
+    throw refused(`${all.length} tables are too many for one snapshot: their names have more than 200 KB.`, TOO_MANY);
   const begunAt = clock.now();
   const id = `${begunAt.toString(36)}${Math.floor(clock.random() * 36 ** 4).toString(36)}`;
   await writeMessage(
@@ -172,6 +178,6 @@ async function requireSlot({ client, context }: Connection, slot: string): Promi
   if (fault !== undefined) throw fault;
 }
 
-function refused(what: string): PipelineError {
-  return new PipelineError('SNAPSHOT_REFUSED', `${what} No snapshot was asked for.`);
+function refused(what: string, options?: PipelineErrorOptions): PipelineError {
+  return new PipelineError('SNAPSHOT_REFUSED', `${what} No snapshot was asked for.`, options);
 }

@@ -157,6 +157,27 @@ describe('snapshot', () => {
     assert.equal((await reads()).length - before, 302);
   });
 
+  it('leaves no slot behind of which not all tables fit into one request', async () => {
+    // What is not ASCII takes six bytes of a message.
+    const name = (number: number | string): string => `${number}${'ä'.repeat(29)}`;
+    await server.sql('CREATE DATABASE crowded');
+    const owner = await server.client({ database: 'crowded' });
+    await owner.query(`CREATE SCHEMA "${name('s')}"; GRANT USAGE ON SCHEMA "${name('s')}" TO cdc`);
+    await owner.query(
+      `DO $$ BEGIN FOR n IN 100..749 LOOP EXECUTE format('CREATE TABLE %I.%I (id int PRIMARY KEY)', '${name('s')}', n || '${name('')}'); END LOOP; END $$`,
+    );
+    await owner.query(`GRANT SELECT ON ALL TABLES IN SCHEMA "${name('s')}" TO cdc`);
+    await owner.end();
+    const over = { SNAPSHOT: 'initial', SLOT_NAME: 'crowded', PGDATABASE: 'crowded' };
+    const all = await start(over);
+    await refused({ action: 'create-slot' }, /650 tables are too many.*No snapshot was asked for.*SNAPSHOT=none/, all);
+    assert.match(all.output(), /The slot was dropped again/);
+    assert.deepEqual(await server.sql(`SELECT 1 FROM pg_replication_slots WHERE slot_name = 'crowded'`), []);
+    const some = await start({ ...over, TABLE_EXCLUDE_LIST: '.*\\.[5-7]\\d\\d.*' });
+    await invoke({ action: 'create-slot' }, some);
+    assert.match(some.output(), /A snapshot was asked for/);
+  });
+
   it('is refused where the plugin sends no messages', async () => {
     const json = await start({ PLUGIN: 'wal2json', SLOT_NAME: 'third' });
     await refused(
