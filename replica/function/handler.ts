@@ -42,7 +42,7 @@ function getInstance(): StreamFunction {
 export async function handler(event: KinesisStreamEvent, context: Context): Promise<KinesisStreamBatchResponse> {
   log.setRequestId(context.awsRequestId);
   try {
-    return await getInstance().invoke(event);
+    return await getInstance().invoke(event, context.getRemainingTimeInMillis());
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error('The batch could not be applied.');
     log.error(message, { code: name });

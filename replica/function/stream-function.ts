@@ -3,7 +3,9 @@
  * the target from one invocation to the next. Reads no environment.
  */
 import type { KinesisStreamBatchResponse, KinesisStreamEvent } from 'aws-lambda';
+import type pg from 'pg';
 import type { Clock, Log } from '../../lambda/ports/runtime.ts';
+import { closeGracefully, dropIfLate } from '../../lambda/postgres/close-connection.ts';
 import type { Credentials, Login } from '../../lambda/postgres/credentials.ts';
 import { ReplicaError } from '../errors.ts';
 import { codeOf, connectTarget, type TargetConnection } from '../postgres/connection.ts';
@@ -31,6 +33,15 @@ export interface StreamFunctionOptions {
 /** After so long the target ends a transaction whose client is gone: it holds locks that others wait for. */
 const ABANDONED_MS = 30_000;
 
+/** An invocation's time by default: that of a `StreamReplica`'s function. */
+const INVOCATION_MS = 300_000;
+/** Parts of it. Who waits for a lock gives up first: then it is known what for. The last of it is for saying so. */
+const LOCK_SHARE = 0.8;
+const STATEMENT_SHARE = 0.9;
+const WORK_SHARE = 0.95;
+/** A target that does not begin a transaction within this time is gone, and has not said so. */
+const BEGIN_MS = 5_000;
+
 /** A connection, ready to apply. */
 interface Ready {
   readonly connection: TargetConnection;
@@ -41,6 +52,8 @@ interface Ready {
 export class StreamFunction {
   readonly #options: StreamFunctionOptions;
   #ready: Ready | undefined;
+  /** When the work of this invocation is to be over, milliseconds since 1970. */
+  #endsMs = 0;
 
   constructor(options: StreamFunctionOptions) {
     this.#options = options;
@@ -50,10 +63,12 @@ export class StreamFunction {
    * Applies a batch.
    *
    * @param event - what Lambda invokes with
+   * @param remainingMs - when Lambda ends the process
    * @returns which record to begin with next time; none: all are done with
    * @throws {ReplicaError} where nothing of it was applied. It is given again
    */
-  async invoke(event: KinesisStreamEvent): Promise<KinesisStreamBatchResponse> {
+  async invoke(event: KinesisStreamEvent, remainingMs = INVOCATION_MS): Promise<KinesisStreamBatchResponse> {
+    this.#endsMs = this.#options.clock.now() + remainingMs * WORK_SHARE;
     const batch = batchOf(event);
     if (batch === undefined) return { batchItemFailures: [] };
     const outcome = await this.#apply(batch);
@@ -65,19 +80,40 @@ export class StreamFunction {
   async close(): Promise<void> {
     const ready = this.#ready;
     this.#ready = undefined;
-    await ready?.connection.client.end().catch(() => undefined);
+    if (ready !== undefined) await closeGracefully(ready.connection, this.#options.clock);
   }
 
-  async #apply({ streamArn, records }: StreamBatch): Promise<FastOutcome> {
+  async #apply(batch: StreamBatch): Promise<FastOutcome> {
     const isReused = this.#ready !== undefined;
     try {
-      return await (await this.#connect(streamArn)).applier.apply(records);
+      return await this.#attempt(batch);
     } catch (error) {
       await this.close();
       // A container that was frozen for a while finds its connection gone. What was committed is a repeat now.
       if (!isReused || !(error instanceof ReplicaError) || error.code !== 'TARGET_UNREACHABLE') throw error;
-      return await (await this.#connect(streamArn)).applier.apply(records);
+      if (this.#leftMs <= 0) throw error;
+      return await this.#attempt(batch);
     }
+  }
+
+  async #attempt({ streamArn, records }: StreamBatch): Promise<FastOutcome> {
+    const { connection, applier } = await this.#connect(streamArn);
+    return await this.#inTime(connection.client, applier.apply(records, undefined, this.#endsMs));
+  }
+
+  get #leftMs(): number {
+    return this.#endsMs - this.#options.clock.now();
+  }
+
+  /** Waits for work on a connection, which is dropped when the time is over: a target may be gone without a word. */
+  #inTime<T>(client: pg.Client, work: Promise<T>): Promise<T> {
+    return dropIfLate(client, Math.max(0, this.#leftMs), this.#options.clock, work);
+  }
+
+  /** Limits statements, so that none goes on at the target when the process has been ended. @param scope - SET, or SET LOCAL */
+  #limits(scope: string): string {
+    const ms = (share: number): number => Math.max(1, Math.round((this.#leftMs / WORK_SHARE) * share));
+    return `${scope} lock_timeout = ${ms(LOCK_SHARE)}; ${scope} statement_timeout = ${ms(STATEMENT_SHARE)}`;
   }
 
   async #connect(streamArn: string): Promise<Ready> {
@@ -92,16 +128,9 @@ export class StreamFunction {
     });
     const { client } = connection;
     try {
-      await client.query(`SET idle_in_transaction_session_timeout = ${ABANDONED_MS}`);
-      // Lambda gives nothing again that was done with: a commit has to outlast a crash of the target.
-      await client.query(
-        `SELECT set_config('synchronous_commit', 'local', false) WHERE current_setting('synchronous_commit') = 'off'`,
-      );
-      await prepareFastTables(client, settings.name);
-      const { name, source, startAfter, awaitsSnapshot } = settings;
-      await beginShared(client, { name, streamArn, source, startAfter, awaitsSnapshot });
+      await this.#inTime(client, this.#prepare(client, streamArn));
     } catch (error) {
-      await client.end().catch(() => undefined);
+      await closeGracefully(connection, this.#options.clock);
       throw error;
     }
     const { name, source, skipMissing, skipTruncated, allowTriggers } = settings;
@@ -111,14 +140,28 @@ export class StreamFunction {
       examine: (table) => refuseUnfit(client, table),
     });
     const { clock } = this.#options;
+    const hold = async (): Promise<void> => {
+      await dropIfLate(client, BEGIN_MS, clock, client.query(`BEGIN; ${this.#limits('SET LOCAL')}`));
+    };
     const applier = new FastApplier({
-      target: new PostgresFastTarget({ client, name, target }),
+      target: new PostgresFastTarget({ client, name, target, hold }),
       source,
       skipMissing,
       skipTruncated,
       now: () => clock.now(),
     });
     return (this.#ready = { connection, applier });
+  }
+
+  async #prepare(client: pg.Client, streamArn: string): Promise<void> {
+    const { name, source, startAfter, awaitsSnapshot } = this.#options.settings;
+    await client.query(`SET idle_in_transaction_session_timeout = ${ABANDONED_MS}; ${this.#limits('SET')}`);
+    // Lambda gives nothing again that was done with: a commit has to outlast a crash of the target.
+    await client.query(
+      `SELECT set_config('synchronous_commit', 'local', false) WHERE current_setting('synchronous_commit') = 'off'`,
+    );
+    await prepareFastTables(client, name);
+    await beginShared(client, { name, streamArn, source, startAfter, awaitsSnapshot });
   }
 
   #logIn({ host, port, database, user, password }: Login): Promise<TargetConnection> {

@@ -186,6 +186,11 @@ function remedyOf(code: string): { readonly remedy?: string } {
       remedy:
         'It takes no writes, as a standby does not. Give its primary with --to, or wait until it is one, then start again: it goes on where it was.',
     };
+  if (code === '57014')
+    return {
+      remedy:
+        'The statement was ended there: by somebody, or because it took longer than a function has for a batch. Start again: it goes on where it was. If that happens often, find out what the target is busy with.',
+    };
   if (code.startsWith('40') || code.startsWith('55'))
     return {
       remedy:

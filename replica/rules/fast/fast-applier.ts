@@ -39,15 +39,17 @@ export class FastApplier {
   }
 
   /**
-   * Applies records of one shard, in one transaction. Where one cannot be applied, those before it are.
+   * Applies records of one shard, in one transaction. Where one cannot be applied, or not in time, those before it are.
    *
    * @param records - the next of the shard, some of which may have been applied before
    * @param shards - what is read with them
+   * @param endsMs - when it has to be over, milliseconds since 1970 @default there is no such time
    * @throws {unknown} where nothing was applied: the target, or its connection
    */
   async apply(
     records: readonly FastRecord[],
     shards: ReadonlyMap<string, ShardPosition> = new Map(),
+    endsMs = Infinity,
   ): Promise<FastOutcome> {
     const read: ReadRecord[] = [];
     let failure: ReplicaError | undefined;
@@ -60,10 +62,10 @@ export class FastApplier {
     const lanes = [...new Set(read.flatMap(({ record }) => laneOf(record.partitionKey)?.lane ?? []))];
     const reaches = read.some(({ items }) => items.some((item) => item.kind === 'change' && isAcrossLanes(item)));
     try {
-      return await this.#attempt({ read, lanes, alone: reaches, failure, shards });
+      return await this.#attempt({ read, lanes, alone: reaches, failure, shards, endsMs });
     } catch (error) {
       if (!(error instanceof MustBeAloneError)) throw error;
-      return await this.#attempt({ read, lanes, alone: true, failure, shards });
+      return await this.#attempt({ read, lanes, alone: true, failure, shards, endsMs });
     }
   }
 
@@ -73,8 +75,9 @@ export class FastApplier {
     readonly alone: boolean;
     readonly failure: ReplicaError | undefined;
     readonly shards: ReadonlyMap<string, ShardPosition>;
+    readonly endsMs: number;
   }): Promise<FastOutcome> {
-    const { read, lanes, alone, shards } = what;
+    const { read, lanes, alone, shards, endsMs } = what;
     const marked = new Set(
       read
         .filter(({ items }) => items.some(({ kind }) => kind === 'mark'))
@@ -84,22 +87,33 @@ export class FastApplier {
     const transaction = await this.#options.target.begin(lanes, alone, () => keysOf(read));
     try {
       const batch = new FastBatch(transaction, this.#options, alone, marked);
+      const { now = () => 0 } = this.#options;
       let done = 0;
+      let longestMs = 0;
       for (const each of read) {
+        const begunMs = now();
+        // The next one may take longer than any so far. One that could not be read comes behind it.
+        if (done > 0 && begunMs + 2 * longestMs > endsMs) {
+          failure = undefined;
+          break;
+        }
         await transaction.begin();
         try {
           await batch.take(each);
         } catch (error) {
           if (!(error instanceof ReplicaError)) throw error;
           failure = error;
-          await transaction.undo();
+          // Where the connection broke, the first error says how.
+          await transaction.undo().catch(() => Promise.reject(error));
           break;
         }
         await transaction.end();
         batch.keep();
+        longestMs = Math.max(longestMs, now() - begunMs);
         done++;
       }
-      const waiting = await transaction.commit(failure === undefined ? shards : new Map());
+      const isAll = failure === undefined && done === read.length;
+      const waiting = await transaction.commit(isAll ? shards : new Map());
       const { lanes: positions, laneCount = 0 } = transaction.state;
       const appliedUpto = laneCount === 0 ? undefined : leastReadUpto(positions, laneCount);
       const copying = copyingOf(transaction.state);
