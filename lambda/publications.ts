@@ -18,6 +18,8 @@ export interface PublishableTable {
   readonly rowFilter: boolean;
   /** Whether one of them has it with a list of columns. */
   readonly columnList: boolean;
+  /** Whether they leave out a column of the primary key: one that a list lacks, or a generated one. */
+  readonly leavesOutKey: boolean;
 }
 
 /** A publication that is there. */

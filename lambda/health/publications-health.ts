@@ -49,6 +49,15 @@ export function checkPublications(
       todo: 'Give it a primary key that is not deferrable, or ALTER TABLE ... REPLICA IDENTITY FULL, or take it out of the publication.',
     });
   }
+  const keyless = published.filter(({ name, leavesOutKey }) => leavesOutKey && selectsTable(filters, [name]));
+  if (keyless.length > 0) {
+    findings.push({
+      check,
+      state: 'fault',
+      found: `a publication leaves out a column of the primary key of ${listed(keyless.map(({ name }) => name))}: its changes are counted as noReplicaIdentity, not published`,
+      todo: 'Let the publication have all columns of the key. A generated one it has only from PostgreSQL 18 on (publish_generated_columns = stored): else use PLUGIN=test_decoding, or exclude the table.',
+    });
+  }
   const newer = found.filter(({ isNewerThanSlot }) => isNewerThanSlot === true).map(({ name }) => quoted(name));
   if (newer.length > 0)
     warn(

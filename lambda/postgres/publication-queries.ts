@@ -22,12 +22,14 @@ const PUBLICATIONS = `
 
 /**
  * The replica identity of a table that is usable: its primary key, unless it is deferrable or generated (which is not
- * sent); the index that was named, while it is there; or the whole row, unless it has virtual columns.
+ * sent); the index that was named, while it is there; or the whole row, unless it has virtual columns. Before 18 no generated
+ * column is sent, though 15 lists it.
  */
 const TABLES = `
   WITH parts AS (
     SELECT schemaname, tablename, bool_or(coalesce(to_jsonb(t)->>'rowfilter', '') <> '') AS row_filter,
-           min(coalesce(jsonb_array_length(nullif(to_jsonb(t)->'attnames', 'null')), 65535)) AS columns
+           min(coalesce(jsonb_array_length(nullif(to_jsonb(t)->'attnames', 'null')), 65535)) AS columns,
+           (array_agg(nullif(to_jsonb(t)->'attnames', 'null')))[1] AS names
       FROM pg_publication_tables t WHERE pubname = ANY ($1::text[]) GROUP BY schemaname, tablename
   ), generated AS (
     SELECT a.attrelid, a.attnum, to_jsonb(a)->>'attgenerated' AS kind FROM pg_attribute a
@@ -37,6 +39,10 @@ const TABLES = `
          k.oid IS NOT NULL AS keyed, p.tablename IS NOT NULL OR root.published AS published, coalesce(p.row_filter, false) AS row_filter,
          coalesce(p.columns < (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                                   AND coalesce(to_jsonb(a)->>'attgenerated', '') = ''), false) AS column_list,
+         p.tablename IS NOT NULL AND EXISTS (
+           SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (k.conkey)
+              AND (NOT p.names ? a.attname::text
+                OR (current_setting('server_version_num')::int < 180000 AND coalesce(to_jsonb(a)->>'attgenerated', '') <> ''))) AS leaves_out_key,
          CASE c.relreplident WHEN 'f' THEN NOT EXISTS (SELECT FROM generated g WHERE g.attrelid = c.oid AND g.kind = 'v')
            WHEN 'd' THEN k.oid IS NOT NULL AND NOT k.condeferrable AND NOT EXISTS (SELECT FROM generated g WHERE g.attrelid = c.oid AND g.attnum = ANY (k.conkey))
            WHEN 'i' THEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident AND i.indislive) ELSE false END AS identity
@@ -80,6 +86,7 @@ export async function readPublications(
     published: row['published'] === true,
     rowFilter: row['row_filter'] === true,
     columnList: row['column_list'] === true,
+    leavesOutKey: row['leaves_out_key'] === true,
   }));
   return { found, tables };
 }

@@ -54,7 +54,7 @@ export class SkippedChanges {
     row: Pick<MessageBlock, 'rowLsn'>,
     historicKey?: readonly string[],
   ): keyof Skipped | undefined {
-    const reason = knownReason(policy, transaction, historicKey);
+    const reason = knownReason(policy, transaction, historicKey) ?? this.#partialKey(policy, transaction, historicKey);
     this.#inDoubt = transaction !== undefined && isSkippedInDoubt(policy, transaction);
     if (reason !== undefined || policy.overlaps.length === 0 || transaction === undefined) return reason;
     this.#inDoubt = this.#parts.alterations.isInDoubt(policy.overlaps, transaction, () => row.rowLsn());
@@ -84,6 +84,20 @@ export class SkippedChanges {
       const reason = knownReason(policy, transaction, isChange ? message.historicKey : undefined);
       return reason === undefined ? alterations.unknown(policy.overlaps, transaction) : [];
     });
+  }
+
+  /** A publication that leaves out a column of the key, listed or generated, shows the others: two rows may have the same of those. */
+  #partialKey(
+    policy: TablePolicy,
+    transaction: Transaction | undefined,
+    historicKey: readonly string[] | undefined,
+  ): 'noReplicaIdentity' | undefined {
+    const [key = []] = policy.keys;
+    if (historicKey === undefined || transaction === undefined || historicKey.length >= key.length) return undefined;
+    // A key that was made wider since was whole when it was written.
+    if (!historicKey.every((name) => key.includes(name)) || this.#parts.policies.isKeyInDoubt(policy, transaction))
+      return undefined;
+    return 'noReplicaIdentity';
   }
 
   /**

@@ -31,7 +31,7 @@ const REASON_TEXTS: Readonly<Record<LoggedReason, readonly [one: string, several
   noReplicaIdentity: [
     'has changes whose key the server did not send',
     'have changes whose key the server did not send',
-    'These changes are counted, not published. Set REPLICA IDENTITY DEFAULT or FULL, or use FORMAT=json, which can publish such a DELETE, but not with PLUGIN=wal2json, which leaves it out.',
+    'These changes are counted, not published. Set REPLICA IDENTITY DEFAULT or FULL, or use FORMAT=json, which can publish such a DELETE, but not with PLUGIN=wal2json, which leaves it out. With PLUGIN=pgoutput see that the publication has all columns of the primary key.',
   ],
   keyTooLarge: [
     'has a row whose primary key alone is larger than a Kinesis record may be',

@@ -14,6 +14,7 @@ const TABLE: PublishableTable = {
   published: true,
   rowFilter: false,
   columnList: false,
+  leavesOutKey: false,
 };
 const settings = (exclude = '') => ({
   publications: ['p'],
@@ -61,6 +62,18 @@ describe('checkPublications', () => {
       assert.ok(findings[0]?.found.includes(what), findings[0]?.found);
     });
   }
+
+  it('is a fault where it lacks a part of a key, unless a filter takes the table out', () => {
+    const tables = [{ ...TABLE, leavesOutKey: true }];
+    const [fault] = checkPublications({ found: [PUBLICATION], tables }, settings());
+    assert.equal(fault?.state, 'fault');
+    assert.match(
+      fault.found,
+      /leaves out a column of the primary key of public\.t: its changes are counted as noReplica/,
+    );
+    const [finding] = checkPublications({ found: [PUBLICATION], tables }, settings('public\\.t'));
+    assert.equal(finding?.state, 'ok');
+  });
 
   it('is a fault where the application fails by it, and where it is missing', () => {
     const [fault] = checkPublications({ found: [PUBLICATION], tables: [{ ...TABLE, hasIdentity: false }] }, settings());

@@ -72,6 +72,7 @@ describe('tables', () => {
       hasIdentity: true,
       rowFilter: false,
       columnList: false,
+      leavesOutKey: false,
     };
     const check = (published: boolean) =>
       checkPublished([TABLE], { found: [], tables: [{ ...publishable, published }] }, settings)[0];

@@ -150,6 +150,37 @@ describe('the advice on publications', () => {
     await client.query('INSERT INTO keyless VALUES (1); UPDATE keyless SET x = 2');
   });
 
+  it('is to publish whole keys: rows of which a part of the key is sent are counted, and never told apart by that', async () => {
+    await server.sql('CREATE DATABASE parts');
+    const client = await server.client({ database: 'parts' });
+    const lists = server.versionNum >= 150000;
+    const generated = server.versionNum >= 120000;
+    await client.query(`
+      CREATE TABLE whole (a integer, b integer, PRIMARY KEY (b, a));
+      CREATE TABLE listed (a integer, b integer, PRIMARY KEY (a, b));
+      ${generated ? 'CREATE TABLE made (a integer, g integer GENERATED ALWAYS AS (a + 1) STORED, PRIMARY KEY (a, g));' : ''}
+      CREATE PUBLICATION p_parts FOR TABLE whole, listed${lists ? ' (a)' : ''}${generated ? ', made' : ''} WITH (publish = 'insert')`);
+    await withTwo('parts', 'p_parts', async (one, other) => await createSlot(one, other, 'p_parts', 10_000));
+    const pipeline = new Pipeline(server, 'p_parts', { publications: ['p_parts'], database: 'parts' });
+    await client.query('INSERT INTO whole VALUES (1, 2)');
+    // What it has seen of the keys is true of all that is written from then on.
+    await pipeline.run();
+    await client.query('INSERT INTO listed VALUES (1, 1), (1, 2)');
+    if (generated) await client.query('INSERT INTO made VALUES (1)');
+    const { skipped } = await pipeline.run();
+    assert.deepEqual(
+      pipeline.records.map(({ table, key }) => [table, key]),
+      [['whole', { b: 2, a: 1 }], ...(lists ? [] : [1, 2].map((b) => ['listed', { a: 1, b }]))],
+    );
+    assert.equal(skipped.noReplicaIdentity, (lists ? 2 : 0) + (generated ? 1 : 0));
+    const partly = [...(lists ? ['public.listed'] : []), ...(generated ? ['public.made'] : [])].join(', ');
+    const faults = (await findings('parts', 'p_parts')).filter(({ found }) => found.includes('leaves out a column'));
+    assert.deepEqual(
+      faults.map(({ state, found }) => [state, found.includes(`primary key of ${partly}:`)]),
+      partly === '' ? [] : [['fault', true]],
+    );
+  });
+
   it('warns of what a publication that is there does: to the application, and to what is captured', async () => {
     await server.sql('CREATE DATABASE odd');
     const client = await server.client({ database: 'odd' });

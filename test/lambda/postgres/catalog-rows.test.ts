@@ -315,6 +315,7 @@ describe('what the catalogs say of publications', () => {
     published: false,
     row_filter: false,
     column_list: false,
+    leaves_out_key: false,
   };
   const server = (publications: readonly object[], tables: readonly object[]) =>
     scriptedServer([
@@ -334,6 +335,7 @@ describe('what the catalogs say of publications', () => {
       published: false,
       rowFilter: false,
       columnList: false,
+      leavesOutKey: false,
     };
     assert.deepEqual(told.tables, [table]);
     assert.deepEqual(valuesOf('pg_publication p'), [[['cdc'], 's']]);
@@ -352,6 +354,7 @@ describe('what the catalogs say of publications', () => {
       published: { published: true },
       row_filter: { rowFilter: true },
       column_list: { columnList: true },
+      leaves_out_key: { leavesOutKey: true },
     });
   });
 

@@ -82,6 +82,22 @@ describe('a change is left out', () => {
       }
     });
 
+  it('where its publication shows a part of the key only, unless the key was made wider since', () => {
+    const { policies, skipped } = make({
+      'public.t': { key: ['a', 'b'] },
+      'public.wider': { key: ['a', 'b'], keySince: 700, seenFrom: 720 },
+    });
+    const reason = (
+      name: string,
+      historicKey?: readonly string[],
+      transaction: Transaction | undefined = TRANSACTION,
+    ) => skipped.reason(policies.of({ ...T, printed: `public.${name}`, name }), transaction, at(1n), historicKey);
+    assert.equal(reason('t', ['a']), 'noReplicaIdentity');
+    for (const whole of [['b', 'a'], ['c'], undefined]) assert.equal(reason('t', whole), undefined);
+    assert.equal(reason('wider', ['a']), undefined);
+    assert.equal(reason('wider', ['a'], { ...TRANSACTION, xid: 720 }), 'noReplicaIdentity');
+  });
+
   it('where it was written before its table was altered, by its position', () => {
     const { skipped, alterations } = make();
     alterations.take(new Map([[700, 80n]]));
