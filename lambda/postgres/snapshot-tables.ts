@@ -66,8 +66,9 @@ const identityHoldsKey = (
  */
 function sentColumns(versionNum: number, publications: readonly string[]): string {
   if (publications.length === 0) return versionNum >= 180000 ? `a.attgenerated <> 'v'` : 'true';
-  if (versionNum >= 150000) return `p.attnames IS NULL OR a.attname = ANY (p.attnames)`;
-  return versionNum >= 120000 ? `a.attgenerated = ''` : 'true';
+  const listed = versionNum >= 150000 ? '(p.attnames IS NULL OR a.attname = ANY (p.attnames))' : 'true';
+  // 15 lists generated columns, too, and sends none.
+  return versionNum >= 120000 && versionNum < 180000 ? `a.attgenerated = '' AND ${listed}` : listed;
 }
 
 /** SQL: whether a publication of the slot has a table under its own name. A partition's may come under that of a table above it. */

@@ -18,10 +18,19 @@ describe('a statement', () => {
     it(`names a column from its version on: ${column}`, () => {
       const name = column.replace(/ \(\d+\)$/, '');
       assert.ok(!text(since - 1).includes(name), 'the version before');
-      // In place of what came with 12, 15 has the list of the publication.
       assert.ok(text(since).includes(name), 'this version');
     });
   }
+
+  it('names generated columns as not sent until 17: 15 lists them all the same', () => {
+    for (const [versionNum, said] of [
+      [120_000, true],
+      [150_000, true],
+      [179_999, true],
+      [180_000, false],
+    ] as const)
+      assert.equal(DESCRIBE(versionNum, ['cdc'], '= 1').includes("attgenerated = ''"), said, String(versionNum));
+  });
 
   it('of a publication names it as SQL needs it', () => {
     assert.ok(DESCRIBE(180_000, ["it's", 'b'], '= 1').includes("IN ('it''s', 'b')"));

@@ -253,6 +253,19 @@ describe('a snapshot', () => {
     });
   }
 
+  if (HAS_PGOUTPUT)
+    it('has the columns that the changes of a publication have, and none that is generated', async () => {
+      await server.sql(
+        `CREATE TABLE computed (id int PRIMARY KEY, g int GENERATED ALWAYS AS (id * 2) STORED, v text); INSERT INTO computed VALUES (1)`,
+      );
+      const { slot, pipeline } = await pipelineOn('pgoutput');
+      await ask(slot, 'public.computed');
+      await server.sql('INSERT INTO computed VALUES (2)');
+      await finish(pipeline);
+      const rows = pipeline.records.filter(({ table }) => table === 'computed').map(({ op, row }) => [op, row]);
+      assert.deepEqual(rows, [['INSERT', { id: 2, v: null }], ...[1, 2].map((id) => ['READ', { id, v: null }])]);
+    });
+
   it('waits for a transaction that was consumed before it was asked for, and that waits for a synchronous standby', async () => {
     await server.sql(`CREATE TABLE waits (id int PRIMARY KEY, v int); INSERT INTO waits VALUES (1, 10)`);
     const { slot, pipeline } = await pipelineOn('test_decoding');
