@@ -114,6 +114,7 @@ export class BatchReader {
         const rows = snapshots.message(message, block.rowLsn());
         if (rows !== undefined && !(await this.#publishChunk(rows, snapshots))) return 'deadline';
         if (message.prefix === SNAPSHOT_MESSAGE_PREFIX) {
+          await snapshots.settleMessage();
           marks?.snapshotRead(transformer, block.rowLsn());
           continue;
         }

@@ -126,6 +126,12 @@ export class SnapshotRun {
     return { chunk, place: { xid, commitLsn: lsn, commitTimeMicros: micros } };
   }
 
+  /** Writes what is to follow from the message that was read: see {@link SnapshotTracker.repeatedStop}. */
+  async settleMessage(): Promise<void> {
+    const content = this.tracker.repeatedStop();
+    if (content !== undefined) await this.#parts.source.write(content);
+  }
+
   /** A row was taken by the transformation. */
   rowTaken(outcome: 'published' | 'leftOut'): void {
     this.#taken[outcome]++;

@@ -24,8 +24,8 @@ export type SnapshotMessage =
       readonly publications?: readonly string[] | undefined;
       readonly progress: SnapshotProgress;
     }
-  /** `tables`: as printed; undefined: all. */
-  | { readonly kind: 'stop'; readonly tables: readonly string[] | undefined };
+  /** `id`: of the snapshot that is meant; undefined: whatever is under way. `tables`: as printed; undefined: all. */
+  | { readonly kind: 'stop'; readonly id?: string | undefined; readonly tables: readonly string[] | undefined };
 
 const names = z.array(z.string());
 const count = z.int().check(z.minimum(0));
@@ -60,7 +60,7 @@ const MESSAGE = z.discriminatedUnion('kind', [
     doneTables: count,
     doneRows: count,
   }),
-  z.object({ kind: z.literal('stop'), slot: z.string(), tables: z.optional(names) }),
+  z.object({ kind: z.literal('stop'), slot: z.string(), id: z.optional(z.string()), tables: z.optional(names) }),
 ]);
 
 /**
@@ -100,7 +100,10 @@ export function decodeSnapshotMessage(slot: string, content: string): SnapshotMe
     const { id, begunAt, tables, anew } = data;
     return { kind: 'begin', id, begunAt, tables, anew };
   }
-  if (data.kind === 'stop') return { kind: 'stop', tables: data.tables };
+  if (data.kind === 'stop') {
+    const { id, tables } = data;
+    return { kind: 'stop', ...(id === undefined ? {} : { id }), tables };
+  }
   const { id, begunAt, barrier, current, pending, doneTables, doneRows, publications } = data;
   return {
     kind: 'state',

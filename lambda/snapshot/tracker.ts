@@ -31,6 +31,8 @@ export class SnapshotTracker<Row> {
   readonly changes = new RowChanges(this.#state);
   readonly #position = new SlotPosition();
   readonly #first: FirstMessage;
+  /** What a stop has ended that is to be repeated. */
+  #stopped: SnapshotProgress | undefined;
   readonly #slot: string;
   readonly #publications: readonly string[];
 
@@ -102,7 +104,9 @@ export class SnapshotTracker<Row> {
         }
         return undefined;
       case 'stop':
-        if (progress !== undefined) this.#change(removeTables(progress, message.tables));
+        if (progress === undefined || (message.id ?? progress.id) !== progress.id) return undefined;
+        this.#change(removeTables(progress, message.tables));
+        if (this.progress === undefined && message.id === undefined) this.#stopped = progress;
         return undefined;
       case 'state': {
         const { held, awaited } = this.#state;
@@ -180,6 +184,20 @@ export class SnapshotTracker<Row> {
     const tables = tablesUnderWay(progress);
     // A run that begins right before an older message adopts that first, and then reads this one before it does anything.
     return encodeSnapshotMessage(this.#slot, { kind: 'begin', id, begunAt, tables, anew: true });
+  }
+
+  /**
+   * Repeats a stop that ended everything. A message of state by a run that failed may lie behind the stop, and be the first that
+   * the next run reads; this ends what it takes up from there.
+   *
+   * @returns the content of the message that is to be emitted before anything more is acknowledged; undefined: nothing was ended
+   */
+  repeatedStop(): string | undefined {
+    const stopped = this.#stopped;
+    this.#stopped = undefined;
+    if (stopped === undefined) return undefined;
+    const message = { kind: 'stop', id: stopped.id, tables: tablesUnderWay(stopped) } as const;
+    return encodeSnapshotMessage(this.#slot, message);
   }
 
   /** Whether not all rows of a chunk were published: then the slot stays where it is. */

@@ -308,6 +308,39 @@ describe('a run while a snapshot is under way', () => {
     }
   });
 
+  for (const isAskedAnew of [false, true]) {
+    it(`does not go on with one that was stopped, though a run that failed has left a message behind the stop and the next begins there${isAskedAnew ? ', and reads all rows once it is asked for anew' : ''}`, async () => {
+      const pipeline = new SnapshotPipeline();
+      const { table, slot, kit } = pipeline;
+      fill(pipeline, 12);
+      table.chunkRows = 4;
+      pipeline.ask();
+      let behindStop = 0n;
+      const write = table.write.bind(table);
+      table.write = async (content) => {
+        if (table.requests.length === 0) return await write(content);
+        table.emit(encodeSnapshotMessage('fake', { kind: 'stop', tables: undefined }));
+        slot.idleWal(1_000n);
+        behindStop = slot.flushed;
+        slot.idleWal(1_000n);
+        await write(content);
+        throw new Error('killed');
+      };
+      await assert.rejects(pipeline.run(), /killed/);
+      table.write = write;
+      slot.standby = behindStop;
+      Object.assign(kit.warmState, coldState());
+      await pipeline.run();
+      assert.equal(slot.confirmed, behindStop);
+      slot.standby = undefined;
+      if (isAskedAnew) pipeline.ask();
+      Object.assign(kit.warmState, coldState());
+      await pipeline.run();
+      assert.equal(pipeline.records('READ').length, isAskedAnew ? 12 : 0);
+      assert.equal((await pipeline.run()).snapshot, undefined);
+    });
+  }
+
   it('sends rows and the changes behind them in one request, where there are no marks', async () => {
     const pipeline = new SnapshotPipeline();
     const { table, kit } = pipeline;

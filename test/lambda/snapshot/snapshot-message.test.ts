@@ -22,6 +22,7 @@ describe('a message of a snapshot', () => {
       { kind: 'begin', id: 'a', begunAt: 1, tables: [TABLE], anew: true },
       { kind: 'stop', tables: undefined },
       { kind: 'stop', tables: [TABLE] },
+      { kind: 'stop', id: 'a', tables: [TABLE] },
     ] as const)
       assert.deepEqual(decodeSnapshotMessage(SLOT, encodeSnapshotMessage(SLOT, message)), message);
   });

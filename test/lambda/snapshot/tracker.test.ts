@@ -58,6 +58,30 @@ describe('one run', () => {
     assert.equal(run.tracker.bound, undefined);
   });
 
+  it('repeats a stop that ended everything, once, for that snapshot alone', () => {
+    const run = new Reading();
+    run.begin(TABLE, 'public.b');
+    run.stop(TABLE);
+    assert.equal(run.tracker.repeatedStop(), undefined, 'some are left, and a message of this run will say which');
+    run.stop();
+    assert.notEqual(run.tracker.progress, undefined, 'none was named');
+    run.stop('public.b', 'public.c');
+    const repeated = run.tracker.repeatedStop() ?? '';
+    assert.deepEqual(decodeSnapshotMessage(SLOT, repeated), { kind: 'stop', id: 'a', tables: ['public.b'] });
+    assert.equal(run.tracker.repeatedStop(), undefined);
+    for (const [id, left] of [
+      ['b', ['public.b']],
+      ['a', undefined],
+    ] as const) {
+      const next = new Reading();
+      const progress = { ...stateOf('public.b'), id };
+      next.message(encodeSnapshotMessage(SLOT, { kind: 'state', mark: 'm', progress }));
+      next.message(repeated);
+      assert.deepEqual(next.pending, left);
+      assert.equal(next.tracker.repeatedStop(), undefined);
+    }
+  });
+
   it('takes more tables, and goes on with those that are left when one is stopped or given up', () => {
     const run = new Reading();
     run.begin(TABLE);
