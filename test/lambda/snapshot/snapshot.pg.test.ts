@@ -264,6 +264,7 @@ describe('a snapshot', () => {
       await finish(pipeline);
       const rows = pipeline.records.filter(({ table }) => table === 'computed').map(({ op, row }) => [op, row]);
       assert.deepEqual(rows, [['INSERT', { id: 2, v: null }], ...[1, 2].map((id) => ['READ', { id, v: null }])]);
+      await server.sql('SELECT pg_drop_replication_slot($1)', [slot]);
     });
 
   it('waits for a transaction that was consumed before it was asked for, and that waits for a synchronous standby', async () => {
