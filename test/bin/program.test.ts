@@ -1,6 +1,6 @@
 /** The command line's surface: help, what is refused as wrong usage, exit statuses, and where things are printed. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { main } from '../../bin/cli/program.ts';
@@ -204,5 +204,22 @@ describe('pg2kinesis', () => {
     child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
     await once(child, 'close');
     assert.match(out, /"action":"check".*DATABASE_UNREACHABLE/);
+  });
+
+  it('says which Node.js it needs in a clone, on one that does not run TypeScript, and runs on this one', () => {
+    const on = (version: string) => {
+      const versions = JSON.stringify({ ...process.versions, node: version });
+      const pretend = `data:text/javascript,Object.defineProperty(process,'versions',{value:${encodeURIComponent(versions)}})`;
+      return spawnSync(process.execPath, ['--import', pretend, 'bin/pg2kinesis.js', '--version'], { encoding: 'utf8' });
+    };
+    const old = on('20.20.2');
+    assert.deepEqual([old.status, old.stdout], [1, '']);
+    assert.match(
+      old.stderr,
+      /^Error: In a clone .* Node\.js 24, and this is 20\.20\.2\. Nothing was done\..* "npx pg2kinesis" then takes\.\n$/,
+    );
+    const now = on(process.versions.node);
+    assert.deepEqual([now.status, now.stderr], [0, '']);
+    assert.match(now.stdout, /^\d+\.\d+\.\d+\n$/);
   });
 });
