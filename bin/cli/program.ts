@@ -66,7 +66,10 @@ function build(terminal: Terminal, json: boolean, done: (status: number) => void
     .configureHelp({ subcommandTerm: (command) => command.name() })
     .configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),
-      writeErr: (text) => void terminal.stderr.write(json ? usageLine(text) : text),
+      writeErr: (text) => void terminal.stderr.write(text),
+      outputError: (text, write) => {
+        write(json ? usageLine(text) : text);
+      },
       getOutHelpWidth: () => width,
     })
     .addHelpText(

@@ -171,6 +171,13 @@ describe('pg2kinesis', () => {
     });
   }
 
+  it('shows the help as text where no command is given, with --log-json, too', async () => {
+    const { status, out, err } = await cli(['--log-json']);
+    assert.deepEqual([status, out], [2, '']);
+    assert.match(err, /^Usage: pg2kinesis \[options\] \[command\]\n/);
+    assert.deepEqual(await cli([]), { status, out, err });
+  });
+
   it('shows the stack with LOG_LEVEL=DEBUG', async () => {
     const { err } = await cli(['run'], { LOG_LEVEL: 'debug' });
     assert.match(err, /^CONFIG_INVALID: /);
