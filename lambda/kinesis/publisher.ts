@@ -74,7 +74,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
         if (attempt.renew !== undefined) {
           // Once: what is refused with what is new is refused for good.
           if (renewed && attempt.renew.kind === 'must') throw attempt.renew.otherwise;
-          if (!renewed) await renew(options, attempt.failure);
+          if (!renewed) await renew(options, Math.max(0, deadline - clock.now()), attempt.failure);
           renewed = true;
         }
         if (attempt.failure === undefined) {
@@ -98,9 +98,13 @@ export function createPublisher(options: PublisherOptions): Publisher {
 }
 
 /** Reads credentials anew and gives up old connections. Never fails: what is still wrong, the next request tells. */
-async function renew({ client, log, requestTimeoutMs }: PublisherOptions, failure: string | undefined): Promise<void> {
+async function renew(
+  { client, log, requestTimeoutMs }: PublisherOptions,
+  leftMs: number,
+  failure: string | undefined,
+): Promise<void> {
   log.info('AWS credentials and the connections to Kinesis are renewed, as they may be old.', { failure });
-  await withTimeout(requestTimeoutMs, () => renewClient(client)).catch(() => undefined);
+  await withTimeout(Math.min(leftMs, requestTimeoutMs), () => renewClient(client)).catch(() => undefined);
 }
 
 /** Sends one request and reads the answer. Resolves when it is no longer in flight. */

@@ -102,6 +102,27 @@ describe('renewal', () => {
     await kinesis.stop();
   });
 
+  it('I7: waits for new credentials no longer than there is time for the round', { timeout: 15_000 }, async () => {
+    let now = 0;
+    const kinesis = await startScripted(() => {
+      now = 59_900;
+      return refusal('ExpiredTokenException');
+    });
+    const client = createKinesisClient({ region: 'eu-west-1', endpoint: kinesis.endpoint, requestTimeoutMs: 20_000 });
+    client.config.credentials = (options) => {
+      if (options?.['forceRefresh'] === true) return new Promise(() => undefined);
+      return Promise.resolve({ accessKeyId: 'K', secretAccessKey: 's' });
+    };
+    const clock = { ...hurried, now: () => now };
+    const log = memoryLog();
+    const publisher = createPublisher({ client, stream: 'changes', clock, log, requestTimeoutMs: 20_000 });
+    const { complete } = await publisher.publish(round({ text: 'a' }), 60_000, new AbortController().signal);
+    assert.deepEqual([complete, kinesis.seen.length], [false, 1]);
+    assert.match(log.lines.join(), /credentials .* are renewed/);
+    client.destroy();
+    await kinesis.stop();
+  });
+
   it("connects anew, and so asks for the endpoint's address again, when the server behind a connection fails", async () => {
     const kinesis = await startScripted(({ body }, before) =>
       before === 1 ? refusal('ServiceUnavailable', 503) : stored(body),
