@@ -5,6 +5,7 @@
 import pg from 'pg';
 import { isUntrustedCode } from '../../lambda/postgres/connect-errors.ts';
 import { CONNECT_MS, SCRAM_LIMIT } from '../../lambda/postgres/connection.ts';
+import { refuseSharedBackends, type Unproven } from '../../lambda/postgres/pooler.ts';
 import { readSafely } from '../../lambda/postgres/read-safely.ts';
 import { createTls, type SslMode } from '../../lambda/postgres/tls.ts';
 import { ReplicaError } from '../errors.ts';
@@ -94,6 +95,7 @@ async function connect(address: PostgresAddress): Promise<PostgresConnection> {
   const client = createClient(address);
   try {
     await client.connect();
+    await refusePool(client, address);
     const set = SETTINGS.map(
       ([name, value]) =>
         `CASE WHEN current_setting('${name}', true) IS NOT NULL THEN set_config('${name}', '${value}', false) END`,
@@ -105,6 +107,26 @@ async function connect(address: PostgresAddress): Promise<PostgresConnection> {
   } catch (error) {
     await client.end().catch(() => undefined);
     throw error;
+  }
+}
+
+/**
+ * Refuses a pool that shares its backends among clients: the settings would be there for others, and not for us.
+ *
+ * @throws {PipelineError} POOLER_REFUSED
+ */
+async function refusePool(client: pg.Client, address: PostgresAddress): Promise<void> {
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
+  const { processID } = client as unknown as { readonly processID: number | null };
+  if (rows[0]?.pid === processID) return;
+  // A pool may have no backend left, and say so after minutes.
+  const other = createClient(address, { query_timeout: CONNECT_MS });
+  try {
+    await other.connect();
+    const [one, two] = [client, other].map((each) => ({ client: each, optionsRefused: false })) as [Unproven, Unproven];
+    await refuseSharedBackends(one, two, `${address.host}:${address.port}`);
+  } finally {
+    await other.end().catch(() => undefined);
   }
 }
 
@@ -206,6 +228,12 @@ function loginRemedy(error: unknown): { readonly remedy?: string } {
     return {
       remedy:
         'Correct the user or the password: in the address, in REPLICATE_PASSWORD or REPLICATE_FROM_PASSWORD, or in the secret of a function. Then start again.',
+    };
+  // What a server never, and a pool often says to options in the startup packet.
+  if (code === 'POOLER_REFUSED' || code === '08P01')
+    return {
+      remedy:
+        'A connection pool answers there that shares its backends among clients, or takes no options: triggers would fire, and settings would stay with others. Give the address of the server itself, then start again.',
     };
   if (isUntrustedCode(code))
     return {
