@@ -67,11 +67,25 @@ export class RelationInterner {
 
   /**
    * @param names - what the catalogs say
-   * @param limit - how many tables, and how many headers, are kept; beyond it all are forgotten, and ids are never used twice
+   * @param limit - how many tables, and how many headers, are kept; beyond it {@link full} is true
    */
   constructor(names: ServerNames, limit: number) {
     this.#names = names;
     this.#limit = limit;
+  }
+
+  /**
+   * Whether there are too many: call {@link forget} before the next row. Not within a row, whose old and new tuple would have
+   * two objects for one column.
+   */
+  get full(): boolean {
+    return this.#headers.size > this.#limit || this.#tables.size > this.#limit;
+  }
+
+  /** Forgets everything. What comes again is another object, and a header has an id that was never used before. */
+  forget(): void {
+    this.#headers.clear();
+    this.#tables.clear();
   }
 
   /** @param sent - what a Relation message said @returns the relation */
@@ -95,7 +109,6 @@ export class RelationInterner {
     const known = this.#tables.get(printed);
     if (known !== undefined) return known;
     const table = { printed, schema, name };
-    if (this.#tables.size > this.#limit) this.#tables.clear();
     this.#tables.set(printed, table);
     return table;
   }
@@ -108,7 +121,6 @@ export class RelationInterner {
     const key = `${printed}\0${type}`;
     let header = this.#headers.get(key);
     if (header === undefined) {
-      if (this.#headers.size > this.#limit) this.#headers.clear();
       header = { id: this.#nextId++, printed, name, type };
       this.#headers.set(key, header);
     }

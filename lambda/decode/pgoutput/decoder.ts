@@ -168,6 +168,7 @@ export class PgoutputDecoder implements PluginDecoder {
       columns.push({ isKey, name: column, typeOid, sentType: this.#sentTypes.get(typeOid) });
     }
     reader.end();
+    if (this.#interner.full) this.#interner.forget();
     this.#relations.set(oid, this.#interner.intern({ schema, name, replicaIdentity, columns }));
     this.#lastOid = -1;
     return IGNORED;

@@ -211,6 +211,11 @@ export class Wal2jsonDecoder implements PluginDecoder {
   }
 
   #tableOf(): KnownTable {
+    if (this.#interner.full) {
+      this.#interner.forget();
+      this.#tables.clear();
+      this.#table = undefined;
+    }
     const reader = this.#reader;
     const last = this.#table;
     if (last !== undefined && reader.takes(last.pattern)) return last;

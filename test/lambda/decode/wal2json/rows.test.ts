@@ -238,6 +238,22 @@ describe('a line of wal2json', () => {
     assert.equal(decode(line('I', { now: [A] })).table, one);
   });
 
+  it('has one object a column in its old and its new row, whenever a decoder forgets', () => {
+    for (const limit of [1, 2, 3, 4]) {
+      const decode = decoding(NAMES, new Wal2jsonDecoder(NAMES, limit));
+      for (let i = 0; i < 30; i++) {
+        const now: Written[] = [
+          [`k${i % 5}`, '"1"'],
+          [`v${i % 7}`, '"x"'],
+          [`w${i % 3}`, '"y"'],
+        ];
+        const change = decode(line('U', { now, old: now.slice(0, 1), key: [`k${i % 5}`], table: `t${i % 4}` }));
+        assert.deepEqual(shown(change.newTuple, change.bytes), now.map(told));
+        assert.equal(change.oldTuple, undefined, 'it only says again what the new one does');
+      }
+    }
+  });
+
   it('names a type by its number, which wal2json writes with a sign', () => {
     const names: ServerNames = { ...NAMES, typeName: (oid) => ({ 1: 'one', 4_294_967_295: 'last' })[oid] };
     const { newTuple } = decoding(names)(
