@@ -7,6 +7,7 @@ import { PipelineError } from '../errors.ts';
 import type { Connection } from '../postgres/connection.ts';
 import { codeOf } from '../postgres/error-context.ts';
 import { CONTROL_LOCK_SUFFIX } from '../postgres/session.ts';
+import { TERMINATE_BACKEND } from '../postgres/signal-backend.ts';
 import { dropSlot } from '../postgres/slot-create-drop.ts';
 import { acquireSlotLock, describeHolder, type Holder, lockKey, readHolder } from '../postgres/slot-lock.ts';
 import { readFlushLsn, readSlotRow } from '../postgres/status-queries.ts';
@@ -127,7 +128,7 @@ async function lock(main: Connection, slotName: string, waitMs: number, ports: L
     const holder = await readHolder(main.client, slotName);
     if (holder?.ours === true) {
       log.warn(`Ending a run that still holds the slot: ${describeHolder(holder)}.`, { slot: slotName });
-      await main.client.query('SELECT pg_terminate_backend($1)', [holder.pid]);
+      await main.client.query(TERMINATE_BACKEND, [holder.pid, holder.application]);
     }
     result = await acquireSlotLock(main.client, { slotName, waitMs: TERMINATE_GRACE_MS, clock, log });
   }

@@ -7,6 +7,7 @@ import { destroy } from './close-connection.ts';
 import type { Connection } from './connection.ts';
 import { CopyOutQuery } from './copy-out-query.ts';
 import type { Notice } from './notices.ts';
+import { CANCEL_BACKEND } from './signal-backend.ts';
 
 /** What a statement works with. */
 export interface CopyParts {
@@ -119,7 +120,7 @@ export class CopyToStdout {
     const { control, main, clock } = this.#parts;
     const cancel = async (): Promise<void> => {
       while (!this.#over.signal.aborted) {
-        await control.query('SELECT pg_cancel_backend($1)', [main.pid]);
+        await control.query(CANCEL_BACKEND, [main.pid]);
         await clock.sleep(CANCEL_AGAIN_MS, this.#over.signal);
       }
     };

@@ -17,6 +17,7 @@ import { closeBoth } from './connection-pair.ts';
 import { codeOf } from './error-context.ts';
 import { type PeekParts, SlotPeek } from './peek.ts';
 import { isSameServer } from './server-identity.ts';
+import { CANCEL_BACKEND } from './signal-backend.ts';
 import { supportsSafeAdvance } from './slot.ts';
 
 /** What reading ahead works with. */
@@ -118,7 +119,7 @@ export class SlotCopies implements AheadSource {
 
   async #endOne({ connection, name, state }: Copy): Promise<void> {
     const { control, clock } = this.#parts;
-    if (state !== 'idle') await control.query('SELECT pg_cancel_backend($1)', [connection.pid]).catch(() => undefined);
+    if (state !== 'idle') await control.query(CANCEL_BACKEND, [connection.pid]).catch(() => undefined);
     // A pool keeps the backend for others, and with it the copy. What is lent has a statement under way: its error drops the copy.
     const drop = () => connection.query('SELECT pg_drop_replication_slot($1)', [name]);
     await closeGracefully(connection, clock, state === 'lent' ? undefined : drop);

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { PipelineError } from '../errors.ts';
 import type { Clock, Log } from '../ports/runtime.ts';
 import { APPLICATION_NAME_PREFIX } from './session-settings.ts';
+import { TERMINATE_BACKEND } from './signal-backend.ts';
 import type { Queryable } from './status-queries.ts';
 
 /** A backend that holds the lock, or uses the slot. */
@@ -283,10 +284,7 @@ function toBackend(row: Record<string, unknown> | undefined): Backend | undefine
 
 /** Ends a backend, if it is still the one that was looked at. */
 async function terminate(client: Queryable, backend: Backend, slotName: string, log: Log): Promise<boolean> {
-  const { rows } = await client.query(
-    'SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity WHERE pid = $1 AND application_name = $2',
-    [backend.pid, backend.application ?? ''],
-  );
+  const { rows } = await client.query(TERMINATE_BACKEND, [backend.pid, backend.application ?? '']);
   const ended = rows[0]?.['ended'] === true;
   if (ended)
     log.warn(`Ended a backend that an earlier run left behind: ${describeHolder(backend)}.`, {

@@ -8,6 +8,7 @@ import type { Clock } from '../../../lambda/ports/runtime.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { SlotPeek } from '../../../lambda/postgres/peek.ts';
 import { TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
+import { CANCEL_BACKEND } from '../../../lambda/postgres/signal-backend.ts';
 import { failsWith, startWireServer } from '../../support/wire-server.ts';
 
 /** A server that begins the statement only once so many cancellations have come, which have no effect then. */
@@ -32,7 +33,7 @@ async function peekWhere(tooEarly: number) {
   } as unknown as Connection;
   const control = {
     query: (text: string, values: unknown[]) => {
-      assert.equal(text, 'SELECT pg_cancel_backend($1)');
+      assert.equal(text, CANCEL_BACKEND);
       cancellations.push(...values);
       if (cancellations.length > tooEarly) {
         setImmediate(() => server.send(failsWith('57014')));

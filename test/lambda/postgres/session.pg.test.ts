@@ -130,6 +130,29 @@ describe('a session', () => {
     await server.sql('TRUNCATE t');
   });
 
+  it('I6: of a login that takes another role at once ends its own peek, and a holder past its end', async () => {
+    await server.sql(`CREATE ROLE app NOLOGIN REPLICATION; GRANT SELECT ON t TO app;
+      CREATE ROLE app_clone LOGIN PASSWORD 'p' IN ROLE app; ALTER ROLE app_clone SET role = 'app'`);
+    await server.createSlot('cloned');
+    await server.sql(`INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 20000) i`);
+    const login = { user: 'app_clone', password: 'p' };
+    const holder = await server.client({ ...login, application_name: 'pg2kinesis until 2020-01-01T00:00:00.000Z' });
+    await holder.query('SELECT pg_advisory_lock($1)', [String(lockKey('cloned'))]);
+    const session = await sessionOn(server, 'cloned', { database: databaseOf(server, login) });
+    assert.equal(session.tookOver, true);
+    for (let i = 0; i < 2; i++) {
+      const peek = session.slot.peek(await session.slot.flushLsn(), undefined, 60_000);
+      for await (const block of peek) {
+        while (block.next() !== undefined);
+        break;
+      }
+      await peek.close();
+      assert.equal(session.lost.aborted, false);
+    }
+    await session.close();
+    await server.sql('TRUNCATE t');
+  });
+
   it('I6: a holder past its end of another role, or under a name not ours, is left alone', async () => {
     await server.sql(`DROP ROLE IF EXISTS other_role; CREATE ROLE other_role LOGIN SUPERUSER PASSWORD 'p'`);
     for (const config of [

@@ -6,6 +6,7 @@ import { PipelineError } from '../../../lambda/errors.ts';
 import type { Clock } from '../../../lambda/ports/runtime.ts';
 import type { Connection } from '../../../lambda/postgres/connection.ts';
 import { openPair } from '../../../lambda/postgres/connection-pair.ts';
+import { CANCEL_BACKEND } from '../../../lambda/postgres/signal-backend.ts';
 import { SlotCopies, supportsSlotCopies } from '../../../lambda/postgres/slot-copies.ts';
 import { type Reply, startScriptedPostgres } from '../../support/scripted-postgres.ts';
 import { databaseAt, eventually, memoryLog, told } from './fixtures.ts';
@@ -227,7 +228,7 @@ describe('copies of a slot', () => {
     // Its time is over.
     server.waits.find(({ ms }) => ms === 5_000)?.pass();
     await eventually(() => server.cancelled.length > 0, 'it is cancelled');
-    assert.deepEqual(server.cancelled, [['SELECT pg_cancel_backend($1)', [pid]]]);
+    assert.deepEqual(server.cancelled, [[CANCEL_BACKEND, [pid]]]);
     // The server does not stop: the connection is dropped, with the copy.
     for (const { ms, pass } of server.waits) if (ms === 1_000) pass();
     assert.equal(await begun, undefined);
