@@ -322,7 +322,7 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
   },
   {
     effect: 'A backend of another name, which has the process id by now, is ended.',
-    file: 'lambda/postgres/slot-lock.ts',
+    file: 'lambda/postgres/signal-backend.ts',
     code: 'pid = $1 AND application_name = $2',
     wrong: 'pid = $1 AND $2::text IS NOT NULL',
     tests: 'test/lambda/postgres/session.pg.test.ts',

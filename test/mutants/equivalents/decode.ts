@@ -76,12 +76,12 @@ export const DECODE: readonly EquivalentMutants[] = [
     reason: 'Forgets one name sooner or later than it should: the same messages.',
     changes: [
       [
-        'if (this.#tables.size > this.#limit) this.#tables.clear();',
-        'if (this.#tables.size >= this.#limit) this.#tables.clear();',
+        'return this.#headers.size > this.#limit || this.#tables.size > this.#limit;',
+        'return this.#headers.size >= this.#limit || this.#tables.size > this.#limit;',
       ],
       [
-        'if (this.#headers.size > this.#limit) this.#headers.clear();',
-        'if (this.#headers.size >= this.#limit) this.#headers.clear();',
+        'return this.#headers.size > this.#limit || this.#tables.size > this.#limit;',
+        'return this.#headers.size > this.#limit || this.#tables.size >= this.#limit;',
       ],
     ],
   },
@@ -125,6 +125,20 @@ export const DECODE: readonly EquivalentMutants[] = [
       [
         "table: { printed: '', schema: '', name: '' },",
         "table: { printed: '', schema: '', name: \"Stryker was here!\" },",
+      ],
+    ],
+  },
+  {
+    file: 'lambda/decode/timestamp.ts',
+    reason: 'The bound is the nearest time to itself.',
+    changes: [
+      [
+        'return micros < EARLIEST ? EARLIEST : micros > LATEST ? LATEST : micros;',
+        'return micros <= EARLIEST ? EARLIEST : micros > LATEST ? LATEST : micros;',
+      ],
+      [
+        'return micros < EARLIEST ? EARLIEST : micros > LATEST ? LATEST : micros;',
+        'return micros < EARLIEST ? EARLIEST : micros >= LATEST ? LATEST : micros;',
       ],
     ],
   },
