@@ -56,6 +56,8 @@ const EXPECTED = ['DATABASE_UNREACHABLE', 'SLOT_BUSY', 'NO_PROGRESS', 'STREAM_TH
 const LANES = { LANES: '8' };
 /** It goes on until so much was seen: less proves nothing. */
 const LEAST = { looks: 30, written: 60, kills: 2 } as const;
+/** And it fails where that was not seen so long after the last crash: the short form takes a minute. */
+const MOST_WAIT_MS = 600_000;
 /** Writers wait while the slot is so many bytes behind. */
 const MOST_BEHIND = 300_000;
 /** A replica whose target goes away is to be started again. */
@@ -71,8 +73,10 @@ export async function playRealRun(options: RealRunOptions): Promise<RealRun> {
   const { seed, seconds, share = 1, version, tell = () => undefined } = options;
   const random = randomOf(seed);
   const rig = await ReplicaRig.start(version === undefined ? {} : { version, target: version });
+  const { source, target, environment } = rig;
+  const reader = new SumReader(target);
+  const written = new AbortController();
   try {
-    const { source, target, environment } = rig;
     const { proxy } = environment;
     const tables = await typedTables(source, { share, first: seed % share });
     for (const server of [source, target]) await server.sql(`${BANK}; ${tables.sql}`);
@@ -86,7 +90,6 @@ export async function playRealRun(options: RealRunOptions): Promise<RealRun> {
     await rig.createSlot();
     tell(`${names.length} tables with rows`);
 
-    const written = new AbortController();
     let behind = 0;
     const going = { signal: written.signal, random, isHeld: () => behind > MOST_BEHIND };
     const goesOn = () => !written.signal.aborted;
@@ -100,7 +103,6 @@ export async function playRealRun(options: RealRunOptions): Promise<RealRun> {
       if (chance < 0.12) return { kind: 'error', status: 400, type: 'ProvisionedThroughputExceededException' };
       return chance < 0.2 ? { kind: 'drop', when: chance < 0.16 ? 'before' : 'after' } : { kind: 'pass' };
     });
-    const reader = new SumReader(target);
     const bank = new Map<unknown, Bank>();
     let banks = 0;
     let [killed, transactions] = [0, 0];
@@ -147,7 +149,6 @@ export async function playRealRun(options: RealRunOptions): Promise<RealRun> {
       ),
       ...writing,
     ]);
-    others.catch(() => written.abort());
     const measuring = (async () => {
       for (; goesOn(); await wait(100)) behind = (await bytesBehind(rig)) ?? behind;
     })();
@@ -172,11 +173,19 @@ export async function playRealRun(options: RealRunOptions): Promise<RealRun> {
       }
       // The snapshot takes as long as it takes, and so do kills.
       const isEnough = () => reader.looks >= LEAST.looks && transactions >= LEAST.written && killed >= LEAST.kills;
-      while (goesOn() && !isEnough()) await wait(100);
+      const latest = Date.now() + MOST_WAIT_MS;
+      for (; goesOn() && !isEnough(); await wait(100)) {
+        const seen = { looks: reader.looks, written: transactions, kills: killed };
+        assert.ok(Date.now() < latest, `too little was seen: ${JSON.stringify(seen)}`);
+      }
       written.abort();
       return reshards;
     })();
-    const [[runs, replicas], reshards] = await Promise.all([others, failing, measuring]);
+    const all = [others, failing, measuring] as const;
+    // Where one fails the others end, before the servers do.
+    for (const each of all) each.catch(() => written.abort());
+    await Promise.allSettled(all);
+    const [[runs, replicas], reshards] = await Promise.all(all);
     for (const code of Object.keys(runs.errors)) assert.ok(EXPECTED.includes(code), code);
     proxy.always(() => ({ kind: 'pass' }));
     await eventually(async () => (await environment.lockHolder()) === undefined, 'the lock is free');
@@ -215,6 +224,8 @@ export async function playRealRun(options: RealRunOptions): Promise<RealRun> {
       refused,
     };
   } finally {
+    written.abort();
+    await reader.stop().catch(() => undefined);
     await rig.stop();
   }
 }
