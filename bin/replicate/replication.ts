@@ -5,8 +5,8 @@
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import { systemClock } from '../../lambda/clock.ts';
 import { formatLsn, type Lsn } from '../../lambda/decode/lsn.ts';
-import { lineRecords, userRecords } from '../../lib/consumer/deaggregate.ts';
 import { ReplicaError } from '../../replica/errors.ts';
+import { unpack } from '../../replica/function/stream-batch.ts';
 import type { Applier } from '../../replica/rules/applier.ts';
 import type { Intake } from '../../replica/rules/intake.ts';
 import type { SpillStore } from '../../replica/store/spill-store.ts';
@@ -187,9 +187,7 @@ export class Replication {
     const { shardId: shard, sequenceNumber: sequence, arrivedMs, partitionKey, data } = record;
     plan.refuseOther(shard, sequence);
     this.#paged.add(shard);
-    const texts = userRecords({ partitionKey, data })
-      .flatMap(lineRecords)
-      .map((user) => user.data.toString());
+    const { texts } = unpack({ partitionKey, data });
     let [done, since] = [this.#done, systemClock.now()];
     while (!intake.take({ shard, sequence, arrivedMs, partitionKey, texts })) {
       if (signal.aborted) return;

@@ -2,7 +2,8 @@
  * A batch of a Kinesis data stream as Lambda gives it, turned into what the rules take; and the answer to Lambda. Pure.
  */
 import type { KinesisStreamBatchResponse, KinesisStreamEvent } from 'aws-lambda';
-import { lineRecords, userRecords } from '../../lib/consumer/deaggregate.ts';
+import { lineRecords, type UserRecord, userRecords } from '../../lib/consumer/deaggregate.ts';
+import { ReplicaError } from '../errors.ts';
 import type { FastRecord } from '../rules/fast/fast-batch.ts';
 
 /** A batch of one shard. */
@@ -15,13 +16,24 @@ export interface StreamBatch {
 /**
  * @param record - a Kinesis record, still aggregated
  * @returns its user records as text, with their own partition keys
+ * @throws {ReplicaError} RECORD_UNUSABLE
  */
 export function unpack(record: { readonly partitionKey: string; readonly data: Buffer }): {
   readonly texts: string[];
   readonly userKeys: string[];
 } {
-  const users = userRecords(record).flatMap((user) => lineRecords(user));
+  const users = unpacked(record);
   return { texts: users.map(({ data }) => data.toString()), userKeys: users.map(({ partitionKey }) => partitionKey) };
+}
+
+function unpacked(record: { readonly partitionKey: string; readonly data: Buffer }): UserRecord[] {
+  try {
+    return userRecords(record).flatMap((user) => lineRecords(user));
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/\.$/, '') : String(error);
+    const what = `The stream holds a record that cannot be unpacked: ${why}. Nothing of it was applied.`;
+    throw new ReplicaError('RECORD_UNUSABLE', what, { cause: error });
+  }
 }
 
 /** @param event - what Lambda invokes with @returns undefined: there is nothing in it */

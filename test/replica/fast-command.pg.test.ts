@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { ReplicateOptions } from '../../bin/replicate/options.ts';
 import { replicate } from '../../bin/replicate/replicate.ts';
+import { ReplicaError } from '../../replica/errors.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { insertOf, markOf } from './support/function-rig.ts';
 import { MadeStream } from './support/made-stream.ts';
@@ -70,5 +71,17 @@ describe('pg2kinesis replicate --fast', () => {
     const end = await catchUp(stream, { skipTruncated: true });
     assert.equal(end['truncated'], 1);
     assert.deepEqual(await ids(), [1, 3]);
+  });
+
+  it('says of a record that cannot be unpacked that it is one, also without --fast', async () => {
+    const broken = Buffer.from('1f8b', 'hex');
+    for (const fast of [true, false]) {
+      const stream = await begin();
+      stream.add('a', 'lane-0-of-2', [insertOf('s', 1), markOf(0, 2, 0x1001)]);
+      stream.add('b', 'lane-1-of-2', broken);
+      const failed = await catchUp(stream, { fast }).catch((error: unknown) => error);
+      assert.match(String(failed), /RECORD_UNUSABLE: The stream holds a record that cannot be unpacked: .* applied\./);
+      assert.equal(failed instanceof ReplicaError && failed.exit, 3);
+    }
   });
 });

@@ -26,9 +26,11 @@ export class MadeStream {
     this.#shards = new Map(shards.map((shard) => [shard, []]));
   }
 
-  /** Adds a Kinesis record. @param items - its user records @param arrivedMs - when the stream took it @default now */
-  add(shard: string, lane: string, items: readonly object[], arrivedMs = Date.now()): void {
-    const data = Buffer.from(items.map((item) => `${JSON.stringify(item)}\n`).join(''));
+  /** Adds a Kinesis record. @param items - its user records, or its bytes @param arrivedMs - when the stream took it @default now */
+  add(shard: string, lane: string, items: readonly object[] | Buffer, arrivedMs = Date.now()): void {
+    const data = Buffer.isBuffer(items)
+      ? items
+      : Buffer.from(items.map((item) => `${JSON.stringify(item)}\n`).join(''));
     this.#shards.get(shard)?.push({ sequence: String(++this.#sequence), lane, data, arrivedMs });
   }
 
