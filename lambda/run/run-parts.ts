@@ -1,10 +1,12 @@
 /**
- * The parts that only some runs have: the work on a snapshot, lingering, and reading ahead. Puts them together; decides nothing.
+ * The parts that only some runs have: the work on a snapshot, marks, lingering, and reading ahead. Puts them together; decides nothing.
  */
+import type { Lsn } from '../decode/lsn.ts';
 import type { Advancer } from './advancer.ts';
 import type { BatchProcessor } from './batch.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { Linger, type LingerPorts } from './linger.ts';
+import { RunMarks } from './marks.ts';
 import { ReadAhead } from './read-ahead.ts';
 import type { RunDeadline } from './run-deadline.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
@@ -53,6 +55,28 @@ export function createSnapshotRun(
   });
   advancer.bound = () => snapshots.tracker.bound;
   return snapshots;
+}
+
+/**
+ * @param ports - of the run
+ * @param options - of the run
+ * @param view - `snapshots`: the work on a snapshot; `flush`: gives the end of the WAL at the last look
+ * @returns what decides on marks; undefined: there are none
+ */
+export function createMarks(
+  ports: RunPorts,
+  { marks, lingerDutyPercent }: RunOptions,
+  { snapshots, flush }: { readonly snapshots: SnapshotRun | undefined; readonly flush: () => Lsn },
+): RunMarks | undefined {
+  if (marks === undefined) return undefined;
+  return new RunMarks(marks, {
+    ...ports,
+    lingers: lingerDutyPercent !== undefined,
+    reading: () => snapshots?.tables ?? [],
+    hasSnapshots: snapshots !== undefined,
+    flush,
+    wasRequestedAnew: () => snapshots?.wasRequestedAnew === true,
+  });
 }
 
 /**

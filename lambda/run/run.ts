@@ -18,7 +18,8 @@ import { BatchProcessor } from './batch.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { awaitLastHolder } from './in-flight-grace.ts';
 import { hasNothingToRead, type Linger } from './linger.ts';
-import { RunMarks } from './marks.ts';
+import { MarkSender } from './mark-sender.ts';
+import type { RunMarks } from './marks.ts';
 import { PeekPlanner } from './peek-planner.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import { ReadLoop } from './read-loop.ts';
@@ -27,7 +28,7 @@ import { RunDeadline } from './run-deadline.ts';
 import { CountReporter, type ReportedCounts } from './run-metrics.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
 import { assertProgress, createAnswer, type RunOutcome } from './run-outcome.ts';
-import { createLinger, createReadAhead, createSnapshotRun } from './run-parts.ts';
+import { createLinger, createMarks, createReadAhead, createSnapshotRun } from './run-parts.ts';
 import type { SnapshotRun } from './snapshot-run.ts';
 import { describeStandbys, StandbyBoundTracker } from './standby-bound-tracker.ts';
 import type { StopReason } from './stop-reason.ts';
@@ -67,6 +68,7 @@ class RunLoop {
   readonly #reporter: CountReporter;
   readonly #linger: Linger | undefined;
   readonly #marks: RunMarks | undefined;
+  readonly #markSender: MarkSender | undefined;
   readonly #snapshots: SnapshotRun | undefined;
   readonly #deadline: RunDeadline;
   readonly #readLoop: ReadLoop;
@@ -113,16 +115,7 @@ class RunLoop {
       batches: () => this.#batches,
       tellProgress: () => this.#tellProgress(),
     });
-    this.#marks =
-      options.marks &&
-      new RunMarks(options.marks, {
-        ...ports,
-        lingers,
-        reading: () => this.#snapshots?.tables ?? [],
-        hasSnapshots: this.#snapshots !== undefined,
-        flush: () => this.#standbyBound.flush,
-        wasRequestedAnew: () => this.#snapshots?.wasRequestedAnew === true,
-      });
+    this.#marks = createMarks(ports, options, { snapshots: this.#snapshots, flush: () => this.#standbyBound.flush });
     this.#batches = new BatchProcessor(options, {
       ...ports,
       advancer: this.#advancer,
@@ -150,6 +143,7 @@ class RunLoop {
       isAwaited: () => this.#isAwaited(),
       maxBatches: options.maxBatches,
     });
+    this.#markSender = this.#marks && new MarkSender(this.#marks, this.#batches, this.#deadline);
   }
 
   recordCounts(): void {
@@ -175,13 +169,14 @@ class RunLoop {
     warmState.resume = undefined;
     let stopped: StopReason;
     try {
-      await this.#openMarks();
+      await this.#markSender?.open(this.#advancer.position);
       stopped = await this.#loop().finally(() => void this.#ahead?.close());
-      await this.#sendLastMarks();
+      await this.#markSender?.sendLast();
       await this.#releaseSlot(stopped);
       await this.#advancer.advanceTo(this.#batches.boundary ?? this.#advancer.position);
       await this.#advancer.advanceAgain();
-      await this.#settleMarks(this.#options.action === 'drain' && stopped === 'caught-up');
+      const isDrained = this.#options.action === 'drain' && stopped === 'caught-up';
+      await this.#markSender?.settle(this.#readLoop.position, isDrained);
     } catch (error) {
       await this.#afterFailure(error);
       throw error;
@@ -221,36 +216,6 @@ class RunLoop {
     if ((this.#batches.boundary ?? 0n) > this.#advancer.position) await this.#snapshots.restartLater();
   }
 
-  /** The marks that a run begins with. */
-  async #openMarks(): Promise<void> {
-    const marks = this.#marks;
-    if (marks?.mustOpen !== true || !this.#deadline.hasTime()) return;
-    await this.#batches.sendMarks((transformer) => marks.open(transformer, this.#advancer.position));
-  }
-
-  /** The marks that were held back, or are owed for what was published last. */
-  async #sendLastMarks(): Promise<void> {
-    const marks = this.#marks;
-    if (marks !== undefined) await this.#batches.sendMarks((transformer) => marks.ended(transformer, true));
-  }
-
-  /**
-   * Sends the marks that are owed for runs before this one, or to tell what a snapshot reads.
-   *
-   * @param isSealed - whether a drain is to end with marks
-   * @returns false when they were refused
-   */
-  async #settleMarks(isSealed = false): Promise<boolean> {
-    const marks = this.#marks;
-    if (marks === undefined || !(isSealed || marks.isOwing) || !this.#deadline.hasTime()) return true;
-    const { position } = this.#readLoop;
-    await this.#batches.sendMarks((transformer) => {
-      marks.settle(transformer, position);
-      if (isSealed) marks.seal(transformer, position);
-    });
-    return this.#batches.refused === undefined;
-  }
-
   /** Batch after batch; a run that lingers goes on when there is something new. */
   async #loop(): Promise<StopReason> {
     for (;;) {
@@ -260,11 +225,11 @@ class RunLoop {
       this.#marks?.readTo(this.#readLoop.position);
       if (this.#linger === undefined || !hasNothingToRead(stopped)) return stopped;
       // It may wait for long.
-      if (!(await this.#settleMarks())) continue;
+      if ((await this.#markSender?.settle(this.#readLoop.position)) === false) continue;
       const ended = await this.#linger.wait(stopped);
       if (ended === 'awaited') return 'handed-over';
       if (ended === 'over') return stopped;
-      if (this.#marks?.isDue === true) await this.#sendLastMarks();
+      await this.#markSender?.sendDue();
       this.#standbyBound.renew();
     }
   }
