@@ -19,7 +19,7 @@ import { type SlotPlugin, TEST_DECODING } from './plugins.ts';
 import type { Unproven } from './pooler.ts';
 import { readSafely } from './read-safely.ts';
 import { readServerIdentity } from './server-identity.ts';
-import { pinStatement, STARTUP_OPTIONS } from './session-settings.ts';
+import { pinSettings, STARTUP_OPTIONS } from './session-settings.ts';
 import { isUntrusted, translate } from './sql-errors.ts';
 import type { Queryable } from './status-queries.ts';
 import { createTls, type Tls } from './tls.ts';
@@ -153,14 +153,11 @@ export async function pinSession(
   clock: Clock,
 ): Promise<Connection> {
   const now = clock.now();
-  const { rows } = await client.query<{ version: string; encoding: string }>(
-    pinStatement({
-      statementsMs: Math.max(1_000, Math.ceil(options.deadline - now)),
-      lifeMs: Math.max(1_000, Math.ceil(leaseExpiresAt(options) - now)),
-      workMem: options.workMem === true,
-    }),
-  );
-  const [row] = rows;
+  const row = await pinSettings(client, {
+    statementsMs: Math.max(1_000, Math.ceil(options.deadline - now)),
+    lifeMs: Math.max(1_000, Math.ceil(leaseExpiresAt(options) - now)),
+    workMem: options.workMem === true,
+  });
   if (row === undefined) throw new Error('the session settings gave no row');
   const versionNum = Number(row.version);
   if (versionNum < MIN_VERSION_NUM) {

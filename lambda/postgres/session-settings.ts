@@ -4,6 +4,8 @@
  * The settings that are left alone are listed, each with its reason, in test/lambda/postgres/harmless-settings.ts; a
  * test compares both lists with the server's own.
  */
+import type pg from 'pg';
+import { codeOf } from './error-context.ts';
 
 /** How long a session's statements, and the session itself, may last. Milliseconds from now. */
 export interface SessionTimes {
@@ -97,14 +99,38 @@ export function pinnedSettings({ statementsMs, lifeMs, workMem }: SessionTimes):
   ];
 }
 
+/** A server on Windows, and 14 on anything but Linux, takes no other value than 0: there a client that is gone is noticed later. */
+const NOT_EVERYWHERE = 'client_connection_check_interval';
+/** SQLSTATE invalid_parameter_value. */
+const REFUSED = '22023';
+
+/** What a server says of itself when its settings are pinned. */
+export interface PinnedServer {
+  /** `server_version_num` */
+  readonly version: string;
+  /** The database's encoding. */
+  readonly encoding: string;
+}
+
 /**
- * The statement that pins them: one round trip. It is the first that depends on names, so all of its names are qualified.
+ * Pins them, most often in one round trip.
  *
+ * @param client - a connection to a server, or to a pool that shares no backends
  * @param times - how long the session is for
- * @returns a statement of one row: version, encoding
  */
-export function pinStatement(times: SessionTimes): string {
-  const set = pinnedSettings(times).map(
+export async function pinSettings(client: pg.Client, times: SessionTimes): Promise<PinnedServer | undefined> {
+  const pin = async (settings: readonly Pin[]) =>
+    (await client.query<PinnedServer & pg.QueryResultRow>(pinStatement(settings, times))).rows[0];
+  const settings = pinnedSettings(times);
+  return await pin(settings).catch((error: unknown) => {
+    if (codeOf(error) !== REFUSED) throw error;
+    return pin(settings.filter(([name]) => name !== NOT_EVERYWHERE));
+  });
+}
+
+/** It is the first statement that depends on names, so all of its names are qualified. */
+function pinStatement(settings: readonly Pin[], times: SessionTimes): string {
+  const set = settings.map(
     ([name, value]) =>
       `CASE WHEN pg_catalog.current_setting('${name}', true) IS NOT NULL THEN pg_catalog.set_config('${name}', ${name === 'client_encoding' ? CLIENT_ENCODING : `'${value}'`}, false) END`,
   );

@@ -7,7 +7,12 @@ import { parseHistory } from '../../../lambda/postgres/timeline-history.ts';
 import { TestClock } from '../../support/run-kit.ts';
 
 /** Pins a session on a server of that version. */
-async function pinned(version: number, plugin: SlotPlugin = TEST_DECODING, over: Partial<ConnectOptions> = {}) {
+async function pinned(
+  version: number,
+  plugin: SlotPlugin = TEST_DECODING,
+  over: Partial<ConnectOptions> = {},
+  refuses: (text: string) => string | undefined = () => undefined,
+) {
   const clock = new TestClock();
   const sent: string[] = [];
   let busy = 0;
@@ -17,6 +22,8 @@ async function pinned(version: number, plugin: SlotPlugin = TEST_DECODING, over:
     await new Promise(setImmediate);
     busy--;
     if (text.includes('broken')) throw new Error('broken');
+    const code = refuses(text);
+    if (code !== undefined) throw Object.assign(new Error('refused'), { code });
     if (text.includes('AS started'))
       return { rows: [{ started: 'then', recovery: false, system: '7', timeline: '00000001', wal_end: '0/10' }] };
     return { rows: [{ version: String(version), encoding: 'LATIN1' }] };
@@ -53,6 +60,27 @@ describe('a session', () => {
     assert.match(sent[0] ?? '', /80000/);
     const late = await pinned(180004, TEST_DECODING, { deadline: 0 });
     assert.match(late.sent[0] ?? '', /1000/);
+  });
+
+  it('does without the one setting that not every platform has, and without no other', async () => {
+    const check = 'client_connection_check_interval';
+    const without = await pinned(140000, TEST_DECODING, {}, (text) => (text.includes(check) ? '22023' : undefined));
+    const [whole = '', rest = ''] = without.sent;
+    const names = (text: string) => Array.from(text.matchAll(/set_config\('(\w+)'/g), ([, name]) => name);
+    assert.deepEqual(
+      names(rest),
+      names(whole).filter((name) => name !== check),
+    );
+    assert.equal(without.connection.versionNum, 140000);
+    for (const [code, asked] of [
+      ['22023', 2],
+      ['57014', 1],
+    ] as const) {
+      const sent: string[] = [];
+      const refuses = (text: string) => (sent.push(text), code);
+      await assert.rejects(pinned(140000, TEST_DECODING, {}, refuses), { code });
+      assert.equal(sent.length, asked);
+    }
   });
 
   it('sends one statement after the other, in the order asked for, also behind one that fails', async () => {
