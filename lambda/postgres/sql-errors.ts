@@ -11,6 +11,9 @@ import { explainSlotState } from './slot-errors.ts';
 const INCONVERTIBLE_REMEDY =
   "If it is a name (of a table, column, type, schema or role), rename it: a psql whose client_encoding is the database's own shows it. If it is a row, a run names the commit LSN to give to skip-transaction.";
 
+const CONFLICT_REMEDY =
+  'The next run tries again. If that happens often: set hot_standby_feedback = on on the standby, and max_standby_streaming_delay higher.';
+
 const NOT_DONE = 'Nothing was read and the slot was not advanced.';
 
 /**
@@ -40,6 +43,14 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
         'NO_PROGRESS',
         `PostgreSQL at ${at} did not finish a statement before the time-out. ${notDone}`,
         { cause: error },
+      );
+    case '40001':
+    case '40P01':
+      // No transaction of ours is serializable, or waits for two locks: a standby says so of what stands in its replay's way.
+      return new PipelineError(
+        'NO_PROGRESS',
+        `PostgreSQL at ${at}, a standby, ended a statement that was in the way of what it had to replay (${code}). ${notDone}`,
+        { cause: error, remedy: CONFLICT_REMEDY },
       );
     case '22021':
     case '22P05':

@@ -22,6 +22,8 @@ describe('translate', () => {
     [coded('CERT_HAS_EXPIRED'), 'DATABASE_UNREACHABLE', /CERT_HAS_EXPIRED/],
     [coded('ERR_TLS_CERT_ALTNAME_INVALID'), 'DATABASE_UNREACHABLE', /another host name/],
     [coded('57014'), 'NO_PROGRESS', /time-out/],
+    [coded('40001'), 'NO_PROGRESS', /a standby, ended a statement.*\(40001\).*max_standby_streaming_delay higher/],
+    [coded('40P01'), 'NO_PROGRESS', /a standby, ended a statement.*\(40P01\).*max_standby_streaming_delay higher/],
   ] as const) {
     it(`${error.message || 'AggregateError'} ${'code' in error ? error.code : ''} is ${code}`, () => {
       const told = translate(error, CONTEXT);
