@@ -129,7 +129,9 @@ export class SnapshotRun {
   /** Writes what is to follow from the message that was read: see {@link SnapshotTracker.repeatedStop}. */
   async settleMessage(): Promise<void> {
     const content = this.tracker.repeatedStop();
-    if (content !== undefined) await this.#parts.source.write(content);
+    if (content === undefined) return;
+    await this.#parts.source.write(content);
+    this.tracker.stopRepeated();
   }
 
   /** A row was taken by the transformation. */

@@ -122,7 +122,7 @@ export class SnapshotTracker<Row> {
 
   /** Everything that was taken so far is acknowledged. */
   acknowledged(): void {
-    this.#position.acknowledged(this.#state.awaited !== undefined);
+    this.#position.acknowledged(this.#state.awaited !== undefined || this.#stopped !== undefined);
   }
 
   /** @param xid - 64 bits: all before it have to be over before a chunk is read */
@@ -190,14 +190,18 @@ export class SnapshotTracker<Row> {
    * Repeats a stop that ended everything. A message of state by a run that failed may lie behind the stop, and be the first that
    * the next run reads; this ends what it takes up from there.
    *
-   * @returns the content of the message that is to be emitted before anything more is acknowledged; undefined: nothing was ended
+   * @returns the content of the message that is to be emitted, before {@link stopRepeated} is called; undefined: nothing was ended
    */
   repeatedStop(): string | undefined {
     const stopped = this.#stopped;
-    this.#stopped = undefined;
     if (stopped === undefined) return undefined;
     const message = { kind: 'stop', id: stopped.id, tables: tablesUnderWay(stopped) } as const;
     return encodeSnapshotMessage(this.#slot, message);
+  }
+
+  /** What {@link repeatedStop} gave is written: the slot may go on, once everything is acknowledged. */
+  stopRepeated(): void {
+    this.#stopped = undefined;
   }
 
   /** Whether not all rows of a chunk were published: then the slot stays where it is. */

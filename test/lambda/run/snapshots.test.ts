@@ -341,6 +341,23 @@ describe('a run while a snapshot is under way', () => {
     });
   }
 
+  it('I1: keeps the slot before a stop that it could not repeat', async () => {
+    const pipeline = new SnapshotPipeline();
+    const { table, slot } = pipeline;
+    fill(pipeline, 3);
+    pipeline.ask();
+    table.put(9, { v: 9, big: 'x' });
+    table.emit(encodeSnapshotMessage('fake', { kind: 'stop', tables: undefined }));
+    const before = slot.confirmed;
+    const write = table.write.bind(table);
+    table.write = () => Promise.reject(new Error('not written'));
+    await assert.rejects(pipeline.run(), /not written/);
+    assert.equal(slot.confirmed, before);
+    table.write = write;
+    await pipeline.run();
+    assert.deepEqual([slot.confirmed > before, pipeline.records('READ')], [true, []]);
+  });
+
   it('sends rows and the changes behind them in one request, where there are no marks', async () => {
     const pipeline = new SnapshotPipeline();
     const { table, kit } = pipeline;
