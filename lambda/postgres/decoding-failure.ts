@@ -38,7 +38,7 @@ const VALUE_FREE_FILES = new Set(
   `aset.c mcxt.c stringinfo.c detoast.c heaptoast.c toast_internals.c toast_compression.c tuptoaster.c heaptuple.c
    heapam.c genam.c indexam.c md.c bufmgr.c fd.c buffile.c tuplestore.c logtape.c relcache.c catcache.c syscache.c
    lsyscache.c typcache.c relmapper.c relfilenumbermap.c relfilenodemap.c inval.c snapbuild.c reorderbuffer.c decode.c
-   logical.c logicalfuncs.c slot.c xlogreader.c dfmgr.c fmgr.c pseudotypes.c format_type.c`.split(/\s+/),
+   logical.c logicalfuncs.c pgoutput.c slot.c xlogreader.c dfmgr.c fmgr.c pseudotypes.c format_type.c`.split(/\s+/),
 );
 
 /**

@@ -70,7 +70,7 @@ describe('an error of the server', () => {
 describe('what is shown of an error', () => {
   it('I10: is its message only where the file can quote no value', () => {
     const message = 'could not open "1234"';
-    for (const file of ['aset.c', 'heapam.c', 'reorderbuffer.c', 'format_type.c', 'tuptoaster.c'])
+    for (const file of ['aset.c', 'heapam.c', 'reorderbuffer.c', 'format_type.c', 'tuptoaster.c', 'pgoutput.c'])
       assert.equal(shownReport({ code: 'XX000', message, file }), `SQLSTATE XX000: ${message}`);
     for (const file of ['numeric.c', '', undefined]) {
       const shown = shownReport({ code: 'XX000', message, file, routine: 'numeric_out' });
