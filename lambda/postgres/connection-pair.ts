@@ -48,7 +48,7 @@ export async function openPair(
     return pair;
   } catch (error) {
     await closeBoth([first, second], database.clock);
-    throw toPipelineError(error, context);
+    throw toPipelineError(error, { ...context, isNew: true });
   }
 }
 

@@ -17,6 +17,8 @@ export interface ErrorContext {
   readonly publications?: readonly string[];
   /** Whether nobody is logged in yet: what the server says then may be shown. @default false */
   readonly connecting?: boolean;
+  /** Whether it has only been asked who it is. @default false */
+  readonly isNew?: boolean;
   /** Whether there was a password at all. @default true */
   readonly hasPassword?: boolean;
   /** Where the user's name came from. */

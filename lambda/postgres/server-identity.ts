@@ -24,7 +24,7 @@ const END = `(${WAL_END})::pg_catalog.text AS wal_end`;
  */
 export async function readServerIdentity(client: Queryable): Promise<ServerIdentity> {
   const row = (await ask(client, `${ALWAYS}, ${SYSTEM}, ${TIMELINE}, ${END}`)) ?? {
-    ...(await ask(client, ALWAYS)),
+    ...(await client.query(`SELECT ${ALWAYS}`)).rows[0],
     ...(await ask(client, SYSTEM)),
     ...(await ask(client, TIMELINE)),
     ...(await ask(client, END)),

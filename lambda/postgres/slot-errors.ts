@@ -21,6 +21,41 @@ const LACKING: Readonly<Record<string, string>> = {
 };
 
 /**
+ * Explains what the server lacks, or the role has no right to, whatever was asked.
+ *
+ * @param error - what was caught
+ * @param code - its SQLSTATE
+ * @param context - which server and user, for the message
+ * @param notDone - what was not done, a sentence
+ * @returns undefined where the code is neither
+ */
+export function explainLack(
+  error: Error,
+  code: string,
+  context: ErrorContext,
+  notDone: string,
+): PipelineError | undefined {
+  const { host, port, user } = context;
+  const words = `PostgreSQL at ${host}:${port} says: ${error.message} (SQLSTATE ${code}).`;
+  const lacking = LACKING[code];
+  if (lacking !== undefined) {
+    return new PipelineError('NO_PROGRESS', `The server ${lacking}. ${words} ${notDone}`, {
+      cause: error,
+      remedy: 'Give the server what it lacks. The slot is kept, and the next run tries again.',
+    });
+  }
+  if (code !== '42501') return undefined;
+  return new PipelineError(
+    'DATABASE_AUTH_FAILED',
+    `User "${user}" has no right to something that a run needs. ${words} ${notDone}`,
+    {
+      cause: error,
+      remedy: `Grant user "${user}" the right to what the message names: EXECUTE on a function, SELECT on a view. It was probably revoked from PUBLIC.`,
+    },
+  );
+}
+
+/**
  * Puts such an error in the operator's words.
  *
  * @param error - what was caught, of any type
@@ -40,14 +75,6 @@ export function explainSlotState(
   const words = `PostgreSQL at ${at} says: ${error.message} (SQLSTATE ${code}).`;
   const slotError = (kind: ErrorCode, what: string, remedy?: string) =>
     new PipelineError(kind, `${what} ${notDone}`, { cause: error, ...(remedy === undefined ? {} : { remedy }) });
-  const lacking = LACKING[code];
-  if (lacking !== undefined) {
-    return slotError(
-      'NO_PROGRESS',
-      `The server ${lacking}. ${words}`,
-      'Give the server what it lacks. The slot is kept, and the next run tries again.',
-    );
-  }
   switch (code) {
     case '42501':
       // The one refusal of this kind in that file of the server's: the plugin is not among output_plugin_libraries.
@@ -63,11 +90,7 @@ export function explainSlotState(
             `User "${user}" may not use replication slots.`,
             'On Amazon RDS: GRANT rds_replication TO it. Elsewhere: ALTER ROLE ... REPLICATION. A rotation with alternating users makes a second role, which does not inherit REPLICATION: give it to both, or rotate a single user.',
           )
-        : slotError(
-            'DATABASE_AUTH_FAILED',
-            `User "${user}" has no right to something that a run needs. ${words}`,
-            `Grant user "${user}" the right to what the message names: EXECUTE on a function, SELECT on a view. It was probably revoked from PUBLIC.`,
-          );
+        : undefined;
     case '42704':
       if (isAboutPublication({ code, routine: textOf(error, 'routine') })) {
         const publications = context.publications ?? [];

@@ -6,7 +6,7 @@
 import { PipelineError } from '../errors.ts';
 import { explainConnection, isUntrustedCode } from './connect-errors.ts';
 import { codeOf, type ErrorContext } from './error-context.ts';
-import { explainSlotState } from './slot-errors.ts';
+import { explainLack, explainSlotState } from './slot-errors.ts';
 
 const INCONVERTIBLE_REMEDY =
   "If it is a name (of a table, column, type, schema or role), rename it: a psql whose client_encoding is the database's own shows it. If it is a row, a run names the commit LSN to give to skip-transaction.";
@@ -37,7 +37,21 @@ export function translate(error: unknown, context: ErrorContext): PipelineError 
     const explained = explainSlotState(error, code, { ...context, slot: context.slot }, notDone);
     if (explained !== undefined) return explained;
   }
+  const lack = explainLack(error, code, context, notDone);
+  if (lack !== undefined) return lack;
   switch (code) {
+    case '42883':
+    case '42P01':
+    case '42703':
+      if (context.isNew !== true) return undefined;
+      return new PipelineError(
+        'CONFIG_INVALID',
+        `What answers at ${at} lacks something that PostgreSQL has from 10 on. It says: ${error.message} (SQLSTATE ${code}). ${notDone}`,
+        {
+          cause: error,
+          remedy: 'Correct PGHOST and PGPORT (or the secret), or upgrade the server to PostgreSQL 10 or later.',
+        },
+      );
     case '57014':
       return new PipelineError(
         'NO_PROGRESS',

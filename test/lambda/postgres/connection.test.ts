@@ -2,9 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type ConnectOptions, type LoggedIn, pinSession } from '../../../lambda/postgres/connection.ts';
+import { openPair } from '../../../lambda/postgres/connection-pair.ts';
 import { pgoutput, type SlotPlugin, TEST_DECODING } from '../../../lambda/postgres/plugins.ts';
 import { parseHistory } from '../../../lambda/postgres/timeline-history.ts';
 import { TestClock } from '../../support/run-kit.ts';
+import { startScriptedPostgres } from '../../support/scripted-postgres.ts';
+import { clock as realClock, databaseAt, soon } from './fixtures.ts';
 
 /** Pins a session on a server of that version. */
 async function pinned(
@@ -117,6 +120,18 @@ describe('a session', () => {
   ] as const)
     it(`fails with CONFIG_INVALID on PostgreSQL ${what}`, () =>
       assert.rejects(pinned(version, plugin), { code: 'CONFIG_INVALID', what: says }));
+
+  it('fails with CONFIG_INVALID where the server lacks what it takes to ask for its version', async () => {
+    await using server = await startScriptedPostgres([
+      ['pg_backend_pid', ({ pid }) => [{ pid }]],
+      ['set_config', '42883'],
+    ]);
+    const options = { deadline: soon() };
+    await assert.rejects(openPair(databaseAt(server, realClock), options, options), {
+      code: 'CONFIG_INVALID',
+      what: /lacks something that PostgreSQL has from 10 on\. It says: .*\(SQLSTATE 42883\)\. Nothing was read/,
+    });
+  });
 
   it('is had on each server that can do what is asked', async () => {
     for (const [version, plugin] of [

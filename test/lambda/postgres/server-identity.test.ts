@@ -71,6 +71,10 @@ describe('a server', () => {
       }
     });
 
+  it('fails with what it says where it does not tell when it was started', async () => {
+    await assert.rejects(readServerIdentity(server(ROW, ['started']).client), { code: '42501' });
+  });
+
   it('fails with any other error', async () => {
     await assert.rejects(readServerIdentity(server(ROW, ['system'], '57P01').client), { code: '57P01' });
   });

@@ -22,6 +22,8 @@ describe('translate', () => {
     [coded('CERT_HAS_EXPIRED'), 'DATABASE_UNREACHABLE', /CERT_HAS_EXPIRED/],
     [coded('ERR_TLS_CERT_ALTNAME_INVALID'), 'DATABASE_UNREACHABLE', /another host name/],
     [coded('57014'), 'NO_PROGRESS', /time-out/],
+    [coded('42501'), 'DATABASE_AUTH_FAILED', /has no right.*as the server says it.*Grant user "cdc" the right to what/],
+    [coded('53100'), 'NO_PROGRESS', /has no disk space left.*as the server says it.*Give the server what it lacks/],
     [coded('40001'), 'NO_PROGRESS', /a standby, ended a statement.*\(40001\).*max_standby_streaming_delay higher/],
     [coded('40P01'), 'NO_PROGRESS', /a standby, ended a statement.*\(40P01\).*max_standby_streaming_delay higher/],
   ] as const) {
@@ -33,6 +35,17 @@ describe('translate', () => {
       assert.equal(told.cause, error);
     });
   }
+
+  for (const code of ['42883', '42P01', '42703'])
+    it(`takes ${code} for another kind of server, or an older one, where nothing but who it is was asked`, () => {
+      const told = translate(coded(code), { ...CONTEXT, isNew: true });
+      assert.equal(told?.code, 'CONFIG_INVALID');
+      assert.match(
+        told.message,
+        new RegExp(`lacks something that PostgreSQL has from 10 on\\. .*\\(SQLSTATE ${code}\\)`),
+      );
+      assert.equal(translate(coded(code), CONTEXT), undefined);
+    });
 
   describe('of a statement on a slot', () => {
     const slot = { ...CONTEXT, slot: 's' };
