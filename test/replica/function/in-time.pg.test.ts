@@ -8,6 +8,8 @@ import { eventOf, eventOfData, insertOf, makeFunction, Said } from '../support/f
 
 /** What an invocation has here. Most of it passes. */
 const SHORT_MS = 3_000;
+/** Where it is told from what happens a twentieth of it later. */
+const LONGER_MS = 10_000;
 
 let target: PostgresServer;
 let proxy: TcpProxy;
@@ -62,7 +64,7 @@ describe('the time of an invocation', () => {
     await copy.invoke(eventOf(insertOf('s', 1)));
     await client.query('BEGIN; LOCK TABLE public.held');
     const event = eventOf(insertOf('s', 2), { ...insertOf('s', 3), table: 'held' }, insertOf('s', 4));
-    assert.deepEqual(await copy.invoke(event, SHORT_MS), { batchItemFailures: [{ itemIdentifier: '2' }] });
+    assert.deepEqual(await copy.invoke(event, LONGER_MS), { batchItemFailures: [{ itemIdentifier: '2' }] });
     assert.match(said.logged.at(-1) ?? '', /^TARGET_UNREACHABLE: .*\(55P03\).* Somebody else works on the same rows/);
     assert.deepEqual([await ids(), await busy()], [[1, 2], 0]);
     await client.query('ROLLBACK');
@@ -75,7 +77,7 @@ describe('the time of an invocation', () => {
     const [copy, client] = [container(), await target.client()];
     await client.query('BEGIN; LOCK TABLE pg2kinesis.replica');
     const event = eventOf(insertOf('s', 1));
-    await assert.rejects(copy.invoke(event, SHORT_MS), /TARGET_UNREACHABLE: .*\(55P03\)/);
+    await assert.rejects(copy.invoke(event, LONGER_MS), /TARGET_UNREACHABLE: .*\(55P03\)/);
     await client.query('ROLLBACK');
     assert.deepEqual(await copy.invoke(event), { batchItemFailures: [] });
     await Promise.all([client.end(), copy.close()]);
@@ -96,9 +98,9 @@ describe('the time of an invocation', () => {
     const copy = container({ TRIGGERS: 'on' });
     await copy.invoke(eventOf(insertOf('s', 1)));
     const line = (id: number) => JSON.stringify({ ...insertOf('s', id), table: 'slow' });
-    const all = Array.from({ length: 20 }, (_, i) => line(100 + i)).join('\n');
+    const all = Array.from({ length: 60 }, (_, i) => line(100 + i)).join('\n');
     const event = eventOfData([JSON.stringify(insertOf('s', 2)), all].map((each) => Buffer.from(each)));
-    assert.deepEqual(await copy.invoke(event, SHORT_MS), { batchItemFailures: [{ itemIdentifier: '2' }] });
+    assert.deepEqual(await copy.invoke(event, LONGER_MS), { batchItemFailures: [{ itemIdentifier: '2' }] });
     assert.match(said.logged.at(-1) ?? '', /^TARGET_UNREACHABLE: .*\(57014\).* find out what the target is busy with/);
     assert.deepEqual(await ids(), [1, 2]);
     await copy.close();
@@ -121,7 +123,7 @@ describe('the time of an invocation', () => {
     const [copy, client] = [container(), await target.client()];
     await copy.invoke(eventOf(insertOf('s', 1)));
     await client.query('BEGIN; LOCK TABLE public.places');
-    const invoked = copy.invoke(eventOf(insertOf('s', 2)), SHORT_MS);
+    const invoked = copy.invoke(eventOf(insertOf('s', 2)), LONGER_MS);
     for (let waits = 0; waits === 0;)
       waits = (await client.query('SELECT FROM pg_locks WHERE NOT granted')).rowCount ?? 0;
     proxy.hold();
