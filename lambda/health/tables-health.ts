@@ -36,11 +36,11 @@ export function checkTables(all: readonly TableFacts[], config: TableSettings): 
   return [primaryKeys(selected), oldKeys(selected, config), filters(all, selected, config), ...toolTables(all)];
 }
 
-/** Tables that hold copies of other tables' rows, with the columns that are excluded there. Said only where there are any. */
+/** Tables that hold copies of other tables' rows, with the columns that are excluded there, or a copy's position. Said only where there are any. */
 function toolTables(all: readonly TableFacts[]): Finding[] {
   const names = all.map(({ name }) => name).filter(isToolTable);
   if (names.length === 0) return [];
-  return [ok('tables of pg_repack and pg_squeeze', `left out by default: ${listed(names)}`)];
+  return [ok('tables of pg_repack, pg_squeeze and replicas', `left out by default: ${listed(names)}`)];
 }
 
 function primaryKeys(selected: readonly TableFacts[]): Finding {

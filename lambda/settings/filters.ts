@@ -15,9 +15,13 @@ export interface Filters {
 
 /**
  * Tables that pg_repack and pg_squeeze work with. They hold copies of other tables' rows, with the columns that are
- * excluded there, and are always left out.
+ * excluded there, and are always left out. So are those in which a copy keeps its position, where the source is one itself.
  */
-const TOOLS: readonly RegExp[] = [/^repack\.(log|table)_\d+$/, /^squeeze\.(errors|log|tables|tables_internal|tasks)$/];
+const TOOLS: readonly RegExp[] = [
+  /^repack\.(log|table)_\d+$/,
+  /^squeeze\.(errors|log|tables|tables_internal|tasks)$/,
+  /^pg2kinesis\.replica(_(shard|lane|note|truncate|parked|waiting))?$/,
+];
 
 /** Nothing is left out but {@link TOOLS}. */
 export const NO_FILTERS: Filters = { tableInclude: [], tableExclude: [], columnExclude: [] };
@@ -43,7 +47,7 @@ export function excludesTable(filters: Filters, names: readonly string[]): boole
 }
 
 /**
- * Tells whether a table is one that pg_repack or pg_squeeze works with: it is left out whatever the lists say.
+ * Tells whether a table is one that pg_repack or pg_squeeze works with, or that holds a copy's position: it is left out whatever the lists say.
  *
  * @param name - `schema.table`, unquoted
  */

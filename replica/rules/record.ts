@@ -52,13 +52,16 @@ export interface Mark {
   readonly snapshot: MarkedSnapshot | undefined;
 }
 
-/** A record that says nothing of rows: a logical message. */
+/** A record that says nothing of rows that are copied: a logical message, or a change of another copy's position. */
 export interface Other {
   readonly kind: 'other';
   readonly source: string;
 }
 
 const OPERATIONS: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'READ']);
+
+/** The tables in which a copy keeps its position. A source may be a copy itself. */
+const POSITION_TABLE = /^replica(_shard|_lane|_note|_truncate|_parked|_waiting)?$/;
 
 const NO_NAMES: readonly string[] = [];
 
@@ -145,7 +148,10 @@ export function readRecord(text: string): Change | Mark | Other {
     const op = textOf(fields.op);
     const source = textOf(fields.source);
     if (op === 'MARK') return readMark(fields, source);
-    return OPERATIONS.has(op) ? readChange(fields, op as Change['op'], source, text) : { kind: 'other', source };
+    if (!OPERATIONS.has(op)) return { kind: 'other', source };
+    const change = readChange(fields, op as Change['op'], source, text);
+    const isPosition = change.schema === 'pg2kinesis' && POSITION_TABLE.test(change.table);
+    return isPosition ? { kind: 'other', source } : change;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     // The parser's own message quotes what it reads, which may be a row's value.

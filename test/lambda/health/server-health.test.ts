@@ -223,7 +223,7 @@ describe('checkServer', () => {
     [
       'tables of other tools',
       { tables: [TABLE, { ...TABLE, name: 'repack.log_1', key: [] }, { ...TABLE, name: 'squeeze.log' }] },
-      'tables of pg_repack and pg_squeeze',
+      'tables of pg_repack, pg_squeeze and replicas',
       'ok',
       /left out by default: repack\.log_1, squeeze\.log/,
     ],

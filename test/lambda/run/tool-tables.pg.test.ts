@@ -41,7 +41,7 @@ describe('tables of pg_repack and pg_squeeze', () => {
     const names = [`repack.log_${oid}`, `repack.table_${oid}`, ...SQUEEZE.toSorted()].join(', ');
     assert.deepEqual(
       findings.filter(({ check }) => check.includes('pg_repack')),
-      [{ check: 'tables of pg_repack and pg_squeeze', state: 'ok', found: `left out by default: ${names}` }],
+      [{ check: 'tables of pg_repack, pg_squeeze and replicas', state: 'ok', found: `left out by default: ${names}` }],
     );
     const keys = findings.find(({ check }) => check === 'primary keys');
     assert.equal(keys?.found, '1 tables, all with a primary key');

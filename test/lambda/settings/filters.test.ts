@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { compilePatterns, NO_FILTERS, omitsColumn, selectsTable } from '../../../lambda/settings/filters.ts';
+import { FAST_TABLES } from '../../../replica/postgres/fast/fast-schema.ts';
 
 describe('compilePatterns', () => {
   const lists: [list: string, matches: string[], misses: string[]][] = [
@@ -61,6 +62,8 @@ describe("other tools' tables", () => {
   for (const name of [
     ...['repack.log_16385', 'repack.table_16385', 'repack.log_4294967295'],
     ...['tables', 'tables_internal', 'tasks', 'log', 'errors'].map((table) => `squeeze.${table}`),
+    ...FAST_TABLES.map((table) => `pg2kinesis.${table}`),
+    'pg2kinesis.replica',
   ])
     it(`${name} is left out, whatever the lists say`, () => {
       assert.equal(selectsTable(NO_FILTERS, [name]), false);
@@ -73,6 +76,8 @@ describe("other tools' tables", () => {
     'repack.orders',
     'squeeze.lemons',
     'squeeze.log_1',
+    'pg2kinesis.replicas',
+    'public.replica',
   ])
     it(`${name} is a table as any`, () => assert.equal(selectsTable(NO_FILTERS, [name]), true));
 });

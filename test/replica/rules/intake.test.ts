@@ -1,6 +1,7 @@
 /** What a replica takes of the stream: lanes that are changed, sources, histories, and records that it refuses. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { FAST_TABLES } from '../../../replica/postgres/fast/fast-schema.ts';
 import { Intake } from '../../../replica/rules/intake.ts';
 import { Shards } from '../../../replica/rules/shards.ts';
 
@@ -42,6 +43,13 @@ function begin(source?: string, cut = 0n, savedAtMs = 1) {
 }
 
 describe('the intake of a replica', () => {
+  it('leaves out the tables in which the source keeps a position, where it is a copy itself, and no others', () => {
+    const { intake, take } = begin();
+    const own = ['replica', ...FAST_TABLES].map((table, i) => change(5 + i, { schema: 'pg2kinesis', table }));
+    assert.ok(take(0, 1, ...own, change(20, { schema: 'pg2kinesis', table: 'replicas' }), change(21)));
+    assert.deepEqual([intake.counts.leftOut, intake.counts.changes], [own.length, 2]);
+  });
+
   it('takes another number of lanes once all of the old ones are applied up to the same mark, and not before', () => {
     const { intake, take } = begin();
     assert.ok(take(0, 2, change(5), mark(6, 0, 2)));
