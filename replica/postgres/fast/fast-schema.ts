@@ -26,7 +26,11 @@ export const CREATE_FAST = `
   ALTER TABLE pg2kinesis.replica_waiting ADD COLUMN IF NOT EXISTS awaits_read boolean NOT NULL DEFAULT false;
   -- A key may be too large for an index.
   CREATE INDEX IF NOT EXISTS replica_waiting_key ON pg2kinesis.replica_waiting (name, md5(key));
-  DROP INDEX IF EXISTS pg2kinesis.replica_waiting_name`;
+  DROP INDEX IF EXISTS pg2kinesis.replica_waiting_name;
+  -- A publication of all tables of the target has these, too: without a key or this, nothing could be deleted from them.
+  ALTER TABLE pg2kinesis.replica_note REPLICA IDENTITY FULL;
+  ALTER TABLE pg2kinesis.replica_truncate REPLICA IDENTITY FULL;
+  ALTER TABLE pg2kinesis.replica_waiting REPLICA IDENTITY FULL`;
 
 /** The tables that have rows for each copy, without pg2kinesis.replica. */
 export const FAST_TABLES = [
@@ -40,7 +44,8 @@ export const FAST_TABLES = [
 
 /** Whether they are there: an administrator can create them for a user without that right. */
 export const FAST_IS_THERE = `SELECT to_regclass('pg2kinesis.replica_waiting_key') IS NOT NULL
-  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica_lane') AND attname = 'loaded') AS there`;
+  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pg2kinesis.replica_lane') AND attname = 'loaded')
+  AND EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('pg2kinesis.replica_waiting') AND relreplident = 'f') AS there`;
 
 /** Reads the state that a batch begins with, as one row. */
 export const READ_STATE = `SELECT r.source, r.system, r.cut::text AS start, (extract(epoch FROM r.begun_at) * 1000)::float8 AS "begunMs", r.copying,

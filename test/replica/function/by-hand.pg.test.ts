@@ -288,6 +288,31 @@ describe('the function of a StreamReplica, by hand', () => {
     }
   });
 
+  it('works where a publication of the target has all tables, so those without a key, too', async () => {
+    const copy = await copyOf();
+    const apply = async (lane: number, ...records: readonly object[]): Promise<void> => {
+      const answer = await copy.invoke(eventOfData([lines(...records)], `lane-${lane}-of-2`));
+      assert.deepEqual([answer.batchItemFailures, said.logged], [[], []]);
+    };
+    await target.sql('CREATE PUBLICATION everything FOR ALL TABLES');
+    try {
+      const [left, arrived] = moveOf(1, 2, 0x2000);
+      await apply(0, insertOf('s', 1), insertOf('s', 3));
+      await apply(1, arrived);
+      await apply(0, left);
+      const truncate = { ...insertOf('s', 0, 0x3000), op: 'TRUNCATE', key: undefined, row: undefined };
+      await apply(0, truncate, insertOf('s', 4, 0x3001), markOf(0, 2, 0x4000));
+      await apply(1, markOf(1, 2, 0x4000));
+      assert.deepEqual(await ids(), [4]);
+      const rows = await target.sql(
+        'SELECT name FROM pg2kinesis.replica_note UNION ALL SELECT name FROM pg2kinesis.replica_truncate',
+      );
+      assert.ok(!rows.some(({ name }) => name === `copy-${copies}`));
+    } finally {
+      await target.sql('DROP PUBLICATION everything');
+    }
+  });
+
   it('spares rows that are newer than a TRUNCATE, also where VACUUM FULL came between, but not where an ALTER TABLE rewrote them', async () => {
     const truncate = { ...insertOf('s', 0, 0x2000), op: 'TRUNCATE', key: undefined, row: undefined };
     for (const [statement, left] of [
