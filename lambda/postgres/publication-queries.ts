@@ -21,16 +21,17 @@ const PUBLICATIONS = `
     FROM pg_publication p WHERE p.pubname = ANY ($1::text[])`;
 
 /**
- * The replica identity of a table that is usable: its primary key, unless it is deferrable or generated (which is not
- * sent); the index that was named, while it is there; or the whole row, unless it has virtual columns. Before 18 no generated
- * column is sent, though 15 lists it.
+ * The replica identity of a table that is usable: its primary key, unless it is deferrable, or has a column that the
+ * publications leave out (or would: a generated one); the index that was named, while it is there; or the whole row, unless it
+ * has virtual columns. No server asks for one where only INSERTs are published, and none before 18 for a generated column,
+ * which is never sent there, though 15 lists it.
  */
 const TABLES = `
   WITH parts AS (
     SELECT schemaname, tablename, bool_or(coalesce(to_jsonb(t)->>'rowfilter', '') <> '') AS row_filter,
            min(coalesce(jsonb_array_length(nullif(to_jsonb(t)->'attnames', 'null')), 65535)) AS columns,
-           (array_agg(nullif(to_jsonb(t)->'attnames', 'null')))[1] AS names
-      FROM pg_publication_tables t WHERE pubname = ANY ($1::text[]) GROUP BY schemaname, tablename
+           (array_agg(nullif(to_jsonb(t)->'attnames', 'null')))[1] AS names, bool_or(b.pubupdate OR b.pubdelete) AS changes
+      FROM pg_publication_tables t JOIN pg_publication b USING (pubname) WHERE pubname = ANY ($1::text[]) GROUP BY schemaname, tablename
   ), generated AS (
     SELECT a.attrelid, a.attnum, to_jsonb(a)->>'attgenerated' AS kind FROM pg_attribute a
      WHERE a.attrelid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped AND coalesce(to_jsonb(a)->>'attgenerated', '') <> ''
@@ -43,8 +44,11 @@ const TABLES = `
            SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (k.conkey)
               AND (NOT p.names ? a.attname::text
                 OR (current_setting('server_version_num')::int < 180000 AND coalesce(to_jsonb(a)->>'attgenerated', '') <> ''))) AS leaves_out_key,
-         CASE c.relreplident WHEN 'f' THEN NOT EXISTS (SELECT FROM generated g WHERE g.attrelid = c.oid AND g.kind = 'v')
-           WHEN 'd' THEN k.oid IS NOT NULL AND NOT k.condeferrable AND NOT EXISTS (SELECT FROM generated g WHERE g.attrelid = c.oid AND g.attnum = ANY (k.conkey))
+         (p.tablename IS NOT NULL AND NOT p.changes) OR CASE c.relreplident WHEN 'f' THEN NOT EXISTS (SELECT FROM generated g WHERE g.attrelid = c.oid AND g.kind = 'v')
+           WHEN 'd' THEN k.oid IS NOT NULL AND NOT k.condeferrable AND NOT EXISTS (
+             SELECT FROM pg_attribute a LEFT JOIN generated g USING (attrelid, attnum) WHERE a.attrelid = c.oid AND a.attnum = ANY (k.conkey)
+                AND CASE WHEN p.tablename IS NULL THEN g.kind IS NOT NULL
+                  ELSE NOT p.names ? a.attname::text AND (g.kind IS NULL OR current_setting('server_version_num')::int >= 180000) END)
            WHEN 'i' THEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident AND i.indislive) ELSE false END AS identity
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'

@@ -181,6 +181,34 @@ describe('the advice on publications', () => {
     );
   });
 
+  it('says which statements of the application fail by a publication, and of no other', async () => {
+    await server.sql('CREATE DATABASE refusing');
+    const client = await server.client({ database: 'refusing' });
+    const generated = server.versionNum >= 120000;
+    const lists = server.versionNum >= 150000;
+    const tables = ['keyless', 'keyed', ...(generated ? ['made'] : []), ...(lists ? ['listed'] : [])];
+    await client.query(`CREATE TABLE keyless (a integer); CREATE TABLE keyed (a integer PRIMARY KEY);
+      CREATE TABLE listed (a integer, b integer DEFAULT 1, PRIMARY KEY (a, b));
+      ${generated ? 'CREATE TABLE made (a integer, g integer GENERATED ALWAYS AS (a + 1) STORED, PRIMARY KEY (a, g));' : ''}
+      CREATE PUBLICATION p_refusing FOR TABLE ${tables.map((table) => (table === 'listed' ? 'listed (a)' : table)).join(', ')}`);
+    const all = `publish = 'insert, update, delete'`;
+    const sendsGenerated = server.versionNum >= 180000 ? [`${all}, publish_generated_columns = stored`] : [];
+    for (const publish of [`publish = 'insert'`, all, ...sendsGenerated]) {
+      await client.query(`ALTER PUBLICATION p_refusing SET (${publish})`);
+      const [fault] = (await findings('refusing', 'p_refusing')).filter(({ found }) => found.includes('refuses every'));
+      for (const table of tables) {
+        await client.query(`INSERT INTO ${table} VALUES (1)`);
+        const isRefused = await client.query(`UPDATE ${table} SET a = 2`).then(
+          () => false,
+          () => true,
+        );
+        await client.query(`TRUNCATE ${table}`);
+        const isNamed = fault?.found.includes(`public.${table}`) === true;
+        assert.equal(isNamed, isRefused, `${table}, ${publish}: ${fault?.found ?? 'no fault'}`);
+      }
+    }
+  });
+
   it('warns of what a publication that is there does: to the application, and to what is captured', async () => {
     await server.sql('CREATE DATABASE odd');
     const client = await server.client({ database: 'odd' });
