@@ -4,8 +4,10 @@
  */
 import { DescribeStreamSummaryCommand, type KinesisClient } from '@aws-sdk/client-kinesis';
 import { refusalKind, remedyOf } from './access-refusals.ts';
-import { describe, readError } from './classify.ts';
+import { describe, readError, transientKind } from './classify.ts';
+import { renewClient } from './client.ts';
 import { addressOf, describeEndpoint, type RequestAddress } from './endpoint.ts';
+import { withTimeout } from './with-timeout.ts';
 
 /** What DescribeStreamSummary said, or why it said nothing. */
 export type StreamDescription =
@@ -34,7 +36,7 @@ export type StreamDescription =
     ));
 
 /**
- * Asks for a stream's summary.
+ * Asks for a stream's summary, and once more after a failure that passes: a run, too, sends again over new connections.
  *
  * @param client - in the stream's region
  * @param stream - its name, and its ARN where one was given
@@ -46,7 +48,6 @@ export async function describeStream(
   stream: { readonly name: string; readonly arn: string | undefined },
   timeoutMs: number,
 ): Promise<StreamDescription> {
-  const signal = AbortSignal.timeout(timeoutMs);
   const input = stream.arn === undefined ? { StreamName: stream.name } : { StreamARN: stream.arn };
   const command = new DescribeStreamSummaryCommand(input);
   let address: string | undefined;
@@ -58,7 +59,15 @@ export async function describeStream(
     { step: 'build', priority: 'high' },
   );
   try {
-    const { StreamDescriptionSummary: summary } = await client.send(command, { abortSignal: signal });
+    const { StreamDescriptionSummary: summary } = await withTimeout(timeoutMs, async (abortSignal) => {
+      try {
+        return await client.send(command, { abortSignal });
+      } catch (error) {
+        if (abortSignal.aborted || transientKind(error) === undefined) throw error;
+        await renewClient(client);
+        return await client.send(command, { abortSignal });
+      }
+    });
     return {
       kind: 'found',
       where: await describeEndpoint(client, address),
@@ -71,14 +80,13 @@ export async function describeStream(
     };
   } catch (error) {
     const where = await describeEndpoint(client, address);
-    return { where, ...reasonOf(error, signal.aborted, Math.round(timeoutMs / 1000)) };
+    return { where, ...reasonOf(error, Math.round(timeoutMs / 1000)) };
   }
 }
 
 /** Why there is no description. */
 function reasonOf(
   error: unknown,
-  aborted: boolean,
   seconds: number,
 ):
   | { readonly kind: 'missing' | 'denied' }
@@ -90,7 +98,7 @@ function reasonOf(
   const refusal = refusalKind(name);
   if (refusal === 'rights') return { kind: 'denied' };
   if (refusal !== undefined) return { kind: 'no-credentials', reason: name, remedy: remedyOf(refusal) };
-  if (aborted || name === 'TimeoutError') return { kind: 'silent', seconds };
+  if (name === 'TimeoutError') return { kind: 'silent', seconds };
   // Name, code and status alone: a message of the SDK's can quote headers and addresses.
   return { kind: status === undefined ? 'unreachable' : 'failed', reason: describe(error) };
 }

@@ -12,6 +12,7 @@ import { classify, classifyEntry, describe, hasNoAnswer } from './classify.ts';
 import { renewClient } from './client.ts';
 import { addressOf, describeEndpoint, type RequestAddress } from './endpoint.ts';
 import { RequestBody } from './request-body.ts';
+import { withTimeout } from './with-timeout.ts';
 
 /** What a publisher depends on. */
 export interface PublisherOptions {
@@ -176,26 +177,4 @@ function readAnswer(
     return true;
   });
   return { failed, throttled, failure: failed.length === 0 ? undefined : [...codes].join(', ') };
-}
-
-/**
- * Runs a request under a time-out that covers all of it, from credentials to the answer's last byte. When it strikes,
- * the connection is closed, and the SDK begins nothing more under an aborted signal: nothing stays in flight (I6).
- */
-async function withTimeout<T>(ms: number, request: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      controller.abort();
-      const error = new Error('The request to Kinesis took too long.');
-      error.name = 'TimeoutError';
-      reject(error);
-    }, ms);
-  });
-  try {
-    return await Promise.race([request(controller.signal), timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

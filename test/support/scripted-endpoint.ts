@@ -18,6 +18,7 @@ export interface ScriptedRequest {
 export interface ScriptedAnswer {
   readonly status?: number;
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** A running endpoint. */
@@ -31,11 +32,11 @@ export interface ScriptedEndpoint {
 /**
  * Starts one.
  *
- * @param answer - told each request, and how many came before it
+ * @param answer - told each request, and how many came before it; `close` closes the connection without one
  * @returns the running endpoint, on a free port of the loopback interface
  */
 export async function startScripted(
-  answer: (request: ScriptedRequest, before: number) => ScriptedAnswer,
+  answer: (request: ScriptedRequest, before: number) => ScriptedAnswer | 'close',
 ): Promise<ScriptedEndpoint> {
   const seen: ScriptedRequest[] = [];
   const connections = new WeakMap<object, number>();
@@ -46,8 +47,10 @@ export async function startScripted(
     incoming.once('end', () => {
       const connection = connections.get(incoming.socket) ?? 0;
       const request = { url: incoming.url ?? '', headers: incoming.headers, body, connection };
-      const { status = 200, body: text } = answer(request, seen.push(request) - 1);
-      outgoing.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' }).end(text);
+      const given = answer(request, seen.push(request) - 1);
+      if (given === 'close') return void incoming.socket.destroy();
+      const { status = 200, body: text, headers } = given;
+      outgoing.writeHead(status, { 'content-type': 'application/x-amz-json-1.1', ...headers }).end(text);
     });
   });
   server.on('connection', (socket) => connections.set(socket, ++opened));

@@ -22,15 +22,18 @@ const NAMED = { name: 'changes', arn: undefined };
 
 describe('the description of a stream', () => {
   let endpoint: ScriptedEndpoint;
-  let answer: ScriptedAnswer;
+  let answer: Parameters<typeof startScripted>[0];
   before(async () => {
-    endpoint = await startScripted(() => answer);
+    endpoint = await startScripted((...request) => answer(...request));
   });
   after(() => endpoint.stop());
 
   /** Asks with this answer. */
-  async function asked(given: ScriptedAnswer, stream: { name: string; arn: string | undefined } = NAMED) {
-    answer = given;
+  async function asked(
+    given: ScriptedAnswer | typeof answer,
+    stream: { name: string; arn: string | undefined } = NAMED,
+  ) {
+    answer = typeof given === 'function' ? given : () => given;
     const client = clientOf(endpoint.endpoint);
     try {
       return await describeStream(client, stream, 20_000);
@@ -96,6 +99,30 @@ describe('the description of a stream', () => {
       assert.match('where' in told ? told.where : '', / in us-east-1 \(127\.0\.0\.1:/);
     });
   }
+
+  for (const [what, first] of [
+    ['the server fails', refusal('InternalFailure', 500)],
+    ['it is asked too often', refusal('LimitExceededException')],
+    [
+      'the clock was wrong, which the SDK sets right',
+      { ...refusal('InvalidSignatureException'), headers: { date: new Date(Date.now() + 3_600_000).toUTCString() } },
+    ],
+    ['the connection was closed meanwhile', 'close'],
+  ] as const) {
+    it(`is asked for once more where ${what}`, async () => {
+      const before = endpoint.seen.length;
+      assert.equal((await asked((_, asks) => (asks === before ? first : found(SUMMARY)))).kind, 'found');
+      assert.equal(endpoint.seen.length - before, 2);
+    });
+  }
+
+  it('is "silent" in time where the credentials do not come', async () => {
+    const client = clientOf(endpoint.endpoint);
+    client.config.credentials = () => new Promise(() => undefined);
+    const told = await describeStream(client, NAMED, 50);
+    client.destroy();
+    assert.equal(told.kind, 'silent');
+  });
 
   it('is "unreachable" where nobody listens, with the reason', async () => {
     // A port that no system gives to whoever asks for any.
