@@ -36,10 +36,21 @@ export async function makeOwnTables(client: pg.Client, { there, create, columns 
     // Asked for first: who may make tables in a schema needs no right to make schemas, not even IF NOT EXISTS.
     const { rowCount } = await client.query(`SELECT FROM pg_namespace WHERE nspname = 'pg2kinesis'`);
     if (rowCount === 0) await client.query(`${IN_TURN}; CREATE SCHEMA IF NOT EXISTS pg2kinesis`);
-    const { rows } = await client.query<{ there: boolean }>(there);
-    if (rows[0]?.there === true) return;
-    for (const [table, expected] of Object.entries(columns)) await refuseForeign(client, table, expected);
-    await client.query(`${IN_TURN}; ${create}`);
+    const isThere = async (): Promise<boolean> =>
+      (await client.query<{ there: boolean }>(there)).rows[0]?.there === true;
+    if (await isThere()) return;
+    await client.query(`BEGIN; ${IN_TURN}`);
+    try {
+      // Whoever has made them meanwhile works with them: to alter them then may end in a deadlock.
+      if (!(await isThere())) {
+        for (const [table, expected] of Object.entries(columns)) await refuseForeign(client, table, expected);
+        await client.query(create);
+      }
+      await client.query('COMMIT');
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
   });
 }
 

@@ -1,6 +1,7 @@
 /** Containers of a `StreamReplica`'s function that are at work at the same moment, on records made by hand, at a real target. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { prepareFastTables } from '../../../replica/postgres/fast/fast-target.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres.ts';
 import { eventOfData, insertOf, makeFunction, Said } from '../support/function-rig.ts';
 
@@ -38,6 +39,20 @@ describe('containers of a function, side by side', () => {
       lanes,
     );
     await Promise.all(containers.map((each) => each.close()));
+  });
+
+  it('leave tables alone that another one has made meanwhile, and is at work with', async () => {
+    await target.sql('DROP SCHEMA pg2kinesis CASCADE; CREATE SCHEMA pg2kinesis; TRUNCATE public.places');
+    const [copy, client] = [makeFunction(target, new Said()), await target.client()];
+    const turn = `(hashtext('pg2kinesis.replica tables'), 0)`;
+    await client.query(`SELECT pg_advisory_lock${turn}`);
+    const invoked = copy.invoke(eventOfData([line(insertOf('s', 1))]), 10_000);
+    await lockWaits(1);
+    await prepareFastTables(client, 'another');
+    await client.query('BEGIN; LOCK TABLE pg2kinesis.replica_lane, pg2kinesis.replica IN ROW EXCLUSIVE MODE');
+    await client.query(`SELECT pg_advisory_unlock${turn}`);
+    assert.deepEqual(await invoked, { batchItemFailures: [] });
+    await Promise.all([client.end(), copy.close()]);
   });
 
   it('are of one source and server, and of one number of lanes, though each of them is the first to say so', async () => {
