@@ -5,7 +5,7 @@ import type { PublicationsFacts } from '../publications.ts';
 import type { Config } from '../settings/config.ts';
 import { selectsTable } from '../settings/filters.ts';
 import { FORMAT_FACTS } from '../settings/format-facts.ts';
-import { hasUsableKey, hiddenBecause, hidesOldKey, type TableFacts } from './tables-health.ts';
+import { hasUsableKey, hiddenBecause, hidesOldKey, isLeftOutByWal2json, type TableFacts } from './tables-health.ts';
 
 /** `partly`: changes are, and not all of them by their key. `partitions`: it holds no rows, and its partitions are tables here. */
 export type Published = 'yes' | 'partly' | 'no' | 'partitions';
@@ -34,12 +34,12 @@ const IDENTITIES: Readonly<Record<string, TableAnswer['replicaIdentity']>> = {
  *
  * @param tables - every table of the database
  * @param publications - what pgoutput reads by; undefined: the plugin needs none
- * @param config - filters, operations and format
+ * @param config - filters, format and plugin
  */
 export function checkPublished(
   tables: readonly TableFacts[],
   publications: PublicationsFacts | undefined,
-  config: Pick<Config, 'filters' | 'format' | 'publications'>,
+  config: Pick<Config, 'filters' | 'format' | 'plugin' | 'publications'>,
 ): TableAnswer[] {
   return tables.map((table) => {
     const { name, key, replicaIdentity } = table;
@@ -57,20 +57,20 @@ export function checkPublished(
 function explain(
   table: TableFacts,
   publications: PublicationsFacts | undefined,
-  { filters, format, publications: names }: Pick<Config, 'filters' | 'format' | 'publications'>,
+  { filters, format, plugin, publications: names }: Pick<Config, 'filters' | 'format' | 'plugin' | 'publications'>,
 ): [Published, string?] {
   const selected = selectsTable(filters, [table.name, ...table.ancestors]);
   if (table.partitioned) return ['partitions'];
   if (!selected) return ['no', 'left out by TABLE_INCLUDE_LIST or TABLE_EXCLUDE_LIST'];
-  if (
-    publications !== undefined &&
-    publications.tables.some(({ name, published }) => name === table.name && !published)
-  )
-    return ['no', `in no publication of ${names.join(', ')}`];
+  const published = publications?.tables.find(({ name }) => name === table.name);
+  if (published?.published === false) return ['no', `in no publication of ${names.join(', ')}`];
   if (table.key.length === 0) return ['no', 'it has no primary key'];
   if (!hasUsableKey(table)) return ['no', 'its primary key is deferrable, and old rows are sent'];
+  if (published?.leavesOutKey === true) return ['no', 'a publication leaves out a column of its primary key'];
   if (hidesOldKey(table)) {
     const because = `the server does not send its old key (${hiddenBecause(table)})`;
+    if (plugin === 'wal2json' && isLeftOutByWal2json(table))
+      return ['partly', `${because}: wal2json leaves out every UPDATE and DELETE`];
     const deletes = FORMAT_FACTS[format].hasKeylessDelete ? 'come without it' : 'are skipped';
     return ['partly', `${because}: DELETEs ${deletes}, and a key change looks like an UPDATE of the new key`];
   }

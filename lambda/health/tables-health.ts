@@ -76,8 +76,7 @@ function oldKeys(selected: readonly TableFacts[], config: TableSettings): Findin
   const hidden = selected.filter((table) => table.key.length > 0 && hidesOldKey(table));
   if (hidden.length === 0) return ok(check, 'every old key is sent');
   if (config.plugin === 'wal2json') {
-    // It looks for an identity, whichever: by an index that is not the key it prints a DELETE, without the key.
-    const leftOut = hidden.filter((table) => table.replicaIdentity !== 'i');
+    const leftOut = hidden.filter(isLeftOutByWal2json);
     if (leftOut.length > 0)
       return {
         check,
@@ -106,6 +105,14 @@ export function hidesOldKey(table: TableFacts): boolean {
     default:
       return table.deferrable;
   }
+}
+
+/**
+ * Whether wal2json prints no UPDATE and DELETE of a table whose old key is hidden. It looks for an identity, whichever: by an
+ * index that is not the key it prints a DELETE, without the key.
+ */
+export function isLeftOutByWal2json({ replicaIdentity }: TableFacts): boolean {
+  return replicaIdentity !== 'i';
 }
 
 /** Why a DELETE of the table comes without its key. */

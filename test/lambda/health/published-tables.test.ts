@@ -51,6 +51,20 @@ describe('tables', () => {
       'partly',
       /: DELETEs come without it, and/,
     ]),
+    [
+      'the same with wal2json',
+      { replicaIdentity: 'n' },
+      { PLUGIN: 'wal2json' },
+      'partly',
+      /NOTHING.*: wal2json leaves out every UPDATE and DELETE$/,
+    ],
+    [
+      'another index with wal2json',
+      { replicaIdentity: 'i' },
+      { PLUGIN: 'wal2json' },
+      'partly',
+      /: DELETEs are skipped, and/,
+    ],
     ['another index', { replicaIdentity: 'i' }, {}, 'partly', /USING INDEX that is not the key/],
     ['a deferrable key', { deferrable: true }, {}, 'partly', /deferrable key/],
     ['a deferrable key, and whole old rows', { deferrable: true, replicaIdentity: 'f' }, {}, 'no', /deferrable/],
@@ -74,10 +88,12 @@ describe('tables', () => {
       columnList: false,
       leavesOutKey: false,
     };
-    const check = (published: boolean) =>
-      checkPublished([TABLE], { found: [], tables: [{ ...publishable, published }] }, settings)[0];
+    const check = (published: boolean, leavesOutKey = false) =>
+      checkPublished([TABLE], { found: [], tables: [{ ...publishable, published, leavesOutKey }] }, settings)[0];
     assert.equal(check(true)?.published, 'yes');
     assert.equal(check(false)?.published, 'no');
     assert.match(check(false)?.why ?? '', /in no publication of pub/);
+    assert.equal(check(true, true)?.published, 'no');
+    assert.match(check(true, true)?.why ?? '', /a publication leaves out a column of its primary key/);
   });
 });
