@@ -6,18 +6,23 @@ import { creationSql, type PublicationsFacts, tablesWithoutIdentity } from '../p
 import type { Config } from '../settings/config.ts';
 import { selectsTable } from '../settings/filters.ts';
 import { type Finding, listed, ok, quoted } from './finding.ts';
+import type { TableFacts } from './tables-health.ts';
 
 /**
  * Checks the publications.
  *
  * @param facts - what was read from the server; undefined: the plugin reads none
  * @param config - which are asked for, and the filters
+ * @param all - every table of the database, with those above it @default none is a partition
  */
 export function checkPublications(
   facts: PublicationsFacts | undefined,
   { publications, filters }: Pick<Config, 'publications' | 'filters'>,
+  all: readonly Pick<TableFacts, 'name' | 'ancestors'>[] = [],
 ): Finding[] {
   if (facts === undefined) return [];
+  const ancestors = new Map(all.map((table) => [table.name, table.ancestors]));
+  const isSelected = (name: string) => selectsTable(filters, [name, ...(ancestors.get(name) ?? [])]);
   const check = 'publications';
   const missing = publications.filter((name) => !facts.found.some((found) => found.name === name));
   if (missing.length > 0) {
@@ -49,7 +54,7 @@ export function checkPublications(
       todo: 'Give it a primary key that is not deferrable, or ALTER TABLE ... REPLICA IDENTITY FULL, or take it out of the publication.',
     });
   }
-  const keyless = published.filter(({ name, leavesOutKey }) => leavesOutKey && selectsTable(filters, [name]));
+  const keyless = published.filter(({ name, leavesOutKey }) => leavesOutKey && isSelected(name));
   if (keyless.length > 0) {
     findings.push({
       check,
@@ -64,9 +69,7 @@ export function checkPublications(
       `${listed(newer)} was made or altered since the oldest change that the slot may hold`,
       'If runs fail with PUBLICATION_MISSING, it was made too late: see docs/plugins.md. Otherwise nothing is wrong.',
     );
-  const leftOut = tables.filter(
-    ({ name, hasKey, published: isIn }) => hasKey && !isIn && selectsTable(filters, [name]),
-  );
+  const leftOut = tables.filter(({ name, hasKey, published: isIn }) => hasKey && !isIn && isSelected(name));
   if (leftOut.length > 0)
     warn(
       `${leftOut.length} tables with a primary key are in no publication, and are not captured: ${listed(leftOut.map(({ name }) => name))}`,

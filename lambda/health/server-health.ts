@@ -49,7 +49,7 @@ export function checkServer(
     encoding(facts),
     plugin(facts, config.plugin),
     slotFinding(checkSlot(facts.slot, facts.slotReader, facts.database, config.plugin, facts.standby), config.slot),
-    ...checkPublications(facts.publications, config),
+    ...checkPublications(facts.publications, config, facts.tables),
     freeSlots(facts),
     slotWalLimit(facts),
     ...checkFailover(facts, config),

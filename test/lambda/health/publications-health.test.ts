@@ -75,6 +75,23 @@ describe('checkPublications', () => {
     assert.equal(finding?.state, 'ok');
   });
 
+  it('looks at a partition by the lists that name the table above it', () => {
+    const above = [{ name: 'public.t', ancestors: ['public.all'] }];
+    const tables = [{ ...TABLE, leavesOutKey: true }];
+    const listed = { tableInclude: compilePatterns('public\\.all'), tableExclude: [], columnExclude: [] };
+    const included = { ...settings(), filters: listed };
+    const [fault] = checkPublications({ found: [PUBLICATION], tables }, included, above);
+    assert.equal(fault?.state, 'fault');
+    const [left] = checkPublications(
+      { found: [PUBLICATION], tables: [{ ...TABLE, published: false }] },
+      included,
+      above,
+    );
+    assert.match(left?.found ?? '', /are in no publication/);
+    const [finding] = checkPublications({ found: [PUBLICATION], tables }, settings('public\\.all'), above);
+    assert.equal(finding?.state, 'ok');
+  });
+
   it('is a fault where the application fails by it, and where it is missing', () => {
     const [fault] = checkPublications({ found: [PUBLICATION], tables: [{ ...TABLE, hasIdentity: false }] }, settings());
     assert.equal(fault?.state, 'fault');

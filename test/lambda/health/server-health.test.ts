@@ -464,3 +464,26 @@ describe('what check says of tables under wal2json', () => {
     assert.match(checked({ replicaIdentity: 'i' }).found, /does not send the old key of: public\.users/);
   });
 });
+
+describe('what check says of tables under pgoutput', () => {
+  const PUBLISHABLE = { sql: '', hasKey: true, hasIdentity: true, rowFilter: false, columnList: false };
+  const checked = (table: Partial<TableFacts>, publishable: { published: boolean; leavesOutKey: boolean }, env = {}) =>
+    checkServer(
+      {
+        ...SERVER,
+        slot: { ...SLOT, plugin: 'pgoutput' },
+        tables: [{ ...TABLE, ...table }],
+        publications: {
+          found: [{ name: 'pub', lacks: [], viaRoot: false, isNewerThanSlot: false }],
+          tables: [{ ...PUBLISHABLE, ...publishable, name: TABLE.name }],
+        },
+      },
+      config({ PLUGIN: 'pgoutput', PUBLICATIONS: 'pub', ...env }),
+    );
+
+  it('finds a key that a publication lacks where the lists name the table above', () => {
+    const lists = { TABLE_INCLUDE_LIST: 'public\\.all' };
+    const findings = checked({ ancestors: ['public.all'] }, { published: true, leavesOutKey: true }, lists);
+    assert.equal(find(findings, 'publications').state, 'fault');
+  });
+});
