@@ -53,7 +53,7 @@ export function checkServer(
     freeSlots(facts),
     slotWalLimit(facts),
     ...checkFailover(facts, config),
-    ...checkTables(facts.tables, config),
+    ...checkTables(facts.tables, config, facts.publications),
   ];
 }
 

@@ -1,6 +1,7 @@
 /**
  * What the tables lack, and what the filters make of them, for `check`. Pure: facts in, findings out.
  */
+import type { PublicationsFacts } from '../publications.ts';
 import type { Config } from '../settings/config.ts';
 import { isToolTable, omitsColumn, selectsTable } from '../settings/filters.ts';
 import { FORMAT_FACTS } from '../settings/format-facts.ts';
@@ -27,13 +28,21 @@ type TableSettings = Pick<Config, 'filters' | 'format' | 'plugin'>;
  *
  * @param all - every table of the database
  * @param config - the filters, and the format, which may do without keys
+ * @param publications - what pgoutput reads by: nothing is read of a table that none of them has @default every table is read
  */
-export function checkTables(all: readonly TableFacts[], config: TableSettings): Finding[] {
+export function checkTables(
+  all: readonly TableFacts[],
+  config: TableSettings,
+  publications?: PublicationsFacts,
+): Finding[] {
   // Partitioned tables hold no rows: their partitions are checked.
   const selected = all.filter(
     (table) => !table.partitioned && selectsTable(config.filters, [table.name, ...table.ancestors]),
   );
-  return [primaryKeys(selected), oldKeys(selected, config), filters(all, selected, config), ...toolTables(all)];
+  // Where they have none yet, as before they are made, every table is looked at.
+  const published = new Set(publications?.tables.filter((table) => table.published).map(({ name }) => name));
+  const read = published.size === 0 ? selected : selected.filter(({ name }) => published.has(name));
+  return [primaryKeys(read), oldKeys(read, config), filters(all, { selected, read }, config), ...toolTables(all)];
 }
 
 /** Tables that hold copies of other tables' rows, with the columns that are excluded there, or a copy's position. Said only where there are any. */
@@ -122,11 +131,15 @@ export function hiddenBecause(table: TableFacts): string {
 }
 
 /** Patterns that fit nothing are often misspelt; filters that leave nothing make every run throw all changes away. */
-function filters(all: readonly TableFacts[], selected: readonly TableFacts[], config: TableSettings): Finding {
+function filters(
+  all: readonly TableFacts[],
+  { selected, read }: { readonly selected: readonly TableFacts[]; readonly read: readonly TableFacts[] },
+  config: TableSettings,
+): Finding {
   const check = 'filters';
   const lists = config.filters;
   const spelling = 'They match whole unquoted names, with the schema, case-sensitively.';
-  const keys = excludedKeys(selected, lists);
+  const keys = excludedKeys(read, lists);
   if (keys.length > 0) {
     return {
       check,
@@ -158,8 +171,8 @@ function filters(all: readonly TableFacts[], selected: readonly TableFacts[], co
 }
 
 /** Key columns that COLUMN_EXCLUDE_LIST names. */
-function excludedKeys(selected: readonly TableFacts[], lists: Config['filters']): string[] {
-  return selected.flatMap((table) =>
+function excludedKeys(read: readonly TableFacts[], lists: Config['filters']): string[] {
+  return read.flatMap((table) =>
     table.key
       .filter((column) => omitsColumn(lists, [table.name, ...table.ancestors], column))
       .map((column) => `${table.name}.${column}`),

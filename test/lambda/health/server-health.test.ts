@@ -467,7 +467,13 @@ describe('what check says of tables under wal2json', () => {
 
 describe('what check says of tables under pgoutput', () => {
   const PUBLISHABLE = { sql: '', hasKey: true, hasIdentity: true, rowFilter: false, columnList: false };
-  const checked = (table: Partial<TableFacts>, publishable: { published: boolean; leavesOutKey: boolean }, env = {}) =>
+  const OTHER = { ...PUBLISHABLE, name: 'public.others', published: true, leavesOutKey: false };
+  const checked = (
+    table: Partial<TableFacts>,
+    publishable: { published: boolean; leavesOutKey: boolean },
+    env = {},
+    others = [OTHER],
+  ) =>
     checkServer(
       {
         ...SERVER,
@@ -475,7 +481,7 @@ describe('what check says of tables under pgoutput', () => {
         tables: [{ ...TABLE, ...table }],
         publications: {
           found: [{ name: 'pub', lacks: [], viaRoot: false, isNewerThanSlot: false }],
-          tables: [{ ...PUBLISHABLE, ...publishable, name: TABLE.name }],
+          tables: [{ ...PUBLISHABLE, ...publishable, name: TABLE.name }, ...others],
         },
       },
       config({ PLUGIN: 'pgoutput', PUBLICATIONS: 'pub', ...env }),
@@ -485,5 +491,18 @@ describe('what check says of tables under pgoutput', () => {
     const lists = { TABLE_INCLUDE_LIST: 'public\\.all' };
     const findings = checked({ ancestors: ['public.all'] }, { published: true, leavesOutKey: true }, lists);
     assert.equal(find(findings, 'publications').state, 'fault');
+  });
+
+  it('finds no fault in a table that no publication has: nothing of it is read', () => {
+    const table = { replicaIdentity: 'n' };
+    const lists = { COLUMN_EXCLUDE_LIST: 'public\\.users\\.id' };
+    const faults = (published: boolean, others = [OTHER]) =>
+      checked(table, { published, leavesOutKey: false }, lists, others)
+        .filter(({ state }) => state === 'fault')
+        .map(({ check }) => check);
+    assert.deepEqual(faults(false), []);
+    assert.deepEqual(faults(true), ['REPLICA IDENTITY', 'filters']);
+    // Before it has any table.
+    assert.deepEqual(faults(false, []), ['REPLICA IDENTITY', 'filters']);
   });
 });
