@@ -25,6 +25,9 @@ export interface NoProgressFacts {
   readonly graceCutShort: boolean;
 }
 
+/** How Kinesis says that it is the key that encrypts the stream, and not the stream, that takes no more. */
+const KEY_THROTTLED = 'KMSThrottlingException';
+
 /**
  * A run that did nothing at all.
  *
@@ -36,6 +39,16 @@ export function noProgress(facts: NoProgressFacts): PipelineError {
     return new PipelineError(
       'NO_PROGRESS',
       'An earlier run had lost the lock or had to be ended. Its last request to Kinesis may still have been in flight, and the time of this run was over before that could be ruled out. Nothing was sent, and the slot was not advanced. The next run need not wait.',
+    );
+  }
+  if (stopped === 'throttled' && lastFailure?.includes(KEY_THROTTLED) === true) {
+    return new PipelineError(
+      'STREAM_THROTTLED',
+      'AWS KMS refused to encrypt records for the whole run, because more is asked of it than it allows the account (KMSThrottlingException). Nothing was published, and the slot was not advanced.',
+      {
+        remedy:
+          "Raise the account's quota of cryptographic operations of KMS in the stream's region, or find what else uses it up. More shards would change nothing.",
+      },
     );
   }
   if (stopped === 'throttled') {

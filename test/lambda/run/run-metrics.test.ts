@@ -233,6 +233,20 @@ describe('a run that got nowhere', () => {
       /./,
     ],
     [
+      'the stream was throttled',
+      { stopped: 'throttled', lastFailure: 'ProvisionedThroughputExceededException' },
+      'STREAM_THROTTLED',
+      /because the stream lacks capacity/,
+      /more shards/,
+    ],
+    [
+      'the key was throttled',
+      { stopped: 'throttled', lastFailure: 'KMSThrottlingException (HTTP 400)' },
+      'STREAM_THROTTLED',
+      /^AWS KMS refused to encrypt records for the whole run/,
+      /^Raise the account's quota/,
+    ],
+    [
       'a commit waits',
       { pendingCommit, lastFailure: 'x' },
       'NO_PROGRESS',
