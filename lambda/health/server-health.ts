@@ -16,6 +16,8 @@ export interface ServerFacts extends FailoverFacts {
   readonly database: string;
   readonly encoding: string;
   readonly walLevel: string;
+  /** What output_plugin_libraries lists; undefined: the server has no such list, and allows all. */
+  readonly outputPlugins?: readonly string[] | undefined;
   readonly maxReplicationSlots: number;
   readonly slotsInUse: number;
   readonly maxSlotWalKeepMib: number | undefined;
@@ -105,8 +107,15 @@ function encoding({ encoding: found }: ServerFacts): Finding {
   };
 }
 
-function plugin({ slot: found }: ServerFacts, wanted: string): Finding {
+function plugin({ slot: found, outputPlugins }: ServerFacts, wanted: string): Finding {
   const check = 'plugin';
+  if ((found === undefined || found.plugin === wanted) && outputPlugins?.includes(wanted) === false)
+    return {
+      check,
+      state: 'fault',
+      found: `the server does not allow ${wanted}: output_plugin_libraries has ${outputPlugins.join(', ') || 'none'}`,
+      todo: 'Add it there (on RDS and Aurora in the parameter group) and run SELECT pg_reload_conf(). Or use a plugin that is allowed, with a slot of its own: copy-slot, or create-slot where there is none.',
+    };
   // No catalog lists output plugins: only a slot proves one.
   if (found === undefined)
     return {

@@ -44,6 +44,8 @@ export interface CheckRows {
   readonly encoding: string;
   readonly standby: boolean;
   readonly walLevel: string;
+  /** What output_plugin_libraries lists; undefined: the server has no such setting. */
+  readonly outputPlugins: readonly string[] | undefined;
   readonly maxReplicationSlots: number;
   readonly slotsInUse: number;
   /** In MiB; -1: no limit; undefined before 13. */
@@ -77,6 +79,7 @@ export async function readCheck(
     `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS num,
             current_database()::text AS database, current_setting('server_encoding') AS encoding,
             pg_is_in_recovery() AS standby, current_setting('wal_level') AS wal_level,
+            (SELECT setting FROM pg_settings WHERE name = 'output_plugin_libraries') AS plugins,
             current_setting('max_replication_slots')::int AS max_slots,
             (SELECT count(*)::int FROM pg_replication_slots) AS slots,
             (SELECT setting::int FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS keep,
@@ -96,6 +99,7 @@ export async function readCheck(
     encoding: String(row['encoding']),
     standby: row['standby'] === true,
     walLevel: String(row['wal_level']),
+    outputPlugins: typeof row['plugins'] === 'string' ? namesIn(row['plugins']) : undefined,
     maxReplicationSlots: Number(row['max_slots']),
     slotsInUse: Number(row['slots']),
     maxSlotWalKeepMib: typeof row['keep'] === 'number' ? row['keep'] : undefined,
@@ -157,4 +161,12 @@ export async function readTables(client: Queryable): Promise<readonly TableRow[]
 /** A JSON array of texts, as the driver parses it. */
 function texts(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.map(String) : [];
+}
+
+/** The names of a setting that is a list: with commas between, and each in quotes or not. */
+function namesIn(list: string): readonly string[] {
+  return list
+    .split(',')
+    .map((name) => name.trim().replaceAll('"', ''))
+    .filter((name) => name !== '');
 }
