@@ -36,7 +36,8 @@ export interface FailoverFacts {
  * @param config - SLOT_FAILOVER
  */
 export function checkFailover(facts: FailoverFacts, { slotFailover }: Pick<Config, 'slotFailover'>): Finding[] {
-  if (facts.standby) return [standbyRole(facts)];
+  // A standby of a standby is waited for as one of a primary.
+  if (facts.standby) return [standbyRole(facts), ...standbyFaults(facts)];
   return [ok('server role', 'a primary'), slotSurvives(facts, slotFailover), streamSurvives(facts)];
 }
 
@@ -80,17 +81,25 @@ function slotSurvives({ slot, serverVersionNum, physicalSlots }: FailoverFacts, 
   };
 }
 
-/** Whether what is published is there after a failover. */
-function streamSurvives({ slot, awaited, standbySlotFaults, physicalSlots }: FailoverFacts): Finding {
-  const check = 'standbys';
-  if (standbySlotFaults.length > 0) {
-    return {
-      check,
+/** What every run fails by: standbys that cannot be waited for. */
+function standbyFaults({ standbySlotFaults }: FailoverFacts): Finding[] {
+  if (standbySlotFaults.length === 0) return [];
+  return [
+    {
+      check: 'standbys',
       state: 'fault',
       found: `STANDBY_SLOTS: ${standbySlotFaults.join('; ')}`,
       todo: 'Let the standby use that slot (primary_slot_name), or take the name out of STANDBY_SLOTS.',
-    };
-  }
+    },
+  ];
+}
+
+/** Whether what is published is there after a failover. */
+function streamSurvives(facts: FailoverFacts): Finding {
+  const { slot, awaited, physicalSlots } = facts;
+  const check = 'standbys';
+  const [fault] = standbyFaults(facts);
+  if (fault !== undefined) return fault;
   if (awaited.length === 0) {
     if (slot?.failover !== true && physicalSlots.length === 0)
       return ok(check, 'runs wait for none, and none has a slot here');

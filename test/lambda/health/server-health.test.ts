@@ -189,6 +189,13 @@ describe('checkServer', () => {
       /not ready yet.*Connect to the primary/,
     ],
     ['a slot on a standby', { standby: true }, 'server role', 'ok', /the slot is its own/],
+    [
+      'a slot on a standby, and a standby that cannot be waited for',
+      { standby: true, standbySlotFaults: ['there is no slot "x"'] },
+      'standbys',
+      'fault',
+      /STANDBY_SLOTS: there is no slot "x"/,
+    ],
     ['a slot on a standby of 15', { standby: true, serverVersionNum: 150_000 }, 'server role', 'fault', /a standby/],
     ['a table without key', { tables: [{ ...TABLE, key: [] }] }, 'primary keys', 'warning', /public\.users/],
     [
