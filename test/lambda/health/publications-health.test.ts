@@ -95,6 +95,14 @@ describe('checkPublications', () => {
   it('is a fault where the application fails by it, and where it is missing', () => {
     const [fault] = checkPublications({ found: [PUBLICATION], tables: [{ ...TABLE, hasIdentity: false }] }, settings());
     assert.equal(fault?.state, 'fault');
+    const refused = (...lacks: string[]) =>
+      checkPublications(
+        { found: [{ ...PUBLICATION, lacks }], tables: [{ ...TABLE, hasKey: false, hasIdentity: false }] },
+        settings(),
+      ).find(({ state }) => state === 'fault')?.found;
+    assert.match(refused('TRUNCATE') ?? '', /refuses every UPDATE and DELETE of public\.t/);
+    assert.match(refused('DELETE') ?? '', /refuses every UPDATE of public\.t/);
+    assert.equal(refused('UPDATE', 'DELETE'), undefined);
     const [missing] = checkPublications({ found: [], tables: [{ ...TABLE, published: false }] }, settings());
     assert.equal(missing?.state, 'missing');
     assert.match(missing.todo ?? '', /CREATE PUBLICATION "p" FOR ALL TABLES;.*before the slot/);

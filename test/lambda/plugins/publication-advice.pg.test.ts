@@ -219,11 +219,12 @@ describe('the advice on publications', () => {
     await client.query(`CREATE PUBLICATION p_odd FOR TABLE keyless, a WITH (publish = 'insert, update')`);
     await client.query('INSERT INTO keyless VALUES (1)');
     await assert.rejects(client.query('UPDATE keyless SET x = 2'), /replica identity/);
+    await client.query('DELETE FROM keyless');
     if (server.versionNum >= 150000)
       await client.query('ALTER PUBLICATION p_odd SET TABLE keyless, a (id) WHERE (id > 1)');
     const found = await findings('odd', 'p_odd');
     const said = found.map(({ state, found: what }) => `${state}: ${what}`).join('\n');
-    assert.match(said, /^fault: PostgreSQL refuses every UPDATE and DELETE of public\.keyless/m);
+    assert.match(said, /^fault: PostgreSQL refuses every UPDATE of public\.keyless/m);
     assert.match(said, /^warning: "p_odd" was made or altered since the oldest change/m);
     assert.match(said, /^warning: 1 tables with a primary key are in no publication.*public\.left_out/m);
     assert.match(said, /^warning: "p_odd" does not publish DELETE, TRUNCATE/m);
