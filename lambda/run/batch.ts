@@ -100,7 +100,7 @@ export class BatchProcessor {
     return this.#queue.stopped;
   }
 
-  /** What the last refusal of a request or entry was. */
+  /** What the last refusal of a request or entry was, of a round that was not taken whole. */
   get lastFailure(): string | undefined {
     return this.#queue.lastFailure;
   }

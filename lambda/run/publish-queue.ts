@@ -27,7 +27,7 @@ export class PublishQueue {
   stopped: 'throttled' | 'deadline' | undefined;
   /** Entries that Kinesis throttled, each refusal counted. */
   throttledEntries = 0;
-  /** What the last refusal of a request or entry was. */
+  /** What the last refusal of a request or entry was, of a round that was not taken whole. */
   lastFailure: string | undefined;
   /** How long the slowest round took, in milliseconds. */
   slowestMs = 0;
@@ -84,7 +84,7 @@ export class PublishQueue {
     });
     this.slowestMs = Math.max(this.slowestMs, clock.now() - begun);
     this.throttledEntries += result.throttledEntries;
-    this.lastFailure = result.lastFailure ?? this.lastFailure;
+    this.lastFailure = result.complete ? undefined : result.lastFailure;
     if (result.complete) acknowledged(round, position);
     else this.stopped = result.throttledEntries > 0 ? 'throttled' : 'deadline';
   }

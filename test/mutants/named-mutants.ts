@@ -161,12 +161,12 @@ export const NAMED_MUTANTS: readonly NamedMutant[] = [
     test: 'remembers the slowest round, not the newest: the run reserves time for two like it',
   },
   {
-    effect: 'A run that published tells no cause of an earlier refusal.',
+    effect: 'A run whose marks were taken at the second try says that Kinesis took nothing, whatever it ended by.',
     file: 'lambda/run/publish-queue.ts',
-    code: 'result.lastFailure ?? this.lastFailure',
-    wrong: 'result.lastFailure',
+    code: 'result.complete ? undefined : result.lastFailure',
+    wrong: 'result.lastFailure ?? this.lastFailure',
     tests: 'test/lambda/run/publish-queue.test.ts',
-    test: 'remembers the last refusal also when later requests were taken',
+    test: 'forgets a refusal once a round was taken whole: the run did not fail by it',
   },
   {
     effect: 'A run that fails leaves an old position in memory, which the next run takes.',

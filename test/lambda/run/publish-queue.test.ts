@@ -39,15 +39,17 @@ describe('the publish queue', () => {
     assert.equal(queue.slowestMs, 5_000);
   });
 
-  it('remembers the last refusal also when later requests were taken', async () => {
+  it('forgets a refusal once a round was taken whole: the run did not fail by it', async () => {
     const { queue, acknowledged } = laidOut([
       { ms: 1, complete: true, throttledEntries: 2, lastFailure: 'HTTP 500' },
-      { ms: 1, complete: true, throttledEntries: 1 },
+      { ms: 1, complete: false, throttledEntries: 1, lastFailure: 'HTTP 503' },
     ]);
     await queue.send(round, position);
+    await queue.waitForAcknowledgement();
+    assert.deepEqual([queue.lastFailure, queue.throttledEntries, acknowledged()], [undefined, 2, 1]);
     await queue.send(round, position);
     await queue.waitForAcknowledgement();
-    assert.deepEqual([queue.lastFailure, queue.throttledEntries, acknowledged()], ['HTTP 500', 3, 2]);
+    assert.deepEqual([queue.lastFailure, queue.throttledEntries, acknowledged()], ['HTTP 503', 3, 1]);
   });
 
   it('can send no more once a round has failed', async () => {
