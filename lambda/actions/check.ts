@@ -14,6 +14,7 @@ import { codeOf } from '../postgres/error-context.ts';
 import { readPublications } from '../postgres/publication-queries.ts';
 import { readUnfitTables } from '../postgres/row-order.ts';
 import { type EffectiveSetting, withFound } from '../settings/effective-settings.ts';
+import { requireCompression } from './require-compression.ts';
 
 /** How long DescribeStreamSummary may take. */
 const DESCRIBE_MS = 10_000;
@@ -35,11 +36,13 @@ export interface CheckAnswer {
  * @param container - settings, database, stream
  * @param deadline - when it must have answered, milliseconds since 1970
  * @param connected - does work on a connection
+ * @param library - what compresses @default Node.js's own
  */
 export async function check(
   container: Container,
   deadline: number,
   connected: (work: (connection: Connection) => Promise<Finding[]>) => Promise<Finding[]>,
+  library?: object,
 ): Promise<CheckAnswer> {
   const { config, clock, database } = container;
   const describeMs = Math.max(1, Math.min(DESCRIBE_MS, deadline - clock.now()));
@@ -69,11 +72,21 @@ export async function check(
     checkStream(stream, config),
     ...checkMarks(config),
     ...formatter,
+    ...compressionFaults(),
     ...config.warnings.map(warning),
   ];
   // What could not be found out is not ok: a run may fail by it.
   const ok = findings.every(({ state }) => state === 'ok' || state === 'warning');
   return { action: 'check', slot: config.slot, ok, findings, settings };
+
+  function compressionFaults(): Finding[] {
+    try {
+      requireCompression(config.compression, library);
+      return [];
+    } catch (error) {
+      return [faultOf('settings', error)];
+    }
+  }
 
   async function effectiveSettings({ region }: Container): Promise<readonly EffectiveSetting[]> {
     // A secret that cannot be read is a finding of the database's.

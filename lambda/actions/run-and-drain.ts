@@ -4,7 +4,6 @@
  */
 import { type Container, REQUEST_TIMEOUT_MS } from '../container.ts';
 import { formatLsn, type Lsn } from '../decode/lsn.ts';
-import { PipelineError } from '../errors.ts';
 import { FORMATS } from '../format/formats.ts';
 import {
   debeziumKeyWriter,
@@ -13,7 +12,6 @@ import {
   partitionKeyWriter,
 } from '../format/partition-key.ts';
 import type { TypeFacts } from '../format/record.ts';
-import { isSupported } from '../pack/compression.ts';
 import { createPacker } from '../pack/create-packer.ts';
 import type { ServerIdentity } from '../ports/session.ts';
 import { LOCK_LOSS_DETECTION_MS } from '../postgres/lock-monitor.ts';
@@ -25,6 +23,7 @@ import { run } from '../run/run.ts';
 import { addRunMetrics, addSlotMetrics, CountReporter } from '../run/run-metrics.ts';
 import type { RunAction } from '../settings/action-types.ts';
 import { readResume } from '../settings/payloads.ts';
+import { requireCompression } from './require-compression.ts';
 import { explainMissingSlot, historyOf, warnOfChangedHistory } from './server-history.ts';
 import { measureSlot } from './slot-measure.ts';
 import { type InvocationDeadlines, withConnection } from './with-connection.ts';
@@ -122,12 +121,7 @@ async function publish(
   // A run that stays is not bound by the time of one that goes.
   const bound = lingers || action.maxSeconds === undefined ? Infinity : startedAt + action.maxSeconds * 1000;
   const deadline = Math.min(functionDeadline, bound);
-  if (!isSupported(config.compression)) {
-    throw new PipelineError(
-      'CONFIG_INVALID',
-      `COMPRESSION cannot be "${config.compression}" on Node.js ${process.versions.node}, which has no zstd (allowed there: none, gzip). Nothing was read and the slot was not advanced.`,
-    );
-  }
+  requireCompression(config.compression);
   const formatter = await container.formatter();
   await container.requireRegion();
   const opened = await openSlotSession(container, deadlines, {
