@@ -44,20 +44,38 @@ export function columns(rows: readonly (readonly (string | Cell)[])[], { width }
   const longest = (at: number): number => Math.max(...cells.map((row) => printable(row[at]?.text ?? '').length));
   const before = Array.from({ length: last }, (_, at) => longest(at) + GAP).reduce((sum, each) => sum + each, 0);
   const room = width === undefined ? undefined : Math.max(MIN_LAST_WIDTH, width - before);
+  // A column is as wide as its longest line.
   const table = new Table({
     chars: NO_BORDERS,
     style: { 'padding-left': 0, 'padding-right': GAP, head: [], border: [] },
-    wordWrap: true,
-    wrapOnWordBoundary: true,
-    // What is not given is as wide as its longest text.
-    colWidths: room === undefined || longest(last) <= room ? [] : [...Array<null>(last).fill(null), room + GAP],
   });
   for (const row of cells) {
-    table.push(row.map(({ text, paint }) => (paint ?? String)(printable(text))));
+    table.push(
+      row.map(({ text, paint }, at) => {
+        const shown = printable(text);
+        return (paint ?? String)(at === last && room !== undefined ? wrapped(shown, room) : shown);
+      }),
+    );
   }
   return table
     .toString()
     .split('\n')
     .map((line) => `${line.trimEnd()}\n`)
     .join('');
+}
+
+/** Breaks a text between words. A word that is longer than the room, as an ARN may be, stays whole, so that it can be read and copied. */
+function wrapped(text: string, room: number): string {
+  const lines: string[] = [];
+  const [first = '', ...words] = text.split(' ');
+  let line = first;
+  for (const word of words) {
+    if (line.length + 1 + word.length <= room) {
+      line += ` ${word}`;
+    } else {
+      lines.push(line);
+      line = word;
+    }
+  }
+  return [...lines, line].join('\n');
 }

@@ -187,6 +187,15 @@ describe('an answer for people', () => {
     assert.ok(rendered(long, { isTTY: true, columns: 0 }, { NO_COLOR: '1' }).includes(todo));
   });
 
+  it('leaves a name whole that is longer than the terminal has room for, so that it can be copied', () => {
+    const arn = 'arn:aws:kinesis:eu-central-1:123456789012:stream/app-changes-of-production-data';
+    const found = `No stream ${arn} in eu-central-1.`;
+    const long: Answer = { ...CHECK, findings: [{ check: 'stream', state: 'fault', found, todo: `Make ${arn}.` }] };
+    const wrapped = rendered(long, { isTTY: true, columns: 80 }, { NO_COLOR: '1' }).replaceAll(/\s+/g, ' ');
+    assert.ok(wrapped.includes(found), wrapped);
+    assert.ok(wrapped.includes(`Make ${arn}.`), wrapped);
+  });
+
   it('shows no control character of a name', () => {
     const name = 'evil\u001b[2J\nfault';
     const text = columns([['slot', name]], { colours: coloursFor({ write: () => undefined }, {}), width: undefined });
