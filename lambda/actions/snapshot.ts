@@ -101,7 +101,8 @@ async function request(names: readonly string[], container: Container, deadlines
 }
 
 /**
- * Asks for a snapshot of all tables that can be read and that the filters let in: for a slot that was made just now.
+ * Asks for a snapshot of all tables that can be read and that the filters let in: for a slot that was made just now. The log
+ * names those that cannot be read.
  *
  * @param connection - to the slot's database
  * @param container - settings and time
@@ -117,8 +118,16 @@ export async function requestInitialSnapshot(
     container.log.warn(`No snapshot is taken: ${why}.`);
     return undefined;
   }
-  const { tables } = await resolveTables(connection, undefined);
-  const wanted = tables.filter(({ names }) => selectsTable(container.config.filters, names));
+  const { tables, leftOut } = await resolveTables(connection, undefined);
+  const isSelected = ({ names }: { readonly names: readonly string[] }): boolean =>
+    selectsTable(container.config.filters, names);
+  const reasons = leftOut.filter(isSelected).map((table) => table.why);
+  if (reasons.length > 0)
+    container.log.warn(
+      'The snapshot leaves out tables whose changes are published. Mend what keeps it from them, then ask for them with snapshot.',
+      { count: reasons.length, tables: reasons.slice(0, 100) },
+    );
+  const wanted = tables.filter(isSelected);
   if (wanted.length > 0) await writeRequest(connection, container, wanted);
   return wanted.length;
 }

@@ -20,6 +20,14 @@ export interface ReadableTable {
   readonly names: readonly string[];
 }
 
+/** A table whose changes are published, and that a snapshot of all tables cannot read. */
+export interface LeftOutTable {
+  /** As of one that can be read. */
+  readonly names: readonly string[];
+  /** Why, with what to do: a sentence. */
+  readonly why: string;
+}
+
 /** What became of names. */
 export interface ResolvedTables {
   readonly tables: readonly ReadableTable[];
@@ -27,8 +35,10 @@ export interface ResolvedTables {
   readonly all: readonly string[];
   /** What names no table: each a sentence. */
   readonly missing: readonly string[];
-  /** What else keeps tables from being read: each a sentence. */
+  /** What else keeps tables that were named from being read: each a sentence. */
   readonly faults: readonly string[];
+  /** Where no tables were named. */
+  readonly leftOut: readonly LeftOutTable[];
 }
 
 /** @returns why no table can be read beside this slot; undefined: tables can be */
@@ -53,6 +63,7 @@ export async function resolveTables(
   const { user } = connection.context;
   const missing: string[] = [];
   const faults: string[] = [];
+  const leftOut: LeftOutTable[] = [];
   const oids = new Set<number>();
   const query = async (text: string, values: unknown[]) => (await connection.query(text, values)).rows;
   if (names === undefined) {
@@ -81,12 +92,15 @@ export async function resolveTables(
   const all: string[] = [];
   for (const table of described) {
     all.push(table.printed);
-    const why = whyRefused(table);
+    const refusal = whyRefused(table);
     const name = `${table.schema}.${table.name}`;
-    if (why === undefined) tables.push({ printed: table.printed, names: [name, ...(table.ancestors ?? [])] });
-    else if (names !== undefined) faults.push(`${name}: ${why}${remedyOf(table, user)}.`);
+    const withAncestors = [name, ...(table.ancestors ?? [])];
+    const why = `${name}: ${refusal}${remedyOf(table, user)}.`;
+    if (refusal === undefined) tables.push({ printed: table.printed, names: withAncestors });
+    else if (names !== undefined) faults.push(why);
+    else if (table.key !== null && table.published) leftOut.push({ names: withAncestors, why });
   }
-  return { tables, all, missing, faults };
+  return { tables, all, missing, faults, leftOut };
 }
 
 /** By names in the catalogs: to_regclass fails where the role may not use the schema. */
