@@ -31,6 +31,7 @@ export function parseAddress(option: string, text: string, password: string | un
     new ReplicaError('REPLICA_USAGE', `${option} ${what}. Nothing was done.`, {
       remedy: 'Give it as postgres://user@host:5432/database, with ?sslmode=disable where it has no TLS.',
     });
+  if (text === '') throw wrong('is not given');
   let url: URL;
   try {
     url = new URL(text);

@@ -36,6 +36,7 @@ describe("the address of a replica's target", () => {
   });
 
   for (const [text, fault] of [
+    ['', /is not given/],
     ['secret', /is no address/],
     ['mysql://me:secret@db/app', /does not begin with postgres/],
     ['postgres://me:secret@db', /lacks a host, a database or a user/],
