@@ -187,7 +187,8 @@ export function pgoutput(publications: readonly string[], messages = false): Slo
     remembersSent: true,
     // After the kind, flags and two LSNs: microseconds since 2000.
     commitTime: `(timestamptz '2000-01-01 00:00:00+00' + ('x' || encode(substring(p.data FROM 19 FOR 8), 'hex'))::bit(64)::bigint * interval '1 microsecond')::text`,
-    endsTransaction: `get_byte(p.data, 0) = ${'C'.charCodeAt(0)}`,
+    // Not get_byte: a message may be empty.
+    endsTransaction: `p.data >= 'C'::bytea AND p.data < 'D'::bytea`,
     data: () => 'p.data',
   };
 }

@@ -13,7 +13,7 @@ import { writeMessage } from './snapshot-reader.ts';
 const CONTENT_FROM = {
   test_decoding: `CASE WHEN position('message: transactional: 0 prefix: ${SNAPSHOT_MESSAGE_PREFIX}, sz: '::bytea IN p.data) = 1 THEN position('content:'::bytea IN p.data) + 8 END`,
   // The kind, flags, an LSN, the prefix and its end, the size.
-  pgoutput: `CASE WHEN get_byte(p.data, 0) = 77 AND substring(p.data FROM 11 FOR ${SNAPSHOT_MESSAGE_PREFIX.length}) = '${SNAPSHOT_MESSAGE_PREFIX}'::bytea THEN ${11 + SNAPSHOT_MESSAGE_PREFIX.length + 5} END`,
+  pgoutput: `CASE WHEN substring(p.data FROM 1 FOR 1) = 'M'::bytea AND substring(p.data FROM 11 FOR ${SNAPSHOT_MESSAGE_PREFIX.length}) = '${SNAPSHOT_MESSAGE_PREFIX}'::bytea THEN ${11 + SNAPSHOT_MESSAGE_PREFIX.length + 5} END`,
 } as const;
 
 /** What the new plugin shows in front of the message, as changes that a publication did not have, is at most so much. */

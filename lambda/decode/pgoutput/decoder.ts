@@ -71,6 +71,8 @@ export class PgoutputDecoder implements PluginDecoder {
   readonly #new = emptyTuple();
   readonly #old = emptyTuple();
   readonly #change = emptyChange();
+  /** Of the message before; 0: none. */
+  #lastKind = 0;
   #lastOid = -1;
   #lastRelation: Relation | undefined;
   /** Whether the database ensures nothing of its texts: then what is no UTF-8 is refused. */
@@ -98,6 +100,7 @@ export class PgoutputDecoder implements PluginDecoder {
    */
   begin(anyBytes = false): void {
     this.#anyBytes = this.#reader.checksText = anyBytes;
+    this.#lastKind = 0;
     this.#relations.clear();
     this.#sentTypes.clear();
     this.#lastOid = -1;
@@ -117,7 +120,12 @@ export class PgoutputDecoder implements PluginDecoder {
   decode(bytes: Buffer, start: number, end: number, oversizeBytes?: number): DecodedMessage {
     const reader = this.#reader;
     reader.open(bytes, start, end);
+    const last = this.#lastKind;
+    this.#lastKind = 0;
+    // Up to 13 an empty message follows where the plugin does not find the name of a transaction's origin.
+    if (start === end && last === BEGIN) return IGNORED;
     const kind = reader.byte('a message');
+    this.#lastKind = kind;
     switch (kind) {
       case INSERT:
       case UPDATE:

@@ -143,6 +143,16 @@ describe('messages of pgoutput', () => {
     for (const bytes of [origin('o'), type(1, '', 'x')]) assert.deepEqual(decode(bytes), { kind: 'ignored' });
   });
 
+  it('that are empty are ignored behind a BEGIN, where 11 to 13 do not find the name of an origin, and nowhere else', () => {
+    const decode = reading();
+    decode(begin(1, MICROS));
+    assert.deepEqual(decode(Buffer.alloc(0)), { kind: 'ignored' });
+    assert.throws(() => decode(Buffer.alloc(0)), /a message/);
+    decode(begin(1, MICROS));
+    decode(origin('o'));
+    assert.throws(() => decode(Buffer.alloc(0)), /a message/);
+  });
+
   it('of applications are read, any bytes of content', () => {
     const decode = reading();
     for (const [prefix, content, transactional] of [
