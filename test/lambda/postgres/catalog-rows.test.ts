@@ -228,6 +228,7 @@ describe('what check reads', () => {
     encoding: 'UTF8',
     standby: false,
     walLevel: 'logical',
+    outputPlugins: undefined,
     maxReplicationSlots: 10,
     slotsInUse: 3,
     maxSlotWalKeepMib: 512,
@@ -250,6 +251,11 @@ describe('what check reads', () => {
       ['rds', { role: { ...role, rdsReplication: true } }],
     ] as const)
       assert.deepEqual(await check({ ...SERVER, [column]: true }).rows, { ...EXPECTED, ...changed });
+    for (const [list, names] of [
+      ['pgoutput, "test_decoding"', ['pgoutput', 'test_decoding']],
+      ['', []],
+    ] as const)
+      assert.deepEqual((await check({ ...SERVER, plugins: list }).rows).outputPlugins, names);
   });
 
   it('leaves open what an old server, or one that is not of RDS, does not have', async () => {

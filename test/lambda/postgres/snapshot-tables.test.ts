@@ -110,6 +110,7 @@ describe('the tables of a snapshot', () => {
       all: ['public.t'],
       missing: [],
       faults: [],
+      leftOut: [],
     });
     assert.deepEqual(script.valuesOf('n.nspname = $1 AND c.relname = $2'), [['public', 'p']]);
     assert.deepEqual(script.valuesOf('may_read'), [[[20_000, 20_001]]]);
@@ -124,10 +125,20 @@ describe('the tables of a snapshot', () => {
     ]);
   });
 
-  it('are all that can be read where none is named, and no fault is told of the others', async () => {
-    const script = database([TABLE, { ...TABLE, printed: 'public.u', name: 'u', key: null }]);
-    const { tables, all, faults } = await resolveTables(connectionTo(script), undefined);
-    assert.deepEqual([tables.length, all, faults], [1, ['public.t', 'public.u'], []]);
+  it('are all that can be read where none is named, and of the others those are told whose changes are published', async () => {
+    const script = database([
+      TABLE,
+      { ...TABLE, printed: 'public.u', name: 'u', key: null },
+      { ...TABLE, printed: 'public.v', name: 'v', may_read: false, ancestors: ['public.p'] },
+      { ...TABLE, printed: 'public.w', name: 'w', may_read: false, published: false },
+    ]);
+    const { tables, all, faults, leftOut } = await resolveTables(connectionTo(script), undefined);
+    assert.deepEqual([tables.length, all, faults], [1, ['public.t', 'public.u', 'public.v', 'public.w'], []]);
+    assert.deepEqual(
+      leftOut.map(({ names }) => names),
+      [['public.v', 'public.p']],
+    );
+    assert.match(leftOut[0]?.why ?? '', /^public\.v: this role may not read it \(GRANT/);
     assert.equal(script.sent.filter(({ text }) => text.includes('NOT c.relispartition')).length, 1);
   });
 
