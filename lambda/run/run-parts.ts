@@ -1,10 +1,10 @@
 /**
- * The parts that only some runs have: the work on a snapshot, marks, lingering, and reading ahead. Puts them together; decides nothing.
+ * The parts that only some runs have, or have in another way: the work on a snapshot, marks, lingering, and reading ahead. Puts them together; decides nothing.
  */
 import type { Lsn } from '../decode/lsn.ts';
 import type { Advancer } from './advancer.ts';
 import type { BatchProcessor } from './batch.ts';
-import type { Heartbeat } from './heartbeat.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { Linger, type LingerPorts } from './linger.ts';
 import { RunMarks } from './marks.ts';
 import { ReadAhead } from './read-ahead.ts';
@@ -12,6 +12,9 @@ import type { RunDeadline } from './run-deadline.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
 import { SnapshotRun } from './snapshot-run.ts';
 import { TimedSlot } from './timed-slot.ts';
+
+/** How often a run that lingers says that it is well where it finds no time to say more. */
+const BUSY_HEARTBEAT_MS = 75_000;
 
 /** What the work on a snapshot asks of its run, whenever it needs it. */
 export interface SnapshotRunView {
@@ -77,6 +80,15 @@ export function createMarks(
     flush,
     wasRequestedAnew: () => snapshots?.wasRequestedAnew === true,
   });
+}
+
+/**
+ * @param ports - of the run
+ * @param options - of the run
+ * @returns what tells the metrics that the run is well: one that lingers tells more of each minute, unless it has too much to do
+ */
+export function createHeartbeat({ clock, metrics }: RunPorts, { lingerDutyPercent }: RunOptions): Heartbeat {
+  return new Heartbeat(clock, metrics, lingerDutyPercent === undefined ? undefined : BUSY_HEARTBEAT_MS);
 }
 
 /**

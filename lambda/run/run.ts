@@ -15,7 +15,6 @@ import { copyCounts } from '../transform/counts.ts';
 import { Advancer } from './advancer.ts';
 import { ageSeconds, type RunAnswer } from './answer.ts';
 import { BatchProcessor } from './batch.ts';
-import { Heartbeat } from './heartbeat.ts';
 import { awaitLastHolder } from './in-flight-grace.ts';
 import { hasNothingToRead, type Linger } from './linger.ts';
 import { MarkSender } from './mark-sender.ts';
@@ -28,14 +27,11 @@ import { RunDeadline } from './run-deadline.ts';
 import { CountReporter, type ReportedCounts } from './run-metrics.ts';
 import type { RunOptions, RunPorts } from './run-options.ts';
 import { assertProgress, createAnswer, type RunOutcome } from './run-outcome.ts';
-import { createLinger, createMarks, createReadAhead, createSnapshotRun } from './run-parts.ts';
+import { createHeartbeat, createLinger, createMarks, createReadAhead, createSnapshotRun } from './run-parts.ts';
 import type { SnapshotRun } from './snapshot-run.ts';
 import { describeStandbys, StandbyBoundTracker } from './standby-bound-tracker.ts';
 import type { StopReason } from './stop-reason.ts';
 import { rememberPosition } from './warm-state.ts';
-
-/** How often a run that lingers says that it is well where it finds no time to say more. */
-const BUSY_HEARTBEAT_MS = 75_000;
 
 /**
  * Publishes what the slot holds.
@@ -78,9 +74,7 @@ class RunLoop {
   constructor(given: RunPorts, options: RunOptions) {
     this.#options = options;
     this.#reporter = given.reporter ?? new CountReporter(given.metrics);
-    const lingers = options.lingerDutyPercent !== undefined;
-    // A run that lingers tells more of each minute, unless it has too much to do.
-    const heartbeat = new Heartbeat(given.clock, given.metrics, lingers ? BUSY_HEARTBEAT_MS : undefined);
+    const heartbeat = createHeartbeat(given, options);
     this.#linger = createLinger(given, options, heartbeat, {
       hasTime: () => this.#deadline.hasTime(),
       isAwaited: () => this.#isAwaited(),
