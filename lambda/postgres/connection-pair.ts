@@ -98,9 +98,13 @@ export async function withPair<T>(
  * @param control - must see the lock
  * @param slotName - the slot whose lock it is
  * @throws {PipelineError} SERVERS_DIFFER
+ * @throws {unknown} where the first was lost meanwhile, and its lock with it
  */
 export async function requireLockSeen(main: Connection, control: Connection, slotName: string): Promise<void> {
-  if ((await readLock(control, slotName)).holderPid !== main.pid) throw serversDiffer([main, control]);
+  if ((await readLock(control, slotName)).holderPid === main.pid) return;
+  // It answers where it still holds the lock.
+  await main.query('SELECT');
+  throw serversDiffer([main, control]);
 }
 
 /** @param pair - ended in good order, both at once */

@@ -7,6 +7,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import pg from 'pg';
 import { formatLsn } from '../../../lambda/decode/lsn.ts';
 import type { PipelineError } from '../../../lambda/errors.ts';
+import { toPipelineError } from '../../../lambda/postgres/connection.ts';
 import { open, openPair, requireLockSeen } from '../../../lambda/postgres/connection-pair.ts';
 import { isSameServer, readServerIdentity } from '../../../lambda/postgres/server-identity.ts';
 import { openSession } from '../../../lambda/postgres/session.ts';
@@ -65,6 +66,19 @@ describe('two connections', () => {
     await requireLockSeen(pair[0], pair[0], 's');
     await assert.rejects(requireLockSeen(pair[0], pair[1], 's'), { code: 'SERVERS_DIFFER' });
     await Promise.all(pair.map(({ client }) => client.end()));
+  });
+
+  it('does not take a backend that was ended with its lock for another server', async () => {
+    const [main, control] = await openPair(databaseOf(one), until(), until());
+    await acquireSlotLock(main, { slotName: 's', clock, log: memoryLog() });
+    await one.sql('SELECT pg_terminate_backend($1)', [main.pid]);
+    for (let isThere = true; isThere;)
+      isThere = (await one.sql('SELECT FROM pg_stat_activity WHERE pid = $1', [main.pid])).length > 0;
+    await assert.rejects(requireLockSeen(main, control, 's'), (error) => {
+      assert.equal((toPipelineError(error, main.context) as PipelineError).code, 'DATABASE_UNREACHABLE');
+      return true;
+    });
+    await control.client.end();
   });
 
   it('tells a server from its restart and from another, by what a plain role may ask', async () => {
